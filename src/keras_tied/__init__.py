@@ -1,0 +1,35 @@
+"""Tied autoencoders for Keras 3: a decoder that is its encoder, transposed, and stays so."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from keras_tied import _backend
+from keras_tied._register import register
+from keras_tied._version import __version__
+
+if TYPE_CHECKING:
+    from keras_tied import datasets, experiment, layers, plotting, reference, training
+
+__all__ = [
+    "__version__",
+    "datasets",
+    "experiment",
+    "layers",
+    "plotting",
+    "reference",
+    "training",
+]
+
+_backend.settle()
+register()
+
+
+def __getattr__(name: str) -> Any:
+    """Import a part of the package when it is first used: some of them import Keras."""
+    if name not in __all__:
+        raise AttributeError(f"module 'keras_tied' has no attribute '{name}'")
+    return import_module(f"keras_tied.{name}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,43 @@
+"""Makes our layers known to Keras as soon as Keras is imported, and not before.
+
+`keras.models.load_model` finds a layer in Keras's registry, into which the layer's module enters it
+when it is imported. Importing our layers imports Keras, which takes seconds; whoever only asks for
+the command's help, or for the NumPy reference, shall not wait for that.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+
+
+class _WhenKerasIsImported(MetaPathFinder):
+    """Lets Keras be imported as usual, and then imports our layers."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != "keras":
+            return None
+        sys.meta_path.remove(self)
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def execute_and_register(module: ModuleType) -> None:
+            execute(module)
+            import_module("keras_tied.layers")
+
+        spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
+        return spec
+
+
+def register() -> None:
+    """Import our layers now if Keras is there, else as soon as it is."""
+    if "keras" in sys.modules:
+        import_module("keras_tied.layers")
+    else:
+        sys.meta_path.insert(0, _WhenKerasIsImported())
