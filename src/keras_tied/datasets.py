@@ -1,0 +1,173 @@
+"""The correlated donuts of the article "Autoencoder in Keras", and what it does to them first.
+
+Two rings, seen through four features of which the last two nearly repeat the first, so that two
+numbers explain a row almost fully. That is what a code of two units has to find.
+"""
+
+from os import PathLike
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+RandomState: TypeAlias = int | np.random.RandomState | None
+"""What scikit-learn takes for a random_state."""
+
+RADII = (5.0, 10.0)
+"""The mean radius of the rings that are labelled 0 and 1."""
+
+N_FEATURES = 4
+"""Features of a row; in a file the label may follow as one column more."""
+
+
+def make_correlated_donuts(
+    n_samples: int = 9000, random_state: RandomState = None
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Draw rows from two noisy rings whose features are strongly correlated.
+
+    A row of label k has a radius r ~ N(5, 1) for k = 0 or N(10, 1) for k = 1, an angle
+    θ ~ U(0, 2π), and the features (r cos θ, r sin θ, u r cos θ, v r cos θ), where u and v are
+    independent U(0.9, 1.1). These are the numbers that can be read off the article's own file.
+
+    Args:
+        n_samples: Rows to draw, at least 1. Of an odd number, label 0 gets one more.
+        random_state: As in scikit-learn: an int for the same rows at each call, a
+            ``numpy.random.RandomState``, or None for NumPy's global one.
+
+    Returns:
+        X, (n_samples, 4) float64, and y, (n_samples,) int64, sorted by label as in the file.
+
+    Raises:
+        ValueError: If n_samples is below 1.
+
+    Example:
+        >>> X, y = make_correlated_donuts(5, random_state=0)
+        >>> X.shape, y.tolist()
+        ((5, 4), [0, 0, 0, 1, 1])
+    """
+    if n_samples < 1:
+        raise ValueError(f"n_samples is {n_samples}; ask for at least 1 row.")
+    rng = _generator(random_state)
+    y = (np.arange(n_samples) >= (n_samples + 1) // 2).astype(np.int64)
+    radius = rng.normal(np.take(RADII, y), 1.0)
+    angle = rng.uniform(0.0, 2.0 * np.pi, n_samples)
+    first = radius * np.cos(angle)
+    repeated = first[:, None] * rng.uniform(0.9, 1.1, (n_samples, 2))
+    return np.column_stack([first, radius * np.sin(angle), repeated]), y
+
+
+def load_donuts(
+    path: str | PathLike[str],
+) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
+    """Read rows of four features, with or without a label, from an ``.npy`` file.
+
+    The file is read as plain numbers; one that holds pickled objects is refused, not unpickled.
+
+    Args:
+        path: A file written by ``numpy.save``: an (n, 4) array of features, or an (n, 5) array
+            whose last column is a label of whole numbers, as in the article's file.
+
+    Returns:
+        X, (n, 4) float64, and y, (n,) int64, or None where the file has no label.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is not an ``.npy`` file of finite numbers, has no rows, has other than 4
+            or 5 columns, or a label that is not a whole number.
+    """
+    name = repr(str(path))
+    rows = _checked(_read_npy(path), name)
+    if rows.shape[1] not in (N_FEATURES, N_FEATURES + 1):
+        raise ValueError(
+            f"{name} has {rows.shape[1]} columns; save 4 columns of features, or 5 where the last "
+            "is the label."
+        )
+    if rows.shape[1] == N_FEATURES:
+        return rows, None
+    label = rows[:, N_FEATURES]
+    # Beyond 2^53 a float64 no longer tells whole numbers apart.
+    if np.any(label != np.round(label)) or np.any(np.abs(label) > 2.0**53):
+        raise ValueError(
+            f"{name} has 5 columns, of which the last is taken for the label, and that holds "
+            "values that are not whole numbers; save the 4 columns of features alone."
+        )
+    return rows[:, :N_FEATURES], label.astype(np.int64)
+
+
+def prepare(
+    X: ArrayLike, y: ArrayLike | None = None, random_state: RandomState = None
+) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
+    """Shuffle the rows and scale each column to [0, 1], as the article does before it trains.
+
+    A column x becomes (x - min x) / (max x - min x), over all rows; a constant one becomes 0.
+
+    Args:
+        X: (n, features) finite numbers.
+        y: (n,) labels of any kind, shuffled along, or None.
+        random_state: As in scikit-learn: an int for the same order at each call, a
+            ``numpy.random.RandomState``, or None for NumPy's global one.
+
+    Returns:
+        X, (n, features) float32, and y in the same order, or None.
+
+    Raises:
+        ValueError: If X is not a table of finite numbers with at least one row, or y is not as
+            long as X.
+
+    Example:
+        >>> X, y = prepare([[1.0, 7.0], [3.0, 7.0], [2.0, 7.0]], ["a", "c", "b"], random_state=2)
+        >>> X.tolist(), y.tolist()
+        ([[0.5, 0.0], [1.0, 0.0], [0.0, 0.0]], ['b', 'c', 'a'])
+    """
+    rows = _checked(np.asarray(X), "X")
+    labels = None if y is None else np.asarray(y)
+    if labels is not None and len(labels) != len(rows):
+        raise ValueError(f"X has {len(rows)} rows and y has {len(labels)}; give a label a row.")
+    order = _generator(random_state).permutation(len(rows))
+    # Halves, because the span of the largest floats would overflow.
+    rows = rows[order] / 2.0
+    low, high = rows.min(axis=0), rows.max(axis=0)
+    scaled = (rows - low) / np.where(high > low, high - low, 1.0)
+    return scaled.astype(np.float32), None if labels is None else labels[order]
+
+
+def _generator(random_state: RandomState) -> np.random.RandomState:
+    # Imported here, because scikit-learn takes a second and reading a file needs none of it.
+    from sklearn.utils import check_random_state
+
+    generator: np.random.RandomState = check_random_state(random_state)
+    return generator
+
+
+def _read_npy(path: str | PathLike[str]) -> NDArray[Any]:
+    with open(path, "rb") as file:
+        try:
+            return np.lib.format.read_array(file, allow_pickle=False)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # a damaged header fails in a dozen ways
+            raise ValueError(
+                f"{str(path)!r} is not a whole .npy file of plain numbers (one that holds pickled "
+                "objects is never unpickled); write it with numpy.save from an array of floats."
+            ) from error
+
+
+def _checked(rows: NDArray[Any], name: str) -> NDArray[np.float64]:
+    """The rows as float64, if they are a table of finite real numbers with at least one row."""
+    if rows.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name} holds values of type {rows.dtype}; give a table of real numbers, with any "
+            "text left out or coded as numbers."
+        )
+    if rows.ndim != 2 or 0 in rows.shape:
+        raise ValueError(
+            f"{name} has the shape {rows.shape}; give a table of rows and columns with at least 1."
+        )
+    rows = rows.astype(np.float64)
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=0))
+    if bad.size:
+        raise ValueError(
+            f"{name} has NaN or infinite values in column {bad[0] + 1} of {rows.shape[1]}; remove "
+            "or fill in those rows."
+        )
+    return rows
