@@ -1,0 +1,25 @@
+"""The tied autoencoder of one hidden layer, written out by hand: in NumPy, and in PyTensor.
+
+An article series of 2017 builds the same network three times, in NumPy, in Theano and in Keras.
+Here are the first two; PyTensor is Theano's maintained successor. They use nothing of the rest of
+keras-tied, so that its layers can be checked against them.
+
+    >>> import numpy as np
+    >>> from keras_tied.reference import NumpyAutoencoder
+    >>> X = np.random.default_rng(0).uniform(size=(100, 4))
+    >>> autoencoder = NumpyAutoencoder(n_components=2, epochs=50, random_state=0).fit(X)
+    >>> autoencoder.inverse_transform(autoencoder.transform(X)).shape
+    (100, 4)
+"""
+
+from keras_tied.reference._autoencoder import NotFittedError, Weights
+from keras_tied.reference._numpy import NumpyAutoencoder, loss_and_gradient
+from keras_tied.reference._pytensor import PyTensorAutoencoder
+
+__all__ = [
+    "NotFittedError",
+    "NumpyAutoencoder",
+    "PyTensorAutoencoder",
+    "Weights",
+    "loss_and_gradient",
+]

@@ -1,0 +1,251 @@
+"""What both engines share: settings, checks, the start, the loop over epochs, the two maps."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+Array: TypeAlias = NDArray[np.floating[Any]]
+Logs: TypeAlias = dict[str, float]
+
+DTYPES = ("float32", "float64")
+
+
+class NotFittedError(ValueError, AttributeError):
+    """Raised where an autoencoder is used before `fit`."""
+
+
+class Weights(NamedTuple):
+    """The numbers that are trained, or the gradient of the loss in them.
+
+    Attributes:
+        kernel: (n_features, n_components), W, of the encoder and, transposed, of the decoder.
+        code_bias: (n_components,), b.
+        output_bias: (n_features,), c.
+    """
+
+    kernel: Array
+    code_bias: Array
+    output_bias: Array
+
+
+class Training(Protocol):
+    """An engine at work on given rows, from given weights."""
+
+    def step(self, learning_rate: float) -> Logs:
+        """Move the weights once; return the loss before that and, if any, val_loss after it."""
+        ...
+
+    def weights(self) -> Weights:
+        """The weights as they are now."""
+        ...
+
+
+@dataclass(eq=False)
+class HandWrittenAutoencoder(ABC):
+    """The autoencoder itself, but for one thing: how a step of training is computed."""
+
+    n_components: int = 2
+    _: KW_ONLY
+    learning_rate: float = 0.1
+    momentum: float = 0.95
+    decay: float = 1e-5
+    epochs: int = 3000
+    dtype: Literal["float32", "float64"] = "float32"
+    random_state: int | np.random.Generator | None = None
+
+    kernel_: Array = field(init=False, repr=False)
+    code_bias_: Array = field(init=False, repr=False)
+    output_bias_: Array = field(init=False, repr=False)
+    history_: dict[str, list[float]] = field(init=False, repr=False)
+
+    def fit(
+        self,
+        X: ArrayLike,
+        X_val: ArrayLike | None = None,
+        *,
+        initial_weights: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
+        on_epoch: Callable[[int, Logs], object] | None = None,
+    ) -> Self:
+        """Train on all rows at once, `epochs` times.
+
+        Args:
+            X: (n, n_features) finite numbers, n ≥ 1, best scaled to about [0, 1].
+            X_val: (m, n_features) rows to watch the loss on, not trained on; none by default.
+            initial_weights: (W, b, c) to start from, of the shapes (n_features, n_components),
+                (n_components,) and (n_features,). By default as Keras does: W is drawn from
+                U(-a, a) with a² = 6 / (n_features + n_components) (Glorot & Bengio, AISTATS
+                2010), b and c are zero.
+            on_epoch: Called after each epoch as ``on_epoch(epoch, logs)``, with epoch from 0 and
+                logs like ``{"loss": 0.1, "val_loss": 0.2}``.
+
+        Returns:
+            The fitted autoencoder itself.
+
+        Raises:
+            ValueError: If a setting, X, X_val or initial_weights is not as said above.
+            FloatingPointError: If the loss stops being finite.
+        """
+        self._check_settings()
+        rows = as_rows(X, "X", self.dtype)
+        n_features = rows.shape[1]
+        watched = None if X_val is None else as_rows(X_val, "X_val", self.dtype, n_features)
+        if initial_weights is None:
+            start = self._draw_weights(n_features)
+        else:
+            start = as_weights(initial_weights, n_features, self.n_components, self.dtype)
+
+        training = self._training(rows, watched, start)
+        history: dict[str, list[float]] = {"loss": []}
+        if watched is not None:
+            history["val_loss"] = []
+        for epoch in range(self.epochs):
+            logs = training.step(self.learning_rate / (1.0 + self.decay * epoch))
+            if not all(map(math.isfinite, logs.values())):
+                raise FloatingPointError(
+                    f"Training with learning_rate={self.learning_rate} diverged at epoch {epoch}, "
+                    f"where the logs are {logs}; lower learning_rate, or scale X to [0, 1]."
+                )
+            for name, value in logs.items():
+                history[name].append(value)
+            if on_epoch is not None:
+                on_epoch(epoch, logs)
+
+        self.kernel_, self.code_bias_, self.output_bias_ = training.weights()
+        self.history_ = history
+        return self
+
+    def transform(self, X: ArrayLike) -> Array:
+        """Encode rows: sigmoid(X W + b).
+
+        Args:
+            X: (n, n_features) finite numbers.
+
+        Returns:
+            (n, n_components) codes in [0, 1], of this autoencoder's dtype.
+
+        Raises:
+            NotFittedError: Before `fit`.
+            ValueError: If X is not a table of as many finite features as were fitted.
+        """
+        kernel, code_bias, _ = self._learned()
+        rows = as_rows(X, "X", kernel.dtype, kernel.shape[0])
+        # The sigmoid, without its exp(-z), which overflows for z far below zero.
+        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * (rows @ kernel + code_bias)))
+
+    def inverse_transform(self, code: ArrayLike) -> Array:
+        """Decode codes: code Wᵀ + c.
+
+        Args:
+            code: (n, n_components) finite numbers, as `transform` gives them.
+
+        Returns:
+            (n, n_features) reconstructed rows, of this autoencoder's dtype.
+
+        Raises:
+            NotFittedError: Before `fit`.
+            ValueError: If code is not a table of n_components finite columns.
+        """
+        kernel, _, output_bias = self._learned()
+        codes = as_rows(code, "code", kernel.dtype, kernel.shape[1])
+        return np.asarray(codes @ kernel.T + output_bias)
+
+    @abstractmethod
+    def _training(self, X: Array, X_val: Array | None, start: Weights) -> Training: ...
+
+    def _draw_weights(self, n_features: int) -> Weights:
+        limit = math.sqrt(6.0 / (n_features + self.n_components))
+        rng = np.random.default_rng(self.random_state)
+        return Weights(
+            rng.uniform(-limit, limit, (n_features, self.n_components)).astype(self.dtype),
+            np.zeros(self.n_components, self.dtype),
+            np.zeros(n_features, self.dtype),
+        )
+
+    def _learned(self) -> Weights:
+        if not hasattr(self, "kernel_"):
+            raise NotFittedError(f"This {type(self).__name__} is not fitted yet; call fit first.")
+        return Weights(self.kernel_, self.code_bias_, self.output_bias_)
+
+    def _check_settings(self) -> None:
+        for name in ("n_components", "epochs"):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}.")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(
+                f"learning_rate must be finite and above 0, not {self.learning_rate!r}."
+            )
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be at least 0 and below 1, not {self.momentum!r}.")
+        if not 0 <= self.decay < math.inf:
+            raise ValueError(f"decay must be finite and at least 0, not {self.decay!r}.")
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {DTYPES}, not {self.dtype!r}.")
+
+
+def as_rows(values: ArrayLike, name: str, dtype: DTypeLike, n_columns: int | None = None) -> Array:
+    """Check a table of numbers, and convert it.
+
+    Raises:
+        ValueError: If it is not two-dimensional, numeric and finite in dtype, has no rows or no
+            columns, or has not n_columns of them.
+    """
+    table = np.asarray(values)
+    if table.dtype.kind not in "biuf":
+        raise ValueError(f"{name} has the dtype {table.dtype}; give real numbers only.")
+    if table.ndim != 2 or 0 in table.shape:
+        raise ValueError(
+            f"{name} has the shape {table.shape}; give a table of at least one row and one column."
+        )
+    if n_columns is not None and table.shape[1] != n_columns:
+        raise ValueError(f"{name} has {table.shape[1]} columns; give it {n_columns}.")
+    return _finite(table, name, dtype)
+
+
+def as_weights(
+    weights: tuple[ArrayLike, ArrayLike, ArrayLike],
+    n_features: int,
+    n_components: int,
+    dtype: DTypeLike,
+) -> Weights:
+    """Check weights, and copy them.
+
+    Raises:
+        ValueError: If these are not three arrays of finite numbers, of the shapes that the
+            numbers of features and components ask for.
+    """
+    shapes = Weights._fields, ((n_features, n_components), (n_components,), (n_features,))
+    if len(weights) != len(Weights._fields):
+        raise ValueError(
+            f"initial_weights holds {len(weights)} arrays; give the kernel, the code's bias and "
+            "the output's bias."
+        )
+    checked = []
+    for value, name, shape in zip(weights, *shapes, strict=True):
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf" or array.shape != shape:
+            raise ValueError(
+                f"The {name} has the shape {array.shape} and the dtype {array.dtype}; "
+                f"give real numbers of the shape {shape}."
+            )
+        checked.append(_finite(array, f"The {name}", dtype))
+    return Weights(*checked)
+
+
+def _finite(array: NDArray[Any], name: str, dtype: DTypeLike) -> Array:
+    with np.errstate(over="ignore"):
+        converted = array.astype(dtype)
+    missing = converted.size - np.count_nonzero(np.isfinite(converted))
+    if missing:
+        raise ValueError(
+            f"{name} has {missing} values that are not finite in {converted.dtype}; "
+            "remove them or fill them in."
+        )
+    return converted
