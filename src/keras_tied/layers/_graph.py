@@ -1,0 +1,76 @@
+"""What Keras knows of a layer's surroundings and does not tell publicly.
+
+The only file of the project that looks behind Keras's public face: at the nodes of the layer graph,
+in which a tied layer that was rebuilt from a configuration searches for its partner, and at the
+functions under way, which tell the models around it, and which of them is being written to a file.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+import keras
+from keras.src.saving import saving_lib
+
+
+def within(layer: Any) -> list[keras.layers.Layer]:
+    """The layer and every layer that it holds, at any depth."""
+    return list(layer._flatten_layers()) if isinstance(layer, keras.layers.Layer) else []
+
+
+def upstream(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    """Every layer that `layer` was called after in a graph, with the layers they hold."""
+    return _reach(layer, lambda node: node.parent_nodes)
+
+
+def connected(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    """Every layer in the graphs that `layer` was called in, with the layers they hold."""
+    return _reach(layer, lambda node: [*node.parent_nodes, *node.operation._outbound_nodes])
+
+
+def _reach(
+    layer: keras.layers.Layer, neighbours: Callable[[Any], list[Any]]
+) -> Iterator[keras.layers.Layer]:
+    nodes = list(layer._inbound_nodes)
+    seen = {id(node) for node in nodes}
+    while nodes:
+        for node in neighbours(nodes.pop(0)):
+            if id(node) not in seen:
+                seen.add(id(node))
+                nodes.append(node)
+                yield from within(node.operation)
+
+
+def callers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """The layers that hold `layer` and whose code is running, innermost first.
+
+    A layer does not know who holds it, and no hook of Keras tells it in time: a file is loaded
+    before the model's first call. But whoever calls, counts, saves or loads a model has it as the
+    first argument of a function, so the stack of functions tells. A model that is at work without
+    holding `layer` is no caller of it: a copy must not be tied to the original that it is made of.
+    """
+    at_work = {id(found): found for _, found in _first_arguments()}
+    return [found for found in at_work.values() if found is not layer and layer in within(found)]
+
+
+def saved() -> keras.layers.Layer | None:
+    """What a file or a pickle is being written of, configuration and weights; None if none is."""
+    written = [first for frame, first in _first_arguments() if frame.f_globals is vars(saving_lib)]
+    return written[-1] if written else None
+
+
+def _first_arguments() -> Iterator[tuple[FrameType, keras.layers.Layer]]:
+    """The functions that are running and have a layer as their first argument, innermost first."""
+    frame = inspect.currentframe()
+    while frame := frame and frame.f_back:
+        if frame.f_code.co_argcount:
+            first = frame.f_locals.get(frame.f_code.co_varnames[0])
+            if isinstance(first, keras.layers.Layer):
+                yield frame, first
+
+
+def producer(tensor: Any) -> tuple[Any, list[Any]]:
+    """The operation that a symbolic tensor came out of, and the tensors that it was called on."""
+    operation, node_index, _ = tensor._keras_history
+    return operation, operation._inbound_nodes[node_index].input_tensors

@@ -1,0 +1,96 @@
+"""The kernel of any Keras layer, as the matrix that its forward pass multiplies by.
+
+Low-rank adapters and weight quantisation change what a layer stores; a tied layer must see what
+the layer computes with. The formulas are those of Keras's own forward passes.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def kernel_name(layer: keras.layers.Layer) -> str | None:
+    """The attribute that holds the layer's kernel: "kernel", "embeddings", or None.
+
+    None also stands for a layer that sets the attribute when it is built, and is not built yet.
+    """
+    for name in ("kernel", "embeddings"):
+        # Of the class, a property is not evaluated: it may not be readable yet.
+        if hasattr(type(layer), name) or name in vars(layer):
+            return name
+    return None
+
+
+def kernel_variables(layer: keras.layers.Layer, kind: str = "weights") -> list[keras.Variable]:
+    """What the kernel is made of: the layer's variables without its bias."""
+    bias = getattr(layer, "bias", None)
+    return [variable for variable in getattr(layer, kind) if variable is not bias]
+
+
+def kernel_of(layer: keras.layers.Layer) -> Any:
+    """The kernel that the layer computes with, adapters merged and quantisation undone.
+
+    Raises:
+        ValueError: where the layer was quantised in a way that cannot be read back.
+    """
+    name = kernel_name(layer)
+    if name is None:
+        raise ValueError(
+            f"Layer '{layer.name}' ({type(layer).__name__}) has no kernel to tie to; tie to a "
+            "layer that has one, such as Dense or Embedding, and build it first."
+        )
+    stored = getattr(layer, name)
+    mode = getattr(layer, "quantization_mode", None)
+    if mode in (None, "float8"):
+        return stored
+    if mode not in ("int8", "int4"):
+        raise ValueError(
+            f"Layer '{layer.name}' was quantized as '{mode}', whose kernel a tied layer cannot "
+            "read; quantize it as 'int8', 'int4' or 'float8', or leave it out with `filters`."
+        )
+    adapter = _adapter(layer, name)
+    stored = ops.cast(stored, layer.compute_dtype)
+    if adapter is None:
+        return _dequantized(layer, name, stored)
+    # Keras adds the adapter to the integers here, but to the restored values in its forward pass.
+    return ops.add(_dequantized(layer, name, ops.subtract(stored, adapter)), adapter)
+
+
+def _adapter(layer: keras.layers.Layer, name: str) -> Any:
+    """The low-rank update of a layer on which `enable_lora` was called, else None."""
+    if not getattr(layer, "lora_enabled", False):
+        return None
+    update = ops.matmul(getattr(layer, f"lora_{name}_a"), getattr(layer, f"lora_{name}_b"))
+    return ops.cast(ops.multiply(update, layer.lora_alpha / layer.lora_rank), layer.compute_dtype)
+
+
+def _dequantized(layer: keras.layers.Layer, name: str, stored: Any) -> Any:
+    """`stored / scale`, or `(stored - zero) * scale` where rows share scales in groups."""
+    scale = ops.cast(getattr(layer, f"{name}_scale"), layer.compute_dtype)
+    if isinstance(layer, keras.layers.EinsumDense) and layer.quantization_mode == "int8":
+        return ops.divide(stored, _along_kernel(scale, layer.equation, stored.shape))
+    # In four bits, the kernel of an EinsumDense is a matrix with a column for each scale.
+    shape = stored.shape
+    stored = ops.reshape(stored, (-1, scale.shape[-1])) if name == "kernel" else stored
+    zero = getattr(layer, f"{name}_zero", None)
+    # A Dense has one scale a column, grouped along the rows; an Embedding the other way round.
+    group_axis = 0 if name == "kernel" else -1
+    if zero is None:
+        return ops.reshape(ops.divide(stored, ops.expand_dims(scale, group_axis)), shape)
+    groups = ops.cast(layer.g_idx, "int32")
+    zero = ops.cast(ops.take(zero, groups, axis=group_axis), layer.compute_dtype)
+    scale = ops.take(scale, groups, axis=group_axis)
+    return ops.reshape(ops.multiply(ops.subtract(stored, zero), scale), shape)
+
+
+def _along_kernel(scale: Any, equation: str, kernel_shape: Sequence[int]) -> Any:
+    """An EinsumDense's scales, which lie as its outputs do, as they belong to its kernel."""
+    _, kernel, outputs = re.split(",|->", equation)
+    sizes = dict(zip(kernel, kernel_shape, strict=True))
+    scaled = [letter for letter in outputs if letter in sizes]
+    scale = ops.reshape(scale, [sizes[letter] for letter in scaled])
+    scale = ops.transpose(scale, [scaled.index(letter) for letter in kernel if letter in scaled])
+    return ops.reshape(scale, [size if axis in scaled else 1 for axis, size in sizes.items()])

@@ -1,0 +1,109 @@
+"""The reverse of a Dense layer."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_tied.layers.tied_layer import TiedLayer
+
+
+@keras.saving.register_keras_serializable(package="keras_tied")
+class TiedDense(TiedLayer):
+    r"""A dense layer that uses the kernel of another layer, transposed.
+
+    For a layer tied to with kernel $W$ of shape `(features, units)`, gain $g$ and bias $b$,
+
+    $$y = \mathrm{activation}\bigl(x\,(W \operatorname{diag} g)^\top + b\bigr)$$
+
+    maps `(..., units)` back to `(..., features)`. Tied weights halve an autoencoder's parameters
+    and regularise it (Vincent et al., "Extracting and composing robust features with denoising
+    autoencoders", ICML 2008); the gain frees the scale of each unit of the code, which plain
+    tying couples to the scale of its weights. Tied to an `Embedding`, whose embeddings have shape
+    `(vocabulary, dimension)`, it gives the logits over the vocabulary (Press & Wolf, "Using the
+    output embedding to improve language models", EACL 2017).
+
+    With `transpose=False` it computes $x\,W \operatorname{diag} g$, as the other layer does, with
+    a bias and an activation of its own.
+
+    Input shape: `(batch, ..., units)` of the layer tied to (`(batch, ..., features)` if not
+    transposed), floating point. Output shape: `(batch, ..., features)`, or `(batch, ..., units)`.
+
+    Args:
+        tied_to: the `Dense`, `Embedding` or other layer with a kernel of two axes whose kernel is
+            used, transposed. The kernel remains that layer's variable, in every respect.
+        transpose: whether the kernel is transposed. Defaults to `True`.
+        gain: whether to learn one factor per column of the kernel, that is, per unit of the
+            code. Starts at ones. Defaults to `False`.
+        activation: the activation function, a name or a callable. Defaults to none.
+        use_bias: whether to add a bias, which is this layer's own. Defaults to `True`.
+        bias_initializer: initializer of the bias. Defaults to `"zeros"`.
+        bias_regularizer: regularizer of the bias. Defaults to none.
+        bias_constraint: constraint on the bias. Defaults to none.
+        **kwargs: `name`, `dtype`, `trainable` and `activity_regularizer` of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: where `tied_to` is not a layer or has no kernel of two axes, or if the shapes
+            do not fit.
+
+    Example:
+        >>> import keras
+        >>> from keras_tied.layers import TiedDense
+        >>> inputs = keras.Input((4,))
+        >>> encoder = keras.layers.Dense(2, activation="sigmoid", name="encoder")
+        >>> model = keras.Model(inputs, TiedDense(encoder, name="decoder")(encoder(inputs)))
+        >>> model.output_shape
+        (None, 4)
+        >>> model.count_params()  # 4 * 2 + 2 in the encoder, 4 in the decoder
+        14
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Check that the shapes fit, and create bias and gain."""
+        shape = self._matrix_shape()
+        expected, units = reversed(shape) if self.transpose else shape
+        if input_shape[-1] != expected:
+            raise ValueError(
+                f"TiedDense '{self.name}' is tied to '{self._tie.partner.name}', whose kernel has "
+                f"shape {shape}, so it takes inputs whose last axis is {expected}"
+                f"{', transposed' if self.transpose else ''}; received an input of shape "
+                f"{tuple(input_shape)}: feed it {expected} features, or tie it to another layer."
+            )
+        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: expected})
+        self.add_gain((shape[1],))
+        self.add_bias((units,))
+
+    def _matrix_shape(self) -> tuple[int, int]:
+        shape = self.tied_kernel_shape()
+        if len(shape) != 2:
+            raise ValueError(
+                f"TiedDense '{self.name}' is tied to '{self._tie.partner.name}', whose kernel has "
+                f"shape {shape}; it needs a kernel of two axes, as Dense and Embedding have."
+            )
+        return shape[0], shape[1]
+
+    @property
+    def kernel(self) -> Any:
+        """The matrix that inputs are multiplied by, `(inputs, units)`, with the gain in it."""
+        kernel = self.tied_kernel()
+        if self.gain is not None:
+            kernel = ops.multiply(kernel, ops.cast(self.gain, self.compute_dtype))
+        return ops.transpose(kernel) if self.transpose else kernel
+
+    def call(self, inputs: Any) -> Any:
+        """Compute the layer's output."""
+        # The gain scales the code, not the kernel: units numbers a row, not features * units.
+        if self.transpose:
+            scaled = inputs if self.gain is None else ops.multiply(inputs, self.gain)
+            outputs = ops.matmul(scaled, ops.transpose(self.tied_kernel()))
+        else:
+            outputs = ops.matmul(inputs, self.tied_kernel())
+            outputs = outputs if self.gain is None else ops.multiply(outputs, self.gain)
+        if self.bias is not None:
+            outputs = ops.add(outputs, self.bias)
+        return self.activation(outputs)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """`input_shape`, its last axis replaced by the number of units."""
+        features, units = self._matrix_shape()
+        return (*input_shape[:-1], features if self.transpose else units)
