@@ -1,0 +1,215 @@
+r"""Convolutions and their adjoints, in any number of dimensions, from Keras operations alone.
+
+A convolution takes an *image* to a *code*: it pads the image and lets a window slide over it. Its
+adjoint takes a code to an image, and is what is called a transposed convolution. So the reverse of
+a convolution and the reverse of a transposed convolution are the two directions of one map.
+
+The adjoint: with stride $s$, only every $s$-th tap of the kernel meets a given image element, and
+which ones depends on the remainder (the *phase*) of the element's index alone. The elements of one
+phase are therefore a convolution, of stride one, of the code with a part of the kernel. The phases
+are computed at once, as channels of one convolution, and then interleaved. Nothing is multiplied
+by zeros, as it is where the code is stretched first, and the gradients are convolutions of stride
+one as well, which every backend is fast at; XLA is many times slower at those of its own
+transposed convolution.
+"""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, NamedTuple, Self
+
+from keras import ops
+
+
+class Window(NamedTuple):
+    """A convolution along one spatial axis, told as one without padding of a padded image.
+
+    `left` and `right` are the zeros put before and after the image; a negative number, that many
+    elements cut off, which no position of the window would reach.
+    """
+
+    taps: int
+    stride: int
+    dilation: int
+    left: int
+    right: int
+
+    @classmethod
+    def fitted(
+        cls,
+        taps: int,
+        stride: int,
+        dilation: int,
+        padding: str,
+        image_size: int | None,
+        code_size: int | None = None,
+    ) -> Self:
+        """The convolution that Keras pads so that it makes such a code of such an image.
+
+        Args:
+            taps: the size of the kernel.
+            stride: how far the window moves between two code elements.
+            dilation: how far two taps are apart.
+            padding: `"valid"`, `"same"` or `"causal"`.
+            image_size: the size of the image; None for any, where the stride is one.
+            code_size: the size of the code. Defaults to that which a convolution layer gives.
+        """
+        reach = (taps - 1) * dilation
+        if image_size is None:
+            image_size = reach + 1
+        if code_size is None:
+            code_size = (image_size - 1 - (reach if padding == "valid" else 0)) // stride + 1
+        missing = (code_size - 1) * stride + reach + 1 - image_size
+        left = {"valid": 0, "same": max(missing, 0) // 2, "causal": reach}[padding]
+        return cls(taps, stride, dilation, left, missing - left)
+
+    @property
+    def reach(self) -> int:
+        """How far the last tap is from the first."""
+        return (self.taps - 1) * self.dilation
+
+    def image_size(self, code_size: int) -> int:
+        """The size of the image that has a code of this size."""
+        return (code_size - 1) * self.stride + self.reach + 1 - self.left - self.right
+
+    def code_size(self, image_size: int) -> int:
+        """The size of the code of an image of this size."""
+        return (image_size + self.left + self.right - self.reach - 1) // self.stride + 1
+
+
+def convolve(image: Any, kernel: Any, windows: Sequence[Window], data_format: str) -> Any:
+    """The code of an image, by a kernel `(taps..., image channels, code channels)`."""
+    return ops.conv(
+        _padded(image, [(window.left, window.right) for window in windows], data_format),
+        kernel,
+        strides=tuple(window.stride for window in windows),
+        dilation_rate=tuple(window.dilation for window in windows),
+        data_format=data_format,
+    )
+
+
+def spread(
+    code: Any, kernel: Any, windows: Sequence[Window], data_format: str, groups: int = 1
+) -> Any:
+    """The adjoint of a convolution by `(taps..., image channels / groups, code channels)`."""
+    channels = _channels_axis(code, data_format)
+    weights = ops.swapaxes(_phases(kernel, windows), -3, -2)
+    weights = ops.reshape(weights, (*weights.shape[:-2], -1))
+    # One convolution a group: XLA is slow at the gradients of a single one with groups.
+    images = [
+        ops.conv(part, part_weights, data_format=data_format, dilation_rate=_dilations(windows))
+        for part, part_weights in zip(
+            ops.split(_reached(code, windows, data_format), groups, axis=channels),
+            ops.split(weights, groups, axis=-2),
+            strict=True,
+        )
+    ]
+    return _interleaved(ops.concatenate(images, axis=channels), windows, data_format)
+
+
+def spread_depthwise(code: Any, kernel: Any, windows: Sequence[Window], data_format: str) -> Any:
+    """The adjoint of a depthwise convolution by `(taps..., image channels, multiplier)`."""
+    phases = _phases(kernel, windows)
+    *taps, channels, multiplier, count = phases.shape
+    image = ops.depthwise_conv(
+        _reached(code, windows, data_format),
+        ops.reshape(phases, (*taps, channels * multiplier, count)),
+        data_format=data_format,
+        dilation_rate=_dilations(windows),
+    )
+    # Each image channel gathers from all the code channels that it was multiplied into.
+    axis = _channels_axis(code, data_format)
+    before, after = (-1, *ops.shape(image)[1:axis]), ops.shape(image)[axis + 1 :]
+    image = ops.reshape(image, (*before, channels, multiplier, count, *after))
+    image = ops.reshape(ops.sum(image, axis=axis + 1), (*before, channels * count, *after))
+    return _interleaved(image, windows, data_format)
+
+
+def _channels_axis(tensor: Any, data_format: str) -> int:
+    return len(tensor.shape) - 1 if data_format == "channels_last" else 1
+
+
+def _dilations(windows: Sequence[Window]) -> tuple[int, ...]:
+    """Of the convolution that computes the phases: with a stride, its kernel is written out."""
+    return tuple(window.dilation if window.stride == 1 else 1 for window in windows)
+
+
+def _phases(kernel: Any, windows: Sequence[Window]) -> Any:
+    """The kernel `(taps..., a, b)`, turned round, as `(taps of a phase..., a, b, phases)`."""
+    rank, channels = len(windows), kernel.shape[len(windows) :]
+    shape: list[int] = []
+    missing: list[tuple[int, int]] = []
+    for axis, window in enumerate(windows):
+        taps = window.taps
+        if window.stride > 1 and window.dilation > 1:
+            kernel, taps = _stretched(kernel, axis, window), window.reach + 1
+        missing.append((0, -taps % window.stride))
+        shape += [(taps + window.stride - 1) // window.stride, window.stride]
+    kernel = ops.reshape(ops.pad(kernel, [*missing, (0, 0), (0, 0)]), (*shape, *channels))
+    kernel = ops.transpose(
+        kernel, (*range(0, 2 * rank, 2), 2 * rank, 2 * rank + 1, *range(1, 2 * rank, 2))
+    )
+    kernel = ops.reshape(kernel, (*shape[::2], *channels, prod(shape[1::2])))
+    return ops.flip(kernel, axis=tuple(range(rank)))
+
+
+def _stretched(kernel: Any, axis: int, window: Window) -> Any:
+    """The kernel with zeros between its taps along an axis, as many as the dilation skips."""
+    shape = list(kernel.shape)
+    shape[axis] = window.taps * window.dilation
+    zeros = [(0, 0)] * (len(shape) + 1)
+    zeros[axis + 1] = (0, window.dilation - 1)
+    kernel = ops.reshape(ops.pad(ops.expand_dims(kernel, axis + 1), zeros), shape)
+    return kernel[(slice(None),) * axis + (slice(window.reach + 1),)]
+
+
+def _reached(code: Any, windows: Sequence[Window], data_format: str) -> Any:
+    """The code with zeros around it, as far as elements of the image look for a code."""
+    widths = [
+        (
+            window.reach // window.stride - window.left // window.stride,
+            (window.reach - window.right) // window.stride,
+        )
+        for window in windows
+    ]
+    return _padded(code, widths, data_format)
+
+
+def _interleaved(phases: Any, windows: Sequence[Window], data_format: str) -> Any:
+    """The image, from channels `(image channels, phases)`, less what stands for padding."""
+    strides = [window.stride for window in windows]
+    image = phases
+    if prod(strides) > 1:
+        rank, axis = len(windows), _channels_axis(phases, data_format)
+        _, *sizes = ops.shape(phases)
+        channels = sizes.pop(axis - 1) // prod(strides)
+        whole = [size * stride for size, stride in zip(sizes, strides, strict=True)]
+        # Each spatial axis is followed by the axis of its phases, and merged with it.
+        if data_format == "channels_last":
+            split, whole = [*sizes, channels, *strides], [*whole, channels]
+            order = [*(1 + i + j for i in range(rank) for j in (0, rank + 1)), axis]
+        else:
+            split, whole = [channels, *strides, *sizes], [channels, *whole]
+            order = [axis, *(2 + i + j for i in range(rank) for j in (rank, 0))]
+        image = ops.transpose(ops.reshape(image, (-1, *split)), (0, *order))
+        image = ops.reshape(image, (-1, *whole))
+    excess = [
+        (
+            -(window.left % window.stride),
+            (window.reach - window.right) % window.stride - window.stride + 1,
+        )
+        for window in windows
+    ]
+    return _padded(image, excess, data_format)
+
+
+def _padded(tensor: Any, widths: Sequence[tuple[int, int]], data_format: str) -> Any:
+    """The tensor with zeros before and after it along its spatial axes, or less, if negative."""
+    first = 1 if data_format == "channels_last" else 2
+    zeros = [(0, 0)] * len(tensor.shape)
+    parts = [slice(None)] * len(tensor.shape)
+    for axis, (before, after) in enumerate(widths, first):
+        zeros[axis] = (max(before, 0), max(after, 0))
+        parts[axis] = slice(max(-before, 0), min(after, 0) or None)
+    if any(min(width) < 0 for width in widths):
+        tensor = tensor[tuple(parts)]
+    return ops.pad(tensor, zeros) if any(map(any, zeros)) else tensor

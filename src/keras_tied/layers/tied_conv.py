@@ -1,0 +1,276 @@
+"""The reverse of a convolution, of a transposed one, and of a depthwise one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_tied.layers._convolution import Window, convolve, spread, spread_depthwise
+from keras_tied.layers.tied_layer import Absent, TiedLayer
+
+PLAIN = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
+CONVOLUTIONS = PLAIN + DEPTHWISE + TRANSPOSED
+
+
+@keras.saving.register_keras_serializable(package="keras_tied")
+class TiedConv(TiedLayer):
+    r"""The adjoint of a convolution: it uses the kernel of another layer, backwards.
+
+    A convolution layer computes $A x$, plus a bias, for a linear map $A$ that its kernel, strides,
+    padding, dilation, groups and data format define; all of them are taken from the layer tied to.
+    For gain $g$, one factor for each of that layer's output channels, and bias $b$, one for each
+    of its input channels,
+
+    $$y = \mathrm{activation}\bigl(A^\top (g \odot x) + b\bigr),
+    \qquad \langle A u, x \rangle = \langle u, A^\top x \rangle .$$
+
+    It is a transposed convolution if the layer tied to is a `Conv1D`, `Conv2D`, `Conv3D`,
+    `DepthwiseConv1D` or `DepthwiseConv2D`, and a convolution if that is a `Conv1DTranspose`,
+    `Conv2DTranspose` or `Conv3DTranspose`. Tied so, the layers of a convolutional autoencoder
+    share their kernels (Masci et al., "Stacked convolutional auto-encoders for hierarchical
+    feature extraction", ICANN 2011).
+
+    The output has the size of the inputs that the layer tied to was built for. With a stride,
+    several sizes of input give the same size of output, so that the size must be known from there
+    or, where its axes were `None`, from `output_size`.
+
+    With `transpose=False` it computes $g \odot A x$, as the other layer does, with a bias and an
+    activation of its own.
+
+    Input shape: that of the output of the layer tied to, floating point:
+    `(batch, spatial..., channels)`, or `(batch, channels, spatial...)` for `"channels_first"`.
+    Output shape: that of its input. The other way round if not transposed.
+
+    Args:
+        tied_to: the convolution layer whose kernel is used. The kernel remains that layer's
+            variable, in every respect.
+        transpose: whether the adjoint is computed. Defaults to `True`.
+        gain: whether to learn one factor for each output channel of the layer tied to. Starts at
+            ones. Defaults to `False`.
+        output_size: the size to restore along each spatial axis, an integer for all or one for
+            each. Only for the adjoint of a convolution. Defaults to that of the inputs which the
+            layer tied to was built for.
+        **kwargs: `activation`, `use_bias`, `bias_initializer`, `bias_regularizer` and
+            `bias_constraint` as in `TiedDense`, and `name`, `dtype`, `trainable` and
+            `activity_regularizer` of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: where `tied_to` is not a convolution layer, if the shapes do not fit, or if
+            the size of the output is not known.
+
+    Example:
+        >>> import keras
+        >>> from keras_tied.layers import TiedConv
+        >>> inputs = keras.Input((45, 37, 3))
+        >>> encoder = keras.layers.Conv2D(8, 3, strides=2, padding="same", name="encoder")
+        >>> model = keras.Model(inputs, TiedConv(encoder, name="decoder")(encoder(inputs)))
+        >>> model.output_shape
+        (None, 45, 37, 3)
+        >>> model.count_params()  # 3 * 3 * 3 * 8 + 8 in the encoder, 3 in the decoder
+        227
+    """
+
+    def __init__(
+        self,
+        tied_to: keras.layers.Layer,
+        transpose: bool = True,
+        gain: bool = False,
+        output_size: int | Sequence[int] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(tied_to, transpose, gain, **kwargs)
+        self.output_size = output_size
+        self.supports_masking = False  # as in Keras: a mask has the size before the convolution
+
+    def _checked(self, tied_to: Any) -> keras.layers.Layer | Absent:
+        tied_to = super()._checked(tied_to)
+        if not isinstance(tied_to, (Absent, *CONVOLUTIONS)):
+            raise ValueError(
+                f"TiedConv '{self.name}' can be tied to a layer of the classes "
+                f"{', '.join(cls.__name__ for cls in CONVOLUTIONS)}; received '{tied_to.name}', "
+                f"a {type(tied_to).__name__}: see `keras_tied.tie` for the layer that ties to it."
+            )
+        return tied_to
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Check that the shapes fit, and create bias and gain."""
+        settings = self.tied_settings()
+        read, written = self._partner_channels()
+        expected = written if self.transpose else read
+        axis = len(input_shape) - 1 if settings.data_format == "channels_last" else 1
+        if len(input_shape) != settings.rank + 2 or input_shape[axis] != expected:
+            raise ValueError(
+                f"TiedConv '{self.name}' is tied to '{settings.name}' "
+                f"({type(settings).__name__}, {settings.data_format}), so it takes inputs with "
+                f"{settings.rank} spatial axes and {expected} channels; received an input of "
+                f"shape {tuple(input_shape)}: feed it such, or tie it to another layer."
+            )
+        if self.transpose or self.output_size is not None:
+            self._restored(self._spatial(input_shape))
+        self.input_spec = keras.layers.InputSpec(ndim=settings.rank + 2, axes={axis: expected})
+        self.add_gain((written,))
+        self.add_bias((read if self.transpose else written,))
+
+    @property
+    def kernel(self) -> Any:
+        """The kernel of the layer tied to, in that layer's layout, with the gain in it."""
+        kernel = self.tied_kernel()
+        if self.gain is None:
+            return kernel
+        gain = ops.cast(self.gain, self.compute_dtype)
+        if isinstance(self.tied_settings(), TRANSPOSED):
+            gain = ops.expand_dims(gain, -1)
+        elif isinstance(self.tied_settings(), DEPTHWISE):
+            gain = ops.reshape(gain, kernel.shape[-2:])
+        return ops.multiply(kernel, gain)
+
+    def call(self, inputs: Any) -> Any:
+        """Compute the layer's output."""
+        outputs = self._adjoint(inputs) if self.transpose else self._forward(inputs)
+        if self.bias is not None:
+            settings = self.tied_settings()
+            last = settings.data_format == "channels_last"
+            shape = (-1,) if last else (-1, *[1] * settings.rank)
+            outputs = ops.add(outputs, ops.reshape(self.bias, shape))
+        return self.activation(outputs)
+
+    def _adjoint(self, inputs: Any) -> Any:
+        settings = self.tied_settings()
+        self._restored(self._spatial(inputs.shape))
+        place = self.kernel, self._windows(), settings.data_format
+        if isinstance(settings, TRANSPOSED):
+            return convolve(inputs, *place)
+        if isinstance(settings, DEPTHWISE):
+            return spread_depthwise(inputs, *place)
+        return spread(inputs, *place, settings.groups)
+
+    def _forward(self, inputs: Any) -> Any:
+        settings, kernel = self.tied_settings(), self.kernel
+        if isinstance(settings, TRANSPOSED):
+            return spread(inputs, kernel, self._windows(), settings.data_format)
+        padding = settings.padding
+        if padding == "causal":  # known to Keras's layer, not to its operation
+            before = settings.dilation_rate[0] * (settings.kernel_size[0] - 1)
+            zeros = [(0, 0)] * 3
+            zeros[1 if settings.data_format == "channels_last" else 2] = (before, 0)
+            inputs, padding = ops.pad(inputs, zeros), "valid"
+        convolution = ops.depthwise_conv if isinstance(settings, DEPTHWISE) else ops.conv
+        return convolution(
+            inputs,
+            kernel,
+            strides=settings.strides,
+            padding=padding,
+            data_format=settings.data_format,
+            dilation_rate=settings.dilation_rate,
+        )
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The shape that the layer tied to takes, or the one it gives if not transposed."""
+        settings = self.tied_settings()
+        if not self.transpose:
+            return tuple(settings.compute_output_shape(input_shape))
+        sizes, (channels, _) = self._restored(self._spatial(input_shape)), self._partner_channels()
+        if settings.data_format == "channels_last":
+            return (input_shape[0], *sizes, channels)
+        return (input_shape[0], channels, *sizes)
+
+    def _partner_channels(self) -> tuple[int, int]:
+        """The number of channels that the layer tied to reads, and of those that it writes."""
+        settings = self.tied_settings()
+        *_, first, second = self.tied_kernel_shape()
+        if isinstance(settings, TRANSPOSED):
+            return second, first
+        if isinstance(settings, DEPTHWISE):
+            return first, first * second
+        return first * settings.groups, second
+
+    def _spatial(self, shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        last = self.tied_settings().data_format == "channels_last"
+        return tuple(shape[1:-1] if last else shape[2:])
+
+    def _windows(self) -> list[Window]:
+        """Along each spatial axis, the convolution between code and image."""
+        settings = self.tied_settings()
+        images, codes = self._fixed_sizes(), [None] * settings.rank
+        if isinstance(settings, TRANSPOSED):
+            # How much it cuts off its output is the same for every size, so one element tells.
+            unit = (1,) * (settings.rank + 2)
+            images, codes = self._spatial(settings.compute_output_shape(unit)), unit[2:]
+        axes = zip(settings.kernel_size, settings.strides, settings.dilation_rate, strict=True)
+        return [
+            Window.fitted(*axis, settings.padding, image, code)
+            for axis, image, code in zip(axes, images, codes, strict=True)
+        ]
+
+    def _fixed_sizes(self) -> tuple[int | None, ...]:
+        """The sizes to restore, None where the size of the input leaves only one."""
+        settings = self.tied_settings()
+        sizes: tuple[int | None, ...] = (None,) * settings.rank
+        if self.output_size is not None:
+            return self._given_sizes(self.output_size)
+        if isinstance(settings, TRANSPOSED):
+            return sizes
+        built = self._spatial(self.tied_input_shape() or (None, None, *sizes))
+        strided = list(zip(built, settings.strides, strict=True))
+        if any(size is None and stride > 1 for size, stride in strided):
+            raise ValueError(
+                f"TiedConv '{self.name}' is to restore the input of '{settings.name}', which was "
+                f"built for inputs of size {built} and has strides {settings.strides}, so that "
+                "several sizes of input have the same size of output: pass the one to restore as "
+                f"`output_size`, or build '{settings.name}' for inputs of a fixed size."
+            )
+        return tuple([size if stride > 1 else None for size, stride in strided])
+
+    def _given_sizes(self, sizes: int | Sequence[int]) -> tuple[int, ...]:
+        settings = self.tied_settings()
+        if not self.transpose or isinstance(settings, TRANSPOSED):
+            raise ValueError(
+                f"TiedConv '{self.name}' received output_size={sizes!r}, but the size "
+                f"of its output follows from that of its input, as it is "
+                f"{'the adjoint of' if self.transpose else 'the same map as'} '{settings.name}' "
+                f"({type(settings).__name__}): leave `output_size` out."
+            )
+        each = (sizes,) * settings.rank if isinstance(sizes, int) else tuple(sizes)
+        if len(each) != settings.rank:
+            raise ValueError(
+                f"TiedConv '{self.name}' received output_size={sizes!r}, but '{settings.name}' "
+                f"({type(settings).__name__}) has {settings.rank} spatial axes: pass "
+                f"{settings.rank} sizes, or one integer for all."
+            )
+        return each
+
+    def _restored(self, given: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The spatial sizes of the adjoint's output, for an input of the given ones."""
+        encodes = isinstance(self.tied_settings(), TRANSPOSED)
+        back = Window.code_size if encodes else Window.image_size
+        forth = Window.image_size if encodes else Window.code_size
+        windows = self._windows()
+        restored = [
+            back(window, size) if fixed is None and size is not None else fixed
+            for window, size, fixed in zip(windows, given, self._fixed_sizes(), strict=True)
+        ]
+        # A size may be unknown, or symbolic while a model is exported: then it is not checked.
+        checked = [
+            (size, forth(window, image), image)
+            for window, size, image in zip(windows, given, restored, strict=True)
+            if isinstance(size, int) and isinstance(image, int)
+        ]
+        if any(size != expected or image < 1 for size, expected, image in checked):
+            raise ValueError(
+                f"TiedConv '{self.name}' takes outputs of '{self.tied_settings().name}', which "
+                f"have size {tuple(expected for _, expected, _ in checked)} for the inputs of size "
+                f"{tuple(restored)} that are to be restored; received an input of size {given}: "
+                "feed it such outputs, or pass the size to restore as `output_size`."
+            )
+        return tuple(restored)
+
+    def get_config(self) -> dict[str, Any]:
+        """The configuration."""
+        return {**super().get_config(), "output_size": self.output_size}

@@ -1,0 +1,211 @@
+"""The reverse of an EinsumDense layer."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
+
+import keras
+from keras import ops
+
+from keras_tied.layers.tied_layer import Absent, TiedLayer
+
+
+class Equation(NamedTuple):
+    """An einsum equation `inputs,kernel->outputs`, by the letters of the axes of each.
+
+    `before` and `after` tell whether an ellipsis stands before or after the letters of inputs and
+    outputs, for further axes that the two share.
+    """
+
+    inputs: str
+    kernel: str
+    outputs: str
+    before: bool
+    after: bool
+
+    @classmethod
+    def parse(cls, equation: str) -> Self:
+        """The equation that an `EinsumDense` was given."""
+        inputs, kernel, outputs = re.split(",|->", equation)
+        before, after = inputs.startswith("..."), inputs.endswith("...")
+        return cls(inputs.strip("."), kernel, outputs.strip("."), before, after)
+
+    def __str__(self) -> str:
+        before, after = "..." * self.before, "..." * self.after
+        return f"{before}{self.inputs}{after},{self.kernel}->{before}{self.outputs}{after}"
+
+    def split(self, input_shape: Sequence[int | None]) -> tuple[Sequence[int | None], ...]:
+        """The sizes of the axes before the letters of the inputs, with letters, and after them."""
+        count = len(self.inputs)
+        start = len(input_shape) - count if self.before else 0
+        return input_shape[:start], input_shape[start : start + count], input_shape[start + count :]
+
+
+@keras.saving.register_keras_serializable(package="keras_tied")
+class TiedEinsumDense(TiedLayer):
+    r"""The adjoint of an `EinsumDense`: it uses the kernel of another layer, backwards.
+
+    The equation is that of the layer tied to with inputs and outputs exchanged: from the kernel
+    $W$ of `"abc,cde->abde"`, which projects features `c` to heads `d` of size `e`, it computes
+    `"abde,cde->abc"`. With gain $g$, one factor for each output unit of the kernel, and bias $b$,
+
+    $$y_{abc} = \mathrm{activation}\Bigl(\sum_{d,e} x_{abde}\, g_{de}\, W_{cde} + b_c\Bigr),$$
+
+    and likewise for other equations. With `transpose=False` it computes what the other layer does,
+    scaled by the gain, with a bias and an activation of its own.
+
+    Input shape: that of the output of the layer tied to, floating point. Output shape: that of
+    its input. The other way round if not transposed.
+
+    Args:
+        tied_to: the `EinsumDense` whose kernel is used. The kernel remains that layer's variable,
+            in every respect.
+        transpose: whether the adjoint is computed. Defaults to `True`.
+        gain: whether to learn one factor for each output unit of the kernel, that is, along its
+            axes that the output of the layer tied to has. Starts at ones. Defaults to `False`.
+        bias_axes: the axes of the output, by their letters in the equation, that the bias has.
+            Defaults to those that come from the kernel.
+        **kwargs: `activation`, `use_bias`, `bias_initializer`, `bias_regularizer` and
+            `bias_constraint` as in `TiedDense`, and `name`, `dtype`, `trainable` and
+            `activity_regularizer` of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: where `tied_to` is not an `EinsumDense`, if its equation sums over an axis of
+            the inputs that neither kernel nor outputs have, which nothing can restore, if
+            `bias_axes` names an axis that the output does not have, or if the shapes do not fit.
+
+    Example:
+        >>> import keras
+        >>> from keras_tied.layers import TiedEinsumDense
+        >>> inputs = keras.Input((10, 32))
+        >>> heads = keras.layers.EinsumDense("abc,cde->abde", (None, 4, 8), name="heads")
+        >>> back = TiedEinsumDense(heads, name="back")
+        >>> back.equation
+        'abde,cde->abc'
+        >>> keras.Model(inputs, back(heads(inputs))).output_shape
+        (None, 10, 32)
+    """
+
+    def __init__(
+        self,
+        tied_to: keras.layers.Layer,
+        transpose: bool = True,
+        gain: bool = False,
+        bias_axes: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(tied_to, transpose, gain, **kwargs)
+        self.bias_axes = bias_axes
+        self.supports_masking = False  # as in Keras: axes may change their places
+
+    def _checked(self, tied_to: Any) -> keras.layers.Layer | Absent:
+        tied_to = super()._checked(tied_to)
+        if isinstance(tied_to, (Absent, keras.layers.EinsumDense)):
+            return tied_to
+        raise ValueError(
+            f"TiedEinsumDense '{self.name}' can be tied to an EinsumDense; received "
+            f"'{tied_to.name}' ({type(tied_to).__name__}): `keras_tied.tie` picks the layer "
+            "that can be tied to it."
+        )
+
+    @property
+    def equation(self) -> str:
+        """The einsum equation that this layer computes, `inputs,kernel->outputs`."""
+        return str(self._equation())
+
+    def _equation(self) -> Equation:
+        partner = self.tied_settings()
+        equation = Equation.parse(partner.equation)
+        if not self.transpose:
+            return equation
+        lost = sorted(set(equation.inputs) - set(equation.kernel + equation.outputs))
+        if lost:
+            raise ValueError(
+                f"TiedEinsumDense '{self.name}' cannot restore the inputs of '{partner.name}', "
+                f"whose equation '{partner.equation}' sums over the axes {lost} and keeps nothing "
+                "of them: keep them in its output, and sum over them in a layer of its own."
+            )
+        return equation._replace(inputs=equation.outputs, outputs=equation.inputs)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Check that the shapes fit, and create bias and gain."""
+        equation, sizes = self._equation(), self._sizes(input_shape)
+        before, _, _ = equation.split(input_shape)
+        self.input_spec = keras.layers.InputSpec(
+            ndim=len(input_shape),
+            axes={
+                axis: sizes[letter]
+                for axis, letter in enumerate(equation.inputs, len(before))
+                if letter in equation.kernel
+            },
+        )
+        units = equation.inputs if self.transpose else equation.outputs
+        kernel_axes = zip(equation.kernel, self.tied_kernel_shape(), strict=True)
+        self.add_gain(tuple(size if letter in units else 1 for letter, size in kernel_axes))
+        self.add_bias(self._bias_shape(equation, self.compute_output_shape(input_shape)))
+
+    def _bias_shape(self, equation: Equation, shape: Sequence[int | None]) -> tuple[int, ...]:
+        """The sizes of the output's axes from the first that the bias has, one for the others."""
+        letters = equation.outputs.rjust(len(shape)) if equation.before else equation.outputs
+        axes = self.bias_axes
+        if axes is None:
+            axes = "".join(letter for letter in equation.outputs if letter in equation.kernel)
+        known = {letter for letter, size in zip(letters, shape, strict=False) if size}
+        if not set(axes) <= known:
+            raise ValueError(
+                f"TiedEinsumDense '{self.name}' computes '{equation}', with outputs of shape "
+                f"{tuple(shape)}; received bias_axes={axes!r}: name axes of "
+                f"'{equation.outputs}' whose size is known."
+            )
+        start = min(map(letters.index, axes), default=len(shape))
+        return tuple(
+            size if size and letter in axes else 1
+            for letter, size in zip(letters.ljust(len(shape)), shape, strict=True)
+        )[start:]
+
+    def _sizes(self, input_shape: Sequence[int | None]) -> dict[str, int | None]:
+        """The size of each axis of the equation, by its letter; None where it is not known."""
+        equation, kernel_shape = self._equation(), self.tied_kernel_shape()
+        sizes = dict(zip(equation.kernel, kernel_shape, strict=True))
+        _, named, after = equation.split(input_shape)
+        given = dict(zip(equation.inputs, named, strict=False))
+        fitting = all(sizes.get(letter) in (None, size) for letter, size in given.items() if size)
+        if not fitting or len(named) != len(equation.inputs) or (after and not equation.after):
+            raise ValueError(
+                f"TiedEinsumDense '{self.name}' computes '{equation}' with the kernel of "
+                f"'{self.tied_settings().name}', of shape {kernel_shape}; received an input of "
+                f"shape {tuple(input_shape)}: feed it outputs of that layer"
+                f"{'' if self.transpose else ' or inputs as it takes'}, or tie it to another."
+            )
+        return {**given, **sizes}
+
+    @property
+    def kernel(self) -> Any:
+        """The kernel of the layer tied to, in that layer's layout, with the gain in it."""
+        kernel = self.tied_kernel()
+        if self.gain is None:
+            return kernel
+        return ops.multiply(kernel, ops.cast(self.gain, self.compute_dtype))
+
+    def call(self, inputs: Any) -> Any:
+        """Compute the layer's output."""
+        outputs = ops.einsum(self.equation, inputs, self.kernel)
+        if self.bias is not None:
+            outputs = ops.add(outputs, self.bias)
+        return self.activation(outputs)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The shape that the layer tied to takes, or the one it gives if not transposed."""
+        equation, sizes = self._equation(), self._sizes(input_shape)
+        before, _, after = equation.split(input_shape)
+        shape = (*before, *(sizes[letter] for letter in equation.outputs), *after)
+        noted = self.tied_input_shape() if self.transpose else None
+        if noted is None or len(noted) != len(shape):
+            return shape
+        # The layer tied to may have lost a size, having been told None; its batch size is not ours.
+        sizes_noted = zip(shape[1:], noted[1:], strict=True)
+        return (shape[0], *(size if size is not None else known for size, known in sizes_noted))
+
+    def get_config(self) -> dict[str, Any]:
+        """The configuration."""
+        return {**super().get_config(), "bias_axes": self.bias_axes}
