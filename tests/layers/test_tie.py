@@ -1,0 +1,112 @@
+"""`tie`: the tied layer that fits a layer, or what to do instead."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_tied.layers import TiedConv, TiedDense, TiedEinsumDense, tie
+
+FITTING = [
+    (layers.Dense(3), TiedDense),
+    (layers.Embedding(7, 3), TiedDense),
+    (layers.EinsumDense("ab,bc->ac", 3), TiedEinsumDense),
+    (layers.Conv1D(3, 3), TiedConv),
+    (layers.Conv2D(3, 3), TiedConv),
+    (layers.Conv3D(3, 3), TiedConv),
+    (layers.Conv1DTranspose(3, 3), TiedConv),
+    (layers.Conv2DTranspose(3, 3), TiedConv),
+    (layers.Conv3DTranspose(3, 3), TiedConv),
+    (layers.DepthwiseConv1D(3), TiedConv),
+    (layers.DepthwiseConv2D(3), TiedConv),
+]
+
+
+def class_name(value: Any) -> str:
+    return type(value).__name__ if isinstance(value, layers.Layer) else ""
+
+
+@pytest.mark.parametrize(("layer", "cls"), FITTING, ids=class_name)
+def test_picks_the_class_for_the_layer(layer, cls):
+    assert type(tie(layer)) is cls
+
+
+@pytest.mark.parametrize(("layer", "cls"), FITTING, ids=class_name)
+def test_ties_to_the_layer(layer, cls):
+    assert tie(layer).tied_to is layer
+
+
+def test_passes_the_arguments_on():
+    tied = tie(layers.Conv1D(3, 3), gain=True, activation="relu", output_size=9, name="out")
+    config = tied.get_config()
+    found = {name: config[name] for name in ("gain", "activation", "output_size", "name")}
+    assert found == {"gain": True, "activation": "relu", "output_size": 9, "name": "out"}
+
+
+def test_a_class_derived_from_one_that_fits_fits():
+    class Scaled(layers.Dense):
+        pass
+
+    assert type(tie(Scaled(3))) is TiedDense
+
+
+def test_a_layer_that_is_built_and_has_a_kernel_of_two_axes_fits():
+    class Projection(layers.Layer):
+        def build(self, input_shape: tuple[int, ...]) -> None:
+            self.kernel = self.add_weight(shape=(input_shape[-1], 2))
+
+        def call(self, inputs: Any) -> Any:
+            return keras.ops.matmul(inputs, self.kernel)
+
+    layer = Projection()
+    layer.build((None, 4))
+    rows = np.ones((3, 2), "float32")
+    found = keras.ops.convert_to_numpy(tie(layer, use_bias=False)(rows))
+    np.testing.assert_allclose(found, rows @ layer.kernel.numpy().T, atol=1e-6)
+
+
+def test_a_tied_dense_can_be_tied_to():
+    first = tie(layers.Dense(3))
+    assert tie(first).tied_to is first
+
+
+@pytest.mark.parametrize(
+    ("layer", "instead"),
+    [
+        (layers.SeparableConv1D(3, 3), "its two parts, a DepthwiseConv1D and a Conv1D"),
+        (layers.SeparableConv2D(3, 3), "its two parts, a DepthwiseConv2D and a Conv2D"),
+        (layers.MultiHeadAttention(2, 3), "its projections, which are EinsumDense layers"),
+        (layers.TimeDistributed(layers.Dense(3)), r"tie to the layer inside it, `\.layer`"),
+        (keras.Sequential([layers.Dense(3)]), "tie to its layers one by one"),
+        (TiedConv(layers.Conv1D(3, 3)), "the layer that it is tied to itself, its `tied_to`"),
+        (layers.LSTM(3), "tie to a layer of the classes Dense, Embedding, "),
+        (layers.BatchNormalization(), "tie to a layer of the classes Dense, Embedding, "),
+    ],
+    ids=class_name,
+)
+def test_says_what_to_do_about_a_layer_that_does_not_fit(layer, instead):
+    message = rf"No tied layer fits '{layer.name}' \({type(layer).__name__}\), .*{instead}"
+    with pytest.raises(ValueError, match=message):
+        tie(layer)
+
+
+def test_the_two_parts_of_a_separable_convolution_are_its_equal():
+    settings = {"strides": 2, "padding": "same"}
+    whole = layers.SeparableConv2D(5, 3, depth_multiplier=2, use_bias=False, **settings)
+    depthwise = layers.DepthwiseConv2D(3, depth_multiplier=2, use_bias=False, **settings)
+    pointwise = layers.Conv2D(5, 1, use_bias=False)
+    x = np.random.default_rng(0).normal(size=(2, 6, 7, 3)).astype("float32")
+    expected = whole(x)
+    pointwise(depthwise(x))
+    depthwise.kernel.assign(whole.depthwise_kernel)
+    pointwise.kernel.assign(whole.pointwise_kernel)
+    found, expected = map(keras.ops.convert_to_numpy, (pointwise(depthwise(x)), expected))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("given", ["code", None], ids=str)
+def test_something_else_than_a_layer(given):
+    with pytest.raises(ValueError, match=rf"`tie` takes the layer to tie to; received {given!r}"):
+        tie(given)
