@@ -1,0 +1,292 @@
+"""The experiment of the article "Autoencoder in Keras": 4-2-4, with tied weights.
+
+A sigmoid code of two units and a linear decoder that is the encoder transposed, trained on all
+rows at once by gradient descent with momentum; the last third of the rows is held out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from keras_tied.datasets import RandomState
+
+if TYPE_CHECKING:
+    import keras
+
+Engine: TypeAlias = Literal["keras", "numpy", "pytensor"]
+OnEpoch: TypeAlias = Callable[[int, Mapping[str, float]], object]
+
+N_COMPONENTS = 2
+EPOCHS = 3000
+LEARNING_RATE = 0.1
+MOMENTUM = 0.95
+DECAY = 1e-5
+"""Keras 1's: the learning rate of step t is 0.1 / (1 + 1e-5 t)."""
+VALIDATION_SPLIT = 0.33
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """What a run of the experiment gives; n rows, of which the first n_train were trained on.
+
+    Attributes:
+        history: ``{"loss": ..., "val_loss": ...}``, (epochs,) float64 each: the cost of the
+            training rows before each epoch's step, and of the others after it, as Keras logs them.
+        code: (n, 2) float32, the code of all rows.
+        reconstruction: (n, 4) float32, what the decoder makes of it.
+        train_mse: Mean squared error of the training rows after the last epoch.
+        validation_mse: The same of the rows held out.
+        pca_train_mse: Mean squared error of a PCA of as many components, fitted to the training
+            rows, on these.
+        pca_validation_mse: The same on the rows held out.
+        seconds: What training took, compiling included and imports not.
+        parameters: Numbers that were trained.
+        untied_parameters: Numbers there would be if the decoder had a kernel of its own.
+        tie_error: The largest difference between the decoder's kernel and the encoder's,
+            transposed: exactly 0, as there is but one.
+        model: The trained Keras model, or None if another engine trained.
+    """
+
+    history: dict[str, NDArray[np.float64]]
+    code: NDArray[np.float32]
+    reconstruction: NDArray[np.float32]
+    train_mse: float
+    validation_mse: float
+    pca_train_mse: float
+    pca_validation_mse: float
+    seconds: float
+    parameters: int
+    untied_parameters: int
+    tie_error: float
+    model: keras.Model | None
+
+
+def run(
+    X: ArrayLike,
+    *,
+    epochs: int = EPOCHS,
+    engine: Engine = "keras",
+    random_state: RandomState = 0,
+    on_epoch: OnEpoch | None = None,
+) -> Experiment:
+    """Train the autoencoder on the first 67 % of the rows, and PCA of the same width beside it.
+
+    The cost is the mean of (x' - x)², where x' = sigmoid(x W + b) Wᵀ + c. It is minimised by
+    gradient descent on all training rows at once, with momentum 0.95 and a learning rate of
+    0.1 / (1 + 1e-5 t) at step t.
+
+    Args:
+        X: (n, features) rows in [0, 1] and in random order, as `keras_tied.datasets.prepare`
+            gives them; n ≥ 3 and features ≥ 2.
+        epochs: Steps of training.
+        engine: What trains: "keras", on the backend that Keras is set to, or the same network
+            written out by hand, "numpy" or "pytensor" (`keras_tied.reference`).
+        random_state: Fixes the start, which is the same whatever trains; as in scikit-learn.
+        on_epoch: Called as on_epoch(epoch, {"loss": ..., "val_loss": ...}), epoch from 0.
+
+    Returns:
+        The history, the code, the reconstruction and their errors.
+
+    Raises:
+        ImportError: If the engine is not installed.
+        ValueError: If X has too few rows or columns, or the engine is unknown.
+
+    Example:
+        >>> from keras_tied import datasets
+        >>> X, y = datasets.prepare(*datasets.make_correlated_donuts(90, random_state=0))
+        >>> result = run(X, epochs=3, engine="numpy")
+        >>> result.code.shape, result.parameters, result.untied_parameters
+        ((90, 2), 14, 22)
+    """
+    train, validation = split(X)
+    kernel = _start(train.shape[1], random_state)
+    if engine == "keras":
+        trained = _with_keras(train, validation, kernel, epochs, on_epoch)
+    else:
+        trained = _by_hand(engine, train, validation, kernel, epochs, on_epoch)
+    n_train = len(train)
+    pca_train_mse, pca_validation_mse = _pca_errors(train, validation)
+    return Experiment(
+        **trained._asdict(),
+        train_mse=_mse(train, trained.reconstruction[:n_train]),
+        validation_mse=_mse(validation, trained.reconstruction[n_train:]),
+        pca_train_mse=pca_train_mse,
+        pca_validation_mse=pca_validation_mse,
+        untied_parameters=trained.parameters + kernel.size,
+    )
+
+
+def split(X: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Part the rows as Keras does for ``validation_split=0.33``: the last third is held out.
+
+    Args:
+        X: (n, features) rows, n ≥ 3 and features ≥ 2.
+
+    Returns:
+        The training rows and the validation rows, float32.
+
+    Raises:
+        ValueError: If X has too few rows or columns.
+
+    Example:
+        >>> [len(part) for part in split(np.zeros((9000, 4)))]
+        [6029, 2971]
+    """
+    rows = np.asarray(X, dtype=np.float32)
+    if rows.ndim != 2 or len(rows) < N_COMPONENTS + 1 or rows.shape[1] < N_COMPONENTS:
+        raise ValueError(
+            f"X has the shape {rows.shape}; the experiment needs at least {N_COMPONENTS + 1} rows "
+            f"and {N_COMPONENTS} columns."
+        )
+    n_train = int(len(rows) * (1 - VALIDATION_SPLIT))
+    return rows[:n_train], rows[n_train:]
+
+
+def build_model(kernel: ArrayLike) -> keras.Model:
+    """Build and compile the article's Keras model: an encoder and the decoder tied to it.
+
+    Args:
+        kernel: (features, components) the encoder's kernel to start from.
+
+    Returns:
+        A model (n, features) → (n, features) of two layers, "encoder" and "decoder".
+
+    Example:
+        >>> build_model(np.zeros((4, 2))).count_params()
+        14
+    """
+    import keras
+
+    from keras_tied.layers import TiedDense
+
+    start = np.asarray(kernel)
+    features, components = start.shape
+    rows = keras.Input((features,), name="rows")
+    encoder = keras.layers.Dense(components, activation="sigmoid", name="encoder")
+    code = encoder(rows)
+    model = keras.Model(rows, TiedDense(encoder, name="decoder")(code), name="autoencoder")
+    encoder.kernel.assign(start)
+    rate = keras.optimizers.schedules.InverseTimeDecay(
+        LEARNING_RATE, decay_steps=1, decay_rate=DECAY
+    )
+    model.compile(optimizer=keras.optimizers.SGD(rate, momentum=MOMENTUM), loss="mse")
+    return model
+
+
+class _Trained(NamedTuple):
+    """What every engine gives, by `Experiment`'s names."""
+
+    history: dict[str, NDArray[np.float64]]
+    code: NDArray[np.float32]
+    reconstruction: NDArray[np.float32]
+    seconds: float
+    parameters: int
+    tie_error: float
+    model: keras.Model | None
+
+
+def _start(features: int, random_state: RandomState) -> NDArray[np.float32]:
+    """A kernel drawn as Keras would: U(-a, a) with a² = 6 / (features + components).
+
+    Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks",
+    AISTATS 2010. Drawn by NumPy, because each backend of Keras draws other numbers.
+    """
+    from sklearn.utils import check_random_state
+
+    limit = np.sqrt(6.0 / (features + N_COMPONENTS))
+    kernel = check_random_state(random_state).uniform(-limit, limit, (features, N_COMPONENTS))
+    return np.asarray(kernel, dtype=np.float32)
+
+
+def _with_keras(
+    train: NDArray[np.float32],
+    validation: NDArray[np.float32],
+    kernel: NDArray[np.float32],
+    epochs: int,
+    on_epoch: OnEpoch | None,
+) -> _Trained:
+    import keras
+
+    from keras_tied import training
+
+    model = build_model(kernel)
+
+    class Teller(training.Watcher):
+        def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+            if on_epoch:
+                on_epoch(epoch, logs or {})
+
+    begin = time.perf_counter()
+    fitted = training.fit(
+        model, train, epochs=epochs, validation_data=validation, callbacks=[Teller()]
+    )
+    seconds = time.perf_counter() - begin
+    encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
+    code = encoder(np.concatenate([train, validation]))
+    reconstruction = decoder(code)
+    to_numpy = keras.ops.convert_to_numpy
+    difference = to_numpy(decoder.kernel) - to_numpy(encoder.kernel.value).T
+    return _Trained(
+        history={key: np.asarray(costs, np.float64) for key, costs in fitted.history.items()},
+        code=to_numpy(code),
+        reconstruction=to_numpy(reconstruction),
+        seconds=seconds,
+        parameters=model.count_params(),
+        tie_error=float(np.abs(difference).max()),
+        model=model,
+    )
+
+
+def _by_hand(
+    engine: Engine,
+    train: NDArray[np.float32],
+    validation: NDArray[np.float32],
+    kernel: NDArray[np.float32],
+    epochs: int,
+    on_epoch: OnEpoch | None,
+) -> _Trained:
+    from keras_tied import reference
+
+    kinds = {"numpy": reference.NumpyAutoencoder, "pytensor": reference.PyTensorAutoencoder}
+    if engine not in kinds:
+        raise ValueError(f"engine is {engine!r}; choose one of 'keras', 'numpy' and 'pytensor'.")
+    autoencoder = kinds[engine](
+        N_COMPONENTS, learning_rate=LEARNING_RATE, momentum=MOMENTUM, decay=DECAY, epochs=epochs
+    )
+    features, components = kernel.shape
+    start = kernel, np.zeros(components, np.float32), np.zeros(features, np.float32)
+    begin = time.perf_counter()
+    autoencoder.fit(train, validation, initial_weights=start, on_epoch=on_epoch)
+    seconds = time.perf_counter() - begin
+    code = autoencoder.transform(np.concatenate([train, validation]))
+    weights = autoencoder.kernel_, autoencoder.code_bias_, autoencoder.output_bias_
+    return _Trained(
+        history={key: np.asarray(costs, np.float64) for key, costs in autoencoder.history_.items()},
+        code=code,
+        reconstruction=autoencoder.inverse_transform(code),
+        seconds=seconds,
+        parameters=sum(weight.size for weight in weights),
+        tie_error=0.0,  # there is one kernel, by construction
+        model=None,
+    )
+
+
+def _mse(rows: NDArray[Any], rebuilt: NDArray[Any]) -> float:
+    return float(np.mean((rows - rebuilt) ** 2, dtype=np.float64))
+
+
+def _pca_errors(train: NDArray[np.float32], validation: NDArray[np.float32]) -> tuple[float, float]:
+    from sklearn.decomposition import PCA
+
+    pca = PCA(N_COMPONENTS, svd_solver="full").fit(train.astype(np.float64))
+    train_mse, validation_mse = (
+        _mse(rows, pca.inverse_transform(pca.transform(rows.astype(np.float64))))
+        for rows in (train, validation)
+    )
+    return train_mse, validation_mse
