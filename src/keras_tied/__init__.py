@@ -9,16 +9,22 @@ from keras_tied._version import __version__
 
 if TYPE_CHECKING:
     from keras_tied import datasets, experiment, layers, plotting, reference, training
+    from keras_tied._mirror import mirror
+    from keras_tied.layers import tie
 
 __all__ = [
     "__version__",
     "datasets",
     "experiment",
     "layers",
+    "mirror",
     "plotting",
     "reference",
+    "tie",
     "training",
 ]
+FUNCTIONS = {"mirror": "keras_tied._mirror", "tie": "keras_tied.layers"}
+"""The modules of those public names that are functions; the others are modules themselves."""
 
 _backend.settle()
 register()
@@ -28,6 +34,8 @@ def __getattr__(name: str) -> Any:
     """Import a part of the package when it is first used: some of them import Keras."""
     if name not in __all__:
         raise AttributeError(f"module 'keras_tied' has no attribute '{name}'")
+    if name in FUNCTIONS:
+        return getattr(import_module(FUNCTIONS[name]), name)
     return import_module(f"keras_tied.{name}")
 
 
