@@ -40,7 +40,7 @@ def make_correlated_donuts(
     Raises:
         ValueError: If n_samples is below 1.
 
-    Example:
+    Examples:
         >>> X, y = make_correlated_donuts(5, random_state=0)
         >>> X.shape, y.tolist()
         ((5, 4), [0, 0, 0, 1, 1])
@@ -114,7 +114,7 @@ def prepare(
         ValueError: If X is not a table of finite numbers with at least one row, or y is not as
             long as X.
 
-    Example:
+    Examples:
         >>> X, y = prepare([[1.0, 7.0], [3.0, 7.0], [2.0, 7.0]], ["a", "c", "b"], random_state=2)
         >>> X.tolist(), y.tolist()
         ([[0.5, 0.0], [1.0, 0.0], [0.0, 0.0]], ['b', 'c', 'a'])

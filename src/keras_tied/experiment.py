@@ -97,7 +97,7 @@ def run(
         ImportError: If the engine is not installed.
         ValueError: If X has too few rows or columns, or the engine is unknown.
 
-    Example:
+    Examples:
         >>> from keras_tied import datasets
         >>> X, y = datasets.prepare(*datasets.make_correlated_donuts(90, random_state=0))
         >>> result = run(X, epochs=3, engine="numpy")
@@ -134,7 +134,7 @@ def split(X: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     Raises:
         ValueError: If X has too few rows or columns.
 
-    Example:
+    Examples:
         >>> [len(part) for part in split(np.zeros((9000, 4)))]
         [6029, 2971]
     """
@@ -157,7 +157,7 @@ def build_model(kernel: ArrayLike) -> keras.Model:
     Returns:
         A model (n, features) → (n, features) of two layers, "encoder" and "decoder".
 
-    Example:
+    Examples:
         >>> build_model(np.zeros((4, 2))).count_params()
         14
     """

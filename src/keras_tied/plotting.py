@@ -31,7 +31,7 @@ def new_figure() -> Figure:
     Raises:
         ImportError: If Matplotlib is not installed.
 
-    Example:
+    Examples:
         >>> new_figure().axes
         []
     """
@@ -92,7 +92,7 @@ def four_panels(
         ValueError: If an array has fewer than two columns, or not one row per row of X, or y not
             one label per row.
 
-    Example:
+    Examples:
         >>> rows = np.array([[0.0, 1.0], [1.0, 0.0]])
         >>> figure = four_panels(rows, rows, rows, {"loss": [0.1, 0.01]}, y=[0, 1])
         >>> [axes.get_title("left") for axes in figure.axes]

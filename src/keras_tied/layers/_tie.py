@@ -50,7 +50,7 @@ def tie(layer: keras.layers.Layer, **kwargs: Any) -> TiedLayer:
     Raises:
         ValueError: where no tied layer fits `layer`. It says what to do instead.
 
-    Example:
+    Examples:
         >>> import keras
         >>> from keras_tied.layers import tie
         >>> tie(keras.layers.Conv2D(8, 3, name="encoder"), activation="relu", name="decoder")

@@ -65,7 +65,7 @@ class TiedConv(TiedLayer):
         ValueError: where `tied_to` is not a convolution layer, if the shapes do not fit, or if
             the size of the output is not known.
 
-    Example:
+    Examples:
         >>> import keras
         >>> from keras_tied.layers import TiedConv
         >>> inputs = keras.Input((45, 37, 3))

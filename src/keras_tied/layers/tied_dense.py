@@ -46,7 +46,7 @@ class TiedDense(TiedLayer):
         ValueError: where `tied_to` is not a layer or has no kernel of two axes, or if the shapes
             do not fit.
 
-    Example:
+    Examples:
         >>> import keras
         >>> from keras_tied.layers import TiedDense
         >>> inputs = keras.Input((4,))

@@ -74,7 +74,7 @@ class TiedEinsumDense(TiedLayer):
             the inputs that neither kernel nor outputs have, which nothing can restore, if
             `bias_axes` names an axis that the output does not have, or if the shapes do not fit.
 
-    Example:
+    Examples:
         >>> import keras
         >>> from keras_tied.layers import TiedEinsumDense
         >>> inputs = keras.Input((10, 32))

@@ -47,7 +47,7 @@ class NumpyAutoencoder(HandWrittenAutoencoder):
             number an epoch. As in Keras, "loss" is taken before the epoch's step and "val_loss"
             after it.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from keras_tied.reference import NumpyAutoencoder
         >>> X = np.random.default_rng(0).uniform(size=(100, 4))
@@ -93,7 +93,7 @@ def loss_and_gradient(
     Raises:
         ValueError: If an argument is not numeric, not finite, or of another shape.
 
-    Example:
+    Examples:
         >>> from keras_tied.reference import loss_and_gradient
         >>> loss, gradient = loss_and_gradient([[1.0, 3.0]], [[0.0], [0.0]], [0.0], [0.0, 1.0])
         >>> loss, gradient.kernel.tolist(), gradient.output_bias.tolist()

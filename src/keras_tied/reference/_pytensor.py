@@ -25,7 +25,7 @@ class PyTensorAutoencoder(HandWrittenAutoencoder):
     Raises:
         ImportError: On construction, if PyTensor is not installed.
 
-    Example:
+    Examples:
         >>> from keras_tied.reference import PyTensorAutoencoder
         >>> PyTensorAutoencoder(2, momentum=0.9)  # doctest: +ELLIPSIS
         PyTensorAutoencoder(n_components=2, learning_rate=0.1, momentum=0.9, ...)

@@ -33,7 +33,7 @@ class Watcher(keras.callbacks.Callback):
     and then calls `on_epoch_begin` and `on_epoch_end` for each epoch of the bunch. Setting
     `model.stop_training` takes effect at the end of the bunch.
 
-    Example:
+    Examples:
         >>> from keras_tied.training import Watcher
         >>> class Print(Watcher):
         ...     def on_epoch_end(self, epoch, logs=None):
@@ -76,7 +76,7 @@ def fit(
     Raises:
         ValueError: if the model is not compiled, or the numbers of rows differ.
 
-    Example:
+    Examples:
         >>> import keras, numpy as np
         >>> from keras_tied.training import fit
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
