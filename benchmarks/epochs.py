@@ -8,10 +8,12 @@ import argparse
 import statistics
 import time
 
+import keras_tied  # settles the backend before Keras is imported
+
+# isort: split
 import keras
 import numpy as np
 
-import keras_tied
 from keras_tied.datasets import load_donuts, make_correlated_donuts, prepare
 from keras_tied.experiment import build_model, split
 from keras_tied.training import fit

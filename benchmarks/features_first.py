@@ -9,6 +9,8 @@ import statistics
 import time
 
 import keras_tied  # noqa: F401  settles the backend before Keras is imported
+
+# isort: split
 import keras
 import numpy as np
 

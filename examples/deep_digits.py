@@ -1,6 +1,8 @@
 """A deep autoencoder of which the decoder is tied layer by layer, on scikit-learn's digits."""
 
 import keras_tied  # noqa: F401  settles the backend before Keras is imported
+
+# isort: split
 import keras
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
