@@ -211,6 +211,8 @@ def _reversed(steps: list[_Step], code: Any, gain: bool) -> Any:
     parts: list[list[Any]] = [[] for _ in steps]
     parts[-1].append(code)
     for step, returned in zip(reversed(steps), reversed(parts), strict=True):
+        if not returned:
+            continue  # it only led to an input that a nested model makes no use of
         tensor = returned[0]
         if len(returned) > 1:
             tensor = layers.Add(name=named(step, "sum"))(returned)

@@ -56,8 +56,9 @@ def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
 
     Args:
         *classes: layer classes that the rule is for.
-        kernel: whether these have weights that the mirror shares, so that activations are moved
-            past them, and the encoder's last activation is not repeated. Defaults to `False`.
+        kernel: whether these have a kernel that the mirror shares. If so, the layer that the rule
+            returns has to apply `seen.activation`, and an `activation` that the encoder layer has
+            is applied after the mirror of the layer behind it. Defaults to `False`.
 
     Returns:
         A decorator for the rule: a function of the encoder layer and a `Seen`, which returns the

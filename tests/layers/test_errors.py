@@ -141,11 +141,11 @@ def test_two_namesakes_around_a_rebuilt_layer():
     rebuilt = TiedDense.from_config(TiedDense(dense(), name="out").get_config())
     inputs = keras.Input((4,))
     branches = [keras.Model(inputs, layers.Dense(3, name="code")(inputs)) for _ in range(2)]
-    model = keras.Model(inputs, rebuilt(layers.add([branch(inputs) for branch in branches])))
+    code = layers.add([branch(inputs) for branch in branches])
     with pytest.raises(
         ValueError, match="'out' is tied to layer 'code', and 2 layers of that name"
     ):
-        model(np.ones((2, 4), "float32"))
+        keras.Model(inputs, rebuilt(code))(np.ones((2, 4), "float32"))
 
 
 def test_nearer_namesake_when_a_configuration_is_made():

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from .cases import CASES, Case, find, kernel_variable, outputs, select, weights
+from .cases import CASES, Case, find, kernel_variable, outputs, select, steps, weights
 
 TOPOLOGIES = ("functional", "nested", "made_of_models", "made_in_init", "siamese_never_met")
 
@@ -130,11 +130,10 @@ STOPS += [(case, name) for case in select("nested", family="Dense") for name in 
 def test_training_goes_on_after_loading_as_if_it_had_not_stopped(case, model, optimizer, tmp_path):
     data = case.inputs(), case.targets()
     model.compile(OPTIMIZERS[optimizer](), "mse", run_eagerly=True)
-    model.fit(*data, epochs=3, shuffle=False, verbose=0)
+    steps(model, data)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    loaded.run_eagerly = True
     for one in (model, loaded):
-        one.fit(*data, epochs=3, shuffle=False, verbose=0)
+        steps(one, data)
     for pair in zip(weights(loaded), weights(model), strict=True):
         np.testing.assert_allclose(*pair, atol=1e-6)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from .cases import CASES, Case, find, kernel_variable, outputs, select, train, weights
+from .cases import CASES, Case, find, kernel_variable, outputs, select, steps, train, weights
 from .test_files import times_held
 
 HALVES = [case for case in CASES if case.topology.halves]
@@ -137,11 +137,10 @@ def test_loaded_decoder_predicts_with_the_kernel_of_the_last_training(decoder, t
 def test_decoder_goes_on_training_after_loading_as_if_it_had_not_stopped(decoder, tmp_path):
     data = codes(decoder), wanted(decoder)
     decoder.compile(keras.optimizers.Adam(0.05), "mse", run_eagerly=True)
-    decoder.fit(*data, epochs=2, shuffle=False, verbose=0)
+    steps(decoder, data)
     found = loaded(decoder, tmp_path)
-    found.run_eagerly = True
     for one in (decoder, found):
-        one.fit(*data, epochs=2, shuffle=False, verbose=0)
+        steps(one, data)
     for pair in zip(weights(found), weights(decoder), strict=True):
         np.testing.assert_allclose(*pair, atol=1e-6)
 
@@ -154,7 +153,7 @@ def test_rebuilt_decoder_trains_as_the_decoder_does(case, model, decoder):
     both = decoder, half(rebuilt, "decoder")
     for one in both:
         one.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=True)
-        one.fit(codes(decoder), wanted(decoder), epochs=3, shuffle=False, verbose=0)
+        steps(one, (codes(decoder), wanted(decoder)))
     for pair in zip(weights(both[0]), weights(both[1]), strict=True):
         np.testing.assert_allclose(*pair, atol=1e-6)
 
@@ -182,6 +181,25 @@ def test_clone_of_a_decoder_loaded_alone_has_a_kernel_of_its_own(decoder, tmp_pa
     train(cloned, codes(cloned), wanted(cloned))
     for pair in zip(weights(original), before, strict=True):
         np.testing.assert_array_equal(*pair)
+
+
+@pytest.mark.parametrize("case", select("nested", family="Dense"), ids=str)
+@pytest.mark.xfail(reason="a decoder that was loaded alone keeps its own kernel beside its encoder")
+def test_halves_saved_apart_are_tied_when_they_are_joined(case, model, tmp_path):
+    encoder, decoder = (loaded(half(model, name), tmp_path) for name in ("encoder", "decoder"))
+    inputs = encoder.inputs[0]
+    outputs(keras.Model(inputs, decoder(encoder(inputs))), case.inputs())
+    assert find(decoder, "out").tied_to is find(encoder, "code")
+
+
+@pytest.mark.parametrize("case", select("nested", family="Dense"), ids=str)
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
+@pytest.mark.xfail(reason="Keras builds the optimizer of an inner model before the outer is there")
+def test_decoder_compiled_for_itself_goes_on_training_in_a_loaded_model(model, decoder, tmp_path):
+    decoder.compile(keras.optimizers.Adam(0.05), "mse", run_eagerly=True)
+    steps(decoder, (codes(decoder), wanted(decoder)))
+    found = half(loaded(model, tmp_path), "decoder")
+    steps(found, (codes(decoder), wanted(decoder)))
 
 
 @pytest.mark.parametrize("case", select("nested"), ids=str)
