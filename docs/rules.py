@@ -21,7 +21,7 @@ def rules_table() -> str:
     for layer, entry in RULES.items():
         classes.setdefault(entry.rule, []).append(f"`{layer.__name__}`")
     rows = [
-        f"| {', '.join(names)} | {(rule.__doc__ or '').splitlines()[0]} |"
+        f"| {', '.join(dict.fromkeys(names))} | {(rule.__doc__ or '').splitlines()[0]} |"
         for rule, names in classes.items()
     ]
     return "\n".join(["| in the encoder | in the decoder |", "| --- | --- |", *rows])
