@@ -1,6 +1,6 @@
 """Trains tied models on eight devices, in a process of its own, and prints what came of it as JSON.
 
-Usage: XLA_FLAGS=--xla_force_host_platform_device_count=8 python distributed.py
+Usage: XLA_FLAGS=--xla_force_host_platform_device_count=8 python distributed.py CASE...
 """
 
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from cases import VOCABULARY, Case, find, select, weights
+from cases import CASES, VOCABULARY, Case, find, weights
 from keras import distribution
 
 ROWS = 16
@@ -40,14 +40,14 @@ def facts(case: Case, layout: Any, alone: keras.Model) -> dict[str, Any]:
         }
 
 
-def main() -> dict[str, Any]:
+def main(names: list[str]) -> dict[str, Any]:
     mesh = distribution.DeviceMesh((4, 2), ("batch", "model"), distribution.list_devices())
     layouts = distribution.LayoutMap(mesh)
     layouts["code/kernel"] = ("model", None)
     by_data = distribution.DataParallel()
     by_model = distribution.ModelParallel(layout_map=layouts, batch_dim_name="batch")
     found = {}
-    for case in select("functional", "nested", "in_a_row"):
+    for case in (case for case in CASES if str(case) in names):
         alone = trained(case)
         found[f"{case} by data"] = facts(case, by_data, alone)
         if case.family.name == "Dense":
@@ -56,4 +56,4 @@ def main() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    json.dump(main(), sys.stdout)
+    json.dump(main(sys.argv[1:]), sys.stdout)

@@ -39,7 +39,6 @@ REBUILDING: dict[str, Callable[[keras.Model, Path], keras.Model]] = {
     "clone_model": lambda model, folder: keras.models.clone_model(model),
 }
 COPYING = KEEPING | REBUILDING
-REPRESENTATIVE = ("saved and loaded", "clone_model")
 
 
 def named(ways: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +92,7 @@ def test_training_the_copy_leaves_the_original_alone(case, model, make, tmp_path
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("make", **named({name: COPYING[name] for name in REPRESENTATIVE}))
+@pytest.mark.parametrize("make", **named({way: COPYING[way] for way in ("pickle", "clone_model")}))
 def test_trained_copy_still_reads_the_kernel_of_its_own_layer(case, model, make, tmp_path):
     copied = make(model, tmp_path)
     train(copied, case.inputs(), case.targets())
@@ -208,9 +207,13 @@ def loss(model: Any, inputs: Any, targets: Any) -> float:
     return float(sum(np.mean((got.astype("float64") - want) ** 2) for got, want in pairs))
 
 
-@pytest.mark.parametrize(
-    "case", select("functional", "nested", "made_of_models", "made_in_init", "in_wrappers"), ids=str
-)
+COMPILED = [
+    *select("functional"),
+    *select("nested", "made_of_models", "made_in_init", "in_wrappers", family="Dense"),
+]
+
+
+@pytest.mark.parametrize("case", COMPILED, ids=str)
 def test_compiled_training_is_eager_training(case):
     compiled, eager = case.build(), case.build()
     data = case.inputs(), case.targets()

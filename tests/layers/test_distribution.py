@@ -17,7 +17,10 @@ from .cases import select
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "jax", reason="Keras distributes over devices on JAX only"
 )
-CASES = select("functional", "nested", "in_a_row")
+CASES = [
+    *select("functional", "nested", "in_a_row", family="Dense"),
+    *select("functional", family="Embedding"),
+]
 BY_DATA = [f"{case} by data" for case in CASES]
 BY_MODEL = [f"{case} by model" for case in CASES if case.family.name == "Dense"]
 
@@ -29,7 +32,7 @@ def facts() -> dict[str, dict[str, Any]]:
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
     source = {"PYTHONPATH": str(Path(keras_tied.__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", script],
+        [sys.executable, "-W", "ignore", script, *map(str, CASES)],
         env={**os.environ, **flags, **source, "KERAS_BACKEND": "jax"},
         capture_output=True,
         text=True,

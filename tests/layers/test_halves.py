@@ -113,6 +113,11 @@ def test_decoder_trained_alone_trains_the_kernels_of_the_encoder(case, model, de
     assert all(np.any(pair[0].numpy() != pair[1]) for pair in zip(kernels, before, strict=True))
 
 
+@pytest.mark.parametrize(
+    "case",
+    [*select("nested"), *select("deep", "made_of_models", "chain_nested", family="Dense")],
+    ids=str,
+)
 def test_decoder_predicts_with_the_kernel_of_the_last_training(case, model, decoder):
     decoder.predict(codes(decoder), verbose=0)
     model.compile(keras.optimizers.SGD(0.1), "mse")
@@ -121,7 +126,7 @@ def test_decoder_predicts_with_the_kernel_of_the_last_training(case, model, deco
     np.testing.assert_allclose(found, *outputs(decoder, codes(decoder)), atol=1e-5)
 
 
-@pytest.mark.parametrize("case", select("nested", "deep", "chain_nested"), ids=str)
+@pytest.mark.parametrize("case", select("nested", "deep", "chain_nested", family="Dense"), ids=str)
 def test_loaded_decoder_predicts_with_the_kernel_of_the_last_training(decoder, tmp_path):
     found = loaded(decoder, tmp_path)
     found.predict(codes(found), verbose=0)

@@ -95,7 +95,7 @@ def test_outputs_of_the_int4_model_are_near(case, model):
     assert relative_rms(outputs(model, case.inputs()), expected) < 0.2
 
 
-@pytest.mark.parametrize("case", some(FLOAT8, "functional", "nested", "deep"), ids=str)
+@pytest.mark.parametrize("case", some(FLOAT8, "functional", "nested"), ids=str)
 def test_float8_model_trains(case, model):
     model.quantize("float8")
     before = loss(model, case.inputs(), case.targets())
