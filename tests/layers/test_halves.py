@@ -198,6 +198,23 @@ def test_halves_saved_apart_are_tied_when_they_are_joined(case, model, tmp_path)
 
 
 @pytest.mark.parametrize("case", select("nested", family="Dense"), ids=str)
+def test_halves_saved_apart_and_joined_warn_that_they_are_not_tied(case, model, tmp_path):
+    encoder, decoder = (loaded(half(model, name), tmp_path) for name in ("encoder", "decoder"))
+    inputs = encoder.inputs[0]
+    joined = keras.Model(inputs, decoder(encoder(inputs)))
+    with pytest.warns(UserWarning, match="'out' .* not tied to 'code', which now stands before it"):
+        outputs(joined, case.inputs())
+
+
+@pytest.mark.parametrize("case", select("nested", family="Dense"), ids=str)
+def test_decoder_loaded_alone_beside_another_encoder_does_not_warn(case, model, tmp_path):
+    decoder = loaded(half(model, "decoder"), tmp_path)
+    rows, coded = keras.Input(model.input_shape[1:]), keras.Input(decoder.input_shape[1:])
+    beside = keras.Model([rows, coded], [model(rows), decoder(coded)])
+    outputs(beside, [case.inputs()[:5], codes(decoder)])
+
+
+@pytest.mark.parametrize("case", select("nested", family="Dense"), ids=str)
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
 @pytest.mark.xfail(reason="Keras builds the optimizer of an inner model before the outer is there")
 def test_decoder_compiled_for_itself_goes_on_training_in_a_loaded_model(model, decoder, tmp_path):

@@ -82,6 +82,22 @@ def test_a_wide_model_gives_the_history_of_keras(rng):
     assert_same_history(fit(model(), x, epochs=EPOCHS), expected)
 
 
+def test_integer_inputs_and_targets_give_the_history_of_keras(rng):
+    words = rng.integers(0, 50_000, size=(40, 3))
+
+    def model():
+        start = keras.initializers.RandomNormal(seed=5)
+        embedding = keras.layers.Embedding(50_000, 2, embeddings_initializer=start)
+        inputs = keras.Input((3,), dtype="int32")
+        model = keras.Model(inputs, TiedDense(embedding)(embedding(inputs)))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.SGD(1.0), loss)
+        return model
+
+    expected = model().fit(words, words, batch_size=40, epochs=3, verbose=0)
+    assert_same_history(fit(model(), words, epochs=3), expected)
+
+
 def test_training_twice_goes_on_where_it_stopped(rows):
     in_one, in_two = compiled_model(), compiled_model()
 
@@ -158,3 +174,8 @@ def test_a_model_that_is_not_compiled_is_refused(rows):
 def test_numbers_of_rows_that_differ_are_refused(rows):
     with pytest.raises(ValueError, match="60 rows and y has 59"):
         fit(compiled_model(), rows, rows[1:])
+
+
+def test_validation_data_of_three_parts_are_refused(rows):
+    with pytest.raises(ValueError, match="3 parts: give x_val"):
+        fit(compiled_model(), rows, validation_data=(rows, rows, rows))

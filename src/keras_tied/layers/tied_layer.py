@@ -2,6 +2,7 @@
 
 import functools
 import math
+import warnings
 import weakref
 from collections.abc import Iterable
 from typing import Any, Self
@@ -175,6 +176,8 @@ class TiedLayer(keras.layers.Layer):
     def _met(self) -> keras.layers.Layer:
         """The layer tied to, or an error that says where it was looked for."""
         if partner := self.tied_to:
+            if self._tie.alone:
+                self._warn_of_a_namesake(partner)
             return partner
         absent, homes = self._tie.partner, self._homes()
         place = f"'{homes[-1].name}'" if homes else "the graph around it"
@@ -183,6 +186,18 @@ class TiedLayer(keras.layers.Layer):
             f"of shape {self._tie.kernel_shape}, and no such layer was found in {place}: call, "
             f"clone or rebuild the model that holds both '{absent.name}' and '{self.name}'."
         )
+
+    def _warn_of_a_namesake(self, partner: keras.layers.Layer) -> None:
+        """Say so where a layer with a partner of its own has been put behind one like it."""
+        before = (layer for place in (self, *self._homes()) for layer in upstream(place))
+        if any(layer is not partner and self._fits(partner, layer) for layer in before):
+            warnings.warn(
+                f"{type(self).__name__} '{self.name}' was loaded without the layer that it is "
+                f"tied to, and uses the kernel that its file brought; it is not tied to "
+                f"'{partner.name}', which now stands before it: to keep the two tied, save and "
+                "load the model that holds both.",
+                stacklevel=2,
+            )
 
     def _among(self, absent: Absent, layers: Iterable[Any]) -> keras.layers.Layer | None:
         """The one layer of that name whose kernel fits; two are an error, never a guess."""
@@ -197,7 +212,9 @@ class TiedLayer(keras.layers.Layer):
             )
         return next(iter(fitting.values()), None)
 
-    def _fits(self, absent: Absent, layer: keras.layers.Layer | Absent) -> bool:
+    def _fits(
+        self, absent: keras.layers.Layer | Absent, layer: keras.layers.Layer | Absent
+    ) -> bool:
         if isinstance(layer, Absent) or layer.name != absent.name or not layer.built:
             return False
         if self._tie.kernel_shape is None or (isinstance(layer, TiedLayer) and not layer.tied_to):

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_tied.training._epoch import one_epoch
+
 
 class FullBatch:
     """Trains with the model's own `train_step` and `test_step`, in a loop that TensorFlow runs."""
@@ -30,12 +32,7 @@ class FullBatch:
         self.program = run
 
     def _epoch(self) -> dict[str, Any]:
-        self.model.reset_metrics()
-        logs = dict(self.model.train_step(self.batches[0]))
-        if len(self.batches) > 1:
-            self.model.reset_metrics()
-            values = self.model.test_step(self.batches[1])
-            logs |= {f"val_{name}": value for name, value in values.items()}
+        logs = one_epoch(self.model, self.batches)
         return {name: tf.convert_to_tensor(value) for name, value in logs.items()}
 
     def run(self, epochs: int) -> dict[str, "np.ndarray[Any, Any]"]:

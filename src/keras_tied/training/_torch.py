@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_tied.training._epoch import one_epoch
+
 
 class FullBatch:
     """Trains with the model's own `train_step` and `test_step`."""
@@ -16,19 +18,14 @@ class FullBatch:
             tuple(keras.ops.convert_to_tensor(array) for array in batch) for batch in batches
         ]
 
-    def _epoch(self) -> dict[str, float]:
-        self.model.reset_metrics()
-        logs = dict(self.model.train_step(self.batches[0]))
-        if len(self.batches) > 1:
-            self.model.reset_metrics()
-            values = self.model.test_step(self.batches[1])
-            logs |= {f"val_{name}": value for name, value in values.items()}
-        return {name: float(value) for name, value in logs.items()}
-
     def run(self, epochs: int) -> dict[str, "np.ndarray[Any, Any]"]:
         """Train for so many epochs; see `loop.Engine`."""
         logs = [self._epoch() for _ in range(epochs)]
         return {name: np.array([values[name] for values in logs]) for name in logs[0]}
+
+    def _epoch(self) -> dict[str, float]:
+        logs = one_epoch(self.model, self.batches)
+        return {name: float(value) for name, value in logs.items()}
 
     def sync(self) -> None:
         """Nothing to do: the steps work on the model's variables themselves."""

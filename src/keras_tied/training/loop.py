@@ -74,7 +74,8 @@ def fit(
         and their `val_` counterparts after it.
 
     Raises:
-        ValueError: if the model is not compiled, or the numbers of rows differ.
+        ValueError: if the model is not compiled, if the numbers of rows differ, or for validation
+            data of another form.
 
     Examples:
         >>> import keras, numpy as np
@@ -144,13 +145,26 @@ def _only_watches(callback: keras.callbacks.Callback) -> bool:
     return isinstance(callback, (*harmless, keras.callbacks.CSVLogger))
 
 
-def _pair(x: Any, y: Any) -> tuple[Any, Any]:
-    x = np.asarray(x, dtype=keras.config.floatx())
-    return x, x if y is None else np.asarray(y, dtype=keras.config.floatx())
+def _pair(x: Any, y: Any = None) -> tuple[Any, Any]:
+    x = _array(x)
+    return x, x if y is None else _array(y)
+
+
+def _array(values: Any) -> "np.ndarray[Any, Any]":
+    """As Keras takes it: floating-point numbers in its `floatx`, integers as they are."""
+    array = np.asarray(values)
+    return array.astype(keras.config.floatx()) if np.issubdtype(array.dtype, np.floating) else array
 
 
 def _validation(data: Any) -> tuple[Any, Any]:
-    return _pair(*data) if isinstance(data, tuple) else _pair(data, None)
+    if not isinstance(data, tuple):
+        return _pair(data)
+    if len(data) != 2:
+        raise ValueError(
+            f"validation_data has {len(data)} parts: give x_val, or (x_val, y_val), without "
+            "sample weights."
+        )
+    return _pair(*data)
 
 
 def _engine(model: keras.Model, train: Any, validation: Any) -> Engine:
