@@ -21,20 +21,25 @@ from keras_tied.training import fit
 KERNEL = np.random.default_rng(0).uniform(-1, 1, (4, 2))
 
 
-def stock(model, train, validation, epochs):
-    return model.fit(
-        train,
-        train,
-        batch_size=len(train),
-        epochs=epochs,
-        validation_data=(validation, validation),
-        validation_batch_size=len(validation),
-        verbose=0,
-    )
+def options(train, validation, epochs):
+    return {
+        "x": train,
+        "y": train,
+        "batch_size": len(train),
+        "epochs": epochs,
+        "validation_data": (validation, validation),
+        "validation_batch_size": len(validation),
+        "shuffle": False,
+        "verbose": 0,
+    }
 
 
-def ours(model, train, validation, epochs):
-    return fit(model, train, epochs=epochs, validation_data=validation)
+def stock(model, *data):
+    return model.fit(**options(*data))
+
+
+def ours(model, *data):
+    return fit(model, **options(*data))
 
 
 def timed(train_with, *data):

@@ -16,11 +16,12 @@ import numpy as np
 
 from keras_tied.layers import TiedDense
 from keras_tied.training import _jax
+from keras_tied.training._rows import Rows
 
 EPOCHS = 40
 
 
-def engine(features: int, units: list[int], rows: int, monkey) -> _jax.FullBatch:
+def compiled(features: int, units: list[int], rows: int, first: bool) -> _jax.JaxEpochs:
     inputs = tensor = keras.Input((features,))
     stack = [keras.layers.Dense(width, "tanh") for width in units]
     for layer in stack:
@@ -31,16 +32,16 @@ def engine(features: int, units: list[int], rows: int, monkey) -> _jax.FullBatch
     model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "mse")
     x = np.random.default_rng(0).normal(size=(rows, features)).astype("float32")
     model.fit(x[:1], x[:1], epochs=0, verbose=0)
-    original, _jax.pays = _jax.pays, lambda *_: monkey
+    original, _jax.pays = _jax.pays, lambda *_: first
     try:
-        return _jax.FullBatch(model, (x, x), None)
+        return _jax.JaxEpochs(model, Rows((x, x), rows, rows), None, False)
     finally:
         _jax.pays = original
 
 
-def milliseconds(trained: _jax.FullBatch) -> float:
+def milliseconds(trained: _jax.JaxEpochs) -> float:
     start = time.perf_counter()
-    trained.run(EPOCHS)
+    trained.run(EPOCHS, print)
     return (time.perf_counter() - start) / EPOCHS * 1000
 
 
@@ -59,9 +60,9 @@ def main() -> None:
             (64, [128, 16]),
             (128, [256, 32]),
         ):
-            pair = [engine(features, units, rows, first) for first in (False, True)]
+            pair = [compiled(features, units, rows, first) for first in (False, True)]
             for trained in pair:
-                trained.run(2)
+                trained.run(2, print)
             runs = [[milliseconds(trained) for trained in pair] for _ in range(options.runs)]
             plain, flipped = (statistics.median(column) for column in zip(*runs, strict=True))
             widths = "-".join(map(str, units))

@@ -24,7 +24,15 @@ for layer, activation in zip(reversed(stack), ["silu", "silu", "sigmoid"], stric
 autoencoder = keras.Model(inputs, tensor)
 autoencoder.compile(keras.optimizers.Adam(0.01), loss="mse")
 
-history = fit(autoencoder, train, epochs=1000, validation_data=test)
+history = fit(
+    autoencoder,
+    train,
+    train,
+    batch_size=len(train),
+    epochs=1000,
+    validation_data=(test, test),
+    verbose=0,
+)
 
 pca = PCA(8).fit(train)
 error = ((pca.inverse_transform(pca.transform(test)) - test) ** 2).mean()

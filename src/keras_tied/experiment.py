@@ -224,7 +224,16 @@ def _with_keras(
 
     begin = time.perf_counter()
     fitted = training.fit(
-        model, train, epochs=epochs, validation_data=validation, callbacks=[Teller()]
+        model,
+        train,
+        train,
+        batch_size=len(train),
+        epochs=epochs,
+        validation_data=(validation, validation),
+        validation_batch_size=len(validation),
+        shuffle=False,
+        callbacks=[Teller()],
+        verbose=0,
     )
     seconds = time.perf_counter() - begin
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")

@@ -1,5 +1,6 @@
 """Trains Keras models with many epochs compiled into one program."""
 
-from keras_tied.training.loop import Watcher, fit
+from keras_tied.training._callbacks import Watcher
+from keras_tied.training.loop import fit
 
 __all__ = ["Watcher", "fit"]

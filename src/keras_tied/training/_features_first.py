@@ -32,35 +32,31 @@ class Flipped:
         self.transpose = transpose
 
 
-def features_first(function: Callable[..., Any], *arguments: Any, tall: Sequence[int]) -> Any:
-    """`function`, to be called with its `tall` arguments transposed.
+class Traced:
+    """A function, traced once, that can be called with some of its matrices flipped.
 
     Args:
         function: a function of pytrees of arrays, to a pytree of arrays without tall matrices.
         *arguments: its arguments, or their shapes and dtypes.
-        tall: which of the arguments are tall matrices.
-
-    Returns:
-        A function of the same value, whose tall arguments have shape `(features, rows)`.
     """
-    jaxpr, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
-    rows = {arguments[index].shape[0] for index in tall}
-    structure = jax.tree.structure(shape)
 
-    def evaluate(*arguments: Any) -> Any:
-        leaves: list[Any] = []
-        for index, argument in enumerate(arguments):
-            leaves += [Flipped(argument)] if index in tall else jax.tree.leaves(argument)
-        outputs = _Evaluation(rows).closed(jaxpr, leaves)
-        return jax.tree.unflatten(structure, [_plain(output) for output in outputs])
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self.jaxpr, self.outputs = jax.make_jaxpr(function, return_shape=True)(*arguments)
 
-    return evaluate
+    def __call__(self, *arguments: Any) -> Any:
+        """The function's value, for arguments of the same shapes; any leaf may be `Flipped`."""
+        leaves = jax.tree.leaves(arguments)
+        rows = {leaf.transpose.shape[1] for leaf in leaves if isinstance(leaf, Flipped)}
+        outputs = _Evaluation(rows).closed(self.jaxpr, leaves)
+        return jax.tree.unflatten(
+            jax.tree.structure(self.outputs), [_plain(output) for output in outputs]
+        )
 
 
-def pays(x: Any, widths: Sequence[int]) -> bool:
-    """Whether features-first is the faster way for data `x` and layers of these widths."""
-    narrow = x.ndim == 2 and max(x.shape[1], *widths) <= MAX_FEATURES
-    return narrow and x.shape[0] >= 8 * x.shape[1] and jax.default_backend() == "cpu"
+def pays(rows: int, shape: Sequence[int], widths: Sequence[int]) -> bool:
+    """Whether features-first is faster for batches of so many rows of a shape, and such layers."""
+    narrow = len(shape) == 1 and max(*shape, *widths) <= MAX_FEATURES
+    return narrow and rows >= 8 * shape[0] and jax.default_backend() == "cpu"
 
 
 def _plain(value: Any) -> Any:

@@ -1,27 +1,28 @@
 """Epochs on the TensorFlow backend: a loop inside one graph."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from keras_tied.training._epoch import one_epoch
+from keras_tied.training._epochs import InPlace, Logs
+from keras_tied.training._rows import Rows, each_once
 
 
-class FullBatch:
+class TensorFlowEpochs(InPlace):
     """Trains with the model's own `train_step` and `test_step`, in a loop that TensorFlow runs."""
 
-    def __init__(self, model: keras.Model, train: Any, validation: Any) -> None:
-        self.model = model
-        batches = [train] if validation is None else [train, validation]
-        self.batches = [tuple(tf.constant(array) for array in batch) for batch in batches]
-        epoch = tf.function(self._epoch)
+    def __init__(self, model: keras.Model, train: Rows, validation: Rows | None) -> None:
+        parts = [train.data, validation.data] if validation else [train.data]
+        super().__init__(model, each_once(tf.constant, parts))
+        epoch = tf.function(self._tensors)
         outputs = epoch.get_concrete_function().structured_outputs
         signature = {name: tf.TensorSpec(v.shape, v.dtype) for name, v in outputs.items()}
 
         @tf.function
-        def run(epochs: Any) -> Any:
+        def program(epochs: Any) -> Any:
             return tf.map_fn(
                 lambda _: epoch(),
                 tf.range(epochs),
@@ -29,16 +30,11 @@ class FullBatch:
                 parallel_iterations=1,
             )
 
-        self.program = run
+        self.program = program
 
-    def _epoch(self) -> dict[str, Any]:
-        logs = one_epoch(self.model, self.batches)
-        return {name: tf.convert_to_tensor(value) for name, value in logs.items()}
+    def _tensors(self) -> dict[str, Any]:
+        return {name: tf.convert_to_tensor(value) for name, value in self.epoch().items()}
 
-    def run(self, epochs: int) -> dict[str, "np.ndarray[Any, Any]"]:
-        """Train for so many epochs; see `loop.Engine`."""
+    def _run(self, epochs: int) -> Logs:
         logs = self.program(tf.constant(epochs))
         return {name: values.numpy() for name, values in logs.items()}
-
-    def sync(self) -> None:
-        """Nothing to do: the graph works on the model's variables themselves."""

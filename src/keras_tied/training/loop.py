@@ -1,88 +1,101 @@
 """`fit`: many epochs of a compiled Keras model as one program."""
 
+from __future__ import annotations
+
 import time
-from collections.abc import Sequence
-from importlib import import_module
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 
-SECONDS_BETWEEN_VISITS = 0.2
+from keras_tied.training._callbacks import (
+    Bar,
+    Guard,
+    diverged,
+    interrupts,
+    only_reads_logs,
+    works_within_epochs,
+)
+from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Epochs, Logs
+from keras_tied.training._rows import Rows, rows, split, weights_of_classes
+
 FIRST_BUNCH = 8
-ENGINES = {"jax": "_jax", "tensorflow": "_tensorflow", "torch": "_torch"}
-
-Logs = dict[str, "np.ndarray[Any, Any]"]
-
-
-class Engine(Protocol):
-    """Trains a model on one batch an epoch, several epochs at a call."""
-
-    def run(self, epochs: int) -> Logs:
-        """Train for so many epochs, and give each logged value after each of them."""
-
-    def sync(self) -> None:
-        """Bring the model's variables up to date."""
-
-
-class Watcher(keras.callbacks.Callback):
-    """A callback that only reads the logs it is given.
-
-    Any other callback may look at the model or change it, so training comes back to Python after
-    every epoch for it. For a `Watcher`, `fit` runs many epochs in a bunch, a few bunches a second,
-    and then calls `on_epoch_begin` and `on_epoch_end` for each epoch of the bunch. Setting
-    `model.stop_training` takes effect at the end of the bunch.
-
-    Examples:
-        >>> from keras_tied.training import Watcher
-        >>> class Print(Watcher):
-        ...     def on_epoch_end(self, epoch, logs=None):
-        ...         print(f"epoch {epoch}: {logs['loss']:.3g}")
-    """
 
 
 def fit(
     model: keras.Model,
-    x: Any,
+    x: Any = None,
     y: Any = None,
-    *,
+    batch_size: int | None = None,
     epochs: int = 1,
+    verbose: Any = "auto",
+    callbacks: Any = None,
+    validation_split: float = 0.0,
     validation_data: Any = None,
-    callbacks: Sequence[keras.callbacks.Callback] | None = None,
-    verbose: int = 0,
+    shuffle: bool | str = True,
+    class_weight: dict[int, float] | None = None,
+    sample_weight: Any = None,
+    initial_epoch: int = 0,
+    steps_per_epoch: int | None = None,
+    validation_steps: int | None = None,
+    validation_batch_size: int | None = None,
+    validation_freq: Any = 1,
 ) -> keras.callbacks.History:
-    """Train a compiled Keras model with all rows in one batch, many epochs at a time.
+    """Train a compiled Keras model as `model.fit` does, many steps and epochs at a time.
 
-    Gives what `model.fit(x, y, batch_size=len(x))` gives, with the model's own optimizer, loss and
-    metrics, without going back to Python after every epoch. On the JAX backend the epochs run in
-    one compiled program, features first where the data is narrow; on TensorFlow in one graph; on
-    PyTorch in a plain loop.
+    Takes what `keras.Model.fit` takes and gives what it gives, with the model's own `train_step`,
+    optimizer, loss and metrics: the same history and weights up to rounding, and the same order of
+    the rows after `keras.utils.set_random_seed`. On the JAX backend, for arrays in memory, steps
+    and epochs run in one compiled program; it comes back to Python a few times a second, and a
+    second `fit` of the same shapes finds it compiled. Where all rows are one batch, epochs are also
+    taken together on TensorFlow (in one graph) and on PyTorch (in a plain loop). Everything else is
+    left to Keras's `fit`: streamed data, `steps_per_epoch`, `validation_freq`, models that run
+    eagerly, and callbacks that work at single steps.
+
+    Ctrl-C stops training at the end of the epoch and returns the history so far; a second one
+    raises `KeyboardInterrupt`.
 
     Args:
         model: a compiled `keras.Model`.
-        x: the rows, an array of shape `(n_samples, ...)`.
-        y: the targets, an array with as many rows. Defaults to `x`: an autoencoder needs none.
-        epochs: how often to go through the data. Defaults to 1.
-        validation_data: `x_val` or `(x_val, y_val)`, evaluated after every epoch.
-        callbacks: Keras callbacks, called at the beginnings and ends of training and of epochs
-            (not of batches). For any that is not a `Watcher`, or one of Keras's own that only
-            read the logs, training stops after every single epoch, which costs time.
-        verbose: 0, 1 or 2, as in Keras. Defaults to 0.
+        x: the inputs: an array of shape `(n_samples, ...)`, several of them in a list or dict, or
+            anything else that Keras's `fit` takes.
+        y: the targets, with as many rows. Defaults to none.
+        batch_size: rows a step; the last batch may be smaller. Defaults to Keras's 32.
+        epochs: how often to go through the rows. Defaults to 1.
+        verbose: "auto", 0, 1 or 2, as in Keras. Defaults to "auto".
+        callbacks: Keras callbacks. One that may look at the model or change it is called after
+            every single epoch with the model as it is then, which costs time; one that only reads
+            the logs can say so by being a `Watcher`. Keras's `CSVLogger`, and `EarlyStopping`
+            without `restore_best_weights`, count as such.
+        validation_split: the share of the rows, the last, to hold out. Defaults to 0.
+        validation_data: what to evaluate after every epoch: `x_val`, `(x_val, y_val)` or
+            `(x_val, y_val, sample_weight)`.
+        shuffle: whether to draw a new order of the rows in each epoch; "batch" for an order within
+            each batch. Defaults to `True`.
+        class_weight: weights of the classes in `y`.
+        sample_weight: weights of the rows.
+        initial_epoch: the number of the first epoch. Defaults to 0.
+        steps_per_epoch: as in Keras.
+        validation_steps: as in Keras.
+        validation_batch_size: rows a step of validation. Defaults to `batch_size`.
+        validation_freq: as in Keras.
 
     Returns:
-        The `History`: the training loss before each epoch's step, as Keras reports it, metrics,
-        and their `val_` counterparts after it.
+        The `History`.
 
     Raises:
-        ValueError: if the model is not compiled, if the numbers of rows differ, or for validation
-            data of another form.
+        ValueError: if the model is not compiled, and for what Keras refuses.
+        FloatingPointError: as soon as an epoch ends with a loss or weights that are not finite.
+            The model keeps the last weights whose loss was.
 
     Examples:
         >>> import keras, numpy as np
         >>> from keras_tied.training import fit
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
         >>> model.compile(keras.optimizers.SGD(0.1), loss="mse")
-        >>> history = fit(model, np.eye(4), epochs=50)
+        >>> x = np.eye(4)
+        >>> history = fit(model, x, x, epochs=50, verbose=0)
         >>> len(history.history["loss"])
         50
     """
@@ -90,86 +103,209 @@ def fit(
         raise ValueError(
             f"Model '{model.name}' has no optimizer and loss yet: call compile() first."
         )
-    train = _pair(x, y)
-    validation = None if validation_data is None else _validation(validation_data)
-    for inputs, targets in filter(None, (train, validation)):
-        if len(inputs) != len(targets):
-            raise ValueError(
-                f"x has {len(inputs)} rows and y has {len(targets)}: give them the same number."
-            )
-    hooks = keras.callbacks.CallbackList(
-        list(callbacks or ()),
-        add_history=True,
-        add_progbar=verbose != 0,
-        verbose=verbose,
-        epochs=epochs,
-        steps=1,
-        model=model,
+    callbacks = keras.tree.flatten(callbacks) if callbacks else []
+    plain = (
+        steps_per_epoch is None
+        and validation_steps is None
+        and validation_freq == 1
+        and not any(map(works_within_epochs, callbacks))
     )
-    model.stop_training = False
-    hooks.on_train_begin()
-    engine = _engine(model, train, validation)
-    _train(model, engine, hooks, epochs)
-    hooks.on_train_end()
-    return model.history
+    data = (x, y, sample_weight, class_weight, batch_size)
+    held_out = (validation_split, validation_data, validation_batch_size)
+    parts = _parts(data, held_out) if plain else None
+    taken = None if parts is None else _epochs(model, *parts, shuffle)
+    with interrupts() as asked:
+        if taken is None:
+            return keras.Model.fit(
+                model,
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=[*callbacks, Guard(asked)],
+                validation_split=validation_split,
+                validation_data=validation_data,
+                shuffle=shuffle,
+                class_weight=class_weight,
+                sample_weight=sample_weight,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                validation_steps=validation_steps,
+                validation_batch_size=validation_batch_size,
+                validation_freq=validation_freq,
+            )
+        assert parts is not None
+        loop = _Loop(model, taken, parts[0], callbacks, verbose, asked)
+        return loop.run(initial_epoch, epochs)
 
 
-def _train(model: keras.Model, engine: Engine, hooks: Any, epochs: int) -> None:
-    watched_only = all(_only_watches(callback) for callback in hooks.callbacks)
-    done, bunch = 0, FIRST_BUNCH
-    try:
-        while done < epochs and not model.stop_training:
-            start = time.perf_counter()
-            logs = engine.run(min(bunch, epochs - done) if watched_only else 1)
-            seconds = time.perf_counter() - start
-            if not watched_only:
-                engine.sync()
-            done = _report(hooks, done, logs)
-            bunch = max(1, min(8 * bunch, int(bunch * SECONDS_BETWEEN_VISITS / seconds)))
-    finally:
-        engine.sync()
-        model.optimizer.finalize_variable_values(model.trainable_weights)
+class _Loop:
+    """Epochs in bunches, with callbacks in between."""
 
+    def __init__(
+        self,
+        model: keras.Model,
+        taken: Epochs,
+        train: Rows,
+        callbacks: list[keras.callbacks.Callback],
+        verbose: Any,
+        asked: Callable[[], bool],
+    ) -> None:
+        self.model, self.taken, self.train = model, taken, train
+        self.callbacks, self.verbose, self.asked = callbacks, verbose, asked
+        self.only_read = all(map(only_reads_logs, callbacks))
 
-def _report(hooks: Any, done: int, logs: Logs) -> int:
-    names = list(logs)
-    for values in zip(*(column.tolist() for column in logs.values()), strict=True):
-        hooks.on_epoch_begin(done)
-        hooks.on_epoch_end(done, dict(zip(names, values, strict=True)))
-        done += 1
-    return done
-
-
-def _only_watches(callback: keras.callbacks.Callback) -> bool:
-    harmless = (Watcher, keras.callbacks.History, keras.callbacks.ProgbarLogger)
-    return isinstance(callback, (*harmless, keras.callbacks.CSVLogger))
-
-
-def _pair(x: Any, y: Any = None) -> tuple[Any, Any]:
-    x = _array(x)
-    return x, x if y is None else _array(y)
-
-
-def _array(values: Any) -> "np.ndarray[Any, Any]":
-    """As Keras takes it: floating-point numbers in its `floatx`, integers as they are."""
-    array = np.asarray(values)
-    return array.astype(keras.config.floatx()) if np.issubdtype(array.dtype, np.floating) else array
-
-
-def _validation(data: Any) -> tuple[Any, Any]:
-    if not isinstance(data, tuple):
-        return _pair(data)
-    if len(data) != 2:
-        raise ValueError(
-            f"validation_data has {len(data)} parts: give x_val, or (x_val, y_val), without "
-            "sample weights."
+    def run(self, begin: int, end: int) -> keras.callbacks.History:
+        """Train from epoch `begin` to epoch `end`, and give the history."""
+        model = self.model
+        self.bar = Bar()
+        self.hooks = keras.callbacks.CallbackList(
+            [*self.callbacks, self.bar] if self.verbose != 0 else self.callbacks,
+            add_history=True,
+            verbose=self.verbose,
+            epochs=end,
+            steps=self.train.steps,
+            model=model,
         )
-    return _pair(*data)
+        model.stop_training = False
+        self.hooks.on_train_begin()
+        logs: dict[str, float] = {}
+        try:
+            logs = self._bunches(begin, end)
+        finally:
+            if self.only_read:
+                self.taken.push()
+            if end > begin:
+                model.optimizer.finalize_variable_values(model.trainable_weights)
+        self.hooks.on_train_end(logs)
+        return model.history
+
+    def _bunches(self, epoch: int, end: int) -> dict[str, float]:
+        bunch = FIRST_BUNCH if self.train.steps == 1 else 1
+        logs: dict[str, float] = {}
+        while epoch < end and not self.model.stop_training:
+            count = min(bunch, end - epoch) if self.only_read else 1
+            self.bar.seconds = 0.0
+            if count == 1:
+                self.hooks.on_epoch_begin(epoch)
+            if not self.only_read:
+                self.taken.pull()
+            start = time.perf_counter()
+            values = self.taken.run(count, self._visit)
+            seconds = time.perf_counter() - start
+            count = len(next(iter(values.values())))
+            self.bar.seconds = seconds / count
+            columns = [column.tolist() for column in values.values()]
+            epochs = [dict(zip(values, row, strict=True)) for row in zip(*columns, strict=True)]
+            failed = self._first_failure(values, count)
+            if not self.only_read:
+                self.taken.push()
+            reported = self._report(epoch, epochs[:failed], begun=count == 1)
+            if failed is not None and not self.model.stop_training:
+                self._recover(failed)
+                raise diverged(self.model, epoch + failed, epochs[failed].get("loss", 0.0))
+            if reported < count:
+                self.taken.rewind(reported)
+            epoch += reported
+            logs = epochs[reported - 1]
+            pace = SECONDS_BETWEEN_VISITS / max(seconds, 1e-9)
+            bunch = max(1, min(8 * count, int(count * pace)))
+            if self.asked():
+                self.model.stop_training = True
+        return logs
+
+    def _report(self, epoch: int, epochs: list[dict[str, float]], begun: bool) -> int:
+        """Call back for each epoch until one stops the training, and give how many that were."""
+        for index, logs in enumerate(epochs):
+            if not begun:
+                self.hooks.on_epoch_begin(epoch + index)
+            self.hooks.on_epoch_end(epoch + index, logs)
+            if self.model.stop_training:
+                return index + 1
+        return len(epochs)
+
+    def _visit(self, step: int, logs: dict[str, float]) -> None:
+        if self.verbose != 0:
+            self.bar.on_train_batch_end(step - 1, logs)
+
+    def _first_failure(self, values: Logs, count: int) -> int | None:
+        """The first epoch of a bunch whose loss, or whose weights at the end, are not finite."""
+        bad = ~np.isfinite(values.get("loss", np.zeros(count)))
+        if bad.any():
+            return int(bad.argmax())
+        return None if self.taken.finite() else count - 1
+
+    def _recover(self, failed: int) -> None:
+        """Give the model the last weights that are finite, and whose loss is.
+
+        The loss of an epoch is that of the weights before its steps: those after the last epoch of
+        a finite loss can be bad already, and those before it cannot.
+        """
+        self.taken.rewind(failed)
+        if not self.taken.finite() or not np.isfinite(self.taken.loss()):
+            self.taken.rewind(failed - 1)
+        self.taken.push()
 
 
-def _engine(model: keras.Model, train: Any, validation: Any) -> Engine:
+def _parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> tuple[Rows, Rows | None] | None:
+    """The rows to train on and to evaluate, or None if they are not arrays in memory."""
+    x, y, sample_weight, class_weight, batch_size = data
+    share, validation_data, validation_batch_size = held_out
+    if validation_data is None and share:
+        halves = split((x, y, sample_weight), share)
+        if halves is None:
+            return None
+        (x, y, sample_weight), validation_data = halves
+    if class_weight is not None:
+        if sample_weight is not None:
+            return None
+        sample_weight = weights_of_classes(y, class_weight)
+    train = rows(x, y, sample_weight, batch_size)
+    if train is None or validation_data is None:
+        return None if train is None else (train, None)
+    if isinstance(validation_data, (list, tuple)) and len(validation_data) > 3:
+        return None
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
+    validation = rows(x, y, sample_weight, validation_batch_size or batch_size)
+    return None if validation is None else (train, validation)
+
+
+def _epochs(
+    model: keras.Model, train: Rows, validation: Rows | None, shuffle: bool | str
+) -> Epochs | None:
+    """What trains the model many epochs at a time, or None if only Keras's `fit` can."""
+    backend = keras.backend.backend()
+    limited = keras.config.max_epochs() or keras.config.max_steps_per_epoch()
+    if model.run_eagerly or limited or keras.distribution.distribution() is not None:
+        return None
+    single = train.steps == 1 and (validation is None or validation.steps == 1)
+    if not single and backend != "jax":
+        return None
+    if backend == "jax" and (not model.jit_compile or keras.config.is_nnx_enabled()):
+        return None
     # No epoch of Keras's own fit: it builds what is not built yet of model, metrics and optimizer.
-    model.fit(train[0][:1], train[1][:1], epochs=0, verbose=0)
-    module = import_module(f"keras_tied.training.{ENGINES[keras.backend.backend()]}")
-    engine: Engine = module.FullBatch(model, train, validation)
-    return engine
+    # It is given all rows, as it draws an order of them for that, and so all later ones are drawn
+    # alike.
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(train.data)
+    keras.Model.fit(
+        model,
+        x,
+        y,
+        sample_weight=weight,
+        batch_size=train.batch_size,
+        shuffle=shuffle,
+        epochs=0,
+        verbose=0,
+    )
+    if backend == "jax":
+        from keras_tied.training._jax import JaxEpochs
+
+        return JaxEpochs(model, train, validation, shuffle)
+    if backend == "tensorflow":
+        from keras_tied.training._tensorflow import TensorFlowEpochs
+
+        return TensorFlowEpochs(model, train, validation)
+    from keras_tied.training._torch import TorchEpochs
+
+    return TorchEpochs(model, train, validation)

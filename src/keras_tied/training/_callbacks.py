@@ -1,0 +1,141 @@
+"""Which callbacks a loop over many epochs can serve, and the two that it brings along."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+
+WITHIN_AN_EPOCH = (
+    "on_batch_begin on_batch_end on_train_batch_begin on_train_batch_end on_test_begin on_test_end "
+    "on_test_batch_begin on_test_batch_end"
+).split()
+
+
+class Watcher(keras.callbacks.Callback):
+    """A callback that only reads the logs it is given.
+
+    Any other callback may look at the model or change it, so training comes back to Python after
+    every epoch for it. For a `Watcher`, `fit` runs many epochs in a bunch, a few bunches a second,
+    and then calls `on_epoch_begin` and `on_epoch_end` for each epoch of the bunch. It can stop the
+    training with `self.model.stop_training = True`: the model is then as after that epoch.
+
+    Examples:
+        >>> from keras_tied.training import Watcher
+        >>> class Print(Watcher):
+        ...     def on_epoch_end(self, epoch, logs=None):
+        ...         print(f"epoch {epoch}: {logs['loss']:.3g}")
+    """
+
+
+def works_within_epochs(callback: keras.callbacks.Callback) -> bool:
+    """Whether it has something to do at steps or in evaluation, where the loop does not stop."""
+    if isinstance(callback, keras.callbacks.ModelCheckpoint):
+        return bool(callback.save_freq != "epoch")
+    if isinstance(callback, keras.callbacks.ProgbarLogger):
+        return False
+    for name in WITHIN_AN_EPOCH:
+        method = getattr(callback, name)
+        if getattr(method, "__func__", method) is not getattr(keras.callbacks.Callback, name):
+            return True
+    return False
+
+
+def only_reads_logs(callback: keras.callbacks.Callback) -> bool:
+    """Whether it leaves the model alone, but for `stop_training`."""
+    if type(callback) is keras.callbacks.EarlyStopping:
+        return not callback.restore_best_weights
+    readers = (keras.callbacks.History, keras.callbacks.ProgbarLogger, keras.callbacks.CSVLogger)
+    return isinstance(callback, (Watcher, *readers))
+
+
+@contextmanager
+def interrupts() -> Iterator[Callable[[], bool]]:
+    """Let Ctrl-C ask for an end, which the function given tells of, and only then raise.
+
+    A second Ctrl-C raises `KeyboardInterrupt` at once. Where somebody else handles the signal, or
+    in another thread than the main one, everything stays as it is.
+    """
+    asked = False
+
+    def ask(*_: Any) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if ours:
+        signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class Bar(keras.callbacks.ProgbarLogger):
+    """Keras's progress bar, for epochs that are over before they are told of."""
+
+    seconds = 0.0
+    """What each epoch took before it is said to begin."""
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Draw a new bar, that began so many seconds ago."""
+        super().on_epoch_begin(epoch, logs)
+        self.progbar._start -= self.seconds
+
+
+class Guard(keras.callbacks.Callback):
+    """Gives Keras's own `fit` the manners of the loop, at the end of every epoch.
+
+    It stops when it was asked to, and raises for a loss that is not finite, after putting back the
+    weights of the last epoch that ended with a finite loss and finite weights.
+    """
+
+    def __init__(self, asked: Callable[[], bool]) -> None:
+        super().__init__()
+        self.asked = asked
+        self.weights: list[Any] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Keep the weights that training begins with."""
+        self.weights = self.model.get_weights()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Keep the weights, or put back those kept."""
+        loss = (logs or {}).get("loss", 0.0)
+        weights = self.model.get_weights()
+        if not math.isfinite(loss) or not all_finite(weights):
+            self.model.set_weights(self.weights)
+            raise diverged(self.model, epoch, loss)
+        self.weights = weights
+        if self.asked():
+            self.model.stop_training = True
+
+
+def all_finite(arrays: list[Any]) -> bool:
+    """Whether no array holds a NaN or an infinity."""
+    return all(bool(np.isfinite(np.asarray(array, np.float32)).all()) for array in arrays)
+
+
+def diverged(model: keras.Model, epoch: int, loss: float) -> FloatingPointError:
+    """The error for an epoch, counted from 0, whose loss, or weights, came out not finite."""
+    rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    what = "weights" if math.isfinite(loss) else f"loss ({loss})"
+    kept = "that it began with" if epoch == 0 else f"of epoch {epoch}"
+    return FloatingPointError(
+        f"Training of '{model.name}' stopped in epoch {epoch + 1}, whose {what} came out not "
+        f"finite at a learning rate of {rate:.3g}; the model keeps the last finite weights, "
+        f"{kept}: try a learning rate of {rate / 10:.3g}, clipnorm=1.0 in the optimizer, or check "
+        "the data for NaN and very large values."
+    )

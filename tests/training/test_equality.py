@@ -1,0 +1,318 @@
+"""The loop against Keras's own `fit`: the same history and the same weights."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, optimizers, regularizers
+
+from keras_tied.layers import TiedDense
+from keras_tied.training import fit
+
+EPOCHS = 20
+ROWS = 60
+ON_JAX = keras.backend.backend() == "jax"
+BATCH = 16 if ON_JAX else ROWS  # only JAX takes epochs of several steps together
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(1).normal(size=(ROWS, 6)).astype("float32")
+
+
+def tied(between=(), **of_the_kernel):
+    """6-4-6, with more layers around the code."""
+    inputs = keras.Input((6,))
+    encoder = layers.Dense(4, "tanh", **of_the_kernel)
+    code = encoder(inputs)
+    for layer in between:
+        code = layer(code)
+    return keras.Model(inputs, TiedDense(encoder)(code))
+
+
+def by_both(build, x, y=None, compiled=None, set_up=None, **options):
+    """The model and history of our loop, and those of Keras."""
+    results = []
+    for train in (fit, keras.Model.fit):
+        keras.utils.set_random_seed(3)
+        model = build()
+        model.compile(
+            **{"optimizer": optimizers.SGD(0.05, 0.9), "loss": "mse"}
+            | (compiled() if compiled else {})
+        )
+        given = {"batch_size": BATCH, "epochs": EPOCHS, "verbose": 0} | options
+        if set_up is not None:
+            given["callbacks"] = set_up(model)
+        history = train(model, x, x if y is None else y, **given)
+        results.append((model, history))
+    return results
+
+
+def assert_same(results, in_the_loop=True, rtol=1e-4):
+    (ours, history), (theirs, expected) = results
+    assert list(history.history) == list(expected.history)
+    assert history.epoch == expected.epoch
+    for name, values in expected.history.items():
+        np.testing.assert_allclose(history.history[name], values, rtol=rtol, err_msg=name)
+    for got, wanted in zip(ours.variables, theirs.variables, strict=True):
+        got, wanted = map(keras.ops.convert_to_numpy, (got, wanted))
+        np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-4)
+    if ON_JAX:
+        assert in_the_loop == hasattr(ours.train_function, "keras_tied_programs")
+
+
+class Drawn(layers.Layer):
+    """Adds a loss of its own, larger while training."""
+
+    def call(self, inputs, training=False):
+        self.add_loss((0.1 if training else 0.05) * keras.ops.mean(keras.ops.square(inputs)))
+        return inputs
+
+
+MODELS = {
+    "tied": tied,
+    "kernel regulariser": lambda: tied(kernel_regularizer=regularizers.L2(0.01)),
+    "activity regulariser": lambda: tied(activity_regularizer=regularizers.L1(0.01)),
+    "kernel constraint": lambda: tied(kernel_constraint=keras.constraints.UnitNorm()),
+    "add_loss": lambda: tied([Drawn()]),
+    "batch normalisation": lambda: tied([layers.BatchNormalization()]),
+    "dropout": lambda: tied([layers.Dropout(0.2)]),
+    "noise": lambda: tied([layers.GaussianNoise(0.1), layers.GaussianDropout(0.1)]),
+}
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("kind", MODELS)
+def test_models(kind, shuffle, x):
+    assert_same(by_both(MODELS[kind], x, shuffle=shuffle, validation_data=(x[:20], x[:20])))
+
+
+OPTIMIZERS = {
+    "schedule": lambda: optimizers.SGD(optimizers.schedules.CosineDecay(0.1, 50), momentum=0.9),
+    "clipped norm": lambda: optimizers.SGD(0.1, clipnorm=0.01),
+    "clipped values": lambda: optimizers.SGD(0.1, clipvalue=0.001),
+    "clipped global norm": lambda: optimizers.Adam(0.01, global_clipnorm=0.01),
+    "accumulation": lambda: optimizers.Adam(0.01, gradient_accumulation_steps=3),
+    "averages": lambda: optimizers.SGD(0.1, use_ema=True, ema_momentum=0.9),
+    "averages that overwrite": lambda: optimizers.SGD(
+        0.1, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=3
+    ),
+    "loss scaling": lambda: optimizers.LossScaleOptimizer(
+        optimizers.SGD(0.1), initial_scale=64.0, dynamic_growth_steps=10
+    ),
+    "weight decay": lambda: optimizers.AdamW(0.01, weight_decay=0.1),
+    "nadam": lambda: optimizers.Nadam(0.01),
+}
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_optimizers(kind, x):
+    compiled = lambda: {"optimizer": OPTIMIZERS[kind](), "metrics": ["mae"]}  # noqa: E731
+    assert_same(by_both(tied, x, compiled=compiled))
+
+
+def test_weights_of_rows_and_weighted_metrics(x):
+    weights = np.linspace(0, 2, ROWS)
+    compiled = lambda: {"weighted_metrics": ["mae"], "metrics": [keras.metrics.R2Score()]}  # noqa: E731
+    held_out = (x[:10], x[:10], weights[:10])
+    assert_same(
+        by_both(tied, x, compiled=compiled, sample_weight=weights, validation_data=held_out)
+    )
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_weights_of_classes(one_hot, x):
+    labels = np.arange(ROWS) % 3
+    build = lambda: keras.Sequential([keras.Input((6,)), layers.Dense(3, "softmax")])  # noqa: E731
+    kind = "categorical_crossentropy" if one_hot else "sparse_categorical_crossentropy"
+    compiled = lambda: {"loss": kind, "metrics": ["accuracy"]}  # noqa: E731
+    y = keras.utils.to_categorical(labels) if one_hot else labels
+    assert_same(by_both(build, x, y, compiled=compiled, class_weight={0: 1.0, 1: 4.0}))
+
+
+def test_several_inputs_and_outputs(x):
+    def build():
+        first, second = keras.Input((6,), name="first"), keras.Input((6,), name="second")
+        encoder = layers.Dense(4, "tanh", name="encoder")
+        one = TiedDense(encoder, name="one")(encoder(first))
+        two = layers.Dense(1, name="two")(encoder(second))
+        return keras.Model({"first": first, "second": second}, {"one": one, "two": two})
+
+    inputs = {"first": x, "second": x[::-1].copy()}
+    targets = {"one": x, "two": x[:, :1].copy()}
+    compiled = lambda: {  # noqa: E731
+        "loss": {"one": "mse", "two": "mae"},
+        "loss_weights": {"one": 1.0, "two": 0.3},
+        "metrics": {"two": ["mse"]},
+    }
+    assert_same(by_both(build, inputs, targets, compiled=compiled, validation_split=0.25))
+
+
+def test_integers(x):
+    words = np.random.default_rng(0).integers(0, 50, size=(ROWS, 3))
+
+    def build():
+        embedding = layers.Embedding(50, 4)
+        inputs = keras.Input((3,), dtype="int32")
+        return keras.Model(inputs, TiedDense(embedding)(embedding(inputs)))
+
+    loss = lambda: {"loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}  # noqa: E731
+    assert_same(by_both(build, words, words, compiled=loss))
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float16"])
+def test_mixed_precision(policy, x):
+    def build():
+        keras.config.set_dtype_policy(policy)
+        try:
+            return tied()
+        finally:
+            keras.config.set_dtype_policy("float32")
+
+    assert_same(by_both(build, x, epochs=5), rtol=2e-2)
+
+
+class Halved(keras.Model):
+    """Trains towards half of what it is told to, with a step of its own."""
+
+    if ON_JAX:
+
+        def train_step(self, state, data):
+            x, y = data
+            logs, state = super().train_step(state, (x, y / 2))
+            return {"loss": logs["loss"], "twice": 2 * logs["loss"]}, state
+
+
+@pytest.mark.skipif(not ON_JAX, reason="each backend has steps of its own form")
+def test_a_step_of_ones_own(x):
+    def build():
+        base = tied()
+        return Halved(base.inputs, base.outputs)
+
+    assert_same(by_both(build, x))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"shuffle": "batch"},
+        {"validation_split": 0.3, "validation_batch_size": 7},
+        {"initial_epoch": 15},
+        {"batch_size": 20},
+        {"batch_size": 1, "epochs": 2},
+        {"batch_size": 1000},
+        {"batch_size": None},
+        {"epochs": 0},
+    ],
+    ids=str,
+)
+def test_options(options, x):
+    single = options.get("batch_size", BATCH) == 1000 or "initial_epoch" in options
+    if not ON_JAX and not single:
+        pytest.skip("Keras's own fit takes this")
+    assert_same(by_both(tied, x, **options), in_the_loop=options.get("epochs") != 0)
+
+
+class Shrinks(keras.callbacks.Callback):
+    """Halves the weights after every fifth epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch % 5 == 4:
+            self.model.set_weights([weight / 2 for weight in self.model.get_weights()])
+
+
+CALLBACKS = {
+    "early stopping": lambda _: [keras.callbacks.EarlyStopping("val_loss", 0.05, 2)],
+    "early stopping with the best weights": lambda _: [
+        keras.callbacks.EarlyStopping("val_loss", 0.05, 2, restore_best_weights=True)
+    ],
+    "plateau": lambda _: [
+        keras.callbacks.ReduceLROnPlateau("loss", 0.5, patience=1, min_delta=0.1)
+    ],
+    "scheduler": lambda _: [keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 / (1 + epoch))],
+    "one that changes the weights": lambda _: [Shrinks()],
+    "at steps": lambda _: [keras.callbacks.TerminateOnNaN()],
+    "in evaluation": lambda model: [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)],
+}
+
+
+@pytest.mark.parametrize("kind", CALLBACKS)
+def test_callbacks(kind, x):
+    compiled = None
+    if kind == "in evaluation":
+        compiled = lambda: {"optimizer": optimizers.SGD(0.1, use_ema=True)}  # noqa: E731
+    results = by_both(
+        tied, x, compiled=compiled, set_up=CALLBACKS[kind], validation_data=(x[:20], x[:20])
+    )
+    assert_same(results, in_the_loop=kind not in ("at steps", "in evaluation"))
+
+
+def test_checkpoints_are_those_of_keras(x, tmp_path):
+    directories = iter([tmp_path / "ours", tmp_path / "theirs"])
+
+    def set_up(_):
+        path = next(directories) / "{epoch:02d}.weights.h5"
+        path.parent.mkdir()
+        return [keras.callbacks.ModelCheckpoint(path, save_weights_only=True)]
+
+    (ours, _), (theirs, _) = by_both(tied, x, set_up=set_up, epochs=4)
+
+    for epoch in range(1, 5):
+        ours.load_weights(tmp_path / f"ours/{epoch:02d}.weights.h5")
+        theirs.load_weights(tmp_path / f"theirs/{epoch:02d}.weights.h5")
+        for got, wanted in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_csv_logs_are_those_of_keras(x, tmp_path):
+    files = iter([tmp_path / "ours.csv", tmp_path / "theirs.csv"])
+    by_both(tied, x, set_up=lambda _: [keras.callbacks.CSVLogger(next(files))], epochs=4)
+
+    ours, theirs = (
+        np.genfromtxt(tmp_path / name, delimiter=",", skip_header=1)
+        for name in ("ours.csv", "theirs.csv")
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+
+
+STREAMS = ["generator", "dataset", "loader", "tf.data"]
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_streams_are_left_to_keras(kind, x):
+    batches = [x[i : i + 16] for i in range(0, ROWS, 16)]
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return len(batches)
+
+        def __getitem__(self, index):
+            return batches[index], batches[index]
+
+    def stream():
+        if kind == "generator":
+            return ((batch, batch) for _ in range(EPOCHS) for batch in batches)
+        if kind == "dataset":
+            return Batches()
+        if kind == "tf.data":
+            tf = pytest.importorskip("tensorflow")
+            return tf.data.Dataset.from_tensor_slices((x, x)).batch(16)
+        torch = pytest.importorskip("torch")
+        rows = torch.utils.data.TensorDataset(torch.tensor(x), torch.tensor(x))
+        return torch.utils.data.DataLoader(rows, batch_size=16)
+
+    results = []
+    for train in (fit, keras.Model.fit):
+        keras.utils.set_random_seed(3)
+        model = tied()
+        model.compile("sgd", "mse")
+        steps = 4 if kind == "generator" else None
+        history = train(model, stream(), epochs=3, steps_per_epoch=steps, verbose=0, shuffle=False)
+        results.append((model, history))
+    assert_same(results, in_the_loop=False)
+
+
+def test_what_keras_refuses_is_refused_in_its_words(x):
+    model = tied()
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="same number of samples"):
+        fit(model, x, x[1:], verbose=0)
