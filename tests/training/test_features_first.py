@@ -8,7 +8,8 @@ if keras.backend.backend() != "jax":
 import jax
 import jax.numpy as jnp
 
-from keras_tied.training._features_first import Flipped, Traced, pays
+from keras_tied.training._features_first import Flipped, pays
+from keras_tied.training._traced import Traced
 
 ROWS = 64
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from keras_tied.training._callbacks import all_finite
 from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Logs, Visit
-from keras_tied.training._features_first import Flipped, Traced, pays
+from keras_tied.training._features_first import Flipped, pays
 from keras_tied.training._rows import Rows
+from keras_tied.training._traced import Traced
 
 CAPACITY = 4096
 """The most epochs that one call can train, and log."""
@@ -153,9 +154,19 @@ class JaxEpochs:
         variables = [[id(variable) for variable in group] for group in self.variables]
         key = str((shapes, variables, [part.key for part in self.parts]))
         if key not in programs:
-            program = _Program(self.model, self.parts, self.arrays, state, self.capacity)
-            programs[key] = jax.jit(program).lower(*arguments).compile()
+            programs[key] = self._compiled(arguments)
         return programs[key](*arguments)
+
+    def _compiled(self, arguments: Any, widen: bool = True) -> Any:
+        program = _Program(self.model, self.parts, self.arrays, self.state, self.capacity, widen)
+        compiled = jax.jit(program).lower(*arguments).compile()
+        if program.widened:
+            # Whether this release of XLA knows the products it was given shows when it runs.
+            try:
+                jax.block_until_ready(compiled(*arguments))
+            except jax.errors.JaxRuntimeError:
+                return self._compiled(arguments, widen=False)
+        return compiled
 
 
 def _deleted(state: Any) -> bool:
@@ -235,6 +246,7 @@ class _Program:
         arrays: where these are on the device.
         state: the state, or one of its kind.
         capacity: the most epochs of a call.
+        widen: whether bfloat16 may be evaluated as `Widened` does.
     """
 
     def __init__(
@@ -244,6 +256,7 @@ class _Program:
         arrays: Sequence[jax.Array],
         state: Any,
         capacity: int,
+        widen: bool,
     ) -> None:
         self.train, *self.validation = parts
         self.capacity = capacity
@@ -251,11 +264,18 @@ class _Program:
 
         def traced(step: Any, state: Any, part: _Part) -> dict[int, Traced]:
             sizes = {part.size if part.full else 0, part.last} - {0}
-            return {size: Traced(step, state, part.example(arrays, size)) for size in sizes}
+            return {
+                size: Traced(step, state, part.example(arrays, size), widen=widen) for size in sizes
+            }
 
         self.train_steps = traced(model.train_step, state, self.train)
         for part in self.validation:
             self.test_steps = traced(model.test_step, (*state[:2], state[3]), part)
+
+    @property
+    def widened(self) -> bool:
+        """Whether something is evaluated as `Widened` does."""
+        return any(step.widen for step in self.train_steps.values())
 
     def __call__(
         self, state: Any, orders: Any, epochs: Any, begin: Any, end: Any, arrays: Sequence[Any]

@@ -1,0 +1,60 @@
+"""Evaluates a traced function equation by equation, so that some can be done otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+
+ELEMENTWISE = frozenset(
+    "abs add add_any and atan2 cbrt ceil clamp convert_element_type copy cos cosh div eq erf "
+    "erf_inv erfc exp exp2 expm1 floor ge gt integer_pow is_finite le log log1p logistic lt max "
+    "min mul ne neg nextafter not or pow reduce_precision rem round rsqrt select_n sign sin sinh "
+    "sqrt square stop_gradient sub tan tanh xor".split()
+)
+REDUCTIONS = frozenset("reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum".split())
+CALLS = frozenset("closed_call core_call custom_jvp_call custom_vjp_call jit pjit".split())
+
+
+class Evaluation:
+    """Gives what the function gives. A subclass may hold values in another form."""
+
+    def closed(self, jaxpr: ClosedJaxpr, arguments: Sequence[Any]) -> list[Any]:
+        """The outputs, in whatever form."""
+        return self.jaxpr(jaxpr.jaxpr, jaxpr.consts, arguments)
+
+    def jaxpr(self, jaxpr: Jaxpr, consts: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
+        """The outputs of a jaxpr whose constants are given apart."""
+        values: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
+        values |= zip(jaxpr.invars, arguments, strict=True)
+
+        def read(atom: Any) -> Any:
+            return atom.val if isinstance(atom, Literal) else values[atom]
+
+        for eqn in jaxpr.eqns:
+            inputs = [read(atom) for atom in eqn.invars]
+            if eqn.primitive.name in CALLS:
+                inner = next(v for v in eqn.params.values() if isinstance(v, ClosedJaxpr))
+                outputs = self.closed(inner, inputs)
+            else:
+                outputs = self.equation(eqn, inputs)
+            values |= zip(eqn.outvars, outputs, strict=True)
+        return [read(atom) for atom in jaxpr.outvars]
+
+    def equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
+        """The outputs of one equation."""
+        return self.bind(eqn, inputs)
+
+    def bind(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
+        """The outputs of one equation, as it stands, for arrays."""
+        inputs = [self.plain(value) for value in inputs]
+        params = eqn.primitive.get_bind_params(eqn.params)
+        # Older releases of JAX give the functions among the parameters apart.
+        functions, params = params if isinstance(params, tuple) else ((), params)
+        outputs = eqn.primitive.bind(*functions, *inputs, **params)
+        return list(outputs) if eqn.primitive.multiple_results else [outputs]
+
+    def plain(self, value: Any) -> Any:
+        """The array that a value stands for."""
+        return value
