@@ -83,16 +83,23 @@ class InPlace:
         self.model.reset_metrics()
         return float(self.model.test_step(self.batches[0]).get("loss", 0.0))
 
-    def epoch(self) -> dict[str, Any]:
-        """Train on the one batch and evaluate the other, if there is one; give what was logged."""
-        train, *validation = self.batches
+    def train(self) -> dict[str, Any]:
+        """Train on the one batch, and give what was logged."""
         self.model.reset_metrics()
-        logs = dict(self.model.train_step(train))
-        for batch in validation:
+        return dict(self.model.train_step(self.batches[0]))
+
+    def validate(self) -> dict[str, Any]:
+        """Evaluate the other batch, if there is one, and give what was logged."""
+        logs: dict[str, Any] = {}
+        for batch in self.batches[1:]:
             self.model.reset_metrics()
             seen = self.model.test_step(batch)
             logs |= {f"val_{name}": value for name, value in seen.items()}
         return logs
+
+    def compiled(self, step: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, float]]:
+        """A function that makes the step and gives plain numbers."""
+        return lambda: {name: float(value) for name, value in step().items()}
 
     def _run(self, epochs: int) -> Logs:
         raise NotImplementedError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +15,7 @@ import numpy as np
 from keras_tied.training._callbacks import all_finite
 from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Logs, Visit
 from keras_tied.training._features_first import Flipped, pays
+from keras_tied.training._lbfgs import is_seed
 from keras_tied.training._rows import Rows
 from keras_tied.training._traced import Traced
 
@@ -47,7 +48,7 @@ class JaxEpochs:
     ) -> None:
         self.model, self.train, self.validation = model, train, validation
         # In one batch the order only matters to layers that draw random numbers for each row.
-        self.shuffle = shuffle if train.steps > 1 or _draws_numbers(model) else False
+        self.shuffle = shuffle if train.steps > 1 or any(map(is_seed, model.variables)) else False
         self.capacity = max(1, min(CAPACITY, PLACES // train.count)) if self.shuffle else CAPACITY
         self.runs: deque[_Run] = deque(maxlen=2)
         self.seconds_per_step = 0.0
@@ -143,22 +144,31 @@ class JaxEpochs:
         return jnp.asarray(orders)
 
     def _call(self, state: Any, orders: Any, epochs: int, begin: int, end: int) -> Any:
-        """Run the program, after compiling it where it is needed for the first time.
+        arguments = state, orders, epochs, begin, end, self.arrays
+        return self.compiled("epochs", self._compiled, arguments)(*arguments)
+
+    def compiled(self, kind: str, compile_for: Callable[[Any], Any], arguments: Any) -> Any:
+        """A program for arguments of these shapes, compiled where it is needed for the first time.
 
         It is kept with the function that Keras compiles for the model's steps, and so forgotten
         with it: `compile` sets the model another one.
         """
         programs = vars(self.model.train_function).setdefault("keras_tied_programs", {})
-        arguments = state, orders, epochs, begin, end, self.arrays
-        shapes = [(a.shape, a.dtype) for a in jax.tree.leaves((state, orders, self.arrays))]
+        shapes = [
+            (leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(arguments) if _is_array(leaf)
+        ]
         variables = [[id(variable) for variable in group] for group in self.variables]
-        key = str((shapes, variables, [part.key for part in self.parts]))
+        key = str((kind, shapes, variables, [part.key for part in self.parts]))
         if key not in programs:
-            programs[key] = self._compiled(arguments)
-        return programs[key](*arguments)
+            programs[key] = compile_for(arguments)
+        return programs[key]
+
+    def program(self, widen: bool = True) -> Program:
+        """What is to be compiled."""
+        return Program(self.model, self.parts, self.arrays, self.state, self.capacity, widen)
 
     def _compiled(self, arguments: Any, widen: bool = True) -> Any:
-        program = _Program(self.model, self.parts, self.arrays, self.state, self.capacity, widen)
+        program = self.program(widen)
         compiled = jax.jit(program).lower(*arguments).compile()
         if program.widened:
             # Whether this release of XLA knows the products it was given shows when it runs.
@@ -169,13 +179,13 @@ class JaxEpochs:
         return compiled
 
 
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape")
+
+
 def _deleted(state: Any) -> bool:
     """Whether Keras has given away the memory, as its `evaluate` does with the model's values."""
     return any(value.is_deleted() for value in jax.tree.leaves(state))
-
-
-def _draws_numbers(model: keras.Model) -> bool:
-    return any("seed_generator_state" in variable.name for variable in model.variables)
 
 
 class _Part:
@@ -237,7 +247,7 @@ class _Part:
         return jax.tree.unflatten(self.structure, leaves)
 
 
-class _Program:
+class Program:
     """What is compiled: a function of the state that gives the state some epochs later.
 
     Args:
@@ -292,7 +302,7 @@ class _Program:
             metrics = [
                 jnp.where(begin == 0, *pair) for pair in zip(self.fresh, metrics, strict=True)
             ]
-            state, values = self._train((*variables, metrics), begin, end, order, arrays)
+            state, values = self.train_part((*variables, metrics), begin, end, order, arrays)
             put = jax.lax.dynamic_update_index_in_dim
             return state, {name: put(logs[name], values[name], index, axis=0) for name in logs}
 
@@ -302,7 +312,10 @@ class _Program:
         }
         return jax.lax.fori_loop(0, epochs, epoch, (state, empty))
 
-    def _train(self, state: Any, begin: Any, end: Any, order: Any, arrays: Sequence[Any]) -> Any:
+    def train_part(
+        self, state: Any, begin: Any, end: Any, order: Any, arrays: Sequence[Any]
+    ) -> Any:
+        """The state after some steps of an epoch, and what was logged."""
         part = self.train
         empty = {name: jnp.zeros(v.shape, v.dtype) for name, v in self._logs().items()}
 
@@ -317,8 +330,8 @@ class _Program:
                 last, state = self.train_steps[part.last](state, batch)
                 values = values | last
             for validation in self.validation:
-                state, seen = self._validate(validation, state, arrays)
-                values = values | {f"val_{name}": value for name, value in seen.items()}
+                state, seen = self.validate(validation, state, arrays)
+                values = values | seen
             return state, values
 
         if not part.full:
@@ -328,7 +341,8 @@ class _Program:
             return state, values
         return jax.lax.cond(end == part.full, finish, lambda *same: same, state, values)
 
-    def _validate(self, part: _Part, state: Any, arrays: Sequence[Any]) -> Any:
+    def validate(self, part: _Part, state: Any, arrays: Sequence[Any]) -> Any:
+        """The state after the rows held out were evaluated, and what was logged."""
         trainable, non_trainable, optimizer, _ = state
 
         def step(index: Any, carry: Any) -> Any:
@@ -346,7 +360,8 @@ class _Program:
             batch = part.batch(arrays, part.full * part.size, part.last, None)
             values, state = self.test_steps[part.last](state, batch)
         trainable, non_trainable, metrics = state
-        return (trainable, non_trainable, optimizer, metrics), values
+        logs = {f"val_{name}": value for name, value in values.items()}
+        return (trainable, non_trainable, optimizer, metrics), logs
 
     def _logs(self) -> dict[str, Any]:
         """The names of what is logged, with shapes and dtypes."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -17,7 +19,19 @@ class TensorFlowEpochs(InPlace):
     def __init__(self, model: keras.Model, train: Rows, validation: Rows | None) -> None:
         parts = [train.data, validation.data] if validation else [train.data]
         super().__init__(model, each_once(tf.constant, parts))
-        epoch = tf.function(self._tensors)
+
+    def compiled(self, step: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, float]]:
+        """A function that makes the step, in a graph, and gives plain numbers."""
+        return super().compiled(tf.function(step))
+
+    def _epoch(self) -> dict[str, Any]:
+        logs = self.train() | self.validate()
+        return {name: tf.convert_to_tensor(value) for name, value in logs.items()}
+
+    @cached_property
+    def _program(self) -> Any:
+        """A function of a number of epochs that gives what is logged in each."""
+        epoch = tf.function(self._epoch)
         outputs = epoch.get_concrete_function().structured_outputs
         signature = {name: tf.TensorSpec(v.shape, v.dtype) for name, v in outputs.items()}
 
@@ -30,11 +44,8 @@ class TensorFlowEpochs(InPlace):
                 parallel_iterations=1,
             )
 
-        self.program = program
-
-    def _tensors(self) -> dict[str, Any]:
-        return {name: tf.convert_to_tensor(value) for name, value in self.epoch().items()}
+        return program
 
     def _run(self, epochs: int) -> Logs:
-        logs = self.program(tf.constant(epochs))
+        logs = self._program(tf.constant(epochs))
         return {name: values.numpy() for name, values in logs.items()}

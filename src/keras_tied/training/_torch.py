@@ -17,5 +17,6 @@ class TorchEpochs(InPlace):
         super().__init__(model, each_once(keras.ops.convert_to_tensor, parts))
 
     def _run(self, epochs: int) -> Logs:
-        logs = [{name: float(value) for name, value in self.epoch().items()} for _ in range(epochs)]
+        epoch = self.compiled(lambda: self.train() | self.validate())
+        logs = [epoch() for _ in range(epochs)]
         return {name: np.array([values[name] for values in logs]) for name in logs[0]}

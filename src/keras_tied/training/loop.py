@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -17,8 +18,10 @@ from keras_tied.training._callbacks import (
     only_reads_logs,
     works_within_epochs,
 )
-from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Epochs, Logs
+from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Epochs, InPlace, Logs
+from keras_tied.training._lbfgs import InPlaceObjective, Objective, search
 from keras_tied.training._rows import Rows, rows, split, weights_of_classes
+from keras_tied.training.lbfgs import LBFGS
 
 FIRST_BUNCH = 8
 
@@ -113,6 +116,8 @@ def fit(
     data = (x, y, sample_weight, class_weight, batch_size)
     held_out = (validation_split, validation_data, validation_batch_size)
     parts = _parts(data, held_out) if plain else None
+    if isinstance(model.optimizer, LBFGS):
+        parts = _all_at_once(model, parts, callbacks)
     taken = None if parts is None else _epochs(model, *parts, shuffle)
     with interrupts() as asked:
         if taken is None:
@@ -170,18 +175,52 @@ class _Loop:
         )
         model.stop_training = False
         self.hooks.on_train_begin()
-        logs: dict[str, float] = {}
-        try:
+        if isinstance(model.optimizer, LBFGS):
+            logs = self._search(begin, end)
+        else:
             logs = self._bunches(begin, end)
-        finally:
-            if self.only_read:
-                self.taken.push()
-            if end > begin:
-                model.optimizer.finalize_variable_values(model.trainable_weights)
         self.hooks.on_train_end(logs)
         return model.history
 
+    def _search(self, epoch: int, end: int) -> dict[str, float]:
+        """Iterations of L-BFGS, each as an epoch."""
+        optimizer, logs = self.model.optimizer, {}
+        objective = _objective(self.taken)
+
+        def report(seen: dict[str, float], weights: Any) -> bool:
+            nonlocal epoch, logs
+            logs = seen
+            self.hooks.on_epoch_begin(epoch)
+            if not self.only_read:
+                objective.push(weights)
+            self._report(epoch, [logs], begun=True)
+            epoch += 1
+            return not (self.model.stop_training or self.asked())
+
+        optimizer.only_differentiates = True
+        weights = objective.weights()
+        try:
+            first, _ = objective.evaluate(weights)
+            if not np.isfinite(first["loss"]):
+                raise diverged(self.model, epoch, first["loss"])
+            weights = search(objective, optimizer, end - epoch, report)
+        finally:
+            optimizer.only_differentiates = False
+            if self.only_read:
+                objective.push(weights)
+        return logs
+
     def _bunches(self, epoch: int, end: int) -> dict[str, float]:
+        """Epochs of gradient descent, a bunch at a time."""
+        try:
+            return self._train(epoch, end)
+        finally:
+            if self.only_read:
+                self.taken.push()
+            if end > epoch:
+                self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
+
+    def _train(self, epoch: int, end: int) -> dict[str, float]:
         bunch = FIRST_BUNCH if self.train.steps == 1 else 1
         logs: dict[str, float] = {}
         while epoch < end and not self.model.stop_training:
@@ -269,6 +308,41 @@ def _parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> tuple[Rows, Rows
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
     validation = rows(x, y, sample_weight, validation_batch_size or batch_size)
     return None if validation is None else (train, validation)
+
+
+def _all_at_once(
+    model: keras.Model,
+    parts: tuple[Rows, Rows | None] | None,
+    callbacks: list[keras.callbacks.Callback],
+) -> tuple[Rows, Rows | None]:
+    """The same rows, each part in one batch, as L-BFGS takes them."""
+    steps = [type(callback).__name__ for callback in callbacks if works_within_epochs(callback)]
+    if parts is None:
+        cause = f"{steps[0]} works at single steps" if steps else "x is no array in memory"
+        raise ValueError(
+            f"LBFGS searches along all rows at once, and {cause}: give arrays (without "
+            "steps_per_epoch and validation_freq), and callbacks that work at epochs, or another "
+            "optimizer."
+        )
+    for variable in model.trainable_variables:
+        if variable.constraint is not None:
+            raise ValueError(
+                f"LBFGS cannot hold '{variable.path}' to its constraint: compile '{model.name}' "
+                "with another optimizer, or without the constraint."
+            )
+    train, validation = (part and replace(part, batch_size=part.count) for part in parts)
+    assert train is not None
+    return train, validation
+
+
+def _objective(taken: Epochs) -> Objective:
+    if isinstance(taken, InPlace):
+        return InPlaceObjective(taken)
+    from keras_tied.training._jax import JaxEpochs
+    from keras_tied.training._jax_objective import JaxObjective
+
+    assert isinstance(taken, JaxEpochs)
+    return JaxObjective(taken)
 
 
 def _epochs(

@@ -1,0 +1,87 @@
+"""`LBFGS`, an optimizer that looks at all rows at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="keras_tied")
+class LBFGS(keras.optimizers.Optimizer):
+    """Limited-memory BFGS, on all rows at once, with a strong Wolfe line search.
+
+    For small networks on tables it ends at an optimum in a fraction of the time that gradient
+    descent takes, and needs no learning rate. It goes along d = -H ∇f, where H approximates the
+    inverse of the Hessian by the last `memory` steps and changes of the gradient, for a distance
+    that decreases the loss enough and flattens its slope along d. The search is SciPy's
+    (`scipy.optimize.minimize`, L-BFGS-B, in float64); the loss, its gradient and the metrics come
+    from the model's own `train_step`, compiled.
+
+    Train with `keras_tied.training.fit` or `Autoencoder.fit`, where an epoch is an iteration, and
+    training ends early at an optimum. The logs are of the weights after the iteration. What the
+    model draws at random (dropout, noise) is drawn once and kept, as the loss has to be a function
+    of the weights. `batch_size` is not used. Weights with constraints are refused.
+
+    It is also what `model.compile("lbfgs")` finds.
+
+    References:
+        Liu & Nocedal, "On the limited memory BFGS method for large scale optimization",
+        Mathematical Programming 45, 1989. Moré & Thuente, "Line search algorithms with guaranteed
+        sufficient decrease", ACM TOMS 20, 1994.
+
+    Args:
+        memory: the number of steps that are remembered. Defaults to 20.
+        tolerance: training ends when an iteration lowers the loss by less than this share of the
+            loss at the beginning. Defaults to 1e-10.
+        name: the optimizer's name. Defaults to "lbfgs".
+
+    Raises:
+        ValueError: for a memory below 1 or a negative tolerance.
+
+    Examples:
+        >>> import keras, numpy as np
+        >>> from keras_tied.training import LBFGS, fit
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        >>> model.compile(LBFGS(), loss="mse")
+        >>> x = np.random.default_rng(0).normal(size=(50, 3))
+        >>> y = x @ [[1.0], [2.0], [3.0]]
+        >>> history = fit(model, x, y, epochs=100, verbose=0)
+        >>> bool(history.history["loss"][-1] < 1e-9)
+        True
+    """
+
+    def __init__(self, memory: int = 20, tolerance: float = 1e-10, name: str = "lbfgs") -> None:
+        if memory < 1 or tolerance < 0:
+            raise ValueError(
+                f"LBFGS takes a memory of at least 1 and a tolerance of at least 0; received "
+                f"memory={memory} and tolerance={tolerance}."
+            )
+        super().__init__(learning_rate=1.0, name=name)
+        self.memory, self.tolerance = memory, tolerance
+        self.only_differentiates = False
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        """Make a place for the gradient in each variable."""
+        if self.built:
+            return
+        super().build(variables)
+        self.gradients = [
+            self.add_variable_from_reference(variable, "gradient") for variable in variables
+        ]
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Put the gradient where the search finds it."""
+        if not self.only_differentiates:
+            raise ValueError(
+                "LBFGS searches along all rows at once, which Keras's own fit cannot do: train "
+                "with keras_tied.training.fit(model, ...) on arrays in memory."
+            )
+        self.assign(self.gradients[self._get_variable_index(variable)], gradient)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {"memory": self.memory, "tolerance": self.tolerance, "name": self.name}
+
+
+keras.saving.get_custom_objects()["lbfgs"] = LBFGS
