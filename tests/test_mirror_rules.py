@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from keras import layers
 
 from keras_tied import mirror
+from keras_tied.layers import KSparse, MaskingNoise, SaltAndPepperNoise
 
 ROWS = 3
 FORMATS = ["channels_last", "channels_first"]
@@ -292,6 +293,9 @@ class TestNormalized:
         layers.GaussianNoise(1.0),
         layers.ActivityRegularization(0.1),
         layers.Identity(),
+        MaskingNoise(0.5),
+        SaltAndPepperNoise(0.5),
+        KSparse(2),
     ],
     ids=lambda layer: type(layer).__name__,
 )

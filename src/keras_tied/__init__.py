@@ -8,7 +8,15 @@ from keras_tied._register import register
 from keras_tied._version import __version__
 
 if TYPE_CHECKING:
-    from keras_tied import datasets, experiment, layers, plotting, reference, training
+    from keras_tied import (
+        datasets,
+        experiment,
+        layers,
+        plotting,
+        reference,
+        regularizers,
+        training,
+    )
     from keras_tied._mirror import mirror
     from keras_tied.layers import tie
 
@@ -20,6 +28,7 @@ __all__ = [
     "mirror",
     "plotting",
     "reference",
+    "regularizers",
     "tie",
     "training",
 ]

@@ -20,6 +20,7 @@ from keras_tied._mirror_rules import (
     register,
     repeated,
 )
+from keras_tied.layers import Contractive
 from keras_tied.layers._graph import producer
 
 INSTEAD: dict[type, str] = {
@@ -138,6 +139,8 @@ def _visit(tensor: Any, known: dict[int, int], steps: list[_Step]) -> int:
     if id(tensor) in known:
         return known[id(tensor)]
     operation, inputs = producer(tensor)
+    if isinstance(operation, Contractive):
+        operation = operation.layer
     sources = []
     for source in inputs:  # a comprehension would double the depth of the recursion
         sources.append(_visit(source, known, steps))

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_tied.layers import tie
+from keras_tied.layers import KSparse, MaskingNoise, SaltAndPepperNoise, tie
 from keras_tied.layers._graph import producer
 
 Shape = tuple[int | None, ...]
@@ -270,6 +270,7 @@ def normalized(layer: Any, seen: Seen) -> layers.Layer:
     *(layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
     *(layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise),
     *(layers.ActivityRegularization, layers.Identity),
+    *(MaskingNoise, SaltAndPepperNoise, KSparse),
 )
 def left_out(layer: Any, seen: Seen) -> list[layers.Layer]:
     """Nothing."""

@@ -77,3 +77,35 @@ def _with_torch(layer: Any, tied: Any, x: Any, y: Any) -> Any:
     x, y = keras.ops.convert_to_tensor(x).requires_grad_(), keras.ops.convert_to_tensor(y)
     mapped = layer(x)
     return mapped, tied(y), torch.autograd.grad(mapped, x, y)[0]
+
+
+def gradient(function: Any, x: np.ndarray) -> np.ndarray:
+    """The gradient of a function with one number as its value, by automatic differentiation."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        found = jax.grad(function)(x)
+    elif keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        x = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = function(x)
+        found = tape.gradient(value, x)
+    else:
+        import torch
+
+        x = keras.ops.convert_to_tensor(x).requires_grad_()
+        found = torch.autograd.grad(function(x), x)[0]
+    return np.array(keras.ops.convert_to_numpy(found))
+
+
+def slopes(function: Any, x: np.ndarray, step: float = 1e-6) -> np.ndarray:
+    """The gradient of a function of a float64 array, by central differences."""
+    found = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        moved = np.zeros_like(x)
+        moved[index] = step
+        found[index] = (function(x + moved) - function(x - moved)) / (2 * step)
+    return found

@@ -1,0 +1,149 @@
+"""What corrupts the input of a denoising autoencoder, besides `keras.layers.GaussianNoise`."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class Corruption(keras.layers.Layer):
+    """Base of the layers that spoil a share of the features, in training only.
+
+    A subclass says in `corrupted` what becomes of the inputs.
+
+    Args:
+        rate: the share of features that are spoilt, from 0 to 1.
+        seed: an integer that makes the draws repeatable. Defaults to none.
+        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `rate` is not between 0 and 1.
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= rate <= 1:
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}' takes a rate from 0 to 1, the share of "
+                f"features that it spoils; received rate={rate!r}."
+            )
+        self.rate = rate
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.supports_masking = True
+
+    def call(self, inputs: Any, training: bool | None = False) -> Any:
+        """Spoil the inputs, if this is training."""
+        return self.corrupted(inputs) if training and self.rate > 0 else inputs
+
+    def corrupted(self, inputs: Any) -> Any:
+        """The inputs after the corruption."""
+        raise NotImplementedError
+
+    def draws(self, inputs: Any) -> Any:
+        """One number for each feature, uniform in [0, 1)."""
+        # In half precision too few numbers could be drawn for small rates.
+        return keras.random.uniform(ops.shape(inputs), dtype="float32", seed=self.seed_generator)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The shape of the inputs."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The configuration."""
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="keras_tied")
+class MaskingNoise(Corruption):
+    r"""Sets each feature to 0 with probability `rate`, in training.
+
+    $$\tilde x_i = \begin{cases} 0 & \text{with probability } \mathrm{rate} \\
+        x_i & \text{otherwise} \end{cases}$$
+
+    The corruption of the denoising autoencoder (Vincent, Larochelle, Bengio & Manzagol,
+    "Extracting and composing robust features with denoising autoencoders", ICML 2008), which is
+    trained to rebuild $x$ from $\tilde x$. `keras.layers.Dropout` also multiplies the other
+    features by 1 / (1 - rate); here they stay as they are. Gaussian noise, the other corruption of
+    the paper's journal version, is `keras.layers.GaussianNoise`. In inference, inputs pass
+    unchanged.
+
+    Input and output shape: any. The dtype is the layer's compute dtype.
+
+    Args:
+        rate: the probability, from 0 to 1.
+        seed: an integer that makes the draws repeatable. Defaults to none.
+        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `rate` is not between 0 and 1.
+
+    Examples:
+        >>> import keras
+        >>> from keras_tied.layers import MaskingNoise
+        >>> corrupted = MaskingNoise(0.5, seed=0)(keras.ops.ones((100, 100)), training=True)
+        >>> sorted(set(keras.ops.convert_to_numpy(corrupted).ravel().tolist()))
+        [0.0, 1.0]
+    """
+
+    def corrupted(self, inputs: Any) -> Any:
+        """The inputs, some of them set to 0."""
+        return ops.where(self.draws(inputs) < self.rate, ops.zeros_like(inputs), inputs)
+
+
+@keras.saving.register_keras_serializable(package="keras_tied")
+class SaltAndPepperNoise(Corruption):
+    r"""Sets each feature to the lowest or the highest value with probability `rate`, in training.
+
+    $$\tilde x_i = \begin{cases} \mathrm{low} & \text{with probability } \mathrm{rate} / 2 \\
+        \mathrm{high} & \text{with probability } \mathrm{rate} / 2 \\
+        x_i & \text{otherwise} \end{cases}$$
+
+    A corruption for inputs that lie near two values, such as the pixels of handwritten digits
+    (Vincent, Larochelle, Lajoie, Bengio & Manzagol, "Stacked denoising autoencoders: learning
+    useful representations in a deep network with a local denoising criterion", JMLR 2010). In
+    inference, inputs pass unchanged.
+
+    Input and output shape: any. The dtype is the layer's compute dtype.
+
+    Args:
+        rate: the probability, from 0 to 1.
+        low: the lowest value of a feature. Defaults to 0.
+        high: the highest value of a feature. Defaults to 1.
+        seed: an integer that makes the draws repeatable. Defaults to none.
+        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `rate` is not between 0 and 1.
+
+    Examples:
+        >>> import keras
+        >>> from keras_tied.layers import SaltAndPepperNoise
+        >>> grey = keras.ops.full((100, 100), 0.5)
+        >>> corrupted = SaltAndPepperNoise(0.5, seed=0)(grey, training=True)
+        >>> sorted(set(keras.ops.convert_to_numpy(corrupted).ravel().tolist()))
+        [0.0, 0.5, 1.0]
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        low: float = 0.0,
+        high: float = 1.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(rate, seed, **kwargs)
+        self.low = low
+        self.high = high
+
+    def corrupted(self, inputs: Any) -> Any:
+        """The inputs, some of them set to the lowest or the highest value."""
+        draws = self.draws(inputs)
+        low, high = (ops.full_like(inputs, value) for value in (self.low, self.high))
+        extremes = ops.where(draws < self.rate / 2, low, high)
+        return ops.where(draws < self.rate, extremes, inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The configuration."""
+        return {**super().get_config(), "low": self.low, "high": self.high}

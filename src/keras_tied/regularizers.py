@@ -1,0 +1,125 @@
+"""Penalties on a layer's outputs and kernel that autoencoders are trained with.
+
+A penalty on the magnitude of the code is `keras.regularizers.L1` as an `activity_regularizer`, and
+weight decay is `keras.regularizers.L2` or an optimizer's `weight_decay`.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+__all__ = ["KLSparsity", "Orthonormal"]
+
+
+@keras.saving.register_keras_serializable(package="keras_tied")
+class KLSparsity(keras.regularizers.Regularizer):
+    r"""An activity regularizer: each unit is to be active on average as much as `target`.
+
+    As the `activity_regularizer` of a layer it adds to the loss
+
+    $$\mathrm{factor} \sum_j \Bigl( \rho \log \frac{\rho}{\hat\rho_j}
+        + (1 - \rho) \log \frac{1 - \rho}{1 - \hat\rho_j} \Bigr)$$
+
+    for the target $\rho$ and the mean activation $\hat\rho_j$ of unit $j$, over the batch and all
+    other axes but the last: the divergence of two coins, with the target and the unit's mean as
+    their chances. It is the penalty of the sparse autoencoder (Ng, "Sparse autoencoder", CS294A
+    lecture notes, Stanford 2011; a cross-entropy that has the same gradient in Nair & Hinton, "3D
+    object recognition with deep belief nets", NIPS 2009). It is for activations between 0 and 1,
+    such as a sigmoid's; means are taken to be at least `keras.config.epsilon()` away from both.
+
+    Keras divides what an activity regularizer gives by the number of rows. So, as those of Keras,
+    this one gives a sum over rows if it is called directly: the value above, times the number of
+    rows. What is added to the loss does not depend on the batch size; only the mean activations
+    are estimated better from more rows.
+
+    Args:
+        target: the mean activation that costs nothing, between 0 and 1. Defaults to 0.05.
+        factor: what the sum over units is multiplied by. Defaults to 1.
+
+    Raises:
+        ValueError: if `target` is not between 0 and 1.
+
+    Examples:
+        >>> import keras
+        >>> from keras_tied.regularizers import KLSparsity
+        >>> layer = keras.layers.Activation("sigmoid", activity_regularizer=KLSparsity(0.05))
+        >>> _ = layer(keras.ops.zeros((8, 3)))  # three units with a mean activation of 0.5
+        >>> round(float(layer.losses[0]), 4)
+        1.4839
+    """
+
+    def __init__(self, target: float = 0.05, factor: float = 1.0) -> None:
+        if not 0 < target < 1:
+            raise ValueError(
+                "KLSparsity takes as target a mean activation between 0 and 1, both excluded; "
+                f"received target={target!r}: choose a small one, such as 0.05."
+            )
+        self.target = target
+        self.factor = factor
+
+    def __call__(self, x: Any) -> Any:
+        """The penalty on activations, times the number of rows."""
+        x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+        mean = ops.mean(x, axis=tuple(range(len(x.shape) - 1)))
+        mean = ops.clip(mean, keras.config.epsilon(), 1 - keras.config.epsilon())
+        on = self.target * ops.log(self.target / mean)
+        off = (1 - self.target) * ops.log((1 - self.target) / (1 - mean))
+        return self.factor * ops.sum(on + off) * ops.cast(ops.shape(x)[0], x.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """The configuration."""
+        return {"target": self.target, "factor": self.factor}
+
+
+@keras.saving.register_keras_serializable(package="keras_tied")
+class Orthonormal(keras.regularizers.Regularizer):
+    r"""A kernel regularizer: a kernel's columns, or rows, are to be orthogonal and of length one.
+
+    $$\mathrm{factor} \cdot \lVert W^\top W - I \rVert_F^2$$
+
+    for a kernel $W$ with at least as many rows as columns, and $W W^\top$ for one with fewer: it
+    is the shorter side that can be orthonormal. A kernel of more than two axes is taken as a matrix
+    with its last axis as columns. It is the soft orthogonality of Bansal, Chen & Wang, "Can we gain
+    more from orthogonality regularizations in training deep networks?" (NeurIPS 2018). Of a linear
+    encoder whose kernel has orthonormal columns, the tied decoder is the pseudo-inverse: the two
+    project rows to a subspace, as PCA does.
+
+    `keras.regularizers.OrthogonalRegularizer` scales the vectors to length one before it compares
+    them, so that it leaves their lengths free; it takes the mean of the absolute cosines, of rows
+    unless it is told otherwise, and takes matrices only.
+
+    Args:
+        factor: what the squared norm is multiplied by. Defaults to 0.01.
+
+    Raises:
+        ValueError: when called, if the kernel has fewer than two axes.
+
+    Examples:
+        >>> import keras
+        >>> from keras_tied.regularizers import Orthonormal
+        >>> float(Orthonormal(0.5)(2 * keras.ops.eye(3)))  # lengths of 2: (4 - 1)² for each
+        13.5
+    """
+
+    def __init__(self, factor: float = 0.01) -> None:
+        self.factor = factor
+
+    def __call__(self, x: Any) -> Any:
+        """The penalty on a kernel."""
+        if len(x.shape) < 2:
+            raise ValueError(
+                "Orthonormal takes a kernel of two or more axes; received one of shape "
+                f"{tuple(x.shape)}: use it as a `kernel_regularizer`."
+            )
+        x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+        matrix = ops.reshape(x, (-1, x.shape[-1]))
+        rows, columns = matrix.shape
+        left, right = (ops.transpose(matrix), matrix)
+        gram = ops.matmul(left, right) if rows >= columns else ops.matmul(right, left)
+        excess = gram - ops.eye(min(rows, columns), dtype=gram.dtype)
+        return self.factor * ops.sum(ops.square(excess))
+
+    def get_config(self) -> dict[str, Any]:
+        """The configuration."""
+        return {"factor": self.factor}
