@@ -1,8 +1,8 @@
-"""Makes our layers known to Keras as soon as Keras is imported, and not before.
+"""Makes our layers and models known to Keras as soon as Keras is imported, and not before.
 
-`keras.models.load_model` finds a layer in Keras's registry, into which the layer's module enters it
-when it is imported. Importing our layers imports Keras, which takes seconds; whoever only asks for
-the command's help, or for the NumPy reference, shall not wait for that.
+`keras.models.load_model` finds a class in Keras's registry, into which the module of the class
+enters it when it is imported. Importing ours imports Keras, which takes seconds; whoever only asks
+for the command's help, or for the NumPy reference, shall not wait for that.
 """
 
 import sys
@@ -14,7 +14,7 @@ from types import ModuleType
 
 
 class _WhenKerasIsImported(MetaPathFinder):
-    """Lets Keras be imported as usual, and then imports our layers."""
+    """Lets Keras be imported as usual, and then imports what it has to know of."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -29,15 +29,15 @@ class _WhenKerasIsImported(MetaPathFinder):
 
         def execute_and_register(module: ModuleType) -> None:
             execute(module)
-            import_module("keras_tied.layers")
+            import_module("keras_tied.autoencoder")
 
         spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
         return spec
 
 
 def register() -> None:
-    """Import our layers now if Keras is there, else as soon as it is."""
+    """Import our layers and models now if Keras is there, else as soon as it is."""
     if "keras" in sys.modules:
-        import_module("keras_tied.layers")
+        import_module("keras_tied.autoencoder")
     else:
         sys.meta_path.insert(0, _WhenKerasIsImported())
