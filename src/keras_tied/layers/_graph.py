@@ -1,16 +1,20 @@
 """What Keras knows of a layer's surroundings and does not tell publicly.
 
 The only file of the project that looks behind Keras's public face: at the nodes of the layer graph,
-in which a tied layer that was rebuilt from a configuration searches for its partner, and at the
-functions under way, which tell the models around it, and which of them is being written to a file.
+in which a tied layer that was rebuilt from a configuration searches for its partner, at the
+functions under way, which tell the models around it, and which of them is being written to a file,
+and at the notes that Keras keeps of a call under way.
 """
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 import keras
+from keras.src.backend.common import global_state
+from keras.src.layers.layer import CallContext
 from keras.src.saving import saving_lib
 
 
@@ -74,3 +78,40 @@ def producer(tensor: Any) -> tuple[Any, list[Any]]:
     """The operation that a symbolic tensor came out of, and the tensors that it was called on."""
     operation, node_index, _ = tensor._keras_history
     return operation, operation._inbound_nodes[node_index].input_tensors
+
+
+def straight(model: Any) -> list[keras.layers.Layer] | None:
+    """The layers of a Sequential or Functional model, if each takes what the one before it gives.
+
+    Nested models are laid open. None for anything else, and for a model with a `call` of its own.
+    """
+    graph = isinstance(model, keras.Model) and type(model).call.__module__.startswith("keras.")
+    if not graph or len(getattr(model, "inputs", ())) != 1 or len(model.outputs) != 1:
+        return None
+    path: list[keras.layers.Layer] = []
+    tensor = model.outputs[0]
+    while tensor is not model.inputs[0]:
+        operation, inputs = producer(tensor)
+        if len(inputs) != 1:
+            return None
+        path = [*(straight(operation) or [operation]), *path]
+        tensor = inputs[0]
+    return path
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Makes what is called here an inference of its own, although a call may be under way.
+
+    A layer called within another one's `call` passes its `training` on to those that are called
+    after it, and one called outside forgets the losses that it was last called with; neither is
+    wanted of a look at an encoder from aside.
+    """
+    under_way = global_state.get_global_attribute("current_call_ctx")
+    inference = CallContext(entry_layer=None)
+    inference.set_value("training", False)
+    global_state.set_global_attribute("current_call_ctx", inference)
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute("current_call_ctx", under_way)

@@ -1,0 +1,87 @@
+"""The Jacobian of a function of independent rows, one for each row, on every backend.
+
+A row's Jacobian has a line for each number of its code, and a column for each of its own. Since no
+row depends on another, one pass back yields the same line for all rows, and one pass forward the
+same column. The passes are over whichever are fewer, and all of them at once.
+
+What a pass back gives is linear in the line that it was given, and its transpose is a pass forward:
+that is how TensorFlow and PyTorch are made to do one.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def jacobians(function: Callable[[Any], Any], x: Any) -> Any:
+    """The Jacobian of each row, differentiable in turn.
+
+    Args:
+        function: maps a tensor `(batch, ...)` to another one, each row by itself.
+        x: where to differentiate it.
+
+    Returns:
+        A tensor `(batch, lines, ...)`, the remaining axes those of a row of `x`; or
+        `(batch, columns, ...)`, the remaining axes those of a row of the code, if those are fewer.
+    """
+    backends = {"jax": _with_jax, "tensorflow": _with_tensorflow, "torch": _with_torch}
+    return backends[keras.backend.backend()](function, x)
+
+
+def _with_jax(function: Callable[[Any], Any], x: Any) -> Any:
+    import jax
+
+    code, pull = jax.vjp(function, x)
+    if _is_narrower(x, code):
+        _, push = jax.linearize(function, x)
+        return jax.vmap(push, out_axes=1)(_directions(x))
+    return jax.vmap(lambda line: pull(line)[0], out_axes=1)(_directions(code))
+
+
+def _with_torch(function: Callable[[Any], Any], x: Any) -> Any:
+    from torch.func import vjp, vmap
+
+    code, pull = vjp(function, x)
+    if _is_narrower(x, code):
+        _, push = vjp(lambda line: pull(line)[0], ops.zeros_like(code))
+        return vmap(lambda column: push(column)[0], out_dims=1)(_directions(x))
+    return vmap(lambda line: pull(line)[0], out_dims=1)(_directions(code))
+
+
+def _with_tensorflow(function: Callable[[Any], Any], x: Any) -> Any:
+    import tensorflow as tf
+
+    zero = tf.UnconnectedGradients.ZERO
+    with tf.GradientTape(watch_accessed_variables=False) as by_line:
+        with tf.GradientTape(watch_accessed_variables=False) as by_row:
+            by_row.watch(x)
+            code = function(x)
+            lines = _flat(code)
+        if _is_narrower(x, code):
+            line = tf.zeros_like(code)
+            by_line.watch(line)
+            pulled = _flat(by_row.gradient(code, x, line, unconnected_gradients=zero))
+    if _is_narrower(x, code):
+        return by_line.batch_jacobian(pulled, line, unconnected_gradients=zero)
+    return by_row.batch_jacobian(lines, x, unconnected_gradients=zero)
+
+
+def _flat(rows: Any) -> Any:
+    return ops.reshape(rows, (ops.shape(rows)[0], -1))
+
+
+def _is_narrower(x: Any, code: Any) -> bool:
+    """Whether rows have fewer numbers than codes; a length that is not known is taken as great."""
+    row, code = (math.prod(n or math.inf for n in tensor.shape[1:]) for tensor in (x, code))
+    return bool(row < code)
+
+
+def _directions(rows: Any) -> Any:
+    """The unit vectors along each number of a row, `(numbers of a row, *rows.shape)`."""
+    shape = tuple(rows.shape)
+    width = math.prod(shape[1:])
+    units = ops.reshape(ops.eye(width, dtype=rows.dtype), (width, 1, *shape[1:]))
+    return ops.broadcast_to(units, (width, *shape))

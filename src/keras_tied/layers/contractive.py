@@ -1,0 +1,198 @@
+"""How much a code changes with what it is the code of, and a layer that holds that down."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import activations, ops
+
+from keras_tied.layers._graph import aside, straight
+from keras_tied.layers._jacobian import jacobians
+from keras_tied.layers._kernel import kernel_of
+
+SLOPES: dict[Callable[[Any], Any], Callable[[Any], Any]] = {
+    activations.linear: ops.ones_like,
+    activations.sigmoid: lambda y: y * (1 - y),
+    activations.tanh: lambda y: 1 - y**2,
+    activations.relu: lambda y: ops.cast(y > 0, y.dtype),
+    activations.elu: lambda y: ops.where(y > 0, ops.ones_like(y), y + 1),
+    activations.softplus: lambda y: 1 - ops.exp(-y),
+    activations.softsign: lambda y: (1 - ops.abs(y)) ** 2,
+    activations.exponential: lambda y: y,
+}
+"""The derivatives of activations, as functions of what the activation gives."""
+
+
+def squared_jacobian_norm(encoder: keras.layers.Layer, x: Any) -> Any:
+    r"""How strongly the code of each row follows the row: the squared norm of its Jacobian.
+
+    $$\Bigl\lVert \frac{\partial h}{\partial x} \Bigr\rVert_F^2
+        = \sum_{j} \sum_{i} \Bigl( \frac{\partial h_j}{\partial x_i} \Bigr)^2$$
+
+    for the code $h$ of a row $x$, the penalty of the contractive autoencoder (Rifai, Vincent,
+    Muller, Glorot & Bengio, "Contractive auto-encoders: explicit invariance during feature
+    extraction", ICML 2011). For one `Dense` layer with kernel $W$, pre-activation $z$ and
+    activation $f$ it is $\sum_j f'(z_j)^2 \sum_i W_{ij}^2$, and costs about as much as the layer
+    itself; that is used for the activations linear, sigmoid, tanh, relu, elu, softplus, softsign
+    and exponential, also if a Sequential or Functional model consists of one such layer. Of
+    everything else the exact Jacobian is computed by automatic differentiation, at the cost of as
+    many passes through the encoder as a row or a code has numbers, whichever are fewer.
+
+    The encoder is taken as it is in inference (`training=False`): noise and dropout are left out,
+    and BatchNormalization scales by its moving statistics, which keeps rows independent of each
+    other. What the encoder adds to its losses, and its state, stay untouched. The result can be
+    differentiated by weights and by `x`, and compiled.
+
+    Args:
+        encoder: a built layer or model, with one input and one output, that maps each row by
+            itself.
+        x: the rows, of shape `(batch, ...)`; cast to the encoder's compute dtype. If it has more
+            than two axes, a row's Jacobian is that of all its numbers.
+
+    Returns:
+        A tensor of shape `(batch,)`; float32, also for an encoder that computes in half precision.
+
+    Raises:
+        ValueError: if the encoder is not built, or gives several outputs.
+
+    Examples:
+        >>> import keras
+        >>> from keras_tied.layers import squared_jacobian_norm
+        >>> encoder = keras.layers.Dense(2, kernel_initializer="ones")
+        >>> encoder.build((None, 3))
+        >>> norms = squared_jacobian_norm(encoder, keras.ops.zeros((4, 3)))
+        >>> keras.ops.convert_to_numpy(norms).tolist()  # six ones
+        [6.0, 6.0, 6.0, 6.0]
+    """
+    if not encoder.built:
+        raise ValueError(
+            f"squared_jacobian_norm needs an encoder with weights; '{encoder.name}' "
+            f"({type(encoder).__name__}) is not built: build it, or call it on data, first."
+        )
+    layer = _only_layer(encoder)
+    x = ops.cast(x, layer.compute_dtype)
+    if type(layer).call is keras.layers.Dense.call and layer.activation in SLOPES:
+        return _of_dense(layer, x)
+    squares = ops.square(_precise(jacobians(lambda rows: _code(encoder, rows), x)))
+    return ops.sum(squares, axis=tuple(range(1, len(squares.shape))))
+
+
+@keras.saving.register_keras_serializable(package="keras_tied")
+class Contractive(keras.layers.Wrapper):
+    r"""An encoder whose code is held from changing with every small change of its input.
+
+    It gives what the encoder gives. In training it adds
+
+    $$\mathrm{factor} \cdot \frac{1}{\mathrm{batch}} \sum_{x}
+        \Bigl\lVert \frac{\partial h}{\partial x} \Bigr\rVert_F^2$$
+
+    to the loss, which makes an autoencoder of it a contractive one (Rifai, Vincent, Muller, Glorot
+    & Bengio, "Contractive auto-encoders: explicit invariance during feature extraction", ICML
+    2011); `squared_jacobian_norm` has the details. In inference it adds nothing: a `val_loss` is
+    the reconstruction error alone, and not to be compared with the `loss` of training, which has
+    the penalty in it.
+
+    The encoder is found as `layer`, as in every wrapper of Keras; a decoder is tied to it, or to a
+    layer of it, and not to the wrapper. Masks reach the encoder, but its Jacobian is taken without
+    one, so that masked steps count in it.
+
+    Input and output shape: the encoder's.
+
+    Args:
+        encoder: a layer or model with one input and one output, which maps each row by itself.
+        factor: what the mean squared norm is multiplied by, 0 or more. Defaults to 0.1.
+        **kwargs: `name` and `trainable` of `keras.layers.Layer`. The encoder computes in the dtype
+            of its own policy, whatever `dtype` says.
+
+    Raises:
+        ValueError: if `encoder` is not a layer, or `factor` is negative.
+
+    Examples:
+        >>> import keras
+        >>> from keras_tied.layers import Contractive, TiedDense
+        >>> inputs = keras.Input((8,))
+        >>> encoder = keras.layers.Dense(3, activation="sigmoid")
+        >>> outputs = TiedDense(encoder)(Contractive(encoder)(inputs))
+        >>> model = keras.Model(inputs, outputs)
+        >>> len(model.losses), model.count_params()
+        (0, 35)
+        >>> _ = model(keras.ops.ones((4, 8)), training=True)
+        >>> len(model.losses)
+        1
+    """
+
+    def __init__(self, encoder: keras.layers.Layer, factor: float = 0.1, **kwargs: Any) -> None:
+        if not isinstance(encoder, keras.layers.Layer):
+            raise ValueError(
+                f"Contractive takes a layer or model as its encoder; received {encoder!r} "
+                f"({type(encoder).__name__}): pass the layer object itself."
+            )
+        if not factor >= 0:
+            raise ValueError(
+                f"Contractive takes a factor of 0 or more; received factor={factor!r}: a negative "
+                "one would reward a code that changes."
+            )
+        # The encoder casts for itself; the penalty is computed with the variables as they are.
+        super().__init__(encoder, autocast=False, **kwargs)
+        self.factor = factor
+        self.supports_masking = True
+
+    def call(self, inputs: Any, training: bool | None = False) -> Any:
+        """Compute the code and, in training, add the penalty to the losses."""
+        outputs = self.layer(inputs)
+        if training and self.factor:
+            norms = squared_jacobian_norm(self.layer, inputs)
+            self.add_loss(ops.multiply(self.factor, ops.mean(norms)))
+        return outputs
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """The encoder's."""
+        return self.layer.compute_mask(inputs, previous_mask)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The encoder's."""
+        shape: tuple[int | None, ...] = self.layer.compute_output_shape(input_shape)
+        return shape
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = False) -> Any:
+        """The encoder's, which may compute in another dtype than this layer."""
+        return self.layer.compute_output_spec(inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The configuration, the encoder's in it."""
+        return {**super().get_config(), "factor": self.factor}
+
+
+def _only_layer(encoder: keras.layers.Layer) -> Any:
+    """The layer that a model consists of, if it is one; else the encoder itself."""
+    path = straight(encoder)
+    return path[0] if path is not None and len(path) == 1 else encoder
+
+
+def _of_dense(layer: keras.layers.Dense, x: Any) -> Any:
+    kernel = kernel_of(layer)
+    z = ops.matmul(x, ops.cast(kernel, x.dtype))
+    if layer.bias is not None:
+        z = ops.add(z, ops.cast(layer.bias, x.dtype))
+    slopes = SLOPES[layer.activation](layer.activation(_precise(z)))
+    weights = ops.sum(ops.square(ops.cast(kernel, slopes.dtype)), axis=0)
+    norms = ops.matmul(ops.square(slopes), weights)
+    return ops.sum(norms, axis=tuple(range(1, len(norms.shape))))
+
+
+def _precise(tensor: Any) -> Any:
+    """In single precision at least: squares soon leave the range of half precision."""
+    return ops.cast(tensor, keras.backend.result_type(tensor.dtype, "float32"))
+
+
+def _code(encoder: keras.layers.Layer, x: Any) -> Any:
+    """The code, computed without leaving a trace in the encoder."""
+    with keras.StatelessScope([(variable, variable) for variable in encoder.variables]), aside():
+        code = encoder(x)
+    if not ops.is_tensor(code):
+        raise ValueError(
+            f"squared_jacobian_norm needs an encoder with one output; '{encoder.name}' "
+            f"({type(encoder).__name__}) gives a {type(code).__name__}: make a model of the part "
+            "that gives the code."
+        )
+    return code
