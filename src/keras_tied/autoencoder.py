@@ -195,8 +195,8 @@ class Autoencoder(keras.Model):
         """
         x = np.asarray(x)
         restored = np.asarray(self.predict(x, batch_size=batch_size, verbose=0))
-        errors = np.square(restored - x)
-        return errors if per_feature else np.mean(errors, axis=tuple(range(1, errors.ndim)))
+        errors: NDArray[Any] = np.square(restored - x)
+        return errors if per_feature else errors.reshape(len(errors), -1).mean(axis=1)
 
     def get_config(self) -> dict[str, Any]:
         """The configuration, with those of both halves."""
