@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Real
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import keras
 import numpy as np
@@ -11,6 +12,8 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from keras_tied._mirror import fits, mirror
+from keras_tied._pca_start import start_from_pca
+from keras_tied._pretraining import pretrain
 
 BATCH_SIZE = 1024
 """Rows at a time where nothing is trained: no gradients have to be kept, and calls cost time."""
@@ -152,6 +155,188 @@ class Autoencoder(keras.Model):
         """The metrics against `y` or, where there is none, the clean input `x`."""
         return super().compute_metrics(x, x if y is None else y, y_pred, sample_weight)
 
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+        *,
+        start: Literal["pca"] | None = None,
+    ) -> keras.callbacks.History:
+        """Train the model to restore `x`, with the arguments of `keras.Model.fit`.
+
+        Args:
+            x: the rows, `(n, ...)`, or anything else that `keras.Model.fit` takes, which may
+                yield rows alone.
+            y: what to restore instead of `x`. Defaults to `x`.
+            batch_size: rows at a time. Defaults to 32.
+            epochs: how often to go through the data. Defaults to 1.
+            verbose: `"auto"`, 0, 1 or 2, as in Keras.
+            callbacks: Keras callbacks.
+            validation_split: the part of the rows, at their end, that is held out.
+            validation_data: `x_val`, `(x_val, y_val)` or `(x_val, y_val, weights)`.
+            shuffle: whether to shuffle the rows before each epoch.
+            class_weight: as in Keras, for a `y` of classes.
+            sample_weight: the weight of each row.
+            initial_epoch: the epoch to begin with.
+            steps_per_epoch: batches in an epoch.
+            validation_steps: batches in a validation.
+            validation_batch_size: rows at a time in a validation. Defaults to `batch_size`.
+            validation_freq: epochs between validations.
+            start: `"pca"` to call `start_from_pca` first, with the rows that `validation_split`
+                does not hold out. Defaults to the weights that there are.
+
+        Returns:
+            The `History`.
+
+        Raises:
+            ValueError: if `start` is another word, or as `start_from_pca` and Keras do.
+        """
+        if start == "pca":
+            self.start_from_pca(x[: math.floor(len(x) * (1 - validation_split))])
+        elif start is not None:
+            raise ValueError(
+                f"`start` is 'pca', or None to start from the weights that there are; received "
+                f"{start!r}: give one of these."
+            )
+        if isinstance(validation_data, tuple) and len(validation_data) == 3:
+            x_val, y_val, weights = validation_data
+            validation_data = x_val, _target(x_val, y_val, weights), weights
+        history: keras.callbacks.History = super().fit(
+            x,
+            _target(x, y, sample_weight),
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
+        )
+        return history
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """The loss and the metrics, as of `keras.Model.evaluate`.
+
+        Args:
+            x: the rows, `(n, ...)`, or anything else that `keras.Model.evaluate` takes, which may
+                yield rows alone.
+            y: what the output is compared with. Defaults to `x`.
+            batch_size: rows at a time. Defaults to 32.
+            verbose: `"auto"`, 0, 1 or 2, as in Keras.
+            sample_weight: the weight of each row.
+            **kwargs: `steps`, `callbacks` and `return_dict` of `keras.Model.evaluate`.
+
+        Returns:
+            The loss, or a list of the loss and the metrics, or a dictionary of them.
+        """
+        target = _target(x, y, sample_weight)
+        return super().evaluate(x, target, batch_size, verbose, sample_weight, **kwargs)
+
+    def start_from_pca(self, x: Any) -> None:
+        """Set the weights so that training begins at the error of PCA, and falls from there.
+
+        The principal components go into the kernels and the scores through the first units of
+        each layer, in the region where its activation is nearly straight; the other units are
+        left out of the reconstruction at first, and learn to take part. The error on `x` is that
+        of `sklearn.decomposition.PCA` with as many components as the code has units, to 0.1 %.
+        Where the encoder begins with a Normalization, it is PCA of the normalised rows.
+
+        The error falls from there if the steps are small. Activations that are straight only in
+        a tight region, such as `tanh` and `sigmoid`, need smaller ones than `relu` and its kin.
+
+        Args:
+            x: the rows, an array `(n, ...)`, at least as many as the code has units.
+
+        Raises:
+            ValueError: if the encoder is not a chain of Dense layers with biases, each at least
+                as wide as the code; if the decoder is not its mirror, with gains (`mirror(encoder,
+                gain=True)`) unless all is linear, and a linear output; or if no region is found.
+
+        Examples:
+            >>> import keras, numpy as np
+            >>> from sklearn.decomposition import PCA
+            >>> from keras_tied import Autoencoder
+            >>> x = np.random.default_rng(0).normal(size=(90, 6)).cumsum(axis=1)
+            >>> encoder = keras.Sequential([
+            ...     keras.Input((6,)),
+            ...     keras.layers.Dense(12, activation="tanh"),
+            ...     keras.layers.Dense(2),
+            ... ])
+            >>> autoencoder = Autoencoder(encoder)
+            >>> autoencoder.start_from_pca(x)
+            >>> pca = PCA(2).fit(x)
+            >>> expected = np.mean((pca.inverse_transform(pca.transform(x)) - x) ** 2)
+            >>> bool(autoencoder.reconstruction_error(x).mean() < 1.001 * expected)
+            True
+        """
+        start_from_pca(self.encoder, self.decoder, x)
+
+    def pretrain(
+        self,
+        x: Any,
+        epochs: int = 10,
+        batch_size: int | None = None,
+        optimizer: Any = None,
+        noise: float | layers.Layer | None = None,
+        verbose: int = 0,
+    ) -> list[keras.callbacks.History]:
+        """Train the layers one after the other, each as an autoencoder of the codes before it.
+
+        A deep network of sigmoids hardly learns from random weights; trained greedily first, it
+        does (Hinton & Salakhutdinov, "Reducing the dimensionality of data with neural networks",
+        Science, 2006; with noise: Vincent et al., "Stacked denoising autoencoders", JMLR, 2010).
+        Each layer with a kernel is trained together with its mirror, whose bias and gain the
+        decoder's layer then takes. Train the whole with `fit` afterwards.
+
+        Args:
+            x: the rows, an array `(n, ...)`.
+            epochs: how often to go through the data, for each layer. Defaults to 10.
+            batch_size: rows at a time. Defaults to 32.
+            optimizer: a Keras optimizer, of which each layer gets a copy, or its name. Defaults
+                to Adam.
+            noise: what corrupts the input of each layer, as `noise` of `Autoencoder`. Defaults to
+                none.
+            verbose: 0, 1 or 2, as in Keras. Defaults to 0.
+
+        Returns:
+            The `History` of each layer, from the first to the code.
+
+        Raises:
+            ValueError: if the encoder is not a chain of layers, or the decoder not tied to each
+                that has a kernel.
+        """
+        halves, noise = (self.encoder, self.decoder), _noise(noise)
+        return pretrain(*halves, x, epochs, batch_size, optimizer, noise, verbose)
+
     def encode(self, x: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0) -> NDArray[Any]:
         """The code of some rows.
 
@@ -224,6 +409,11 @@ class Autoencoder(keras.Model):
         Keras locks what has been built, as this model has there; its own Functional model makes
         the same exception.
         """
+
+
+def _target(x: Any, y: Any, sample_weight: Any) -> Any:
+    """The target where there are weights: Keras drops them in silence if there is none."""
+    return x if y is None and sample_weight is not None else y
 
 
 def _checked_model(half: Any, role: str) -> keras.Model:
