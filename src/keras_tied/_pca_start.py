@@ -311,53 +311,64 @@ def _assign(links: list[_Link], returning: list[_Link], scores: _Scores, lines: 
 
     inner = lines.between[depth - 1 :]
     for index, line in zip(range(depth - 1, 0, -1), inner, strict=True):
-        mirror = returning[depth - 1 - index].layer
+        link = returning[depth - 1 - index]
         gain = line.slope / np.diag(kernels[index][:width, :width])
-        bias = np.zeros(mirror.bias.shape)
+        bias = np.zeros(link.layer.bias.shape)
         bias[:width] = line.intercept
-        paired = mirror.gain is not None and not links[index - 1].random
-        entering = line.values * gain if paired else None
-        bias[width:] = _set_aside(
-            kernels[index - 1 : index + 1], biases[index - 1], entering, width
-        )
-        _assign_gain(mirror, gain)
-        mirror.bias.assign(bias)
-    mirror = returning[-1].layer
-    _assign_gain(mirror, lines.last.slope / lines.scale)
-    mirror.bias.assign(scores.mean + scores.components @ lines.last.intercept)
+        pairs = 0
+        if link.layer.gain is not None and not links[index - 1].random:
+            pairs = (len(bias) - width) // 2
+        one, other = slice(width, width + pairs), slice(width + pairs, width + 2 * pairs)
+        _set_aside(kernels[index - 1 : index + 1], biases[index - 1], width, pairs)
+        if pairs:
+            entering = (line.values * gain) @ kernels[index][one, :width].T
+            bias[one], bias[other] = _bends(entering, link.activations)
+        _assign_gain(link.layer, gain)
+        link.layer.bias.assign(bias)
+    _assign_gain(returning[-1].layer, lines.last.slope / lines.scale)
+    returning[-1].layer.bias.assign(scores.mean + scores.components @ lines.last.intercept)
     for link, kernel, bias in zip(links, kernels, biases, strict=True):
         link.layer.kernel.assign(kernel)
         link.layer.bias.assign(bias)
 
 
-def _set_aside(kernels: list[Array], bias: Array, entering: Array | None, width: int) -> Array:
-    """Keep the units of a hidden layer that carry no score out of the code.
+def _set_aside(kernels: list[Array], bias: Array, width: int, pairs: int) -> None:
+    """Keep the units of a hidden layer that carry no score out of the code, in pairs or alone.
 
     Args:
         kernels: the kernels before and after the hidden layer, changed in place.
         bias: the hidden layer's bias, likewise.
-        entering: what the decoder multiplies by the second kernel, transposed; None for units
-            that are not paired.
         width: the number of units that carry scores.
-
-    Returns:
-        The bias of the same units in the decoder.
+        pairs: the number of pairs.
     """
     before, after = kernels
-    others = len(bias) - width
-    pairs = others // 2 if entering is not None else 0
     one, other = slice(width, width + pairs), slice(width + pairs, width + 2 * pairs)
     before[:, other] = before[:, one]
     bias[other] = bias[one]
     after[other, :width] = -after[one, :width]
     after[width + 2 * pairs :, :width] = 0
-    points = np.zeros(others)
-    if entering is not None and pairs:
-        into = entering @ after[one, :width].T
-        spread = into.std(axis=0) * np.linspace(-1, 1, pairs)
-        points[:pairs] = spread - into.mean(axis=0)
-        points[pairs : 2 * pairs] = spread + into.mean(axis=0)
-    return points
+
+
+def _bends(entering: Array, activations: list[Activation]) -> tuple[Array, Array]:
+    """Biases of pairs in the decoder with which the activation bends over what enters them.
+
+    Where it does not, a unit gives a straight line of the scores, which PCA has no use for.
+
+    Args:
+        entering: `(n, pairs)`, what enters the first of each pair; its negative enters the other.
+        activations: what comes after the units.
+    """
+    mean = entering.mean(axis=0)
+    centred = entering - mean
+    reach = np.linspace(0.2, 1, entering.shape[1])
+    points = reach * centred.std(axis=0), reach  # for a kink, and for a curve
+    bends = []
+    for point in points:
+        values = _activated(activations, centred + point)
+        line = _fitted(centred, values, 0.0)
+        bends.append(np.square(line.slope * centred + line.intercept - values).sum(axis=0))
+    point = np.where(bends[0] >= bends[1], *points)
+    return point - mean, point + mean
 
 
 def _assign_gain(mirror: Any, carrying: Array) -> None:

@@ -62,10 +62,10 @@ class _Stage(NamedTuple):
 
 def _stages(encoder: keras.Model, decoder: keras.Model) -> tuple[list[layers.Layer], list[_Stage]]:
     """The layers before the first one with a kernel, and the stages from that on."""
-    back = _path(decoder)
+    path, back = _path(encoder), _path(decoder)
     front: list[layers.Layer] = []
     chains: list[list[layers.Layer]] = []
-    for layer in _path(encoder):
+    for layer in path:
         entry = entry_for(layer)
         if entry is not None and entry.kernel:
             chains.append([layer])
