@@ -80,7 +80,13 @@ def test_importing_the_layers_imports_no_package_that_keras_does_not():
     assert run(code, KERAS_BACKEND="jax") == ["keras_tied"]
 
 
-@pytest.mark.parametrize("imports", ["keras_tied, keras", "keras, keras_tied"])
+@pytest.mark.parametrize(
+    "imports",
+    [
+        *("keras_tied, keras", "keras, keras_tied", "keras_tied._version, keras_tied, keras"),
+        *("keras_tied.layers, keras", "keras_tied._mirror, keras", "keras_tied.training, keras"),
+    ],
+)
 @pytest.mark.parametrize("name", ["TiedDense", "Autoencoder"])
 def test_keras_knows_our_classes_whichever_is_imported_first(imports, name):
     code = (

@@ -14,22 +14,27 @@ from types import ModuleType
 
 
 class _WhenKerasIsImported(MetaPathFinder):
-    """Lets Keras be imported as usual, and then imports what it has to know of."""
+    """Lets Keras be imported as usual, by itself or by a module of ours, and then sees to ours.
+
+    Not before the module of ours has been imported, too: those that have to be registered import
+    one another, and one of them may be the first to import Keras.
+    """
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != "keras":
+        if name != "keras" and not name.startswith("keras_tied."):
             return None
         sys.meta_path.remove(self)
         spec = PathFinder.find_spec(name, path, target)
         if spec is None or spec.loader is None:
+            register()
             return None
         execute = spec.loader.exec_module
 
         def execute_and_register(module: ModuleType) -> None:
             execute(module)
-            import_module("keras_tied.autoencoder")
+            register()
 
         spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
         return spec
