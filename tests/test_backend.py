@@ -80,9 +80,15 @@ def test_importing_the_layers_imports_no_package_that_keras_does_not():
     assert run(code, KERAS_BACKEND="jax") == ["keras_tied"]
 
 
-@pytest.mark.parametrize("imports", ["keras_tied, keras", "keras, keras_tied"])
+@pytest.mark.parametrize(
+    "imports",
+    [
+        *("keras_tied, keras", "keras, keras_tied", "keras_tied._version, keras_tied, keras"),
+        *("keras_tied.layers, keras", "keras_tied._mirror, keras", "keras_tied.training, keras"),
+    ],
+)
 def test_keras_knows_our_classes_whichever_is_imported_first(imports):
-    names = ["TiedDense", "KSparse", "Orthonormal"]
+    names = ["TiedDense", "KSparse", "Orthonormal", "Autoencoder", "LBFGS"]
     found = f"[keras.saving.get_registered_object('keras_tied>' + n).__name__ for n in {names}]"
     assert run(f"import {imports}; print(*{found})", KERAS_BACKEND="jax") == names
 
@@ -90,8 +96,8 @@ def test_keras_knows_our_classes_whichever_is_imported_first(imports):
 def test_an_unknown_name_of_the_package_is_an_attribute_error():
     import keras_tied
 
-    with pytest.raises(AttributeError, match="no attribute 'autoencoder'"):
-        keras_tied.autoencoder  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'autoencoders'"):
+        keras_tied.autoencoders  # noqa: B018
 
 
 def test_nothing_is_installed_under_a_name_that_is_no_module_name():

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
         training,
     )
     from keras_tied._mirror import mirror
+    from keras_tied.autoencoder import Autoencoder
     from keras_tied.layers import tie
 
 __all__ = [
+    "Autoencoder",
     "__version__",
     "datasets",
     "experiment",
@@ -32,8 +34,12 @@ __all__ = [
     "tie",
     "training",
 ]
-FUNCTIONS = {"mirror": "keras_tied._mirror", "tie": "keras_tied.layers"}
-"""The modules of those public names that are functions; the others are modules themselves."""
+MODULES = {
+    "Autoencoder": "keras_tied.autoencoder",
+    "mirror": "keras_tied._mirror",
+    "tie": "keras_tied.layers",
+}
+"""The modules of those public names that are not modules themselves."""
 
 _backend.settle()
 register()
@@ -43,8 +49,8 @@ def __getattr__(name: str) -> Any:
     """Import a part of the package when it is first used: some of them import Keras."""
     if name not in __all__:
         raise AttributeError(f"module 'keras_tied' has no attribute '{name}'")
-    if name in FUNCTIONS:
-        return getattr(import_module(FUNCTIONS[name]), name)
+    if name in MODULES:
+        return getattr(import_module(MODULES[name]), name)
     return import_module(f"keras_tied.{name}")
 
 

@@ -236,7 +236,7 @@ def _undone(step: _Step, seen: Seen, tensor: Any) -> Any:
     reverse = step.entry.rule(step.operation, seen)
     for layer in [reverse] if isinstance(reverse, layers.Layer) else reverse:
         tensor = layer(tensor)
-    if not _fits(tuple(tensor.shape[1:]), seen.input_shape):
+    if not fits(tuple(tensor.shape[1:]), seen.input_shape):
         raise ValueError(
             f"The rule of mirror for layer '{step.name}' ({type(step.operation).__name__}) gives "
             f"the shape {tuple(tensor.shape[1:])}, and the layer takes in {seen.input_shape}: "
@@ -255,7 +255,7 @@ def _has_graph(model: Any) -> bool:
     return bool(getattr(model, "inputs", None) and getattr(model, "outputs", None))
 
 
-def _fits(shape: Shape, expected: Shape) -> bool:
+def fits(shape: Shape, expected: Shape) -> bool:
     """Whether two shapes are the same, as far as their lengths are known."""
     return len(shape) == len(expected) and all(
         one == other or None in (one, other) for one, other in zip(shape, expected, strict=True)
@@ -263,7 +263,7 @@ def _fits(shape: Shape, expected: Shape) -> bool:
 
 
 def _check_sum(step: _Step, shapes: list[Shape]) -> None:
-    if len(shapes) < 2 or not all(_fits(shape, step.shape) for shape in shapes):
+    if len(shapes) < 2 or not all(fits(shape, step.shape) for shape in shapes):
         raise ValueError(
             f"mirror takes a sum of tensors of one shape; '{step.name}' adds to "
             f"{', '.join(map(str, shapes))} and gives {step.shape}: bring both to one shape "

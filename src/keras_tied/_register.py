@@ -1,8 +1,8 @@
-"""Makes our layers and regularizers known to Keras as soon as Keras is imported, and not before.
+"""Makes our classes known to Keras as soon as Keras is imported, and not before.
 
-`keras.models.load_model` finds a class in Keras's registry, into which the class's module enters it
-when it is imported. Importing our layers imports Keras, which takes seconds; whoever only asks for
-the command's help, or for the NumPy reference, shall not wait for that.
+`keras.models.load_model` finds a class in Keras's registry, into which the module of the class
+enters it when it is imported. Importing ours imports Keras, which takes seconds; whoever only asks
+for the command's help, or for the NumPy reference, shall not wait for that.
 """
 
 import sys
@@ -12,26 +12,32 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-MODULES = ("keras_tied.layers", "keras_tied.regularizers")
+MODULES = ("keras_tied.autoencoder", "keras_tied.regularizers", "keras_tied.training")
+"""Those that register classes, and import those that register others."""
 
 
 class _WhenKerasIsImported(MetaPathFinder):
-    """Lets Keras be imported as usual, and then imports our modules."""
+    """Lets Keras be imported as usual, by itself or by a module of ours, and then sees to ours.
+
+    Not before the module of ours has been imported, too: those that have to be registered import
+    one another, and one of them may be the first to import Keras.
+    """
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != "keras":
+        if name != "keras" and not name.startswith("keras_tied."):
             return None
         sys.meta_path.remove(self)
         spec = PathFinder.find_spec(name, path, target)
         if spec is None or spec.loader is None:
+            register()
             return None
         execute = spec.loader.exec_module
 
         def execute_and_register(module: ModuleType) -> None:
             execute(module)
-            _import_modules()
+            register()
 
         spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
         return spec
@@ -40,11 +46,7 @@ class _WhenKerasIsImported(MetaPathFinder):
 def register() -> None:
     """Import our modules now if Keras is there, else as soon as it is."""
     if "keras" in sys.modules:
-        _import_modules()
+        for module in MODULES:
+            import_module(module)
     else:
         sys.meta_path.insert(0, _WhenKerasIsImported())
-
-
-def _import_modules() -> None:
-    for module in MODULES:
-        import_module(module)

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_tied import Autoencoder
 from keras_tied.layers import TiedConv, TiedDense, TiedEinsumDense
 
 ROWS = 5
@@ -212,6 +213,11 @@ class MadeInInit(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "family": self.family, "gain": self.gain}
+
+
+@topology(halves=True)
+def autoencoder(family: Family, gain: bool) -> keras.Model:
+    return Autoencoder(*halves(family, gain))
 
 
 @topology()

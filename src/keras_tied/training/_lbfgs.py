@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import keras
 import numpy as np
-from scipy.optimize import OptimizeResult, minimize
 
 from keras_tied.training._epochs import InPlace
 from keras_tied.training.lbfgs import LBFGS
@@ -87,6 +86,8 @@ def search(
         iterations: the most iterations.
         report: is called with the logs and the weights after each, and says whether to go on.
     """
+    from scipy.optimize import minimize  # takes a while, and few need it
+
     start = objective.weights()
     last: dict[str, Any] = {}
 
@@ -98,7 +99,7 @@ def search(
             return np.inf, np.zeros_like(gradient)
         return scale * logs["loss"], scale * gradient
 
-    def on_iteration(intermediate_result: OptimizeResult) -> None:
+    def on_iteration(intermediate_result: Any) -> None:
         weights = intermediate_result.x
         if not np.array_equal(weights, last["weights"]):
             evaluate(weights)
