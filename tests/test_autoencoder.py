@@ -273,7 +273,8 @@ def test_copy_is_trained_as_the_original(make, tmp_path):
     if not copied.compiled:
         copied.compile(keras.optimizers.SGD(0.1), metrics=["mae"], weighted_metrics=["mse"])
     copied.set_weights(model.get_weights())
-    copied.noise.seed_generator.state.assign(model.noise.seed_generator.state)
+    seed = np.array(keras.ops.convert_to_numpy(model.noise.seed_generator.state))
+    copied.noise.seed_generator.state.assign(seed)
     for one in (model, copied):
         one.fit(X, shuffle=False, verbose=0)
     assert_same(copied.get_weights(), model.get_weights())
@@ -357,7 +358,7 @@ def test_mixed_precision_computes_in_half_and_returns_the_error_in_single():
         model = Autoencoder(encoder(3))
         model.compile()
         model.fit(X, verbose=0)
-        assert str(model.encoder(X).dtype).endswith("bfloat16")
+        assert keras.backend.standardize_dtype(model.encoder(X).dtype) == "bfloat16"
         assert model.encoder.layers[0].kernel.dtype == "float32"
     finally:
         keras.config.set_dtype_policy(before)

@@ -32,7 +32,7 @@ def error(model: Autoencoder, x: np.ndarray) -> float:
 
 def test_linear_layers_reach_the_error_of_pca():
     x, model = rows(), built((6,), *dense(4, 2))
-    model.pretrain(x, epochs=150, batch_size=200, optimizer=keras.optimizers.Adam(0.05))
+    model.pretrain(x, epochs=150, batch_size=50, optimizer=keras.optimizers.Adam(0.02))
     pca = PCA(2).fit(x)
     expected = np.mean((pca.inverse_transform(pca.transform(x)) - x) ** 2)
     assert expected * 0.999 < error(model, x) < expected * 1.05

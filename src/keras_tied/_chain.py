@@ -17,6 +17,9 @@ def copied(chain: Sequence[layers.Layer], shape: Sequence[int | None]) -> keras.
     copies = [type(layer).from_config(layer.get_config()) for layer in chain]
     model = keras.Sequential([keras.Input(tuple(shape)), *copies])
     hand_over(chain, copies)
+    for layer in copies:
+        if isinstance(layer, layers.Normalization):
+            layer.finalize_state()  # it computes with constants that it makes of its weights
     return model
 
 
