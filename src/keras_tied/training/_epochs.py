@@ -50,7 +50,7 @@ class InPlace:
 
     def __init__(self, model: keras.Model, batches: list[Any]) -> None:
         self.model, self.batches = model, batches
-        self.runs: deque[tuple[list[Any], int]] = deque(maxlen=2)
+        self.runs: deque[tuple[list[tuple[keras.Variable, Any]], int]] = deque(maxlen=2)
 
     def run(self, epochs: int, visit: Visit) -> Logs:
         """Train for so many epochs; see `Epochs`."""
@@ -63,7 +63,7 @@ class InPlace:
         if epochs < 0:
             values, before = self.runs[0]
             epochs += before if len(self.runs) > 1 else 0
-        for variable, value in zip(self._variables(), values, strict=True):
+        for variable, value in values:
             variable.assign(value)
         if epochs > 0:
             self._run(epochs)
@@ -104,8 +104,6 @@ class InPlace:
     def _run(self, epochs: int) -> Logs:
         raise NotImplementedError
 
-    def _variables(self) -> list[keras.Variable]:
-        return [*self.model.variables, *self.model.optimizer.variables]
-
-    def _values(self) -> list[Any]:
-        return [keras.ops.convert_to_numpy(variable).copy() for variable in self._variables()]
+    def _values(self) -> list[tuple[keras.Variable, Any]]:
+        variables = [*self.model.variables, *self.model.optimizer.variables]
+        return [(variable, keras.ops.convert_to_numpy(variable).copy()) for variable in variables]

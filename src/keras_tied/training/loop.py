@@ -19,7 +19,7 @@ from keras_tied.training._callbacks import (
     works_within_epochs,
 )
 from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Epochs, InPlace, Logs
-from keras_tied.training._lbfgs import InPlaceObjective, Objective, search
+from keras_tied.training._lbfgs import InPlaceObjective, Objective, is_seed, search
 from keras_tied.training._rows import Rows, rows, split, weights_of_classes
 from keras_tied.training.lbfgs import LBFGS
 
@@ -354,7 +354,9 @@ def _epochs(
     if model.run_eagerly or limited or keras.distribution.distribution() is not None:
         return None
     single = train.steps == 1 and (validation is None or validation.steps == 1)
-    if not single and backend != "jax":
+    # Random numbers for each row depend on the order of the rows, and on PyTorch on the loader.
+    random = any(map(is_seed, model.variables)) and not isinstance(model.optimizer, LBFGS)
+    if backend != "jax" and (not single or random):
         return None
     if backend == "jax" and (not model.jit_compile or keras.config.is_nnx_enabled()):
         return None
@@ -372,6 +374,7 @@ def _epochs(
         epochs=0,
         verbose=0,
     )
+    model.optimizer.build(model.trainable_variables)
     if backend == "jax":
         from keras_tied.training._jax import JaxEpochs
 
