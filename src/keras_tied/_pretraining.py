@@ -13,6 +13,7 @@ from keras_tied._mirror import mirror
 from keras_tied._mirror_rules import entry_for, repeated
 from keras_tied.layers._graph import straight
 from keras_tied.layers.tied_layer import TiedLayer
+from keras_tied.training import fit
 
 BATCH_SIZE = 1024
 
@@ -42,7 +43,7 @@ def pretrain(
         model = keras.Model(inputs, back(part(noisy)))
         model.compile(type(optimizer).from_config(optimizer.get_config()), "mse")
         histories.append(
-            model.fit(codes, codes, batch_size=batch_size, epochs=epochs, verbose=verbose)
+            fit(model, codes, codes, batch_size=batch_size, epochs=epochs, verbose=verbose)
         )
         _take_over(stage, decoder, part, back)
         codes = part.predict(codes, BATCH_SIZE, verbose=0)

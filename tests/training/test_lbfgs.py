@@ -171,6 +171,14 @@ def test_the_articles_network_reaches_its_optimum(donut_file):
     assert max(losses) < 9.8e-5
 
 
+def test_an_optimum_from_the_start_is_told_once():
+    zeros = np.zeros((20, 6), "float32")
+    model = tied()
+    model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
+    history = fit(model, zeros, zeros, validation_data=(zeros, zeros), epochs=10, verbose=0)
+    assert (history.history["loss"], history.history["val_loss"]) == ([0.0], [0.0])
+
+
 def test_it_is_saved_with_the_model(rows, tmp_path):
     model = tied(LBFGS(memory=7, tolerance=1e-6))
     fit(model, rows, rows, epochs=3, verbose=0)

@@ -204,6 +204,8 @@ class _Loop:
             if not np.isfinite(first["loss"]):
                 raise diverged(self.model, epoch, first["loss"])
             weights = search(objective, optimizer, end - epoch, report)
+            if not logs and end > epoch:  # it began at an optimum, as far as numbers tell
+                report(first | objective.validate(weights), weights)
         finally:
             optimizer.only_differentiates = False
             if self.only_read:
