@@ -1,37 +1,24 @@
 """A deep autoencoder of which the decoder is tied layer by layer, on scikit-learn's digits."""
 
-import keras_tied  # noqa: F401  settles the backend before Keras is imported
+import keras_tied  # settles the backend before Keras is imported
 
 # isort: split
 import keras
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from keras_tied.layers import TiedDense
-from keras_tied.training import fit
-
 X = load_digits().data.astype("float32") / 16
 train, test = X[:1200], X[1200:]
 
 keras.utils.set_random_seed(0)
-inputs = keras.Input((64,))
-stack = [keras.layers.Dense(48, "silu"), keras.layers.Dense(32, "silu"), keras.layers.Dense(8)]
-tensor = inputs
-for layer in stack:
-    tensor = layer(tensor)
-for layer, activation in zip(reversed(stack), ["silu", "silu", "sigmoid"], strict=True):
-    tensor = TiedDense(layer, activation=activation, gain=True)(tensor)
-autoencoder = keras.Model(inputs, tensor)
-autoencoder.compile(keras.optimizers.Adam(0.01), loss="mse")
+dense = keras.layers.Dense
+encoder = keras.Sequential([keras.Input((64,)), dense(48, "silu"), dense(32, "silu"), dense(8)])
+decoder = keras_tied.mirror(encoder, output_activation="sigmoid")
+autoencoder = keras_tied.Autoencoder(encoder, decoder)
+autoencoder.compile(keras.optimizers.Adam(0.01))
 
-history = fit(
-    autoencoder,
-    train,
-    train,
-    batch_size=len(train),
-    epochs=1000,
-    validation_data=(test, test),
-    verbose=0,
+history = autoencoder.fit(
+    train, batch_size=len(train), epochs=1000, validation_data=test, verbose=0
 )
 
 pca = PCA(8).fit(train)

@@ -72,6 +72,35 @@ def test_a_watcher_sees_every_epoch_once_in_order(rows):
     assert recorder.seen == list(enumerate(history.history["loss"]))
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX counts places")
+def test_each_epoch_begins_and_ends_once_where_only_one_fits_into_a_call(rows, monkeypatch):
+    from keras_tied.training import _jax
+
+    class Recorder(Watcher):
+        def __init__(self):
+            super().__init__()
+            self.seen = []
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.seen.append(("begin", epoch))
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.seen.append(("end", epoch))
+
+    monkeypatch.setattr(_jax, "PLACES", 1)
+    recorder = Recorder()
+    fit(compiled_model(), rows, rows, batch_size=16, epochs=9, verbose=0, callbacks=[recorder])
+
+    assert recorder.seen == [(what, epoch) for epoch in range(9) for what in ("begin", "end")]
+
+
+def test_terminate_on_nan_stops_without_an_error(rows):
+    rows[0, 0] = np.nan
+    callbacks = [keras.callbacks.TerminateOnNaN()]
+    history = fit(compiled_model(), rows, rows, epochs=9, callbacks=callbacks, verbose=0)
+    assert len(history.history["loss"]) == 1
+
+
 def test_another_callback_sees_the_model_as_after_that_epoch(rows):
     class Measure(keras.callbacks.Callback):
         def __init__(self):

@@ -116,6 +116,8 @@ class Guard(keras.callbacks.Callback):
         loss = (logs or {}).get("loss", 0.0)
         weights = self.model.get_weights()
         if not math.isfinite(loss) or not all_finite(weights):
+            if self.model.stop_training:
+                return  # a TerminateOnNaN has seen to it
             self.model.set_weights(self.weights)
             raise diverged(self.model, epoch, loss)
         self.weights = weights

@@ -193,7 +193,7 @@ class _Loop:
             self.hooks.on_epoch_begin(epoch)
             if not self.only_read:
                 objective.push(weights)
-            self._report(epoch, [logs], begun=True)
+            self._report(epoch, [logs], True)
             epoch += 1
             return not (self.model.stop_training or self.asked())
 
@@ -227,8 +227,9 @@ class _Loop:
         logs: dict[str, float] = {}
         while epoch < end and not self.model.stop_training:
             count = min(bunch, end - epoch) if self.only_read else 1
+            begun = count == 1
             self.bar.seconds = 0.0
-            if count == 1:
+            if begun:
                 self.hooks.on_epoch_begin(epoch)
             if not self.only_read:
                 self.taken.pull()
@@ -242,7 +243,7 @@ class _Loop:
             failed = self._first_failure(values, count)
             if not self.only_read:
                 self.taken.push()
-            reported = self._report(epoch, epochs[:failed], begun=count == 1)
+            reported = self._report(epoch, epochs[:failed], begun)
             if failed is not None and not self.model.stop_training:
                 self._recover(failed)
                 raise diverged(self.model, epoch + failed, epochs[failed].get("loss", 0.0))
