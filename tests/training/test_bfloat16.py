@@ -69,7 +69,7 @@ def test_each_product_of_a_step_takes_its_first_factor_row_by_row(rng):
     x = rng.normal(size=(64, 300)).astype("float32")
     model = network()
     fit(model, x, x, batch_size=32, epochs=1, verbose=0)
-    (program,) = model.train_function.keras_tied_programs.values()
+    ((program, _),) = model.train_function.keras_tied_programs.values()
     products = [line for line in program.as_text().splitlines() if " dot(" in line]
     assert products
     assert all("lhs_contracting_dims={1}" in line for line in products)

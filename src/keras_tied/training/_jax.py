@@ -109,7 +109,7 @@ class JaxEpochs:
 
     def _at_once(self, run: _Run, epochs: int) -> Logs:
         self.state, logs = self._call(run.state, run.orders, epochs, 0, self.train.full)
-        return {name: np.asarray(values)[:epochs] for name, values in logs.items()}
+        return logs
 
     def _in_parts(self, run: _Run, visit: Visit) -> Logs:
         """One epoch, a few steps at a time, so that the host hears of it meanwhile."""
@@ -121,11 +121,11 @@ class JaxEpochs:
             end = min(full, begin + steps)
             start = time.perf_counter()
             self.state, logs = self._call(self.state, run.orders, 1, begin, end)
-            values = {name: np.asarray(values)[:1] for name, values in logs.items()}
             self.seconds_per_step = (time.perf_counter() - start) / (end - begin)
             if end == full:
-                return values
-            visit(end, {n: v.item() for n, v in values.items() if not n.startswith("val_")})
+                return logs
+            shown = {n: v for n, v in logs.items() if v.size == 1 and not n.startswith("val_")}
+            visit(end, {name: values.item() for name, values in shown.items()})
             begin = end
 
     def _orders(self, epochs: int) -> Any:
@@ -143,9 +143,14 @@ class JaxEpochs:
                 order[:] = np.random.permutation(count)  # noqa: NPY002
         return jnp.asarray(orders)
 
-    def _call(self, state: Any, orders: Any, epochs: int, begin: int, end: int) -> Any:
+    def _call(self, state: Any, orders: Any, epochs: int, begin: int, end: int) -> tuple[Any, Logs]:
         arguments = state, orders, epochs, begin, end, self.arrays
-        return self.compiled("epochs", self._compiled, arguments)(*arguments)
+        program, groups = self.compiled("epochs", self._compiled, arguments)
+        state, tables = program(*arguments)
+        logs: Logs = {}
+        for names, table in zip(groups, map(np.asarray, tables), strict=True):
+            logs |= {name: table[:epochs, place] for place, name in enumerate(names)}
+        return state, logs
 
     def compiled(self, kind: str, compile_for: Callable[[Any], Any], arguments: Any) -> Any:
         """A program for arguments of these shapes, compiled where it is needed for the first time.
@@ -176,7 +181,7 @@ class JaxEpochs:
                 jax.block_until_ready(compiled(*arguments))
             except jax.errors.JaxRuntimeError:
                 return self._compiled(arguments, widen=False)
-        return compiled
+        return compiled, program.log_names
 
 
 def _is_array(value: Any) -> bool:
@@ -299,18 +304,30 @@ class Program:
         def epoch(index: Any, carry: Any) -> Any:
             (*variables, metrics), logs = carry
             order = None if orders is None else orders[index]
-            metrics = [
-                jnp.where(begin == 0, *pair) for pair in zip(self.fresh, metrics, strict=True)
-            ]
+            if self.train.full:
+                pairs = zip(self.fresh, metrics, strict=True)
+                metrics = [jnp.where(begin == 0, *pair) for pair in pairs]
+            else:
+                metrics = self.fresh
             state, values = self.train_part((*variables, metrics), begin, end, order, arrays)
             put = jax.lax.dynamic_update_index_in_dim
-            return state, {name: put(logs[name], values[name], index, axis=0) for name in logs}
+            rows = [jnp.stack([values[name] for name in names]) for names in self.log_names]
+            return state, [put(*pair, index, axis=0) for pair in zip(logs, rows, strict=True)]
 
-        empty = {
-            name: jnp.zeros((self.capacity, *value.shape), value.dtype)
-            for name, value in self._logs().items()
-        }
+        kinds = self._logs()
+        empty = []
+        for names in self.log_names:
+            kind = kinds[names[0]]
+            empty.append(jnp.zeros((self.capacity, len(names), *kind.shape), kind.dtype))
         return jax.lax.fori_loop(0, epochs, epoch, (state, empty))
+
+    @property
+    def log_names(self) -> list[list[str]]:
+        """The names of what is logged, those of one shape and dtype together."""
+        groups: dict[Any, list[str]] = {}
+        for name, kind in self._logs().items():
+            groups.setdefault((kind.shape, kind.dtype), []).append(name)
+        return list(groups.values())
 
     def train_part(
         self, state: Any, begin: Any, end: Any, order: Any, arrays: Sequence[Any]
