@@ -28,8 +28,8 @@ class Autoencoder(keras.Model):
     whatever yields rows alone compare the output with the input. For an encoder $e$, a decoder
     $d$, noise $\nu$ and a code regularizer $R$, training minimises
 
-    $$\mathrm{loss}\bigl(x, d(e(\nu(x)))\bigr) + R\bigl(e(\nu(x))\bigr)
-    + \lambda \operatorname*{mean}_x \lVert \partial e / \partial x \rVert_F^2 .$$
+    $$\mathrm{loss}\left(x, d(e(\nu(x)))\right) + R\left(e(\nu(x))\right)
+    + \lambda \mathrm{mean}_x \| \partial e / \partial x \|_F^2 .$$
 
     With noise this is a denoising autoencoder (Vincent et al., "Extracting and composing robust
     features with denoising autoencoders", ICML 2008), with a contraction $\lambda$ a contractive

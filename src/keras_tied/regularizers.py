@@ -18,8 +18,8 @@ class KLSparsity(keras.regularizers.Regularizer):
 
     As the `activity_regularizer` of a layer it adds to the loss
 
-    $$\mathrm{factor} \sum_j \Bigl( \rho \log \frac{\rho}{\hat\rho_j}
-        + (1 - \rho) \log \frac{1 - \rho}{1 - \hat\rho_j} \Bigr)$$
+    $$\mathrm{factor} \sum_j \left( \rho \log \frac{\rho}{\hat\rho_j}
+        + (1 - \rho) \log \frac{1 - \rho}{1 - \hat\rho_j} \right)$$
 
     for the target $\rho$ and the mean activation $\hat\rho_j$ of unit $j$, over the batch and all
     other axes but the last: the divergence of two coins, with the target and the unit's mean as
@@ -76,7 +76,7 @@ class KLSparsity(keras.regularizers.Regularizer):
 class Orthonormal(keras.regularizers.Regularizer):
     r"""A kernel regularizer: a kernel's columns, or rows, are to be orthogonal and of length one.
 
-    $$\mathrm{factor} \cdot \lVert W^\top W - I \rVert_F^2$$
+    $$\mathrm{factor} \cdot \| W^\top W - I \|_F^2$$
 
     for a kernel $W$ with at least as many rows as columns, and $W W^\top$ for one with fewer: it
     is the shorter side that can be orthonormal. A kernel of more than two axes is taken as a matrix

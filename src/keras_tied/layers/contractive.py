@@ -26,8 +26,8 @@ SLOPES: dict[Callable[[Any], Any], Callable[[Any], Any]] = {
 def squared_jacobian_norm(encoder: keras.layers.Layer, x: Any) -> Any:
     r"""How strongly the code of each row follows the row: the squared norm of its Jacobian.
 
-    $$\Bigl\lVert \frac{\partial h}{\partial x} \Bigr\rVert_F^2
-        = \sum_{j} \sum_{i} \Bigl( \frac{\partial h_j}{\partial x_i} \Bigr)^2$$
+    $$\left\| \frac{\partial h}{\partial x} \right\|_F^2
+        = \sum_{j} \sum_{i} \left( \frac{\partial h_j}{\partial x_i} \right)^2$$
 
     for the code $h$ of a row $x$, the penalty of the contractive autoencoder (Rifai, Vincent,
     Muller, Glorot & Bengio, "Contractive auto-encoders: explicit invariance during feature
@@ -84,7 +84,7 @@ class Contractive(keras.layers.Wrapper):
     It gives what the encoder gives. In training it adds
 
     $$\mathrm{factor} \cdot \frac{1}{\mathrm{batch}} \sum_{x}
-        \Bigl\lVert \frac{\partial h}{\partial x} \Bigr\rVert_F^2$$
+        \left\| \frac{\partial h}{\partial x} \right\|_F^2$$
 
     to the loss, which makes an autoencoder of it a contractive one (Rifai, Vincent, Muller, Glorot
     & Bengio, "Contractive auto-encoders: explicit invariance during feature extraction", ICML

@@ -28,7 +28,7 @@ class TiedConv(TiedLayer):
     For gain $g$, one factor for each of that layer's output channels, and bias $b$, one for each
     of its input channels,
 
-    $$y = \mathrm{activation}\bigl(A^\top (g \odot x) + b\bigr),
+    $$y = \mathrm{activation}\left(A^\top (g \odot x) + b\right),
     \qquad \langle A u, x \rangle = \langle u, A^\top x \rangle .$$
 
     It is a transposed convolution if the layer tied to is a `Conv1D`, `Conv2D`, `Conv3D`,

@@ -14,7 +14,7 @@ class TiedDense(TiedLayer):
 
     For a layer tied to with kernel $W$ of shape `(features, units)`, gain $g$ and bias $b$,
 
-    $$y = \mathrm{activation}\bigl(x\,(W \operatorname{diag} g)^\top + b\bigr)$$
+    $$y = \mathrm{activation}\left(x\,(W \operatorname{diag} g)^\top + b\right)$$
 
     maps `(..., units)` back to `(..., features)`. Tied weights halve an autoencoder's parameters
     and regularise it (Vincent et al., "Extracting and composing robust features with denoising

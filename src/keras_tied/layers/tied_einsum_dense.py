@@ -49,7 +49,7 @@ class TiedEinsumDense(TiedLayer):
     $W$ of `"abc,cde->abde"`, which projects features `c` to heads `d` of size `e`, it computes
     `"abde,cde->abc"`. With gain $g$, one factor for each output unit of the kernel, and bias $b$,
 
-    $$y_{abc} = \mathrm{activation}\Bigl(\sum_{d,e} x_{abde}\, g_{de}\, W_{cde} + b_c\Bigr),$$
+    $$y_{abc} = \mathrm{activation}\left(\sum_{d,e} x_{abde}\, g_{de}\, W_{cde} + b_c\right),$$
 
     and likewise for other equations. With `transpose=False` it computes what the other layer does,
     scaled by the gain, with a bias and an activation of its own.
