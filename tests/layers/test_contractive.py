@@ -285,6 +285,7 @@ class TestContractive:
         model.compile(keras.optimizers.SGD(0.0), nothing)
         x, y = rows(), np.zeros((6, 3), "float32")
         np.testing.assert_allclose(model.train_on_batch(x, y), expected, rtol=1e-5)
+        model.reset_metrics()
         assert float(model.test_on_batch(x, y)) == 0
 
     def test_a_factor_of_zero_adds_nothing(self):
