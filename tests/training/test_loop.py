@@ -255,6 +255,42 @@ def test_a_second_fit_of_the_same_shapes_does_not_compile_again(rows, batch_size
     assert not compiled
 
 
+def normalised(data):
+    """A model whose program has numbers of the data in it."""
+    layer = keras.layers.Normalization()
+    layer.adapt(data)
+    model = keras.Sequential([keras.Input((4,)), layer, keras.layers.Dense(4, "tanh")])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    return model
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX compiles a program")
+@pytest.mark.parametrize("batch_size", [60, 16])
+def test_another_model_of_the_same_make_does_not_compile_again(rows, batch_size, monkeypatch):
+    import jax
+
+    options = {"batch_size": batch_size, "epochs": 3, "verbose": 0}
+    first = fit(normalised(rows), rows, rows, **options)
+    compiled = []
+    original = jax.stages.Lowered.compile
+    monkeypatch.setattr(
+        jax.stages.Lowered, "compile", lambda *a, **k: compiled.append(1) or original(*a, **k)
+    )
+    fit(normalised(rows), rows, rows, **options)
+    assert not compiled
+
+    other = normalised(5 * rows - 1)
+    theirs = normalised(5 * rows - 1)
+    theirs.set_weights(other.get_weights())
+    keras.utils.set_random_seed(0)
+    history = fit(other, rows, rows, **options)
+    keras.utils.set_random_seed(0)
+    expected = keras.Model.fit(theirs, rows, rows, **options)
+    np.testing.assert_allclose(history.history["loss"], expected.history["loss"], rtol=1e-4)
+    assert compiled
+    assert not np.allclose(first.history["loss"], history.history["loss"])
+
+
 def test_two_runs_with_one_seed_give_bitwise_equal_weights(rows):
     def weights():
         keras.utils.set_random_seed(4)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from keras_tied.training import _programs
 from keras_tied.training._callbacks import all_finite
 from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Logs, Visit
 from keras_tied.training._features_first import Flipped, pays
@@ -174,7 +175,7 @@ class JaxEpochs:
 
     def _compiled(self, arguments: Any, widen: bool = True) -> Any:
         program = self.program(widen)
-        compiled = jax.jit(program).lower(*arguments).compile()
+        compiled = _programs.compiled(program, arguments, program.constants())
         if program.widened:
             # Whether this release of XLA knows the products it was given shows when it runs.
             try:
@@ -286,6 +287,11 @@ class Program:
         self.train_steps = traced(model.train_step, state, self.train)
         for part in self.validation:
             self.test_steps = traced(model.test_step, (*state[:2], state[3]), part)
+
+    def constants(self) -> list[Any]:
+        """The arrays that the steps were traced with, which are no arguments."""
+        steps = [*self.train_steps.values(), *(self.test_steps.values() if self.validation else ())]
+        return [constant for step in steps for constant in step.constants]
 
     @property
     def widened(self) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
+from keras_tied.training import _programs
 from keras_tied.training._jax import JaxEpochs
 from keras_tied.training._lbfgs import is_seed, unflattened
 
@@ -65,7 +65,7 @@ class JaxObjective:
                 state = (weights, *state[1:3], program.fresh)
                 return function(program, state, arrays)
 
-            return jax.jit(call).lower(*arguments).compile()
+            return _programs.compiled(call, arguments, program.constants())
 
         return self.epochs.compiled(kind, compiled, arguments)(*arguments)
 
