@@ -2,8 +2,8 @@
 
 Prints seconds of training with validation after every epoch (compilation included, imports not)
 and their ratios to ours, what the next model of the same make takes, whose program is compiled
-already, and how far our cost curves and those of Keras are apart over the first 500 epochs. PyTorch is left out where it is not
-installed.
+already, and how far our cost curves and those of Keras are apart over the first 500 epochs.
+PyTorch is left out where it is not installed.
 """
 
 import argparse
