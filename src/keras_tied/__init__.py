@@ -10,8 +10,10 @@ from keras_tied._version import __version__
 if TYPE_CHECKING:
     from keras_tied import (
         datasets,
+        estimator,
         experiment,
         layers,
+        losses,
         plotting,
         reference,
         regularizers,
@@ -19,14 +21,18 @@ if TYPE_CHECKING:
     )
     from keras_tied._mirror import mirror
     from keras_tied.autoencoder import Autoencoder
+    from keras_tied.estimator import TiedAutoencoder
     from keras_tied.layers import tie
 
 __all__ = [
     "Autoencoder",
+    "TiedAutoencoder",
     "__version__",
     "datasets",
+    "estimator",
     "experiment",
     "layers",
+    "losses",
     "mirror",
     "plotting",
     "reference",
@@ -36,6 +42,7 @@ __all__ = [
 ]
 MODULES = {
     "Autoencoder": "keras_tied.autoencoder",
+    "TiedAutoencoder": "keras_tied.estimator",
     "mirror": "keras_tied._mirror",
     "tie": "keras_tied.layers",
 }

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_tied.layers import KSparse, MaskingNoise, SaltAndPepperNoise, tie
+from keras_tied.layers import KSparse, MaskingNoise, PartlyLinear, SaltAndPepperNoise, tie
 from keras_tied.layers._graph import producer
 
 Shape = tuple[int | None, ...]
@@ -107,7 +107,7 @@ def tied(layer: Any, seen: Seen) -> layers.Layer:
 
 @register(
     *(layers.Activation, layers.ReLU, layers.LeakyReLU),
-    *(layers.PReLU, layers.ELU, layers.Softmax),
+    *(layers.PReLU, layers.ELU, layers.Softmax, PartlyLinear),
 )
 def repeated(layer: Any, seen: Seen) -> list[layers.Layer]:
     """The same activation, if it stands between two layers with a kernel."""

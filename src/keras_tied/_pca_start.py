@@ -26,7 +26,7 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from keras_tied._chain import copied
-from keras_tied.layers import TiedDense
+from keras_tied.layers import PartlyLinear, TiedDense
 from keras_tied.layers._graph import straight
 
 Array = NDArray[np.floating[Any]]
@@ -45,7 +45,7 @@ HALVINGS = 3
 ROWS = 1024
 
 SHAPING = (layers.Flatten, layers.Reshape, layers.Rescaling, layers.Normalization)
-ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU)
+ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU, PartlyLinear)
 RANDOM = (layers.Dropout, layers.GaussianDropout, layers.AlphaDropout, layers.GaussianNoise)
 PASSING = (*RANDOM, layers.ActivityRegularization, layers.Identity)
 

@@ -12,7 +12,12 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-MODULES = ("keras_tied.autoencoder", "keras_tied.regularizers", "keras_tied.training")
+MODULES = (
+    "keras_tied.autoencoder",
+    "keras_tied.losses",
+    "keras_tied.regularizers",
+    "keras_tied.training",
+)
 """Those that register classes, and import those that register others."""
 
 

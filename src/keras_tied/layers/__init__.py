@@ -4,6 +4,7 @@ from keras_tied.layers._tie import tie
 from keras_tied.layers.contractive import Contractive, squared_jacobian_norm
 from keras_tied.layers.k_sparse import KSparse
 from keras_tied.layers.noise import MaskingNoise, SaltAndPepperNoise
+from keras_tied.layers.partly_linear import PartlyLinear
 from keras_tied.layers.tied_conv import TiedConv
 from keras_tied.layers.tied_dense import TiedDense
 from keras_tied.layers.tied_einsum_dense import TiedEinsumDense
@@ -12,6 +13,7 @@ __all__ = [
     "Contractive",
     "KSparse",
     "MaskingNoise",
+    "PartlyLinear",
     "SaltAndPepperNoise",
     "TiedConv",
     "TiedDense",

@@ -1,0 +1,124 @@
+"""What is missing in a row, estimated from what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+
+MOST_ROWS = 2000
+"""So many are looked at, chosen at random, to learn how features vary together."""
+MOST_FEATURES = 256
+"""With more, the cost of a row, which grows with the cube, is not worth it: means are filled in."""
+RIDGE = 0.01
+"""Added to the variances, relative to their mean."""
+ITERATIONS = 8
+HIDDEN = 0.2
+"""The share of what is there that is hidden in training."""
+TOLERANCE = 1e-3
+BLOCK = 2**22
+"""Numbers in the matrices of a block of rows, at most."""
+
+
+class Gaussian(NamedTuple):
+    """A normal distribution of rows.
+
+    Attributes:
+        mean: `(d,)`.
+        precision: the inverse of the covariance, `(d, d)`; None if features are taken to be
+            independent.
+    """
+
+    mean: Array
+    precision: Array | None
+
+    def fill(self, Z: Array) -> Array:
+        """The rows with the conditional mean of what is missing, given what is there."""
+        missing = np.isnan(Z)
+        some = missing.any(axis=1)
+        if not some.any():
+            return Z
+        filled = np.where(missing, self.mean.astype(Z.dtype), Z)
+        if self.precision is not None:
+            centred = filled[some] - self.mean
+            for part, matrices, sources in self._systems(centred, missing[some]):
+                centred[part] -= np.linalg.solve(matrices, sources[:, :, None])[:, :, 0]
+            filled[some] = self.mean + centred
+        return filled
+
+    def conditional(self, centred: Array, missing: Array) -> tuple[Array, Array]:
+        """The rows less their mean, filled, and the sum of the conditional covariances."""
+        covariance = np.zeros((centred.shape[1],) * 2)
+        for part, matrices, sources in self._systems(centred, missing):
+            gone = missing[part]
+            inverses = np.linalg.inv(matrices) * gone[:, :, None] * gone[:, None, :]
+            centred[part] -= np.einsum("nij,nj->ni", inverses, sources)
+            covariance += inverses.sum(axis=0)
+        return centred, covariance
+
+    def _systems(self, centred: Array, missing: Array) -> Iterator[tuple[slice, Array, Array]]:
+        """For blocks of rows with 0 where one is missing: P_mm and P_mo x_o.
+
+        The missing part m of a row solves P_mm x_m = -P_mo x_o, and P_mm⁻¹ is its covariance. The
+        matrices are those of whole rows, with ones on the diagonal where nothing is missing.
+        """
+        precision = self.precision
+        assert precision is not None
+        size = max(1, BLOCK // precision.size)
+        for begin in range(0, len(centred), size):
+            part = slice(begin, begin + size)
+            gone = missing[part]
+            both = gone[:, :, None] & gone[:, None, :]
+            matrices = np.where(both, precision, np.eye(len(precision)))
+            yield part, matrices, np.where(gone, centred[part] @ precision, 0.0)
+
+    def hide(self, Z: Array, copies: int, random: np.random.RandomState) -> tuple[Array, Array]:
+        """Hide some of what is there, to learn how to restore it.
+
+        An autoencoder that restores what it sees does not learn to fill in what it does not see;
+        one that restores what was hidden does (Vincent et al., 2008).
+
+        Args:
+            Z: scaled rows, `(n, d)`, with NaN where something is missing.
+            copies: how often, each time with other numbers hidden.
+            random: chooses them.
+
+        Returns:
+            Copies of the rows with all filled that is missing or hidden, and the same rows with
+            NaN everywhere but where something was hidden; `(copies * n, d)` each.
+        """
+        rows = np.tile(Z, (copies, 1))
+        hidden = (random.uniform(size=rows.shape) < HIDDEN) & ~np.isnan(rows)
+        nothing = rows.dtype.type(np.nan)
+        return self.fill(np.where(hidden, nothing, rows)), np.where(hidden, rows, nothing)
+
+
+def gaussian(Z: Array, random: np.random.RandomState) -> Gaussian:
+    """Fit a normal distribution by expectation-maximisation (Dempster, Laird & Rubin, 1977).
+
+    Args:
+        Z: rows of scaled columns, `(n, d)`, with NaN where something is missing.
+        random: chooses rows where there are many.
+    """
+    d = Z.shape[1]
+    if d > MOST_FEATURES:
+        return Gaussian(np.zeros(d), None)
+    chosen = random.permutation(len(Z))[:MOST_ROWS] if len(Z) > MOST_ROWS else slice(None)
+    rows = Z[chosen].astype(np.float64)
+    missing = np.isnan(rows)
+    mean = np.where(missing, 0.0, rows).sum(axis=0) / np.maximum((~missing).sum(axis=0), 1)
+    filled, extra = np.where(missing, mean, rows), np.zeros((d, d))
+    for _ in range(ITERATIONS):
+        mean = filled.mean(axis=0)
+        covariance = (np.cov(filled.T, bias=True).reshape(d, d) * len(rows) + extra) / len(rows)
+        ridge = RIDGE * (np.trace(covariance) / d or 1.0)
+        fitted = Gaussian(mean, np.linalg.inv(covariance + ridge * np.eye(d)))
+        means, extra = fitted.conditional(np.where(missing, 0.0, filled - mean), missing)
+        before, filled = filled, np.where(missing, means + mean, filled)
+        if np.abs(filled - before).max() < TOLERANCE * np.sqrt(ridge / RIDGE):
+            break
+    return fitted

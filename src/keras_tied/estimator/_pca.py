@@ -1,0 +1,62 @@
+"""Principal components of weighted rows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+
+CHUNK = 8192
+"""Rows that are brought to double precision at a time."""
+TOLERANCE = 1e-4
+"""Filling in ends when it changes the missing numbers by less, relative to their size."""
+MAX_FILLS = 100
+
+
+class Components(NamedTuple):
+    """PCA of weighted rows.
+
+    Attributes:
+        mean: `(d,)`.
+        vectors: one component in each column, orthonormal, `(d, min(n, d))`, each with the sign
+            that makes its largest number positive.
+        variances: those along the components, descending; their sum is the total variance.
+    """
+
+    mean: Array
+    vectors: Array
+    variances: Array
+
+    def first(self, width: int) -> Components:
+        """Only the first few components."""
+        return Components(self.mean, self.vectors[:, :width], self.variances[:width])
+
+    def width_for(self, share: float) -> int:
+        """The smallest number of components that keep this share of the variance."""
+        kept = np.cumsum(self.variances) / (self.variances.sum() or 1.0)
+        return min(int(np.searchsorted(kept, share * (1 - 1e-12))) + 1, len(self.variances))
+
+
+def components(Z: Array, weights: Array | None = None) -> Components:
+    """PCA of rows without missing numbers, `(n, d)`, of positive weights `(n,)`."""
+    n, d = Z.shape
+    weights = np.ones(n) if weights is None else weights
+    total = weights.sum()
+    parts = [slice(begin, begin + CHUNK) for begin in range(0, n, CHUNK)]
+    mean = sum(weights[part] @ Z[part].astype(np.float64) for part in parts) / total
+    if n < d:
+        rows = (Z - mean) * np.sqrt(weights / total)[:, None]
+        vectors, sizes, _ = np.linalg.svd(rows.T, full_matrices=False)
+        variances = sizes**2
+    else:
+        covariance = np.zeros((d, d))
+        for part in parts:
+            rows = (Z[part] - mean) * np.sqrt(weights[part] / total)[:, None]
+            covariance += rows.T @ rows
+        variances, vectors = np.linalg.eigh(covariance)
+        variances, vectors = np.maximum(variances[::-1], 0.0), vectors[:, ::-1]
+    largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
+    return Components(mean, vectors * np.where(largest < 0, -1.0, 1.0), variances)

@@ -1,0 +1,75 @@
+"""An activation that lets some units pass."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_tied")
+class PartlyLinear(keras.layers.Layer):
+    r"""Applies an activation to all units but the first few, which it leaves as they are.
+
+    $$y_j = \begin{cases} x_j & j < \text{linear\_units} \\ f(x_j) & \text{otherwise} \end{cases}$$
+
+    A hidden layer that passes as many units unchanged as the code has contains PCA: these units
+    carry the principal components straight to the code and, mirrored, back again, and the others
+    only have to learn what is not a straight line. It is a skip connection that needs no second
+    path, and so can be tied (for skip connections in a perceptron see Ripley, "Pattern Recognition
+    and Neural Networks", 1996, section 5.1). `mirror` repeats it in the decoder.
+
+    Input and output shape: `(batch, ..., units)`. The dtype is the layer's compute dtype.
+
+    Args:
+        activation: what the other units go through, a name or a callable.
+        linear_units: how many units pass unchanged, at least 0 and at most `units`.
+        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `linear_units` is not an integer from 0 to `units`.
+
+    Examples:
+        >>> import keras
+        >>> from keras_tied.layers import PartlyLinear
+        >>> values = PartlyLinear("relu", linear_units=1)(keras.ops.array([[-1.0, -2.0, 3.0]]))
+        >>> keras.ops.convert_to_numpy(values).tolist()
+        [[-1.0, 0.0, 3.0]]
+    """
+
+    def __init__(self, activation: Any, linear_units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(linear_units, int) or linear_units < 0:
+            raise ValueError(
+                f"PartlyLinear '{self.name}' takes as linear_units a number of units, an integer "
+                f"from 0 on; received linear_units={linear_units!r}."
+            )
+        self.activation = keras.activations.get(activation)
+        self.linear_units = linear_units
+        self.supports_masking = True
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Check that there are so many units."""
+        units = input_shape[-1]
+        if units is None or self.linear_units > units:
+            raise ValueError(
+                f"PartlyLinear '{self.name}' passes the first linear_units={self.linear_units} "
+                f"along the last axis; received an input of shape {tuple(input_shape)}: feed it "
+                "that many units, or lower linear_units."
+            )
+
+    def call(self, inputs: Any) -> Any:
+        """Apply the activation to the units from `linear_units` on."""
+        passes = ops.arange(inputs.shape[-1]) < self.linear_units
+        return ops.where(passes, inputs, self.activation(inputs))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The shape of the inputs."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The configuration."""
+        return {
+            **super().get_config(),
+            "activation": keras.activations.serialize(self.activation),
+            "linear_units": self.linear_units,
+        }
