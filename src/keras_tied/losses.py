@@ -30,7 +30,7 @@ class NanMeanSquaredError(keras.losses.Loss):
 
     def __init__(
         self,
-        reduction: str = "sum_over_batch_size",
+        reduction: str | None = "sum_over_batch_size",
         name: str = "nan_mean_squared_error",
         dtype: Any = None,
     ) -> None:

@@ -33,7 +33,7 @@ from keras_tied.estimator._scaling import scaling
 from keras_tied.estimator._seeded import seeded
 from keras_tied.estimator._training import Rows, Settings, Trained
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 
 FEWEST_ROWS = 50
 """With fewer rows, nothing but PCA can be told from noise."""
@@ -537,7 +537,7 @@ class TiedAutoencoder(
 
     def _network(self, n: int) -> Autoencoder:
         """The network, for so many training rows, not trained yet."""
-        objectives = {
+        objectives: dict[str, Any] = {
             "noise": self.noise or None,
             "code_regularizer": keras.regularizers.L1(self.sparsity) if self.sparsity else None,
             "contraction": float(self.contraction),
@@ -588,7 +588,8 @@ class TiedAutoencoder(
             chosen = random.permutation(len(X))[:MOST_ROWS]
             X, weights = X[chosen], weights[chosen]
         seen = [self._looked_at(block, X) for _, block in self._blocks(X)]
-        self._oddity = oddity(*map(np.concatenate, zip(*seen, strict=True)), weights)
+        features, codes, residuals = map(np.concatenate, zip(*seen, strict=True))
+        self._oddity = oddity(features, codes, residuals, weights)
         scores = self.score_samples(X)
         self.offset_ = float(percentiles(scores[:, None], weights, self.contamination)[0])
 
