@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any, Literal, Self
@@ -23,7 +24,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from keras_tied._mirror import mirror
 from keras_tied.autoencoder import Autoencoder
-from keras_tied.estimator import _training
+from keras_tied.estimator import _file, _training
 from keras_tied.estimator._missing import Gaussian, gaussian
 from keras_tied.estimator._network import network, set_to_pca
 from keras_tied.estimator._oddity import MOST_ROWS, oddity, percentiles
@@ -388,6 +389,55 @@ class TiedAutoencoder(
             -1 for each outlier and 1 for each other row, `(n_samples,)`.
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator to one file, without pickle.
+
+        It is a Keras archive that holds the estimator's parameters and what it learned too:
+        `load` reads it, on any backend, and `keras.models.load_model` the `model_` alone. A
+        `random_state` that is a generator is stored as None.
+
+        Args:
+            path: the file, whose name ends in `.keras`; replaced, once all is written, if it
+                exists.
+
+        Raises:
+            sklearn.exceptions.NotFittedError: before `fit`.
+            ValueError: for another ending, or a parameter that only code could store.
+
+        Examples:
+            >>> import tempfile
+            >>> from sklearn.datasets import load_iris
+            >>> from keras_tied import TiedAutoencoder
+            >>> X, _ = load_iris(return_X_y=True)
+            >>> autoencoder = TiedAutoencoder(1, max_iter=5, random_state=0).fit(X)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     autoencoder.save(f"{folder}/iris.keras")
+            ...     loaded = TiedAutoencoder.load(f"{folder}/iris.keras")
+            >>> bool(abs(loaded.transform(X) - autoencoder.transform(X)).max() < 1e-5)
+            True
+        """
+        check_is_fitted(self)
+        _file.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` has written; no code in the file is run.
+
+        Layers and functions of your own, in `encoder`, `noise` or `activation`, have to be
+        registered with `keras.saving.register_keras_serializable` before.
+
+        Args:
+            path: the file.
+
+        Returns:
+            The fitted estimator.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is something else, incomplete or changed.
+        """
+        return _file.load(cls, path)
 
     @property
     def encoder_(self) -> keras.Model:
