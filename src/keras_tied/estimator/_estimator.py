@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import warnings
 from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any, Literal, Self
@@ -66,8 +68,8 @@ class TiedAutoencoder(
         hidden_layer_sizes: the units of each hidden layer of the encoder besides the linear ones,
             a number or a sequence. Defaults to `"auto"`: one layer of twice as many units as there
             are features, between 64 and 512, and at most one for every eight rows.
-        activation: the activation of the hidden units, a name that Keras knows or a callable.
-            Defaults to `"tanh"`.
+        activation: the activation of the hidden units, a name that Keras knows or a function that
+            is registered with it. Defaults to `"tanh"`.
         solver: `"lbfgs"` goes along all rows at once, `"nadam"` in batches. Defaults to `"auto"`:
             L-BFGS for fewer than 1,000 rows, where it is exact and takes a fraction of a second;
             Nadam for more, where it is faster (on 5,000 rows and more, by ten times) and ends at
@@ -222,6 +224,7 @@ class TiedAutoencoder(
             ValueError: for text, infinities, fewer than 2 rows, or more components than there are
                 rows or features.
         """
+        self._check_encoder()
         X, weights = self._checked(X, sample_weight, reset=True)
         random = check_random_state(self.random_state)
         with seeded(random.randint(2**31 - 1)):
@@ -245,6 +248,7 @@ class TiedAutoencoder(
             The estimator.
         """
         self._validate_params()
+        self._check_encoder()
         first = not hasattr(self, "model_")
         X, weights = self._checked(X, sample_weight, reset=first)
         random = check_random_state(self.random_state)
@@ -362,11 +366,7 @@ class TiedAutoencoder(
         Returns:
             Scores, `(n_samples,)` float64.
         """
-        X = self._seen(X)
-        scores = np.empty(X.shape[0])
-        for part, scaled in self._blocks(X):
-            scores[part] = -self._oddity.of(*self._looked_at(scaled, X))
-        return scores
+        return -self._oddities(self._seen(X))
 
     def decision_function(self, X: Any) -> Array:
         """`score_samples` less `offset_`: negative for what `predict` calls an outlier.
@@ -476,6 +476,24 @@ class TiedAutoencoder(
                 )
         return X, weights / weights.mean()
 
+    def _check_encoder(self) -> None:
+        if self.encoder is None:
+            return
+        try:
+            inputs, outputs = self.encoder.input_shape, self.encoder.output_shape
+        except AttributeError as error:
+            raise ValueError(
+                f"encoder={self.encoder.name!r} must know the shape of its input: begin it with "
+                "keras.Input, or call it once."
+            ) from error
+        if not all(isinstance(shape[0], int | None) for shape in (inputs, outputs)):
+            raise ValueError(f"encoder={self.encoder.name!r} must have one input and one output.")
+        if None in (*inputs[1:], *outputs[1:]):
+            raise ValueError(
+                f"encoder={self.encoder.name!r} must have an input and an output of known shape, "
+                f"and turns {inputs} into {outputs}."
+            )
+
     def _validated(self, X: Any, reset: bool) -> Any:
         shaped = self.encoder is not None and len(self.encoder.input_shape) > 2
         X = validate_data(
@@ -487,6 +505,11 @@ class TiedAutoencoder(
             ensure_min_samples=2 if reset else 1,
             reset=reset,
         )
+        if self.encoder is not None and X.shape[1] != math.prod(self.encoder.input_shape[1:]):
+            raise ValueError(
+                f"The encoder takes {math.prod(self.encoder.input_shape[1:])} numbers, of shape "
+                f"{self.encoder.input_shape[1:]}, and X has {X.shape[1]} features."
+            )
         return X
 
     def _seen(self, X: Any) -> Any:
@@ -518,7 +541,9 @@ class TiedAutoencoder(
         if self.is_pca_:
             self.model_ = network(self.n_features_in_, self.n_components_, (), None, 0.0)
             set_to_pca(self.model_, principal, np.random.default_rng(0))
-        self.model_.compile()  # what training kept beside the weights is of no use any more
+        else:  # without the optimizer and what it keeps
+            trained_weights, self.model_ = self.model_.get_weights(), self._network(len(X))
+            self.model_.set_weights(trained_weights)
 
     def _beats(self, principal: Components, rows: Rows) -> bool:
         """Whether the network's error on the training rows is at most PCA's."""
@@ -595,16 +620,24 @@ class TiedAutoencoder(
         if self.encoder is not None:
             encoder = keras.models.clone_model(self.encoder)
             return Autoencoder(encoder, mirror(encoder, gain=True), **objectives)
-        try:
-            activation = keras.activations.get(self.activation)
-        except ValueError as error:
-            raise ValueError(
-                f"activation={self.activation!r} must be the name of a Keras activation, such as "
-                "'tanh' or 'relu', or a callable."
-            ) from error
         decay = WEIGHT_DECAY / n if self.weight_decay == "auto" else float(self.weight_decay)
         width, hidden = self.n_components_, self._hidden(n)
-        return network(self.n_features_in_, width, hidden, activation, decay, **objectives)
+        return network(self.n_features_in_, width, hidden, self._activation(), decay, **objectives)
+
+    def _activation(self) -> Any:
+        """The activation, which the decoder and files have to be able to repeat."""
+        try:
+            activation = keras.activations.get(self.activation)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # of Keras, where it is a lambda
+                keras.activations.deserialize(keras.activations.serialize(activation))
+        except (AttributeError, TypeError, UserWarning, ValueError) as error:
+            raise ValueError(
+                f"activation={self.activation!r} must be the name of a Keras activation, such as "
+                "'tanh' or 'relu', or a function that is registered with "
+                "keras.saving.register_keras_serializable."
+            ) from error
+        return activation
 
     def _start(self, random: np.random.RandomState) -> _training.Start:
         """What sets the weights of a network that is to be trained, the same ones each time."""
@@ -640,8 +673,14 @@ class TiedAutoencoder(
         seen = [self._looked_at(block, X) for _, block in self._blocks(X)]
         features, codes, residuals = map(np.concatenate, zip(*seen, strict=True))
         self._oddity = oddity(features, codes, residuals, weights)
-        scores = self.score_samples(X)
-        self.offset_ = float(percentiles(scores[:, None], weights, self.contamination)[0])
+        scores = -self._oddities(X)[:, None]
+        self.offset_ = float(percentiles(scores, weights, self.contamination)[0])
+
+    def _oddities(self, X: Any) -> Array:
+        oddities = np.empty(X.shape[0])
+        for part, scaled in self._blocks(X):
+            oddities[part] = self._oddity.of(*self._looked_at(scaled, X))
+        return oddities
 
     def _r2(self, X: Any, weights: Array) -> float:
         lost, total = 0.0, 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -135,12 +136,16 @@ def _stored(name: str, value: Any) -> Any:
         return value
     if name == "hidden_layer_sizes":
         return [int(units) for units in value]
-    stored = keras.saving.serialize_keras_object(value)
-    if isinstance(stored, dict) and stored.get("class_name") == "__lambda__":
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of Keras, where there is a lambda in it
+            stored = json.loads(_json(keras.saving.serialize_keras_object(value)))
+        _restored(stored)
+    except Exception as error:  # whatever the layers and functions of the user's own raise
         raise ValueError(
-            f"{name} is a lambda, which a file can hold only as code: give it a name with "
-            "keras.saving.register_keras_serializable and use that."
-        )
+            f"{name}={value!r} cannot be read back from a file: register its classes and functions "
+            "with keras.saving.register_keras_serializable, and use no lambda."
+        ) from error
     return stored
 
 

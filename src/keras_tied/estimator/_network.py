@@ -59,6 +59,9 @@ def set_to_pca(model: Autoencoder, principal: Components, rng: np.random.Generat
     so cancel. Their gain in the decoder is 0, and its gradient is not: there, the two of a pair
     give different values. Training brings them in.
 
+    A feature that is constant has no weights, and training gives it none: neither half has a
+    gradient there, and it is restored exactly.
+
     Args:
         model: what `network` made.
         principal: as many components as the code has units.
@@ -81,6 +84,7 @@ def set_to_pca(model: Autoencoder, principal: Components, rng: np.random.Generat
         if layer is kernels[0]:
             kernel[:, :width] = principal.vectors
             bias[:width] = -principal.mean @ principal.vectors
+            kernel[principal.spreads <= TINY] = 0.0
             mirrored[:] = principal.mean
         else:
             pairs = (rows - width) // 2

@@ -21,15 +21,17 @@ class Components(NamedTuple):
         vectors: one component in each column, orthonormal, `(d, min(n, d))`, each with the sign
             that makes its largest number positive.
         variances: those along the components, descending; their sum is the total variance.
+        spreads: the variances of the features, `(d,)`.
     """
 
     mean: Array
     vectors: Array
     variances: Array
+    spreads: Array
 
     def first(self, width: int) -> Components:
         """Only the first few components."""
-        return Components(self.mean, self.vectors[:, :width], self.variances[:width])
+        return self._replace(vectors=self.vectors[:, :width], variances=self.variances[:width])
 
     def width_for(self, share: float) -> int:
         """The smallest number of components that keep this share of the variance."""
@@ -47,13 +49,14 @@ def components(Z: Array, weights: Array | None = None) -> Components:
     if n < d:
         rows = (Z - mean) * np.sqrt(weights / total)[:, None]
         vectors, sizes, _ = np.linalg.svd(rows.T, full_matrices=False)
-        variances = sizes**2
+        variances, spreads = sizes**2, (rows**2).sum(axis=0)
     else:
         covariance = np.zeros((d, d))
         for part in parts:
             rows = (Z[part] - mean) * np.sqrt(weights[part] / total)[:, None]
             covariance += rows.T @ rows
+        spreads = covariance.diagonal().copy()
         variances, vectors = np.linalg.eigh(covariance)
         variances, vectors = np.maximum(variances[::-1], 0.0), vectors[:, ::-1]
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
-    return Components(mean, vectors * np.where(largest < 0, -1.0, 1.0), variances)
+    return Components(mean, vectors * np.where(largest < 0, -1.0, 1.0), variances, spreads)

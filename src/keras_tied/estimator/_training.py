@@ -62,6 +62,10 @@ class Rows:
         targets = inputs if self.targets is self.inputs else self.targets[places]
         return Rows(inputs, targets, self.weights[places], self.copies)
 
+    def per_row(self, weights: Array) -> Array:
+        """Weights of the rows as Keras takes them: with as many axes as losses have."""
+        return weights.reshape(-1, *[1] * (self.inputs.ndim - 2))
+
     def principal(self) -> Components:
         """PCA of these rows."""
         return components(self.inputs.reshape(len(self.inputs), -1), self.weights)
@@ -148,8 +152,8 @@ def by_lbfgs(
             model,
             rows.inputs,
             rows.targets,
-            sample_weight=weights / weights.mean(),
-            validation_data=(rows.inputs, rows.targets, others / others.mean()),
+            sample_weight=rows.per_row(weights / weights.mean()),
+            validation_data=(rows.inputs, rows.targets, rows.per_row(others / others.mean())),
             epochs=iterations,
             callbacks=callbacks,
             verbose=verbose,
@@ -228,7 +232,8 @@ def by_nadam(
     start(model, principal)
     callbacks, validation_data = [], None
     if settings.early_stopping:
-        validation_data = validation.inputs, validation.targets, validation.weights
+        weights = validation.per_row(validation.weights)
+        validation_data = validation.inputs, validation.targets, weights
         callbacks = [
             keras.callbacks.EarlyStopping(
                 "val_error", patience=epochs, mode="min", restore_best_weights=True
@@ -239,7 +244,7 @@ def by_nadam(
         model,
         train.inputs,
         train.targets,
-        sample_weight=train.weights,
+        sample_weight=train.per_row(train.weights),
         batch_size=size,
         validation_data=validation_data,
         validation_batch_size=max(1, min(len(validation.inputs), VALIDATION_NUMBERS // features)),
@@ -303,7 +308,7 @@ def one_pass(model: Autoencoder, rows: Rows, settings: Settings) -> list[float]:
         model,
         filled.inputs,
         filled.targets,
-        sample_weight=weights,
+        sample_weight=rows.per_row(weights),
         batch_size=size,
         verbose=settings.verbose,
     ).history["loss"]

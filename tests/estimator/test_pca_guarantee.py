@@ -1,0 +1,96 @@
+"""Never worse than PCA, on training rows always, on rows held out within one per cent."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import datasets
+from sklearn.decomposition import PCA
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from keras_tied import TiedAutoencoder
+
+TABLES = {
+    "breast cancer": datasets.load_breast_cancer,
+    "diabetes": datasets.load_diabetes,
+    "digits": datasets.load_digits,
+    "iris": datasets.load_iris,
+    "linnerud": datasets.load_linnerud,
+    "wine": datasets.load_wine,
+}
+
+
+def pca_errors(train: np.ndarray, others: np.ndarray, width: int) -> list[float]:
+    """PCA's mean squared errors on standardised rows."""
+    scaler = StandardScaler().fit(train)
+    pca = PCA(width, svd_solver="full").fit(scaler.transform(train))
+    errors = []
+    for rows in (train, others):
+        scaled = scaler.transform(rows)
+        errors.append(np.mean((pca.inverse_transform(pca.transform(scaled)) - scaled) ** 2))
+    return errors
+
+
+def own_errors(estimator: TiedAutoencoder, *tables: np.ndarray) -> list[float]:
+    return [float(estimator.reconstruction_error(rows).mean()) for rows in tables]
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_not_worse_on_scikit_learns_tables(name):
+    X = TABLES[name](return_X_y=True)[0]
+    train, held_out = train_test_split(X, test_size=0.3, random_state=0)
+    width = max(1, X.shape[1] // 4)
+    steps = {"max_iter": 3} if name == "digits" else {}
+    estimator = TiedAutoencoder(width, random_state=0, **steps).fit(train)
+    ours, of_pca = own_errors(estimator, train, held_out), pca_errors(train, held_out, width)
+    assert ours[0] <= 1.001 * of_pca[0]
+    assert ours[1] <= 1.01 * of_pca[1]
+
+
+@given(seed=st.integers(0, 99), width=st.integers(1, 3), scale=st.sampled_from([1e-3, 1.0, 1e4]))
+@settings(max_examples=6, deadline=None)
+def test_is_pca_where_there_is_nothing_else_to_find(seed, width, scale):
+    rng = np.random.default_rng(seed)
+    X = scale * (rng.normal(size=(120, 3)) @ rng.normal(size=(3, 6)) + rng.normal(size=(120, 6)))
+    estimator = TiedAutoencoder(width, max_iter=30, random_state=0).fit(X)
+    np.testing.assert_array_less(own_errors(estimator, X), 1.001 * pca_errors(X, X, width)[0])
+
+
+def test_few_rows_are_left_to_pca(rng):
+    X = rng.normal(size=(20, 5))
+    estimator = TiedAutoencoder(2, random_state=0).fit(X)
+    assert estimator.is_pca_
+    scaled = StandardScaler().fit_transform(X)
+    pca = PCA(2, svd_solver="full").fit(scaled)
+    np.testing.assert_allclose(
+        np.abs(estimator.transform(X)), np.abs(pca.transform(scaled)), atol=1e-5
+    )
+    np.testing.assert_allclose(
+        estimator.reconstruction_r2_, pca.explained_variance_ratio_.sum(), rtol=1e-6
+    )
+
+
+def test_bends_where_pca_cannot(rng):
+    """A parabola is one number's worth of data, and no straight line."""
+    t = rng.uniform(-1, 1, 300)
+    X = np.stack([t, t**2], axis=1) + rng.normal(scale=0.01, size=(300, 2))
+    estimator = TiedAutoencoder(1, random_state=0).fit(X)
+    assert not estimator.is_pca_
+    assert own_errors(estimator, X)[0] < 0.2 * pca_errors(X, X, 1)[0]
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "nadam"])
+def test_both_solvers_keep_to_it(solver, rng):
+    X = rng.normal(size=(200, 8)) @ rng.normal(size=(8, 8))
+    estimator = TiedAutoencoder(3, solver=solver, max_iter=5, random_state=0).fit(X)
+    assert own_errors(estimator, X)[0] <= 1.001 * pca_errors(X, X, 3)[0]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+def test_share_of_variance_gives_the_width_of_pca(share, digits):
+    scaled = StandardScaler().fit_transform(digits[:300])
+    expected = PCA(share, svd_solver="full").fit(scaled).n_components_
+    estimator = TiedAutoencoder(share, max_iter=1, random_state=0).fit(digits[:300])
+    assert estimator.n_components_ == expected
+    assert estimator.transform(digits[:5]).shape == (5, expected)
