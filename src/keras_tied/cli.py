@@ -5,7 +5,6 @@ What a command needs is imported when it runs, so that ``--help`` is there at on
 """
 
 import os
-import secrets
 import sys
 import tempfile
 import traceback
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from keras_tied import _backend
+from keras_tied._into_place import moved_into_place
 from keras_tied._version import __version__
 
 try:
@@ -146,7 +146,7 @@ def demo(
             pca_mse=result.pca_train_mse,
             figure=figure,
         )
-        with _moved_into_place(target) as part:
+        with moved_into_place(target) as part:
             figure.savefig(part, dpi=160)
         if not quiet:
             _print_result(result, engine, output)
@@ -287,17 +287,6 @@ def _progress(
             bar.update(task, description="training", completed=epoch + 1, loss=loss)
 
         yield on_epoch
-
-
-@contextmanager
-def _moved_into_place(target: Path) -> Iterator[Path]:
-    """A new file beside the target, which becomes the target once it is whole."""
-    part = target.with_name(f".keras-tied-{secrets.token_hex(4)}{target.suffix}")
-    try:
-        yield part
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _print_result(result: "Experiment", engine: Engine, output: Path) -> None:
