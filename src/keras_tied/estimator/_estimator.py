@@ -433,7 +433,7 @@ class TiedAutoencoder(
         """What skl2onnx calls to learn the outputs, so that a pipeline converts by itself."""
         from keras_tied import export
 
-        return export.outputs
+        return export.parser(self)
 
     def onnx_shape_calculator(self) -> Any:
         """What skl2onnx calls to learn the shapes of the outputs."""

@@ -12,6 +12,6 @@ except ImportError as error:
     ) from error
 
 from keras_tied.export._file import write
-from keras_tied.export._skl2onnx import convert, outputs, set_shapes
+from keras_tied.export._skl2onnx import convert, parser, set_shapes
 
-__all__ = ["convert", "outputs", "set_shapes", "write"]
+__all__ = ["convert", "parser", "set_shapes", "write"]

@@ -15,9 +15,17 @@ if TYPE_CHECKING:
     from keras_tied import TiedAutoencoder
 
 
-def outputs(scope: Any = None, inputs: Any = None) -> list[str]:
-    """The one output: codes, although the estimator can also tell outliers."""
-    return ["code"]
+def parser(estimator: TiedAutoencoder) -> Any:
+    """What tells the one output: codes, although the estimator can also tell outliers.
+
+    It is asked for before anything is converted, and so is the time to register the converter, as
+    the one of `GridSearchCV` looks there, and not at the estimator.
+    """
+    from skl2onnx import update_registered_converter
+
+    kind = type(estimator)
+    update_registered_converter(kind, f"KerasTied{kind.__name__}", set_shapes, convert)
+    return lambda scope=None, inputs=None: ["code"]
 
 
 def set_shapes(operator: Any) -> None:
