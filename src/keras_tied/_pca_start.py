@@ -26,7 +26,7 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from keras_tied._chain import copied
-from keras_tied.layers import PartlyLinear, TiedDense
+from keras_tied.layers import TiedDense
 from keras_tied.layers._graph import straight
 
 Array = NDArray[np.floating[Any]]
@@ -45,7 +45,7 @@ HALVINGS = 3
 ROWS = 1024
 
 SHAPING = (layers.Flatten, layers.Reshape, layers.Rescaling, layers.Normalization)
-ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU, PartlyLinear)
+ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU)
 RANDOM = (layers.Dropout, layers.GaussianDropout, layers.AlphaDropout, layers.GaussianNoise)
 PASSING = (*RANDOM, layers.ActivityRegularization, layers.Identity)
 
@@ -125,7 +125,8 @@ def _links(model: keras.Model, kind: type[Any]) -> tuple[list[layers.Layer], lis
         elif isinstance(layer, SHAPING):
             front.append(layer)
         elif isinstance(layer, ACTIVATIONS) and links and reshaped is None:
-            links[-1].activations += _bent([getattr(layer, "activation", layer)])
+            activation: Activation = getattr(layer, "activation", layer)
+            links[-1].activations += _bent([activation])
         else:
             raise _no_place_for(reshaped or layer, model, kind)
     return front, links

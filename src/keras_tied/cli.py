@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from keras_tied import _backend
-from keras_tied._into_place import moved_into_place
 from keras_tied._version import __version__
+from keras_tied._writing import moved_into_place
 
 try:
     import typer

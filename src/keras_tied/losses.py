@@ -30,19 +30,20 @@ class NanMeanSquaredError(keras.losses.Loss):
 
     def __init__(
         self,
-        reduction: str = "sum_over_batch_size",
+        reduction: str | None = "sum_over_batch_size",
         name: str = "nan_mean_squared_error",
         dtype: Any = None,
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The loss of each row, the mean over the last axis."""
+        """The loss of each row, the mean over all axes but the first."""
         y_pred = ops.convert_to_tensor(y_pred)
         y_true = ops.cast(y_true, y_pred.dtype)
         # What is missing counts as predicted: it has no loss, and a gradient of 0.
         present = ops.where(ops.isnan(y_true), y_pred, y_true)
-        return ops.mean(ops.square(y_pred - present), axis=-1)
+        axes = tuple(range(1, len(y_pred.shape)))
+        return ops.mean(ops.square(y_pred - present), axis=axes)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""

@@ -67,7 +67,9 @@ def set_to_pca(model: Autoencoder, principal: Components, rng: np.random.Generat
     width = principal.vectors.shape[1]
     sizes = np.sqrt(np.maximum(principal.variances, 1e-3 * principal.variances[0] + TINY))
     kernels = [layer for layer in model.encoder.layers if isinstance(layer, keras.layers.Dense)]
-    mirrors = [layer for layer in model.decoder.layers if isinstance(layer, TiedDense)][::-1]
+    mirrors: list[Any] = [layer for layer in model.decoder.layers if isinstance(layer, TiedDense)][
+        ::-1
+    ]
     for layer, back in zip(kernels, mirrors, strict=True):
         rows, units = layer.kernel.shape
         pairs = (units - width) // 2
@@ -90,5 +92,5 @@ def set_to_pca(model: Autoencoder, principal: Components, rng: np.random.Generat
         layer.kernel.assign(kernel)
         layer.bias.assign(bias)
         back.bias.assign(mirrored)
-        if back.gain is not None:
+        if back.use_gain:
             back.gain.assign(np.arange(units) < width)

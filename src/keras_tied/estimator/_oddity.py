@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_tied.estimator._pca import components
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 
 MOST_ROWS = 20_000
 """So many are looked at, chosen at random, where there are more."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 
 CHUNK = 8192
 """Rows that are brought to double precision at a time."""
-TOLERANCE = 1e-4
-"""Filling in ends when it changes the missing numbers by less, relative to their size."""
-MAX_FILLS = 100
 
 
 class Components(NamedTuple):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 Scaler = Literal["standard", "minmax"] | None
 
 
@@ -21,9 +21,10 @@ class Scaling(NamedTuple):
 
     def forward(self, X: Array) -> NDArray[np.float32]:
         """The columns at a common size, in single precision."""
-        return ((X - self.shift.astype(X.dtype)) / self.scale.astype(X.dtype)).astype(np.float32)
+        scaled: Array = (X - self.shift.astype(X.dtype)) / self.scale.astype(X.dtype)
+        return scaled.astype(np.float32)
 
-    def backward(self, Z: Array, dtype: np.dtype) -> Array:
+    def backward(self, Z: Array, dtype: np.dtype[Any]) -> Array:
         """The columns at their own size again."""
         return Z.astype(dtype) * self.scale.astype(dtype) + self.shift.astype(dtype)
 

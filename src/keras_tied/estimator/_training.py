@@ -16,7 +16,7 @@ from keras_tied.autoencoder import Autoencoder
 from keras_tied.estimator._pca import Components, components
 from keras_tied.losses import NanMeanSquaredError
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 Solver = Literal["lbfgs", "nadam"]
 
 CROSS_VALIDATED = 1000

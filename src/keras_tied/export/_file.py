@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from keras_tied._into_place import moved_into_place
+from keras_tied._writing import moved_into_place
 from keras_tied._version import __version__
 from keras_tied.export._graph import Graph, element_type, numbered
 from keras_tied.export._parts import PARTS, computed, widths

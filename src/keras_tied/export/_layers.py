@@ -13,10 +13,11 @@ from keras_tied.export._graph import Graph
 from keras_tied.layers import MaskingNoise, PartlyLinear, SaltAndPepperNoise, TiedDense
 from keras_tied.layers._kernel import kernel_of
 
-Rule = Callable[[Any, Graph, str], str]
+Shape = tuple[int | None, ...]
+Rule = Callable[[Any, Graph, str, Shape], str]
 
 RULES: dict[type, Rule] = {}
-"""What each class adds to a graph: a function of the layer, the graph and the layer's input."""
+"""What each class adds to a graph: a function of the layer, the graph, the input and its shape."""
 
 
 def known(layer: Any) -> bool:
@@ -30,10 +31,11 @@ def known(layer: Any) -> bool:
     )
 
 
-def chain(path: Sequence[Any], graph: Graph, tensor: str) -> str:
-    """What layers of `known` classes, one after the other, make of a tensor."""
+def chain(path: Sequence[Any], graph: Graph, tensor: str, shape: Shape) -> str:
+    """What layers of `known` classes, one after the other, make of a tensor of this shape."""
     for layer in path:
-        tensor = RULES[type(layer)](layer, graph, tensor)
+        tensor = RULES[type(layer)](layer, graph, tensor, shape)
+        shape = layer.compute_output_shape(shape)
     return tensor
 
 
@@ -50,19 +52,19 @@ def _rule(*kinds: type) -> Callable[[Rule], Rule]:
     *(layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise),
     *(layers.ActivityRegularization, layers.Identity, MaskingNoise, SaltAndPepperNoise),
 )
-def _unchanged(layer: Any, graph: Graph, x: str) -> str:
+def _unchanged(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
     """Of what works in training alone."""
     return x
 
 
 @_rule(layers.Dense)
-def _dense(layer: Any, graph: Graph, x: str) -> str:
+def _dense(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
     kernel = graph.constant(_numbers(kernel_of(layer)), name=f"{layer.name}_kernel")
     return _activated(layer, graph, graph.add("MatMul", x, kernel))
 
 
 @_rule(TiedDense)
-def _tied_dense(layer: Any, graph: Graph, x: str) -> str:
+def _tied_dense(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
     kernel = graph.constant(_numbers(layer.tied_kernel()), name=f"{layer.tied_to.name}_kernel")
     if layer.transpose:
         scaled = _scaled(layer, graph, x)
@@ -83,41 +85,35 @@ def _activated(layer: Any, graph: Graph, x: str) -> str:
     if layer.bias is not None:
         bias = graph.constant(_numbers(layer.bias), name=f"{layer.name}_bias")
         x = graph.add("Add", x, bias)
-    return _activation(layer, graph, x)
+    return ACTIVATIONS[layer.activation](graph, x)
 
 
 @_rule(layers.Activation)
-def _activation(layer: Any, graph: Graph, x: str) -> str:
+def _activation(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
     return ACTIVATIONS[layer.activation](graph, x)
 
 
 @_rule(PartlyLinear)
-def _partly_linear(layer: Any, graph: Graph, x: str) -> str:
-    passes = np.arange(_input_shape(layer)[-1]) < layer.linear_units
-    return graph.add("Where", graph.constant(passes, name="passes"), x, _activation(layer, graph, x))
+def _partly_linear(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
+    passes = graph.constant(np.arange(shape[-1]) < layer.linear_units, name="passes")
+    return graph.add("Where", passes, x, ACTIVATIONS[layer.activation](graph, x))
 
 
 @_rule(layers.Flatten)
-def _flatten(layer: Any, graph: Graph, x: str) -> str:
+def _flatten(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
     if layer.data_format == "channels_first":
-        x = graph.add("Transpose", x, perm=[0, *range(2, len(_input_shape(layer))), 1])
+        x = graph.add("Transpose", x, perm=[0, *range(2, len(shape)), 1])
     return graph.add("Flatten", x, axis=1)
 
 
 @_rule(layers.Reshape)
-def _reshape(layer: Any, graph: Graph, x: str) -> str:
-    return reshaped(graph, x, layer.compute_output_shape(_input_shape(layer))[1:])
+def _reshape(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
+    return reshaped(graph, x, layer.compute_output_shape(shape)[1:])
 
 
-def reshaped(graph: Graph, x: str, shape: Sequence[int]) -> str:
+def reshaped(graph: Graph, x: str, shape: Sequence[int | None]) -> str:
     """The rows of a tensor in another shape."""
     return graph.add("Reshape", x, graph.constant([-1, *shape], np.int64, "shape"))
-
-
-def _input_shape(layer: Any) -> tuple[int, ...]:
-    """What the layer was built for."""
-    shape: tuple[int, ...] = layer.get_build_config()["input_shape"]
-    return shape
 
 
 def _numbers(variable: Any) -> Any:

@@ -18,12 +18,7 @@ if TYPE_CHECKING:
 
 
 class Part(NamedTuple):
-    """What goes in and what comes out.
-
-    Attributes:
-        input: the name of the input, which also tells whether it is "X", rows, or "code".
-        output: likewise, "code" or "reconstruction".
-    """
+    """What goes in, "X" or "code", and what comes out, "code" or "reconstruction"."""
 
     input: str
     output: str
@@ -80,7 +75,7 @@ def _through(graph: Graph, estimator: TiedAutoencoder, models: list[Any], rows: 
     path = [layer for path in paths for layer in path or ()]
     strange = [layer for layer in path if not known(layer)]
     if None not in paths and not strange:
-        rows = chain(path, graph, rows)
+        rows = chain(path, graph, rows, (None, *shape))
     else:
         whole = models[0] if len(models) == 1 else estimator.model_
         rows = exported(whole, shape, _described(strange), graph, rows)

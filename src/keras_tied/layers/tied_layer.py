@@ -5,6 +5,7 @@ import math
 import warnings
 import weakref
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Self
 
 import keras
@@ -125,9 +126,16 @@ class TiedLayer(keras.layers.Layer):
         return sorted({id(home): home for home in homes}.values(), key=lambda h: len(within(h)))
 
     def _clear_losses(self) -> None:
-        """Note who holds this layer: Keras passes here before each call that may reach it."""
+        """Note who holds this layer: Keras passes here before each call that may reach it.
+
+        Nothing may be raised here, where Keras would never close the context of that call, and
+        later calls of any layer would take its `training` for theirs. The call itself will raise.
+        """
         super()._clear_losses()
-        if self.tied_to is None:
+        met = None
+        with suppress(ValueError):
+            met = self.tied_to
+        if met is None:
             self._tie.homes = [weakref.ref(home) for home in self._homes()]
 
     @property

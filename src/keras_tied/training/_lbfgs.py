@@ -87,6 +87,7 @@ def search(
         report: is called with the logs and the weights after each, and says whether to go on.
     """
     from scipy.optimize import minimize  # takes a while, and few need it
+    from threadpoolctl import threadpool_limits
 
     start = objective.weights()
     last: dict[str, Any] = {}
@@ -109,20 +110,22 @@ def search(
             raise StopIteration
 
     last["reached"] = start
-    minimize(
-        evaluate,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        callback=on_iteration,
-        options={
-            "maxiter": iterations,
-            "maxfun": 1_000_000_000,
-            "maxcor": optimizer.memory,
-            "ftol": optimizer.tolerance,
-            "gtol": 0.0,
-        },
-    )
+    # SciPy's own products are tiny: more threads would wait for each other, and keep XLA's out.
+    with threadpool_limits(1, user_api="blas"):
+        minimize(
+            evaluate,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            callback=on_iteration,
+            options={
+                "maxiter": iterations,
+                "maxfun": 1_000_000_000,
+                "maxcor": optimizer.memory,
+                "ftol": optimizer.tolerance,
+                "gtol": 0.0,
+            },
+        )
     return last["reached"]
 
 

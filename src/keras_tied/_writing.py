@@ -9,7 +9,11 @@ from pathlib import Path
 
 @contextmanager
 def moved_into_place(target: Path) -> Iterator[Path]:
-    """A new file beside the target, which becomes the target once it is whole."""
+    """A new file beside the target, which becomes the target once it is whole.
+
+    Args:
+        target: the file to write; what is there already is replaced in one step, at the end.
+    """
     part = target.with_name(f".keras-tied-{secrets.token_hex(4)}{target.suffix}")
     try:
         yield part
