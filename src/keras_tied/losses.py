@@ -37,13 +37,12 @@ class NanMeanSquaredError(keras.losses.Loss):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The loss of each row, the mean over all axes but the first."""
+        """The loss of each row, the mean over the last axis."""
         y_pred = ops.convert_to_tensor(y_pred)
         y_true = ops.cast(y_true, y_pred.dtype)
         # What is missing counts as predicted: it has no loss, and a gradient of 0.
         present = ops.where(ops.isnan(y_true), y_pred, y_true)
-        axes = tuple(range(1, len(y_pred.shape)))
-        return ops.mean(ops.square(y_pred - present), axis=axes)
+        return ops.mean(ops.square(y_pred - present), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""

@@ -12,8 +12,8 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from keras_tied._writing import moved_into_place
 from keras_tied._version import __version__
+from keras_tied._writing import moved_into_place
 from keras_tied.export._graph import Graph, element_type, numbered
 from keras_tied.export._parts import PARTS, computed, widths
 
@@ -46,7 +46,7 @@ def _target(path: str | os.PathLike[str]) -> Path:
     """Where the file will be, looked at before there is any work to lose."""
     target = Path(path)
     if target.suffix.lower() != ".onnx":
-        raise ValueError(f"path={str(path)!r} does not end in .onnx; give it that ending.")
+        raise ValueError(f"path={str(path)!r} must end in '.onnx'.")
     if target.is_dir():
         raise IsADirectoryError(
             errno.EISDIR, "this is a folder, and export writes a file; name a file", str(path)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from keras import layers, ops
+from keras import activations, layers, ops
 
 from keras_tied.export._activations import RULES as ACTIVATIONS
 from keras_tied.export._graph import Graph
@@ -20,19 +20,20 @@ RULES: dict[type, Rule] = {}
 """What each class adds to a graph: a function of the layer, the graph, the input and its shape."""
 
 
-def known(layer: Any) -> bool:
-    """Whether a layer can be written with the rules here."""
-    activation = getattr(layer, "activation", None)
-    return (
-        type(layer) in RULES
-        and (activation is None or activation in ACTIVATIONS)
-        and layer.compute_dtype == "float32"
-        and getattr(layer, "quantization_mode", None) is None
-    )
+def without_rule(layer: Any) -> str | None:
+    """What keeps a layer from being written with the rules here, None if nothing does."""
+    described = f"the layer '{layer.name}' ({type(layer).__name__}"
+    if type(layer) not in RULES:
+        return f"{described})"
+    if getattr(layer, "activation", activations.linear) not in ACTIVATIONS:
+        return f"{described} with the activation {layer.activation!r})"
+    if layer.quantization_mode or layer.compute_dtype != "float32":
+        return f"{described} computing in {layer.quantization_mode or layer.compute_dtype})"
+    return None
 
 
 def chain(path: Sequence[Any], graph: Graph, tensor: str, shape: Shape) -> str:
-    """What layers of `known` classes, one after the other, make of a tensor of this shape."""
+    """What layers that have a rule, one after the other, make of a tensor of this shape."""
     for layer in path:
         tensor = RULES[type(layer)](layer, graph, tensor, shape)
         shape = layer.compute_output_shape(shape)
@@ -95,7 +96,9 @@ def _activation(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
 
 @_rule(PartlyLinear)
 def _partly_linear(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
-    passes = graph.constant(np.arange(shape[-1]) < layer.linear_units, name="passes")
+    units = shape[-1]
+    assert units is not None  # the layer was built
+    passes = graph.constant(np.arange(units) < layer.linear_units, name="passes")
     return graph.add("Where", passes, x, ACTIVATIONS[layer.activation](graph, x))
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import helper
 
 from keras_tied.estimator._missing import Gaussian
 from keras_tied.export._graph import Graph, element_type
+
+Array = NDArray[Any]
 
 TOLERANCE = 1e-12
 """The length of the residual at the end, relative to the one at the start."""
@@ -32,20 +37,22 @@ def filled(graph: Graph, gaussian: Gaussian, scaled: str) -> str:
     centred = graph.add("Sub", graph.cast(scaled, np.float64), mean)
     present = graph.add("Where", missing, nothing, centred)
     wanted = graph.add("Neg", graph.add("MatMul", present, precision))
-    solution = _solved(graph, gaussian, graph.add("Where", missing, wanted, nothing), missing)
+    solution = _solved(
+        graph, gaussian.precision, graph.add("Where", missing, wanted, nothing), missing
+    )
     restored = graph.cast(graph.add("Add", solution, mean), np.float32)
     return graph.add("Where", missing, restored, scaled)
 
 
-def _solved(graph: Graph, gaussian: Gaussian, residual: str, missing: str) -> str:
+def _solved(graph: Graph, precision: Array, residual: str, missing: str) -> str:
     """The numbers, 0 where nothing is missing, that P takes to these where something is."""
-    inverse = graph.constant(1 / np.diag(gaussian.precision), np.float64, "preconditioner")
+    inverse = graph.constant(1 / np.diag(precision), np.float64, "preconditioner")
     conditioned = graph.add("Mul", residual, inverse)
     size = graph.sum(graph.add("Mul", residual, conditioned), 1)
     enough = graph.add("Mul", size, graph.constant(TOLERANCE**2, np.float64))
     start = graph.add("Sub", residual, residual)
-    steps = graph.constant(MOST_STEPS * len(gaussian.mean), np.int64, "steps")
-    body = _step(graph.inner(), gaussian, inverse, missing, enough)
+    steps = graph.constant(MOST_STEPS * len(precision), np.int64, "steps")
+    body = _step(graph.inner(), precision, inverse, missing, enough)
     outputs = [graph.unique(name) for name in ("solution", "residual", "direction", "size")]
     graph.nodes.append(
         helper.make_node(
@@ -60,16 +67,14 @@ def _solved(graph: Graph, gaussian: Gaussian, residual: str, missing: str) -> st
 
 
 def _step(
-    graph: Graph, gaussian: Gaussian, inverse: str, missing: str, enough: str
+    graph: Graph, precision: Array, inverse: str, missing: str, enough: str
 ) -> onnx.GraphProto:
     """One step along the directions of all rows."""
     names = ("iteration", "going_on", "solution", "residual", "direction", "size")
     inputs = [graph.unique(f"{name}_before") for name in names]
     _, _, solution, residual, direction, size = inputs
-    precision = graph.constant(gaussian.precision, np.float64, "precision")
-    nothing = graph.constant(0.0, np.float64)
-    turned = graph.add("MatMul", direction, precision)
-    turned = graph.add("Where", missing, turned, nothing)
+    turned = graph.add("MatMul", direction, graph.constant(precision, np.float64, "precision"))
+    turned = graph.add("Where", missing, turned, graph.constant(0.0, np.float64))
     length = _ratio(graph, size, graph.sum(graph.add("Mul", direction, turned), 1))
     solution = graph.add("Add", solution, graph.add("Mul", length, direction))
     residual = graph.add("Sub", residual, graph.add("Mul", length, turned))
@@ -78,20 +83,23 @@ def _step(
     share = _ratio(graph, new_size, size)
     direction = graph.add("Add", conditioned, graph.add("Mul", share, direction))
     going_on = _any_greater(graph, new_size, enough)
-    double = onnx.TensorProto.DOUBLE
-    rows, column = [None, len(gaussian.mean)], [None, 1]
-    kinds = [(onnx.TensorProto.INT64, []), (onnx.TensorProto.BOOL, [])]
-    kinds += [(double, rows), (double, rows), (double, rows), (double, column)]
-    outputs = [going_on, solution, residual, direction, new_size]
+    carried = [solution, residual, direction, new_size]
+    width = [len(precision)] * 3 + [1]
+    flags = [
+        helper.make_tensor_value_info(inputs[0], onnx.TensorProto.INT64, []),
+        helper.make_tensor_value_info(inputs[1], onnx.TensorProto.BOOL, []),
+    ]
+    ends = helper.make_tensor_value_info(going_on, onnx.TensorProto.BOOL, [])
     return helper.make_graph(
         graph.nodes,
         "step",
-        [helper.make_tensor_value_info(n, *kind) for n, kind in zip(inputs, kinds, strict=True)],
-        [
-            helper.make_tensor_value_info(n, *kind)
-            for n, kind in zip(outputs, kinds[1:], strict=True)
-        ],
+        [*flags, *map(_rows_of, inputs[2:], width)],
+        [ends, *map(_rows_of, carried, width)],
     )
+
+
+def _rows_of(tensor: str, width: int) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(tensor, onnx.TensorProto.DOUBLE, [None, width])
 
 
 def _ratio(graph: Graph, above: str, below: str) -> str:

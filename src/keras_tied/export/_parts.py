@@ -9,7 +9,7 @@ import numpy as np
 from keras_tied.estimator._missing import Gaussian
 from keras_tied.export._graph import Graph
 from keras_tied.export._keras_export import exported
-from keras_tied.export._layers import chain, known, reshaped
+from keras_tied.export._layers import chain, reshaped, without_rule
 from keras_tied.export._missing import filled
 from keras_tied.layers._graph import straight
 
@@ -71,20 +71,23 @@ def _through(graph: Graph, estimator: TiedAutoencoder, models: list[Any], rows: 
     """What models, one after the other, make of flat rows, flat again."""
     shape, returned = models[0].input_shape[1:], models[-1].output_shape[1:]
     rows = rows if len(shape) == 1 else reshaped(graph, rows, shape)
-    paths = [straight(model) for model in models]
-    path = [layer for path in paths for layer in path or ()]
-    strange = [layer for layer in path if not known(layer)]
-    if None not in paths and not strange:
+    why = _without_rules(models)
+    if why is None:
+        path = [layer for model in models for layer in straight(model) or ()]
         rows = chain(path, graph, rows, (None, *shape))
     else:
         whole = models[0] if len(models) == 1 else estimator.model_
-        rows = exported(whole, shape, _described(strange), graph, rows)
+        rows = exported(whole, shape, why, graph, rows)
     return rows if len(returned) == 1 else reshaped(graph, rows, [int(np.prod(returned))])
 
 
-def _described(strange: list[Any]) -> str:
-    """What has no rule."""
-    if not strange:
-        return "branches"
-    layer = strange[0]
-    return f"the layer '{layer.name}' ({type(layer).__name__})"
+def _without_rules(models: list[Any]) -> str | None:
+    """What keeps models from being written with rules, None if nothing does."""
+    for model in models:
+        path = straight(model)
+        if path is None:
+            return f"branches in its '{model.name}'"
+        for layer in path:
+            if (why := without_rule(layer)) is not None:
+                return why
+    return None
