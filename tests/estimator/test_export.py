@@ -1,5 +1,6 @@
 """ONNX files and pipelines, run by onnxruntime, against the estimator's own methods."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -71,11 +72,15 @@ def of_few_rows(X: np.ndarray, **params) -> TiedAutoencoder:
     return TiedAutoencoder(2, random_state=0, **params).fit(X[:: len(X) // 40][:40])
 
 
-def with_activation(X: np.ndarray, activation) -> TiedAutoencoder:
-    """One with a network that has not been trained."""
-    estimator = of_few_rows(X)
-    keras.utils.set_random_seed(0)
-    estimator.model_ = network(X.shape[1], 2, [9], activation, 0.0)
+@pytest.fixture(scope="module")
+def of_iris(iris) -> TiedAutoencoder:
+    return of_few_rows(iris)
+
+
+def with_activation(estimator: TiedAutoencoder, activation: str) -> TiedAutoencoder:
+    """The same but for its network, which has not been trained."""
+    estimator = copy.copy(estimator)
+    estimator.model_ = network(estimator.n_features_in_, 2, [9], activation, 0.0)
     size = 0.2 if activation == "exponential" else 1.0  # of twice an exponential, too
     for variable in estimator.model_.weights:
         variable.assign(size * np.random.default_rng(0).normal(size=variable.shape))
@@ -126,15 +131,16 @@ def test_every_scaler_is_in_the_file(digits, scaler, tmp_path):
     assert_exported(of_few_rows(digits, scaler=scaler), digits, tmp_path)
 
 
-def test_pca_that_no_network_has_beaten_is_exported(iris, tmp_path):
-    estimator = of_few_rows(iris)
-    assert estimator.is_pca_
-    assert_exported(estimator, iris, tmp_path)
+def test_pca_that_no_network_has_beaten_is_exported(iris, of_iris, tmp_path):
+    assert of_iris.is_pca_
+    assert_exported(of_iris, iris, tmp_path)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_every_activation_of_keras_that_has_a_name_is_exported(activation, iris, tmp_path):
-    assert_exported(with_activation(iris, activation), iris, tmp_path)
+def test_every_activation_of_keras_that_has_a_name_is_exported(activation, iris, of_iris, tmp_path):
+    estimator, path = with_activation(of_iris, activation), tmp_path / "reconstruction.onnx"
+    estimator.export(path, "reconstruction")
+    assert_close(run(path, X=iris)["reconstruction"], estimator.reconstruct(iris))
 
 
 def test_what_only_trains_leaves_no_trace(iris, tmp_path):
@@ -153,8 +159,8 @@ def test_loaded_from_its_own_file_it_is_exported(of_digits, digits, tmp_path):
     assert_exported(TiedAutoencoder.load(tmp_path / "digits.keras"), digits, tmp_path)
 
 
-def test_adapted_kernel_is_exported(iris, tmp_path):
-    estimator = with_activation(iris, "tanh")
+def test_adapted_kernel_is_exported(iris, of_iris, tmp_path):
+    estimator = with_activation(of_iris, "tanh")
     layer = estimator.encoder_.get_layer("hidden_1")
     layer.enable_lora(2)
     layer.lora_kernel_b.assign(np.ones(layer.lora_kernel_b.shape))
@@ -274,11 +280,11 @@ def test_layers_without_a_rule_name_the_converter_that_keras_needs(digits, tmp_p
 
 
 @converter_missing
-def test_failed_export_leaves_the_old_file_as_it_was(iris, tmp_path):
+def test_failed_export_leaves_the_old_file_as_it_was(of_iris, tmp_path):
     path = tmp_path / "encoder.onnx"
     path.write_text("what was there")
     with pytest.raises(ImportError, match="sparsemax"):
-        with_activation(iris, "sparsemax").export(path)
+        with_activation(of_iris, "sparsemax").export(path)
     assert [file.read_text() for file in tmp_path.iterdir()] == ["what was there"]
 
 
@@ -339,22 +345,22 @@ def test_without_onnx_the_estimator_works_and_export_says_what_to_install():
 
 
 @pytest.mark.parametrize("opset", [13, None])
-def test_alone_it_converts_to_its_codes(iris, opset):
-    estimator = with_activation(iris, "tanh")
+def test_alone_it_converts_to_its_codes(iris, of_iris, opset):
+    estimator = with_activation(of_iris, "tanh")
     model = skl2onnx.to_onnx(estimator, iris[:1], target_opset=opset)
     found = run(model, X=iris)
     assert found.keys() == {"code"}
     assert_close(found["code"], estimator.transform(iris))
 
 
-def test_operators_that_are_too_old_are_refused(iris):
+def test_operators_that_are_too_old_are_refused(iris, of_iris):
     with pytest.raises(ValueError, match="target_opset=12, and needs 13 at least"):
-        skl2onnx.to_onnx(of_few_rows(iris), iris[:1], target_opset=12)
+        skl2onnx.to_onnx(of_iris, iris[:1], target_opset=12)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "int64"])
-def test_rows_of_other_dtypes_convert(iris, dtype):
-    estimator, X = of_few_rows(iris), (10 * iris).astype(dtype)
+def test_rows_of_other_dtypes_convert(iris, of_iris, dtype):
+    estimator, X = of_iris, (10 * iris).astype(dtype)
     found = run(skl2onnx.to_onnx(estimator, X[:1]), X=X)["code"]
     assert found.dtype == ("float64" if dtype == "float64" else "float32")
     assert_close(found, estimator.transform(X))

@@ -472,6 +472,17 @@ class TiedAutoencoder(
             ImportError: if the package `onnx` is not installed, or what Keras needs.
             ValueError: for another ending, part or dtype, or a network that cannot be exported.
             OSError: if the file cannot be written.
+
+        Examples:
+            >>> import os, tempfile
+            >>> from sklearn.datasets import load_iris
+            >>> from keras_tied import TiedAutoencoder
+            >>> X, _ = load_iris(return_X_y=True)
+            >>> autoencoder = TiedAutoencoder(1, max_iter=5, random_state=0).fit(X)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     autoencoder.export(f"{folder}/iris.onnx")
+            ...     os.listdir(folder)
+            ['iris.onnx']
         """
         from keras_tied import export
 

@@ -34,7 +34,7 @@ def write(estimator: TiedAutoencoder, path: str | os.PathLike[str], part: str, d
         raise ValueError(f"dtype={dtype!r} is none of {_listed(DTYPES)}; choose one of them.")
     model = _model(estimator, part, np.dtype(dtype))
     onnx.checker.check_model(model, full_check=True)
-    with moved_into_place(target) as beside:
+    with moved_into_place(target.resolve()) as beside:
         onnx.save(model, beside)
 
 

@@ -58,9 +58,9 @@ def _from_keras(model: Any, shape: Sequence[int], why: str, opset: int) -> onnx.
                 f"{backend} that needs {needed}: run pip install {needed}."
             ) from error
         except Exception as error:
+            reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
             raise ValueError(
                 f"The network has {why}, which keras-tied leaves to Keras's own export, and that "
-                f"failed with {type(error).__name__}: {error}; use layers and activations that it "
-                "can export."
+                f"failed with {reason}; use layers and activations that it can export."
             ) from error
         return onnx.load(file)
