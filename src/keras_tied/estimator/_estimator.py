@@ -439,6 +439,74 @@ class TiedAutoencoder(
         """
         return _file.load(cls, path)
 
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        part: Literal["encoder", "decoder", "reconstruction"] = "encoder",
+        *,
+        dtype: Literal["float32", "float64"] = "float32",
+    ) -> None:
+        """Write what was learned to an ONNX file, which runs without Python, Keras and this class.
+
+        The file takes flat rows in the units of the features, as the input `X` of shape
+        `(rows, n_features)`, or codes, as `code` of shape `(rows, n_components_)`, any number of
+        them, and gives what the method gives that the part stands for. What is missing (NaN) is
+        filled in as there; text, infinities and columns in another order are not refused as there.
+        The names of the features are in the file's metadata as `features`, a JSON list.
+
+        Layers and activations of an `encoder` or `activation` of the user's that have no simple
+        equivalent are left to Keras's own export, which needs another package, and says which.
+
+        Args:
+            path: the file, ending in `.onnx`. It appears when it is whole.
+            part: `"encoder"` for `transform`, with the output `code`; `"decoder"` for
+                `inverse_transform` or `"reconstruction"` for `reconstruct`, with the output
+                `reconstruction`. Defaults to `"encoder"`.
+            dtype: of input and output. With `"float64"`, the mean is subtracted in double
+                precision, as the methods do for such rows; single precision has lost what matters
+                of a column that varies little beside its mean (it tells 1,000,000 from
+                1,000,000.06 at best). The network works in single precision in either case.
+                Defaults to `"float32"`.
+
+        Raises:
+            ImportError: if the package `onnx` is not installed, or what Keras needs.
+            ValueError: for another ending, part or dtype, or a network that cannot be exported.
+            OSError: if the file cannot be written.
+
+        Examples:
+            >>> import os, tempfile
+            >>> from sklearn.datasets import load_iris
+            >>> from keras_tied import TiedAutoencoder
+            >>> X, _ = load_iris(return_X_y=True)
+            >>> autoencoder = TiedAutoencoder(1, max_iter=5, random_state=0).fit(X)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     autoencoder.export(f"{folder}/iris.onnx")
+            ...     os.listdir(folder)
+            ['iris.onnx']
+        """
+        from keras_tied import export
+
+        check_is_fitted(self)
+        export.write(self, path, part, dtype)
+
+    def onnx_parser(self) -> Any:
+        """What skl2onnx calls to learn the outputs, so that a pipeline converts by itself."""
+        from keras_tied import export
+
+        return export.parser(self)
+
+    def onnx_shape_calculator(self) -> Any:
+        """What skl2onnx calls to learn the shapes of the outputs."""
+        from keras_tied import export
+
+        return export.set_shapes
+
+    def onnx_converter(self) -> Any:
+        """What skl2onnx calls to write the operators of `transform`."""
+        from keras_tied import export
+
+        return export.convert
+
     @property
     def encoder_(self) -> keras.Model:
         """The encoder, a model of scaled rows."""

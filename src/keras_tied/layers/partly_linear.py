@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -59,7 +60,8 @@ class PartlyLinear(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Apply the activation to the units from `linear_units` on."""
-        passes = ops.arange(inputs.shape[-1]) < self.linear_units
+        # Of NumPy, a constant: converters to ONNX trace with numbers of their own.
+        passes = np.arange(inputs.shape[-1]) < self.linear_units
         return ops.where(passes, inputs, self.activation(inputs))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

@@ -1,0 +1,86 @@
+"""Keras's activations in the operators of ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from keras import activations
+
+from keras_tied.export._graph import Graph
+
+Rule = Callable[[Graph, str], str]
+
+
+def _one(op: str, **attributes: Any) -> Rule:
+    """The rule for an activation that is one operator."""
+    return lambda graph, x: graph.add(op, x, **attributes)
+
+
+def _clipped(low: float, high: float) -> Rule:
+    return lambda graph, x: graph.add(
+        "Clip", x, graph.constant(low, np.float32), graph.constant(high, np.float32)
+    )
+
+
+def _with(op: str, inner: Rule) -> Rule:
+    """The rule for `op(x, inner(x))`."""
+    return lambda graph, x: graph.add(op, x, inner(graph, x))
+
+
+def _log_sigmoid(graph: Graph, x: str) -> str:
+    return graph.add("Neg", graph.add("Softplus", graph.add("Neg", x)))
+
+
+def _gelu(graph: Graph, x: str) -> str:
+    share = graph.add("Erf", graph.add("Mul", x, graph.constant(np.sqrt(0.5), np.float32)))
+    half = graph.add("Mul", x, graph.constant(0.5, np.float32))
+    return graph.add("Mul", half, graph.add("Add", share, graph.constant(1.0, np.float32)))
+
+
+def _squareplus(graph: Graph, x: str) -> str:
+    square = graph.add("Add", graph.add("Mul", x, x), graph.constant(4.0, np.float32))
+    total = graph.add("Add", x, graph.add("Sqrt", square))
+    return graph.add("Mul", total, graph.constant(0.5, np.float32))
+
+
+def _sparse_plus(graph: Graph, x: str) -> str:
+    one = graph.constant(1.0, np.float32)
+    shifted = _clipped(0.0, 2.0)(graph, graph.add("Add", x, one))
+    bend = graph.add("Mul", graph.add("Mul", shifted, shifted), graph.constant(0.25, np.float32))
+    return graph.add("Where", graph.add("Less", x, one), bend, x)
+
+
+_hard_sigmoid = _one("HardSigmoid", alpha=1 / 6, beta=0.5)
+
+RULES: dict[Any, Rule] = {
+    activations.celu: _one("Celu", alpha=1.0),
+    activations.elu: _one("Elu", alpha=1.0),
+    activations.exponential: _one("Exp"),
+    activations.gelu: _gelu,
+    activations.hard_shrink: _one("Shrink", lambd=0.5, bias=0.0),
+    activations.hard_sigmoid: _hard_sigmoid,
+    activations.hard_silu: _with("Mul", _hard_sigmoid),
+    activations.hard_tanh: _clipped(-1.0, 1.0),
+    activations.leaky_relu: _one("LeakyRelu", alpha=0.2),
+    activations.linear: lambda graph, x: x,
+    activations.log_sigmoid: _log_sigmoid,
+    activations.log_softmax: _one("LogSoftmax", axis=-1),
+    activations.mish: _with("Mul", lambda graph, x: graph.add("Tanh", graph.add("Softplus", x))),
+    activations.relu: _one("Relu"),
+    activations.relu6: _clipped(0.0, 6.0),
+    activations.selu: _one("Selu"),
+    activations.sigmoid: _one("Sigmoid"),
+    activations.silu: _with("Mul", _one("Sigmoid")),
+    activations.soft_shrink: _one("Shrink", lambd=0.5, bias=0.5),
+    activations.softmax: _one("Softmax", axis=-1),
+    activations.softplus: _one("Softplus"),
+    activations.softsign: _one("Softsign"),
+    activations.sparse_plus: _sparse_plus,
+    activations.sparse_sigmoid: _one("HardSigmoid", alpha=0.5, beta=0.5),
+    activations.squareplus: _squareplus,
+    activations.tanh: _one("Tanh"),
+    activations.tanh_shrink: _with("Sub", _one("Tanh")),
+}
+"""All that a name stands for, but `glu`, `sparsemax` and `threshold`."""

@@ -1,0 +1,87 @@
+"""An estimator as an ONNX file."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from keras_tied._version import __version__
+from keras_tied._writing import moved_into_place
+from keras_tied.export._graph import Graph, element_type, numbered
+from keras_tied.export._parts import PARTS, computed, widths
+
+if TYPE_CHECKING:
+    from keras_tied import TiedAutoencoder
+
+DTYPES = ("float32", "float64")
+IR_VERSION = 8
+"""The format of the file, as old as the operators' version."""
+
+
+def write(estimator: TiedAutoencoder, path: str | os.PathLike[str], part: str, dtype: Any) -> None:
+    """Write a part of a fitted estimator; see `TiedAutoencoder.export`."""
+    target = _target(path)
+    if part not in PARTS:
+        raise ValueError(f"part={part!r} is none of {_listed(PARTS)}; choose one of them.")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype={dtype!r} is none of {_listed(DTYPES)}; choose one of them.")
+    model = _model(estimator, part, np.dtype(dtype))
+    onnx.checker.check_model(model, full_check=True)
+    with moved_into_place(target.resolve()) as beside:
+        onnx.save(model, beside)
+
+
+def _listed(words: Any) -> str:
+    return ", ".join(map(repr, words))
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    """Where the file will be, looked at before there is any work to lose."""
+    target = Path(path)
+    if target.suffix.lower() != ".onnx":
+        raise ValueError(f"path={str(path)!r} must end in '.onnx'.")
+    if target.is_dir():
+        raise IsADirectoryError(
+            errno.EISDIR, "this is a folder, and export writes a file; name a file", str(path)
+        )
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            errno.ENOENT, "there is no such folder to export to; create it first", str(path)
+        )
+    return target
+
+
+def _model(estimator: TiedAutoencoder, part: str, dtype: np.dtype[Any]) -> onnx.ModelProto:
+    names = PARTS[part]
+    graph = Graph(numbered(*names))
+    output = computed(graph, estimator, part, names.input, dtype)
+    graph.add("Identity", output, name=names.output)
+
+    def described(name: str) -> onnx.ValueInfoProto:
+        shape = ["rows", widths(estimator)[name]]
+        return helper.make_tensor_value_info(name, element_type(dtype), shape)
+
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            f"{type(estimator).__name__}_{part}",
+            [described(names.input)],
+            [described(names.output)],
+            graph.constants,
+        ),
+        producer_name="keras-tied",
+        producer_version=__version__,
+        opset_imports=[helper.make_opsetid("", graph.opset)],
+        ir_version=IR_VERSION,
+    )
+    if hasattr(estimator, "feature_names_in_"):
+        features = json.dumps(list(map(str, estimator.feature_names_in_)))
+        helper.set_model_props(model, {"features": features})
+    return model

@@ -1,0 +1,423 @@
+"""ONNX files and pipelines, run by onnxruntime, against the estimator's own methods."""
+
+import copy
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_digits, load_iris
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from keras_tied import TiedAutoencoder
+from keras_tied.estimator._network import network
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+skl2onnx = pytest.importorskip("skl2onnx")
+
+from skl2onnx.common import data_types  # noqa: E402
+
+NEEDED = {"jax": "jax2onnx", "tensorflow": "tf2onnx", "torch": "onnxscript"}
+CONVERTER = NEEDED[keras.backend.backend()]
+converter_missing = pytest.mark.skipif(bool(find_spec(CONVERTER)), reason="it can be converted")
+converter_there = pytest.mark.skipif(not find_spec(CONVERTER), reason=f"{CONVERTER} is not there")
+ENDLESS = {"glu", "sparsemax", "threshold"}
+"""Activations without a rule: the first gives half the units, the last needs arguments."""
+ACTIVATIONS = sorted(
+    name
+    for name, value in vars(keras.activations).items()
+    if callable(value) and name not in ENDLESS | {"get", "serialize", "deserialize"}
+)
+
+
+@pytest.fixture(scope="module")
+def digits() -> np.ndarray:
+    return load_digits(return_X_y=True)[0][:120].astype("float32")
+
+
+@pytest.fixture(scope="module")
+def iris() -> np.ndarray:
+    return load_iris(return_X_y=True)[0].astype("float32")
+
+
+def trained(X: np.ndarray, **params) -> TiedAutoencoder:
+    """A network that stays one, PCA or not, because of its sparsity."""
+    defaults = {
+        "hidden_layer_sizes": 6,
+        "solver": "lbfgs",
+        "sparsity": 1e-6,
+        "early_stopping": False,
+        "max_iter": 3,
+        "random_state": 0,
+    }
+    return TiedAutoencoder(2, **defaults | params).fit(X)
+
+
+def of_few_rows(X: np.ndarray, **params) -> TiedAutoencoder:
+    """One that is PCA, because there is too little to train on: there in no time."""
+    return TiedAutoencoder(2, random_state=0, **params).fit(X[:: len(X) // 40][:40])
+
+
+@pytest.fixture(scope="module")
+def of_iris(iris) -> TiedAutoencoder:
+    return of_few_rows(iris)
+
+
+def with_activation(estimator: TiedAutoencoder, activation: str) -> TiedAutoencoder:
+    """The same but for its network, which has not been trained."""
+    estimator = copy.copy(estimator)
+    estimator.model_ = network(estimator.n_features_in_, 2, [9], activation, 0.0)
+    size = 0.2 if activation == "exponential" else 1.0  # of twice an exponential, too
+    for variable in estimator.model_.weights:
+        variable.assign(size * np.random.default_rng(0).normal(size=variable.shape))
+    return estimator
+
+
+@pytest.fixture(scope="module")
+def of_digits(digits) -> TiedAutoencoder:
+    return trained(digits, hidden_layer_sizes=(8, 6))
+
+
+def run(model, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+    source = model.SerializeToString() if isinstance(model, onnx.ModelProto) else str(model)
+    session = onnxruntime.InferenceSession(source)
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, inputs), strict=True))
+
+
+def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def assert_exported(estimator: TiedAutoencoder, X: np.ndarray, folder: Path) -> None:
+    """All three files give what the three methods give, in the same dtype."""
+    codes = estimator.transform(X)
+    for part, inputs, expected in [
+        ("encoder", {"X": X}, {"code": codes}),
+        ("decoder", {"code": codes}, {"reconstruction": estimator.inverse_transform(codes)}),
+        ("reconstruction", {"X": X}, {"reconstruction": estimator.reconstruct(X)}),
+    ]:
+        path = folder / f"{part}.onnx"
+        estimator.export(path, part, dtype=X.dtype.name)
+        found = run(path, **inputs)
+        assert found.keys() == expected.keys()
+        for name, values in expected.items():
+            assert found[name].dtype == X.dtype
+            assert_close(found[name], values)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_each_part_gives_what_its_method_gives(of_digits, digits, dtype, tmp_path):
+    assert not of_digits.is_pca_
+    assert_exported(of_digits, digits.astype(dtype), tmp_path)
+
+
+@pytest.mark.parametrize("scaler", ["standard", "minmax", None])
+def test_every_scaler_is_in_the_file(digits, scaler, tmp_path):
+    assert_exported(of_few_rows(digits, scaler=scaler), digits, tmp_path)
+
+
+def test_pca_that_no_network_has_beaten_is_exported(iris, of_iris, tmp_path):
+    assert of_iris.is_pca_
+    assert_exported(of_iris, iris, tmp_path)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_of_keras_that_has_a_name_is_exported(activation, iris, of_iris, tmp_path):
+    estimator, path = with_activation(of_iris, activation), tmp_path / "reconstruction.onnx"
+    estimator.export(path, "reconstruction")
+    assert_close(run(path, X=iris)["reconstruction"], estimator.reconstruct(iris))
+
+
+def test_what_only_trains_leaves_no_trace(iris, tmp_path):
+    penalties = {"noise": 0.1, "contraction": 0.01, "sparsity": 0.01, "weight_decay": 0.1}
+    assert_exported(trained(iris, **penalties), iris, tmp_path)
+
+
+def test_trained_in_batches_it_is_exported(iris, tmp_path):
+    estimator = TiedAutoencoder(2, hidden_layer_sizes=6, random_state=0)
+    estimator.partial_fit(iris[:100]).partial_fit(iris[100:])
+    assert_exported(estimator, iris, tmp_path)
+
+
+def test_loaded_from_its_own_file_it_is_exported(of_digits, digits, tmp_path):
+    of_digits.save(tmp_path / "digits.keras")
+    assert_exported(TiedAutoencoder.load(tmp_path / "digits.keras"), digits, tmp_path)
+
+
+def test_adapted_kernel_is_exported(iris, of_iris, tmp_path):
+    estimator = with_activation(of_iris, "tanh")
+    layer = estimator.encoder_.get_layer("hidden_1")
+    layer.enable_lora(2)
+    layer.lora_kernel_b.assign(np.ones(layer.lora_kernel_b.shape))
+    estimator.model_.make_predict_function(force=True)
+    estimator.encoder_.make_predict_function(force=True)
+    estimator.decoder_.make_predict_function(force=True)
+    assert_exported(estimator, iris, tmp_path)
+
+
+@pytest.mark.parametrize("count", [1, 3, 120])
+def test_any_number_of_rows_goes_through_one_file(of_digits, digits, count, tmp_path):
+    path = tmp_path / "encoder.onnx"
+    of_digits.export(path)
+    found = run(path, X=digits[:count])["code"]
+    assert_close(found, of_digits.transform(digits[:count]))
+
+
+def test_double_precision_keeps_a_small_spread_beside_a_large_mean(rng, tmp_path):
+    X = 1e6 + rng.normal(size=(40, 3)) @ rng.normal(size=(3, 5))
+    estimator = of_few_rows(X)
+    assert_exported(estimator, X, tmp_path)
+    assert_exported(estimator, X.astype("float32"), tmp_path)
+
+
+def test_constant_columns_do_no_harm(iris, tmp_path):
+    X = np.hstack([iris, np.full((len(iris), 1), 7, "float32")])
+    assert_exported(of_few_rows(X), X, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def with_gaps(digits) -> TiedAutoencoder:
+    """One that has seen missing pixels, and so fills in their conditional means."""
+    hidden = np.random.default_rng(0).uniform(size=digits.shape) < 0.2
+    return TiedAutoencoder(2, random_state=0).fit(np.where(hidden, np.nan, digits)[:40])
+
+
+@given(missing=hnp.arrays(bool, (5, 64), elements=st.booleans()))
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whatever_is_missing_is_filled_in_as_the_estimator_does(
+    with_gaps, digits, missing, tmp_path
+):
+    X = np.where(missing, np.float32(np.nan), digits[50:55])
+    assert_exported(with_gaps, X, tmp_path)
+
+
+@pytest.mark.parametrize("present", [0, 1, 63])
+def test_a_row_with_little_or_much_missing_is_filled_in(with_gaps, digits, present, tmp_path):
+    X = np.where(np.arange(64) < present, digits[:3], np.float32(np.nan))
+    assert_exported(with_gaps, X, tmp_path)
+
+
+def test_strongly_correlated_columns_are_filled_in(rng, tmp_path):
+    X = rng.normal(size=(60, 1)) + 1e-4 * rng.normal(size=(60, 30))
+    X = np.where(rng.uniform(size=X.shape) < 0.3, np.nan, X)
+    estimator = TiedAutoencoder(2, random_state=0).fit(X[:40])
+    assert_exported(estimator, X, tmp_path)
+
+
+def test_more_columns_than_covariances_are_kept_of_are_filled_with_means(rng, tmp_path):
+    X = rng.normal(size=(40, 300)).astype("float32")
+    X[rng.uniform(size=X.shape) < 0.1] = np.nan
+    assert_exported(of_few_rows(X), X, tmp_path)
+
+
+def test_what_was_never_missing_in_training_is_filled_with_the_mean(of_digits, digits, tmp_path):
+    X = digits[:9].copy()
+    X[::2, ::3] = np.nan
+    assert_exported(of_digits, X, tmp_path)
+
+
+def test_encoder_of_images_takes_flat_rows(digits, tmp_path):
+    encoder = keras.Sequential(
+        [
+            keras.Input((8, 8)),
+            keras.layers.GaussianNoise(0.1),
+            keras.layers.Dense(5, activation="relu"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(6),
+            keras.layers.Activation("tanh"),
+            keras.layers.Dense(4),
+            keras.layers.Reshape((2, 2)),
+        ]
+    )
+    estimator = TiedAutoencoder(encoder=encoder, max_iter=1, random_state=0).fit(digits)
+    assert_exported(estimator, digits, tmp_path)
+
+
+def of_convolutions(digits: np.ndarray) -> TiedAutoencoder:
+    encoder = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(3, 3, strides=2, padding="same", activation="relu", name="conv"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2),
+        ]
+    )
+    return TiedAutoencoder(encoder=encoder, max_iter=1, random_state=0).fit(digits)
+
+
+@converter_there
+@pytest.mark.filterwarnings("ignore")  # the converters' own
+def test_layers_without_a_rule_are_left_to_keras(digits, tmp_path):
+    estimator = of_convolutions(digits)
+    assert_exported(estimator, digits, tmp_path)
+    found = run(skl2onnx.to_onnx(estimator, digits[:1]), X=digits)["code"]
+    assert_close(found, estimator.transform(digits))
+
+
+@converter_missing
+def test_layers_without_a_rule_name_the_converter_that_keras_needs(digits, tmp_path):
+    with pytest.raises(ImportError, match=rf"'conv' \(Conv2D\).*pip install {CONVERTER}"):
+        of_convolutions(digits).export(tmp_path / "encoder.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@converter_missing
+def test_failed_export_leaves_the_old_file_as_it_was(of_iris, tmp_path):
+    path = tmp_path / "encoder.onnx"
+    path.write_text("what was there")
+    with pytest.raises(ImportError, match="sparsemax"):
+        with_activation(of_iris, "sparsemax").export(path)
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["what was there"]
+
+
+def test_model_is_valid_and_holds_each_kernel_once(of_digits, tmp_path):
+    path = tmp_path / "reconstruction.onnx"
+    of_digits.export(path, "reconstruction")
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    dense = [layer for layer in of_digits.encoder_.layers if hasattr(layer, "kernel")]
+    kernels = sorted(tuple(one.dims) for one in model.graph.initializer if len(one.dims) == 2)
+    assert kernels == sorted(tuple(layer.kernel.shape) for layer in dense)
+
+
+def test_names_of_the_features_are_in_the_file(iris, tmp_path):
+    table = pd.DataFrame(iris, columns=["a", "b", 'c "c"', "d"])
+    of_few_rows(table).export(tmp_path / "encoder.onnx")
+    (entry,) = onnx.load(tmp_path / "encoder.onnx").metadata_props
+    assert (entry.key, entry.value) == ("features", r'["a", "b", "c \"c\"", "d"]')
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "error", "message"),
+    [
+        ("model.keras", {}, ValueError, r"model.keras' must end in '.onnx'"),
+        ("model.onnx", {"part": "middle"}, ValueError, "part='middle' is none of 'encoder'"),
+        ("model.onnx", {"dtype": "int8"}, ValueError, "dtype='int8' is none of 'float32'"),
+        ("nowhere/model.onnx", {}, FileNotFoundError, "no such folder"),
+        ("folder.onnx", {}, IsADirectoryError, "name a file"),
+    ],
+)
+def test_wrong_use_is_told_and_leaves_no_file(of_digits, name, options, error, message, tmp_path):
+    (tmp_path / "folder.onnx").mkdir()
+    with pytest.raises(error, match=message):
+        of_digits.export(tmp_path / name, **options)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.onnx"]
+
+
+def test_before_fit_there_is_nothing_to_export(tmp_path):
+    with pytest.raises(NotFittedError):
+        TiedAutoencoder().export(tmp_path / "model.onnx")
+
+
+def test_without_onnx_the_estimator_works_and_export_says_what_to_install():
+    program = (
+        "import sys\n"
+        "sys.modules['onnx'] = None  # as if it were not installed\n"
+        "import numpy as np\n"
+        "from keras_tied import TiedAutoencoder\n"
+        "TiedAutoencoder(1).fit(np.eye(4)).export('model.onnx')\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=dict(os.environ)
+    )
+    assert (
+        'ImportError: Writing ONNX needs the package onnx; run pip install "keras-tied[onnx]"'
+        in (result.stderr)
+    )
+
+
+@pytest.mark.parametrize("opset", [13, None])
+def test_alone_it_converts_to_its_codes(iris, of_iris, opset):
+    estimator = with_activation(of_iris, "tanh")
+    model = skl2onnx.to_onnx(estimator, iris[:1], target_opset=opset)
+    found = run(model, X=iris)
+    assert found.keys() == {"code"}
+    assert_close(found["code"], estimator.transform(iris))
+
+
+def test_operators_that_are_too_old_are_refused(iris, of_iris):
+    with pytest.raises(ValueError, match="target_opset=12, and needs 13 at least"):
+        skl2onnx.to_onnx(of_iris, iris[:1], target_opset=12)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64"])
+def test_rows_of_other_dtypes_convert(iris, of_iris, dtype):
+    estimator, X = of_iris, (10 * iris).astype(dtype)
+    found = run(skl2onnx.to_onnx(estimator, X[:1]), X=X)["code"]
+    assert found.dtype == ("float64" if dtype == "float64" else "float32")
+    assert_close(found, estimator.transform(X))
+
+
+def table(X: np.ndarray) -> pd.DataFrame:
+    kinds = np.array(["u", "v", "w"])[np.arange(len(X)) % 3]
+    return pd.DataFrame(X, columns=list("abcd")).assign(kind=kinds)
+
+
+def converted(pipeline, rows: pd.DataFrame, **options: bool) -> dict[str, np.ndarray]:
+    """What a converted pipeline gives for the rows of a table."""
+    types = [(name, data_types.FloatTensorType([None, 1])) for name in "abcd"]
+    types.append(("kind", data_types.StringTensorType([None, 1])))
+    model = skl2onnx.to_onnx(pipeline, initial_types=types, options=options or None)
+    kinds = rows[["kind"]].to_numpy(dtype=object)
+    return run(model, kind=kinds, **{name: rows[[name]].to_numpy() for name in "abcd"})
+
+
+def prepared() -> ColumnTransformer:
+    return ColumnTransformer(
+        [("numbers", StandardScaler(), list("abcd")), ("kinds", OneHotEncoder(), ["kind"])],
+        sparse_threshold=0,
+    )
+
+
+@pytest.mark.parametrize("gaps", [False, True], ids=["whole", "with gaps"])
+def test_pipeline_with_standard_scaler_and_one_hot_encoder_converts(iris, gaps):
+    rows = table(iris)
+    if gaps:
+        rows.loc[::7, "b"], rows.loc[::11, "c"] = np.nan, np.nan
+    estimator = TiedAutoencoder(
+        2, hidden_layer_sizes=6, sparsity=1e-6, solver="lbfgs", max_iter=3, random_state=0
+    )
+    pipeline = make_pipeline(prepared(), estimator).fit(rows)
+    assert not estimator.is_pca_
+    assert_close(converted(pipeline, rows)["code"], pipeline.transform(rows))
+
+
+def test_pipeline_that_ends_in_a_classifier_converts(iris):
+    rows, labels = table(iris)[::4], load_iris().target[::4]
+    pipeline = make_pipeline(prepared(), TiedAutoencoder(2), LogisticRegression())
+    pipeline.fit(rows, labels)
+    found = converted(pipeline, rows, zipmap=False)
+    assert_close(found["probabilities"], pipeline.predict_proba(rows))
+    np.testing.assert_array_equal(found["label"], pipeline.predict(rows))
+
+
+def test_inside_a_column_transformer_it_converts(iris):
+    rows = table(iris)[::4]
+    reduced = make_pipeline(StandardScaler(), TiedAutoencoder(2))
+    columns = ColumnTransformer([("code", reduced, list("abcd")), ("k", OneHotEncoder(), ["kind"])])
+    columns.fit(rows)
+    assert_close(converted(columns, rows)["transformed_column"], columns.transform(rows))
+
+
+def test_grid_search_over_it_converts(iris):
+    search = GridSearchCV(TiedAutoencoder(), {"n_components": [1, 2]}, cv=2).fit(iris[::4])
+    found = run(skl2onnx.to_onnx(search, iris[:1]), X=iris)
+    assert_close(found["code"], search.transform(iris))
