@@ -16,7 +16,7 @@ from keras_tied.tables._columns import Columns
 from keras_tied.tables._csv import MISSING
 from keras_tied.tables._errors import TableError, WriteError
 from keras_tied.tables._kinds import Kind
-from keras_tied.tables._paths import ENDINGS
+from keras_tied.tables._paths import ENDINGS, OUTPUT_ENDINGS
 from keras_tied.tables._source import Source, open_table
 from keras_tied.tables._write import check_output, write_table
 
@@ -24,6 +24,7 @@ __all__ = [
     "ENDINGS",
     "MISSING",
     "OTHER",
+    "OUTPUT_ENDINGS",
     "Column",
     "Columns",
     "Kind",

@@ -54,9 +54,7 @@ class Column:
         """Its numbers, float32 (n, features), and how many values are of no category known."""
         if self.kind is not Kind.text:
             return _numbers(values)[:, None], 0
-        if kind(values.type) in (Kind.time, Kind.other):
-            raise MisfitError(0, values[0].as_py(), "text")
-        texts = values.cast(pa.string())
+        texts = _usable(values, "text").cast(pa.string())
         found = pc.index_in(texts, value_set=pa.array(self.categories, pa.string()))
         missing = texts.is_null().to_numpy(zero_copy_only=False)
         unseen = found.is_null().to_numpy(zero_copy_only=False) & ~missing
@@ -87,17 +85,25 @@ class Column:
 
 
 def _numbers(values: pa.Array) -> Array:
-    found = kind(values.type)
-    if found is Kind.text:
+    values = _usable(values, "a number")
+    if kind(values.type) is Kind.text:
         values = _parsed(values)
-    elif found in (Kind.time, Kind.other):
-        raise MisfitError(0, values[0].as_py(), "a number")
     numbers: Array = values.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
     infinite = np.isinf(numbers)
     if infinite.any():
         row = int(infinite.argmax())
         raise MisfitError(row, values[row].as_py(), "a number within ±3.4e38")
     return numbers
+
+
+def _usable(values: pa.Array, what: str) -> pa.Array:
+    """The values, if their type has anything to do with numbers and text, or all are missing."""
+    if kind(values.type) not in (Kind.time, Kind.other):
+        return values
+    row = pc.index(values.is_valid(), True).as_py()
+    if row >= 0:
+        raise MisfitError(row, values[row].as_py(), what)
+    return pa.nulls(len(values))
 
 
 def _parsed(texts: pa.Array) -> pa.Array:

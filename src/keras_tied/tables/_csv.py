@@ -43,6 +43,12 @@ class CsvFile:
         self, name: str, delimiter: str, encoding: str = "utf-8", text: Collection[str] = ()
     ) -> None:
         self.name = name
+        if len(delimiter) != 1:
+            raise TableError(f"the delimiter is {delimiter!r}; give one character.")
+        try:
+            codecs.lookup(encoding)
+        except LookupError as error:
+            raise TableError(f"{error}; name one such as utf-8 or latin-1.") from error
         self._delimiter, self._encoding = delimiter, encoding
         self._ragged: arrow.InvalidRow | None = None
         names, longest = self._header()
@@ -90,7 +96,9 @@ class CsvFile:
         return arrow.open_csv(
             self.name,
             arrow.ReadOptions(
-                block_size=self._block, encoding=self._encoding.replace("utf-8", "utf8")
+                use_threads=False,  # or else an error does not tell the row
+                block_size=self._block,
+                encoding=self._encoding.replace("utf-8", "utf8"),
             ),
             arrow.ParseOptions(
                 delimiter=self._delimiter,

@@ -6,6 +6,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from keras_tied.tables._errors import TableError, quoted, reading
@@ -36,7 +37,7 @@ class ArrayFile:
             return self._array
         with reading(self.name, "an .npy file"):
             try:
-                return cast("NDArray[Any]", np.load(self.name, mmap_mode="r", allow_pickle=False))
+                return cast("NDArray[Any]", npy.open_memmap(self.name, mode="r"))
             except (ValueError, EOFError) as error:
                 raise _not_plain(self.name, error) from error
 
@@ -55,31 +56,26 @@ class ArrayFile:
 
 def open_npz(name: str, array: str | None) -> ArrayFile:
     """Open an array of an `.npz` file, by name where there are several."""
-    with reading(name, "an .npz file"):
+    with reading(name, "an .npz file"), open(name, "rb") as file:
         try:
-            arrays = np.load(name, allow_pickle=False)
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise TableError(f"{name!r} is not an .npz file; call it .npy if it is one array.")
+            return ArrayFile(name, arrays[_one_of(arrays.files, array, name)])
+        except TableError:
+            raise
         except (ValueError, EOFError, BadZipFile) as error:
             raise _not_plain(name, error) from error
-    if not isinstance(arrays, np.lib.npyio.NpzFile):
-        raise TableError(f"{name!r} is not an .npz file; call it .npy if it is one array.")
-    with arrays:
-        if array is None and len(arrays.files) != 1:
-            raise TableError(
-                f"{name!r} holds {len(arrays.files)} arrays, {quoted(arrays.files)}; name the one "
-                "to use."
-            )
-        chosen = arrays.files[0] if array is None else array
-        if chosen not in arrays.files:
-            raise TableError(
-                f"{name!r} has no array {chosen!r}; name one of {quoted(arrays.files)}."
-            )
-        with reading(name, "an .npz file"):
-            try:
-                return ArrayFile(name, arrays[chosen])
-            except TableError:
-                raise
-            except (ValueError, EOFError, BadZipFile) as error:
-                raise _not_plain(name, error) from error
+
+
+def _one_of(names: list[str], wanted: str | None, file: str) -> str:
+    if wanted is None and len(names) != 1:
+        raise TableError(
+            f"{file!r} holds {len(names)} arrays, {quoted(names)}; name the one to use."
+        )
+    if wanted is not None and wanted not in names:
+        raise TableError(f"{file!r} has no array {wanted!r}; name one of {quoted(names)}.")
+    return names[0] if wanted is None else wanted
 
 
 def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -101,7 +97,7 @@ def _checked(rows: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def _not_plain(name: str, error: Exception) -> TableError:
-    if "Object arrays" in str(error) or "pickle" in str(error):
+    if "Object arrays" in str(error) or "Python objects" in str(error):
         return TableError(
             f"{name!r} holds pickled objects, which could run code and are never read; save an "
             "array of numbers with numpy.save."

@@ -13,6 +13,9 @@ COMPRESSIONS = {"gz": "gzip", "bz2": "bz2", "zst": "zstd"}
 ARROWS = ("feather", "arrow")
 FORMATS = (*TEXTS, "parquet", *ARROWS, "npy", "npz")
 ENDINGS = (*FORMATS, *(f"{text}.{packed}" for text in TEXTS for packed in COMPRESSIONS))
+"""The endings of the files that are read."""
+OUTPUT_ENDINGS = tuple(ending for ending in ENDINGS if not ending.endswith("bz2"))
+"""The endings of the files that are written; Arrow fails at bzip2 on a full disk."""
 
 
 def format_of(path: str) -> str | None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from keras_tied import _writing
 from keras_tied.tables._errors import TableError, WriteError
-from keras_tied.tables._paths import ENDINGS
+from keras_tied.tables._paths import OUTPUT_ENDINGS
 from keras_tied.tables._writers import Writer, file_writer, text_writer
 
 STANDARD_OUTPUT = "-"
@@ -35,7 +35,7 @@ def write_table(
 ) -> int:
     r"""Write a table, whole or not at all.
 
-    The ending tells the format, as in `open_table`. The rows go to a new file beside the one that
+    The ending tells the format, as in `open_table` (but for `.bz2`, which is only read). The rows go to a new file beside the one that
     was named, which takes its place at the end; whatever goes wrong before leaves no file behind,
     and the old one as it was.
 
@@ -77,7 +77,7 @@ def write_table(
 def _target(name: str) -> Path:
     with _told(name):
         try:
-            return _writing.writable(Path(name), ENDINGS)
+            return _writing.writable(Path(name), OUTPUT_ENDINGS)
         except ValueError as error:
             raise TableError(str(error)) from error
 
