@@ -20,7 +20,7 @@ from keras_tied.tables._paths import ARROWS, TEXTS, find_files, format_of
 
 CELLS_AT_ONCE, MOST_ROWS = 2**20, 2**16
 """A batch has about so many numbers, and at most so many rows."""
-CELLS_TO_SHUFFLE = 2**22
+CELLS_TO_SHUFFLE = 2**21
 PIECES_IN_SAMPLE = 64
 
 
@@ -86,7 +86,7 @@ class Source:
             n_rows: the rows of a batch; the last may have fewer. Defaults as in `batches`.
             names: the columns to read. Defaults to all.
             seed: of the order.
-            buffer_rows: rows in the buffer. Defaults to as many as hold about four million numbers.
+            buffer_rows: rows in the buffer. Defaults to as many as hold about two million numbers.
 
         Yields:
             Batches with these columns, in this order.
