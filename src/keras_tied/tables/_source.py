@@ -18,8 +18,8 @@ from keras_tied.tables._numpy import ArrayFile, open_npz
 from keras_tied.tables._parquet import ParquetFile
 from keras_tied.tables._paths import ARROWS, TEXTS, find_files, format_of
 
-CELLS_AT_ONCE, MOST_ROWS = 2**20, 2**16
-"""A batch has about so many numbers, and at most so many rows."""
+CELLS_AT_ONCE, FEWEST_ROWS, MOST_ROWS = 2**20, 2**7, 2**16
+"""A batch has about so many numbers, and its number of rows is between these."""
 CELLS_TO_SHUFFLE = 2**21
 PIECES_IN_SAMPLE = 64
 
@@ -95,7 +95,7 @@ class Source:
         random = np.random.default_rng(seed)
         pieces = [(file, [piece]) for file in self._files for piece in range(len(file.rows))]
         order = [pieces[index] for index in random.permutation(len(pieces))]
-        buffer = buffer_rows or max(2, CELLS_TO_SHUFFLE // len(names))
+        buffer = buffer_rows or max(FEWEST_ROWS, CELLS_TO_SHUFFLE // max(1, len(names)))
         rows = _of_size(self._read(order, names, min(buffer, _rows_at_once(names))), buffer)
         mixed = (block.take(random.permutation(block.num_rows)) for block in rows)
         yield from _of_size(mixed, n_rows or _rows_at_once(names))
@@ -252,7 +252,7 @@ def _common_schema(files: Sequence[TableFile]) -> pa.Schema:
 
 
 def _rows_at_once(names: Sequence[str]) -> int:
-    return min(MOST_ROWS, max(1, CELLS_AT_ONCE // max(1, len(names))))
+    return min(MOST_ROWS, max(FEWEST_ROWS, CELLS_AT_ONCE // max(1, len(names))))
 
 
 def _of_size(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:

@@ -102,7 +102,12 @@ def _text_file(
 @contextmanager
 def _parquet_file(part: Path, schema: pa.Schema) -> Iterator[Write]:
     """Writes Parquet, with batches gathered to row groups that are worth their while."""
-    with pa.OSFile(str(part), "wb") as file, pq.ParquetWriter(file, schema) as writer:
+    texts = [field.name for field in schema if kind(field.type) is Kind.text]
+    with (
+        pa.OSFile(str(part), "wb") as file,
+        # A dictionary is worth its while where values repeat, which numbers rarely do.
+        pq.ParquetWriter(file, schema, use_dictionary=texts or False) as writer,
+    ):
         held: list[pa.RecordBatch] = []
 
         def write(batch: pa.RecordBatch) -> None:
