@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from keras_tied import _backend
 from keras_tied._version import __version__
-from keras_tied._writing import moved_into_place
+from keras_tied._writing import moved_into_place, writable
 
 try:
     import typer
@@ -202,19 +202,7 @@ def _figure_target(output: Path) -> Path:
     """Where the figure will be written, if it can be."""
     from keras_tied.plotting import FORMATS
 
-    name = repr(str(output))
-    if output.suffix.lower().removeprefix(".") not in FORMATS:
-        endings = ", ".join(f".{ending}" for ending in FORMATS)
-        raise UsageError(f"--output {name} has not one of the endings {endings}; choose one.")
-    if output.is_dir():
-        raise UsageError(f"--output {name} is a folder; name a file in it.")
-    target = output.resolve()
-    folder = repr(str(output.parent))
-    if not target.parent.is_dir():
-        raise UsageError(f"--output {name} is in a folder that does not exist; create {folder}.")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise UsageError(f"--output {name} is in a folder that you may not write to; name another.")
-    return target
+    return writable(output, FORMATS, "--output")
 
 
 def _require_engine(engine: Engine, backend: Backend | None) -> None:

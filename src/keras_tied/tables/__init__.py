@@ -1,0 +1,37 @@
+"""Tables on disk: read in batches, turned into numbers and back, and written.
+
+Nothing here knows of Keras. pyarrow, which reads and writes the files, is part of
+`keras-tied[cli]`.
+"""
+
+try:
+    import pyarrow  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        'reading tables needs pyarrow; run pip install "keras-tied[cli]".', name="pyarrow"
+    ) from error
+
+from keras_tied.tables._column import OTHER, Column
+from keras_tied.tables._columns import Columns
+from keras_tied.tables._csv import MISSING
+from keras_tied.tables._errors import TableError, WriteError
+from keras_tied.tables._kinds import Kind
+from keras_tied.tables._paths import ENDINGS, OUTPUT_ENDINGS
+from keras_tied.tables._source import Source, open_table
+from keras_tied.tables._write import check_output, write_table
+
+__all__ = [
+    "ENDINGS",
+    "MISSING",
+    "OTHER",
+    "OUTPUT_ENDINGS",
+    "Column",
+    "Columns",
+    "Kind",
+    "Source",
+    "TableError",
+    "WriteError",
+    "check_output",
+    "open_table",
+    "write_table",
+]

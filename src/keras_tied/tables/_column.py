@@ -1,0 +1,119 @@
+"""One column of a table, as numbers and back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from keras_tied.tables._kinds import Kind, kind
+
+Array = NDArray[np.floating]
+
+OTHER = "(other)"
+"""What stands for the categories that were too rare to have a number of their own."""
+
+
+class MisfitError(Exception):
+    """A value of a column is not what was expected; says which value, and in which row."""
+
+    def __init__(self, row: int, value: object, what: str) -> None:
+        super().__init__(row, value, what)
+        self.row, self.value, self.what = row, value, what
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that is used, and what it was found to hold.
+
+    Attributes:
+        name: its name in the table.
+        kind: boolean, integer or number: a single number. Text: a number for each category.
+        categories: of text, those that have a number of their own, sorted.
+        other: of text, whether all other categories have a number together.
+    """
+
+    name: str
+    kind: Kind
+    categories: tuple[str, ...] = ()
+    other: bool = False
+
+    @property
+    def features(self) -> list[str]:
+        """The names of its numbers."""
+        if self.kind is not Kind.text:
+            return [self.name]
+        return [f"{self.name}={category}" for category in self._labels]
+
+    @property
+    def _labels(self) -> list[str]:
+        return [*self.categories, *[OTHER] * self.other]
+
+    def encode(self, values: pa.Array) -> tuple[Array, int]:
+        """Its numbers, float32 (n, features), and how many values are of no category known."""
+        if self.kind is not Kind.text:
+            return _numbers(values)[:, None], 0
+        texts = _usable(values, "text").cast(pa.string())
+        found = pc.index_in(texts, value_set=pa.array(self.categories, pa.string()))
+        missing = texts.is_null().to_numpy(zero_copy_only=False)
+        unseen = found.is_null().to_numpy(zero_copy_only=False) & ~missing
+        index = found.fill_null(len(self.categories)).to_numpy(zero_copy_only=False)
+        # A row more stands for what has no number at all.
+        codes = np.zeros((len(self.categories) + 1, len(self._labels)), np.float32)
+        np.fill_diagonal(codes, 1.0)
+        numbers = codes[index]
+        numbers[missing] = np.nan
+        return numbers, int(unseen.sum())
+
+    def decode(self, numbers: Array) -> pa.Array:
+        """The values that its numbers, (n, features), stand for; NaN is a missing one."""
+        missing = np.isnan(numbers).any(axis=1)
+        single = numbers[:, 0]
+        match self.kind:
+            case Kind.text:
+                filled = np.where(np.isnan(numbers), -np.inf, numbers)
+                labels = pa.array(self._labels, pa.string())
+                return labels.take(pa.array(filled.argmax(axis=1), mask=missing))
+            case Kind.boolean:
+                return pa.array(single >= 0.5, mask=missing)
+            case Kind.integer:
+                filled = np.where(missing, 0.0, single.astype(np.float64))
+                within = np.clip(np.rint(filled), -(2.0**63), 2.0**63 - 1024)
+                return pa.array(within.astype(np.int64), mask=missing)
+        return pa.array(single, mask=missing)
+
+
+def _numbers(values: pa.Array) -> Array:
+    values = _usable(values, "a number")
+    if kind(values.type) is Kind.text:
+        values = _parsed(values)
+    numbers: Array = values.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
+    infinite = np.isinf(numbers)
+    if infinite.any():
+        row = int(infinite.argmax())
+        raise MisfitError(row, values[row].as_py(), "a number within ±3.4e38")
+    return numbers
+
+
+def _usable(values: pa.Array, what: str) -> pa.Array:
+    """The values, if their type has anything to do with numbers and text, or all are missing."""
+    if kind(values.type) not in (Kind.time, Kind.other):
+        return values
+    row = pc.index(values.is_valid(), True).as_py()
+    if row >= 0:
+        raise MisfitError(row, values[row].as_py(), what)
+    return pa.nulls(len(values))
+
+
+def _parsed(texts: pa.Array) -> pa.Array:
+    """Text that says numbers."""
+    try:
+        return pc.cast(texts, pa.float64())
+    except pa.ArrowInvalid:
+        for row, text in enumerate(texts):
+            try:
+                pc.cast(text, pa.float64())
+            except pa.ArrowInvalid as error:
+                raise MisfitError(row, text.as_py(), "a number") from error
+        raise

@@ -1,0 +1,257 @@
+"""CSV files, each a single piece.
+
+The whole file is read once before anything else: so its types are known however late a word turns
+up in a column of numbers, its number of rows is, and a line that is broken is found before any work
+has been done.
+"""
+
+import codecs
+import csv
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as arrow
+
+from keras_tied.tables._errors import TableError, reading
+from keras_tied.tables._kinds import require_distinct
+
+MISSING = (
+    *("", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "NAN", "-NaN", "-nan"),
+    *("NULL", "Null", "null", "None", "none", "?"),
+)
+"""What stands for a missing value, in quotes or without."""
+
+DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
+BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, 2**26, 64
+
+
+class CsvFile:
+    """A CSV file, compressed or not.
+
+    Args:
+        name: of the file.
+        delimiter: between the cells of a line.
+        encoding: of the text.
+        text: columns that are text, even where they look like numbers.
+    """
+
+    def __init__(
+        self, name: str, delimiter: str, encoding: str = "utf-8", text: Collection[str] = ()
+    ) -> None:
+        self.name = name
+        if len(delimiter) != 1:
+            raise TableError(f"the delimiter is {delimiter!r}; give one character.")
+        try:
+            codecs.lookup(encoding)
+        except LookupError as error:
+            raise TableError(f"{error}; name one such as utf-8 or latin-1.") from error
+        self._delimiter, self._encoding = delimiter, encoding
+        self._ragged: arrow.InvalidRow | None = None
+        names, longest = self._header()
+        require_distinct(names, name)
+        self._several = len(names) > 1  # of a single one, an empty line is a missing value
+        self._block = min(max(BLOCK, LINES_IN_BLOCK * longest), LARGEST_BLOCK)
+        as_text = {column: pa.string() for column in names if column in set(text)}
+        self.schema, n_rows = self._scan(names, as_text)
+        self.rows = [n_rows]
+
+    def read(
+        self, pieces: Sequence[int], names: Sequence[str], n_rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Read the file; see `TableFile`."""
+        types = {field.name: field.type for field in self.schema}
+        for _ in pieces:
+            with self._told():
+                yield from self._open(types, names)
+
+    def _scan(
+        self, names: Sequence[str], as_text: Mapping[str, pa.DataType]
+    ) -> tuple[pa.Schema, int]:
+        """The types of the columns and the number of rows."""
+        with self._told():
+            reader = self._open(as_text)
+            schema = reader.schema
+            if any(pa.types.is_binary(dtype) for dtype in schema.types):
+                raise self._not_encoded()
+            try:
+                return schema, sum(batch.num_rows for batch in reader)
+            except pa.ArrowInvalid as error:
+                if "CSV conversion error" not in str(error):
+                    raise
+        # A value did not fit what the first block had promised; as text, every value fits.
+        with self._told():
+            types, n_rows = list(schema.types), 0
+            for batch in self._open({name: pa.string() for name in names}):
+                n_rows += batch.num_rows
+                types = [_holding(*pair) for pair in zip(types, batch.columns, strict=True)]
+        return pa.schema(list(zip(names, types, strict=True))), n_rows
+
+    def _open(
+        self, types: Mapping[str, pa.DataType], names: Sequence[str] | None = None
+    ) -> arrow.CSVStreamingReader:
+        return arrow.open_csv(
+            self.name,
+            arrow.ReadOptions(
+                use_threads=False,  # or else an error does not tell the row
+                block_size=self._block,
+                encoding=self._encoding.replace("utf-8", "utf8"),
+            ),
+            arrow.ParseOptions(
+                delimiter=self._delimiter,
+                newlines_in_values=True,
+                ignore_empty_lines=self._several,
+                invalid_row_handler=self._refuse,
+            ),
+            arrow.ConvertOptions(
+                column_types=dict(types),
+                include_columns=None if names is None else list(names),
+                null_values=list(MISSING),
+                strings_can_be_null=True,
+            ),
+        )
+
+    def _refuse(self, row: arrow.InvalidRow) -> str:
+        self._ragged = row
+        return "error"
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell what is wrong with the file in the user's words: lines and names."""
+        self._ragged = None
+        with reading(self.name, "a CSV file"):
+            try:
+                yield
+            except UnicodeDecodeError as error:
+                raise self._not_encoded() from error
+            except pa.ArrowInvalid as error:
+                raise self._explained(error) from error
+
+    def _explained(self, error: Exception) -> Exception:
+        said = str(error)
+        if row := self._ragged:
+            return TableError(
+                f"{self.name!r} has {row.actual_columns} cells in line "
+                f"{self._line_of(row)}, where its first line has {row.expected_columns}; put text "
+                "that holds the delimiter in quotes, or name another delimiter."
+            )
+        if "UTF8" in said:
+            return self._not_encoded()
+        if "straddling" in said:
+            return TableError(
+                f"{self.name!r} has a line of more than {self._block // 2**20} million characters; "
+                "look for a quotation mark that is not closed."
+            )
+        if found := re.search(r"column #(\d+): (?:Row #(\d+): )?.*?(invalid value '.*')", said):
+            column = self.schema.names[int(found[1])]
+            return TableError(
+                f"{self.name!r} has, in column {column!r} and row {int(found[2] or 1) - 1}, an "
+                f"{found[3]}; it was not there a moment ago: let nothing else write to the file."
+            )
+        return error
+
+    def _header(self) -> tuple[list[str], int]:
+        """The names in the first line, and the length of the longer one of it and the next."""
+        with self._told(), self._text() as file:
+            reader = csv.reader(file, delimiter=self._delimiter)
+            try:
+                lines = [line for line, _ in zip(filter(None, reader), range(2), strict=False)]
+            except csv.Error as error:
+                raise TableError(
+                    f"{self.name!r} cannot be read as a CSV file: {error}; look for a quotation "
+                    "mark that is not closed."
+                ) from error
+        if not lines:
+            raise TableError(f"{self.name!r} is empty; give a file with names and rows.")
+        names = lines[0]
+        if len(lines) < 2:
+            raise TableError(f"{self.name!r} has a line of names and no rows; give it rows.")
+        self._require_delimiter(names, lines[1])
+        if all(map(_is_number, names)) and not all(name.strip().isdecimal() for name in names):
+            raise TableError(
+                f"{self.name!r} begins with a line of numbers; put a line with the names of the "
+                "columns before it."
+            )
+        length = max(sum(len(cell.encode()) + 1 for cell in line) for line in lines)
+        return names, length
+
+    def _require_delimiter(self, names: Sequence[str], cells: Sequence[str]) -> None:
+        if len(names) > 1:
+            return
+        for other, said in DELIMITERS.items():
+            times = names[0].count(other)
+            if times and len(cells) == 1 and cells[0].count(other) == times:
+                raise TableError(
+                    f"{self.name!r} has a single column, {names[0]!r}, whose cells seem to be "
+                    f"delimited by {said}; name {other!r} as the delimiter."
+                )
+
+    def _text(self) -> TextIOWrapper:
+        encoding = "utf-8-sig" if codecs.lookup(self._encoding).name == "utf-8" else self._encoding
+        return TextIOWrapper(pa.input_stream(self.name, compression="detect"), encoding, newline="")
+
+    def _line_of(self, row: arrow.InvalidRow) -> int:
+        """The line in which a row begins; Arrow counts rows, and leaves empty lines out."""
+        with self._text() as file:
+            reader = csv.reader(file, delimiter=self._delimiter)
+            begins = 1
+            for cells in reader:
+                if cells and len(cells) != row.expected_columns:
+                    return begins
+                begins = reader.line_num + 1
+        return int(row.number or 0)
+
+    def _not_encoded(self) -> TableError:
+        """Where the file is not text in its encoding."""
+        decoder = codecs.getincrementaldecoder(self._encoding)()
+        position, lines = 0, 1
+        with pa.input_stream(self.name, compression="detect") as file:
+            while chunk := file.read(BLOCK):
+                try:
+                    decoder.decode(chunk)
+                except UnicodeDecodeError as error:
+                    # The decoder may hold back the beginning of a character of the chunk before.
+                    start = max(0, error.start - (len(error.object) - len(chunk)))
+                    lines += chunk[:start].count(b"\n")
+                    position += start
+                    break
+                lines += chunk.count(b"\n")
+                position += len(chunk)
+        return TableError(
+            f"{self.name!r} is not {self._encoding} text in line {lines} (byte {position}); save "
+            "it as UTF-8, or name its encoding, such as latin-1."
+        )
+
+
+def _holding(dtype: pa.DataType, values: pa.Array) -> pa.DataType:
+    """The narrowest type, not narrower than one, that holds what some text says."""
+    candidates = [dtype]
+    if pa.types.is_string(dtype):
+        return dtype
+    if pa.types.is_null(dtype):
+        if values.null_count == len(values):
+            return dtype
+        candidates = [pa.int64(), pa.float64()]
+    elif pa.types.is_integer(dtype):
+        candidates = [dtype, pa.float64()]
+    values = pc.utf8_trim_whitespace(values)
+    return next((kind for kind in candidates if _fits(values, kind)), pa.string())
+
+
+def _fits(values: pa.Array, dtype: pa.DataType) -> bool:
+    try:
+        pc.cast(values, dtype)
+    except pa.ArrowException:
+        return False
+    return True
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,44 @@
+"""What goes wrong with tables, in one sentence each."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+
+
+class TableError(ValueError):
+    """A table cannot be used as it is; the message is one sentence for the user."""
+
+
+class WriteError(TableError):
+    """A table cannot be written; the message is one sentence for the user."""
+
+
+def quoted(names: list[str], most: int = 8) -> str:
+    """Names for a message, of which there may be thousands."""
+    shown = ", ".join(repr(name) for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+@contextmanager
+def reading(name: str, what: str) -> Iterator[None]:
+    """Turn what goes wrong when a file is read into a `TableError`.
+
+    Args:
+        name: of the file.
+        what: it should be, such as `"a Parquet file"`.
+    """
+    try:
+        yield
+    except TableError:
+        raise
+    except pa.ArrowException as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise TableError(f"{name!r} cannot be read as {what}: {reason}.") from error
+    except OSError as error:
+        if not error.errno:  # Arrow's own, for a file whose content is not what it should be
+            reason = " ".join(str(error).split()).rstrip(".")
+            raise TableError(f"{name!r} cannot be read as {what}: {reason}.") from error
+        reason = os.strerror(error.errno)
+        raise TableError(f"cannot read {name!r}: {reason}; name another file.") from error

@@ -1,0 +1,105 @@
+"""NumPy's files of numbers: `.npy` read where it lies, `.npz` taken into memory."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+from zipfile import BadZipFile
+
+import numpy as np
+import pyarrow as pa
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from keras_tied.tables._errors import TableError, quoted, reading
+
+CELLS = 2**20
+"""Numbers in a piece."""
+
+
+class ArrayFile:
+    """An array of rows and columns, which are called x0, x1 and so on."""
+
+    def __init__(self, name: str, array: NDArray[Any] | None = None) -> None:
+        self.name = name
+        self._array = array
+        rows = _checked(self._rows(), name)
+        fields = [
+            pa.field(f"x{i}", pa.from_numpy_dtype(_native(rows.dtype)))
+            for i in range(rows.shape[1])
+        ]
+        self.schema = pa.schema(fields)
+        self._size = max(1, CELLS // rows.shape[1])
+        n = len(rows)
+        self.rows = [min(self._size, n - start) for start in range(0, n, self._size)]
+
+    def _rows(self) -> NDArray[Any]:
+        """All rows; mapped anew each time, so that what was read does not stay in memory."""
+        if self._array is not None:
+            return self._array
+        with reading(self.name, "an .npy file"):
+            try:
+                return cast("NDArray[Any]", npy.open_memmap(self.name, mode="r"))
+            except (ValueError, EOFError) as error:
+                raise _not_plain(self.name, error) from error
+
+    def read(
+        self, pieces: Sequence[int], names: Sequence[str], n_rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Read some pieces; see `TableFile`."""
+        indices = [self.schema.get_field_index(name) for name in names]
+        for piece in pieces:
+            start = piece * self._size
+            rows = self._rows()[start : start + self.rows[piece]]
+            columns = rows.T[indices].astype(_native(rows.dtype), order="C")
+            del rows
+            yield pa.record_batch([pa.array(column) for column in columns], names=list(names))
+
+
+def open_npz(name: str, array: str | None) -> ArrayFile:
+    """Open an array of an `.npz` file, by name where there are several."""
+    with reading(name, "an .npz file"), open(name, "rb") as file:
+        try:
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise TableError(f"{name!r} is not an .npz file; call it .npy if it is one array.")
+            return ArrayFile(name, arrays[_one_of(arrays.files, array, name)])
+        except TableError:
+            raise
+        except (ValueError, EOFError, BadZipFile) as error:
+            raise _not_plain(name, error) from error
+
+
+def _one_of(names: list[str], wanted: str | None, file: str) -> str:
+    if wanted is None and len(names) != 1:
+        raise TableError(
+            f"{file!r} holds {len(names)} arrays, {quoted(names)}; name the one to use."
+        )
+    if wanted is not None and wanted not in names:
+        raise TableError(f"{file!r} has no array {wanted!r}; name one of {quoted(names)}.")
+    return names[0] if wanted is None else wanted
+
+
+def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type in this machine's byte order, and one that Arrow computes with."""
+    return np.dtype(np.float32) if dtype == np.float16 else dtype.newbyteorder("=")
+
+
+def _checked(rows: NDArray[Any], name: str) -> NDArray[Any]:
+    if rows.ndim != 2 or not rows.shape[1]:
+        raise TableError(
+            f"{name!r} holds an array of the shape {rows.shape}; save one of rows and columns."
+        )
+    if rows.dtype.kind not in "biuf" or rows.dtype.itemsize > 8:
+        raise TableError(
+            f"{name!r} holds values of the type {rows.dtype}; save real numbers, or text as CSV or "
+            "Parquet."
+        )
+    return rows
+
+
+def _not_plain(name: str, error: Exception) -> TableError:
+    if "Object arrays" in str(error) or "Python objects" in str(error):
+        return TableError(
+            f"{name!r} holds pickled objects, which could run code and are never read; save an "
+            "array of numbers with numpy.save."
+        )
+    return TableError(f"{name!r} is not a whole file of NumPy's; write it with numpy.save.")

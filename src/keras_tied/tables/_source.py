@@ -1,0 +1,287 @@
+"""A table on disk, read in batches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+
+from keras_tied.tables._arrow import open_arrow
+from keras_tied.tables._csv import CsvFile
+from keras_tied.tables._errors import TableError, quoted
+from keras_tied.tables._file import TableFile
+from keras_tied.tables._kinds import Kind, common, kind, plain, require_distinct
+from keras_tied.tables._numpy import ArrayFile, open_npz
+from keras_tied.tables._parquet import ParquetFile
+from keras_tied.tables._paths import ARROWS, TEXTS, find_files, format_of
+
+CELLS_AT_ONCE, FEWEST_ROWS, MOST_ROWS = 2**20, 2**7, 2**16
+"""A batch has about so many numbers, and its number of rows is between these."""
+CELLS_TO_SHUFFLE = 2**21
+PIECES_IN_SAMPLE = 64
+
+
+class Source:
+    """The rows of one or several files, which are read as often as they are asked for.
+
+    Only a batch of rows is in memory at a time, and a few more where they are shuffled.
+
+    Attributes:
+        name: the path as it was given.
+        schema: the names and Arrow types of the columns.
+        n_rows: the number of rows.
+    """
+
+    def __init__(self, name: str, files: Sequence[TableFile]) -> None:
+        self.name = name
+        self._files = files
+        for file in files:
+            require_distinct(file.schema.names, file.name)
+        self.schema = _common_schema(files)
+        self.n_rows = sum(sum(file.rows) for file in files)
+        if not self.n_rows:
+            raise TableError(f"{name!r} has columns and no rows; give it rows.")
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """What each column holds, by its name."""
+        return {field.name: kind(field.type) for field in self.schema}
+
+    def batches(
+        self, n_rows: int | None = None, names: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """All rows in order.
+
+        Args:
+            n_rows: the rows of a batch; the last may have fewer. Defaults to as many as hold about
+                a million numbers.
+            names: the columns to read. Defaults to all.
+
+        Yields:
+            Batches with these columns, in this order.
+        """
+        names = self._known(names)
+        size = n_rows or _rows_at_once(names)
+        pieces = [(file, range(len(file.rows))) for file in self._files]
+        yield from _of_size(self._read(pieces, names, size), size)
+
+    def shuffled(
+        self,
+        n_rows: int | None = None,
+        names: Sequence[str] | None = None,
+        *,
+        seed: int,
+        buffer_rows: int | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """All rows, each once, in another order.
+
+        The pieces of the files (row groups of Parquet, record batches of Arrow, parts of arrays)
+        come in a random order, and rows are shuffled within a buffer as they come. A CSV file is
+        one piece: its rows are shuffled within the buffer alone.
+
+        Args:
+            n_rows: the rows of a batch; the last may have fewer. Defaults as in `batches`.
+            names: the columns to read. Defaults to all.
+            seed: of the order.
+            buffer_rows: rows in the buffer. Defaults to as many as hold about two million numbers.
+
+        Yields:
+            Batches with these columns, in this order.
+        """
+        names = self._known(names)
+        random = np.random.default_rng(seed)
+        pieces = [(file, [piece]) for file in self._files for piece in range(len(file.rows))]
+        order = [pieces[index] for index in random.permutation(len(pieces))]
+        buffer = buffer_rows or max(FEWEST_ROWS, CELLS_TO_SHUFFLE // max(1, len(names)))
+        rows = _of_size(self._read(order, names, min(buffer, _rows_at_once(names))), buffer)
+        mixed = (block.take(random.permutation(block.num_rows)) for block in rows)
+        yield from _of_size(mixed, n_rows or _rows_at_once(names))
+
+    def sample(self, n: int, names: Sequence[str] | None = None, *, seed: int) -> pa.RecordBatch:
+        """Some rows from all over the table, in a random order.
+
+        Args:
+            n: how many at most; all, if there are no more. They come from 64 pieces of the files,
+                or more if these have fewer rows, at random places.
+            names: the columns to read. Defaults to all.
+            seed: of the choice and of the order.
+        """
+        names = self._known(names)
+        random = np.random.default_rng(seed)
+        pieces, available = self._some_pieces(n, random)
+        n = min(n, available)
+        chosen, seen = [], 0
+        for batch in self._read(pieces, names, _rows_at_once(names)):
+            # In proportion, so that every part of the table has its share.
+            begin, seen = seen, seen + batch.num_rows
+            share = n * seen // available - n * begin // available
+            if share:
+                rows = random.choice(batch.num_rows, share, replace=False, shuffle=False)
+                chosen.append(batch.take(np.sort(rows)))
+        if not chosen:
+            return self.schema.empty_table().select(names).to_batches()[0]
+        whole = _joined(chosen)
+        return whole.take(random.permutation(whole.num_rows))
+
+    def _some_pieces(
+        self, n: int, random: np.random.Generator
+    ) -> tuple[list[tuple[TableFile, list[int]]], int]:
+        """Pieces with at least n rows, if there are as many, and how many rows they have."""
+        pieces = [
+            (number, piece)
+            for number, file in enumerate(self._files)
+            for piece in range(len(file.rows))
+        ]
+        order = random.permutation(len(pieces))
+        sizes = [self._files[pieces[i][0]].rows[pieces[i][1]] for i in order]
+        enough = int(np.searchsorted(np.cumsum(sizes), n)) + 1
+        taken = min(max(enough, PIECES_IN_SAMPLE), len(pieces))
+        by_file: dict[int, list[int]] = {}
+        for index in sorted(order[:taken]):
+            number, piece = pieces[index]
+            by_file.setdefault(number, []).append(piece)
+        chosen = [(self._files[number], indices) for number, indices in by_file.items()]
+        return chosen, sum(sizes[:taken])
+
+    def _known(self, names: Sequence[str] | None) -> list[str]:
+        if names is None:
+            return list(self.schema.names)
+        missing = [name for name in names if name not in self.kinds]
+        if missing:
+            raise TableError(f"{self.name!r} has no column {quoted(missing)}.")
+        return list(names)
+
+    def _read(
+        self, pieces: Iterable[tuple[TableFile, Sequence[int]]], names: list[str], n_rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        schema = pa.schema([self.schema.field(name) for name in names])
+        for file, indices in pieces:
+            for batch in file.read(indices, names, n_rows):
+                chosen = batch if batch.schema.names == names else batch.select(names)
+                yield chosen if chosen.schema.equals(schema) else _cast(chosen, schema)
+
+
+def open_table(
+    path: str | os.PathLike[str],
+    *,
+    delimiter: str | None = None,
+    encoding: str = "utf-8",
+    text: Collection[str] = (),
+    array: str | None = None,
+) -> Source:
+    r"""Open a table on disk, or several that are one.
+
+    The ending tells the format: CSV (`.csv`) and TSV (`.tsv`), also compressed (`.gz`, `.bz2`,
+    `.zst`), Parquet (`.parquet`), Arrow and Feather (`.arrow`, `.feather`), and NumPy's arrays of
+    rows and columns (`.npy`, `.npz`), whose columns are called x0, x1 and so on. Arrays of `.npz`
+    are taken into memory; all else is read in batches. CSV is read once when it is opened.
+
+    Args:
+        path: a file, a folder, or a pattern such as `"part-*.parquet"`. Several files have the same
+            columns, and are read in the order of their names.
+        delimiter: between the cells of CSV, one character. Defaults to a comma, and to a tab for
+            TSV.
+        encoding: of CSV. Defaults to UTF-8.
+        text: columns of CSV to take for text, even where they look like numbers, such as an id of
+            digits. Defaults to none.
+        array: the name of the array in an `.npz` file, where there are several.
+
+    Returns:
+        The table, open to be read.
+
+    Raises:
+        TableError: if it cannot be read. The message says where and why.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from keras_tied.tables import open_table
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "fruit.csv")
+        ...     _ = path.write_text("name,weight\napple,182\nplum,NA\n")
+        ...     table = open_table(path)
+        ...     [batch.to_pydict() for batch in table.batches()]
+        [{'name': ['apple', 'plum'], 'weight': [182, None]}]
+    """
+    name = os.fspath(path)
+    return Source(
+        name, [_open(file, delimiter, encoding, text, array) for file in find_files(name)]
+    )
+
+
+def _open(
+    file: str, delimiter: str | None, encoding: str, text: Collection[str], array: str | None
+) -> TableFile:
+    ending = format_of(file)
+    if ending in TEXTS:
+        return CsvFile(file, delimiter or TEXTS[ending], encoding, text)
+    if ending in ARROWS:
+        return open_arrow(file)
+    if ending == "npz":
+        return open_npz(file, array)
+    return ParquetFile(file) if ending == "parquet" else ArrayFile(file)
+
+
+def _common_schema(files: Sequence[TableFile]) -> pa.Schema:
+    """The columns of all files, in the order of the first."""
+    first = files[0]
+    types = {field.name: plain(field.type) for field in first.schema}
+    for file in files[1:]:
+        others = {field.name: plain(field.type) for field in file.schema}
+        if missing := [name for name in types if name not in others]:
+            raise TableError(
+                f"{file.name!r} has no column {quoted(missing)}, which {first.name!r} has; give "
+                "files with the same columns."
+            )
+        if extra := [name for name in others if name not in types]:
+            raise TableError(
+                f"{file.name!r} has the column {quoted(extra)}, which {first.name!r} has not; give "
+                "files with the same columns."
+            )
+        for name, other in others.items():
+            shared = common(types[name], other)
+            if shared is None:
+                raise TableError(
+                    f"{file.name!r} has {kind(other)} in column {name!r}, where {first.name!r} has "
+                    f"{kind(types[name])}; give files with the same columns."
+                )
+            types[name] = shared
+    return pa.schema(list(types.items()))
+
+
+def _rows_at_once(names: Sequence[str]) -> int:
+    return min(MOST_ROWS, max(FEWEST_ROWS, CELLS_AT_ONCE // max(1, len(names))))
+
+
+def _of_size(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of one size, but for the last."""
+    held: list[pa.RecordBatch] = []
+    n_held = 0
+    for batch in batches:
+        held.append(batch)
+        n_held += batch.num_rows
+        if n_held >= size:
+            whole = _joined(held)
+            edges = range(0, n_held + 1, size)
+            for begin, end in pairwise(edges):
+                yield whole.slice(begin, end - begin)
+            held, n_held = [whole.slice(edges[-1])], n_held - edges[-1]
+    if n_held:
+        yield _joined(held)
+
+
+def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    batches = [batch for batch in batches if batch.num_rows] or list(batches[:1])
+    if len(batches) == 1:
+        return batches[0]
+    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+
+
+def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [
+        column if column.type == field.type else column.cast(field.type)
+        for column, field in zip(batch.columns, schema, strict=True)
+    ]
+    return pa.record_batch(columns, schema=schema)

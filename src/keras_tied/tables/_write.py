@@ -1,0 +1,111 @@
+"""Tables written to disk, batch by batch."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+
+import pyarrow as pa
+
+from keras_tied import _writing
+from keras_tied.tables._errors import TableError, WriteError
+from keras_tied.tables._paths import OUTPUT_ENDINGS
+from keras_tied.tables._writers import Writer, file_writer, text_writer
+
+STANDARD_OUTPUT = "-"
+Opening = Callable[[pa.Schema], Writer]
+
+
+def check_output(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that `write_table` could not write to, before any work is done.
+
+    Raises:
+        TableError: if its ending is not one of ours, it is a folder, or its folder does not exist
+            or may not be written to.
+    """
+    if os.fspath(path) != STANDARD_OUTPUT:
+        _target(os.fspath(path))
+
+
+def write_table(
+    path: str | os.PathLike[str], batches: Iterable[pa.RecordBatch], *, safe_csv: bool = False
+) -> int:
+    r"""Write a table, whole or not at all.
+
+    The ending tells the format, as in `open_table`, but for `.bz2`, which is only read. The rows
+    go to a new file beside the one that was named, which takes its place at the end; whatever goes
+    wrong before leaves no file behind, and the old one as it was.
+
+    Args:
+        path: the file, or `"-"` for CSV on the standard output.
+        batches: its rows, with the same columns in each; at least one batch. For `.npy` and `.npz`
+            all columns are numbers or booleans, and their names are not kept.
+        safe_csv: whether to put a `'` before text and names of columns, in CSV, that a spreadsheet
+            could take for a formula because they begin with `=`, `+`, `-`, `@`, a tab or a line
+            break. Numbers stay numbers. Defaults to `False`.
+
+    Returns:
+        The number of rows written.
+
+    Raises:
+        TableError: if the path or the columns cannot be written.
+        WriteError: if writing failed, such as on a full disk.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> import pyarrow as pa
+        >>> from keras_tied.tables import write_table
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "fruit.csv")
+        ...     n_rows = write_table(path, [pa.record_batch({"name": ["plum"], "weight": [31.5]})])
+        ...     n_rows, path.read_text()
+        (1, 'name,weight\nplum,31.5\n')
+    """
+    name = os.fspath(path)
+    if name == STANDARD_OUTPUT:
+        sys.stdout.flush()
+        output = sys.stdout.buffer
+        return _write_all(batches, lambda schema: text_writer(output, schema, safe=safe_csv))
+    target = _target(name)
+    with _told(name), _writing.moved_into_place(target) as part:
+        return _write_all(batches, lambda schema: file_writer(name, part, schema, safe_csv))
+
+
+def _target(name: str) -> Path:
+    with _told(name):
+        try:
+            return _writing.writable(Path(name), OUTPUT_ENDINGS)
+        except ValueError as error:
+            raise TableError(str(error)) from error
+
+
+def _write_all(batches: Iterable[pa.RecordBatch], opening: Opening) -> int:
+    rows = iter(batches)
+    first = next(rows, None)
+    if first is None:
+        raise TableError("there are no rows to write.")
+    n_rows = 0
+    with opening(first.schema) as write:
+        for batch in chain([first], rows):
+            write(batch)
+            n_rows += batch.num_rows
+    return n_rows
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Tell in one sentence why a file was not written."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        todo = "free some space" if error.errno == errno.ENOSPC else "name another file"
+        raise WriteError(f"cannot write {name!r}: {reason}; {todo}.") from error
+    except pa.ArrowException as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise WriteError(f"cannot write {name!r}: {reason}; use Parquet.") from error

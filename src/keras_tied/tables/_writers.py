@@ -1,0 +1,191 @@
+"""How each format is written: what takes the batches one by one, and ends the file."""
+
+import csv
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import IO, Any, TypeAlias
+from zipfile import ZipFile
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.lib import format as npy
+from pyarrow import csv as arrow
+from pyarrow import ipc
+
+from keras_tied.tables._errors import TableError, quoted
+from keras_tied.tables._kinds import Kind, kind
+from keras_tied.tables._paths import TEXTS, compression_of, format_of
+
+Write: TypeAlias = Callable[[pa.RecordBatch], None]
+Writer: TypeAlias = AbstractContextManager[Write]
+
+ROWS_IN_GROUP = 2**17
+FORMULA = "^([=+\\-@\t\r\n＝＋－＠])"  # noqa: RUF001
+"""How a cell begins that a spreadsheet may run (OWASP, CSV Injection)."""
+NUMBERS = (Kind.boolean, Kind.integer, Kind.number)
+
+
+def file_writer(name: str, part: Path, schema: pa.Schema, safe_csv: bool) -> Writer:
+    """What writes the format that a name stands for, to another file."""
+    ending = format_of(name)
+    if ending in TEXTS:
+        return _text_file(name, part, schema, TEXTS[ending], safe_csv)
+    if ending == "parquet":
+        return _parquet_file(part, schema)
+    if ending == "npy":
+        return _npy_file(part, schema)
+    return _npz_file(part, schema) if ending == "npz" else _arrow_file(part, schema)
+
+
+@contextmanager
+def text_writer(
+    file: IO[bytes], schema: pa.Schema, delimiter: str = ",", safe: bool = False
+) -> Iterator[Write]:
+    """Writes CSV to an open file; see `write_table` for what is safe."""
+    if nested := [field.name for field in schema if kind(field.type) is Kind.other]:
+        raise TableError(
+            f"column {quoted(nested)} holds values that CSV cannot; use .parquet, or leave it out."
+        )
+    names = StringIO(newline="")
+    writer = csv.writer(names, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(_harmless(pa.array(schema.names)).to_pylist() if safe else schema.names)
+    file.write(names.getvalue().encode())
+
+    def write(batch: pa.RecordBatch) -> None:
+        if safe:
+            columns = [_harmless(column) for column in batch.columns]
+            batch = pa.record_batch(columns, names=batch.schema.names)
+        file.write(_lines(batch, delimiter, quote=safe))
+
+    yield write
+    file.flush()
+
+
+def _lines(batch: pa.RecordBatch, delimiter: str, quote: bool) -> pa.Buffer:
+    """The rows as text, with text in quotes where it has to be, or all of it."""
+    for style in ("needed",) if quote else ("none", "needed"):
+        options = arrow.WriteOptions(include_header=False, delimiter=delimiter, quoting_style=style)
+        lines = pa.BufferOutputStream()
+        try:
+            arrow.write_csv(batch, lines, options)
+        except pa.ArrowInvalid:
+            if style == "needed":
+                raise
+        else:
+            break
+    return lines.getvalue()
+
+
+def _harmless(values: pa.Array) -> pa.Array:
+    if kind(values.type) is not Kind.text:
+        return values
+    return pc.replace_substring_regex(values.cast(pa.string()), FORMULA, r"'\1")
+
+
+@contextmanager
+def _text_file(
+    name: str, part: Path, schema: pa.Schema, delimiter: str, safe: bool
+) -> Iterator[Write]:
+    with (
+        pa.output_stream(str(part), compression=compression_of(name)) as file,
+        text_writer(file, schema, delimiter, safe) as write,
+    ):
+        yield write
+
+
+@contextmanager
+def _parquet_file(part: Path, schema: pa.Schema) -> Iterator[Write]:
+    """Writes Parquet, with batches gathered to row groups that are worth their while."""
+    texts = [field.name for field in schema if kind(field.type) is Kind.text]
+    with (
+        pa.OSFile(str(part), "wb") as file,
+        # A dictionary is worth its while where values repeat, which numbers rarely do.
+        pq.ParquetWriter(file, schema, use_dictionary=texts or False) as writer,
+    ):
+        held: list[pa.RecordBatch] = []
+
+        def write(batch: pa.RecordBatch) -> None:
+            held.append(batch)
+            if sum(batch.num_rows for batch in held) >= ROWS_IN_GROUP:
+                flush()
+
+        def flush() -> None:
+            if held:
+                writer.write_table(pa.Table.from_batches(held))
+                held.clear()
+
+        yield write
+        flush()
+
+
+@contextmanager
+def _arrow_file(part: Path, schema: pa.Schema) -> Iterator[Write]:
+    with pa.OSFile(str(part), "wb") as file, ipc.new_file(file, schema) as writer:
+        yield writer.write_batch
+
+
+@contextmanager
+def _npy_file(part: Path, schema: pa.Schema) -> Iterator[Write]:
+    with part.open("wb") as file, _array(file, schema) as write:
+        yield write
+
+
+@contextmanager
+def _npz_file(part: Path, schema: pa.Schema) -> Iterator[Write]:
+    with tempfile.TemporaryFile(dir=part.parent) as file:
+        with _array(file, schema) as write:
+            yield write
+        file.seek(0)
+        with ZipFile(part, "w") as archive, archive.open("rows.npy", "w", force_zip64=True) as rows:
+            shutil.copyfileobj(file, rows, 2**20)
+
+
+@contextmanager
+def _array(file: IO[bytes], schema: pa.Schema) -> Iterator[Write]:
+    """Writes an .npy file, with its header once more at the end: it has the number of rows."""
+    if texts := [field.name for field in schema if kind(field.type) not in NUMBERS]:
+        raise TableError(
+            f"column {quoted(texts)} does not hold numbers, and an array holds nothing else; use "
+            ".csv or .parquet."
+        )
+    dtype = _smallest(schema)
+    n_rows = 0
+
+    def write_header() -> None:
+        shape = (n_rows, len(schema))
+        header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+        npy.write_array_header_1_0(file, header)  # of the same length for any number of rows
+
+    def write(batch: pa.RecordBatch) -> None:
+        nonlocal n_rows
+        rows = np.empty((batch.num_rows, len(schema)), dtype)
+        for index, column in enumerate(batch.columns):
+            values = column.cast(pa.from_numpy_dtype(dtype), safe=False)
+            rows[:, index] = values.to_numpy(zero_copy_only=False)
+        file.write(rows.tobytes())
+        n_rows += batch.num_rows
+
+    write_header()
+    yield write
+    file.seek(0)
+    write_header()
+
+
+def _smallest(schema: pa.Schema) -> np.dtype[Any]:
+    """Single precision if it holds the values of all columns, else double."""
+    single = (
+        pa.bool_(),
+        pa.int8(),
+        pa.uint8(),
+        pa.int16(),
+        pa.uint16(),
+        pa.float16(),
+        pa.float32(),
+    )
+    return np.dtype(np.float32 if all(dtype in single for dtype in schema.types) else np.float64)

@@ -1,0 +1,73 @@
+"""The memory of a whole process that goes through a table does not grow with its rows."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyarrow import csv, ipc
+
+FEW, COLUMNS = 800_000, 8
+MEGABYTES = 60
+"""How much more many rows may take than few; whole, they would take 102 to 128 MB more."""
+
+PROGRAM = """
+import pathlib, re, sys
+from keras_tied.tables import Columns, open_table, write_table
+
+source = open_table(sys.argv[1])
+columns = Columns.learn(source.sample(10_000, seed=0))
+n_rows = sum(len(columns.encode(batch)) for batch in source.shuffled(4096, seed=0))
+n_rows += write_table(sys.argv[2], source.batches())
+# Not ru_maxrss, which begins with that of the process that started this one.
+print(n_rows, *re.findall(r"VmHWM:\\s*(\\d+)", pathlib.Path("/proc/self/status").read_text()))
+"""
+
+
+def batches(n_rows):
+    rng = np.random.default_rng(0)
+    for _ in range(0, n_rows, 100_000):
+        rows = rng.standard_normal((COLUMNS, 100_000), np.float32)
+        yield pa.record_batch([pa.array(row) for row in rows], names=[*"abcdefgh"])
+
+
+def save(path, n_rows):
+    schema = next(batches(1)).schema
+    match path.suffix:
+        case ".parquet":  # in a single row group
+            pq.write_table(pa.Table.from_batches(batches(n_rows)), path, row_group_size=n_rows)
+        case ".arrow":
+            with ipc.new_file(str(path), schema) as writer:
+                for batch in batches(n_rows):
+                    writer.write_batch(batch)
+        case ".npy":
+            np.save(path, np.column_stack(pa.Table.from_batches(batches(n_rows)).columns))
+        case ".csv":
+            with csv.CSVWriter(str(path), schema) as writer:
+                for batch in batches(n_rows):
+                    writer.write_batch(batch)
+
+
+def peak(path, n_rows):
+    """Peak resident memory in MB of a process that reads a file and writes another."""
+    save(path, n_rows)
+    copy = path.with_name("copy.npy" if path.suffix == ".csv" else f"copy{path.suffix}")
+    run = [sys.executable, "-c", PROGRAM, path, copy]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=300)
+    path.unlink()
+    copy.unlink()
+    counted, kilobytes = map(int, done.stdout.split())
+    assert counted == 2 * n_rows
+    return kilobytes / 1024
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory is in /proc")
+@pytest.mark.parametrize(
+    ("ending", "many"),
+    [("parquet", 4_800_000), ("arrow", 4_800_000), ("npy", 4_800_000), ("csv", 2_400_000)],
+)
+def test_memory_is_level(tmp_path, ending, many):
+    path = tmp_path / f"rows.{ending}"
+    assert peak(path, many) < peak(path, FEW) + MEGABYTES
