@@ -64,8 +64,7 @@ class Figures:
     """The figures of one page; they share their rows, so that a row marked in one is in all."""
 
     def __init__(self) -> None:
-        self._document = Document()
-        self._roots: dict[str, str] = {}
+        self._plots: list[Any] = []
 
     def add_panels(self, panels: Sequence[Panel], colours: NDArray[np.float64]) -> None:
         """Three panels of the same rows: the input, the code, the reconstruction.
@@ -120,7 +119,7 @@ class Figures:
         plot = self._plot(
             name,
             ("error of a row", "rows"),
-            Range1d(start=float(edges[0]), end=float(edges[-1])),
+            _range(edges, log),
             Range1d(start=0, end=float(counts.max()) * 1.08),
             log_x=log,
         )
@@ -175,8 +174,13 @@ class Figures:
 
     def as_json(self) -> str:
         """The figures for the page's script: BokehJS's document, and where its roots go."""
-        document = serialize_json(self._document.to_json(deferred=False))
-        return f'{{"document": {document}, "roots": {json.dumps(self._roots)}}}'
+        document = Document()
+        for plot in self._plots:
+            document.add_root(plot)
+        roots = json.dumps({plot.id: plot.name for plot in self._plots})
+        return (
+            f'{{"document": {serialize_json(document.to_json(deferred=False))}, "roots": {roots}}}'
+        )
 
     def _plot(
         self,
@@ -211,8 +215,7 @@ class Figures:
         plot.toolbar.stylesheets = [":host { --button-color: transparent; }"]  # no dividers
         plot.xaxis.ticker.desired_num_ticks = 5
         plot.yaxis.ticker.desired_num_ticks = 5
-        self._document.add_root(plot)
-        self._roots[plot.id] = name
+        self._plots.append(plot)
         return plot
 
 
@@ -245,7 +248,7 @@ def _range(values: Points, log: bool = False) -> Range1d:
     finite = values[np.isfinite(values)].astype(np.float64)
     finite = np.log10(finite[finite > 0]) if log else finite
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-    room = 0.06 * (high - low) or 0.5
+    room = 0.05 * (high - low) or 0.5
     low, high = low - room, high + room
     if log:
         low, high = 10**low, 10**high
