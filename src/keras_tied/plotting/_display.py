@@ -87,7 +87,6 @@ class AutoencoderDisplay:
         if self.y is not None and self.y.shape != (n,):
             raise ValueError(f"y has the shape {self.y.shape}; give one label per row of X.")
         if errors is None:
-            # Not of features, so that a row of which nothing is given has the error NaN in silence.
             squares = np.square(self.X - self.reconstruction)
             present = np.maximum((~np.isnan(squares)).sum(axis=1), 1)
             errors = np.nansum(squares, axis=1) / present
