@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         plotting,
         reference,
         regularizers,
+        report,
         training,
     )
     from keras_tied._mirror import mirror
@@ -37,6 +38,7 @@ __all__ = [
     "plotting",
     "reference",
     "regularizers",
+    "report",
     "tie",
     "training",
 ]

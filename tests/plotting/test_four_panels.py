@@ -62,10 +62,13 @@ def test_without_labels_there_is_one_colour_and_no_legend(tables):
     assert axes.get_legend() is None
 
 
-def test_many_labels_get_as_many_colours_and_no_endless_legend(tables):
-    axes = plotting.four_panels(**tables, history=HISTORY, y=np.arange(50)).axes[0]
-    assert len(np.unique(axes.collections[0].get_facecolors(), axis=0)) == 50
-    assert axes.get_legend() is None
+def test_many_numbers_as_labels_get_as_many_shades_and_a_colour_bar(tables):
+    figure = plotting.four_panels(**tables, history=HISTORY, y=np.arange(50))
+    figure.draw_without_rendering()
+    drawn = figure.axes[0].collections[0].get_facecolors()
+    assert len(np.unique(drawn, axis=0)) == 50
+    assert figure.axes[0].get_legend() is None
+    assert figure.axes[-1].get_xlabel() == "label"
 
 
 def test_incoming_and_decoded_data_are_on_one_scale(figure):
@@ -139,7 +142,7 @@ def test_drawing_does_not_import_pyplot():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"code": np.ones((50, 1))}, "code has the shape"),
+        ({"code": np.ones(50)}, "code has the shape"),
         ({"reconstruction": np.ones((49, 4))}, "reconstruction has the shape"),
         ({"X": np.ones(50)}, "X has the shape"),
         ({"y": [0, 1]}, "y has the shape"),

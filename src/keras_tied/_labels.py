@@ -1,0 +1,113 @@
+"""How rows are told apart by their labels: as groups, or as shades of a number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+MOST_GROUPS = 10
+"""Groups that get a colour of their own; more are hard to tell apart in any palette."""
+
+MISSING = "missing"
+
+# Okabe and Ito (2008), "Color Universal Design": told apart with any kind of colour vision.
+_OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+# Petroff (2021), "Accessible Color Sequences for Data Visualization", the sequence of ten.
+_PETROFF = (
+    *("#3F90DA", "#FFA90E", "#BD1F01", "#94A4A2", "#832DB6"),
+    *("#A96B59", "#E76300", "#B9AC70", "#717581", "#92DADD"),
+)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Rows that have one of a few labels.
+
+    Attributes:
+        names: the groups; all that have no colour of their own are in the last ones.
+        n_coloured: how many of the groups have a colour of their own.
+        index: (n,) the group of each row.
+    """
+
+    names: tuple[str, ...]
+    n_coloured: int
+    index: NDArray[np.intp]
+
+    @property
+    def colours(self) -> tuple[str, ...]:
+        """A colour for each of the groups that have one of their own."""
+        return palette(self.n_coloured)
+
+
+@dataclass(frozen=True)
+class Shades:
+    """Rows that have a number each.
+
+    Attributes:
+        values: (n,) the numbers, NaN where one is missing.
+    """
+
+    values: NDArray[np.float64]
+
+
+def palette(n: int) -> tuple[str, ...]:
+    """As many colours, at most ten, as can be told apart with any kind of colour vision.
+
+    Examples:
+        >>> palette(2)
+        ('#0072B2', '#E69F00')
+    """
+    return (_OKABE_ITO if n <= len(_OKABE_ITO) else _PETROFF)[:n]
+
+
+def labelled(labels: ArrayLike, name: Callable[[Any], str] | None = None) -> Groups | Shades:
+    """Find out what kind of labels these are.
+
+    More than `MOST_GROUPS` different numbers are shades. Everything else is groups, of which
+    the most frequent get a colour; None, NaN and the empty text are missing.
+
+    Args:
+        labels: (n,) numbers, texts or truth values.
+        name: writes a label as text. Defaults to the shortest way to write it.
+
+    Examples:
+        >>> labelled(["b", "a", "b", None]).names
+        ('a', 'b', 'missing')
+        >>> labelled([0.1 * i for i in range(100)]).values.shape
+        (100,)
+    """
+    values = np.asarray(labels)
+    if values.dtype.kind in "iuf":
+        distinct = np.unique(values[~np.isnan(values)])
+        if len(distinct) > MOST_GROUPS:
+            return Shades(np.where(np.isinf(values), np.nan, values).astype(np.float64))
+    write = name or _written
+    missing = np.array([_is_missing(value) for value in values.tolist()], dtype=bool)
+    present = values[~missing]
+    if values.dtype.kind not in "biuf":
+        present = present.astype(str)
+    kinds, found, counts = np.unique(present, return_inverse=True, return_counts=True)
+    frequent = np.sort(np.argsort(-counts, kind="stable")[:MOST_GROUPS])
+    names = [write(kind) for kind in kinds[frequent].tolist()]
+    group_of = np.full(len(kinds), len(frequent), dtype=np.intp)
+    group_of[frequent] = np.arange(len(frequent))
+    n_others = len(kinds) - len(frequent)
+    if n_others:
+        names.append(f"{n_others} others")
+    index = np.full(len(values), len(names), dtype=np.intp)
+    index[~missing] = group_of[found]
+    if missing.any():
+        names.append(MISSING)
+    return Groups(tuple(names), len(frequent), index)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value == "" or value != value
+
+
+def _written(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

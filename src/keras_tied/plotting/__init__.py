@@ -1,0 +1,14 @@
+"""Pictures in Matplotlib: what goes in, its code, what comes out, and how good that is."""
+
+from keras_tied.plotting._comparison import comparison
+from keras_tied.plotting._display import AutoencoderDisplay, four_panels
+from keras_tied.plotting._figure import FORMATS, new_figure, new_window
+
+__all__ = [
+    "FORMATS",
+    "AutoencoderDisplay",
+    "comparison",
+    "four_panels",
+    "new_figure",
+    "new_window",
+]

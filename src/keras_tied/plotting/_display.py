@@ -1,0 +1,268 @@
+"""The article's picture: what goes in, its code, what comes out, and how the cost fell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from keras_tied import _plane
+from keras_tied._labels import labelled, palette
+from keras_tied._text import shown
+from keras_tied.plotting._figure import INK, bare, name, new_figure
+from keras_tied.plotting._points import key, scatter
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    History = Mapping[str, Sequence[float] | NDArray[Any]]
+
+_LONGEST = 30
+"""Characters of a name or a label that are drawn."""
+
+
+class AutoencoderDisplay:
+    """The input, the code and the reconstruction of some rows, and the cost by epoch.
+
+    Of a code the first two units are drawn; a single unit is drawn against the row's error. A
+    single feature is drawn against the number of the row. Input and reconstruction are on the same
+    scale.
+
+    Args:
+        X: (n, features) the rows that went in, with NaN where a value is missing.
+        code: (n, components) their code.
+        reconstruction: (n, features) what the decoder made of the code.
+        history: ``{"loss": ..., "val_loss": ...}``, one cost per epoch each, as in
+            ``keras.callbacks.History.history``; either may be missing or empty. Defaults to none.
+        y: (n,) labels to colour the rows by, numbers or texts, None or NaN where one is missing.
+            Defaults to none.
+        errors: (n,) the error of each row. Defaults to the mean squared difference between its
+            features and what is restored.
+        pca_error: The error of a PCA of the same width, drawn as a line to compare with. Defaults
+            to none.
+        feature_names: A name for each feature. Defaults to "feature 1", ...
+        label_name: What the labels are. Defaults to "label".
+        plane: ``"principal"`` draws the first two principal components of the standardised
+            features where there are more than two, ``"features"`` the first two features. Defaults
+            to ``"principal"``.
+
+    Attributes:
+        figure_: The figure, after `plot`.
+        axes_: (2, 2) its axes: input and code above, reconstruction and cost below.
+
+    Raises:
+        ValueError: If an array has not one row per row of X, or y not one label per row.
+
+    Examples:
+        >>> rows = np.array([[0.0, 1.0], [1.0, 0.0]])
+        >>> display = AutoencoderDisplay(rows, rows, rows, {"loss": [0.1, 0.01]}, y=["a", "b"])
+        >>> display.plot().axes_.shape
+        (2, 2)
+        >>> display.figure_.savefig("panels.png")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        X: ArrayLike,
+        code: ArrayLike,
+        reconstruction: ArrayLike,
+        history: History | None = None,
+        *,
+        y: ArrayLike | None = None,
+        errors: ArrayLike | None = None,
+        pca_error: float | None = None,
+        feature_names: Sequence[str] | None = None,
+        label_name: str = "label",
+        plane: Literal["principal", "features"] = "principal",
+    ) -> None:
+        n = len(np.asarray(X))
+        self.X = _table(X, "X", n)
+        self.code = _table(code, "code", n)
+        self.reconstruction = _table(reconstruction, "reconstruction", n)
+        self.history = {} if history is None else dict(history)
+        self.y = None if y is None else np.asarray(y)
+        if self.y is not None and self.y.shape != (n,):
+            raise ValueError(f"y has the shape {self.y.shape}; give one label per row of X.")
+        if errors is None:
+            squares = np.square(self.X - self.reconstruction)
+            present = np.maximum((~np.isnan(squares)).sum(axis=1), 1)
+            errors = np.nansum(squares, axis=1) / present
+        self.errors = np.asarray(errors)
+        self.pca_error = pca_error
+        self.feature_names = feature_names
+        self.label_name = label_name
+        self.plane = plane
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, *, figure: Figure | None = None, **kwargs: Any
+    ) -> Self:
+        """Draw what a fitted estimator makes of some rows.
+
+        Args:
+            estimator: A fitted `TiedAutoencoder`, or what has its methods.
+            X: (n, features) the rows: an array, or a data frame.
+            figure: An empty Matplotlib figure to draw into, or None for `new_figure`.
+            **kwargs: The other arguments of `AutoencoderDisplay`.
+
+        Returns:
+            The display, drawn.
+
+        Examples:
+            >>> from sklearn.datasets import load_iris
+            >>> from keras_tied import TiedAutoencoder
+            >>> X, y = load_iris(return_X_y=True)
+            >>> autoencoder = TiedAutoencoder(random_state=0).fit(X)
+            >>> display = AutoencoderDisplay.from_estimator(autoencoder, X, y=y)
+            >>> [axes.get_title("left") for axes in display.axes_.flat]
+            ['Incoming data, 4-D', 'Encoded data, 2-D', 'Decoded data, 4-D', 'Cost']
+        """
+        given = {
+            "history": {"loss": getattr(estimator, "loss_curve_", [])},
+            "errors": estimator.reconstruction_error(X),
+            "feature_names": getattr(estimator, "feature_names_in_", None),
+        }
+        made = cls(X, estimator.transform(X), estimator.reconstruct(X), **(given | kwargs))
+        return made.plot(figure)
+
+    def plot(self, figure: Figure | None = None) -> Self:
+        """Draw the four panels.
+
+        Args:
+            figure: An empty Matplotlib figure to draw into, or None for `new_figure`.
+
+        Returns:
+            The display, with `figure_` and `axes_`.
+
+        Raises:
+            ImportError: If Matplotlib is not installed.
+        """
+        self.figure_ = new_figure() if figure is None else figure
+        self.figure_.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
+        self.axes_ = self.figure_.subplots(2, 2)
+        (incoming, encoded), (decoded, cost) = self.axes_
+        for axes in self.axes_.flat:
+            axes.set_box_aspect(1)
+            bare(axes)
+        decoded.sharex(incoming)
+        decoded.sharey(incoming)
+        labels = None if self.y is None else labelled(self.y, lambda label: shown(label, _LONGEST))
+        plane, width = self._plane(), self.code.shape[1]
+        drawn = scatter(incoming, plane.of(self.X), labels)
+        name(incoming, f"Incoming data, {self.X.shape[1]}-D", *plane.names)
+        scatter(encoded, self._code_points(), labels)
+        name(encoded, f"Encoded data, {width}-D", "unit 1", "unit 2" if width > 1 else "error")
+        scatter(decoded, plane.of(self.reconstruction), labels)
+        name(decoded, f"Decoded data, {self.X.shape[1]}-D", *plane.names)
+        if labels is not None:
+            key(self.figure_, incoming, drawn, labels, shown(self.label_name, _LONGEST))
+        _cost(cost, self.history, self.pca_error, components=width)
+        return self
+
+    def _plane(self) -> _plane.Plane:
+        n_features = self.X.shape[1]
+        names: Sequence[Any] | None = self.feature_names
+        if names is None:
+            names = [f"feature {i + 1}" for i in range(n_features)]
+        names = [shown(name, _LONGEST) for name in names]
+        if self.plane == "features":
+            return _plane.columns(names, n_features)
+        return _plane.principal(self.X, names)
+
+    def _code_points(self) -> NDArray[Any]:
+        if self.code.shape[1] > 1:
+            return self.code[:, :2]
+        return np.column_stack([self.code[:, 0], self.errors])
+
+
+def four_panels(
+    X: ArrayLike,
+    code: ArrayLike,
+    reconstruction: ArrayLike,
+    history: History,
+    *,
+    y: ArrayLike | None = None,
+    pca_mse: float | None = None,
+    figure: Figure | None = None,
+) -> Figure:
+    """Draw the article's figure: the data, its code, its reconstruction and the cost by epoch.
+
+    Of each array the first two columns are drawn; data and reconstruction on the same scale. It is
+    an `AutoencoderDisplay` of these.
+
+    Args:
+        X: (n, features) the rows that went in.
+        code: (n, components) their code.
+        reconstruction: (n, features) what the decoder made of the code.
+        history: ``{"loss": ..., "val_loss": ...}``, one cost per epoch each, as in
+            ``keras.callbacks.History.history``; ``val_loss`` may be missing.
+        y: (n,) labels to colour the rows by, or None.
+        pca_mse: The error of a PCA of the same width, drawn as a line to compare with, or None.
+        figure: An empty Matplotlib figure to draw into, or None for `new_figure`.
+
+    Returns:
+        The figure, to be saved with its own ``savefig``.
+
+    Raises:
+        ImportError: If Matplotlib is not installed.
+        ValueError: If an array has not one row per row of X, or y not one label per row.
+
+    Examples:
+        >>> rows = np.array([[0.0, 1.0], [1.0, 0.0]])
+        >>> figure = four_panels(rows, rows, rows, {"loss": [0.1, 0.01]}, y=[0, 1])
+        >>> [axes.get_title("left") for axes in figure.axes]
+        ['Incoming data, 2-D', 'Encoded data, 2-D', 'Decoded data, 2-D', 'Cost']
+    """
+    display = AutoencoderDisplay(
+        X, code, reconstruction, history, y=y, pca_error=pca_mse, plane="features"
+    )
+    return display.plot(figure).figure_
+
+
+def _table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
+    values = np.asarray(table)
+    if values.ndim != 2 or values.shape[1] < 1 or len(values) != n_rows:
+        raise ValueError(
+            f"{name} has the shape {values.shape}; give one row per row of X, and at least one "
+            "column to draw."
+        )
+    return values
+
+
+def _cost(axes: Axes, history: History, pca_error: float | None, components: int) -> None:
+    """The curves lie on each other: a wide pale one below, a thin dark one on top."""
+    name(axes, "Cost", "epoch", "mean squared error")
+    curves = {key: np.asarray(cost) for key, cost in history.items() if len(cost)}
+    for key_, label, colour, width in (
+        ("loss", "train", "#9CCBE8", 5.0),
+        ("val_loss", "validation", INK, 1.2),
+    ):
+        if key_ in curves:
+            cost = curves[key_]
+            epochs = np.arange(1, len(cost) + 1)
+            marker = "o" if len(cost) == 1 else ""
+            axes.plot(epochs, cost, color=colour, linewidth=width, marker=marker, label=label)
+    if not curves:
+        axes.set_xticks([])
+        axes.text(0.5, 0.3, "not trained", transform=axes.transAxes, ha="center", color=INK)
+    if pca_error is not None:
+        axes.axhline(
+            pca_error,
+            color=palette(5)[4],
+            linewidth=1.5,
+            linestyle=(0, (5, 3)),
+            label=f"PCA, {components} component{'s' if components > 1 else ''}",
+        )
+    if curves:
+        # Most happens in the first epochs, so their axis is logarithmic as well.
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+    if curves or pca_error is not None:
+        axes.set_yscale("log", nonpositive="mask")
+        axes.legend(loc="best", fontsize=10, frameon=False)
+        low, high = axes.get_ylim()
+        if high < 10 * low:  # else there are powers of ten to read
+            axes.yaxis.set_minor_formatter("{x:g}")

@@ -1,0 +1,82 @@
+"""Figures to draw into, and how their axes look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FORMATS = ("png", "svg", "pdf")
+"""The endings of the files that the command writes figures to."""
+
+INK, MUTED, FAINT = "#222222", "#8A8F96", "#DDDDDD"
+
+_SIZE = (9.0, 8.8)
+
+# The canvases of Matplotlib that only write files.
+_WINDOWLESS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
+
+
+def new_figure(size: tuple[float, float] = _SIZE) -> Figure:
+    """Make a figure apart from pyplot.
+
+    Args:
+        size: its width and height in inches. Defaults to what the four panels are laid out for.
+
+    Raises:
+        ImportError: If Matplotlib is not installed.
+
+    Examples:
+        >>> new_figure().axes
+        []
+    """
+    _require_matplotlib()
+    from matplotlib.figure import Figure
+
+    return Figure(dpi=160, figsize=size)
+
+
+def new_window() -> Figure:
+    """Make a figure for the four panels in a window, which ``matplotlib.pyplot.show()`` opens.
+
+    Raises:
+        ImportError: If Matplotlib, or what it draws windows with, is not installed.
+        RuntimeError: If Matplotlib is set to a backend that has no windows, which it chooses by
+            itself where there is no display.
+    """
+    _require_matplotlib()
+    from matplotlib import pyplot
+
+    if pyplot.get_backend().lower() in _WINDOWLESS:
+        raise RuntimeError(
+            f"Matplotlib's backend here is {pyplot.get_backend()!r}, which opens no window; save "
+            "the figure to a file instead, or choose another backend with MPLBACKEND."
+        )
+    return pyplot.figure(figsize=_SIZE)
+
+
+def bare(axes: Axes) -> None:
+    """Take the frame away, so that the data are what is seen."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
+    axes.tick_params(which="both", color=FAINT, labelcolor=INK, labelsize=10)
+    axes.grid(color=FAINT, linewidth=0.5, alpha=0.6)
+    axes.set_axisbelow(True)
+
+
+def name(axes: Axes, title: str, x: str, y: str) -> None:
+    """Say what is shown; the user's own names are not taken for formulas."""
+    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK, pad=10)
+    axes.set_xlabel(x, fontsize=11, color=INK, parse_math=False)
+    axes.set_ylabel(y, fontsize=11, color=INK, parse_math=False)
+
+
+def _require_matplotlib() -> None:
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            'figures need Matplotlib, which is not installed; run pip install "keras-tied[plot]".'
+        ) from error

@@ -1,0 +1,87 @@
+"""Points, one a row, coloured by their label."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_tied._labels import Groups, Shades, palette
+from keras_tied.plotting._figure import INK, MUTED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+    from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
+
+_MOST_INSIDE = 6
+"""Entries of a legend that leaves room for points beside it."""
+
+
+def scatter(
+    axes: Axes, points: NDArray[np.floating], labels: Groups | Shades | None
+) -> PathCollection:
+    """Draw the points, (n, 2)."""
+    x, y = points.T
+    size, alpha = _marker(len(points))
+    # One picture of the points, because thousands of them as vectors make a slow SVG or PDF.
+    look: dict[str, Any] = {"s": size, "alpha": alpha, "linewidths": 0, "rasterized": True}
+    if isinstance(labels, Shades):
+        from matplotlib import colormaps
+
+        shades = colormaps["viridis"].with_extremes(bad=MUTED)
+        return axes.scatter(x, y, c=labels.values, cmap=shades, plotnonfinite=True, **look)
+    colours = palette(1) if labels is None else np.asarray(_palette(labels))[labels.index]
+    return axes.scatter(x, y, c=colours, **look)
+
+
+def key(
+    figure: Figure, axes: Axes, drawn: PathCollection, labels: Groups | Shades, what: str
+) -> None:
+    """Tell what the colours mean: in a legend in these axes, or one above all of them."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.lines import Line2D
+
+    if isinstance(labels, Shades):
+        opaque = ScalarMappable(drawn.norm, drawn.get_cmap())
+        bar = figure.colorbar(opaque, ax=figure.axes, location="top", shrink=0.5, aspect=40)
+        bar.outline.set_visible(False)
+        bar.set_label(what, color=INK, parse_math=False)
+        return
+    handles = [
+        Line2D([], [], linestyle="", marker="o", markersize=6, color=colour, label="-")
+        for colour in _palette(labels)
+    ]
+    n = len(handles)
+    if n <= _MOST_INSIDE:
+        legend = axes.legend(handles=handles, loc="upper right", framealpha=0.8, edgecolor="none")
+    else:
+        legend = figure.legend(
+            handles=handles,
+            loc="outside upper center",
+            ncols=n if n <= _MOST_INSIDE else -(-n // 2),
+            frameon=False,
+        )
+    _written(legend, labels.names, what)
+
+
+def _written(legend: Legend, names: tuple[str, ...], what: str) -> None:
+    """Write the user's own names as they are: not as formulas, and with a leading underscore."""
+    legend.set_title(what)
+    for text, written in zip(legend.get_texts(), names, strict=True):
+        text.set_text(written)
+    for text in (legend.get_title(), *legend.get_texts()):
+        text.set(parse_math=False, color=INK, fontsize=10)
+
+
+def _palette(labels: Groups) -> list[str]:
+    return [*labels.colours, *[MUTED] * (len(labels.names) - labels.n_coloured)]
+
+
+def _marker(n: int) -> tuple[float, float]:
+    """The area and the opacity with which so many points can be told apart."""
+    if n <= 300:
+        return 22.0, 0.8
+    return (10.0, 0.65) if n <= 2000 else (5.0, 0.5)

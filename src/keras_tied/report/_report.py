@@ -1,0 +1,172 @@
+"""`Report`, what an autoencoder makes of a table, as one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[Any]
+
+
+class Report:
+    """A page with the rows of a table, their code, what is left of them, and their errors.
+
+    The three panels are linked: rows that are selected in one of them, in a legend or in the table
+    of the worst rows are marked in all. The page is one file, loads nothing, and shows the user's
+    own texts as text, whatever they hold. Where there are many rows it draws a random sample of
+    them, and the worst ones always.
+
+    Args:
+        X: (n, features) the rows, with NaN where a value is missing. Of more than two features
+            the first two principal components of the standardised columns are drawn.
+        code: (n, components) their code, of which the first two units are drawn; a code of one
+            unit is drawn against the row's error.
+        reconstruction: (n, features) what is left of the rows.
+        feature_errors: (n, features) the squared error of each value, NaN where one is missing;
+            the error of a row is their mean.
+        feature_names: a name for each feature. Defaults to "column 1", ...
+        ids: (n,) what the rows are called. Defaults to their numbers, counted from 1.
+        labels: (n,) labels to colour the rows by, numbers or texts, None or NaN where one is
+            missing. Defaults to the error.
+        label_name: what the labels are. Defaults to "label".
+        history: the ``"loss"``, and maybe the ``"val_loss"``, of each epoch. Defaults to none.
+        pca_error: the mean error of PCA with as many components, to compare with. Defaults to
+            none.
+        title: the page's heading, such as the name of the file. Defaults to "Autoencoder".
+        command: the command that made the page. Defaults to none.
+        versions: the versions of what made it, by name. Defaults to none.
+        notes: sentences on what was left out, and why. Defaults to none.
+        most_points: rows that are drawn at most. Defaults to 5,000.
+        n_worst: rows that the table begins with, those with the largest errors. Defaults to 20.
+        random_state: seed of the sample. Defaults to 0.
+
+    Raises:
+        ValueError: where the arrays do not fit, hold infinities, or have no rows.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.normal(size=(30, 4))
+        >>> report = Report(X, X[:, :2], 0.9 * X, (0.1 * X) ** 2, title="rows.csv")
+        >>> "<h1>rows.csv</h1>" in report.to_html()
+        True
+    """
+
+    def __init__(
+        self,
+        X: ArrayLike,
+        code: ArrayLike,
+        reconstruction: ArrayLike,
+        feature_errors: ArrayLike,
+        *,
+        feature_names: Sequence[str] | None = None,
+        ids: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        label_name: str = "label",
+        history: Mapping[str, Sequence[float]] | None = None,
+        pca_error: float | None = None,
+        title: str = "Autoencoder",
+        command: str | None = None,
+        versions: Mapping[str, str] | None = None,
+        notes: Sequence[str] = (),
+        most_points: int = 5000,
+        n_worst: int = 20,
+        random_state: int = 0,
+    ) -> None:
+        self.X = _table(X, "X")
+        n, n_features = self.X.shape
+        self.code = _table(code, "code", n)
+        self.reconstruction = _table(reconstruction, "reconstruction", n, n_features)
+        self.feature_errors = _table(feature_errors, "feature_errors", n, n_features)
+        names = (
+            feature_names
+            if feature_names is not None
+            else [f"column {i + 1}" for i in range(n_features)]
+        )
+        self.feature_names = _column(names, "feature_names", n_features, "column")
+        self.ids = None if ids is None else _column(ids, "ids", n, "row")
+        self.labels = None if labels is None else _column(labels, "labels", n, "row")
+        self.label_name = label_name
+        self.history = {} if history is None else {k: list(v) for k, v in history.items()}
+        self.pca_error = pca_error
+        self.title, self.command, self.versions = title, command, dict(versions or {})
+        self.notes = list(notes)
+        self.most_points, self.n_worst, self.random_state = most_points, n_worst, random_state
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, X: Any, **kwargs: Any) -> Self:
+        """A report on what a fitted estimator makes of some rows.
+
+        Args:
+            estimator: a fitted `TiedAutoencoder`, or what has its methods.
+            X: (n, features) the rows: an array, or a data frame whose column names are used.
+            **kwargs: the other arguments of `Report`, instead of what the estimator gives.
+
+        Examples:
+            >>> from sklearn.datasets import load_iris
+            >>> from keras_tied import TiedAutoencoder
+            >>> iris = load_iris()
+            >>> autoencoder = TiedAutoencoder(random_state=0).fit(iris.data)
+            >>> report = Report.from_estimator(autoencoder, iris.data, labels=iris.target)
+            >>> report.code.shape
+            (150, 2)
+        """
+        given: dict[str, Any] = {
+            "feature_names": getattr(estimator, "feature_names_in_", None),
+            "history": {"loss": getattr(estimator, "loss_curve_", [])},
+        }
+        return cls(
+            X,
+            estimator.transform(X),
+            estimator.reconstruct(X),
+            estimator.reconstruction_error(X, per_feature=True),
+            **(given | kwargs),
+        )
+
+    @property
+    def errors(self) -> NDArray[np.float64]:
+        """(n,) the error of each row: the mean over the features that are not missing."""
+        present = ~np.isnan(self.feature_errors)
+        total = np.nansum(self.feature_errors, axis=1)
+        return np.where(present.any(axis=1), total / np.maximum(present.sum(axis=1), 1), np.nan)
+
+    def to_html(self) -> str:
+        """The page, to be written as UTF-8.
+
+        Raises:
+            ImportError: if Bokeh or Jinja2 is not installed.
+        """
+        try:
+            from keras_tied.report import _page
+        except ImportError as error:
+            raise ImportError(
+                "a report needs Bokeh and Jinja2, which are not installed; "
+                'run pip install "keras-tied[report]".'
+            ) from error
+        return _page.html(self)
+
+
+def _table(values: ArrayLike, name: str, n: int | None = None, width: int | None = None) -> Array:
+    table = np.asarray(values)
+    if table.dtype.kind not in "biuf":
+        raise ValueError(f"{name} holds values of type {table.dtype}; give numbers.")
+    fits = table.ndim == 2 and n in (None, len(table)) and width in (None, table.shape[-1])
+    if not fits or 0 in table.shape:
+        rows, columns = n or "at least 1", width or "at least 1"
+        raise ValueError(
+            f"{name} has the shape {table.shape}; give a table of {rows} rows and {columns} "
+            "columns."
+        )
+    table = table.astype(np.float64)
+    if np.isinf(table).any():
+        raise ValueError(f"{name} has infinite values; remove those rows, or give NaN for them.")
+    return table
+
+
+def _column(values: ArrayLike, name: str, n: int, of: str) -> Array:
+    column = np.asarray(values)
+    if column.shape != (n,):
+        raise ValueError(f"{name} has the shape {column.shape}; give one for each {of}, {n}.")
+    return column

@@ -1,0 +1,108 @@
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from keras_tied.report import Report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+OFFLINE = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+@pytest.fixture
+def arrays(rng) -> dict[str, Any]:
+    """80 rows, the even ones on the left of the input and at the top of the code."""
+    n = 80
+    side = np.where(np.arange(n) % 2, 1.0, -1.0)
+    X = np.column_stack([side + rng.uniform(-0.5, 0.5, n), rng.uniform(-1, 1, n)])
+    code = np.column_stack([rng.uniform(-1, 1, n), -side + rng.uniform(-0.5, 0.5, n)])
+    errors = rng.uniform(0.01, 1, size=(n, 2))
+    return {"X": X, "code": code, "reconstruction": X + 0.05, "feature_errors": errors}
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OFFLINE)
+        yield browser
+        browser.close()
+
+
+class Opened:
+    """A report in the browser, and what it said, asked for or opened since."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.said: list[str] = []
+        self.asked_for: list[str] = []
+        page.on("console", lambda m: self.said.append(m.text) if m.type != "log" else None)
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("dialog", lambda dialog: self.said.append(dialog.message))
+        page.on("request", lambda request: self.asked_for.append(request.url))
+
+    def marked(self) -> list[int]:
+        """The rows that Bokeh has selected, in order."""
+        found = "Bokeh.documents[0].get_model_by_name('rows').selected.indices"
+        return sorted(self.page.evaluate(found))
+
+    def ticked(self) -> set[int]:
+        """The rows that are ticked in the table."""
+        boxes = self.page.locator("#table tbody tr:has(input:checked)")
+        return {int(row) for row in boxes.evaluate_all("all => all.map(row => row.dataset.row)")}
+
+    def column(self, kind: str) -> list[str]:
+        """A column of the table, from top to bottom."""
+        return self.page.locator(f"#table tbody td.{kind}").all_inner_texts()
+
+    def place(self, figure: str, x: float, y: float) -> tuple[float, float]:
+        """Where on the screen a share of a figure's width and height is, inside its axes."""
+        self.page.locator(f"#{figure}").scroll_into_view_if_needed()
+        return self.page.evaluate(
+            """([name, x, y]) => {
+                const plot = Bokeh.documents[0].roots().find((root) => root.name === name);
+                const { left, top, width, height } = Bokeh.index.get_by_id(plot.id).frame.bbox;
+                const box = document.getElementById(name).getBoundingClientRect();
+                return [box.x + left + x * width, box.y + top + y * height];
+            }""",
+            [figure, x, y],
+        )
+
+    def drag(self, figure: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Drag across a figure, between two places given as shares of its width and height."""
+        self.page.mouse.move(*self.place(figure, *start))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.place(figure, *end), steps=5)
+        self.page.mouse.up()
+
+
+@pytest.fixture
+def opened(chromium, tmp_path) -> Iterator[Callable[..., Opened]]:
+    contexts = []
+
+    def open_report(report: Report, width: int = 1440, scheme: str = "light", **kwargs: Any):
+        path = tmp_path / "report.html"
+        path.write_text(report.to_html(), encoding="utf-8")
+        viewport = {"width": width, "height": 900}
+        context = chromium.new_context(viewport=viewport, color_scheme=scheme, **kwargs)
+        contexts.append(context)
+        context.set_offline(True)
+        result = Opened(context.new_page())
+        result.page.goto(path.as_uri())
+        result.page.wait_for_selector("#table tbody tr")
+        return result
+
+    yield open_report
+    for context in contexts:
+        context.close()

@@ -1,0 +1,267 @@
+"""The page as a reader meets it, in a real browser that has no network."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_tied.report import Report
+
+HOSTILE = [
+    '<img src=x onerror="window.ran=1">',
+    "</script><script>window.ran=1</script>",
+    "$$\\frac{1}{2}$$",
+    "{{ 7 * 7 }}@id{safe}",
+    "=cmd|' /C calc'!A0",
+    '\'" onmouseover="window.ran=1',
+    "<!-- &lt;b&gt;",
+]
+
+
+def hostile(n, start=0):
+    return [HOSTILE[(start + i) % len(HOSTILE)] + f" {i}" for i in range(n)]
+
+
+@pytest.fixture
+def everything(rng):
+    """A report with each of its parts, and nothing but hostile texts."""
+    n, n_features = 200, 12
+    X = rng.normal(size=(n, n_features))
+    X[::9, 3] = np.nan
+    errors = np.square(rng.normal(size=X.shape)) * np.where(np.isnan(X), np.nan, 1)
+    return Report(
+        X,
+        X[:, :2] * 2,
+        np.nan_to_num(X) * 0.9,
+        errors,
+        feature_names=hostile(n_features),
+        ids=hostile(n, 1),
+        labels=(hostile(14, 2) * n)[:n],
+        label_name=HOSTILE[0],
+        history={"loss": [1.0, 0.5, 0.4], "val_loss": [1.1, 0.7, 0.6]},
+        pca_error=1.3,
+        title=HOSTILE[1],
+        command=f"keras-tied report {HOSTILE[0]} {HOSTILE[1]}",
+        versions={"Keras": "3", HOSTILE[0]: HOSTILE[1]},
+        notes=hostile(3),
+    )
+
+
+def pixels(locator):
+    picture = Image.open(io.BytesIO(locator.screenshot())).convert("RGB")
+    return np.asarray(picture, dtype=float)
+
+
+def n_strong(part):
+    """How many pixels have a strong colour, as points have and axes have not."""
+    return int((part.max(axis=2) - part.min(axis=2) > 90).sum())
+
+
+def test_the_page_says_nothing_in_the_console_and_asks_for_nothing(everything, opened):
+    report = opened(everything)
+    report.page.wait_for_timeout(300)
+    assert report.said == []
+    assert len(report.asked_for) == 1
+    assert report.asked_for[0].startswith("file:")
+
+
+def test_hostile_texts_are_shown_as_texts_and_never_run(everything, opened):
+    report = opened(everything)
+    report.page.locator("#mark-worst").click()
+    report.drag("input", (0.1, 0.1), (0.9, 0.9))
+    report.page.mouse.wheel(0, 5)
+    text = report.page.inner_text("body")
+    assert all(name in text for name in HOSTILE)
+    assert report.page.title() == HOSTILE[1]
+    assert report.page.evaluate("window.ran") is None
+    assert report.page.locator("main img").count() == 0
+    assert report.said == []
+    assert len(report.asked_for) == 1
+
+
+def test_what_is_injected_into_the_page_cannot_run(everything, opened):
+    page = opened(everything).page
+    page.evaluate(
+        "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran=1\">')"
+    )
+    page.wait_for_timeout(100)
+    assert page.evaluate("window.ran") is None
+
+
+def test_rows_that_are_selected_in_one_panel_are_marked_in_all_and_in_the_table(arrays, opened):
+    report = opened(Report(**arrays, labels=["one"] * 80, n_worst=80))
+    code = report.page.locator("#code")
+    before = pixels(code)
+    report.drag("input", (0.01, 0.01), (0.5, 0.99))
+    report.page.wait_for_selector("#table input:checked")
+    assert report.marked() == list(range(0, 80, 2))
+    assert report.ticked() == set(range(0, 80, 2))
+    report.page.mouse.move(0, 0)
+    after = pixels(code)
+    # The even rows are at the top of the code, the odd ones at its bottom.
+    middle = len(after) // 2
+    assert n_strong(after[:middle]) > 0.8 * n_strong(before[:middle]) > 0
+    assert n_strong(after[middle:]) < 0.1 * n_strong(before[middle:])
+    assert "40 of 80 rows" in report.page.inner_text("#status")
+
+
+def test_marked_rows_that_are_not_among_the_worst_join_the_table(arrays, opened):
+    report = opened(Report(**arrays, n_worst=5))
+    assert len(report.column("id")) == 5
+    report.drag("input", (0.01, 0.01), (0.5, 0.99))
+    report.page.wait_for_selector("#table input:checked")
+    assert report.ticked() == set(range(0, 80, 2))
+    assert len(report.column("id")) == len(set(range(0, 80, 2)) | set(worst(arrays, 5)))
+
+
+def worst(arrays, n):
+    return np.argsort(-arrays["feature_errors"].mean(axis=1))[:n].tolist()
+
+
+def test_the_worst_rows_are_marked_and_cleared_from_the_keyboard(arrays, opened):
+    report = opened(Report(**arrays, n_worst=7))
+    report.page.locator("#mark-worst").focus()
+    report.page.keyboard.press("Enter")
+    assert report.marked() == sorted(worst(arrays, 7))
+    report.page.keyboard.press("Tab")
+    report.page.keyboard.press("Tab")
+    report.page.keyboard.press("Enter")
+    assert report.marked() == []
+
+
+def test_a_row_is_marked_from_its_box_in_the_table(arrays, opened):
+    report = opened(Report(**arrays))
+    box = report.page.locator("#table tbody input").nth(2)
+    box.focus()
+    report.page.keyboard.press("Space")
+    assert report.marked() == [worst(arrays, 3)[2]]
+    # The row stays where it is, so that the next one can be marked.
+    assert box.evaluate("box => box === document.activeElement && box.checked")
+
+
+def test_an_entry_of_the_legend_marks_its_rows(arrays, opened):
+    report = opened(Report(**arrays, labels=np.repeat(["a", "b"], 40)))
+    entry = report.page.locator(".group", has_text="b")
+    entry.click()
+    assert report.marked() == list(range(40, 80))
+    assert entry.get_attribute("aria-pressed") == "true"
+
+
+def test_a_stretch_of_the_histogram_marks_the_rows_with_such_errors(arrays, opened):
+    report = opened(Report(**arrays, n_worst=80))
+    report.drag("errors", (0.7, 0.3), (0.99, 0.6))
+    errors = arrays["feature_errors"].mean(axis=1)
+    marked = report.marked()
+    assert 0 < len(marked) < 80
+    assert sorted(np.argsort(-errors)[: len(marked)].tolist()) == marked
+
+
+def test_the_table_is_sorted_by_a_click(arrays, opened):
+    report = opened(Report(**arrays, ids=[f"r{i}" for i in range(80)]))
+    report.page.locator("th.id button").click()
+    ids = report.column("id")
+    assert ids == sorted(ids, key=lambda name: int(name[1:]))
+    assert report.page.locator("th.id").get_attribute("aria-sort") == "ascending"
+    assert report.page.locator("th.error").get_attribute("aria-sort") == "none"
+
+
+def test_the_table_is_sorted_from_the_keyboard(arrays, opened):
+    report = opened(Report(**arrays))
+    errors = [float(error) for error in report.column("error")]
+    assert errors == sorted(errors, reverse=True)
+    report.page.locator("th.error button").focus()
+    report.page.keyboard.press("Enter")
+    errors = [float(error) for error in report.column("error")]
+    assert errors == sorted(errors)
+    assert report.page.locator("th.error").get_attribute("aria-sort") == "ascending"
+
+
+def test_a_row_under_the_pointer_is_told_with_its_label_and_error(opened):
+    X = np.array([[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]])
+    errors = np.array([[0.1, 0.1], [0.25, 0.25], [0.3, 0.3]])
+    report = opened(
+        Report(X, X, X, errors, ids=["a", "<b>", "c"], labels=["x", "y", "z"], label_name="kind")
+    )
+    report.page.mouse.move(*report.place("input", 0.5, 0.5))
+    report.page.wait_for_selector("#hover:not([hidden])")
+    assert report.page.inner_text("#hover") == "Row <b>\nkind y\nerror 0.25"
+
+
+@pytest.mark.parametrize("part", ["#input", "#losses", ".facts"])
+def test_a_page_that_is_open_follows_the_choice_of_dark(everything, opened, part):
+    page = opened(everything).page
+    light = pixels(page.locator(part))
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(300)
+    dark = pixels(page.locator(part))
+    assert np.median(light) > 240
+    assert np.median(dark) < 50
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("element", ["body", ".lead", "dt", "#status", ".change", ".value"])
+def test_texts_stand_out_as_wcag_asks(everything, opened, scheme, element):
+    page = opened(everything, scheme=scheme).page
+    ink, paper = (
+        luminance(page.locator(at).first.evaluate(f"e => getComputedStyle(e).{what}"))
+        for at, what in ((element, "color"), ("body", "backgroundColor"))
+    )
+    lighter, darker = max(ink, paper), min(ink, paper)
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5
+
+
+def luminance(colour):
+    """The relative luminance of WCAG 2, of a colour such as rgb(1, 2, 3)."""
+    channels = np.array([float(c) for c in colour[4:-1].split(",")]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("width", [320, 375, 820, 1440])
+def test_nothing_is_wider_than_the_screen(rng, opened, width):
+    X = rng.normal(size=(50, 3))
+    long = ["x" * 300, "y" * 300, "z" * 300]
+    report = Report(
+        *(X, X[:, :2], X, X**2),
+        feature_names=long,
+        ids=[name + str(i) for i in range(25) for name in long[:2]],
+        labels=(long * 20)[:50],
+        label_name=long[0],
+        title=long[0],
+        command=long[1],
+        notes=long,
+        versions={long[0]: long[1]},
+    )
+    page = opened(report, width=width).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_finger_that_scrolls_over_a_panel_selects_nothing(arrays, opened):
+    page = opened(Report(**arrays), width=375, has_touch=True, is_mobile=True).page
+    active = page.evaluate("Bokeh.documents[0].roots().map(plot => plot.toolbar.active_drag)")
+    assert set(active) == {None}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"code": np.ones((80, 1))},
+        {"X": np.ones((80, 2)), "reconstruction": np.ones((80, 2))},
+        {"feature_errors": np.zeros((80, 2))},
+        {"feature_errors": np.full((80, 2), np.nan)},
+        {"X": np.full((80, 2), np.nan)},
+        {"labels": np.linspace(0, 1, 80)},
+        {"labels": [None] * 80},
+        {"history": {"loss": [0.3]}},
+        {"history": {"loss": [0.3, -0.1, float("nan")]}},
+    ],
+    ids="one-unit constant zeros no-errors no-values numbers no-labels epoch negative".split(),
+)
+def test_any_table_makes_a_page_without_errors(arrays, opened, change):
+    assert opened(Report(**(arrays | change))).said == []
+
+
+def test_one_row_of_one_column_makes_a_page_without_errors(opened):
+    one = np.ones((1, 1))
+    assert opened(Report(one, one, one, one)).said == []

@@ -1,0 +1,187 @@
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_tied import TiedAutoencoder
+from keras_tied.report import Report
+
+
+class Elements(HTMLParser):
+    """The elements of a page, their attributes, and the texts that are not scripts."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.names, self.attributes, self.text, self.json = [], [], "", {}
+        self._inside = None
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.names.append(tag)
+        self.attributes += attrs
+        self._inside = dict(attrs).get("id", tag) if tag in ("script", "style") else None
+
+    def handle_endtag(self, tag):
+        self._inside = None
+
+    def handle_data(self, data):
+        if self._inside is None:
+            self.text += f" {data}"
+        else:
+            self.json[self._inside] = self.json.get(self._inside, "") + data
+
+    def rows(self):
+        return json.loads(self.json["rows-data"])
+
+
+@pytest.fixture
+def many(rng):
+    n = 3000
+    X = rng.normal(size=(n, 3))
+    return {
+        "X": X,
+        "code": X[:, :2],
+        "reconstruction": X,
+        "feature_errors": rng.uniform(size=X.shape),
+    }
+
+
+def test_of_many_rows_a_sample_is_drawn_and_the_page_says_so(many):
+    page = Elements(Report(**many, most_points=1000).to_html())
+    assert len(page.rows()["ids"]) == 1000
+    assert "1,000 of the 3,000 rows" in " ".join(page.text.split())
+
+
+def test_the_worst_rows_are_always_drawn(many):
+    rows = Elements(Report(**many, most_points=100, n_worst=20).to_html()).rows()
+    worst = np.argsort(-many["feature_errors"].mean(axis=1))[:20]
+    assert [rows["ids"][i] for i in rows["worst"]] == [f"{i + 1:,}" for i in worst]
+
+
+def test_the_sample_depends_on_random_state_alone(many):
+    ids = [
+        Elements(Report(**many, most_points=100, random_state=seed).to_html()).rows()["ids"]
+        for seed in (0, 0, 1)
+    ]
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_the_error_of_a_row_is_the_mean_over_what_is_not_missing(arrays):
+    holed = arrays["feature_errors"].copy()
+    holed[0, 1] = np.nan
+    holed[1] = np.nan
+    errors = Report(**(arrays | {"feature_errors": holed})).errors
+    assert errors[0] == holed[0, 0]
+    assert np.isnan(errors[1])
+    np.testing.assert_allclose(errors[2:], holed[2:].mean(axis=1))
+
+
+def test_the_columns_that_contribute_most_are_named_with_their_shares(arrays):
+    errors = np.tile([1.0, 3.0], (80, 1))
+    names = {"feature_names": ["width", "height"]}
+    rows = Elements(Report(**(arrays | {"feature_errors": errors}), **names).to_html()).rows()
+    assert [rows["names"][i] for i in rows["features"][0]] == ["height", "width"]
+    assert rows["shares"][0] == [0.75, 0.25]
+
+
+def test_the_columns_with_the_largest_errors_are_shown_in_order(rng):
+    X = rng.normal(size=(40, 30))
+    errors = np.tile(np.arange(30.0), (40, 1))
+    text = Elements(Report(X, X[:, :2], X, errors).to_html()).text
+    assert re.findall(r"column \d+", text) == [f"column {i}" for i in range(30, 10, -1)]
+
+
+def test_the_error_is_compared_with_that_of_pca(arrays):
+    mean = arrays["feature_errors"].mean()
+    text = Elements(Report(**arrays, pca_error=2 * mean).to_html()).text
+    assert re.search(r"Error relative to PCA\s*0\.50", text)
+
+
+def test_the_page_names_what_made_it_and_what_was_left_out(arrays):
+    text = Elements(
+        Report(
+            **arrays,
+            command="keras-tied report m.keras rows.csv",
+            versions={"Keras": "3.15.1"},
+            notes=["'name' has too many categories."],
+        ).to_html()
+    ).text
+    for part in ("keras-tied report m.keras rows.csv", "3.15.1", "'name' has too many categories."):
+        assert part in text
+
+
+@settings(max_examples=15, deadline=None)
+@given(text=st.text(min_size=1, max_size=40))
+def test_no_text_makes_an_element_or_an_attribute(text):
+    X = np.arange(8.0).reshape(4, 2)
+
+    def made_with(name):
+        texts = {"feature_names": [name] * 2, "ids": [name] * 4, "labels": [name] * 4}
+        rest = {"title": name, "command": name, "versions": {name: name}, "notes": [name]}
+        return Elements(Report(X, X, X, X, label_name=name, **texts, **rest).to_html())
+
+    page, plain = made_with(text), made_with("plain")
+    assert page.names == plain.names
+    assert [name for name, _ in page.attributes] == [name for name, _ in plain.attributes]
+
+
+def test_a_name_that_is_no_unicode_can_be_written(arrays, tmp_path):
+    (tmp_path / "page.html").write_text(Report(**arrays, title="\udcff.csv").to_html(), "utf-8")
+
+
+def test_the_page_of_many_rows_and_columns_stays_small(rng):
+    X = rng.normal(size=(20_000, 100))
+    names = [f"a name of a column that is rather long, number {i}" for i in range(100)]
+    page = Report(X, X[:, :2], X, X**2, feature_names=names, labels=["label"] * len(X)).to_html()
+    assert len(page.encode()) < 10_000_000
+
+
+def test_an_estimator_gives_its_codes_errors_losses_and_names(rng):
+    X = rng.normal(size=(60, 4))
+    estimator = TiedAutoencoder(random_state=0, max_iter=5).fit(X)
+    report = Report.from_estimator(estimator, X, title="noise")
+    np.testing.assert_array_equal(report.code, estimator.transform(X))
+    np.testing.assert_allclose(report.errors, estimator.reconstruction_error(X))
+    assert report.history["loss"] == list(estimator.loss_curve_)
+    assert report.title == "noise"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"X": np.ones(80)}, "X has the shape"),
+        ({"X": np.full((80, 2), "a")}, "X holds values of type"),
+        ({"X": np.full((80, 2), np.inf)}, "X has infinite values"),
+        ({"code": np.ones((79, 2))}, "code has the shape"),
+        ({"feature_errors": np.ones((80, 3))}, "feature_errors has the shape"),
+        ({"feature_names": ["a"]}, "feature_names has the shape"),
+        ({"ids": ["a"]}, "ids has the shape"),
+        ({"labels": ["a"]}, "labels has the shape"),
+    ],
+)
+def test_what_does_not_fit_is_refused(arrays, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Report(**(arrays | wrong))
+
+
+def test_without_bokeh_the_error_says_how_to_install_it():
+    program = (
+        "import sys; sys.modules['bokeh'] = None; import numpy as np;"
+        "from keras_tied.report import Report; x = np.eye(2); Report(x, x, x, x).to_html()"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert 'pip install "keras-tied[report]"' in run.stderr
+
+
+def test_importing_the_report_imports_neither_bokeh_nor_keras():
+    program = (
+        "import sys; import keras_tied.report;"
+        "assert not {'bokeh', 'keras', 'sklearn', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
