@@ -258,7 +258,7 @@ def _names(estimator: TiedAutoencoder) -> list[str] | None:
 
 def _npz(arrays: dict[str, Array]) -> bytes:
     content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **arrays)
+    np.savez(content, **arrays)  # none of them objects
     return content.getvalue()
 
 
