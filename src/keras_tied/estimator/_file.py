@@ -258,7 +258,7 @@ def _names(estimator: TiedAutoencoder) -> list[str] | None:
 
 def _npz(arrays: dict[str, Array]) -> bytes:
     content = io.BytesIO()
-    np.savez(content, **arrays)  # none of them objects
+    np.savez(content, **arrays)  # type: ignore[arg-type] # NumPy takes names for flags
     return content.getvalue()
 
 
