@@ -18,4 +18,4 @@ def digits() -> np.ndarray:
 @pytest.fixture(scope="session")
 def fitted(iris) -> TiedAutoencoder:
     """An estimator that has been trained; tests must not change it."""
-    return TiedAutoencoder(1, random_state=0).fit(iris)
+    return TiedAutoencoder(1, max_iter=20, random_state=0).fit(iris)
