@@ -1,6 +1,6 @@
 """Rows a second of `TiedAutoencoder.transform`, beside the `predict` of the same Keras encoder.
 
-2,000,000 × 32 float32 rows to codes of 8; each is called once before, for what is compiled then.
+2,000,000 x 32 float32 rows to codes of 8; each is called once before, for what is compiled then.
 Printed are the seconds, their ratio, and the most memory that was in use during `transform`,
 relative to the input and the output together.
 """
@@ -57,7 +57,7 @@ def main() -> None:
         theirs.append(time.perf_counter() - begin)
         assert np.abs(codes - predicted).max() < 1e-4
     seconds, others = float(np.median(ours)), float(np.median(theirs))
-    print(f"backend: {keras.backend.backend()}, {len(X):,} × 32 float32 rows to {codes.shape[1]}")
+    print(f"backend: {keras.backend.backend()}, {len(X):,} x 32 float32 rows to {codes.shape[1]}")
     print(f"transform:      {seconds:7.2f} s, {len(X) / seconds:12,.0f} rows/s")
     print(f"Keras predict:  {others:7.2f} s, {len(X) / others:12,.0f} rows/s")
     print(f"transform is {others / seconds:.1f} times as fast")
