@@ -1,0 +1,37 @@
+"""Bars on the terminal, where somebody watches."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+
+def watched(quiet: bool) -> bool:
+    """Whether anybody would see a bar."""
+    return not quiet and sys.stderr.isatty()
+
+
+@contextmanager
+def epochs_bar(
+    epochs: int, quiet: bool
+) -> Iterator[Callable[[int, Mapping[str, float]], None] | None]:
+    """A bar of epochs, and the callback that moves it; None where nobody watches."""
+    if not watched(quiet):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("epoch {task.completed} of {task.total}  loss {task.fields[loss]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=epochs, loss="-")
+
+        def on_epoch(epoch: int, logs: Mapping[str, float]) -> None:
+            loss = f"{logs['loss']:.2e}"
+            bar.update(task, description="training", completed=epoch + 1, loss=loss)
+
+        yield on_epoch
