@@ -11,7 +11,14 @@ except ImportError as error:
         'keras-tied: the command needs Typer and Rich; run pip install "keras-tied[cli]".'
     ) from error
 
+# isort: off
+# In the order in which --help names the commands.
 from keras_tied.cli import _demo  # noqa: F401
+from keras_tied.cli import _fit  # noqa: F401
+from keras_tied.cli import _apply  # noqa: F401
+from keras_tied.cli import _score  # noqa: F401
+from keras_tied.cli import _export  # noqa: F401
+from keras_tied.cli import _inspect  # noqa: F401
 from keras_tied.cli._app import app, main
 
 __all__ = ["app", "main"]
