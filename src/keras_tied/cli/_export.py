@@ -42,7 +42,7 @@ def export(
     with reported(debug), table_errors():
         with wrong_use():
             target = writable(output, ["onnx"], "--output")
-        loaded = load(model)
+        loaded = load(model, to_export=True)
         if loaded.columns is not None:
             import numpy as np
 

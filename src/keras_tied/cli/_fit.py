@@ -17,7 +17,7 @@ import typer
 
 from keras_tied._writing import writable
 from keras_tied.cli._app import app
-from keras_tied.cli._keras import import_keras, require_backend
+from keras_tied.cli._keras import import_keras_alone, require_backend
 from keras_tied.cli._messages import FailedError, UsageError, reported, wrong_use
 from keras_tied.cli._options import (
     Array,
@@ -204,7 +204,7 @@ def _in_order(source: Source, columns: Columns) -> Any:
 
 def _fit(table: Table, settings: dict[str, Any], quiet: bool) -> Fitted:
     with waiting("starting", quiet):
-        import_keras()
+        import_keras_alone()
         from keras_tied.estimator import TiedAutoencoder
         from keras_tied.estimator._beside_pca import errors_beside_pca
 

@@ -1,7 +1,10 @@
 """Keras, imported for a command that needs it."""
 
 import os
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 from keras_tied import _backend
@@ -47,3 +50,32 @@ def import_keras() -> None:
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+def import_keras_alone() -> None:
+    """Import Keras, and leave TensorFlow alone where Keras runs on something else.
+
+    When Keras first serialises anything, it imports TensorFlow where that is installed, only to
+    compare types: that takes seconds, and hundreds of megabytes.
+    """
+    if os.environ["KERAS_BACKEND"] == Backend.tensorflow or "keras" in sys.modules:
+        import_keras()
+        return
+    with _hidden("tensorflow"):
+        import_keras()
+        import keras
+
+        keras.activations.serialize(keras.activations.tanh)
+
+
+@contextmanager
+def _hidden(module: str) -> Iterator[None]:
+    """As if a module were not installed."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_tied.cli._keras import import_keras, require_backend
+from keras_tied.cli._keras import import_keras, import_keras_alone, require_backend
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._table import Reading, say_ignored
 
@@ -94,14 +94,14 @@ class Rows:
         return pa.record_batch(kept | columns)
 
 
-def load(path: Path) -> Model:
-    """Read a model file."""
+def load(path: Path, *, to_export: bool = False) -> Model:
+    """Read a model file; what is to be exported may need TensorFlow."""
     if not path.is_file():
         raise UsageError(
             f"there is no file {str(path)!r}; name one that keras-tied fit has written."
         )
     require_backend()
-    import_keras()
+    import_keras() if to_export else import_keras_alone()
     from keras_tied.estimator import TiedAutoencoder, _file
     from keras_tied.tables import Columns
 
