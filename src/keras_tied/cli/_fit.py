@@ -30,7 +30,7 @@ from keras_tied.cli._options import (
     OnBackend,
     Quiet,
 )
-from keras_tied.cli._progress import rows_bar, waiting
+from keras_tied.cli._progress import rows_bar, training_bar, waiting
 from keras_tied.cli._show import print_facts, print_json
 from keras_tied.cli._table import Reading, table_errors
 
@@ -207,16 +207,19 @@ def _fit(table: Table, settings: dict[str, Any], quiet: bool) -> Fitted:
         import_keras_alone()
         from keras_tied.estimator import TiedAutoencoder
         from keras_tied.estimator._beside_pca import errors_beside_pca
+        from keras_tied.estimator._training import telling
 
     _require_enough(settings["n_components"], table)
     estimator = TiedAutoencoder(**settings)
     if table.whole:
-        with waiting("training", quiet):
+        with training_bar("training", quiet) as tell, telling(tell):
             estimator.fit(table.rows)
+        with waiting("comparing with PCA", quiet):
             return Fitted(estimator, *errors_beside_pca(estimator, table.rows), "all rows")
     held_out = table.rows[: max(2, int(len(table.rows) * HELD_OUT))]
     train = table.rows[len(held_out) :]
-    with waiting(f"training on a sample of {len(train):,} rows", quiet):
+    said = f"training on {len(train):,} rows"
+    with training_bar(said, quiet) as tell, telling(tell):
         estimator.fit(train)
     estimator, streamed = _go_through(table, estimator, held_out, settings["random_state"], quiet)
     errors = errors_beside_pca(estimator, train, held_out)
