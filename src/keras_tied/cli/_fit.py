@@ -187,7 +187,7 @@ def _learn(source: Source, seed: int, quiet: bool, **choice: Any) -> Table:
         try:
             rows = _in_order(source, columns) if whole else columns.encode(sample)
         except TableError:
-            _in_order(source, columns)  # says in which row of the table it is
+            _find_misfit(source, columns)
             raise
     return Table(source, columns, rows, whole)
 
@@ -200,6 +200,14 @@ def _in_order(source: Source, columns: Columns) -> Any:
         parts.append(columns.encode(batch, first))
         first += batch.num_rows
     return np.concatenate(parts)
+
+
+def _find_misfit(source: Source, columns: Columns) -> None:
+    """Raise the error for the first value that is not of its kind, with its row in the table."""
+    first = 0
+    for batch in source.batches(names=columns.names):
+        columns.encode(batch, first)
+        first += batch.num_rows
 
 
 def _fit(table: Table, settings: dict[str, Any], quiet: bool) -> Fitted:
@@ -231,6 +239,7 @@ def _go_through(
 ) -> tuple[TiedAutoencoder, str]:
     """Train on all rows once, and keep that if it helps."""
     from keras_tied.estimator._going_on import batch_rows, go_on
+    from keras_tied.tables import TableError
 
     size, n_rows = batch_rows(estimator), table.source.n_rows
     batches = table.source.shuffled(size, table.columns.names, seed=seed)
@@ -242,7 +251,11 @@ def _go_through(
                 yield table.columns.encode(batch)
                 advance(batch.num_rows)
 
-        gone = go_on(estimator, numbers(), -(-n_rows // size), held_out)
+        try:
+            gone = go_on(estimator, numbers(), -(-n_rows // size), held_out)
+        except TableError:
+            _find_misfit(table.source, table.columns)
+            raise
     rate = n_rows / max(time.perf_counter() - began, 1e-9)
     kept = "that is kept" if gone.better else "so the model of the sample is kept"
     return gone.estimator, (
