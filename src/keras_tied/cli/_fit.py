@@ -241,7 +241,8 @@ def _go_through(
     from keras_tied.estimator._going_on import batch_rows, go_on
     from keras_tied.tables import TableError
 
-    size, n_rows = batch_rows(estimator), table.source.n_rows
+    n_rows = table.source.n_rows
+    size = batch_rows(estimator, n_rows)
     batches = table.source.shuffled(size, table.columns.names, seed=seed)
     began = time.perf_counter()
     with rows_bar("going through all rows", n_rows, quiet) as advance:

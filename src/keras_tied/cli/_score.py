@@ -85,22 +85,22 @@ def score(
             else:
                 shown = next(batches)
         say_unseen(rows.unseen, quiet)
+        mean = float(errors.mean(dtype=float))
         if output is None:
             _print(shown, json)
         elif json:
-            mean = float(errors.mean())
             print_json({"scored": len(errors), "written": written, "output": output, "mean": mean})
         elif not quiet and output != "-":
-            print(f"scored {len(errors):,} rows, mean error {errors.mean():.4g}, to {output}")
+            print(f"scored {len(errors):,} rows, mean error {mean:.4g}, to {output}")
 
 
 def _errors(model: Model, rows: Rows, advance: Any) -> Any:
-    """The errors of all rows."""
+    """The errors of all rows, in single precision: there may be very many."""
     import numpy as np
 
     parts = []
     for batch, numbers in rows.batches():
-        parts.append(model.estimator.reconstruction_error(numbers))
+        parts.append(model.estimator.reconstruction_error(numbers).astype(np.float32))
         advance(batch.num_rows)
     return np.concatenate(parts)
 
@@ -156,7 +156,7 @@ def _blamed(model: Model, rows: Rows, numbers: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for place in range(order.shape[1]):
         found[f"column{place + 1}"] = labels.take(pa.array(order[:, place]))
-        found[f"share{place + 1}"] = shares[:, place]
+        found[f"share{place + 1}"] = shares[:, place].astype("float32")
     return found
 
 
