@@ -231,7 +231,7 @@ def _fit(table: Table, settings: dict[str, Any], quiet: bool) -> Fitted:
         estimator.fit(train)
     estimator, streamed = _go_through(table, estimator, held_out, settings["random_state"], quiet)
     errors = errors_beside_pca(estimator, train, held_out)
-    return Fitted(estimator, *errors, f"{len(held_out):,} rows held out", streamed)
+    return Fitted(estimator, *errors, f"{len(held_out):,} rows seen once at most", streamed)
 
 
 def _go_through(

@@ -30,7 +30,7 @@ class GoneOn(NamedTuple):
 
     Attributes:
         estimator: the better one on the rows held out.
-        error, error_before: the mean squared error on these.
+        error, error_before: the mean squared error on these; infinite if it came to no end.
     """
 
     estimator: TiedAutoencoder
@@ -53,13 +53,14 @@ def batch_rows(estimator: TiedAutoencoder, n_rows: int) -> int:
 def go_on(
     estimator: TiedAutoencoder, batches: Iterable[Array], n_batches: int, held_out: Array
 ) -> GoneOn:
-    """Train a fitted estimator on batches of rows, with a learning rate that falls from that of `fit`.
+    """Train a fitted estimator on batches of rows, at a rate that falls from that of `fit`.
 
     Args:
         estimator: left as it is.
         batches: `(batch_rows, n_features)` each, in random order.
         n_batches: how many of them there are.
-        held_out: the rows that tell which one is better, `(n, n_features)`.
+        held_out: the rows that tell which one is better, `(n, n_features)`; best none of those that
+            the estimator was fitted to, though they may be in the batches, to be seen once.
     """
     before = _error(estimator, held_out)
     other = copy.deepcopy(estimator)
@@ -73,6 +74,8 @@ def go_on(
     after = _error(other, held_out)
     if not after < before:
         return GoneOn(estimator, after, before)
+    trained, other.model_ = other.model_.get_weights(), copy.deepcopy(estimator.model_)
+    other.model_.set_weights(trained)  # without the optimizer and what it keeps
     other.is_pca_ = False
     other.n_iter_ += 1
     other._measure(held_out, np.ones(len(held_out)), random)
