@@ -1,0 +1,24 @@
+"""The command ``keras-tied``: arguments in, messages out.
+
+What a command needs is imported when it runs, so that ``--help`` is there at once. Exit codes: 0,
+1 where something failed, 2 where the command was used wrongly, 130 after Ctrl-C.
+"""
+
+try:
+    import typer  # noqa: F401
+except ImportError as error:
+    raise SystemExit(
+        'keras-tied: the command needs Typer and Rich; run pip install "keras-tied[cli]".'
+    ) from error
+
+# isort: off
+# In the order in which --help names the commands.
+from keras_tied.cli import _demo  # noqa: F401
+from keras_tied.cli import _fit  # noqa: F401
+from keras_tied.cli import _apply  # noqa: F401
+from keras_tied.cli import _score  # noqa: F401
+from keras_tied.cli import _export  # noqa: F401
+from keras_tied.cli import _inspect  # noqa: F401
+from keras_tied.cli._app import app, main
+
+__all__ = ["app", "main"]

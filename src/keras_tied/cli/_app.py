@@ -1,0 +1,55 @@
+"""The command that all others are parts of."""
+
+import sys
+from io import TextIOWrapper
+from typing import Annotated, Any, cast
+
+import typer
+
+from keras_tied._version import __version__
+from keras_tied.cli._messages import say
+
+# All that Typer raises for a bad command line; not every version has a public name for it.
+_ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
+
+app = typer.Typer(
+    help="Autoencoders whose decoder is their encoder, transposed.",
+    epilog="Example:  keras-tied demo --output donuts.png",
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command line and exit; the entry point of ``keras-tied``."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # File names may hold what the terminal's encoding does not.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code = app(prog_name="keras-tied", standalone_mode=False)
+    except _ParserError as error:
+        say(f"{_message(error)}; see keras-tied --help.")
+        code = 2
+    sys.exit(code)
+
+
+def _message(error: Any) -> str:
+    """What Typer says of a bad command line, without its full stop."""
+    return str(error.format_message()).rstrip(".")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"keras-tied {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(2)

@@ -1,0 +1,196 @@
+"""``keras-tied encode``, ``decode`` and ``reconstruct``: rows in, rows out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from keras_tied.cli._app import app
+from keras_tied.cli._keras import require_backend
+from keras_tied.cli._messages import UsageError, reported
+from keras_tied.cli._model import Model, Rows, code_names, load, open_rows
+from keras_tied.cli._options import (
+    Array,
+    Data,
+    Debug,
+    Delimiter,
+    Encoding,
+    Id,
+    Json,
+    ModelFile,
+    Output,
+    Quiet,
+    SafeCsv,
+)
+from keras_tied.cli._progress import rows_bar
+from keras_tied.cli._show import print_json
+from keras_tied.cli._table import STANDARD_OUTPUT, Reading, say_unseen, table_errors
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@app.command(epilog="Example:  keras-tied encode model.keras rows.csv -o codes.csv")
+def encode(
+    model: ModelFile,
+    data: Data,
+    output: Output,
+    id: Id = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = "utf-8",
+    array: Array = None,
+    safe_csv: SafeCsv = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Turn rows into codes, a row each."""
+    with reported(debug), table_errors():
+        check(output, json)
+        loaded = load(model)
+        reading = Reading(delimiter, encoding, array)
+        rows = open_rows(loaded, data, reading, id, quiet, output)
+
+        def codes(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
+            columns = loaded.estimator.transform(numbers).T
+            return rows.named(batch, dict(zip(code_names(len(columns)), columns, strict=True)))
+
+        _write("encoded", rows, codes, output, safe_csv, json, quiet)
+
+
+@app.command(epilog="Example:  keras-tied reconstruct model.keras rows.csv -o restored.csv")
+def reconstruct(
+    model: ModelFile,
+    data: Data,
+    output: Output,
+    id: Id = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = "utf-8",
+    array: Array = None,
+    safe_csv: SafeCsv = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Encode and decode rows: what the model makes of them."""
+    with reported(debug), table_errors():
+        check(output, json)
+        loaded = load(model)
+        reading = Reading(delimiter, encoding, array)
+        rows = open_rows(loaded, data, reading, id, quiet, output)
+
+        def restored(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
+            decoded = rows.columns.decode(loaded.estimator.reconstruct(numbers))
+            return rows.named(batch, columns_of(decoded))
+
+        _write("reconstructed", rows, restored, output, safe_csv, json, quiet)
+
+
+@app.command(epilog="Example:  keras-tied decode model.keras codes.csv -o rows.csv")
+def decode(
+    model: ModelFile,
+    data: Data,
+    output: Output,
+    id: Id = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = "utf-8",
+    array: Array = None,
+    safe_csv: SafeCsv = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Turn codes, such as encode has written, into rows."""
+    with reported(debug), table_errors():
+        check(output, json)
+        loaded = load(model)
+        rows = _codes(loaded, data, Reading(delimiter, encoding, array), id, output)
+
+        def decoded(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
+            restored = loaded.estimator.inverse_transform(numbers)
+            return rows.named(batch, columns_of(_as_table(loaded, restored)))
+
+        _write("decoded", rows, decoded, output, safe_csv, json, quiet)
+
+
+def columns_of(batch: pa.RecordBatch) -> dict[str, Any]:
+    """The columns of a batch by name."""
+    return dict(zip(batch.schema.names, batch.columns, strict=True))
+
+
+def check(output: str, json: bool) -> None:
+    """Refuse an output before any work is done."""
+    from keras_tied.tables import check_output
+
+    require_backend()
+    check_output(output)
+    if json and output == STANDARD_OUTPUT:
+        raise UsageError(
+            "--json and --output - both write to the standard output; leave one of them out."
+        )
+
+
+def _codes(model: Model, data: str, reading: Reading, id: str | None, output: str) -> Rows:
+    """Open a table of codes: columns code0, code1 and so on, or else its columns of numbers."""
+    from keras_tied.tables import Column, Columns, Kind
+
+    noted = id or (model.columns.id if model.columns else None)
+    source = reading.open(data, [noted] if noted else [])
+    width = model.estimator.n_components_
+    names = list(code_names(width))
+    if not set(names) <= set(source.schema.names):
+        numbers = Kind.integer, Kind.number
+        names = [n for n, kind in source.kinds.items() if kind in numbers and n != noted]
+    if len(names) != width:
+        raise UsageError(
+            f"{data!r} has {len(names)} columns of numbers, and a code of {str(model.path)!r} has "
+            f"{width}; name them {', '.join(code_names(width)[:3])} and so on."
+        )
+    if id is not None and id not in source.schema.names:
+        raise UsageError(f"{data!r} has no column {id!r}; name another as --id.")
+    arrays = output.lower().endswith((".npy", ".npz"))
+    kept = noted if noted in source.schema.names and (id or not arrays) else None
+    return Rows(source, Columns(tuple(Column(name, Kind.number) for name in names)), kept)
+
+
+def _as_table(model: Model, numbers: Any) -> pa.RecordBatch:
+    """Rows of numbers as a table like the one that the model was fitted to."""
+    if model.columns is not None:
+        return model.columns.decode(numbers)
+    import pyarrow as pa
+
+    names = getattr(model.estimator, "feature_names_in_", None)
+    if names is None:
+        names = [f"x{index}" for index in range(numbers.shape[1])]
+    return pa.record_batch(dict(zip(map(str, names), numbers.T, strict=True)))
+
+
+def _write(
+    done: str,
+    rows: Rows,
+    made: Callable[[pa.RecordBatch, Any], pa.RecordBatch],
+    output: str,
+    safe_csv: bool,
+    json: bool,
+    quiet: bool,
+) -> None:
+    """Write what is made of each batch of rows, and tell of it."""
+    from keras_tied.tables import write_table
+
+    began = time.perf_counter()
+    with rows_bar(done, rows.source.n_rows, quiet) as advance:
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for batch, numbers in rows.batches():
+                yield made(batch, numbers)
+                advance(batch.num_rows)
+
+        n_rows = write_table(output, batches(), safe_csv=safe_csv)
+    seconds = time.perf_counter() - began
+    say_unseen(rows.unseen, quiet)
+    if json:
+        print_json({done: n_rows, "output": output, "seconds": seconds, "unseen": rows.unseen})
+    elif not quiet and output != STANDARD_OUTPUT:
+        rate = n_rows / max(seconds, 1e-9)
+        print(f"{done} {n_rows:,} rows to {output} in {seconds:.1f} s, {rate:,.0f} a second")

@@ -1,0 +1,139 @@
+"""``keras-tied demo``: the article's experiment, drawn."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keras_tied import _backend
+from keras_tied._writing import moved_into_place, writable
+from keras_tied.cli._app import app
+from keras_tied.cli._keras import Backend, import_keras, require_backend
+from keras_tied.cli._messages import UsageError, reported, wrong_use
+from keras_tied.cli._options import Debug, OnBackend, Quiet
+from keras_tied.cli._progress import epochs_bar
+
+if TYPE_CHECKING:
+    from keras_tied.experiment import Experiment
+
+
+class Engine(StrEnum):
+    """What can train the article's autoencoder."""
+
+    keras = "keras"
+    numpy = "numpy"
+    pytensor = "pytensor"
+
+
+@app.command(epilog="Example:  keras-tied demo --data donut_corr2.npy --seed 1 --output donuts.svg")
+def demo(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The figure to write: .png, .svg or .pdf.")
+    ] = Path("keras-tied-demo.png"),
+    show: Annotated[bool, typer.Option("--show", help="Open the figure in a window too.")] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="An .npy file of 4 columns, or 5 with a label, instead of rows drawn by --seed."
+        ),
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Steps of training, on all rows each.")] = 3000,
+    seed: Annotated[
+        int, typer.Option(help="Fixes the rows, their order and the start of the training.")
+    ] = 0,
+    backend: OnBackend = None,
+    engine: Annotated[
+        Engine, typer.Option(help="Keras, or the same network written out by hand.")
+    ] = Engine.keras,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train the article's 4-2-4 autoencoder on two correlated rings, and draw it."""
+    with reported(debug):
+        with wrong_use():
+            target = _figure_target(output)
+            _require_engine(engine, backend)
+            from keras_tied import datasets, experiment, plotting
+
+            figure = plotting.new_window() if show else plotting.new_figure()
+            raw = (
+                datasets.load_donuts(data)
+                if data
+                else datasets.make_correlated_donuts(random_state=seed)
+            )
+            rows, labels = datasets.prepare(*raw, random_state=seed)
+            experiment.split(rows)  # refuses too few rows
+        if engine is Engine.keras:
+            import_keras()
+        with epochs_bar(epochs, quiet) as on_epoch:
+            result = experiment.run(
+                rows, epochs=epochs, engine=engine.value, random_state=seed, on_epoch=on_epoch
+            )
+        plotting.four_panels(
+            rows,
+            result.code,
+            result.reconstruction,
+            result.history,
+            y=labels,
+            pca_mse=result.pca_train_mse,
+            figure=figure,
+        )
+        with moved_into_place(target) as part:
+            figure.savefig(part, dpi=160)
+        if not quiet:
+            _print_result(result, engine, output)
+        if show:
+            from matplotlib import pyplot
+
+            pyplot.show()
+
+
+def _figure_target(output: Path) -> Path:
+    """Where the figure will be written, if it can be."""
+    from keras_tied.plotting import FORMATS
+
+    return writable(output, FORMATS, "--output")
+
+
+def _require_engine(engine: Engine, backend: Backend | None) -> None:
+    """Settle what trains, before it is imported."""
+    if engine is Engine.keras:
+        require_backend(backend)
+        return
+    if backend:
+        raise UsageError(
+            f"--backend {backend} is for Keras, and --engine {engine} does without it; leave "
+            "one of them out."
+        )
+    if not _backend.installed(engine):
+        raise UsageError(
+            f"--engine {engine} is not installed; "
+            f'run pip install "keras-tied[{engine}]", or choose another engine.'
+        )
+
+
+def _print_result(result: "Experiment", engine: Engine, output: Path) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("mean squared error", min_width=20)
+    table.add_column("train", justify="right")
+    table.add_column("validation", justify="right")
+    table.add_row("tied autoencoder", f"{result.train_mse:.2e}", f"{result.validation_mse:.2e}")
+    table.add_row(
+        "PCA, same width", f"{result.pca_train_mse:.2e}", f"{result.pca_validation_mse:.2e}"
+    )
+    facts = Table.grid(padding=(0, 2))
+    on = f" on {os.environ['KERAS_BACKEND']}" if engine is Engine.keras else ""
+    facts.add_row("engine", f"{engine}{on}")
+    facts.add_row("epochs", f"{len(result.history['loss'])}, in {result.seconds:.2f} s")
+    facts.add_row("parameters", f"{result.parameters}, against {result.untied_parameters} untied")
+    facts.add_row("shared kernel", f"max |W_dec - W_enc^T| = {result.tie_error:g}")
+    facts.add_row("figure", Text(str(output), overflow="fold"))
+    console = Console(highlight=False)
+    console.print(table, facts)

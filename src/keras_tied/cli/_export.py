@@ -1,0 +1,62 @@
+"""``keras-tied export``: a model for where there is no Keras."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_tied._writing import writable
+from keras_tied.cli._app import app
+from keras_tied.cli._messages import FailedError, UsageError, reported, wrong_use
+from keras_tied.cli._model import load
+from keras_tied.cli._options import Debug, Json, ModelFile, Quiet
+from keras_tied.cli._show import print_json
+from keras_tied.cli._table import table_errors
+
+
+class Part(StrEnum):
+    """What of a model to export."""
+
+    encoder = "encoder"
+    decoder = "decoder"
+    reconstruction = "reconstruction"
+
+
+@app.command(epilog="Example:  keras-tied export model.keras -o model.onnx")
+def export(
+    model: ModelFile,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="The .onnx file to write.")
+    ],
+    part: Annotated[
+        Part, typer.Option(help="What it gives: codes, rows of codes, or rows of rows.")
+    ] = Part.encoder,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write a model as ONNX; it takes the numbers of a row, and their names are in it."""
+    with reported(debug), table_errors():
+        with wrong_use():
+            target = writable(output, ["onnx"], "--output")
+        loaded = load(model, to_export=True)
+        if loaded.columns is not None:
+            import numpy as np
+
+            names = np.array(loaded.columns.features, dtype=object)
+            loaded.estimator.feature_names_in_ = names
+        try:
+            loaded.estimator.export(target, part.value)
+        except (ImportError, ValueError) as error:
+            raise UsageError(str(error)) from error
+        except OSError as error:
+            raise FailedError(
+                f"cannot write {str(output)!r}: {error.strerror or error}; name another file."
+            ) from error
+        if json:
+            print_json({"output": str(output), "part": part.value})
+        elif not quiet:
+            print(f"exported the {part.value} to {output}")

@@ -1,0 +1,377 @@
+"""``keras-tied fit``: a table in, a model out."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from keras_tied._writing import writable
+from keras_tied.cli._app import app
+from keras_tied.cli._keras import import_keras_alone, require_backend
+from keras_tied.cli._messages import FailedError, UsageError, reported, wrong_use
+from keras_tied.cli._options import (
+    Array,
+    Data,
+    Debug,
+    Delimiter,
+    Encoding,
+    Id,
+    Json,
+    OnBackend,
+    Quiet,
+)
+from keras_tied.cli._progress import rows_bar, waiting
+from keras_tied.cli._show import print_facts, print_json
+from keras_tied.cli._table import Reading, table_errors
+
+if TYPE_CHECKING:
+    from keras_tied.estimator import TiedAutoencoder
+    from keras_tied.tables import Columns, Source
+
+MOST_ROWS, MOST_NUMBERS = 200_000, 2**24
+"""A table with more rows or numbers is fitted to a sample of it, and gone through after that."""
+FEWEST_ROWS = 1_000
+HELD_OUT = 0.1
+"""The share of the sample that tells whether going through the rest has helped."""
+MOST_NAMED = 8
+
+
+class Solver(StrEnum):
+    """How the network is trained; see `TiedAutoencoder`."""
+
+    auto = "auto"
+    lbfgs = "lbfgs"
+    nadam = "nadam"
+
+
+class Scaler(StrEnum):
+    """What brings the columns to a common size; see `TiedAutoencoder`."""
+
+    standard = "standard"
+    minmax = "minmax"
+    none = "none"
+
+
+@app.command(epilog="Example:  keras-tied fit rows.csv -o model.keras --components 3 --id name")
+def fit(
+    data: Data,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="MODEL", help="The .keras file to write.")
+    ],
+    components: Annotated[
+        str, typer.Option(help="The width of the code, or the share of variance to keep, below 1.")
+    ] = "2",
+    hidden: Annotated[
+        str, typer.Option(help="Units of the hidden layers, such as 64,32, or auto.")
+    ] = "auto",
+    solver: Annotated[
+        Solver, typer.Option(help="L-BFGS on all rows at once, or Nadam in batches.")
+    ] = Solver.auto,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Epochs of Nadam or iterations of L-BFGS, instead of enough."),
+    ] = None,
+    validation: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="The share of rows to hold out; 0 for none.")
+    ] = 0.1,
+    scaler: Annotated[
+        Scaler, typer.Option(help="What brings the columns to a common size.")
+    ] = Scaler.standard,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Fixes all that is random.")] = 0,
+    columns: Annotated[
+        str | None, typer.Option(metavar="A,B", help="The columns to use, instead of all.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A,B", help="Columns not to use; can be given several times."),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="What tells rows apart; for colour, not trained on."),
+    ] = None,
+    id: Id = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = "utf-8",
+    array: Array = None,
+    backend: OnBackend = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train an autoencoder on a table, and write it to one file."""
+    with reported(debug), table_errors():
+        with wrong_use():
+            target = writable(output, ["keras"], "--output")
+        settings = {
+            "n_components": _components(components),
+            "hidden_layer_sizes": _hidden(hidden),
+            "solver": solver.value,
+            "max_iter": epochs,
+            "scaler": None if scaler is Scaler.none else scaler.value,
+            "random_state": seed,
+            "early_stopping": validation > 0,
+            "validation_fraction": _validation(validation),
+        }
+        require_backend(backend)
+        began = time.perf_counter()
+        text = [name for name in (label, id) if name is not None]
+        source = Reading(delimiter, encoding, array).open(data, text)
+        table = _learn(
+            source,
+            seed,
+            quiet,
+            columns=_names(columns),
+            exclude=[name for names in exclude or [] for name in _names(names) or []],
+            label=label,
+            id=id,
+        )
+        fitted = _fit(table, settings, quiet)
+        notes = _notes(table, fitted, time.perf_counter() - began)
+        _save(fitted.estimator, target, notes, str(output))
+        if json:
+            print_json({"output": str(output)} | notes)
+        elif not quiet:
+            print_facts(_facts(table, notes, output))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, and the rows of it that are in memory.
+
+    Attributes:
+        source: all of it.
+        columns: those that are used.
+        rows: all rows, or some, `(n, features)` float32.
+        whole: whether they are all.
+    """
+
+    source: Source
+    columns: Columns
+    rows: Any
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of training: the model, its error and PCA's, and what was done."""
+
+    estimator: TiedAutoencoder
+    error: float
+    pca_error: float
+    measured_on: str
+    streamed: str | None = None
+
+
+def _learn(source: Source, seed: int, quiet: bool, **choice: Any) -> Table:
+    """Decide which columns to use, and take into memory what fits."""
+    from keras_tied.tables import Columns, TableError
+
+    if source.n_rows < 2:
+        raise UsageError(f"{source.name!r} has one row, and training needs 2 at least; add rows.")
+    width = max(1, len(source.schema))
+    most = max(FEWEST_ROWS, min(MOST_ROWS, MOST_NUMBERS // width))
+    with waiting("reading", quiet):
+        sample = source.sample(most, seed=seed)
+        columns = Columns.learn(sample, **choice)
+        whole = source.n_rows <= most
+        try:
+            rows = _in_order(source, columns) if whole else columns.encode(sample)
+        except TableError:
+            _in_order(source, columns)  # says in which row of the table it is
+            raise
+    return Table(source, columns, rows, whole)
+
+
+def _in_order(source: Source, columns: Columns) -> Any:
+    import numpy as np
+
+    parts, first = [], 0
+    for batch in source.batches(names=columns.names):
+        parts.append(columns.encode(batch, first))
+        first += batch.num_rows
+    return np.concatenate(parts)
+
+
+def _fit(table: Table, settings: dict[str, Any], quiet: bool) -> Fitted:
+    with waiting("starting", quiet):
+        import_keras_alone()
+        from keras_tied.estimator import TiedAutoencoder
+        from keras_tied.estimator._beside_pca import errors_beside_pca
+
+    _require_enough(settings["n_components"], table)
+    estimator = TiedAutoencoder(**settings)
+    if table.whole:
+        with waiting("training", quiet):
+            estimator.fit(table.rows)
+            return Fitted(estimator, *errors_beside_pca(estimator, table.rows), "all rows")
+    held_out = table.rows[: max(2, int(len(table.rows) * HELD_OUT))]
+    train = table.rows[len(held_out) :]
+    with waiting(f"training on a sample of {len(train):,} rows", quiet):
+        estimator.fit(train)
+    estimator, streamed = _go_through(table, estimator, held_out, settings["random_state"], quiet)
+    errors = errors_beside_pca(estimator, train, held_out)
+    return Fitted(estimator, *errors, f"{len(held_out):,} rows held out", streamed)
+
+
+def _go_through(
+    table: Table, estimator: TiedAutoencoder, held_out: Any, seed: int, quiet: bool
+) -> tuple[TiedAutoencoder, str]:
+    """Train on all rows once, and keep that if it helps."""
+    from keras_tied.estimator._going_on import batch_rows, go_on
+
+    size, n_rows = batch_rows(estimator), table.source.n_rows
+    batches = table.source.shuffled(size, table.columns.names, seed=seed)
+    began = time.perf_counter()
+    with rows_bar("going through all rows", n_rows, quiet) as advance:
+
+        def numbers() -> Any:
+            for batch in batches:
+                yield table.columns.encode(batch)
+                advance(batch.num_rows)
+
+        gone = go_on(estimator, numbers(), -(-n_rows // size), held_out)
+    rate = n_rows / max(time.perf_counter() - began, 1e-9)
+    kept = "that is kept" if gone.better else "so the model of the sample is kept"
+    return gone.estimator, (
+        f"the error was {gone.error_before:.4g} after the sample of {len(table.rows):,} rows and "
+        f"{gone.error:.4g} after all rows, {rate:,.0f} a second; {kept}"
+    )
+
+
+def _require_enough(components: int | float, table: Table) -> None:
+    n, d = table.rows.shape
+    if components > min(n, d):
+        raise UsageError(
+            f"--components {components} is more than there are "
+            f"{f'numbers in a row, {d}' if d <= n else f'rows, {n}'}; ask for fewer."
+        )
+
+
+def _save(estimator: TiedAutoencoder, target: Path, notes: dict[str, Any], output: str) -> None:
+    import numpy as np
+
+    from keras_tied.estimator import _file
+    from keras_tied.tables import Columns
+
+    features = Columns.from_json(notes["columns"]).features
+    estimator.feature_names_in_ = np.array(features, dtype=object)
+    try:
+        _file.save(estimator, target, notes)
+    except OSError as error:
+        raise FailedError(
+            f"cannot write {output!r}: {error.strerror or error}; free some space, or name another "
+            "file."
+        ) from error
+
+
+def _notes(table: Table, fitted: Fitted, seconds: float) -> dict[str, Any]:
+    """What is worth knowing of a model that was fitted here."""
+    import keras
+
+    estimator = fitted.estimator
+    return {
+        "command": shlex.join(["keras-tied", *sys.argv[1:]]),
+        "trained": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "data": table.source.name,
+        "rows": table.source.n_rows,
+        "columns": table.columns.to_json(),
+        "components": estimator.n_components_,
+        "is_pca": estimator.is_pca_,
+        "error": fitted.error,
+        "pca_error": fitted.pca_error,
+        "measured_on": fitted.measured_on,
+        "streamed": fitted.streamed,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("keras-tied", "keras", "numpy", "scikit-learn")},
+            keras.backend.backend(): version(keras.backend.backend()),
+        },
+    }
+
+
+def _facts(table: Table, notes: dict[str, Any], output: Path) -> dict[str, str]:
+    columns = table.columns
+    used = _some(columns.names)
+    if len(columns.features) > len(columns.names):
+        used += f": {len(columns.features)} numbers, one for each category of text"
+    facts = {"rows": f"{notes['rows']:,}", "columns used": used}
+    left_out = [f"{name} ({reason})" for name, reason in columns.left_out.items()]
+    if left_out:
+        facts["left out"] = _some(left_out)
+    ratio = notes["error"] / notes["pca_error"] if notes["pca_error"] else 1.0
+    facts |= {
+        "components": str(notes["components"]),
+        "error": f"{notes['error']:.4g}, mean square of scaled columns, {notes['measured_on']}",
+        "PCA's error": f"{notes['pca_error']:.4g}; {_beside(ratio, notes['is_pca'])}",
+    }
+    if notes["streamed"]:
+        facts["all rows"] = notes["streamed"]
+    return facts | {"seconds": f"{notes['seconds']:.1f}", "model": str(output)}
+
+
+def _beside(ratio: float, is_pca: bool) -> str:
+    if is_pca:
+        return "no network was found that is better, so the model is PCA"
+    return f"the model's is {ratio:.2f} times that"
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _names(text: str | None) -> list[str] | None:
+    """Names between commas, as a line of CSV has them."""
+    if text is None:
+        return None
+    import csv
+
+    return [name.strip() for name in next(csv.reader([text]), []) if name.strip()]
+
+
+def _components(text: str) -> int | float:
+    try:
+        return int(text) if float(text) >= 1 else _share(float(text))
+    except ValueError as error:
+        raise UsageError(
+            f"--components {text!r} is neither a whole number from 1 on nor a share between 0 and "
+            "1; give one of these."
+        ) from error
+
+
+def _share(value: float) -> float:
+    if not 0 < value < 1:
+        raise ValueError
+    return value
+
+
+def _hidden(text: str) -> Any:
+    if text == "auto":
+        return text
+    try:
+        sizes = [int(size) for size in text.split(",")]
+        if min(sizes) < 1:
+            raise ValueError
+    except ValueError as error:
+        raise UsageError(
+            f"--hidden {text!r} is neither auto nor numbers of units; give some such as 64,32."
+        ) from error
+    return sizes
+
+
+def _validation(share: float) -> float:
+    """What the estimator takes, which is never asked for a share of 0."""
+    if share >= 1:
+        raise UsageError("--validation 1 leaves no row to train on; give a share such as 0.1.")
+    return share or 0.1

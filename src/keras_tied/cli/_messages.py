@@ -1,0 +1,62 @@
+"""What the user is told, and the exit code that goes with it."""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+
+class UsageError(Exception):
+    """The command cannot do what it was asked; the message is one sentence for the user."""
+
+
+class FailedError(Exception):
+    """What was asked could be done, and failed; the message is one sentence for the user."""
+
+
+def say(message: str) -> None:
+    """Print one line for the user, who may be reading a pipe's other end."""
+    print("keras-tied:", " ".join(message.split()), file=sys.stderr)
+
+
+@contextmanager
+def reported(debug: bool) -> Iterator[None]:
+    """Turn what goes wrong into one sentence and an exit code."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            traceback.print_exc()
+        match error:
+            case typer.Exit():
+                raise
+            case BrokenPipeError():
+                # Whoever read the output has had enough; Python would complain when it ends.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise typer.Exit(1) from error
+            case KeyboardInterrupt():
+                message, code = "interrupted.", 130
+            case UsageError():
+                message, code = str(error), 2
+            case FailedError():
+                message, code = str(error), 1
+            case _:
+                reason = f"{type(error).__name__}: {error}".rstrip(".: ")
+                message, code = f"failed with {reason}; --debug shows where.", 1
+        say(message)
+        raise typer.Exit(code) from error
+
+
+@contextmanager
+def wrong_use() -> Iterator[None]:
+    """Take what the library refuses, before any work is done, for wrong use of the command."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"{error.filename!r}: {error.strerror}" if error.strerror else str(error)
+        raise UsageError(f"cannot use {reason}; name another file.") from error
+    except (ImportError, RuntimeError, ValueError) as error:
+        raise UsageError(str(error)) from error

@@ -1,0 +1,153 @@
+"""A model file, and how a table becomes what its model takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_tied.cli._keras import import_keras, import_keras_alone, require_backend
+from keras_tied.cli._messages import UsageError
+from keras_tied.cli._table import Reading, say_ignored
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from keras_tied.estimator import TiedAutoencoder
+    from keras_tied.tables import Columns, Source
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a model file holds.
+
+    Attributes:
+        path: the file.
+        estimator: what was saved.
+        notes: what `keras-tied fit` has noted; nothing, where the file comes from Python.
+        columns: those that it was fitted to, where they are noted.
+    """
+
+    path: Path
+    estimator: TiedAutoencoder
+    notes: dict[str, Any]
+    columns: Columns | None
+
+    def columns_of(self, source: Source) -> Columns:
+        """The columns of a table that the model takes."""
+        if self.columns is not None:
+            return self.columns
+        from keras_tied.tables import Column as TableColumn
+        from keras_tied.tables import Columns, Kind
+
+        names = getattr(self.estimator, "feature_names_in_", None)
+        if names is None:
+            numbers = Kind.boolean, Kind.integer, Kind.number
+            names = [name for name, kind in source.kinds.items() if kind in numbers]
+            if len(names) != self.estimator.n_features_in_:
+                raise UsageError(
+                    f"{source.name!r} has {len(names)} columns of numbers, and "
+                    f"{str(self.path)!r}, which knows no names, takes "
+                    f"{self.estimator.n_features_in_}; give a table of these."
+                )
+        return Columns(tuple(TableColumn(str(name), Kind.number) for name in names))
+
+
+@dataclass
+class Rows:
+    """The rows of a table, as a model takes them.
+
+    Attributes:
+        source: the table.
+        columns: those that the model takes.
+        id: the column that is kept, if there is one.
+        unseen: how many values are of rare or new categories, by column.
+    """
+
+    source: Source
+    columns: Columns
+    id: str | None
+    unseen: Counter[str] = field(default_factory=Counter)
+
+    def batches(self) -> Iterator[tuple[pa.RecordBatch, NDArray[np.float32]]]:
+        """The rows as they are, and as numbers; in order."""
+        self.unseen.clear()
+        names = list(dict.fromkeys([*self.columns.names, *([self.id] if self.id else [])]))
+        first = 0
+        for batch in self.source.batches(names=names):
+            yield batch, self.columns.encode(batch, first, self.unseen)
+            first += batch.num_rows
+
+    def named(self, batch: pa.RecordBatch, columns: dict[str, Any]) -> pa.RecordBatch:
+        """Columns that were made of a batch, after its id."""
+        import pyarrow as pa
+
+        kept = {self.id: batch.column(self.id)} if self.id else {}
+        if self.id in columns:
+            raise UsageError(
+                f"the id column {self.id!r} has the name of a column of the result; rename it."
+            )
+        return pa.record_batch(kept | columns)
+
+
+def load(path: Path, *, to_export: bool = False) -> Model:
+    """Read a model file; what is to be exported may need TensorFlow."""
+    if not path.is_file():
+        raise UsageError(
+            f"there is no file {str(path)!r}; name one that keras-tied fit has written."
+        )
+    require_backend()
+    import_keras() if to_export else import_keras_alone()
+    from keras_tied.estimator import TiedAutoencoder, _file
+    from keras_tied.tables import Columns
+
+    try:
+        estimator, notes = TiedAutoencoder.load(path), _file.notes(path)
+        notes = notes if isinstance(notes, dict) else {}
+        columns = Columns.from_json(notes["columns"]) if "columns" in notes else None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{str(error).rstrip('.')}; name a whole model file.") from error
+    if columns is not None:
+        if len(columns.features) != estimator.n_features_in_:
+            raise UsageError(
+                f"{str(path)!r} was noted to take {len(columns.features)} numbers, and takes "
+                f"{estimator.n_features_in_}; fit the model anew."
+            )
+        _forget_names(estimator)
+    return Model(path, estimator, notes, columns)
+
+
+def _forget_names(estimator: TiedAutoencoder) -> None:
+    """Columns are matched here, and scikit-learn would warn of rows without names."""
+    if hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+
+
+def open_rows(
+    model: Model, data: str, reading: Reading, id: str | None, quiet: bool, output: str = ""
+) -> Rows:
+    """Open a table whose rows a model is to take; their id goes to the output if it can."""
+    noted = model.columns
+    text = [*(noted.text if noted else []), *([id] if id else [])]
+    source = reading.open(data, text)
+    there = source.schema.names
+    if id is not None and id not in there:
+        raise UsageError(f"{data!r} has no column {id!r}; name another as --id.")
+    columns = model.columns_of(source)
+    _forget_names(model.estimator)
+    kept = id or columns.id
+    arrays = output.lower().endswith((".npy", ".npz"))
+    if kept not in there or (arrays and id is None):
+        kept = None
+    ignored = replace(columns, id=kept or columns.id).match(there)
+    say_ignored(ignored, data, quiet)
+    return Rows(source, columns, kept)
+
+
+def code_names(width: int) -> Sequence[str]:
+    """The names of the numbers of a code."""
+    return [f"code{index}" for index in range(width)]

@@ -1,0 +1,72 @@
+"""Bars on the terminal, where somebody watches."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+
+def watched(quiet: bool) -> bool:
+    """Whether anybody would see a bar."""
+    return not quiet and sys.stderr.isatty()
+
+
+@contextmanager
+def epochs_bar(
+    epochs: int, quiet: bool
+) -> Iterator[Callable[[int, Mapping[str, float]], None] | None]:
+    """A bar of epochs, and the callback that moves it; None where nobody watches."""
+    if not watched(quiet):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("epoch {task.completed} of {task.total}  loss {task.fields[loss]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=epochs, loss="-")
+
+        def on_epoch(epoch: int, logs: Mapping[str, float]) -> None:
+            loss = f"{logs['loss']:.2e}"
+            bar.update(task, description="training", completed=epoch + 1, loss=loss)
+
+        yield on_epoch
+
+
+@contextmanager
+def rows_bar(what: str, rows: int, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A bar of rows, and what moves it on by some."""
+    if not watched(quiet):
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} rows"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=rows)
+        yield lambda more: bar.advance(task, more)
+
+
+@contextmanager
+def waiting(what: str, quiet: bool) -> Iterator[None]:
+    """A sign that something is going on, of which nobody knows how long it takes."""
+    if not watched(quiet):
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        bar.add_task(what, total=None)
+        yield

@@ -1,0 +1,39 @@
+"""Results, for people and for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def print_json(facts: Mapping[str, Any]) -> None:
+    """Print facts as one JSON object."""
+    print(json.dumps(facts, indent=2, ensure_ascii=False, default=str))
+
+
+def print_facts(facts: Mapping[str, str]) -> None:
+    """Print names and what is to be said of each, side by side."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    for name, said in facts.items():
+        grid.add_row(Text(name), Text(said, overflow="fold"))
+    Console(highlight=False).print(grid)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, whose first column is text and all others are numbers, or text at the end."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in header:
+        table.add_column(Text(name), overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(highlight=False).print(table)

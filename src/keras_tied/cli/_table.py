@@ -1,0 +1,66 @@
+"""Tables, as commands read and write them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from keras_tied.cli._messages import FailedError, UsageError, say
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from keras_tied.tables import Source
+
+STANDARD_OUTPUT = "-"
+NAMED = {"tab": "\t", r"\t": "\t", "space": " "}
+"""Delimiters that are hard to type at a shell."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a table is to be read; see `keras_tied.tables.open_table`."""
+
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    array: str | None = None
+
+    def open(self, path: str, text: Collection[str] = ()) -> Source:
+        """Open a table."""
+        from keras_tied.tables import open_table
+
+        delimiter = NAMED.get(self.delimiter or "", self.delimiter)
+        return open_table(
+            path, delimiter=delimiter, encoding=self.encoding, text=text, array=self.array
+        )
+
+
+@contextmanager
+def table_errors() -> Iterator[None]:
+    """Tell wrong tables, which are wrong use, from those that could not be written."""
+    try:
+        from keras_tied.tables import TableError, WriteError
+    except ImportError as error:
+        raise UsageError(str(error)) from error
+    try:
+        yield
+    except WriteError as error:
+        raise FailedError(str(error)) from error
+    except TableError as error:
+        raise UsageError(str(error)) from error
+
+
+def say_ignored(columns: list[str], data: str, quiet: bool) -> None:
+    """Tell of columns that the model has never seen."""
+    if columns and not quiet:
+        some = ", ".join(map(repr, columns[:8]))
+        more = f" and {len(columns) - 8} more" if len(columns) > 8 else ""
+        say(f"ignored the column {some}{more} of {data!r}, which the model has never seen.")
+
+
+def say_unseen(unseen: Counter[str], quiet: bool) -> None:
+    """Tell of values that are in none of the categories that have a number."""
+    for column, times in () if quiet else unseen.items():
+        say(f"column {column!r} holds {times:,} values of rare or new categories, taken together.")

@@ -1,0 +1,52 @@
+"""Which rows are restored worst, and which of their columns are to blame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def ranks(errors: Array) -> NDArray[np.int64]:
+    """The place of each row, 1 for the largest error; equal ones in the order of the rows.
+
+    Examples:
+        >>> import numpy as np
+        >>> ranks(np.array([0.1, 0.7, 0.3])).tolist()
+        [3, 1, 2]
+    """
+    places = np.empty(len(errors), np.int64)
+    places[np.argsort(-errors, kind="stable")] = np.arange(1, len(errors) + 1)
+    return places
+
+
+def largest_shares(
+    errors: Array, groups: Sequence[str], most: int
+) -> tuple[list[str], Array, Array]:
+    """The columns that have the largest shares of each row's error.
+
+    Args:
+        errors: of the features, `(n, d)`, with NaN where one is missing.
+        groups: for each feature, the column it belongs to.
+        most: so many columns at most.
+
+    Returns:
+        The names of the columns; for each row the indices of those with the largest shares,
+        `(n, most)`, and these shares, which are 0 in a row without any error.
+
+    Examples:
+        >>> import numpy as np
+        >>> largest_shares(np.array([[1.0, 2.0, 1.0]]), ["a", "b", "b"], 2)
+        (['a', 'b'], array([[1, 0]]), array([[0.75, 0.25]]))
+    """
+    names = list(dict.fromkeys(groups))
+    begins = [groups.index(name) for name in names]  # the features of a column are side by side
+    sums = np.add.reduceat(np.nan_to_num(errors), begins, axis=1)
+    order = np.argsort(-sums, axis=1, kind="stable")[:, :most]
+    total = sums.sum(axis=1, keepdims=True)
+    shares = np.take_along_axis(sums, order, axis=1) / np.where(total > 0, total, 1.0)
+    return names, order, shares

@@ -1,0 +1,62 @@
+import sys
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from keras_tied import cli
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+def run(monkeypatch, capfd, *arguments):
+    monkeypatch.setattr(sys, "argv", ["keras-tied", *map(str, arguments)])
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return Done(ended.value.code or 0, *capfd.readouterr())
+
+
+@pytest.fixture
+def keras_tied(tmp_path, monkeypatch, capfd):
+    """The command in this process, for what needs no process of its own, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: run(monkeypatch, capfd, *arguments)
+
+
+def fruit(n=300):
+    """CSV with an id of digits, text, missing values, whole numbers, truth values and dates."""
+    rng = np.random.default_rng(0)
+    lines = ["name,kind,weight,length,count,ripe,day,taste"]
+    for row, size in enumerate(rng.normal(size=n)):
+        kind = ("apple", "pear", "plum")[rng.integers(3)]
+        weight = "" if row % 20 == 7 else f"{100 + 20 * size + rng.normal():.2f}"
+        length, count = f"{size**2 + 0.1 * rng.normal():.3f}", round(10 * size)
+        ripe, taste = ("true", "false")[int(size > 0)], ("good", "bad")[rng.integers(2)]
+        day = f"2026-01-{1 + row % 28:02}"
+        lines.append(f"{row:04},{kind},{weight},{length},{count},{ripe},{day},{taste}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="session")
+def fruit_csv(tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "fruit.csv"
+    path.write_text(fruit())
+    return path
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory, fruit_csv):
+    """A model file that the command has written."""
+    path = tmp_path_factory.mktemp("model") / "fruit.keras"
+    arguments = ["fit", fruit_csv, "-o", path, "--id", "name", "--label", "taste", "--epochs", "9"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["keras-tied", *map(str, arguments), "--quiet"])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert not ended.value.code
+    return path

@@ -1,0 +1,250 @@
+import csv
+import io
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv as arrow_csv
+from pyarrow import parquet
+
+from keras_tied import TiedAutoencoder
+
+
+def rows(text):
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_encode_to_standard_output_is_csv_and_nothing_else(keras_tied, model, fruit_csv):
+    done = keras_tied("encode", model, fruit_csv, "-o", "-")
+    assert (done.code, done.err) == (0, "")
+    assert len(rows(done.out)) == 300
+    assert done.out.startswith("name,code0,code1\n0000,")
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet", "feather"])
+def test_every_format_holds_the_same_codes(keras_tied, model, fruit_csv, tmp_path, ending):
+    keras_tied("encode", model, fruit_csv, "-o", f"codes.{ending}")
+    keras_tied("encode", model, fruit_csv, "-o", "codes.npy")
+    from keras_tied.tables import open_table
+
+    (batch,) = open_table(tmp_path / f"codes.{ending}", text=["name"]).batches()
+    assert batch.schema.names == ["name", "code0", "code1"]
+    codes = np.column_stack([batch.column(1).to_numpy(), batch.column(2).to_numpy()])
+    np.testing.assert_allclose(codes, np.load(tmp_path / "codes.npy"), rtol=1e-6)
+
+
+def test_decode_of_codes_is_reconstruct(keras_tied, model, fruit_csv):
+    keras_tied("encode", model, fruit_csv, "-o", "codes.parquet")
+    decoded = keras_tied("decode", model, "codes.parquet", "-o", "-")
+    restored = keras_tied("reconstruct", model, fruit_csv, "-o", "-")
+    assert decoded.code == restored.code == 0
+    pairs = list(zip(rows(decoded.out), rows(restored.out), strict=True))
+    assert [a["name"] for a, _ in pairs] == [b["name"] for _, b in pairs]
+    for name in ("kind", "ripe"):
+        assert [a[name] for a, _ in pairs] == [b[name] for _, b in pairs]
+    weights = [[float(row["weight"]) for row in pair] for pair in pairs]
+    assert np.ptp(weights, axis=1).max() < 1e-2
+
+
+def test_reconstruct_has_the_columns_that_are_used_and_the_id(keras_tied, model, fruit_csv):
+    done = keras_tied("reconstruct", model, fruit_csv, "-o", "-")
+    assert done.out.splitlines()[0] == "name,kind,weight,length,count,ripe"
+
+
+def test_score_ranks_rows_by_their_error_and_names_columns_by_their_shares(
+    keras_tied, model, fruit_csv
+):
+    found = rows(keras_tied("score", model, fruit_csv, "-o", "-").out)
+    errors = [float(row["error"]) for row in found]
+    by_rank = sorted(found, key=lambda row: int(row["rank"]))
+    assert [float(row["error"]) for row in by_rank] == sorted(errors, reverse=True)
+    used = {"kind", "weight", "length", "count", "ripe"}
+    for row in found:
+        shares = [float(row[f"share{place}"]) for place in (1, 2, 3)]
+        assert shares == sorted(shares, reverse=True)
+        assert sum(shares) <= 1 + 1e-6
+        assert {row[f"column{place}"] for place in (1, 2, 3)} <= used
+
+
+def test_top_gives_the_worst_rows_first(keras_tied, model, fruit_csv):
+    every = rows(keras_tied("score", model, fruit_csv, "-o", "-").out)
+    worst = rows(keras_tied("score", model, fruit_csv, "-o", "-", "--top", 5).out)
+    assert [int(row["rank"]) for row in worst] == [1, 2, 3, 4, 5]
+    best = sorted(every, key=lambda row: int(row["rank"]))[:5]
+    assert [row["name"] for row in worst] == [row["name"] for row in best]
+    assert [int(row["row"]) for row in worst] == [int(row["name"]) + 1 for row in worst]
+
+
+def test_a_row_that_does_not_fit_is_the_worst_and_its_column_is_named(
+    keras_tied, model, fruit_csv, tmp_path
+):
+    (tmp_path / "odd.csv").write_text(
+        fruit_csv.read_text() + "9999,plum,100.5,0.1,4000,true,2026-01-01,good\n"
+    )
+    (worst,) = json.loads(keras_tied("score", model, "odd.csv", "--top", 1, "--json").out)["worst"]
+    assert (worst["name"], worst["row"]) == ("9999", 301)
+    assert worst["column1"] in ("count", "weight", "length")
+
+
+def test_columns_are_matched_by_name(keras_tied, model, fruit_csv, tmp_path):
+    table = arrow_csv.read_csv(fruit_csv)
+    arrow_csv.write_csv(table.select(table.schema.names[::-1]), tmp_path / "turned.csv")
+    straight = keras_tied("encode", model, fruit_csv, "-o", "a.npy")
+    turned = keras_tied("encode", model, "turned.csv", "-o", "b.npy")
+    assert straight.code == turned.code == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy"))
+
+
+def test_an_extra_column_is_ignored_and_told_of(keras_tied, model, fruit_csv, tmp_path):
+    table = arrow_csv.read_csv(fruit_csv)
+    parquet.write_table(
+        table.append_column("price", pa.array([1.0] * len(table))), tmp_path / "more.parquet"
+    )
+    done = keras_tied("encode", model, "more.parquet", "-o", "codes.csv")
+    assert done.code == 0
+    assert "ignored the column 'price'" in done.err
+
+
+def test_a_category_never_seen_is_told_of(keras_tied, model, fruit_csv, tmp_path):
+    (tmp_path / "new.csv").write_text(fruit_csv.read_text().replace("plum", "quince"))
+    done = keras_tied("encode", model, "new.csv", "-o", "codes.csv")
+    assert done.code == 0
+    assert "column 'kind' holds" in done.err
+    assert "rare or new categories" in done.err
+
+
+def test_another_id_is_kept_where_it_is_asked_for(keras_tied, model, fruit_csv):
+    done = keras_tied("encode", model, fruit_csv, "-o", "-", "--id", "day")
+    assert done.out.startswith("day,code0,code1\n2026-01-01,")
+
+
+def test_columns_and_exclude_choose_what_is_used(keras_tied, fruit_csv):
+    fit = "fit", fruit_csv, "--epochs", 2, "--json"
+    chosen = keras_tied(*fit, "-o", "a.keras", "--columns", "weight,length,count")
+    left = keras_tied(
+        *fit, "-o", "b.keras", "--exclude", "name,kind", "--exclude", "ripe", "--label", "taste"
+    )
+    for done in (chosen, left):
+        used = json.loads(done.out)["columns"]["columns"]
+        assert [column["name"] for column in used] == ["weight", "length", "count"]
+
+
+def test_options_reach_the_estimator(keras_tied, fruit_csv, tmp_path):
+    done = keras_tied(
+        *("fit", fruit_csv, "-o", "m.keras", "--components", "3", "--hidden", "8,6", "--solver"),
+        *("nadam", "--epochs", "4", "--validation", "0.2", "--scaler", "minmax", "--seed", "7"),
+    )
+    assert done.code == 0, done.err
+    params = TiedAutoencoder.load(tmp_path / "m.keras").get_params()
+    expected = {
+        "n_components": 3,
+        "hidden_layer_sizes": (8, 6),
+        "solver": "nadam",
+        "max_iter": 4,
+        "validation_fraction": 0.2,
+        "scaler": "minmax",
+        "random_state": 7,
+    }
+    assert {name: params[name] for name in expected} == expected
+
+
+def test_a_share_of_variance_chooses_the_width(keras_tied, fruit_csv):
+    done = keras_tied("fit", fruit_csv, "-o", "m.keras", "--components", "0.9", "--json")
+    assert json.loads(done.out)["components"] > 2
+
+
+def test_inspect_tells_of_columns_and_training(keras_tied, model):
+    done = keras_tied("inspect", model)
+    said = " ".join(done.out.split())
+    for fact in ("kind text apple, pear, plum", "count integer", "rows 300", "keras-tied fit"):
+        assert fact in said
+
+
+def test_inspect_gives_machines_the_same(keras_tied, model):
+    told = json.loads(keras_tied("inspect", model, "--json").out)
+    assert told["features"] == 7
+    assert told["notes"]["rows"] == 300
+    assert told["settings"]["max_iter"] == 9
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_model_that_was_saved_from_python_works(keras_tied, tmp_path, named):
+    import pandas
+
+    X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    frame = pandas.DataFrame(X, columns=list("abcd"))
+    TiedAutoencoder(random_state=0, max_iter=3).fit(frame if named else X).save(
+        tmp_path / "m.keras"
+    )
+    frame[list("dcba") if named else list("abcd")].to_parquet(tmp_path / "x.parquet")
+    done = keras_tied("encode", "m.keras", "x.parquet", "-o", "codes.npy")
+    assert done.code == 0, done.err
+    expected = TiedAutoencoder.load(tmp_path / "m.keras").transform(frame if named else X)
+    np.testing.assert_allclose(np.load(tmp_path / "codes.npy"), expected, atol=1e-5)
+    assert keras_tied("decode", "m.keras", "codes.npy", "-o", "x.csv").code == 0
+    assert keras_tied("score", "m.keras", "x.parquet").code == 0
+    assert keras_tied("inspect", "m.keras").code == 0
+
+
+def test_a_model_without_names_refuses_a_table_of_another_width(keras_tied, tmp_path):
+    X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    TiedAutoencoder(random_state=0, max_iter=3).fit(X).save(tmp_path / "m.keras")
+    np.save(tmp_path / "x.npy", X[:, :3])
+    done = keras_tied("encode", "m.keras", "x.npy", "-o", "codes.npy")
+    assert done.code == 2
+    assert "3 columns of numbers" in done.err
+
+
+def test_a_formula_cannot_start_a_cell_where_csv_is_to_be_safe(keras_tied, tmp_path):
+    formula = "=cmd|' /C calc'!A0"
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    columns = {"who": [f"{formula} {i}" for i in range(60)], "@a": X[:, 0], "b": X[:, 1]}
+    parquet.write_table(pa.table(columns), tmp_path / "x.parquet")
+    assert keras_tied("fit", "x.parquet", "-o", "m.keras", "--id", "who", "--epochs", 2).code == 0
+    for arguments in (("encode",), ("reconstruct",), ("score", "--top", "3")):
+        command, *more = arguments
+        done = keras_tied(command, "m.keras", "x.parquet", "-o", "-", "--safe-csv", *more)
+        assert done.code == 0, done.err
+        for cell in (cell for line in csv.reader(io.StringIO(done.out)) for cell in line):
+            try:
+                float(cell)
+            except ValueError:
+                assert cell[0] not in "=+-@\t\r\n", cell
+    assert f"{formula} 0" in keras_tied("encode", "m.keras", "x.parquet", "-o", "-").out
+
+
+def test_a_model_of_a_sample_of_many_rows_goes_through_all_of_them(
+    keras_tied, tmp_path, monkeypatch
+):
+    from keras_tied.cli import _fit
+
+    monkeypatch.setattr(_fit, "MOST_ROWS", 2_000)
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(9_000, 2))
+    X = np.column_stack([z, z**2, z.prod(axis=1)]) + 0.1 * rng.normal(size=(9_000, 5))
+    table = pa.table({f"c{i}": x.astype(np.float32) for i, x in enumerate(X.T)})
+    parquet.write_table(table, tmp_path / "x.parquet", row_group_size=1_000)
+    done = keras_tied("fit", "x.parquet", "-o", "m.keras", "--epochs", 20, "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert "after all rows" in told["streamed"]
+    assert told["rows"] == 9_000
+    assert keras_tied("encode", "m.keras", "x.parquet", "-o", "c.npy").code == 0
+    assert np.load(tmp_path / "c.npy").shape == (9_000, 2)
+
+
+def test_completion_is_there_for_a_shell(keras_tied, monkeypatch):
+    monkeypatch.setenv("_KERAS_TIED_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "keras-tied enc")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert keras_tied().out.split() == ["encode"]
+
+
+@pytest.mark.parametrize(
+    "command", "fit encode decode reconstruct score export inspect demo".split()
+)
+def test_the_help_of_each_command_has_an_example(keras_tied, command):
+    done = keras_tied(command, "--help")
+    assert done.code == 0
+    assert f"keras-tied {command} " in done.out.split("Example:")[1]
