@@ -144,8 +144,8 @@ def _measured(name: str, method: Callable[[], Restore], train: Array, held_out: 
         reason = " ".join(str(error).split()) or type(error).__name__
         return Compared(name, nothing, nothing, nothing, reason)
     squares = np.square(restored - held_out, dtype=np.float64)
-    error = float(np.nanmean(squares)) if not np.isnan(squares).all() else nothing
-    return Compared(name, error, nothing, seconds)
+    mean = nothing if np.isnan(squares).all() else float(np.nanmean(squares))
+    return Compared(name, mean, nothing, seconds)
 
 
 def _relative(error: float, pca: float) -> float:
@@ -179,8 +179,9 @@ def _transformer(transformer: Any) -> Callable[[], Restore]:
 
 def _tied(width: int, seed: int) -> Restore:
     def restore(train: Array, held_out: Array) -> Array:
-        estimator = TiedAutoencoder(width, random_state=seed)
-        return estimator.fit(train).reconstruct(held_out)
+        estimator = TiedAutoencoder(width, random_state=seed).fit(train)
+        restored: Array = estimator.reconstruct(held_out)
+        return restored
 
     return restore
 
