@@ -51,7 +51,10 @@ def report(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Write a page to explore rows, their codes and errors; it is one file, and works offline."""
+    """Write a page to explore rows, their codes and errors; one file, which works offline.
+
+    PCA's error on it is that of PCA of the rows on the page.
+    """
     with reported(debug), table_errors():
         with wrong_use():
             target = writable(output, ["html"], "--output")
@@ -118,6 +121,5 @@ def _notes(rows: Rows, sample: Sample) -> list[str]:
     notes = [
         sample.note,
         f"Columns that the model does not use: {', '.join(left_out)}." if left_out else None,
-        "The error of PCA is that of its components for the rows of this page.",
     ]
     return [note for note in notes if note is not None]
