@@ -30,7 +30,7 @@ from keras_tied.cli._options import (
     OnBackend,
     Quiet,
 )
-from keras_tied.cli._progress import rows_bar, waiting
+from keras_tied.cli._progress import rows_bar, training_bar, waiting
 from keras_tied.cli._show import print_facts, print_json
 from keras_tied.cli._table import Reading, table_errors
 
@@ -187,7 +187,7 @@ def learn(source: Source, seed: int, quiet: bool, **choice: Any) -> Table:
         try:
             rows = _in_order(source, columns) if whole else columns.encode(sample)
         except TableError:
-            _in_order(source, columns)  # says in which row of the table it is
+            _find_misfit(source, columns)
             raise
     return Table(source, columns, rows, whole)
 
@@ -202,21 +202,32 @@ def _in_order(source: Source, columns: Columns) -> Any:
     return np.concatenate(parts)
 
 
+def _find_misfit(source: Source, columns: Columns) -> None:
+    """Raise the error for the first value that is not of its kind, with its row in the table."""
+    first = 0
+    for batch in source.batches(names=columns.names):
+        columns.encode(batch, first)
+        first += batch.num_rows
+
+
 def _fit(table: Table, settings: dict[str, Any], quiet: bool) -> Fitted:
     with waiting("starting", quiet):
         import_keras_alone()
         from keras_tied.estimator import TiedAutoencoder
         from keras_tied.estimator._beside_pca import errors_beside_pca
+        from keras_tied.estimator._training import telling
 
     _require_enough(settings["n_components"], table)
     estimator = TiedAutoencoder(**settings)
     if table.whole:
-        with waiting("training", quiet):
+        with training_bar("training", quiet) as tell, telling(tell):
             estimator.fit(table.rows)
+        with waiting("comparing with PCA", quiet):
             return Fitted(estimator, *errors_beside_pca(estimator, table.rows), "all rows")
     held_out = table.rows[: max(2, int(len(table.rows) * HELD_OUT))]
     train = table.rows[len(held_out) :]
-    with waiting(f"training on a sample of {len(train):,} rows", quiet):
+    said = f"training on {len(train):,} rows"
+    with training_bar(said, quiet) as tell, telling(tell):
         estimator.fit(train)
     estimator, streamed = _go_through(table, estimator, held_out, settings["random_state"], quiet)
     errors = errors_beside_pca(estimator, train, held_out)
@@ -228,6 +239,7 @@ def _go_through(
 ) -> tuple[TiedAutoencoder, str]:
     """Train on all rows once, and keep that if it helps."""
     from keras_tied.estimator._going_on import batch_rows, go_on
+    from keras_tied.tables import TableError
 
     size, n_rows = batch_rows(estimator), table.source.n_rows
     batches = table.source.shuffled(size, table.columns.names, seed=seed)
@@ -239,7 +251,11 @@ def _go_through(
                 yield table.columns.encode(batch)
                 advance(batch.num_rows)
 
-        gone = go_on(estimator, numbers(), -(-n_rows // size), held_out)
+        try:
+            gone = go_on(estimator, numbers(), -(-n_rows // size), held_out)
+        except TableError:
+            _find_misfit(table.source, table.columns)
+            raise
     rate = n_rows / max(time.perf_counter() - began, 1e-9)
     kept = "that is kept" if gone.better else "so the model of the sample is kept"
     return gone.estimator, (

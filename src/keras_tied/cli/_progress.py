@@ -38,6 +38,38 @@ def epochs_bar(
 
 
 @contextmanager
+def training_bar(
+    what: str, quiet: bool
+) -> Iterator[Callable[[int, int, Mapping[str, float]], None] | None]:
+    """A bar of epochs of which nobody knows before how many they are, and what moves it.
+
+    Rows are held out in turn where they are few: the bar begins anew with each part.
+    """
+    if not watched(quiet):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[epoch]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None, epoch="")
+
+        def tell(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
+            if epoch == 1:
+                bar.reset(task, total=epochs)
+            said = f"epoch {epoch} of {epochs}  loss {logs['loss']:.2e}"
+            bar.update(task, completed=epoch, epoch=said)
+
+        yield tell
+
+
+@contextmanager
 def rows_bar(what: str, rows: int, quiet: bool) -> Iterator[Callable[[int], None]]:
     """A bar of rows, and what moves it on by some."""
     if not watched(quiet):

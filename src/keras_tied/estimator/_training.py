@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -115,6 +117,34 @@ Start = Callable[[Autoencoder, Components], None]
 """Sets a model's weights, so that it is PCA or untrained."""
 
 
+Tell = Callable[[int, int, Mapping[str, float]], None]
+"""Is given how many epochs are over, of how many, and Keras's logs."""
+
+
+class _Teller(training.Watcher):
+    """Tells somebody of each epoch."""
+
+    def __init__(self, tell: Tell) -> None:
+        super().__init__()
+        self.tell = tell
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.tell(epoch + 1, self.params["epochs"], logs or {})
+
+
+_tellers: ContextVar[tuple[_Teller, ...]] = ContextVar("tellers", default=())
+
+
+@contextmanager
+def telling(tell: Tell | None) -> Iterator[None]:
+    """Tell somebody, or nobody, of each epoch of the training that goes on meanwhile."""
+    token = _tellers.set((_Teller(tell),) if tell else ())
+    try:
+        yield
+    finally:
+        _tellers.reset(token)
+
+
 class _Patience(training.Watcher):
     """Stops when the error on the rows held out has not fallen for some iterations."""
 
@@ -155,7 +185,7 @@ def by_lbfgs(
             sample_weight=rows.per_row(weights / weights.mean()),
             validation_data=(rows.inputs, rows.targets, rows.per_row(others / others.mean())),
             epochs=iterations,
-            callbacks=callbacks,
+            callbacks=[*callbacks, *_tellers.get()],
             verbose=verbose,
         )
 
@@ -249,7 +279,7 @@ def by_nadam(
         validation_data=validation_data,
         validation_batch_size=max(1, min(len(validation.inputs), VALIDATION_NUMBERS // features)),
         epochs=epochs,
-        callbacks=callbacks,
+        callbacks=[*callbacks, *_tellers.get()],
         verbose=settings.verbose,
     ).history["loss"]
     better = None

@@ -149,7 +149,8 @@ class Source:
     def _known(self, names: Sequence[str] | None) -> list[str]:
         if names is None:
             return list(self.schema.names)
-        missing = [name for name in names if name not in self.kinds]
+        there = set(self.schema.names)
+        missing = [name for name in names if name not in there]
         if missing:
             raise TableError(f"{self.name!r} has no column {quoted(missing)}.")
         return list(names)
