@@ -11,7 +11,7 @@ import typer
 from keras_tied._text import number
 from keras_tied.cli._app import app
 from keras_tied.cli._fit import learn, names_in
-from keras_tied.cli._keras import import_keras_alone, require_backend
+from keras_tied.cli._keras import hidden, import_keras_alone, require_backend
 from keras_tied.cli._messages import UsageError, reported, wrong_use
 from keras_tied.cli._options import (
     Array,
@@ -92,7 +92,10 @@ def compare(
             import_keras_alone()
             from keras_tied import comparison
 
-            found = comparison.compare(numbers, components, random_state=seed, on_method=on_method)
+            with hidden("tensorflow"):  # UMAP imports it, which takes seconds, and does without
+                found = comparison.compare(
+                    numbers, components, random_state=seed, on_method=on_method
+                )
         if output and target:
             names, _, errors, seconds, _ = zip(*found, strict=True)
             save_figure(plotting.comparison(names, errors, seconds), output, target)
