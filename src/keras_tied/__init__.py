@@ -9,6 +9,7 @@ from keras_tied._version import __version__
 
 if TYPE_CHECKING:
     from keras_tied import (
+        comparison,
         datasets,
         estimator,
         experiment,
@@ -29,6 +30,7 @@ __all__ = [
     "Autoencoder",
     "TiedAutoencoder",
     "__version__",
+    "comparison",
     "datasets",
     "estimator",
     "experiment",

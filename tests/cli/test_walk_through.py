@@ -37,6 +37,8 @@ def folder(tmp_path_factory, fruit_csv):
     (folder / "said.txt").write_text(said)
     keras_tied("score", "model.keras", "fruit.csv", "-o", "scores.csv", cwd=folder)
     keras_tied("encode", "model.keras", "fruit.csv", "-o", "codes.csv", cwd=folder)
+    keras_tied("plot", "model.keras", "fruit.csv", "-o", "fruit.png", cwd=folder)
+    keras_tied("report", "model.keras", "fruit.csv", "-o", "fruit.html", cwd=folder)
     keras_tied("export", "model.keras", "-o", "model.onnx", cwd=folder)
     return folder
 
@@ -65,6 +67,12 @@ def test_ids_and_the_order_of_rows_are_kept(folder):
     ids = [row["name"] for row in read(folder / "fruit.csv")]
     assert [row["name"] for row in read(folder / "codes.csv")] == ids
     assert [row["name"] for row in read(folder / "scores.csv")] == ids
+
+
+def test_a_figure_and_a_page_are_written(folder):
+    assert (folder / "fruit.png").read_bytes().startswith(b"\x89PNG")
+    page = (folder / "fruit.html").read_text(encoding="utf-8")
+    assert "keras-tied fit fruit.csv -o model.keras --id name --label taste" in page
 
 
 def test_onnxruntime_gives_the_codes_of_encode(folder):

@@ -1,4 +1,3 @@
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -6,16 +5,6 @@ import numpy as np
 import pytest
 
 from keras_tied.report import Report
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-OFFLINE = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 
 
 @pytest.fixture
@@ -27,17 +16,6 @@ def arrays(rng) -> dict[str, Any]:
     code = np.column_stack([rng.uniform(-1, 1, n), -side + rng.uniform(-0.5, 0.5, n)])
     errors = rng.uniform(0.01, 1, size=(n, 2))
     return {"X": X, "code": code, "reconstruction": X + 0.05, "feature_errors": errors}
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OFFLINE)
-        yield browser
-        browser.close()
 
 
 class Opened:

@@ -17,6 +17,9 @@ from keras_tied.cli import _demo  # noqa: F401
 from keras_tied.cli import _fit  # noqa: F401
 from keras_tied.cli import _apply  # noqa: F401
 from keras_tied.cli import _score  # noqa: F401
+from keras_tied.cli import _plot  # noqa: F401
+from keras_tied.cli import _report  # noqa: F401
+from keras_tied.cli import _compare  # noqa: F401
 from keras_tied.cli import _export  # noqa: F401
 from keras_tied.cli import _inspect  # noqa: F401
 from keras_tied.cli._app import app, main

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from keras_tied import _backend
-from keras_tied._writing import moved_into_place, writable
 from keras_tied.cli._app import app
 from keras_tied.cli._keras import Backend, import_keras, require_backend
 from keras_tied.cli._messages import UsageError, reported, wrong_use
 from keras_tied.cli._options import Debug, OnBackend, Quiet
+from keras_tied.cli._output import figure_target, save_figure
 from keras_tied.cli._progress import epochs_bar
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def demo(
     """Train the article's 4-2-4 autoencoder on two correlated rings, and draw it."""
     with reported(debug):
         with wrong_use():
-            target = _figure_target(output)
+            target = figure_target(output)
             _require_engine(engine, backend)
             from keras_tied import datasets, experiment, plotting
 
@@ -80,21 +80,13 @@ def demo(
             pca_mse=result.pca_train_mse,
             figure=figure,
         )
-        with moved_into_place(target) as part:
-            figure.savefig(part, dpi=160)
+        save_figure(figure, output, target)
         if not quiet:
             _print_result(result, engine, output)
         if show:
             from matplotlib import pyplot
 
             pyplot.show()
-
-
-def _figure_target(output: Path) -> Path:
-    """Where the figure will be written, if it can be."""
-    from keras_tied.plotting import FORMATS
-
-    return writable(output, FORMATS, "--output")
 
 
 def _require_engine(engine: Engine, backend: Backend | None) -> None:

@@ -126,12 +126,12 @@ def fit(
         began = time.perf_counter()
         text = [name for name in (label, id) if name is not None]
         source = Reading(delimiter, encoding, array).open(data, text)
-        table = _learn(
+        table = learn(
             source,
             seed,
             quiet,
-            columns=_names(columns),
-            exclude=[name for names in exclude or [] for name in _names(names) or []],
+            columns=names_in(columns),
+            exclude=[name for names in exclude or [] for name in names_in(names) or []],
             label=label,
             id=id,
         )
@@ -172,7 +172,7 @@ class Fitted:
     streamed: str | None = None
 
 
-def _learn(source: Source, seed: int, quiet: bool, **choice: Any) -> Table:
+def learn(source: Source, seed: int, quiet: bool, **choice: Any) -> Table:
     """Decide which columns to use, and take into memory what fits."""
     from keras_tied.tables import Columns, TableError
 
@@ -348,7 +348,7 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _names(text: str | None) -> list[str] | None:
+def names_in(text: str | None) -> list[str] | None:
     """Names between commas, as a line of CSV has them."""
     if text is None:
         return None

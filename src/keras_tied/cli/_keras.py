@@ -61,7 +61,7 @@ def import_keras_alone() -> None:
     if os.environ["KERAS_BACKEND"] == Backend.tensorflow or "keras" in sys.modules:
         import_keras()
         return
-    with _hidden("tensorflow"):
+    with hidden("tensorflow"):
         import_keras()
         import keras
 
@@ -69,7 +69,7 @@ def import_keras_alone() -> None:
 
 
 @contextmanager
-def _hidden(module: str) -> Iterator[None]:
+def hidden(module: str) -> Iterator[None]:
     """As if a module were not installed."""
     if module in sys.modules:
         yield

@@ -65,18 +65,21 @@ class Rows:
         source: the table.
         columns: those that the model takes.
         id: the column that is kept, if there is one.
+        label: the column that tells rows apart in pictures, where one is made.
         unseen: how many values are of rare or new categories, by column.
     """
 
     source: Source
     columns: Columns
     id: str | None
+    label: str | None = None
     unseen: Counter[str] = field(default_factory=Counter)
 
     def batches(self) -> Iterator[tuple[pa.RecordBatch, NDArray[np.float32]]]:
         """The rows as they are, and as numbers; in order."""
         self.unseen.clear()
-        names = list(dict.fromkeys([*self.columns.names, *([self.id] if self.id else [])]))
+        beside = [name for name in (self.id, self.label) if name is not None]
+        names = list(dict.fromkeys([*self.columns.names, *beside]))
         first = 0
         for batch in self.source.batches(names=names):
             yield batch, self.columns.encode(batch, first, self.unseen)
@@ -128,7 +131,13 @@ def _forget_names(estimator: TiedAutoencoder) -> None:
 
 
 def open_rows(
-    model: Model, data: str, reading: Reading, id: str | None, quiet: bool, output: str = ""
+    model: Model,
+    data: str,
+    reading: Reading,
+    id: str | None,
+    quiet: bool,
+    output: str = "",
+    label: str | None = None,
 ) -> Rows:
     """Open a table whose rows a model is to take; their id goes to the output if it can."""
     noted = model.columns
@@ -143,7 +152,7 @@ def open_rows(
     arrays = output.lower().endswith((".npy", ".npz"))
     if kept not in there or (arrays and id is None):
         kept = None
-    ignored = replace(columns, id=kept or columns.id).match(there)
+    ignored = replace(columns, id=kept or columns.id, label=label or columns.label).match(there)
     say_ignored(ignored, data, quiet)
     return Rows(source, columns, kept)
 

@@ -90,15 +90,23 @@ def rows_bar(what: str, rows: int, quiet: bool) -> Iterator[Callable[[int], None
 
 
 @contextmanager
-def waiting(what: str, quiet: bool) -> Iterator[None]:
-    """A sign that something is going on, of which nobody knows how long it takes."""
+def stages(first: str, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """A sign of what is going on, of which nobody knows how long it takes, and what renames it."""
     if not watched(quiet):
-        yield
+        yield lambda _: None
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        bar.add_task(what, total=None)
+        task = bar.add_task(first, total=None)
+        yield lambda what: bar.update(task, description=escape(what))
+
+
+@contextmanager
+def waiting(what: str, quiet: bool) -> Iterator[None]:
+    """A sign that something is going on, of which nobody knows how long it takes."""
+    with stages(what, quiet):
         yield

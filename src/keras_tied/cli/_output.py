@@ -1,0 +1,42 @@
+"""Figures and pages, written whole or not at all."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keras_tied._writing import moved_into_place, writable
+from keras_tied.cli._messages import FailedError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def figure_target(output: Path) -> Path:
+    """Where a figure will be written, if it can be."""
+    from keras_tied.plotting import FORMATS
+
+    return writable(output, FORMATS, "--output")
+
+
+@contextmanager
+def written(output: Path, target: Path) -> Iterator[Path]:
+    """The file to write meanwhile; `output` is what the user calls the target."""
+    try:
+        with moved_into_place(target) as part:
+            yield part
+    except OSError as error:
+        raise FailedError(
+            f"cannot write {str(output)!r}: {error.strerror or error}; free some space, or name "
+            "another file."
+        ) from error
+
+
+def save_figure(figure: Figure, output: Path, target: Path) -> None:
+    """Write a figure, in which a character that no font has is drawn as a box."""
+    with written(output, target) as part, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        figure.savefig(part, dpi=160)

@@ -1,0 +1,66 @@
+"""``keras-tied plot``: a model and a table as four panels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_tied.cli._app import app
+from keras_tied.cli._messages import reported, wrong_use
+from keras_tied.cli._model import load
+from keras_tied.cli._options import Array, Data, Debug, Delimiter, Encoding, Json, ModelFile, Quiet
+from keras_tied.cli._output import figure_target, save_figure
+from keras_tied.cli._progress import waiting
+from keras_tied.cli._sample import Label, open_labelled, take
+from keras_tied.cli._show import print_json
+from keras_tied.cli._table import Reading, table_errors
+
+
+@app.command(epilog="Example:  keras-tied plot model.keras rows.csv -o rows.png --label kind")
+def plot(
+    model: ModelFile,
+    data: Data,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The figure to write: .png, .svg or .pdf.")
+    ],
+    label: Label = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = "utf-8",
+    array: Array = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Draw rows, their codes, what is left of them, and the cost of training."""
+    with reported(debug), table_errors():
+        with wrong_use():
+            target = figure_target(output)
+            from keras_tied import plotting
+
+            figure = plotting.new_figure()
+        loaded = load(model)
+        reading = Reading(delimiter, encoding, array)
+        rows = open_labelled(loaded, data, reading, None, label, quiet)
+        sample = take(rows, quiet)
+        with waiting("drawing", quiet):
+            from keras_tied.estimator._beside_pca import errors_beside_pca
+
+            error, pca_error = errors_beside_pca(loaded.estimator, sample.numbers)
+            plotting.AutoencoderDisplay.from_estimator(
+                loaded.estimator,
+                sample.numbers,
+                figure=figure,
+                y=sample.labels,
+                label_name=sample.label_name or "label",
+                feature_names=rows.columns.features,
+                pca_error=pca_error,
+            )
+            save_figure(figure, output, target)
+        n = len(sample.numbers)
+        if json:
+            found = {"rows": rows.source.n_rows, "drawn": n, "error": error, "pca_error": pca_error}
+            print_json({"output": str(output)} | found)
+        elif not quiet:
+            print(f"drew {n:,} of {rows.source.n_rows:,} rows to {output}")

@@ -1,0 +1,235 @@
+"""How well a tied autoencoder restores a table, beside PCA and what else is installed."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPRegressor
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_array
+
+from keras_tied.estimator import TiedAutoencoder
+
+Array = NDArray[Any]
+Restore = Callable[[Array, Array], Array]
+"""Learns from the first rows, and gives what it leaves of the second."""
+
+HELD_OUT = 0.3
+FEWEST_ROWS = 10
+NOTHING = 1e-10
+"""An error so small is that of rounding: there is nothing to divide by."""
+UNITS, MOST_UNITS = 64, 512
+MOST_FOR_UMAP = 3
+
+
+class Compared(NamedTuple):
+    """One method of a comparison.
+
+    Attributes:
+        name: what it is called.
+        error: the mean squared error of the standardised values that were held out, where 1 is
+            what their mean would get; NaN if the method failed.
+        relative: `error` divided by PCA's; NaN if there is none, or PCA loses nothing.
+        seconds: what it took to learn and to restore the rows held out, without imports; NaN if the
+            method failed.
+        reason: why it failed, in a few words, or an empty text.
+    """
+
+    name: str
+    error: float
+    relative: float
+    seconds: float
+    reason: str = ""
+
+
+def compare(
+    X: ArrayLike,
+    n_components: int = 2,
+    *,
+    others: Mapping[str, Any] | None = None,
+    random_state: int = 0,
+    on_method: Callable[[str], object] | None = None,
+) -> list[Compared]:
+    """Let several methods restore rows that they have not seen, from a code of the same width.
+
+    All learn from the same 70 % of the rows and restore the same 30 %; their columns are
+    standardised by the mean and the variance of the former. Missing values (NaN) do not count in
+    the error; methods that cannot take them see the mean of the column.
+
+    Compared are `TiedAutoencoder`, PCA and scikit-learn's `MLPRegressor`, as an autoencoder with
+    one hidden layer on either side of its code and early stopping; also, where they are installed,
+    UMAP (McInnes et al., 2018) and PyOD's `AutoEncoder` (Zhao et al., 2019). All are as they come,
+    but for the width. One that fails, or cannot restore rows, has a row that says why.
+
+    Args:
+        X: (n, features) the rows, at least 10; numbers, with NaN where one is missing.
+        n_components: the width of the code, less than the number of features and at most the number
+            of rows that are learned from. Defaults to 2.
+        others: scikit-learn transformers to compare too, by name, which are cloned; they have an
+            `inverse_transform` and a width of their own. Defaults to none.
+        random_state: seed of the split and of the methods. Defaults to 0.
+        on_method: called with the name of each method before it begins. Defaults to none.
+
+    Returns:
+        A row for each method: `TiedAutoencoder` first, PCA second.
+
+    Raises:
+        ValueError: for text, infinities, too few rows, or a width that does not fit.
+
+    Examples:
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.decomposition import FastICA
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> rows = compare(X, 1, others={"ICA": FastICA(1, random_state=0)})
+        >>> [row.name for row in rows if row.name != "UMAP" and "PyOD" not in row.name]
+        ['tied autoencoder', 'PCA', 'MLPRegressor', 'ICA']
+        >>> rows[1].relative
+        1.0
+    """
+    train, held_out = _split(X, n_components, random_state)
+    given = {name: _transformer(other) for name, other in (others or {}).items()}
+    results = []
+    for name, method in (_methods(n_components, random_state) | given).items():
+        if on_method is not None:
+            on_method(name)
+        results.append(_measured(name, method, train, held_out))
+    pca = next(result.error for result in results if result.name == "PCA")
+    return [row._replace(relative=_relative(row.error, pca)) for row in results]
+
+
+def _split(X: ArrayLike, n_components: int, random_state: int) -> tuple[Array, Array]:
+    """The rows to learn from, and those held out, standardised."""
+    rows = check_array(
+        X,
+        dtype=[np.float64, np.float32],
+        ensure_all_finite="allow-nan",
+        ensure_min_samples=FEWEST_ROWS,
+        ensure_min_features=2,
+        input_name="X",
+    )
+    train, held_out = train_test_split(rows, test_size=HELD_OUT, random_state=random_state)
+    most = min(len(train), train.shape[1] - 1)
+    if not 1 <= n_components <= most:
+        raise ValueError(
+            f"n_components={n_components} must be between 1 and {most}, for {train.shape[1]} "
+            f"features and {len(train)} rows to learn from."
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a column may be missing altogether
+        scaler = StandardScaler().fit(train)
+    return scaler.transform(train), scaler.transform(held_out)
+
+
+def _measured(name: str, method: Callable[[], Restore], train: Array, held_out: Array) -> Compared:
+    nothing = float("nan")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of others, on their own defaults
+            restore = method()
+            began = time.perf_counter()
+            restored = restore(train, held_out)
+            seconds = time.perf_counter() - began
+        if not np.isfinite(restored).all():
+            raise FloatingPointError("it gives numbers that are not finite")
+    except Exception as error:  # there is no end to what other libraries raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return Compared(name, nothing, nothing, nothing, reason)
+    squares = np.square(restored - held_out, dtype=np.float64)
+    mean = nothing if np.isnan(squares).all() else float(np.nanmean(squares))
+    return Compared(name, mean, nothing, seconds)
+
+
+def _relative(error: float, pca: float) -> float:
+    return error / pca if pca > NOTHING else float("nan")
+
+
+def _methods(width: int, seed: int) -> dict[str, Callable[[], Restore]]:
+    """Those that are installed; each is imported when it is called."""
+    methods: dict[str, Callable[[], Restore]] = {
+        "tied autoencoder": lambda: _tied(width, seed),
+        "PCA": _transformer(PCA(width, random_state=seed)),
+        "MLPRegressor": lambda: _perceptron(width, seed),
+    }
+    if find_spec("umap"):
+        methods["UMAP"] = lambda: _umap(width, seed)
+    if find_spec("pyod"):
+        methods["PyOD AutoEncoder"] = lambda: _pyod(width, seed)
+    return methods
+
+
+def _transformer(transformer: Any) -> Callable[[], Restore]:
+    def restore(train: Array, held_out: Array) -> Array:
+        if not hasattr(transformer, "inverse_transform"):
+            raise TypeError("it has no inverse_transform, which would restore rows")
+        fitted = clone(transformer).fit(_filled(train))
+        restored: Array = fitted.inverse_transform(fitted.transform(_filled(held_out)))
+        return restored
+
+    return lambda: restore
+
+
+def _tied(width: int, seed: int) -> Restore:
+    def restore(train: Array, held_out: Array) -> Array:
+        estimator = TiedAutoencoder(width, random_state=seed).fit(train)
+        restored: Array = estimator.reconstruct(held_out)
+        return restored
+
+    return restore
+
+
+def _perceptron(width: int, seed: int) -> Restore:
+    def restore(train: Array, held_out: Array) -> Array:
+        units = min(max(UNITS, 2 * train.shape[1]), MOST_UNITS)
+        network = MLPRegressor(
+            hidden_layer_sizes=(units, width, units),
+            activation="tanh",
+            early_stopping=True,
+            random_state=seed,
+        )
+        rows = _filled(train)
+        restored: Array = network.fit(rows, rows).predict(_filled(held_out))
+        return restored
+
+    return restore
+
+
+def _umap(width: int, seed: int) -> Restore:
+    if width > MOST_FOR_UMAP:
+        raise ValueError(
+            f"its inverse_transform triangulates the codes, for at most {MOST_FOR_UMAP} components"
+        )
+    from umap import UMAP
+
+    return _transformer(UMAP(n_components=width, random_state=seed, n_jobs=1))()
+
+
+def _pyod(width: int, seed: int) -> Restore:
+    import torch
+    from pyod.models.auto_encoder import AutoEncoder
+
+    def restore(train: Array, held_out: Array) -> Array:
+        detector = AutoEncoder(
+            hidden_neuron_list=[UNITS, width], preprocessing=False, random_state=seed, verbose=0
+        )
+        detector.fit(_filled(train).astype(np.float32))
+        detector.model.eval()
+        rows = torch.as_tensor(_filled(held_out).astype(np.float32), device=detector.device)
+        with torch.no_grad():
+            restored: Array = detector.model(rows).cpu().numpy()
+        return restored
+
+    return restore
+
+
+def _filled(rows: Array) -> Array:
+    """Rows with the mean, which is 0 here, where a value is missing."""
+    return np.nan_to_num(rows, nan=0.0)

@@ -1,0 +1,77 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from keras_tied.comparison import compare
+from keras_tied.tables import Columns, open_table
+
+
+@pytest.fixture
+def described(keras_tied, fruit_csv):
+    options = "--id", "name", "--label", "taste", "--components", 3, "--json"
+    done = keras_tied("compare", fruit_csv, *options)
+    assert (done.code, done.err) == (0, "")
+    return json.loads(done.out)
+
+
+def test_machines_get_what_the_library_measures(described, fruit_csv):
+    (batch,) = open_table(fruit_csv, text=["name", "taste"]).batches()
+    columns = Columns.learn(batch, id="name", label="taste")
+    expected = compare(columns.encode(batch), 3)
+    assert [row["name"] for row in described["methods"]] == [row.name for row in expected]
+    for found, row in zip(described["methods"], expected, strict=True):
+        assert found["reason"] == (row.reason or None)
+        assert row.reason or found["error"] == pytest.approx(row.error, rel=1e-6)
+    assert (described["rows"], described["features"]) == (300, 7)
+
+
+def test_a_table_is_printed_and_a_chart_is_written(keras_tied, fruit_csv, tmp_path):
+    done = keras_tied("compare", fruit_csv, "--id", "name", "-o", "chart.png")
+    assert (done.code, done.err) == (0, "")
+    for said in ("300 rows of 9 numbers, 2 left", "tied autoencoder", "PCA", "1.00"):
+        assert said in done.out
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_long_table_is_compared_on_some_of_its_rows(keras_tied, fruit_csv):
+    done = keras_tied("compare", fruit_csv, "--columns", "weight,length,count", "--rows", 60)
+    assert "60 of 300 rows of 3 numbers" in done.out
+
+
+def test_quiet_prints_nothing(fruit_csv, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "keras_tied.cli", "compare", fruit_csv, "-o", "c.svg", "--quiet"],
+        cwd=tmp_path,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "c.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["DATA", "--components", 9, "--exclude", "day,name,taste"], "ask for at most 6"),
+        (["few.csv"], "needs 10 rows, and the table has 3"),
+        (["DATA", "--columns", "weight"], "two columns"),
+        (["DATA", "--columns", "colour"], "no column 'colour'"),
+        (["DATA", "-o", "a.html"], ".png, .svg, .pdf"),
+        (["none.csv"], "none.csv"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_in_one_sentence(
+    keras_tied, fruit_csv, tmp_path, arguments, said
+):
+    (tmp_path / "few.csv").write_text("a,b,c\n1,2,3\n4,5,7\n7,8,8\n")
+    done = keras_tied("compare", *[fruit_csv if a == "DATA" else a for a in arguments])
+    assert done.code == 2
+    assert done.err.startswith("keras-tied: ")
+    assert done.err.count("\n") == 1
+    assert said in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["few.csv"]
