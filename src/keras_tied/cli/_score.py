@@ -98,11 +98,12 @@ def _errors(model: Model, rows: Rows, advance: Any) -> Any:
     """The errors of all rows, in single precision: there may be very many."""
     import numpy as np
 
-    parts = []
+    errors, first = np.empty(rows.source.n_rows, np.float32), 0
     for batch, numbers in rows.batches():
-        parts.append(model.estimator.reconstruction_error(numbers).astype(np.float32))
+        errors[first : first + len(numbers)] = model.estimator.reconstruction_error(numbers)
+        first += len(numbers)
         advance(batch.num_rows)
-    return np.concatenate(parts)
+    return errors
 
 
 def _all(model: Model, rows: Rows, errors: Any, advance: Any) -> Iterator[pa.RecordBatch]:
