@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 
 from keras_tied import TiedAutoencoder
@@ -35,6 +36,18 @@ def test_left_out_of_the_error():
     np.testing.assert_allclose(estimator.reconstruction_error(X), np.nanmean(errors, axis=1))
     assert np.isfinite(estimator.score_samples(X)).all()
     assert np.isfinite(estimator.score(X))
+
+
+def test_not_worse_than_pca_where_little_is_missing(iris):
+    X = with_holes(iris, 0.03)
+    estimator = TiedAutoencoder(2, max_iter=30, random_state=0).fit(X)
+    scaled = (X - np.nanmean(X, axis=0)) / np.nanstd(X, axis=0)
+    filled = gaussian(scaled, np.random.RandomState(0)).fill(scaled)
+    pca = PCA(2, svd_solver="full").fit(filled)
+    restored = pca.inverse_transform(pca.transform(filled))
+    of_pca = np.nanmean((restored - scaled) ** 2)
+    errors = estimator.reconstruction_error(X, per_feature=True)
+    assert np.nanmean(errors) <= 1.001 * of_pca
 
 
 def test_row_and_column_of_nothing():

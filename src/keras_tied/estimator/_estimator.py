@@ -43,6 +43,8 @@ FEWEST_ROWS = 50
 UNITS, MOST_UNITS, FEWEST_UNITS = 64, 512, 8
 ROWS_PER_UNIT = 8
 WEIGHT_DECAY = 0.2
+MISSING_MUCH = 0.1
+"""From this share of missing numbers on, filling in is what is trained."""
 HIDING_ROWS, MOST_COPIES = 20_000, 10
 RATE, RATE_OF_GIVEN = 0.006, 0.001
 
@@ -59,7 +61,9 @@ class TiedAutoencoder(
     rows is at most that of `sklearn.decomposition.PCA` with as many components on the scaled
     columns, and on other rows it is not expected to be worse.
 
-    Missing values (NaN) are filled in from what is there, and left out of the loss.
+    Missing values (NaN) are filled in from what is there, and left out of the loss. Where a tenth
+    of all numbers or more is missing, Nadam trains the network to restore numbers that are hidden
+    from it, which fills in better; it is then compared with PCA by these numbers.
 
     Args:
         n_components: the width of the code, at most `min(n_samples, n_features)`; or a share of
@@ -587,17 +591,17 @@ class TiedAutoencoder(
 
     def _train(self, X: Array, weights: Array, random: np.random.RandomState) -> None:
         rows, principal = self._prepared(X, weights, random)
-        gaps = self._gaussian is not None
+        hiding = np.isnan(X).mean() >= MISSING_MUCH
         free = not (self.noise or self.sparsity or self.contraction) and self.encoder is None
         self.model_, trained = self._network(len(X)), Trained([], 1, False)
         if len(X) >= FEWEST_ROWS or not free:
             solver = self.solver
             if solver == "auto":
-                exact = not self.noise and self.encoder is None and not gaps
+                exact = not self.noise and self.encoder is None and not hiding
                 few = len(X) < _training.CROSS_VALIDATED
                 solver = "lbfgs" if exact and few else "nadam"
             by = _training.by_lbfgs if solver == "lbfgs" else _training.by_nadam
-            if gaps and solver == "nadam":
+            if hiding and solver == "nadam":
                 rows = self._with_some_hidden(X, weights, random)
             trained = by(
                 self.model_, self._start(random), self.n_components_, rows, self._settings(random)
