@@ -1,6 +1,9 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -248,3 +251,23 @@ def test_the_help_of_each_command_has_an_example(keras_tied, command):
     done = keras_tied(command, "--help")
     assert done.code == 0
     assert f"keras-tied {command} " in done.out.split("Example:")[1]
+
+
+def test_encode_imports_nothing_that_it_does_not_need(model, fruit_csv, tmp_path):
+    unneeded = {"tensorflow", "torch", "onnx", "bokeh"}
+    arguments = ["encode", str(model), str(fruit_csv), "-o", "codes.csv", "--quiet"]
+    program = (
+        f"import sys, keras_tied.cli as cli; sys.argv[1:] = {arguments}\n"
+        "try: cli.main()\n"
+        f"finally: print({unneeded} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=os.environ | {"KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "set()\n"

@@ -231,7 +231,7 @@ def _fit(table: Table, settings: dict[str, Any], quiet: bool) -> Fitted:
         estimator.fit(train)
     estimator, streamed = _go_through(table, estimator, held_out, settings["random_state"], quiet)
     errors = errors_beside_pca(estimator, train, held_out)
-    return Fitted(estimator, *errors, f"{len(held_out):,} rows held out", streamed)
+    return Fitted(estimator, *errors, f"{len(held_out):,} rows seen once at most", streamed)
 
 
 def _go_through(
@@ -241,7 +241,8 @@ def _go_through(
     from keras_tied.estimator._going_on import batch_rows, go_on
     from keras_tied.tables import TableError
 
-    size, n_rows = batch_rows(estimator), table.source.n_rows
+    n_rows = table.source.n_rows
+    size = batch_rows(estimator, n_rows)
     batches = table.source.shuffled(size, table.columns.names, seed=seed)
     began = time.perf_counter()
     with rows_bar("going through all rows", n_rows, quiet) as advance:

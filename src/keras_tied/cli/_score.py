@@ -85,24 +85,25 @@ def score(
             else:
                 shown = next(batches)
         say_unseen(rows.unseen, quiet)
+        mean = float(errors.mean(dtype=float))
         if output is None:
             _print(shown, json)
         elif json:
-            mean = float(errors.mean())
             print_json({"scored": len(errors), "written": written, "output": output, "mean": mean})
         elif not quiet and output != "-":
-            print(f"scored {len(errors):,} rows, mean error {errors.mean():.4g}, to {output}")
+            print(f"scored {len(errors):,} rows, mean error {mean:.4g}, to {output}")
 
 
 def _errors(model: Model, rows: Rows, advance: Any) -> Any:
-    """The errors of all rows."""
+    """The errors of all rows, in single precision: there may be very many."""
     import numpy as np
 
-    parts = []
+    errors, first = np.empty(rows.source.n_rows, np.float32), 0
     for batch, numbers in rows.batches():
-        parts.append(model.estimator.reconstruction_error(numbers))
+        errors[first : first + len(numbers)] = model.estimator.reconstruction_error(numbers)
+        first += len(numbers)
         advance(batch.num_rows)
-    return np.concatenate(parts)
+    return errors
 
 
 def _all(model: Model, rows: Rows, errors: Any, advance: Any) -> Iterator[pa.RecordBatch]:
@@ -156,7 +157,7 @@ def _blamed(model: Model, rows: Rows, numbers: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for place in range(order.shape[1]):
         found[f"column{place + 1}"] = labels.take(pa.array(order[:, place]))
-        found[f"share{place + 1}"] = shares[:, place]
+        found[f"share{place + 1}"] = shares[:, place].astype("float32")
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,9 +21,8 @@ Array = NDArray[Any]
 
 NUMBERS = 2**22
 """In a batch, at most."""
-RATE = 0.1
-"""The learning rate begins at this share of that of `TiedAutoencoder.partial_fit`: the model is
-already near an optimum, from which larger steps would lead away."""
+STEPS_DOWN = 32
+"""The learning rate falls in at least about so many steps, one for each batch."""
 
 
 class GoneOn(NamedTuple):
@@ -30,7 +30,7 @@ class GoneOn(NamedTuple):
 
     Attributes:
         estimator: the better one on the rows held out.
-        error, error_before: the mean squared error on these.
+        error, error_before: the mean squared error on these; infinite if it came to no end.
     """
 
     estimator: TiedAutoencoder
@@ -43,42 +43,57 @@ class GoneOn(NamedTuple):
         return self.error < self.error_before
 
 
-def batch_rows(estimator: TiedAutoencoder) -> int:
-    """How many rows a batch should have, so that all are compiled once."""
-    steps = max(1, NUMBERS // (estimator.n_features_in_ * estimator.batch_size))
+def batch_rows(estimator: TiedAutoencoder, n_rows: int) -> int:
+    """How many of so many rows a batch should have: as many as are compiled once for all."""
+    most = min(NUMBERS // estimator.n_features_in_, n_rows // STEPS_DOWN)
+    steps = max(1, most // estimator.batch_size)
     return int(estimator.batch_size * 2 ** int(np.log2(steps)))
 
 
 def go_on(
     estimator: TiedAutoencoder, batches: Iterable[Array], n_batches: int, held_out: Array
 ) -> GoneOn:
-    """Train a fitted estimator on batches of rows, with a learning rate that falls to 0.
+    """Train a fitted estimator on batches of rows, at a rate that falls from that of `fit`.
 
     Args:
         estimator: left as it is.
         batches: `(batch_rows, n_features)` each, in random order.
         n_batches: how many of them there are.
-        held_out: the rows that tell which one is better, `(n, n_features)`.
+        held_out: the rows that tell which one is better, `(n, n_features)`; best none of those that
+            the estimator was fitted to, though they may be in the batches, to be seen once.
     """
     before = _error(estimator, held_out)
     other = copy.deepcopy(estimator)
     random = check_random_state(other.random_state)
     settings = other._settings(random)
-    with seeded(random.randint(2**31 - 1)):
-        _training.compile_for_batches(other.model_, settings)
-        optimizer = other.model_.optimizer
-        highest = float(np.asarray(optimizer.learning_rate)) * RATE
-        for index, X in enumerate(batches):
-            optimizer.learning_rate = highest * max(1 - index / n_batches, 1 / n_batches)
-            rows = other._rows(*other._checked(X, None, reset=False))
-            other.loss_curve_ += _training.one_pass(other.model_, rows, settings)
+    try:
+        with seeded(random.randint(2**31 - 1)):
+            _pass(other, batches, n_batches, settings)
+    except FloatingPointError:  # the loss was not finite
+        return GoneOn(estimator, math.inf, before)
     after = _error(other, held_out)
     if not after < before:
         return GoneOn(estimator, after, before)
+    trained, other.model_ = other.model_.get_weights(), copy.deepcopy(estimator.model_)
+    other.model_.set_weights(trained)  # without the optimizer and what it keeps
     other.is_pca_ = False
     other.n_iter_ += 1
     other._measure(held_out, np.ones(len(held_out)), random)
     return GoneOn(other, after, before)
+
+
+def _pass(
+    estimator: TiedAutoencoder,
+    batches: Iterable[Array],
+    n_batches: int,
+    settings: _training.Settings,
+) -> None:
+    _training.compile_for_batches(estimator.model_, settings)
+    for index, X in enumerate(batches):
+        left = max(1 - index / n_batches, 1 / n_batches)
+        estimator.model_.optimizer.learning_rate = settings.learning_rate * left
+        rows = estimator._rows(*estimator._checked(X, None, reset=False))
+        estimator.loss_curve_ += _training.one_pass(estimator.model_, rows, settings)
 
 
 def _error(estimator: TiedAutoencoder, rows: Array) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-def ranks(errors: Array) -> NDArray[np.int64]:
+def ranks(errors: Array) -> NDArray[np.signedinteger[Any]]:
     """The place of each row, 1 for the largest error; equal ones in the order of the rows.
 
     Examples:
@@ -19,7 +19,7 @@ def ranks(errors: Array) -> NDArray[np.int64]:
         >>> ranks(np.array([0.1, 0.7, 0.3])).tolist()
         [3, 1, 2]
     """
-    places = np.empty(len(errors), np.int64)
+    places: Array = np.empty(len(errors), np.int32 if len(errors) < 2**31 else np.int64)
     places[np.argsort(-errors, kind="stable")] = np.arange(1, len(errors) + 1)
     return places
 

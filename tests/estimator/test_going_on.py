@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+
+from keras_tied import TiedAutoencoder
+from keras_tied.estimator._beside_pca import errors_beside_pca
+from keras_tied.estimator._going_on import batch_rows, go_on
+from keras_tied.estimator._ranking import largest_shares, ranks
+
+
+def curved(rng, n):
+    z = rng.normal(size=(n, 2))
+    X = np.column_stack([z, z**2, z.prod(axis=1)]) + 0.1 * rng.normal(size=(n, 5))
+    return X.astype(np.float32)
+
+
+@pytest.fixture
+def fitted(rng):
+    return TiedAutoencoder(max_iter=2, random_state=0).fit(curved(rng, 2000))
+
+
+def test_more_rows_make_a_model_of_few_better(fitted, rng):
+    rows, held_out = curved(rng, 40 * 1024), curved(rng, 2000)
+    before = fitted.reconstruction_error(held_out).mean()
+    gone = go_on(fitted, np.split(rows, 40), 40, held_out)
+    assert gone.better
+    after = gone.estimator.reconstruction_error(held_out).mean()
+    np.testing.assert_allclose([gone.error_before, gone.error], [before, after], rtol=1e-5)
+    assert after < before
+
+
+def test_the_estimator_is_left_as_it_is_and_kept_where_others_are_worse(fitted, rng):
+    held_out = curved(rng, 1000)
+    before = fitted.transform(held_out)
+    noise = rng.normal(size=(4, 1024, 5)).astype(np.float32) * 9
+    gone = go_on(fitted, noise, 4, held_out)
+    assert not gone.better
+    assert gone.estimator is fitted
+    np.testing.assert_array_equal(fitted.transform(held_out), before)
+
+
+def test_what_has_gone_on_is_saved_without_an_optimizer(fitted, rng, tmp_path):
+    gone = go_on(fitted, np.split(curved(rng, 8 * 1024), 8), 8, curved(rng, 1000))
+    assert gone.better
+    gone.estimator.save(tmp_path / "m.keras")
+    assert not TiedAutoencoder.load(tmp_path / "m.keras").model_.compiled
+
+
+@pytest.mark.parametrize("n_rows", [1, 10_000, 10**9])
+def test_batches_are_compiled_once_for_all(fitted, n_rows):
+    rows = batch_rows(fitted, n_rows)
+    steps = rows // fitted.batch_size
+    assert rows % fitted.batch_size == 0
+    assert steps & (steps - 1) == 0
+    assert rows * 5 <= 2**22
+
+
+def test_errors_beside_pca_are_those_of_scikit_learn(rng):
+    X, others = curved(rng, 1500), curved(rng, 500)
+    estimator = TiedAutoencoder(max_iter=1, random_state=0).fit(X)
+    scaler = StandardScaler().fit(X)
+    pca = PCA(2).fit(scaler.transform(X))
+    for measured in (X, others):
+        scaled = scaler.transform(measured)
+        restored = pca.inverse_transform(pca.transform(scaled))
+        ours = errors_beside_pca(estimator, X, measured)
+        expected = (
+            estimator.reconstruction_error(measured).mean(),
+            np.mean((restored - scaled) ** 2),
+        )
+        np.testing.assert_allclose(ours, expected, rtol=1e-4)
+
+
+def test_ranks_are_those_of_scipy(rng):
+    from scipy.stats import rankdata
+
+    errors = rng.integers(0, 9, 50).astype(float)
+    np.testing.assert_array_equal(ranks(errors), rankdata(-errors, method="ordinal"))
+
+
+def test_shares_are_of_columns_and_what_is_missing_has_none(rng):
+    errors = np.array([[1.0, 2.0, np.nan, 1.0], [0.0, 0.0, 0.0, 0.0]])
+    names, order, shares = largest_shares(errors, ["a", "a", "b", "c"], 2)
+    assert [[names[i] for i in row] for row in order] == [["a", "c"], ["a", "b"]]
+    np.testing.assert_allclose(shares, [[0.75, 0.25], [0, 0]])
