@@ -245,7 +245,8 @@ def test_completion_is_there_for_a_shell(keras_tied, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "command", "fit encode decode reconstruct score export inspect demo".split()
+    "command",
+    "demo fit encode decode reconstruct score plot report compare export inspect".split(),
 )
 def test_the_help_of_each_command_has_an_example(keras_tied, command):
     done = keras_tied(command, "--help")

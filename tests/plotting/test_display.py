@@ -114,3 +114,23 @@ def test_an_estimator_is_drawn_with_its_losses_and_the_names_of_its_features():
     assert [len(line.get_ydata()) for line in curve] == (
         [len(estimator.loss_curve_)] if len(estimator.loss_curve_) else []
     )
+
+
+def test_a_legend_of_long_names_is_inside_the_figure_and_off_the_points(tables):
+    y = [f"a name of twenty-four {i % 6}" for i in range(60)]
+    display = AutoencoderDisplay(**tables, y=y).plot()
+    display.figure_.draw_without_rendering()
+    legend = legend_of(display).get_window_extent()
+    assert display.figure_.bbox.containsx(legend.x0)
+    assert display.figure_.bbox.containsx(legend.x1)
+    assert not any(legend.overlaps(axes.get_window_extent()) for axes in display.axes_.flat)
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2, 6, 9])
+def test_few_epochs_are_numbered_one_by_one(tables, n_epochs):
+    display = AutoencoderDisplay(**tables, history={"loss": [0.1] * n_epochs}).plot()
+    display.figure_.draw_without_rendering()
+    axis = display.axes_[1, 1].xaxis
+    written = [tick.label1.get_text() for tick in axis.get_major_ticks()]
+    assert written == [str(epoch + 1) for epoch in range(n_epochs)]
+    assert not len(axis.get_minorticklocs())

@@ -63,13 +63,16 @@ def report(
         rows = open_labelled(loaded, data, Reading(delimiter, encoding, array), id, label, quiet)
         sample = take(rows, quiet)
         with waiting("writing the page", quiet):
-            page = _page(loaded, rows, sample)
+            from keras_tied.estimator._beside_pca import errors_beside_pca
+
+            error, pca_error = errors_beside_pca(loaded.estimator, sample.numbers)
+            page = _page(loaded, rows, sample, pca_error)
             with written(output, target) as part:
                 part.write_text(page.to_html(), encoding="utf-8")
         n = len(sample.numbers)
         if json:
-            found = {"rows": rows.source.n_rows, "shown": n, "error": float(page.errors.mean())}
-            print_json({"output": str(output), "pca_error": page.pca_error} | found)
+            found = {"rows": rows.source.n_rows, "shown": n, "error": error, "pca_error": pca_error}
+            print_json({"output": str(output)} | found)
         elif not quiet:
             print(f"reported on {n:,} of {rows.source.n_rows:,} rows to {output}")
 
@@ -84,8 +87,7 @@ def _require_bokeh() -> None:
         ) from error
 
 
-def _page(model: Model, rows: Rows, sample: Sample) -> Report:
-    from keras_tied.estimator._beside_pca import errors_beside_pca
+def _page(model: Model, rows: Rows, sample: Sample, pca_error: float) -> Report:
     from keras_tied.report import Report
 
     return Report.from_estimator(
@@ -95,7 +97,7 @@ def _page(model: Model, rows: Rows, sample: Sample) -> Report:
         ids=sample.ids,
         labels=sample.labels,
         label_name=sample.label_name or "label",
-        pca_error=errors_beside_pca(model.estimator, sample.numbers)[1],
+        pca_error=pca_error,
         title=Path(rows.source.name).name or rows.source.name,
         command=_commands(model.notes),
         versions=_versions(model.notes),

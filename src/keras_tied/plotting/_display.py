@@ -260,6 +260,10 @@ def _cost(axes: Axes, history: History, pca_error: float | None, components: int
         # Most happens in the first epochs, so their axis is logarithmic as well.
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
+        n_epochs = max(map(len, curves.values()))
+        if n_epochs < 10:  # else there are powers of ten to read
+            axes.set_xticks(range(1, n_epochs + 1))
+            axes.set_xticks([], minor=True)
     if curves or pca_error is not None:
         axes.set_yscale("log", nonpositive="mask")
         axes.legend(loc="best", fontsize=10, frameon=False)

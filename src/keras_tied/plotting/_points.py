@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
 
-_MOST_INSIDE = 6
-"""Entries of a legend that leaves room for points beside it."""
+_MOST_INSIDE, _LONGEST_INSIDE = 6, 12
+"""Entries, and letters of one, of a legend that leaves room for points beside it."""
+_LETTERS_ACROSS, _LETTERS_OF_MARKER = 90, 6
+"""Letters that a figure is wide, and those that an entry takes besides its name."""
 
 
 def scatter(
@@ -54,17 +56,24 @@ def key(
         Line2D([], [], linestyle="", marker="o", markersize=6, color=colour, label="-")
         for colour in _palette(labels)
     ]
-    n = len(handles)
-    if n <= _MOST_INSIDE:
+    longest = max(map(len, labels.names))
+    if len(handles) <= _MOST_INSIDE and longest <= _LONGEST_INSIDE:
         legend = axes.legend(handles=handles, loc="upper right", framealpha=0.8, edgecolor="none")
     else:
         legend = figure.legend(
             handles=handles,
             loc="outside upper center",
-            ncols=n if n <= _MOST_INSIDE else -(-n // 2),
+            ncols=_columns(len(handles), longest),
             frameon=False,
         )
     _written(legend, labels.names, what)
+
+
+def _columns(n: int, longest: int) -> int:
+    """In how many columns so many entries fill their rows evenly, and fit beside each other."""
+    most = max(1, min(n, _MOST_INSIDE, _LETTERS_ACROSS // (longest + _LETTERS_OF_MARKER)))
+    n_rows = -(-n // most)
+    return -(-n // n_rows)
 
 
 def _written(legend: Legend, names: tuple[str, ...], what: str) -> None:
