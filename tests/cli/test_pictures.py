@@ -239,7 +239,7 @@ def test_a_file_that_cannot_be_written_whole_is_not_there(
 ):
     keras_tied = sys.executable, "-m", "keras_tied.cli", command, model, fruit_csv, "-o", output
     done = subprocess.run(
-        ["sh", "-c", 'ulimit -f 40; exec "$@"', "-", *keras_tied],
+        ["sh", "-c", 'ulimit -f 200; exec "$@"', "-", *keras_tied],
         cwd=tmp_path,
         capture_output=True,
         text=True,
