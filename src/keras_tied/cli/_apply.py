@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._app import app
-from keras_tied.cli._keras import require_backend
 from keras_tied.cli._messages import UsageError, reported
 from keras_tied.cli._model import Model, Rows, code_names, load, open_rows
 from keras_tied.cli._options import (
@@ -25,7 +24,7 @@ from keras_tied.cli._options import (
 )
 from keras_tied.cli._progress import rows_bar
 from keras_tied.cli._show import print_json
-from keras_tied.cli._table import STANDARD_OUTPUT, Reading, say_unseen, table_errors
+from keras_tied.cli._table import STANDARD_OUTPUT, Reading, require_output, say_unseen, table_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,7 +46,7 @@ def encode(
 ) -> None:
     """Turn rows into codes, a row each."""
     with reported(debug), table_errors():
-        check(output, json)
+        require_output(output, json)
         loaded = load(model)
         reading = Reading(delimiter, encoding, array)
         rows = open_rows(loaded, data, reading, id, quiet, output)
@@ -75,7 +74,7 @@ def reconstruct(
 ) -> None:
     """Encode and decode rows: what the model makes of them."""
     with reported(debug), table_errors():
-        check(output, json)
+        require_output(output, json)
         loaded = load(model)
         reading = Reading(delimiter, encoding, array)
         rows = open_rows(loaded, data, reading, id, quiet, output)
@@ -103,7 +102,7 @@ def decode(
 ) -> None:
     """Turn codes, such as encode has written, into rows."""
     with reported(debug), table_errors():
-        check(output, json)
+        require_output(output, json)
         loaded = load(model)
         rows = _codes(loaded, data, Reading(delimiter, encoding, array), id, output)
 
@@ -117,18 +116,6 @@ def decode(
 def columns_of(batch: pa.RecordBatch) -> dict[str, Any]:
     """The columns of a batch by name."""
     return dict(zip(batch.schema.names, batch.columns, strict=True))
-
-
-def check(output: str, json: bool) -> None:
-    """Refuse an output before any work is done."""
-    from keras_tied.tables import check_output
-
-    require_backend()
-    check_output(output)
-    if json and output == STANDARD_OUTPUT:
-        raise UsageError(
-            "--json and --output - both write to the standard output; leave one of them out."
-        )
 
 
 def _codes(model: Model, data: str, reading: Reading, id: str | None, output: str) -> Rows:

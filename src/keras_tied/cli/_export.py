@@ -10,9 +10,10 @@ import typer
 
 from keras_tied._writing import writable
 from keras_tied.cli._app import app
-from keras_tied.cli._messages import FailedError, UsageError, reported, wrong_use
+from keras_tied.cli._messages import reported, wrong_use
 from keras_tied.cli._model import load
 from keras_tied.cli._options import Debug, Json, ModelFile, Quiet
+from keras_tied.cli._output import writing
 from keras_tied.cli._show import print_json
 from keras_tied.cli._table import table_errors
 
@@ -48,14 +49,8 @@ def export(
 
             names = np.array(loaded.columns.features, dtype=object)
             loaded.estimator.feature_names_in_ = names
-        try:
+        with wrong_use(), writing(output):
             loaded.estimator.export(target, part.value)
-        except (ImportError, ValueError) as error:
-            raise UsageError(str(error)) from error
-        except OSError as error:
-            raise FailedError(
-                f"cannot write {str(output)!r}: {error.strerror or error}; name another file."
-            ) from error
         if json:
             print_json({"output": str(output), "part": part.value})
         elif not quiet:

@@ -18,7 +18,7 @@ import typer
 from keras_tied._writing import writable
 from keras_tied.cli._app import app
 from keras_tied.cli._keras import import_keras_alone, require_backend
-from keras_tied.cli._messages import FailedError, UsageError, reported, wrong_use
+from keras_tied.cli._messages import UsageError, reported, wrong_use
 from keras_tied.cli._options import (
     Array,
     Data,
@@ -30,6 +30,7 @@ from keras_tied.cli._options import (
     OnBackend,
     Quiet,
 )
+from keras_tied.cli._output import writing
 from keras_tied.cli._progress import rows_bar, training_bar, waiting
 from keras_tied.cli._show import print_facts, print_json
 from keras_tied.cli._table import Reading, table_errors
@@ -137,7 +138,7 @@ def fit(
         )
         fitted = _fit(table, settings, quiet)
         notes = _notes(table, fitted, time.perf_counter() - began)
-        _save(fitted.estimator, target, notes, str(output))
+        _save(fitted.estimator, target, notes, output)
         if json:
             print_json({"output": str(output)} | notes)
         elif not quiet:
@@ -274,7 +275,7 @@ def _require_enough(components: int | float, table: Table) -> None:
         )
 
 
-def _save(estimator: TiedAutoencoder, target: Path, notes: dict[str, Any], output: str) -> None:
+def _save(estimator: TiedAutoencoder, target: Path, notes: dict[str, Any], output: Path) -> None:
     import numpy as np
 
     from keras_tied.estimator import _file
@@ -282,13 +283,8 @@ def _save(estimator: TiedAutoencoder, target: Path, notes: dict[str, Any], outpu
 
     features = Columns.from_json(notes["columns"]).features
     estimator.feature_names_in_ = np.array(features, dtype=object)
-    try:
+    with writing(output):
         _file.save(estimator, target, notes)
-    except OSError as error:
-        raise FailedError(
-            f"cannot write {output!r}: {error.strerror or error}; free some space, or name another "
-            "file."
-        ) from error
 
 
 def _notes(table: Table, fitted: Fitted, seconds: float) -> dict[str, Any]:

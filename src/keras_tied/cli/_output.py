@@ -25,9 +25,15 @@ def figure_target(output: Path) -> Path:
 @contextmanager
 def written(output: Path, target: Path) -> Iterator[Path]:
     """The file to write meanwhile; `output` is what the user calls the target."""
+    with writing(output), moved_into_place(target) as part:
+        yield part
+
+
+@contextmanager
+def writing(output: Path) -> Iterator[None]:
+    """Say of what fails meanwhile that the output could not be written."""
     try:
-        with moved_into_place(target) as part:
-            yield part
+        yield
     except OSError as error:
         raise FailedError(
             f"cannot write {str(output)!r}: {error.strerror or error}; free some space, or name "

@@ -1,13 +1,29 @@
 """Bars on the terminal, where somebody watches."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 def watched(quiet: bool) -> bool:
     """Whether anybody would see a bar."""
     return not quiet and sys.stderr.isatty()
+
+
+def _bar(said: str) -> Progress:
+    """A bar with something said beside it, a format of Rich."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    what, beside = TextColumn("{task.description}"), TextColumn(said)
+    columns = what, BarColumn(), beside, TimeRemainingColumn()
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 @contextmanager
@@ -18,16 +34,7 @@ def epochs_bar(
     if not watched(quiet):
         yield None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("epoch {task.completed} of {task.total}  loss {task.fields[loss]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with _bar("epoch {task.completed} of {task.total}  loss {task.fields[loss]}") as bar:
         task = bar.add_task("starting", total=epochs, loss="-")
 
         def on_epoch(epoch: int, logs: Mapping[str, float]) -> None:
@@ -48,16 +55,7 @@ def training_bar(
     if not watched(quiet):
         yield None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[epoch]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with _bar("{task.fields[epoch]}") as bar:
         task = bar.add_task(what, total=None, epoch="")
 
         def tell(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
@@ -75,16 +73,7 @@ def rows_bar(what: str, rows: int, quiet: bool) -> Iterator[Callable[[int], None
     if not watched(quiet):
         yield lambda _: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} rows"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with _bar("{task.completed:,.0f} of {task.total:,.0f} rows") as bar:
         task = bar.add_task(what, total=rows)
         yield lambda more: bar.advance(task, more)
 

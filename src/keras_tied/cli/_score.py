@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied.cli._app import app
-from keras_tied.cli._messages import UsageError, reported
+from keras_tied.cli._messages import reported
 from keras_tied.cli._model import Model, Rows, load, open_rows
 from keras_tied.cli._options import (
     Array,
@@ -24,7 +24,7 @@ from keras_tied.cli._options import (
 )
 from keras_tied.cli._progress import rows_bar
 from keras_tied.cli._show import print_json, print_table
-from keras_tied.cli._table import Reading, say_unseen, table_errors
+from keras_tied.cli._table import STANDARD_OUTPUT, Reading, require_output, say_unseen, table_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,14 +64,10 @@ def score(
 ) -> None:
     """Tell how well each row is restored, its rank, and the columns that contribute most."""
     with reported(debug), table_errors():
-        from keras_tied.tables import check_output, write_table
+        from keras_tied.tables import write_table
 
         if output is not None:
-            check_output(output)
-            if json and output == "-":
-                raise UsageError(
-                    "--json and --output - both write to the standard output; leave one out."
-                )
+            require_output(output, json)
         loaded = load(model)
         rows = open_rows(loaded, data, Reading(delimiter, encoding, array), id, quiet)
         with rows_bar("scoring", 2 * rows.source.n_rows, quiet) as advance:
@@ -90,7 +86,7 @@ def score(
             _print(shown, json)
         elif json:
             print_json({"scored": len(errors), "written": written, "output": output, "mean": mean})
-        elif not quiet and output != "-":
+        elif not quiet and output != STANDARD_OUTPUT:
             print(f"scored {len(errors):,} rows, mean error {mean:.4g}, to {output}")
 
 

@@ -52,6 +52,17 @@ def table_errors() -> Iterator[None]:
         raise UsageError(str(error)) from error
 
 
+def require_output(output: str, json: bool) -> None:
+    """Refuse a table that could not be written, before any work is done."""
+    from keras_tied.tables import check_output
+
+    check_output(output)
+    if json and output == STANDARD_OUTPUT:
+        raise UsageError(
+            "--json and --output - both write to the standard output; leave one of them out."
+        )
+
+
 def say_ignored(columns: list[str], data: str, quiet: bool) -> None:
     """Tell of columns that the model has never seen."""
     if columns and not quiet:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any, Literal, Self
@@ -28,10 +27,16 @@ from keras_tied._mirror import mirror
 from keras_tied.autoencoder import Autoencoder
 from keras_tied.estimator import _file, _training
 from keras_tied.estimator._missing import Gaussian, gaussian
-from keras_tied.estimator._network import network, set_to_pca
+from keras_tied.estimator._network import (
+    activation_of,
+    hidden_units,
+    network,
+    require_known_shapes,
+    set_to_pca,
+)
 from keras_tied.estimator._oddity import MOST_ROWS, oddity, percentiles
 from keras_tied.estimator._pca import Components, components
-from keras_tied.estimator._rows import blocks, through
+from keras_tied.estimator._rows import autoencoded, blocks, restored, through
 from keras_tied.estimator._scaling import scaling
 from keras_tied.estimator._seeded import seeded
 from keras_tied.estimator._training import Rows, Settings, Trained
@@ -40,8 +45,6 @@ Array = NDArray[Any]
 
 FEWEST_ROWS = 50
 """With fewer rows, nothing but PCA can be told from noise."""
-UNITS, MOST_UNITS, FEWEST_UNITS = 64, 512, 8
-ROWS_PER_UNIT = 8
 WEIGHT_DECAY = 0.2
 MISSING_MUCH = 0.1
 """From this share of missing numbers on, filling in is what is trained."""
@@ -228,7 +231,7 @@ class TiedAutoencoder(
             ValueError: for text, infinities, fewer than 2 rows, or more components than there are
                 rows or features.
         """
-        self._check_encoder()
+        require_known_shapes(self.encoder)
         X, weights = self._checked(X, sample_weight, reset=True)
         random = check_random_state(self.random_state)
         with seeded(random.randint(2**31 - 1)):
@@ -252,7 +255,7 @@ class TiedAutoencoder(
             The estimator.
         """
         self._validate_params()
-        self._check_encoder()
+        require_known_shapes(self.encoder)
         first = not hasattr(self, "model_")
         X, weights = self._checked(X, sample_weight, reset=first)
         random = check_random_state(self.random_state)
@@ -283,7 +286,7 @@ class TiedAutoencoder(
         X = self._seen(X)
         codes = np.empty((X.shape[0], self.n_components_), X.dtype)
         for part, scaled in self._blocks(X):
-            block = self._through(self.encoder_, self._inputs(scaled), X)
+            block = self._through(self.encoder_, self._shaped(self._filled(scaled)), X)
             codes[part] = block.reshape(len(block), -1)
         return codes
 
@@ -307,8 +310,8 @@ class TiedAutoencoder(
         rows = np.empty((len(X), self.n_features_in_), X.dtype)
         for part in blocks(len(X), self.n_features_in_):
             codes = X[part].astype(np.float32).reshape(-1, *shape)
-            restored = self._through(self.decoder_, codes, X).reshape(-1, self.n_features_in_)
-            rows[part] = self._scaling.backward(restored, X.dtype)
+            made = self._through(self.decoder_, codes, X).reshape(-1, self.n_features_in_)
+            rows[part] = self._scaling.backward(made, X.dtype)
         return rows
 
     def reconstruct(self, X: Any) -> Array:
@@ -323,8 +326,8 @@ class TiedAutoencoder(
         X = self._seen(X)
         rows = np.empty((X.shape[0], self.n_features_in_), X.dtype)
         for part, scaled in self._blocks(X):
-            restored = self._through(self.model_, self._inputs(scaled), X).reshape(scaled.shape)
-            rows[part] = self._scaling.backward(restored, X.dtype)
+            _, made = self._autoencoded(self._filled(scaled), X)
+            rows[part] = self._scaling.backward(made, X.dtype)
         return rows
 
     def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
@@ -548,24 +551,6 @@ class TiedAutoencoder(
                 )
         return X, weights / weights.mean()
 
-    def _check_encoder(self) -> None:
-        if self.encoder is None:
-            return
-        try:
-            inputs, outputs = self.encoder.input_shape, self.encoder.output_shape
-        except AttributeError as error:
-            raise ValueError(
-                f"encoder={self.encoder.name!r} must know the shape of its input: begin it with "
-                "keras.Input, or call it once."
-            ) from error
-        if not all(isinstance(shape[0], int | None) for shape in (inputs, outputs)):
-            raise ValueError(f"encoder={self.encoder.name!r} must have one input and one output.")
-        if None in (*inputs[1:], *outputs[1:]):
-            raise ValueError(
-                f"encoder={self.encoder.name!r} must have an input and an output of known shape, "
-                f"and turns {inputs} into {outputs}."
-            )
-
     def _validated(self, X: Any, reset: bool) -> Any:
         shaped = self.encoder is not None and len(self.encoder.input_shape) > 2
         X = validate_data(
@@ -613,15 +598,11 @@ class TiedAutoencoder(
         if self.is_pca_:
             self.model_ = network(self.n_features_in_, self.n_components_, (), None, 0.0)
             set_to_pca(self.model_, principal, np.random.default_rng(0))
-        else:  # without the optimizer and what it keeps
-            trained_weights, self.model_ = self.model_.get_weights(), self._network(len(X))
-            self.model_.set_weights(trained_weights)
+        self.model_.compile(None)  # without the optimizer and what it keeps
 
     def _beats(self, principal: Components, rows: Rows) -> bool:
         """Whether the network's error on the training rows is at most PCA's."""
-        parts = blocks(len(rows.inputs), self.n_features_in_)
-        restored = [self._through(self.model_, rows.inputs[part], rows.inputs) for part in parts]
-        errors = rows.errors(np.concatenate(restored))
+        errors = rows.errors(restored(self.model_, rows.inputs))
         of_pca = rows.pca_errors(principal)
         return bool(rows.weights @ errors <= rows.weights @ of_pca)
 
@@ -668,20 +649,6 @@ class TiedAutoencoder(
             )
         return int(self.n_components)
 
-    def _hidden(self, n: int) -> list[int]:
-        sizes = self.hidden_layer_sizes
-        if isinstance(sizes, str):
-            most = max(FEWEST_UNITS, n // ROWS_PER_UNIT)
-            units = min(max(UNITS, 2 * self.n_features_in_), MOST_UNITS, most)
-            return [units + units % 2]
-        sizes = np.atleast_1d(np.asarray(sizes))
-        if sizes.ndim > 1 or any(size != int(size) or size < 1 for size in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r} must be 'auto', a number of "
-                "units, or a sequence of such numbers."
-            )
-        return [int(size) for size in sizes]
-
     def _network(self, n: int) -> Autoencoder:
         """The network, for so many training rows, not trained yet."""
         objectives: dict[str, Any] = {
@@ -693,23 +660,12 @@ class TiedAutoencoder(
             encoder = keras.models.clone_model(self.encoder)
             return Autoencoder(encoder, mirror(encoder, gain=True), **objectives)
         decay = WEIGHT_DECAY / n if self.weight_decay == "auto" else float(self.weight_decay)
-        width, hidden = self.n_components_, self._hidden(n)
-        return network(self.n_features_in_, width, hidden, self._activation(), decay, **objectives)
-
-    def _activation(self) -> Any:
-        """The activation, which the decoder and files have to be able to repeat."""
-        try:
-            activation = keras.activations.get(self.activation)
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")  # of Keras, where it is a lambda
-                keras.activations.deserialize(keras.activations.serialize(activation))
-        except (AttributeError, TypeError, UserWarning, ValueError) as error:
-            raise ValueError(
-                f"activation={self.activation!r} must be the name of a Keras activation, such as "
-                "'tanh' or 'relu', or a function that is registered with "
-                "keras.saving.register_keras_serializable."
-            ) from error
-        return activation
+        d, width = self.n_features_in_, self.n_components_
+        hidden, activation = (
+            hidden_units(self.hidden_layer_sizes, n, d),
+            activation_of(self.activation),
+        )
+        return network(d, width, hidden, activation, decay, **objectives)
 
     def _start(self, random: np.random.RandomState) -> _training.Start:
         """What sets the weights of a network that is to be trained, the same ones each time."""
@@ -764,15 +720,13 @@ class TiedAutoencoder(
 
     def _residuals(self, scaled: Array, X: Any) -> Array:
         """What the model adds to scaled rows, NaN where something is missing."""
-        restored = self._through(self.model_, self._inputs(scaled), X)
-        return restored.reshape(scaled.shape) - scaled
+        return self._autoencoded(self._filled(scaled), X)[1] - scaled
 
     def _looked_at(self, scaled: Array, X: Any) -> tuple[Array, Array, Array]:
         """What `Oddity` looks at."""
         filled = self._filled(scaled)
-        codes = self._through(self.encoder_, self._shaped(filled), X)
-        restored = self._through(self.model_, self._shaped(filled), X).reshape(scaled.shape)
-        residuals = np.where(np.isnan(scaled), np.float32(0), restored - filled)
+        codes, made = self._autoencoded(filled, X)
+        residuals = np.where(np.isnan(scaled), np.float32(0), made - filled)
         return filled, codes.reshape(len(codes), -1), residuals
 
     def _blocks(self, X: Any) -> Iterator[tuple[slice, Array]]:
@@ -781,13 +735,15 @@ class TiedAutoencoder(
             rows = X[part].toarray() if sparse.issparse(X) else X[part]
             yield part, self._scaling.forward(rows)
 
-    def _through(self, model: keras.Model, rows: Array, X: Any) -> Array:
-        """What a model gives for one of the blocks of `X`."""
-        return through(model, rows, X.shape[0], self.n_features_in_)
+    def _autoencoded(self, filled: Array, X: Any) -> tuple[Array, Array]:
+        """The codes of one of the blocks of `X`, and the scaled rows that are made of them."""
+        rows = self._shaped(filled)
+        codes, made = autoencoded(self.model_, rows, X.shape[0], self.n_features_in_)
+        return codes, made.reshape(filled.shape)
 
-    def _inputs(self, scaled: Array) -> Array:
-        """Scaled rows as the encoder takes them."""
-        return self._shaped(self._filled(scaled))
+    def _through(self, half: keras.Model, rows: Array, X: Any) -> Array:
+        """What one half gives for one of the blocks of `X`."""
+        return through(half, rows, X.shape[0], self.n_features_in_)
 
     def _shaped(self, rows: Array) -> Array:
         return rows if self.encoder is None else rows.reshape(-1, *self.encoder.input_shape[1:])

@@ -74,8 +74,7 @@ def go_on(
     after = _error(other, held_out)
     if not after < before:
         return GoneOn(estimator, after, before)
-    trained, other.model_ = other.model_.get_weights(), copy.deepcopy(estimator.model_)
-    other.model_.set_weights(trained)  # without the optimizer and what it keeps
+    other.model_.compile(None)  # without the optimizer and what it keeps
     other.is_pca_ = False
     other.n_iter_ += 1
     other._measure(held_out, np.ones(len(held_out)), random)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from keras_tied.estimator._pca import Components
 from keras_tied.layers import PartlyLinear, TiedDense
 
 TINY = 1e-12
+UNITS, MOST_UNITS, FEWEST_UNITS = 64, 512, 8
+ROWS_PER_UNIT = 8
 
 
 def network(
@@ -50,6 +53,57 @@ def network(
     )
     decoder = mirror(encoder, gain=bool(hidden), name="decoder")
     return Autoencoder(encoder, decoder, name="autoencoder", **objectives)
+
+
+def hidden_units(sizes: Any, n: int, n_features: int) -> list[int]:
+    """The units of the hidden layers that `hidden_layer_sizes` asks for, for `n` rows."""
+    if isinstance(sizes, str):
+        most = max(FEWEST_UNITS, n // ROWS_PER_UNIT)
+        size = min(max(UNITS, 2 * n_features), MOST_UNITS, most)
+        return [size + size % 2]
+    found = np.atleast_1d(np.asarray(sizes))
+    if found.ndim > 1 or any(size != int(size) or size < 1 for size in found):
+        raise ValueError(
+            f"hidden_layer_sizes={sizes!r} must be 'auto', a number of units, or a sequence of "
+            "such numbers."
+        )
+    return [int(size) for size in found]
+
+
+def activation_of(identifier: Any) -> Any:
+    """An activation, which the decoder and files have to be able to repeat."""
+    try:
+        activation = keras.activations.get(identifier)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of Keras, where it is a lambda
+            keras.activations.deserialize(keras.activations.serialize(activation))
+    except (AttributeError, TypeError, UserWarning, ValueError) as error:
+        raise ValueError(
+            f"activation={identifier!r} must be the name of a Keras activation, such as 'tanh' or "
+            "'relu', or a function that is registered with "
+            "keras.saving.register_keras_serializable."
+        ) from error
+    return activation
+
+
+def require_known_shapes(encoder: keras.Model | None) -> None:
+    """Refuse an encoder that was given, and does not say what it takes and gives."""
+    if encoder is None:
+        return
+    try:
+        inputs, outputs = encoder.input_shape, encoder.output_shape
+    except AttributeError as error:
+        raise ValueError(
+            f"encoder={encoder.name!r} must know the shape of its input: begin it with "
+            "keras.Input, or call it once."
+        ) from error
+    if not all(isinstance(shape[0], int | None) for shape in (inputs, outputs)):
+        raise ValueError(f"encoder={encoder.name!r} must have one input and one output.")
+    if None in (*inputs[1:], *outputs[1:]):
+        raise ValueError(
+            f"encoder={encoder.name!r} must have an input and an output of known shape, and turns "
+            f"{inputs} into {outputs}."
+        )
 
 
 def set_to_pca(model: Autoencoder, principal: Components, rng: np.random.Generator) -> None:

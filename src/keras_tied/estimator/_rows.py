@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
+
+from keras_tied.autoencoder import Autoencoder
 
 Array = NDArray[Any]
 
@@ -32,6 +35,22 @@ def through(model: keras.Model, rows: Array, n: int, n_features: int) -> Array:
     missing = _size(n, n_features) - len(rows)
     full = np.pad(rows, [(0, missing), *[(0, 0)] * (rows.ndim - 1)]) if missing else rows
     return np.asarray(model.predict_on_batch(full))[: len(rows)]
+
+
+def autoencoded(model: Autoencoder, rows: Array, n: int, n_features: int) -> tuple[Array, Array]:
+    """The codes of one of the `blocks` of `n` rows, and the rows that are made of them.
+
+    The halves take turns: what is compiled for them serves all that is asked of a model.
+    """
+    codes = through(model.encoder, rows, n, n_features)
+    return codes, through(model.decoder, codes, n, n_features)
+
+
+def restored(model: Autoencoder, rows: Array) -> Array:
+    """What a model makes of rows, in the shape of `rows`."""
+    n, n_features = len(rows), math.prod(rows.shape[1:])
+    made = [autoencoded(model, rows[part], n, n_features)[1] for part in blocks(n, n_features)]
+    return np.concatenate(made).reshape(rows.shape)
 
 
 def _size(n: int, n_features: int) -> int:

@@ -16,6 +16,7 @@ from sklearn.model_selection import KFold, ShuffleSplit
 from keras_tied import training
 from keras_tied.autoencoder import Autoencoder
 from keras_tied.estimator._pca import Components, components
+from keras_tied.estimator._rows import restored
 from keras_tied.losses import NanMeanSquaredError
 
 Array = NDArray[Any]
@@ -285,7 +286,7 @@ def by_nadam(
     better = None
     if settings.early_stopping:
         of_pca = validation.pca_errors(principal)
-        errors = validation.errors(model.predict(validation.inputs, batch_size=size, verbose=0))
+        errors = validation.errors(restored(model, validation.inputs))
         better = _clearly_less(errors, of_pca, validation.weights, len(held_out))
     return Trained(history, max(1, round(passes * len(history))), better)
 
