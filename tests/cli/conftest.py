@@ -1,3 +1,6 @@
+import os
+import signal
+import subprocess
 import sys
 from typing import NamedTuple
 
@@ -19,6 +22,34 @@ def run(monkeypatch, capfd, *arguments):
     with pytest.raises(SystemExit) as ended:
         cli.main()
     return Done(ended.value.code or 0, *capfd.readouterr())
+
+
+@pytest.fixture
+def interrupted(tmp_path):
+    """The command on a terminal, stopped by Ctrl-C when it has shown something."""
+    pty = pytest.importorskip("pty")
+
+    def run(*arguments, after):
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            [sys.executable, "-m", "keras_tied.cli", *map(str, arguments)],
+            cwd=tmp_path,
+            stderr=theirs,
+            # A shell's background jobs are started deaf to Ctrl-C, and tests may be one.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        ) as process:
+            os.close(theirs)
+            shown = b""
+            while after not in shown:
+                shown += os.read(ours, 1024)
+            process.send_signal(signal.SIGINT)
+            said = b""
+            while b"interrupted" not in said:
+                said += os.read(ours, 1024)
+        os.close(ours)
+        return Done(process.returncode, "", said.decode())
+
+    return run
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What is wrong is told in one sentence, with the right exit code, and leaves no file behind."""
 
 import os
-import signal
 import subprocess
 import sys
 
@@ -244,21 +243,10 @@ def test_a_csv_of_50_000_columns_is_fitted_and_encoded(keras_tied, tmp_path, dat
     assert np.load(tmp_path / "codes.npy").shape == (30, 2)
 
 
-def test_ctrl_c_in_training_stops_with_one_sentence_and_leaves_nothing(tmp_path, data):
+def test_ctrl_c_in_training_stops_with_one_sentence_and_leaves_nothing(interrupted, tmp_path, data):
     np.save(data / "rows.npy", np.random.default_rng(0).normal(size=(5_000, 8)))
-    command = [sys.executable, "-m", "keras_tied.cli", "fit", data / "rows.npy"]
-    options = ["-o", "model.keras", "--epochs", "100000"]
-    ours, theirs = pytest.importorskip("pty").openpty()
-    with subprocess.Popen([*command, *options], cwd=tmp_path, stderr=theirs) as process:
-        os.close(theirs)
-        shown = b""
-        while b"training" not in shown:
-            shown += os.read(ours, 1024)
-        process.send_signal(signal.SIGINT)
-        said = b""
-        while b"interrupted" not in said:
-            said += os.read(ours, 1024)
-    os.close(ours)
-    assert process.returncode == 130
-    assert b"Traceback" not in said
+    options = ["-o", "model.keras", "--epochs", 100_000]
+    done = interrupted("fit", data / "rows.npy", *options, after=b"training")
+    assert done.code == 130
+    assert "Traceback" not in done.err
     assert not any(tmp_path.iterdir())
