@@ -31,13 +31,14 @@ def interrupted(tmp_path):
 
     def run(*arguments, after):
         ours, theirs = pty.openpty()
+        # A shell's background jobs are started deaf to Ctrl-C, and so are those they start.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         with subprocess.Popen(
             [sys.executable, "-m", "keras_tied.cli", *map(str, arguments)],
             cwd=tmp_path,
             stderr=theirs,
-            # A shell's background jobs are started deaf to Ctrl-C, and tests may be one.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         ) as process:
+            signal.signal(signal.SIGINT, before)
             os.close(theirs)
             shown = b""
             while after not in shown:
