@@ -302,3 +302,11 @@ def test_refit_forgets(iris, digits):
     estimator = quick().fit(digits[:60])
     estimator.fit(iris)
     np.testing.assert_array_equal(estimator.transform(iris), quick().fit_transform(iris))
+
+
+def test_a_clone_of_the_network_has_kernels_of_its_own(iris):
+    model = TiedAutoencoder(random_state=0, max_iter=2).fit(iris).model_
+    clone = keras.models.clone_model(model.encoder)
+    for layer in clone.layers:
+        for weight in layer.trainable_weights:
+            assert np.any(weight.numpy()) == ("kernel" in weight.path)

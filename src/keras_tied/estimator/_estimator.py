@@ -49,7 +49,7 @@ WEIGHT_DECAY = 0.2
 MISSING_MUCH = 0.1
 """From this share of missing numbers on, filling in is what is trained."""
 HIDING_ROWS, MOST_COPIES = 20_000, 10
-RATE, RATE_OF_GIVEN = 0.006, 0.001
+RATE, RATE_OF_GIVEN = 0.01, 0.003
 
 
 class TiedAutoencoder(
@@ -97,10 +97,10 @@ class TiedAutoencoder(
             an image. A copy with new weights is trained, and mirrored; there is no start from PCA
             and none to fall back on. Rows can have its shape or be flat. Defaults to none.
         max_iter: iterations of L-BFGS, or epochs of Nadam. Defaults to None: at most 500
-            iterations, or as many epochs as make 8,000 steps, and at least one.
+            iterations, or as many epochs as make 3,000 steps, and at least one.
         batch_size: rows in a step of Nadam. Defaults to 256.
         learning_rate: the largest learning rate of Nadam, which rises to it for a twentieth of the
-            steps and falls to 0 along a cosine. Defaults to `"auto"`: 0.006, and 0.001 for an
+            steps and falls to 0 along a cosine. Defaults to `"auto"`: 0.01, and 0.003 for an
             `encoder` that is given.
         early_stopping: whether to hold rows out, to keep the best weights for these (Nadam), or
             find the best number of iterations by cross-validation and then train with all rows
@@ -701,7 +701,7 @@ class TiedAutoencoder(
         seen = [self._looked_at(block, X) for _, block in self._blocks(X)]
         features, codes, residuals = map(np.concatenate, zip(*seen, strict=True))
         self._oddity = oddity(features, codes, residuals, weights)
-        scores = -self._oddities(X)[:, None]
+        scores = -self._oddity.of(features, codes, residuals)[:, None]
         self.offset_ = float(percentiles(scores, weights, self.contamination)[0])
 
     def _oddities(self, X: Any) -> Array:

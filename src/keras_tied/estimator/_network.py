@@ -29,6 +29,9 @@ def network(
 ) -> Autoencoder:
     """A tied autoencoder with `width` more units in each hidden layer, which are linear.
 
+    Its kernels are 0 until `set_to_pca` sets them: JAX would compile a program to draw each, half a
+    second in all.
+
     Args:
         n_features: the features of a row.
         width: the units of the code.
@@ -40,7 +43,9 @@ def network(
 
     def dense(units: int, name: str) -> keras.layers.Dense:
         decay = keras.regularizers.L2(weight_decay) if weight_decay else None
-        return keras.layers.Dense(units, kernel_regularizer=decay, name=name)
+        return keras.layers.Dense(
+            units, kernel_initializer=_zeros, kernel_regularizer=decay, name=name
+        )
 
     stack: list[keras.layers.Layer] = []
     for index, units in enumerate(hidden, 1):
@@ -51,8 +56,15 @@ def network(
     encoder = keras.Sequential(
         [keras.Input((n_features,), name="features"), *stack, dense(width, "code")], name="encoder"
     )
+    for layer in encoder.layers:
+        if isinstance(layer, keras.layers.Dense):
+            layer.kernel_initializer = keras.initializers.GlorotUniform()  # for clones
     decoder = mirror(encoder, gain=bool(hidden), name="decoder")
     return Autoencoder(encoder, decoder, name="autoencoder", **objectives)
+
+
+def _zeros(shape: Any, dtype: Any = None) -> Any:
+    return np.zeros(shape, np.float32)
 
 
 def hidden_units(sizes: Any, n: int, n_features: int) -> list[int]:
@@ -147,8 +159,9 @@ def set_to_pca(model: Autoencoder, principal: Components, rng: np.random.Generat
             kernel[one, :width] = rng.normal(size=(pairs, width)) / (np.sqrt(width) * sizes)
             kernel[other, :width] = -kernel[one, :width]
             mirrored[one] = mirrored[other] = rng.uniform(0.2, 1, pairs)
-        layer.kernel.assign(kernel)
-        layer.bias.assign(bias)
-        back.bias.assign(mirrored)
+        # As float32, since JAX compiles a conversion for each shape.
+        layer.kernel.assign(kernel.astype(np.float32))
+        layer.bias.assign(bias.astype(np.float32))
+        back.bias.assign(mirrored.astype(np.float32))
         if back.use_gain:
-            back.gain.assign(np.arange(units) < width)
+            back.gain.assign((np.arange(units) < width).astype(np.float32))

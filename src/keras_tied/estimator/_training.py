@@ -27,7 +27,7 @@ CROSS_VALIDATED = 1000
 FOLDS = 5
 ITERATIONS = 500
 """Of L-BFGS, at most."""
-STEPS = 8000
+STEPS = 3000
 """Of Nadam, at least about so many."""
 STEPS_PER_EPOCH = 400
 """At least: rows are gone through more than once before validation where they are few."""

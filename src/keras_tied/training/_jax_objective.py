@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from keras_tied.training import _programs
-from keras_tied.training._jax import JaxEpochs
+from keras_tied.training._jax import JaxEpochs, Program
 from keras_tied.training._lbfgs import is_seed, unflattened
 
 
@@ -24,7 +23,9 @@ class JaxObjective:
         self.seeds = [is_seed(variable) for variable in non_trainable]
         places = {id(variable): place for place, variable in enumerate(optimizer)}
         self.gradients = [places[id(v)] for v in epochs.model.optimizer.gradients]
+        self.at: Any = None
         self.reached: Any = None
+        self.seen: dict[str, float] = {}
 
     def weights(self) -> Any:
         """The weights; see `Objective`."""
@@ -32,21 +33,20 @@ class JaxObjective:
 
     def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
         """Loss and gradient; see `Objective`."""
-        logs, gradient, self.reached = self._call("gradient", self._gradient, weights)
-        return _numbers(logs), np.asarray(gradient, np.float64)
+        logs, self.seen, gradient, self.reached = self._call(weights)
+        self.at = np.array(weights)
+        return logs, gradient
 
     def accept(self) -> None:
         """Keep what else changed; see `Objective`."""
-        trainable, kept, *others = self.state
-        values = zip(self.seeds, kept, self.reached, strict=True)
-        kept = [before if seed else after for seed, before, after in values]
-        self.state = (trainable, kept, *others)
+        trainable, _, *others = self.state
+        self.state = (trainable, self.reached, *others)
 
     def validate(self, weights: Any) -> dict[str, float]:
         """The rows held out; see `Objective`."""
-        if len(self.epochs.parts) == 1:
-            return {}
-        return _numbers(self._call("validation", self._validation, weights))
+        if not np.array_equal(weights, self.at):
+            self.evaluate(weights)
+        return self.seen
 
     def push(self, weights: Any) -> None:
         """Let the model hold the weights; see `Objective`."""
@@ -54,32 +54,38 @@ class JaxObjective:
         self.epochs.state = (values, *self.state[1:])
         self.epochs.push()
 
-    def _call(self, kind: str, function: Callable[..., Any], weights: Any) -> Any:
-        arguments = jnp.asarray(weights, jnp.float32), self.state, self.epochs.arrays
+    def _call(self, weights: Any) -> tuple[dict[str, float], dict[str, float], Any, Any]:
+        """What is logged of the rows and of those held out, the gradient, and the rest's state."""
+        arguments = jnp.asarray(np.asarray(weights, np.float32)), self.state, self.epochs.arrays
 
         def compiled(arguments: Any) -> Any:
             program = self.epochs.program(widen=False)
 
             def call(vector: Any, state: Any, arrays: Any) -> Any:
-                weights = unflattened(vector, self.shapes)
-                state = (weights, *state[1:3], program.fresh)
-                return function(program, state, arrays)
+                state = (unflattened(vector, self.shapes), *state[1:3], program.fresh)
+                return self._evaluated(program, state, arrays)
 
             return _programs.compiled(call, arguments, program.constants())
 
-        return self.epochs.compiled(kind, compiled, arguments)(*arguments)
+        program = self.epochs.compiled("objective", compiled, arguments)
+        logs, seen, gradient, reached = program(*arguments)
+        return _numbers(logs), _numbers(seen), np.asarray(gradient, np.float64), reached
 
-    def _gradient(self, program: Any, state: Any, arrays: Any) -> Any:
+    def _evaluated(self, program: Program, state: Any, arrays: Any) -> Any:
+        """All of it in one program: rows that are held out are often the same, weighed otherwise.
+
+        Then they go through the network once. A search tries few weights that it does not take.
+        """
         (step,) = program.train_steps.values()
-        logs, state = step(state, program.train.batch(arrays, 0, program.train.last, None))
-        _, non_trainable, optimizer, _ = state
-        gradient = [optimizer[place].ravel() for place in self.gradients]
-        return logs, jnp.concatenate(gradient), non_trainable
-
-    def _validation(self, program: Any, state: Any, arrays: Any) -> Any:
-        (part,) = program.validation
-        _, logs = program.validate(part, state, arrays)
-        return logs
+        logs, after = step(state, program.train.batch(arrays, 0, program.train.last, None))
+        _, non_trainable, optimizer, _ = after
+        gradient = jnp.concatenate([optimizer[place].ravel() for place in self.gradients])
+        values = zip(self.seeds, state[1], non_trainable, strict=True)
+        reached = [before if seed else after for seed, before, after in values]
+        seen: dict[str, Any] = {}
+        for part in program.validation:
+            _, seen = program.validate(part, (state[0], reached, *state[2:]), arrays)
+        return logs, seen, gradient, reached
 
 
 def _numbers(logs: dict[str, Any]) -> dict[str, float]:
