@@ -1,6 +1,7 @@
 """What the estimator gives, against NumPy, its own Keras models, and itself on other input."""
 
 import functools
+import signal
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.datasets import make_blobs
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from keras_tied import TiedAutoencoder
+from keras_tied.estimator._training import telling
 
 
 class Centred(TransformerMixin, BaseEstimator):
@@ -310,3 +312,22 @@ def test_a_clone_of_the_network_has_kernels_of_its_own(iris):
     for layer in clone.layers:
         for weight in layer.trainable_weights:
             assert np.any(weight.numpy()) == ("kernel" in weight.path)
+
+
+def test_ctrl_c_ends_nadam_with_the_best_so_far(ctrl_c, iris):
+    def tell(epoch, *_):
+        if epoch == 3:
+            ctrl_c()
+
+    estimator = quick(solver="nadam", max_iter=1000)
+    with telling(tell), pytest.warns(UserWarning, match="this TiedAutoencoder is the best so far"):
+        estimator.fit(iris)
+    assert 3 <= estimator.n_iter_ < 1000
+    assert np.isfinite(estimator.score_samples(iris)).all()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_while_iterations_are_counted_raises(ctrl_c, iris):
+    with telling(ctrl_c), pytest.raises(KeyboardInterrupt):
+        quick(solver="lbfgs").fit(iris)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

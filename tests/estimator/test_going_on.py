@@ -46,6 +46,21 @@ def test_the_estimator_is_left_as_it_is_and_kept_where_others_are_worse(fitted, 
     np.testing.assert_array_equal(fitted.transform(held_out), before)
 
 
+def test_ctrl_c_is_heard_when_the_batch_is_learned(fitted, rng, ctrl_c):
+    begun = []
+
+    def batches():
+        for batch in np.split(curved(rng, 8 * 1024), 8):
+            begun.append(batch)
+            if len(begun) == 3:
+                ctrl_c()
+            yield batch
+
+    with pytest.raises(KeyboardInterrupt):
+        go_on(fitted, batches(), 8, curved(rng, 1000))
+    assert len(begun) == 3
+
+
 def test_what_has_gone_on_is_saved_without_an_optimizer(fitted, rng, tmp_path):
     gone = go_on(fitted, np.split(curved(rng, 8 * 1024), 8), 8, curved(rng, 1000))
     assert gone.better

@@ -14,7 +14,7 @@ _ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
 app = typer.Typer(
     help="Autoencoders whose decoder is their encoder, transposed.",
-    epilog="Example:  keras-tied demo --output donuts.png",
+    epilog="Example:  keras-tied fit rows.csv -o model.keras",
     pretty_exceptions_enable=False,
 )
 

@@ -6,6 +6,8 @@ import platform
 import shlex
 import sys
 import time
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,7 +20,7 @@ import typer
 from keras_tied._writing import writable
 from keras_tied.cli._app import app
 from keras_tied.cli._keras import import_keras_alone, require_backend
-from keras_tied.cli._messages import UsageError, reported, wrong_use
+from keras_tied.cli._messages import INTERRUPTED, UsageError, reported, say, wrong_use
 from keras_tied.cli._options import (
     Array,
     Data,
@@ -136,13 +138,20 @@ def fit(
             label=label,
             id=id,
         )
-        fitted = _fit(table, settings, quiet)
+        with waiting("starting", quiet):
+            import_keras_alone()
+            from keras_tied.training import interrupts
+        with interrupts() as asked:
+            fitted = _fit(table, settings, quiet, asked)
         notes = _notes(table, fitted, time.perf_counter() - began)
         _save(fitted.estimator, target, notes, output)
         if json:
             print_json({"output": str(output)} | notes)
         elif not quiet:
             print_facts(_facts(table, notes, output))
+        if asked():
+            say(f"interrupted; {str(output)!r} is the best model so far.")
+            raise typer.Exit(INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -211,15 +220,14 @@ def _find_misfit(source: Source, columns: Columns) -> None:
         first += batch.num_rows
 
 
-def _fit(table: Table, settings: dict[str, Any], quiet: bool) -> Fitted:
-    with waiting("starting", quiet):
-        import_keras_alone()
-        from keras_tied.estimator import TiedAutoencoder
-        from keras_tied.estimator._beside_pca import errors_beside_pca
-        from keras_tied.estimator._training import telling
+def _fit(table: Table, settings: dict[str, Any], quiet: bool, asked: Callable[[], bool]) -> Fitted:
+    from keras_tied.estimator import TiedAutoencoder
+    from keras_tied.estimator._beside_pca import errors_beside_pca
+    from keras_tied.estimator._training import telling
 
     _require_enough(settings["n_components"], table)
     estimator = TiedAutoencoder(**settings)
+    warnings.filterwarnings("ignore", "Training was interrupted")  # is said at the end
     if table.whole:
         with training_bar("training", quiet) as tell, telling(tell):
             estimator.fit(table.rows)
@@ -230,7 +238,10 @@ def _fit(table: Table, settings: dict[str, Any], quiet: bool) -> Fitted:
     said = f"training on {len(train):,} rows"
     with training_bar(said, quiet) as tell, telling(tell):
         estimator.fit(train)
-    estimator, streamed = _go_through(table, estimator, held_out, settings["random_state"], quiet)
+    streamed = None
+    if not asked():
+        seed = settings["random_state"]
+        estimator, streamed = _go_through(table, estimator, held_out, seed, quiet)
     errors = errors_beside_pca(estimator, train, held_out)
     return Fitted(estimator, *errors, f"{len(held_out):,} rows seen once at most", streamed)
 
@@ -255,6 +266,8 @@ def _go_through(
 
         try:
             gone = go_on(estimator, numbers(), -(-n_rows // size), held_out)
+        except KeyboardInterrupt:
+            return estimator, "interrupted, so the model of the sample is kept"
         except TableError:
             _find_misfit(table.source, table.columns)
             raise

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 
 import typer
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
+
 
 class UsageError(Exception):
     """The command cannot do what it was asked; the message is one sentence for the user."""
@@ -38,7 +41,7 @@ def reported(debug: bool) -> Iterator[None]:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 raise typer.Exit(1) from error
             case KeyboardInterrupt():
-                message, code = "interrupted.", 130
+                message, code = "interrupted.", INTERRUPTED
             case UsageError():
                 message, code = str(error), 2
             case FailedError():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any, Literal, Self
@@ -23,6 +24,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from keras_tied import training
 from keras_tied._mirror import mirror
 from keras_tied.autoencoder import Autoencoder
 from keras_tied.estimator import _file, _training
@@ -217,6 +219,9 @@ class TiedAutoencoder(
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train on some rows.
 
+        Ctrl-C ends training with the best weights so far, and a warning; while L-BFGS still looks
+        for the number of iterations it raises `KeyboardInterrupt`, as a second one does always.
+
         Args:
             X: the rows, `(n_samples, n_features)`: an array, a sparse matrix or a data frame of
                 numbers, with NaN where one is missing.
@@ -234,8 +239,13 @@ class TiedAutoencoder(
         require_known_shapes(self.encoder)
         X, weights = self._checked(X, sample_weight, reset=True)
         random = check_random_state(self.random_state)
-        with seeded(random.randint(2**31 - 1)):
+        with training.interrupts() as asked, seeded(random.randint(2**31 - 1)):
             self._train(X, weights, random)
+        if asked():
+            warnings.warn(
+                f"Training was interrupted: this {type(self).__name__} is the best so far.",
+                stacklevel=2,
+            )
         self._measure(X, weights, random)
         return self
 
@@ -245,6 +255,7 @@ class TiedAutoencoder(
         The first batch decides on scale and start, as `fit` does: let it be large, and in random
         order. Training is Nadam's, at a third of its largest learning rate; `offset_`,
         `reconstruction_r2_` and what `score_samples` compares with are those of the last batch.
+        Ctrl-C raises `KeyboardInterrupt` when the batch is learned.
 
         Args:
             X: the rows, `(n_samples, n_features)`, as in `fit`.
@@ -259,7 +270,7 @@ class TiedAutoencoder(
         first = not hasattr(self, "model_")
         X, weights = self._checked(X, sample_weight, reset=first)
         random = check_random_state(self.random_state)
-        with seeded(random.randint(2**31 - 1)):
+        with training.interrupts() as asked, seeded(random.randint(2**31 - 1)):
             if first:
                 rows, principal = self._prepared(X, weights, random)
                 self.model_ = self._network(len(X))
@@ -272,6 +283,8 @@ class TiedAutoencoder(
             self.loss_curve_ += _training.one_pass(self.model_, rows, self._settings(random))
         self.n_iter_ += 1
         self._measure(X, weights, random)
+        if asked():
+            raise KeyboardInterrupt
         return self
 
     def transform(self, X: Any) -> Array:
@@ -602,7 +615,7 @@ class TiedAutoencoder(
 
     def _beats(self, principal: Components, rows: Rows) -> bool:
         """Whether the network's error on the training rows is at most PCA's."""
-        errors = rows.errors(restored(self.model_, rows.inputs))
+        errors = rows.errors(restored(self.model_, rows.inputs, len(rows.inputs)))
         of_pca = rows.pca_errors(principal)
         return bool(rows.weights @ errors <= rows.weights @ of_pca)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from keras_tied import training
 from keras_tied.estimator import _training
 from keras_tied.estimator._seeded import seeded
 
@@ -61,14 +62,17 @@ def go_on(
         n_batches: how many of them there are.
         held_out: the rows that tell which one is better, `(n, n_features)`; best none of those that
             the estimator was fitted to, though they may be in the batches, to be seen once.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, when the batch is learned.
     """
     before = _error(estimator, held_out)
     other = copy.deepcopy(estimator)
     random = check_random_state(other.random_state)
     settings = other._settings(random)
     try:
-        with seeded(random.randint(2**31 - 1)):
-            _pass(other, batches, n_batches, settings)
+        with training.interrupts() as asked, seeded(random.randint(2**31 - 1)):
+            _pass(other, batches, n_batches, settings, asked)
     except FloatingPointError:  # the loss was not finite
         return GoneOn(estimator, math.inf, before)
     after = _error(other, held_out)
@@ -86,6 +90,7 @@ def _pass(
     batches: Iterable[Array],
     n_batches: int,
     settings: _training.Settings,
+    asked: Callable[[], bool],
 ) -> None:
     _training.compile_for_batches(estimator.model_, settings)
     for index, X in enumerate(batches):
@@ -93,6 +98,8 @@ def _pass(
         estimator.model_.optimizer.learning_rate = settings.learning_rate * left
         rows = estimator._rows(*estimator._checked(X, None, reset=False))
         estimator.loss_curve_ += _training.one_pass(estimator.model_, rows, settings)
+        if asked():
+            raise KeyboardInterrupt
 
 
 def _error(estimator: TiedAutoencoder, rows: Array) -> float:

@@ -46,10 +46,11 @@ def autoencoded(model: Autoencoder, rows: Array, n: int, n_features: int) -> tup
     return codes, through(model.decoder, codes, n, n_features)
 
 
-def restored(model: Autoencoder, rows: Array) -> Array:
-    """What a model makes of rows, in the shape of `rows`."""
-    n, n_features = len(rows), math.prod(rows.shape[1:])
-    made = [autoencoded(model, rows[part], n, n_features)[1] for part in blocks(n, n_features)]
+def restored(model: Autoencoder, rows: Array, n: int) -> Array:
+    """What a model makes of some of `n` rows, in the shape of `rows`."""
+    n_features = math.prod(rows.shape[1:])
+    parts = blocks(len(rows), n_features)
+    made = [autoencoded(model, rows[part], n, n_features)[1] for part in parts]
     return np.concatenate(made).reshape(rows.shape)
 
 

@@ -198,7 +198,10 @@ def by_lbfgs(
             principal = rows.some(chosen).principal().first(width)
             start(model, principal)
             patience = _Patience(settings.n_iter_no_change)
-            fit(chosen, most, [patience])
+            with training.interrupts() as asked:
+                fit(chosen, most, [patience])
+            if asked():
+                raise KeyboardInterrupt  # with all rows, nothing has been trained
             share = rows.weights[held_out]
             errors = rows.some(held_out).pca_errors(principal)
             of_pca.append(np.average(errors, weights=share) * share.sum())
@@ -286,7 +289,7 @@ def by_nadam(
     better = None
     if settings.early_stopping:
         of_pca = validation.pca_errors(principal)
-        errors = validation.errors(restored(model, validation.inputs))
+        errors = validation.errors(restored(model, validation.inputs, len(rows.inputs)))
         better = _clearly_less(errors, of_pca, validation.weights, len(held_out))
     return Trained(history, max(1, round(passes * len(history))), better)
 

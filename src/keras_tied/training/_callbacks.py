@@ -55,29 +55,39 @@ def only_reads_logs(callback: keras.callbacks.Callback) -> bool:
     return isinstance(callback, (Watcher, *readers))
 
 
+class _Asking:
+    """A signal handler that notes the first Ctrl-C, and raises at the second."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self, *_: Any) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
 @contextmanager
 def interrupts() -> Iterator[Callable[[], bool]]:
     """Let Ctrl-C ask for an end, which the function given tells of, and only then raise.
 
-    A second Ctrl-C raises `KeyboardInterrupt` at once. Where somebody else handles the signal, or
-    in another thread than the main one, everything stays as it is.
+    A second Ctrl-C raises `KeyboardInterrupt` at once. What is called within and does the same,
+    as every `fit` does, is asked together with the outermost. Where somebody else handles the
+    signal, or in another thread than the main one, everything stays as it is.
     """
-    asked = False
-
-    def ask(*_: Any) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-
+    before = signal.getsignal(signal.SIGINT)
+    if isinstance(before, _Asking):
+        yield lambda: before.asked
+        return
+    asking = _Asking()
     ours = (
         threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        and before is signal.default_int_handler
     )
     if ours:
-        signal.signal(signal.SIGINT, ask)
+        signal.signal(signal.SIGINT, asking)
     try:
-        yield lambda: asked
+        yield lambda: asking.asked
     finally:
         if ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)

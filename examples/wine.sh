@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# From a table to codes, odd rows, a picture and a page, on scikit-learn's wines, in an empty folder.
+set -euo pipefail
+cd "$(mktemp -d)"
+
+python - <<'PYTHON'
+import pyarrow
+from pyarrow import csv
+from sklearn.datasets import load_wine
+
+wine = load_wine()
+columns = {"bottle": range(1, len(wine.data) + 1), "cultivar": wine.target_names[wine.target]}
+columns |= zip(wine.feature_names, wine.data.T)
+csv.write_csv(pyarrow.table(columns), "wine.csv")
+PYTHON
+
+keras-tied fit wine.csv -o wine.keras --components 2 --label cultivar --id bottle
+keras-tied inspect wine.keras
+keras-tied encode wine.keras wine.csv -o codes.csv
+keras-tied score wine.keras wine.csv --top 5 -o -
+keras-tied plot wine.keras wine.csv -o wine.png
+keras-tied report wine.keras wine.csv -o wine.html
+ls -l "$PWD"
