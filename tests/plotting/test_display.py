@@ -116,6 +116,19 @@ def test_an_estimator_is_drawn_with_its_losses_and_the_names_of_its_features():
     )
 
 
+@pytest.mark.parametrize("corner", [True, False])
+def test_a_legend_covers_no_point(corner):
+    x, y = np.meshgrid(np.linspace(0, 1, 21), np.linspace(0, 1, 21))
+    rows = np.column_stack([x.ravel(), y.ravel()])
+    rows = rows if corner else rows[rows.sum(axis=1) <= 1]
+    labels = np.arange(len(rows)) % 3
+    display = AutoencoderDisplay(rows, rows, rows, y=labels).plot()
+    display.figure_.draw_without_rendering()
+    box, incoming = legend_of(display).get_window_extent(), display.axes_[0, 0]
+    assert not box.count_contains(incoming.transData.transform(rows))
+    assert (incoming.get_legend() is None) == corner
+
+
 def test_a_legend_of_long_names_is_inside_the_figure_and_off_the_points(tables):
     y = [f"a name of twenty-four {i % 6}" for i in range(60)]
     display = AutoencoderDisplay(**tables, y=y).plot()

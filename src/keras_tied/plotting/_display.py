@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     History = Mapping[str, Sequence[float] | NDArray[Any]]
 
+_ROOM = 0.3
+"""Of the cost's axis, for its legend."""
 _LONGEST = 30
 """Characters of a name or a label that are drawn."""
 
@@ -234,7 +236,7 @@ def _table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
 
 def _cost(axes: Axes, history: History, pca_error: float | None, components: int) -> None:
     """The curves lie on each other: a wide pale one below, a thin dark one on top."""
-    name(axes, "Cost", "epoch", "mean squared error")
+    name(axes, "Cost", "epoch", "loss")
     curves = {key: np.asarray(cost) for key, cost in history.items() if len(cost)}
     for key_, label, colour, width in (
         ("loss", "train", "#9CCBE8", 5.0),
@@ -266,7 +268,8 @@ def _cost(axes: Axes, history: History, pca_error: float | None, components: int
             axes.set_xticks([], minor=True)
     if curves or pca_error is not None:
         axes.set_yscale("log", nonpositive="mask")
-        axes.legend(loc="best", fontsize=10, frameon=False)
         low, high = axes.get_ylim()
+        axes.set_ylim(low, high * (high / low) ** _ROOM)  # for the legend, above all curves
+        axes.legend(loc="upper right", fontsize=10, frameon=False)
         if high < 10 * low:  # else there are powers of ten to read
             axes.yaxis.set_minor_formatter("{x:g}")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _MOST_INSIDE, _LONGEST_INSIDE = 6, 12
 """Entries, and letters of one, of a legend that leaves room for points beside it."""
+_WIDTH_INSIDE, _HEIGHT_OF_ENTRY = 0.45, 0.08
+"""Of that legend and of a line in it, as shares of the axes."""
 _LETTERS_ACROSS, _LETTERS_OF_MARKER = 90, 6
 """Letters that a figure is wide, and those that an entry takes besides its name."""
 
@@ -42,7 +44,7 @@ def scatter(
 def key(
     figure: Figure, axes: Axes, drawn: PathCollection, labels: Groups | Shades, what: str
 ) -> None:
-    """Tell what the colours mean: in a legend in these axes, or one above all of them."""
+    """Tell what the colours mean: in a legend in these axes if there is room, or above all."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.lines import Line2D
 
@@ -57,7 +59,8 @@ def key(
         for colour in _palette(labels)
     ]
     longest = max(map(len, labels.names))
-    if len(handles) <= _MOST_INSIDE and longest <= _LONGEST_INSIDE:
+    small = len(handles) <= _MOST_INSIDE and longest <= _LONGEST_INSIDE
+    if small and not _taken(drawn, len(handles) + 1):
         legend = axes.legend(handles=handles, loc="upper right", framealpha=0.8, edgecolor="none")
     else:
         legend = figure.legend(
@@ -67,6 +70,15 @@ def key(
             frameon=False,
         )
     _written(legend, labels.names, what)
+
+
+def _taken(drawn: PathCollection, n_lines: int) -> bool:
+    """Whether points are where a legend of so many lines would be, in the upper right corner."""
+    points = np.asarray(drawn.get_offsets())
+    low, high = points.min(axis=0), points.max(axis=0)
+    shares = (points - low) / np.maximum(high - low, np.finfo(float).tiny)
+    corner = 1 - np.array([_WIDTH_INSIDE, _HEIGHT_OF_ENTRY * n_lines])
+    return bool((shares > corner).all(axis=1).any())
 
 
 def _columns(n: int, longest: int) -> int:
