@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
 from keras_tied.comparison import Compared, compare
+from keras_tied.estimator._training import telling
 
 WIDTH, SEED = 3, 7
 
@@ -159,3 +160,8 @@ def test_a_table_without_any_variance_is_compared(rng):
     rows = compare(np.ones((40, 3)), 1)
     assert isinstance(rows[0], Compared)
     assert rows[1].error == 0
+
+
+def test_ctrl_c_ends_the_comparison(wine, ctrl_c):
+    with telling(ctrl_c), pytest.raises(KeyboardInterrupt):
+        compare(np.tile(wine, (9, 1)), WIDTH)

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 
 from keras_tied.estimator import TiedAutoencoder
+from keras_tied.training import interrupts
 
 Array = NDArray[Any]
 Restore = Callable[[Array, Array], Array]
@@ -179,7 +180,11 @@ def _transformer(transformer: Any) -> Callable[[], Restore]:
 
 def _tied(width: int, seed: int) -> Restore:
     def restore(train: Array, held_out: Array) -> Array:
-        estimator = TiedAutoencoder(width, random_state=seed).fit(train)
+        with interrupts() as asked, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Training was interrupted")
+            estimator = TiedAutoencoder(width, random_state=seed).fit(train)
+        if asked():
+            raise KeyboardInterrupt
         restored: Array = estimator.reconstruct(held_out)
         return restored
 

@@ -1,6 +1,3 @@
-import os
-import signal
-
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, load_iris
@@ -22,11 +19,3 @@ def digits() -> np.ndarray:
 def fitted(iris) -> TiedAutoencoder:
     """An estimator that has been trained; tests must not change it."""
     return TiedAutoencoder(1, max_iter=20, random_state=0).fit(iris)
-
-
-@pytest.fixture
-def ctrl_c():
-    """Presses Ctrl-C, with Python's own way with it, whatever runs the tests."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield lambda *_: os.kill(os.getpid(), signal.SIGINT)
-    signal.signal(signal.SIGINT, before)

@@ -121,6 +121,7 @@ def test_a_legend_covers_no_point(corner):
     x, y = np.meshgrid(np.linspace(0, 1, 21), np.linspace(0, 1, 21))
     rows = np.column_stack([x.ravel(), y.ravel()])
     rows = rows if corner else rows[rows.sum(axis=1) <= 1]
+    rows[0] = np.nan
     labels = np.arange(len(rows)) % 3
     display = AutoencoderDisplay(rows, rows, rows, y=labels).plot()
     display.figure_.draw_without_rendering()

@@ -74,7 +74,10 @@ def key(
 
 def _taken(drawn: PathCollection, n_lines: int) -> bool:
     """Whether points are where a legend of so many lines would be, in the upper right corner."""
-    points = np.asarray(drawn.get_offsets())
+    points = np.asarray(drawn.get_offsets(), dtype=float)
+    points = points[np.isfinite(points).all(axis=1)]
+    if not len(points):
+        return False
     low, high = points.min(axis=0), points.max(axis=0)
     shares = (points - low) / np.maximum(high - low, np.finfo(float).tiny)
     corner = 1 - np.array([_WIDTH_INSIDE, _HEIGHT_OF_ENTRY * n_lines])
