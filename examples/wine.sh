@@ -20,4 +20,5 @@ keras-tied encode wine.keras wine.csv -o codes.csv
 keras-tied score wine.keras wine.csv --top 5 -o -
 keras-tied plot wine.keras wine.csv -o wine.png
 keras-tied report wine.keras wine.csv -o wine.html
-ls -l "$PWD"
+echo "written to $PWD:"
+ls

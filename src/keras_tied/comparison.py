@@ -180,8 +180,7 @@ def _transformer(transformer: Any) -> Callable[[], Restore]:
 
 def _tied(width: int, seed: int) -> Restore:
     def restore(train: Array, held_out: Array) -> Array:
-        with interrupts() as asked, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Training was interrupted")
+        with interrupts() as asked:
             estimator = TiedAutoencoder(width, random_state=seed).fit(train)
         if asked():
             raise KeyboardInterrupt

@@ -9,8 +9,6 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from keras_tied import TiedAutoencoder
-
 HEAD = "a,b,c\n"
 ROWS = "".join(f"{i},{i * i % 7},{i % 5}\n" for i in range(40))
 
@@ -243,28 +241,3 @@ def test_a_csv_of_50_000_columns_is_fitted_and_encoded(keras_tied, tmp_path, dat
     assert fit.code == 0, fit.err
     assert keras_tied("encode", "model.keras", data / "wide.csv", "-o", "codes.npy").code == 0
     assert np.load(tmp_path / "codes.npy").shape == (30, 2)
-
-
-def test_ctrl_c_in_training_leaves_the_best_model_so_far(interrupted, tmp_path, data):
-    rows = np.random.default_rng(0).normal(size=(5_000, 8))
-    np.save(data / "rows.npy", rows)
-    options = ["-o", "model.keras", "--epochs", 100_000]
-    done = interrupted("fit", data / "rows.npy", *options, after=b"epoch 2")
-    assert done.code == 130
-    assert "interrupted; 'model.keras' is the best model so far." in done.err
-    assert "Traceback" not in done.err
-    assert "Warning" not in done.err
-    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
-    model = TiedAutoencoder.load(tmp_path / "model.keras")
-    assert 2 <= model.n_iter_ < 100_000
-
-
-def test_ctrl_c_while_all_rows_are_gone_through_keeps_the_model_of_the_sample(
-    interrupted, tmp_path, data
-):
-    np.save(data / "rows.npy", np.random.default_rng(0).normal(size=(1_000_000, 4)))
-    options = ["-o", "model.keras", "--epochs", 1, "--hidden", 8]
-    done = interrupted("fit", data / "rows.npy", *options, after=b"going through")
-    assert done.code == 130
-    assert "is the best model so far" in done.err
-    assert TiedAutoencoder.load(tmp_path / "model.keras").n_iter_ == 1

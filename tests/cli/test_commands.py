@@ -272,3 +272,28 @@ def test_encode_imports_nothing_that_it_does_not_need(model, fruit_csv, tmp_path
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "set()\n"
+
+
+def test_ctrl_c_in_training_leaves_the_best_model_so_far(interrupted, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(5_000, 8))
+    np.save(tmp_path / "rows.npy", rows)
+    options = ["-o", "model.keras", "--epochs", 100_000]
+    done = interrupted("fit", "rows.npy", *options, after=b"epoch 2")
+    assert done.code == 130
+    assert "interrupted; 'model.keras' is the best model so far." in done.err
+    assert "Traceback" not in done.err
+    assert "Warning" not in done.err
+    assert {path.name for path in tmp_path.iterdir()} == {"rows.npy", "model.keras"}
+    model = TiedAutoencoder.load(tmp_path / "model.keras")
+    assert 2 <= model.n_iter_ < 100_000
+
+
+def test_ctrl_c_while_all_rows_are_gone_through_keeps_the_model_of_the_sample(
+    interrupted, tmp_path
+):
+    np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(1_000_000, 4)))
+    options = ["-o", "model.keras", "--epochs", 1, "--hidden", 8]
+    done = interrupted("fit", "rows.npy", *options, after=b"going through")
+    assert done.code == 130
+    assert "is the best model so far" in done.err
+    assert TiedAutoencoder.load(tmp_path / "model.keras").n_iter_ == 1

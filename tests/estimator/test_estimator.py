@@ -331,3 +331,19 @@ def test_ctrl_c_while_iterations_are_counted_raises(ctrl_c, iris):
     with telling(ctrl_c), pytest.raises(KeyboardInterrupt):
         quick(solver="lbfgs").fit(iris)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_batch_is_learned_before_ctrl_c_raises(ctrl_c, iris):
+    class Presses(layers.Layer):
+        presses = [ctrl_c]  # noqa: RUF012
+
+        def call(self, inputs):
+            while self.presses:
+                self.presses.pop()()
+            return inputs
+
+    estimator = quick(noise=Presses())
+    with pytest.raises(KeyboardInterrupt):
+        estimator.partial_fit(iris)
+    assert estimator.n_iter_ == len(estimator.loss_curve_) == 1
+    assert estimator.partial_fit(iris).n_iter_ == 2

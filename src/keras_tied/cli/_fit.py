@@ -6,7 +6,6 @@ import platform
 import shlex
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -227,7 +226,6 @@ def _fit(table: Table, settings: dict[str, Any], quiet: bool, asked: Callable[[]
 
     _require_enough(settings["n_components"], table)
     estimator = TiedAutoencoder(**settings)
-    warnings.filterwarnings("ignore", "Training was interrupted")  # is said at the end
     if table.whole:
         with training_bar("training", quiet) as tell, telling(tell):
             estimator.fit(table.rows)

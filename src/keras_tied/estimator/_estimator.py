@@ -219,8 +219,9 @@ class TiedAutoencoder(
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train on some rows.
 
-        Ctrl-C ends training with the best weights so far, and a warning; while L-BFGS still looks
-        for the number of iterations it raises `KeyboardInterrupt`, as a second one does always.
+        Ctrl-C ends training with the best weights so far, and a warning (not within
+        `keras_tied.training.interrupts`, which tells of it); while L-BFGS still looks for the
+        number of iterations it raises `KeyboardInterrupt`, as a second one does always.
 
         Args:
             X: the rows, `(n_samples, n_features)`: an array, a sparse matrix or a data frame of
@@ -241,7 +242,7 @@ class TiedAutoencoder(
         random = check_random_state(self.random_state)
         with training.interrupts() as asked, seeded(random.randint(2**31 - 1)):
             self._train(X, weights, random)
-        if asked():
+        if asked() and asked.outermost:
             warnings.warn(
                 f"Training was interrupted: this {type(self).__name__} is the best so far.",
                 stacklevel=2,

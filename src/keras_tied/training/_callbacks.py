@@ -67,17 +67,39 @@ class _Asking:
         self.asked = True
 
 
+class Asked:
+    """Tells, when it is called, whether Ctrl-C was pressed within `interrupts`.
+
+    Attributes:
+        outermost: whether no caller is told of it as well, who would say so to the user.
+    """
+
+    def __init__(self, asking: _Asking, outermost: bool) -> None:
+        self.asking, self.outermost = asking, outermost
+
+    def __call__(self) -> bool:
+        return self.asking.asked
+
+
 @contextmanager
-def interrupts() -> Iterator[Callable[[], bool]]:
+def interrupts() -> Iterator[Asked]:
     """Let Ctrl-C ask for an end, which the function given tells of, and only then raise.
 
     A second Ctrl-C raises `KeyboardInterrupt` at once. What is called within and does the same,
     as every `fit` does, is asked together with the outermost. Where somebody else handles the
     signal, or in another thread than the main one, everything stays as it is.
+
+    Examples:
+        >>> with interrupts() as asked:
+        ...     for epoch in range(3):  # or several calls of `fit`
+        ...         if asked():
+        ...             break
+        >>> epoch
+        2
     """
     before = signal.getsignal(signal.SIGINT)
     if isinstance(before, _Asking):
-        yield lambda: before.asked
+        yield Asked(before, outermost=False)
         return
     asking = _Asking()
     ours = (
@@ -87,7 +109,7 @@ def interrupts() -> Iterator[Callable[[], bool]]:
     if ours:
         signal.signal(signal.SIGINT, asking)
     try:
-        yield lambda: asking.asked
+        yield Asked(asking, outermost=True)
     finally:
         if ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)
