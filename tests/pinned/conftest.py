@@ -1,0 +1,44 @@
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from keras_tied import cli
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+FORMAT_1 = Path(__file__).parent / "format_1"
+"""What `make.py` has written, with the first version that has a file format."""
+
+
+@pytest.fixture(scope="session")
+def table() -> Path:
+    """CSV."""
+    return FORMAT_1 / "text.csv"
+
+
+@pytest.fixture(scope="session")
+def model() -> Path:
+    """A model file that the command has written, of that table."""
+    return FORMAT_1 / "text.keras"
+
+
+@pytest.fixture
+def keras_tied(tmp_path, monkeypatch, capfd):
+    """The command in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments) -> Done:
+        monkeypatch.setattr(sys, "argv", ["keras-tied", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return Done(ended.value.code or 0, *capfd.readouterr())
+
+    return run

@@ -1,0 +1,231 @@
+"""Files of the first format are read, and give what they gave; `make.py` has written them."""
+
+import csv
+import io
+import zipfile
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import pandas
+import pytest
+
+from keras_tied import Autoencoder, TiedAutoencoder
+
+FORMAT_1 = Path(__file__).parent / "format_1"
+KINDS = "text missing pca encoder deep partial objectives".split()
+RESULTS = "transform inverse_transform reconstruct reconstruction_error score_samples score".split()
+TOLERANCES = {"reconstruct": 3e-5, "inverse_transform": 3e-5, "score_samples": 1e-3}
+"""Relative and absolute, where they are not 1e-5: a score divides by spreads that may be tiny."""
+LEARNED = "n_iter_ is_pca_ reconstruction_r2_ offset_ loss_curve_".split()
+NAMES: dict[str, list[str] | None] = dict.fromkeys(KINDS) | {
+    "text": ["kind=apple", "kind=pear", "kind=plum", "weight", "length", "count", "ripe"],
+    "missing": list("abcde"),
+}
+DEFAULTS = {
+    "n_components": 2,
+    "hidden_layer_sizes": "auto",
+    "activation": "tanh",
+    "solver": "auto",
+    "scaler": "standard",
+    "noise": 0.0,
+    "sparsity": 0.0,
+    "contraction": 0.0,
+    "weight_decay": "auto",
+    "encoder": None,
+    "max_iter": None,
+    "batch_size": 256,
+    "learning_rate": "auto",
+    "early_stopping": True,
+    "validation_fraction": 0.1,
+    "n_iter_no_change": 50,
+    "contamination": 0.1,
+    "random_state": None,
+    "verbose": 0,
+}
+GIVEN: dict[str, dict[str, Any]] = {
+    "text": {"hidden_layer_sizes": (6,), "max_iter": 30},
+    "missing": {"hidden_layer_sizes": 6, "max_iter": 20, "early_stopping": False},
+    "pca": {"n_components": 0.7, "scaler": None},
+    "encoder": {"max_iter": 9},
+    "deep": {
+        "hidden_layer_sizes": (8, 4),
+        "activation": "silu",
+        "scaler": "minmax",
+        "weight_decay": 1e-4,
+        "max_iter": 40,
+        "early_stopping": False,
+    },
+    "partial": {"hidden_layer_sizes": 6, "batch_size": 15},
+    "objectives": {
+        "hidden_layer_sizes": 6,
+        "activation": keras.activations.elu,
+        "sparsity": 1e-3,
+        "contraction": 1e-3,
+        "weight_decay": 1e-4,
+        "max_iter": 5,
+    },
+}
+"""The parameters that `make.py` gave, those that are Keras objects of their own left out."""
+LAYERS = {"encoder": "encoder", "objectives": "noise"}
+"""The parameter of a kind that is such an object."""
+
+
+class Pinned(NamedTuple):
+    estimator: TiedAutoencoder
+    X: Any
+    results: dict[str, np.ndarray]
+
+
+@cache
+def pinned(kind: str) -> Pinned:
+    """A file as it is loaded today, its rows, and the results when it was written."""
+    with np.load(FORMAT_1 / f"{kind}.npz") as stored:
+        results = dict(stored)
+    X, names = results.pop("rows"), NAMES[kind]
+    X = X if names is None else pandas.DataFrame(X, columns=names)
+    return Pinned(TiedAutoencoder.load(FORMAT_1 / f"{kind}.keras"), X, results)
+
+
+def assert_close(name: str, found: Any, expected: Any) -> None:
+    tolerance = TOLERANCES.get(name, 1e-5)
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_gives_the_results_that_it_gave(kind, name):
+    estimator, X, results = pinned(kind)
+    rows = results["transform"] if name == "inverse_transform" else X
+    assert_close(name, getattr(estimator, name)(rows), results[name])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_gives_the_error_of_each_feature_that_it_gave(kind):
+    estimator, X, results = pinned(kind)
+    found = estimator.reconstruction_error(X, per_feature=True)
+    assert_close("reconstruction_error", found, results["reconstruction_error_per_feature"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_gives_the_outliers_that_it_gave(kind):
+    estimator, X, results = pinned(kind)
+    np.testing.assert_array_equal(estimator.predict(X), results["predict"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_codes_and_rows_keep_the_dtype_of_the_input(kind):
+    estimator, X, results = pinned(kind)
+    for name in ("transform", "reconstruct"):
+        assert getattr(estimator, name)(X).dtype == results[name].dtype == np.asarray(X).dtype
+
+
+@pytest.mark.parametrize("name", LEARNED)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_has_learned_what_it_had(kind, name):
+    estimator, _, results = pinned(kind)
+    found, expected = getattr(estimator, name), results[name].tolist()
+    assert (found, type(found)) == (expected, type(expected))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_takes_and_gives_rows_of_the_widths_that_it_did(kind):
+    estimator, X, results = pinned(kind)
+    widths = estimator.n_features_in_, estimator.n_components_
+    assert widths == (X.shape[1], results["transform"].shape[1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_has_the_names_that_it_had(kind):
+    names = getattr(pinned(kind).estimator, "feature_names_in_", None)
+    assert (None if names is None else names.tolist()) == NAMES[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_has_the_parameters_that_it_had(kind):
+    found = pinned(kind).estimator.get_params(deep=False)
+    expected = DEFAULTS | {"random_state": 0} | GIVEN[kind]
+    for params in (found, expected):
+        params.pop(LAYERS.get(kind), None)
+    assert found == expected
+
+
+def test_an_encoder_of_the_user_s_comes_back():
+    encoder = pinned("encoder").estimator.encoder
+    kinds = [type(layer) for layer in encoder.layers]
+    assert kinds == [keras.layers.Conv2D, keras.layers.Flatten, keras.layers.Dense]
+    assert (encoder.input_shape, encoder.output_shape) == ((None, 5, 5, 1), (None, 3))
+
+
+def test_a_layer_of_noise_comes_back():
+    noise = pinned("objectives").estimator.noise
+    assert isinstance(noise, keras.layers.GaussianDropout)
+    assert (noise.name, noise.rate, noise.seed) == ("noise", 0.1, 0)
+
+
+def test_a_model_has_the_objectives_that_it_had():
+    model = pinned("objectives").estimator.model_
+    assert isinstance(model.noise, keras.layers.GaussianDropout)
+    assert isinstance(model.code_regularizer, keras.regularizers.L1)
+    assert float(model.code_regularizer.l1) == pytest.approx(1e-3)
+    assert model.contraction == 1e-3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_keras_reads_a_model_that_gives_the_codes_of_scaled_rows(kind):
+    """The scale is in the file, so that the codes need nothing of the estimator."""
+    X, codes = np.asarray(pinned(kind).X), pinned(kind).results["transform"]
+    with zipfile.ZipFile(FORMAT_1 / f"{kind}.keras") as archive:
+        arrays = np.load(io.BytesIO(archive.read("estimator.npz")))
+        scaled = (X - arrays["scaling.shift"]) / arrays["scaling.scale"]
+    model = keras.models.load_model(FORMAT_1 / f"{kind}.keras")
+    assert isinstance(model, Autoencoder)
+    whole = ~np.isnan(X).any(axis=1)
+    rows = scaled[whole].reshape(-1, *model.encoder.input_shape[1:]).astype(np.float32)
+    assert_close("transform", keras.ops.convert_to_numpy(model.encoder(rows)), codes[whole])
+
+
+def test_training_goes_on_with_the_optimizer_of_the_file():
+    """8 steps were made, of 15 rows each, and 60 rows are 4 more."""
+    estimator, X = TiedAutoencoder.load(FORMAT_1 / "partial.keras"), pinned("partial").X
+    assert int(estimator.model_.optimizer.iterations) == 8
+    estimator.partial_fit(X[:60])
+    assert (int(estimator.model_.optimizer.iterations), estimator.n_iter_) == (12, 3)
+
+
+def columns(text: str) -> dict[str, Any]:
+    """The columns of CSV by name: numbers, but for those of text and the id."""
+    header, *rows = csv.reader(io.StringIO(text, newline=""))
+    pairs = zip(header, zip(*rows, strict=True), strict=True)
+    return {name: cells(name, column) for name, column in pairs}
+
+
+def cells(name: str, column: tuple[str, ...]) -> Any:
+    try:
+        return column if name == "name" else np.array(column, float)
+    except ValueError:
+        return column
+
+
+@pytest.mark.parametrize("command", ["encode", "decode", "reconstruct", "score"])
+def test_the_command_makes_of_a_file_what_it_made(keras_tied, command):
+    table = FORMAT_1 / ("text.encode.csv" if command == "decode" else "text.csv")
+    done = keras_tied(command, FORMAT_1 / "text.keras", table, "-o", "-")
+    assert (done.code, done.err) == (0, "")
+    found = columns(done.out)
+    expected = columns((FORMAT_1 / f"text.{command}.csv").read_text())
+    assert list(found) == list(expected)
+    for name, column in expected.items():
+        if isinstance(column, tuple):
+            assert found[name] == column, name
+        else:
+            np.testing.assert_allclose(found[name], column, rtol=3e-5, atol=3e-5, err_msg=name)
+
+
+def test_the_command_tells_of_a_file_what_fit_has_noted(keras_tied):
+    done = keras_tied("inspect", FORMAT_1 / "text.keras")
+    said = " ".join(done.out.split())
+    for fact in ("rows 60", "keras-tied fit text.csv", "kind text apple, pear, plum"):
+        assert fact in said
