@@ -42,7 +42,7 @@ def main() -> None:
     model = keras_tied.TiedAutoencoder(8, random_state=0).fit(train)
     assert not model.is_pca_
     X = np.resize(train, (arguments.rows, 32))
-    scaled = model._scaling.forward(X)
+    scaled = ((X - train.mean(axis=0)) / train.std(axis=0)).astype("float32")
     model.transform(X)
     ours, theirs = [], []
     for run in range(arguments.runs):

@@ -4,21 +4,22 @@ import json
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from keras_tied import _backend
 
-HERE = Path(__file__).parents[1] / "src"
+HERE = Path(__file__).parents[1]
 
 
-def run(code, **environment):
-    kept = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+def run(code, *, paths=(), **environment):
+    """What a new process prints, in words; a variable that is None is not set there."""
+    source = os.pathsep.join(map(str, [*paths, HERE / "src"]))
+    changed = os.environ | {"KERAS_BACKEND": None, "PYTHONPATH": source} | environment
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={**kept, "PYTHONPATH": str(HERE), **environment},
+        env={name: value for name, value in changed.items() if value is not None},
         capture_output=True,
         text=True,
         check=True,
@@ -27,13 +28,24 @@ def run(code, **environment):
 
 
 def named(folder, backend):
-    settings = {"backend": backend, "floatx": "float32", "epsilon": 1e-7}
-    settings["image_data_format"] = "channels_last"
+    """A home of Keras whose user has chosen a backend, and another epsilon than Keras writes."""
+    settings = _backend.KERAS_DEFAULTS | {"backend": backend, "epsilon": 1e-6}
     (folder / "keras.json").write_text(json.dumps(settings))
     return {"KERAS_HOME": str(folder)}
 
 
+@pytest.fixture
+def fakes(tmp_path):
+    """A folder with modules that are found as TensorFlow and PyTorch, and end who imports them."""
+    folder = tmp_path / "fakes"
+    for name in ("tensorflow", "torch"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text(f"raise SystemExit('{name} was imported')")
+    return folder
+
+
 CHOICE = "import keras_tied, os; print(os.environ.get('KERAS_BACKEND'))"
+WITHOUT_JAX = f"import sys; sys.modules['jax'] = None; {CHOICE}"
 
 
 def test_the_environment_decides_first(tmp_path):
@@ -42,14 +54,53 @@ def test_the_environment_decides_first(tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
-def test_an_installed_backend_that_keras_json_names_is_used(backend, tmp_path):
-    if find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    assert run(CHOICE, **named(tmp_path, backend)) == [backend]
+def test_an_installed_backend_that_the_users_keras_json_names_is_used(backend, tmp_path, fakes):
+    assert run(CHOICE, paths=[fakes], **named(tmp_path, backend)) == [backend]
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_another_backend_than_tensorflow_in_a_keras_json_is_always_the_users(
+    backend, tmp_path, fakes
+):
+    settings = _backend.KERAS_DEFAULTS | {"backend": backend}
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    assert run(CHOICE, paths=[fakes], KERAS_HOME=str(tmp_path)) == [backend]
+
+
+def test_the_keras_json_that_keras_writes_is_known(tmp_path):
+    run("import keras_tied, keras", KERAS_HOME=str(tmp_path))
+    assert json.loads((tmp_path / "keras.json").read_text()) == _backend.KERAS_DEFAULTS
+
+
+def test_the_keras_json_that_keras_writes_is_nobodys_choice(tmp_path, fakes):
+    (tmp_path / "keras.json").write_text(json.dumps(_backend.KERAS_DEFAULTS, indent=4))
+    assert run(CHOICE, paths=[fakes], KERAS_HOME=str(tmp_path)) == ["jax"]
+
+
+def test_a_later_process_chooses_as_the_first_one_in_a_new_home(tmp_path, fakes):
+    code = f"{CHOICE}; import keras; print(keras.backend.backend())"
+    home = {"HOME": str(tmp_path), "KERAS_HOME": None}
+    first = run(code, paths=[fakes], **home)
+    assert (tmp_path / ".keras" / "keras.json").exists()
+    assert first == run(code, paths=[fakes], **home) == ["jax", "jax"]
+
+
+def test_without_jax_it_is_tensorflow(tmp_path, fakes):
+    assert run(WITHOUT_JAX, paths=[fakes], KERAS_HOME=str(tmp_path)) == ["tensorflow"]
+
+
+def test_without_jax_and_tensorflow_it_is_torch(tmp_path, fakes):
+    code = f"import sys; sys.modules['tensorflow'] = None; {WITHOUT_JAX}"
+    assert run(code, paths=[fakes], KERAS_HOME=str(tmp_path)) == ["torch"]
 
 
 def test_a_backend_that_is_not_installed_is_passed_over(tmp_path):
     assert run(CHOICE, **named(tmp_path, "not_installed_anywhere")) == ["jax"]
+
+
+def test_a_folder_without_a_module_in_it_is_no_installed_backend(tmp_path):
+    (tmp_path / "a_backend").mkdir()
+    assert run(CHOICE, paths=[tmp_path], **named(tmp_path, "a_backend")) == ["jax"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"backend": 3}', '{"backend": "../jax"}'])
@@ -67,6 +118,14 @@ def test_keras_runs_on_what_was_chosen(tmp_path):
     assert run(code, **named(tmp_path, "not_installed_anywhere")) == ["jax"]
 
 
+def test_the_examples_of_the_readme_run_in_a_new_home_without_tensorflow(tmp_path):
+    code = (
+        "import doctest, sys; sys.modules['tensorflow'] = None;"
+        f"print(doctest.testfile({str(HERE / 'README.md')!r}, module_relative=False).failed)"
+    )
+    assert run(code, HOME=str(tmp_path), KERAS_HOME=None) == ["0"]
+
+
 def test_importing_the_package_imports_neither_keras_nor_numpy(tmp_path):
     code = "import keras_tied, sys; print('keras' in sys.modules, 'numpy' in sys.modules)"
     assert run(code) == ["False", "False"]
@@ -80,6 +139,10 @@ def test_importing_the_layers_imports_no_package_that_keras_does_not():
     assert run(code, KERAS_BACKEND="jax") == ["keras_tied"]
 
 
+NAMES = ["TiedDense", "KSparse", "Orthonormal", "Autoencoder", "LBFGS"]
+FOUND = f"print(*[keras.saving.get_registered_object('keras_tied>' + n).__name__ for n in {NAMES}])"
+
+
 @pytest.mark.parametrize(
     "imports",
     [
@@ -88,9 +151,25 @@ def test_importing_the_layers_imports_no_package_that_keras_does_not():
     ],
 )
 def test_keras_knows_our_classes_whichever_is_imported_first(imports):
-    names = ["TiedDense", "KSparse", "Orthonormal", "Autoencoder", "LBFGS"]
-    found = f"[keras.saving.get_registered_object('keras_tied>' + n).__name__ for n in {names}]"
-    assert run(f"import {imports}; print(*{found})", KERAS_BACKEND="jax") == names
+    assert run(f"import {imports}; {FOUND}", KERAS_BACKEND="jax") == NAMES
+
+
+def test_keras_knows_our_classes_after_somebody_asked_where_a_module_is_and_left_it():
+    asked = (
+        "import keras_tied; from importlib.util import find_spec; find_spec('keras_tied.tables')"
+    )
+    assert run(f"{asked}; import keras; {FOUND}", KERAS_BACKEND="jax") == NAMES
+
+
+def test_keras_knows_our_classes_after_a_first_import_of_keras_that_failed():
+    failed = (
+        "import sys, keras_tied; sys.modules['jax'] = None\n"
+        "try: import keras\n"
+        "except ImportError: print('failed')\n"
+        "for name in [n for n in sys.modules if n.split('.')[0] in ('keras', 'jax')]:\n"
+        "    del sys.modules[name]\n"
+    )
+    assert run(f"{failed}import keras; {FOUND}", KERAS_BACKEND="jax") == ["failed", *NAMES]
 
 
 def test_an_unknown_name_of_the_package_is_an_attribute_error():

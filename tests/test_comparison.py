@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
 from keras_tied.comparison import Compared, compare
-from keras_tied.estimator._training import telling
+from keras_tied.estimator.internal import epoch_callback
 
 WIDTH, SEED = 3, 7
 
@@ -163,5 +163,5 @@ def test_a_table_without_any_variance_is_compared(rng):
 
 
 def test_ctrl_c_ends_the_comparison(wine, ctrl_c):
-    with telling(ctrl_c), pytest.raises(KeyboardInterrupt):
+    with epoch_callback(ctrl_c), pytest.raises(KeyboardInterrupt):
         compare(np.tile(wine, (9, 1)), WIDTH)

@@ -1,9 +1,9 @@
 """Picks an installed Keras backend before Keras is imported.
 
 Keras reads its backend once, when it is first imported, and fails there if that backend is not
-installed. This module settles the choice first: ``KERAS_BACKEND`` if it is set; else what
-``keras.json`` names, if that can be imported; else the first that is installed of JAX, TensorFlow
-and PyTorch.
+installed. This module settles the choice first: ``KERAS_BACKEND`` if it is set; else what the
+user's ``keras.json`` names, if that can be imported; else the first that is installed of JAX,
+TensorFlow and PyTorch.
 """
 
 import json
@@ -15,33 +15,58 @@ from pathlib import Path
 BACKENDS = ("jax", "tensorflow", "torch")
 """The backends that we test on, most preferred first; each is named as the module behind it."""
 
+USER_CHOICE = os.environ.get("KERAS_BACKEND") or None
+"""The backend that the user named in the environment, read before `settle` sets the variable."""
+
+KERAS_DEFAULTS = {
+    "floatx": "float32",
+    "epsilon": 1e-7,
+    "backend": "tensorflow",
+    "image_data_format": "channels_last",
+}
+"""The ``keras.json`` that Keras writes on its first import, whatever backend it then runs on."""
+
 
 def installed(backend: str) -> bool:
     """Whether the library behind a Keras backend can be imported, without importing it."""
-    return backend.isidentifier() and find_spec(backend) is not None
+    spec = find_spec(backend) if backend.isidentifier() else None
+    # A folder of that name without an __init__.py is found too, but has no origin.
+    return spec is not None and spec.origin is not None
 
 
-def configured() -> str | None:
+def find_installed() -> str | None:
+    """The most preferred backend that is installed, or None."""
+    return next(filter(installed, BACKENDS), None)
+
+
+def read_user_setting() -> str | None:
     """The backend that the user's ``keras.json`` names, or None."""
-    home = os.environ.get("KERAS_HOME")
-    path = (Path(home) if home else Path.home() / ".keras") / "keras.json"
     try:
-        named = json.loads(path.read_text(encoding="utf-8"))["backend"]
+        settings = json.loads(_settings_path().read_text(encoding="utf-8"))
+        named = settings["backend"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return named if isinstance(named, str) else None
+    chosen = isinstance(named, str) and settings != KERAS_DEFAULTS
+    return named if chosen else None
 
 
 def choose() -> str | None:
     """The backend to use where ``KERAS_BACKEND`` is not set, or None if none is installed."""
-    named = configured()
-    candidates = [named, *BACKENDS] if named else [*BACKENDS]
-    return next((name for name in candidates if installed(name)), None)
+    named = read_user_setting()
+    return named if named and installed(named) else find_installed()
 
 
 def settle() -> None:
     """Set ``KERAS_BACKEND``, unless it is set already or Keras has been imported."""
-    if "keras" in sys.modules or os.environ.get("KERAS_BACKEND"):
+    if "keras" in sys.modules or USER_CHOICE:
         return
     if backend := choose():
         os.environ["KERAS_BACKEND"] = backend
+
+
+def _settings_path() -> Path:
+    """Where Keras looks for ``keras.json``."""
+    if "KERAS_HOME" in os.environ:
+        return Path(os.path.expanduser(os.environ["KERAS_HOME"]), "keras.json")
+    home = os.path.expanduser("~")
+    return Path(home if os.access(home, os.W_OK) else "/tmp", ".keras", "keras.json")

@@ -33,15 +33,20 @@ class _WhenKerasIsImported(MetaPathFinder):
     ) -> ModuleSpec | None:
         if name != "keras" and not name.startswith("keras_tied."):
             return None
-        sys.meta_path.remove(self)
         spec = PathFinder.find_spec(name, path, target)
         if spec is None or spec.loader is None:
-            register()
             return None
         execute = spec.loader.exec_module
 
         def execute_and_register(module: ModuleType) -> None:
-            execute(module)
+            # Removed only now: whoever asks for a spec, as `python -m` does, may not execute it.
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
+            try:
+                execute(module)
+            except BaseException:
+                sys.meta_path.insert(0, self)
+                raise
             register()
 
         spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]

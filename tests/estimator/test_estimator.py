@@ -15,7 +15,7 @@ from sklearn.datasets import make_blobs
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._training import telling
+from keras_tied.estimator.internal import epoch_callback
 
 
 class Centred(TransformerMixin, BaseEstimator):
@@ -320,7 +320,10 @@ def test_ctrl_c_ends_nadam_with_the_best_so_far(ctrl_c, iris):
             ctrl_c()
 
     estimator = quick(solver="nadam", max_iter=1000)
-    with telling(tell), pytest.warns(UserWarning, match="this TiedAutoencoder is the best so far"):
+    with (
+        epoch_callback(tell),
+        pytest.warns(UserWarning, match="this TiedAutoencoder is the best so far"),
+    ):
         estimator.fit(iris)
     assert 3 <= estimator.n_iter_ < 1000
     assert np.isfinite(estimator.score_samples(iris)).all()
@@ -328,7 +331,7 @@ def test_ctrl_c_ends_nadam_with_the_best_so_far(ctrl_c, iris):
 
 
 def test_ctrl_c_while_iterations_are_counted_raises(ctrl_c, iris):
-    with telling(ctrl_c), pytest.raises(KeyboardInterrupt):
+    with epoch_callback(ctrl_c), pytest.raises(KeyboardInterrupt):
         quick(solver="lbfgs").fit(iris)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

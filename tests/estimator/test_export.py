@@ -4,6 +4,7 @@ import copy
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,7 +24,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._network import network
+from keras_tied.estimator._network import build_network, inference_network
+from keras_tied.estimator.internal import fitted_value
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -80,10 +82,11 @@ def of_iris(iris) -> TiedAutoencoder:
 def with_activation(estimator: TiedAutoencoder, activation: str) -> TiedAutoencoder:
     """The same but for its network, which has not been trained."""
     estimator = copy.copy(estimator)
-    estimator.model_ = network(estimator.n_features_in_, 2, [9], activation, 0.0)
+    model = build_network(estimator.n_features_in_, 2, [9], activation, 0.0)
     size = 0.2 if activation == "exponential" else 1.0  # of twice an exponential, too
-    for variable in estimator.model_.weights:
+    for variable in model.weights:
         variable.assign(size * np.random.default_rng(0).normal(size=variable.shape))
+    estimator._fitted = replace(fitted_value(estimator), network=inference_network(model, True))
     return estimator
 
 
@@ -157,17 +160,6 @@ def test_trained_in_batches_it_is_exported(iris, tmp_path):
 def test_loaded_from_its_own_file_it_is_exported(of_digits, digits, tmp_path):
     of_digits.save(tmp_path / "digits.keras")
     assert_exported(TiedAutoencoder.load(tmp_path / "digits.keras"), digits, tmp_path)
-
-
-def test_adapted_kernel_is_exported(iris, of_iris, tmp_path):
-    estimator = with_activation(of_iris, "tanh")
-    layer = estimator.encoder_.get_layer("hidden_1")
-    layer.enable_lora(2)
-    layer.lora_kernel_b.assign(np.ones(layer.lora_kernel_b.shape))
-    estimator.model_.make_predict_function(force=True)
-    estimator.encoder_.make_predict_function(force=True)
-    estimator.decoder_.make_predict_function(force=True)
-    assert_exported(estimator, iris, tmp_path)
 
 
 @pytest.mark.parametrize("count", [1, 3, 120])

@@ -17,6 +17,7 @@ import pytest
 from keras import layers
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import StandardScaler
 
 from keras_tied import Autoencoder, TiedAutoencoder, _backend
 
@@ -60,7 +61,7 @@ def test_loaded_is_the_same(fitted, file, iris):
 def test_keras_reads_the_model_from_it(fitted, file, iris):
     model = keras.models.load_model(file)
     assert isinstance(model, Autoencoder)
-    scaled = fitted._scaling.forward(iris)
+    scaled = StandardScaler().fit_transform(iris).astype("float32")
     expected = keras.ops.convert_to_numpy(fitted.model_(scaled))
     np.testing.assert_allclose(keras.ops.convert_to_numpy(model(scaled)), expected, atol=1e-6)
 
@@ -315,7 +316,7 @@ def test_other_model_in_the_file(file, tmp_path):
     with zipfile.ZipFile(tmp_path / "other.keras") as archive:
         content = {name: archive.read(name) for name in archive.namelist()}
     rewritten(file, **{name.replace(".", "__"): value for name, value in content.items()})
-    refused(file, "its model is no keras_tied.Autoencoder")
+    refused(file, "its weights lack")
 
 
 @pytest.mark.parametrize("member", ["config.json", "model.weights.h5", "estimator.npz"])

@@ -8,7 +8,8 @@ import keras
 import pytest
 import typer
 
-from keras_tied import TiedAutoencoder, cli, mirror
+from keras_tied import cli, mirror
+from keras_tied.estimator import internal
 
 REGISTERED = {
     "keras_tied>Autoencoder": "keras_tied.Autoencoder",
@@ -309,6 +310,6 @@ def test_wrong_use_is_exit_code_2(keras_tied, arguments):
 
 
 def test_ctrl_c_is_exit_code_130(keras_tied, model, monkeypatch, ctrl_c):
-    monkeypatch.setattr(TiedAutoencoder, "load", ctrl_c)
+    monkeypatch.setattr(internal, "read", ctrl_c)
     done = keras_tied("inspect", model)
     assert (done.code, done.err) == (130, "keras-tied: interrupted.\n")

@@ -52,7 +52,7 @@ def encode(
         rows = open_rows(loaded, data, reading, id, quiet, output)
 
         def codes(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
-            columns = loaded.estimator.transform(numbers).T
+            columns = loaded.fitted.transform(numbers).T
             return rows.named(batch, dict(zip(code_names(len(columns)), columns, strict=True)))
 
         _write("encoded", rows, codes, output, safe_csv, json, quiet)
@@ -80,7 +80,7 @@ def reconstruct(
         rows = open_rows(loaded, data, reading, id, quiet, output)
 
         def restored(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
-            decoded = rows.columns.decode(loaded.estimator.reconstruct(numbers))
+            decoded = rows.columns.decode(loaded.fitted.reconstruct(numbers))
             return rows.named(batch, columns_of(decoded))
 
         _write("reconstructed", rows, restored, output, safe_csv, json, quiet)
@@ -107,7 +107,7 @@ def decode(
         rows = _codes(loaded, data, Reading(delimiter, encoding, array), id, output)
 
         def decoded(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
-            restored = loaded.estimator.inverse_transform(numbers)
+            restored = loaded.fitted.inverse_transform(numbers)
             return rows.named(batch, columns_of(_as_table(loaded, restored)))
 
         _write("decoded", rows, decoded, output, safe_csv, json, quiet)
@@ -124,7 +124,7 @@ def _codes(model: Model, data: str, reading: Reading, id: str | None, output: st
 
     noted = id or (model.columns.id if model.columns else None)
     source = reading.open(data, [noted] if noted else [])
-    width = model.estimator.n_components_
+    width = model.fitted.n_components
     names = list(code_names(width))
     if not set(names) <= set(source.schema.names):
         numbers = Kind.integer, Kind.number
@@ -147,7 +147,7 @@ def _as_table(model: Model, numbers: Any) -> pa.RecordBatch:
         return model.columns.decode(numbers)
     import pyarrow as pa
 
-    names = getattr(model.estimator, "feature_names_in_", None)
+    names: Any = model.fitted.feature_names
     if names is None:
         names = [f"x{index}" for index in range(numbers.shape[1])]
     return pa.record_batch(dict(zip(map(str, names), numbers.T, strict=True)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -43,14 +44,14 @@ def export(
     with reported(debug), table_errors():
         with wrong_use():
             target = writable(output, ["onnx"], "--output")
-        loaded = load(model, to_export=True)
+        loaded = load(model)
+        fitted = loaded.fitted
         if loaded.columns is not None:
-            import numpy as np
-
-            names = np.array(loaded.columns.features, dtype=object)
-            loaded.estimator.feature_names_in_ = names
+            fitted = replace(fitted, feature_names=tuple(loaded.columns.features))
         with wrong_use(), writing(output):
-            loaded.estimator.export(target, part.value)
+            from keras_tied.export import write
+
+            write(fitted, target, part.value)
         if json:
             print_json({"output": str(output), "part": part.value})
         elif not quiet:

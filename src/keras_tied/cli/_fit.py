@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,8 +17,15 @@ import typer
 
 from keras_tied._writing import writable
 from keras_tied.cli._app import app
-from keras_tied.cli._keras import import_keras_alone, require_backend
-from keras_tied.cli._messages import INTERRUPTED, UsageError, reported, say, wrong_use
+from keras_tied.cli._keras import import_keras_alone, require_backend, versions
+from keras_tied.cli._messages import (
+    INTERRUPTED,
+    FailedError,
+    UsageError,
+    reported,
+    say,
+    wrong_use,
+)
 from keras_tied.cli._options import (
     Array,
     Data,
@@ -137,13 +143,14 @@ def fit(
             label=label,
             id=id,
         )
+        _require_enough(settings["n_components"], table)
         with waiting("starting", quiet):
             import_keras_alone()
             from keras_tied.training import interrupts
+
+            file = OutputFile(output, target, began, _notes(table))
         with interrupts() as asked:
-            fitted = _fit(table, settings, quiet, asked)
-        notes = _notes(table, fitted, time.perf_counter() - began)
-        _save(fitted.estimator, target, notes, output)
+            notes = _fit(table, settings, file, quiet, asked)
         if json:
             print_json({"output": str(output)} | notes)
         elif not quiet:
@@ -171,14 +178,62 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """What came of training: the model, its error and PCA's, and what was done."""
+class OutputFile:
+    """The file that the model is written to: after training, and again with more results.
 
-    estimator: TiedAutoencoder
-    error: float
-    pca_error: float
-    measured_on: str
-    streamed: str | None = None
+    Attributes:
+        output: what the user calls it.
+        target: where it is.
+        began: when the command did, as `time.perf_counter` has it.
+        notes: what is known before training.
+    """
+
+    output: Path
+    target: Path
+    began: float
+    notes: dict[str, Any]
+
+    def save(self, estimator: TiedAutoencoder, **results: Any) -> dict[str, Any]:
+        """Write a model with its notes, these results among them; return the notes."""
+        import numpy as np
+
+        from keras_tied.estimator import internal
+        from keras_tied.tables import Columns
+
+        notes = self.notes | {
+            "trained": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - self.began, 3),
+            "components": estimator.n_components_,
+            "is_pca": estimator.is_pca_,
+            **results,
+        }
+        features = Columns.from_json(notes["columns"]).features
+        # Only in the file: rows are arrays here, and scikit-learn would warn of rows without names.
+        estimator.feature_names_in_ = np.array(features, dtype=object)
+        try:
+            with writing(self.output):
+                internal.save(estimator, self.target, notes)
+        finally:
+            del estimator.feature_names_in_
+        return notes
+
+    @contextmanager
+    def report_failure(self) -> Iterator[None]:
+        """Say, in the error that ends this context, that a model has been saved before it."""
+        from keras_tied.tables import TableError
+
+        saved = f"{str(self.output)!r} holds the model so far"
+        try:
+            yield
+        except (FailedError, UsageError):
+            raise
+        except TableError as error:
+            raise UsageError(f"{str(error).rstrip('.')}; {saved}.") from error
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".rstrip(".: ")
+            raise FailedError(
+                f"failed after training with {reason}; {saved}, and --debug shows where."
+            ) from error
 
 
 def learn(source: Source, seed: int, quiet: bool, **choice: Any) -> Table:
@@ -219,40 +274,64 @@ def _find_misfit(source: Source, columns: Columns) -> None:
         first += batch.num_rows
 
 
-def _fit(table: Table, settings: dict[str, Any], quiet: bool, asked: Callable[[], bool]) -> Fitted:
-    from keras_tied.estimator import TiedAutoencoder
-    from keras_tied.estimator._beside_pca import errors_beside_pca
-    from keras_tied.estimator._training import telling
+def _fit(
+    table: Table,
+    settings: dict[str, Any],
+    file: OutputFile,
+    quiet: bool,
+    asked: Callable[[], bool],
+) -> dict[str, Any]:
+    """Train, save the model before anything else can fail, and measure it; return its notes."""
+    from keras_tied.estimator.internal import errors_beside_pca, fitted_value
 
-    _require_enough(settings["n_components"], table)
-    estimator = TiedAutoencoder(**settings)
-    if table.whole:
-        with training_bar("training", quiet) as tell, telling(tell):
-            estimator.fit(table.rows)
+    rows, held_out = _split_sample(table)
+    estimator, streamed = _train(table, rows, settings, quiet), None
+    file.save(estimator)
+    with file.report_failure():
+        if held_out is not None and not asked():
+            seed = settings["random_state"]
+            estimator, streamed = _go_through(table, estimator, held_out, seed, quiet)
+            file.save(estimator, streamed=streamed)
         with waiting("comparing with PCA", quiet):
-            return Fitted(estimator, *errors_beside_pca(estimator, table.rows), "all rows")
-    held_out = table.rows[: max(2, int(len(table.rows) * HELD_OUT))]
-    train = table.rows[len(held_out) :]
-    said = f"training on {len(train):,} rows"
-    with training_bar(said, quiet) as tell, telling(tell):
-        estimator.fit(train)
-    streamed = None
-    if not asked():
-        seed = settings["random_state"]
-        estimator, streamed = _go_through(table, estimator, held_out, seed, quiet)
-    errors = errors_beside_pca(estimator, train, held_out)
-    return Fitted(estimator, *errors, f"{len(held_out):,} rows seen once at most", streamed)
+            error, pca_error = errors_beside_pca(fitted_value(estimator), rows, held_out)
+        sample = f"{len(held_out):,} rows seen once at most" if held_out is not None else ""
+        return file.save(
+            estimator,
+            error=error,
+            pca_error=pca_error,
+            measured_on=sample or "all rows",
+            streamed=streamed,
+        )
+
+
+def _split_sample(table: Table) -> tuple[Any, Any]:
+    """The rows to train on, and, where they are a sample of the table, the rows to hold out."""
+    if table.whole:
+        return table.rows, None
+    n = max(2, int(len(table.rows) * HELD_OUT))
+    return table.rows[n:], table.rows[:n]
+
+
+def _train(table: Table, rows: Any, settings: dict[str, Any], quiet: bool) -> TiedAutoencoder:
+    from keras_tied.estimator import TiedAutoencoder
+    from keras_tied.estimator.internal import epoch_callback
+
+    estimator = TiedAutoencoder(**settings)
+    said = "training" if table.whole else f"training on {len(rows):,} rows"
+    with training_bar(said, quiet) as on_epoch, epoch_callback(on_epoch):
+        estimator.fit(rows)
+    return estimator
 
 
 def _go_through(
     table: Table, estimator: TiedAutoencoder, held_out: Any, seed: int, quiet: bool
 ) -> tuple[TiedAutoencoder, str]:
     """Train on all rows once, and keep that if it helps."""
-    from keras_tied.estimator._going_on import batch_rows, go_on
+    from keras_tied.estimator.internal import choose_batch_rows, fit_stream
     from keras_tied.tables import TableError
 
     n_rows = table.source.n_rows
-    size = batch_rows(estimator, n_rows)
+    size = choose_batch_rows(estimator, n_rows)
     batches = table.source.shuffled(size, table.columns.names, seed=seed)
     began = time.perf_counter()
     with rows_bar("going through all rows", n_rows, quiet) as advance:
@@ -263,17 +342,17 @@ def _go_through(
                 advance(batch.num_rows)
 
         try:
-            gone = go_on(estimator, numbers(), -(-n_rows // size), held_out)
+            result = fit_stream(estimator, numbers(), -(-n_rows // size), held_out)
         except KeyboardInterrupt:
             return estimator, "interrupted, so the model of the sample is kept"
         except TableError:
             _find_misfit(table.source, table.columns)
             raise
     rate = n_rows / max(time.perf_counter() - began, 1e-9)
-    kept = "that is kept" if gone.better else "so the model of the sample is kept"
-    return gone.estimator, (
-        f"the error was {gone.error_before:.4g} after the sample of {len(table.rows):,} rows and "
-        f"{gone.error:.4g} after all rows, {rate:,.0f} a second; {kept}"
+    kept = "that is kept" if result.better else "so the model of the sample is kept"
+    return result.estimator, (
+        f"the error was {result.error_before:.4g} after the sample of {len(table.rows):,} rows and "
+        f"{result.error:.4g} after all rows, {rate:,.0f} a second; {kept}"
     )
 
 
@@ -286,41 +365,14 @@ def _require_enough(components: int | float, table: Table) -> None:
         )
 
 
-def _save(estimator: TiedAutoencoder, target: Path, notes: dict[str, Any], output: Path) -> None:
-    import numpy as np
-
-    from keras_tied.estimator import _file
-    from keras_tied.tables import Columns
-
-    features = Columns.from_json(notes["columns"]).features
-    estimator.feature_names_in_ = np.array(features, dtype=object)
-    with writing(output):
-        _file.save(estimator, target, notes)
-
-
-def _notes(table: Table, fitted: Fitted, seconds: float) -> dict[str, Any]:
-    """What is worth knowing of a model that was fitted here."""
-    import keras
-
-    estimator = fitted.estimator
+def _notes(table: Table) -> dict[str, Any]:
+    """The notes of a model that are known before it is trained."""
     return {
         "command": shlex.join(["keras-tied", *sys.argv[1:]]),
-        "trained": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(seconds, 3),
         "data": table.source.name,
         "rows": table.source.n_rows,
         "columns": table.columns.to_json(),
-        "components": estimator.n_components_,
-        "is_pca": estimator.is_pca_,
-        "error": fitted.error,
-        "pca_error": fitted.pca_error,
-        "measured_on": fitted.measured_on,
-        "streamed": fitted.streamed,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("keras-tied", "keras", "numpy", "scikit-learn")},
-            keras.backend.backend(): version(keras.backend.backend()),
-        },
+        "versions": versions(),
     }
 
 

@@ -32,31 +32,32 @@ def inspect(model: ModelFile, json: Json = False, debug: Debug = False) -> None:
 
 
 def _described(model: Model) -> dict[str, Any]:
-    estimator = model.estimator
+    fitted, learned = model.fitted, model.contents.learned
     return {
         "model": str(model.path),
-        "features": estimator.n_features_in_,
-        "components": estimator.n_components_,
-        "layers": _layers(model),
-        "parameters": estimator.model_.count_params(),
-        "is_pca": estimator.is_pca_,
-        "iterations": estimator.n_iter_,
-        "reconstruction_r2": estimator.reconstruction_r2_,
+        "features": fitted.n_features,
+        "components": fitted.n_components,
+        "layers": fitted.network.widths,
+        "parameters": fitted.network.n_parameters,
+        "is_pca": learned["is_pca_"],
+        "iterations": learned["n_iter_"],
+        "reconstruction_r2": learned["reconstruction_r2_"],
         "settings": {
             name: value if isinstance(value, int | float | str | list | None) else repr(value)
-            for name, value in estimator.get_params(deep=False).items()
+            for name, value in model.contents.params.items()
         },
         "notes": model.notes,
     }
 
 
 def _facts(model: Model) -> dict[str, str]:
-    estimator, notes = model.estimator, model.notes
+    fitted, learned, notes = model.fitted, model.contents.learned, model.notes
+    widths = " → ".join(map(str, fitted.network.widths))
     facts = {
         "model": str(model.path),
-        "network": " → ".join(map(str, _layers(model))) + (", PCA" if estimator.is_pca_ else ""),
-        "parameters": f"{estimator.model_.count_params():,}",
-        "variance kept": f"{estimator.reconstruction_r2_:.2%} of that of the training rows",
+        "network": widths + (", PCA" if learned["is_pca_"] else ""),
+        "parameters": f"{fitted.network.n_parameters:,}",
+        "variance kept": f"{learned['reconstruction_r2_']:.2%} of that of the training rows",
     }
     if "error" in notes and "pca_error" in notes:
         facts["error"] = f"{notes['error']:.4g}, and PCA's {notes['pca_error']:.4g}"
@@ -66,22 +67,11 @@ def _facts(model: Model) -> dict[str, str]:
     if isinstance(notes.get("versions"), dict):
         facts["made by"] = ", ".join(f"{name} {what}" for name, what in notes["versions"].items())
     if model.columns is None:
-        facts["columns"] = f"not noted; it takes {estimator.n_features_in_} numbers"
+        facts["columns"] = f"not noted; it takes {fitted.n_features} numbers"
     elif model.columns.left_out:
         reasons = [f"{name} ({why})" for name, why in model.columns.left_out.items()]
         facts["left out"] = _some(reasons, False)
     return facts
-
-
-def _layers(model: Model) -> list[int]:
-    """The widths of the encoder, from the row to the code."""
-    encoder = model.estimator.encoder_
-    widths = [model.estimator.n_features_in_]
-    for layer in encoder.layers:
-        shape: Any = layer.output.shape
-        if layer.count_params() and len(shape) == 2:
-            widths.append(shape[1])
-    return widths
 
 
 def _some(names: Any, other: bool) -> str:

@@ -1,13 +1,18 @@
 """Keras, imported for a command that needs it."""
 
 import os
+import platform
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from typing import Any
 
 from keras_tied import _backend
+from keras_tied._version import __version__
 from keras_tied.cli._messages import UsageError
 
 
@@ -20,8 +25,12 @@ class Backend(StrEnum):
 
 
 def require_backend(backend: Backend | None = None) -> None:
-    """Settle what Keras runs on, before it is imported and fails without it."""
-    name = backend or os.environ.get("KERAS_BACKEND", "")
+    """Settle what Keras runs on, before it is imported and fails without it.
+
+    ``keras.json`` has no say: Keras writes that file on its first import, naming TensorFlow, and
+    the second run of a command must not differ from the first.
+    """
+    name = backend or _backend.USER_CHOICE or _backend.find_installed()
     known = ", ".join(_backend.BACKENDS)
     if name not in _backend.BACKENDS:
         given = f"Keras is set to run on {name!r}" if name else "no Keras backend is installed"
@@ -68,14 +77,44 @@ def import_keras_alone() -> None:
         keras.activations.serialize(keras.activations.tanh)
 
 
+def versions() -> dict[str, str]:
+    """The versions of the libraries that a model is trained with.
+
+    Each module is asked itself: the distribution of the module ``tensorflow`` may be called
+    ``tensorflow-cpu``.
+    """
+    import keras
+    import numpy
+    import sklearn
+
+    backend = keras.backend.backend()
+    modules = {"keras": keras, "numpy": numpy, "scikit-learn": sklearn}
+    modules[backend] = import_module(backend)
+    return {
+        "python": platform.python_version(),
+        "keras-tied": __version__,
+        **{name: str(getattr(module, "__version__", "?")) for name, module in modules.items()},
+    }
+
+
+class _Missing(MetaPathFinder):
+    """Finds that a module is not installed."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> None:
+        """Refuse the module, and leave all others to the other finders."""
+        if name == self.module:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
 @contextmanager
 def hidden(module: str) -> Iterator[None]:
-    """As if a module were not installed."""
-    if module in sys.modules:
-        yield
-        return
-    sys.modules[module] = None  # type: ignore[assignment]
+    """As if a module were not installed, unless it has been imported."""
+    finder = _Missing(module)
+    sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
-        del sys.modules[module]
+        sys.meta_path.remove(finder)

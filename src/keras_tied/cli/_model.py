@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_tied.cli._keras import import_keras, import_keras_alone, require_backend
+from keras_tied.cli._keras import import_keras_alone, require_backend
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._table import Reading, say_ignored
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from keras_tied.estimator import TiedAutoencoder
+    from keras_tied.estimator.internal import Contents, Fitted
     from keras_tied.tables import Columns, Source
 
 
@@ -27,15 +27,20 @@ class Model:
 
     Attributes:
         path: the file.
-        estimator: what was saved.
+        contents: what was saved.
         notes: what `keras-tied fit` has noted; nothing, where the file comes from Python.
         columns: those that it was fitted to, where they are noted.
     """
 
     path: Path
-    estimator: TiedAutoencoder
+    contents: Contents
     notes: dict[str, Any]
     columns: Columns | None
+
+    @property
+    def fitted(self) -> Fitted:
+        """What encodes, decodes and scores rows."""
+        return self.contents.fitted
 
     def columns_of(self, source: Source) -> Columns:
         """The columns of a table that the model takes."""
@@ -44,15 +49,15 @@ class Model:
         from keras_tied.tables import Column as TableColumn
         from keras_tied.tables import Columns, Kind
 
-        names = getattr(self.estimator, "feature_names_in_", None)
+        names: Sequence[str] | None = self.fitted.feature_names
         if names is None:
             numbers = Kind.boolean, Kind.integer, Kind.number
             names = [name for name, kind in source.kinds.items() if kind in numbers]
-            if len(names) != self.estimator.n_features_in_:
+            if len(names) != self.fitted.n_features:
                 raise UsageError(
                     f"{source.name!r} has {len(names)} columns of numbers, and "
                     f"{str(self.path)!r}, which knows no names, takes "
-                    f"{self.estimator.n_features_in_}; give a table of these."
+                    f"{self.fitted.n_features}; give a table of these."
                 )
         return Columns(tuple(TableColumn(str(name), Kind.number) for name in names))
 
@@ -97,37 +102,32 @@ class Rows:
         return pa.record_batch(kept | columns)
 
 
-def load(path: Path, *, to_export: bool = False) -> Model:
-    """Read a model file; what is to be exported may need TensorFlow."""
+def load(path: Path) -> Model:
+    """Read a model file; Keras is imported only for an encoder or activation of the user's own."""
     if not path.is_file():
         raise UsageError(
             f"there is no file {str(path)!r}; name one that keras-tied fit has written."
         )
-    require_backend()
-    import_keras() if to_export else import_keras_alone()
-    from keras_tied.estimator import TiedAutoencoder, _file
+    from keras_tied.estimator.internal import read
     from keras_tied.tables import Columns
 
     try:
-        estimator, notes = TiedAutoencoder.load(path), _file.notes(path)
-        notes = notes if isinstance(notes, dict) else {}
+        contents = read(path, _import_keras)
+        notes = contents.notes if isinstance(contents.notes, dict) else {}
         columns = Columns.from_json(notes["columns"]) if "columns" in notes else None
     except (OSError, ValueError) as error:
         raise UsageError(f"{str(error).rstrip('.')}; name a whole model file.") from error
-    if columns is not None:
-        if len(columns.features) != estimator.n_features_in_:
-            raise UsageError(
-                f"{str(path)!r} was noted to take {len(columns.features)} numbers, and takes "
-                f"{estimator.n_features_in_}; fit the model anew."
-            )
-        _forget_names(estimator)
-    return Model(path, estimator, notes, columns)
+    if columns is not None and len(columns.features) != contents.fitted.n_features:
+        raise UsageError(
+            f"{str(path)!r} was noted to take {len(columns.features)} numbers, and takes "
+            f"{contents.fitted.n_features}; fit the model anew."
+        )
+    return Model(path, contents, notes, columns)
 
 
-def _forget_names(estimator: TiedAutoencoder) -> None:
-    """Columns are matched here, and scikit-learn would warn of rows without names."""
-    if hasattr(estimator, "feature_names_in_"):
-        del estimator.feature_names_in_
+def _import_keras() -> None:
+    require_backend()
+    import_keras_alone()
 
 
 def open_rows(
@@ -147,7 +147,6 @@ def open_rows(
     if id is not None and id not in there:
         raise UsageError(f"{data!r} has no column {id!r}; name another as --id.")
     columns = model.columns_of(source)
-    _forget_names(model.estimator)
     kept = id or columns.id
     arrays = output.lower().endswith((".npy", ".npz"))
     if kept not in there or (arrays and id is None):

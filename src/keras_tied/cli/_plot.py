@@ -45,12 +45,13 @@ def plot(
         rows = open_labelled(loaded, data, reading, None, label, quiet)
         sample = take(rows, quiet)
         with waiting("drawing", quiet):
-            from keras_tied.estimator._beside_pca import errors_beside_pca
+            from keras_tied.estimator.internal import errors_beside_pca
 
-            error, pca_error = errors_beside_pca(loaded.estimator, sample.numbers)
+            error, pca_error = errors_beside_pca(loaded.fitted, sample.numbers)
             plotting.AutoencoderDisplay.from_estimator(
-                loaded.estimator,
+                loaded.fitted,
                 sample.numbers,
+                history={"loss": loaded.contents.learned["loss_curve_"]},
                 figure=figure,
                 y=sample.labels,
                 label_name=sample.label_name or "label",

@@ -63,9 +63,9 @@ def report(
         rows = open_labelled(loaded, data, Reading(delimiter, encoding, array), id, label, quiet)
         sample = take(rows, quiet)
         with waiting("writing the page", quiet):
-            from keras_tied.estimator._beside_pca import errors_beside_pca
+            from keras_tied.estimator.internal import errors_beside_pca
 
-            error, pca_error = errors_beside_pca(loaded.estimator, sample.numbers)
+            error, pca_error = errors_beside_pca(loaded.fitted, sample.numbers)
             page = _page(loaded, rows, sample, pca_error)
             with written(output, target) as part:
                 part.write_text(page.to_html(), encoding="utf-8")
@@ -91,8 +91,9 @@ def _page(model: Model, rows: Rows, sample: Sample, pca_error: float) -> Report:
     from keras_tied.report import Report
 
     return Report.from_estimator(
-        model.estimator,
+        model.fitted,
         sample.numbers,
+        history={"loss": model.contents.learned["loss_curve_"]},
         feature_names=rows.columns.features,
         ids=sample.ids,
         labels=sample.labels,

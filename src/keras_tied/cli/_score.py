@@ -96,7 +96,7 @@ def _errors(model: Model, rows: Rows, advance: Any) -> Any:
 
     errors, first = np.empty(rows.source.n_rows, np.float32), 0
     for batch, numbers in rows.batches():
-        errors[first : first + len(numbers)] = model.estimator.reconstruction_error(numbers)
+        errors[first : first + len(numbers)] = model.fitted.reconstruction_error(numbers)
         first += len(numbers)
         advance(batch.num_rows)
     return errors
@@ -104,7 +104,7 @@ def _errors(model: Model, rows: Rows, advance: Any) -> Any:
 
 def _all(model: Model, rows: Rows, errors: Any, advance: Any) -> Iterator[pa.RecordBatch]:
     """All rows in order, with their error, their rank and what contributes most."""
-    from keras_tied.estimator._ranking import ranks
+    from keras_tied.estimator.internal import ranks
 
     places, first = ranks(errors), 0
     for batch, numbers in rows.batches():
@@ -121,7 +121,7 @@ def _worst(
     import numpy as np
     import pyarrow as pa
 
-    from keras_tied.estimator._ranking import ranks
+    from keras_tied.estimator.internal import ranks
 
     places, first, found = ranks(errors), 0, []
     for batch, numbers in rows.batches():
@@ -145,9 +145,9 @@ def _blamed(model: Model, rows: Rows, numbers: Any) -> dict[str, Any]:
     """The columns that contribute most to each row's error, and their shares of it."""
     import pyarrow as pa
 
-    from keras_tied.estimator._ranking import largest_shares
+    from keras_tied.estimator.internal import largest_shares
 
-    errors = model.estimator.reconstruction_error(numbers, per_feature=True)
+    errors = model.fitted.reconstruction_error(numbers, per_feature=True)
     names, order, shares = largest_shares(errors, rows.columns.feature_columns, BLAMED)
     labels = pa.array(names, pa.string())
     found: dict[str, Any] = {}

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from keras_tied.cli._keras import hidden
 from keras_tied.cli._messages import FailedError, UsageError, say
 
 if TYPE_CHECKING:
@@ -31,10 +32,19 @@ class Reading:
         """Open a table."""
         from keras_tied.tables import open_table
 
+        _leave_pandas_alone()
         delimiter = NAMED.get(self.delimiter or "", self.delimiter)
         return open_table(
             path, delimiter=delimiter, encoding=self.encoding, text=text, array=self.array
         )
+
+
+def _leave_pandas_alone() -> None:
+    """Let pyarrow look for pandas while there is none: it would import it, for 0.2 s, unused."""
+    import pyarrow as pa
+
+    with hidden("pandas"):
+        pa.array([0])
 
 
 @contextmanager

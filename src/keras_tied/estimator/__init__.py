@@ -1,5 +1,17 @@
 """`TiedAutoencoder`, a scikit-learn transformer that is never worse than PCA."""
 
-from keras_tied.estimator._estimator import TiedAutoencoder
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_tied.estimator._estimator import TiedAutoencoder
 
 __all__ = ["TiedAutoencoder"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the estimator when it is first used: the fitted value does without scikit-learn."""
+    if name == "TiedAutoencoder":
+        from keras_tied.estimator._estimator import TiedAutoencoder
+
+        return TiedAutoencoder
+    raise AttributeError(f"module 'keras_tied.estimator' has no attribute '{name}'")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
@@ -24,34 +25,28 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from keras_tied import training
-from keras_tied._mirror import mirror
-from keras_tied.autoencoder import Autoencoder
-from keras_tied.estimator import _file, _training
-from keras_tied.estimator._missing import Gaussian, gaussian
-from keras_tied.estimator._network import (
-    activation_of,
-    hidden_units,
-    network,
-    require_known_shapes,
-    set_to_pca,
-)
-from keras_tied.estimator._oddity import MOST_ROWS, oddity, percentiles
-from keras_tied.estimator._pca import Components, components
-from keras_tied.estimator._rows import autoencoded, blocks, restored, through
-from keras_tied.estimator._scaling import scaling
-from keras_tied.estimator._seeded import seeded
-from keras_tied.estimator._training import Rows, Settings, Trained
+from keras_tied._types import Array
+from keras_tied.estimator import _serialization
+from keras_tied.estimator._fitted import Fitted
+from keras_tied.estimator._outlier_score import MOST_ROWS, fit_outlier_score, weighted_quantiles
+from keras_tied.estimator._preprocessing import Preprocessing, fit_preprocessing
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    import keras
+
+    from keras_tied.autoencoder import Autoencoder
+    from keras_tied.estimator._pca import Components
+    from keras_tied.estimator._solvers import Settings, Start, TrainingRows
 
 FEWEST_ROWS = 50
-"""With fewer rows, nothing but PCA can be told from noise."""
+"""With fewer, only PCA is fitted: nothing else can be told from noise."""
 WEIGHT_DECAY = 0.2
 MISSING_MUCH = 0.1
-"""From this share of missing numbers on, filling in is what is trained."""
+"""From this share of missing values on, the network is trained to impute."""
 HIDING_ROWS, MOST_COPIES = 20_000, 10
-RATE, RATE_OF_GIVEN = 0.01, 0.003
+LEARNING_RATE, LEARNING_RATE_OF_GIVEN = 0.01, 0.003
+FEW_NUMBERS = 10_000
+"""In this few, validation takes longer than the arithmetic."""
 
 
 class TiedAutoencoder(
@@ -172,6 +167,11 @@ class TiedAutoencoder(
         "verbose": ["verbose"],
     }
 
+    _fitted: Fitted
+    _trainable: Autoencoder | bytes | None
+    """What `partial_fit` trains further: a compiled model or its archive; None after `fit`."""
+    loss_curve_: list[float]
+
     def __init__(
         self,
         n_components: int | float = 2,
@@ -237,17 +237,10 @@ class TiedAutoencoder(
             ValueError: for text, infinities, fewer than 2 rows, or more components than there are
                 rows or features.
         """
-        require_known_shapes(self.encoder)
-        X, weights = self._checked(X, sample_weight, reset=True)
+        X, weights = self._check_rows(X, sample_weight, reset=True)
         random = check_random_state(self.random_state)
-        with training.interrupts() as asked, seeded(random.randint(2**31 - 1)):
-            self._train(X, weights, random)
-        if asked() and asked.outermost:
-            warnings.warn(
-                f"Training was interrupted: this {type(self).__name__} is the best so far.",
-                stacklevel=2,
-            )
-        self._measure(X, weights, random)
+        seed = random.randint(2**31 - 1)
+        self._finish(self._train(X, weights, random, seed), X, weights, random)
         return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -266,25 +259,34 @@ class TiedAutoencoder(
         Returns:
             The estimator.
         """
+        from keras_tied import training
+        from keras_tied.estimator import _network, _solvers
+        from keras_tied.estimator._seed_scope import seed_scope
+
         self._validate_params()
-        require_known_shapes(self.encoder)
-        first = not hasattr(self, "model_")
-        X, weights = self._checked(X, sample_weight, reset=first)
+        first = not hasattr(self, "_fitted")
+        X, weights = self._check_rows(X, sample_weight, reset=first)
         random = check_random_state(self.random_state)
-        with training.interrupts() as asked, seeded(random.randint(2**31 - 1)):
+        settings = self._settings(random)
+        with training.interrupts() as interrupted, seed_scope(random.randint(2**31 - 1)):
             if first:
-                rows, principal = self._prepared(X, weights, random)
-                self.model_ = self._network(len(X))
-                self._start(random)(self.model_, principal)
-                self.is_pca_, self.n_iter_, self.loss_curve_ = False, 0, []
+                preprocessing, rows, principal = self._preprocess(X, weights, random)
+                model = self._build_model(principal, len(X))
+                self._start(model, random)(model, principal)
+                self.n_iter_, self.loss_curve_, like = 0, [], None
             else:
-                rows = self._rows(X, weights)
-            if not _training.in_batches(self.model_):
-                _training.compile_for_batches(self.model_, self._settings(random))
-            self.loss_curve_ += _training.one_pass(self.model_, rows, self._settings(random))
+                preprocessing, like = self._fitted.preprocessing, self._fitted.network
+                rows = self._training_rows(preprocessing, X, weights)
+                model = self._trainable_model()
+            if not _solvers.can_fit_batch(model):
+                _solvers.compile_for_batches(model, settings)
+            losses = _solvers.fit_batch(model, rows, settings)
+            network = _network.inference_network(model, self.encoder is None, like)
+        self.loss_curve_ = self.loss_curve_ + losses
         self.n_iter_ += 1
-        self._measure(X, weights, random)
-        if asked():
+        self.is_pca_, self._trainable = False, model
+        self._finish(Fitted(preprocessing, network), X, weights, random)
+        if interrupted():
             raise KeyboardInterrupt
         return self
 
@@ -297,12 +299,8 @@ class TiedAutoencoder(
         Returns:
             The codes, `(n_samples, n_components_)`, in the dtype of `X`.
         """
-        X = self._seen(X)
-        codes = np.empty((X.shape[0], self.n_components_), X.dtype)
-        for part, scaled in self._blocks(X):
-            block = self._through(self.encoder_, self._shaped(self._filled(scaled)), X)
-            codes[part] = block.reshape(len(block), -1)
-        return codes
+        X = self._check_new_rows(X)
+        return self._fitted.transform(X)
 
     def inverse_transform(self, X: Any) -> Array:
         """The rows that the decoder makes of some codes.
@@ -320,16 +318,10 @@ class TiedAutoencoder(
                 f"X has {X.shape[1]} features, but {type(self).__name__} has codes of "
                 f"{self.n_components_}."
             )
-        shape = self.decoder_.input_shape[1:]
-        rows = np.empty((len(X), self.n_features_in_), X.dtype)
-        for part in blocks(len(X), self.n_features_in_):
-            codes = X[part].astype(np.float32).reshape(-1, *shape)
-            made = self._through(self.decoder_, codes, X).reshape(-1, self.n_features_in_)
-            rows[part] = self._scaling.backward(made, X.dtype)
-        return rows
+        return self._fitted.inverse_transform(X)
 
     def reconstruct(self, X: Any) -> Array:
-        """What is left of some rows after encoding and decoding; nothing is missing there.
+        """Encode and decode rows; missing values are imputed.
 
         Args:
             X: the rows, `(n_samples, n_features)`.
@@ -337,34 +329,25 @@ class TiedAutoencoder(
         Returns:
             The rows, `(n_samples, n_features)`, in the units of the features and the dtype of `X`.
         """
-        X = self._seen(X)
-        rows = np.empty((X.shape[0], self.n_features_in_), X.dtype)
-        for part, scaled in self._blocks(X):
-            _, made = self._autoencoded(self._filled(scaled), X)
-            rows[part] = self._scaling.backward(made, X.dtype)
-        return rows
+        X = self._check_new_rows(X)
+        return self._fitted.reconstruct(X)
 
     def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
-        """The squared difference between scaled rows and what is left of them.
+        """The squared difference between scaled rows and their reconstructions.
 
         Args:
             X: the rows, `(n_samples, n_features)`.
-            per_feature: whether to tell the features apart. Defaults to `False`: their mean.
+            per_feature: whether to return the error of each feature. Defaults to `False`: the mean.
 
         Returns:
             The mean over the features that are not missing, `(n_samples,)`, or the square of each,
             `(n_samples, n_features)`, with NaN where a feature is missing; float64.
         """
-        X = self._seen(X)
-        shape = (X.shape[0], self.n_features_in_) if per_feature else (X.shape[0],)
-        errors = np.empty(shape)
-        for part, scaled in self._blocks(X):
-            squares = np.square(self._residuals(scaled, X), dtype=np.float64)
-            errors[part] = squares if per_feature else _mean_of_present(squares)
-        return errors
+        X = self._check_new_rows(X)
+        return self._fitted.reconstruction_error(X, per_feature)
 
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
-        """The share of the variance of some rows that is restored: R² over all scaled features.
+        """The share of the variance that is reconstructed: R² over all scaled features.
 
         Args:
             X: the rows, `(n_samples, n_features)`.
@@ -374,12 +357,12 @@ class TiedAutoencoder(
         Returns:
             At most 1; 0 is what the mean of the training rows would get.
         """
-        X = self._seen(X)
+        X = self._check_new_rows(X)
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        return self._r2(X, weights)
+        return self._fitted.score(X, weights)
 
     def score_samples(self, X: Any) -> Array:
-        """How normal some rows are: the higher, the less odd.
+        """How normal rows are: the higher, the less of an outlier.
 
         Args:
             X: the rows, `(n_samples, n_features)`.
@@ -387,7 +370,8 @@ class TiedAutoencoder(
         Returns:
             Scores, `(n_samples,)` float64.
         """
-        return -self._oddities(self._seen(X))
+        X = self._check_new_rows(X)
+        return self._fitted.score_samples(X)
 
     def decision_function(self, X: Any) -> Array:
         """`score_samples` less `offset_`: negative for what `predict` calls an outlier.
@@ -438,8 +422,7 @@ class TiedAutoencoder(
             >>> bool(abs(loaded.transform(X) - autoencoder.transform(X)).max() < 1e-5)
             True
         """
-        check_is_fitted(self)
-        _file.save(self, path)
+        self._save(path, None)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -458,7 +441,9 @@ class TiedAutoencoder(
             FileNotFoundError: if there is no such file.
             ValueError: if it is something else, incomplete or changed.
         """
-        return _file.load(cls, path)
+        contents = _serialization.read(path)
+        with _serialization.errors_of(path):
+            return cls._from_contents(contents)
 
     def export(
         self,
@@ -508,7 +493,7 @@ class TiedAutoencoder(
         from keras_tied import export
 
         check_is_fitted(self)
-        export.write(self, path, part, dtype)
+        export.write(self._fitted, path, part, dtype, type(self).__name__)
 
     def onnx_parser(self) -> Any:
         """What skl2onnx calls to learn the outputs, so that a pipeline converts by itself."""
@@ -529,13 +514,25 @@ class TiedAutoencoder(
         return export.convert
 
     @property
+    def model_(self) -> Autoencoder:
+        """The autoencoder as a Keras model of scaled rows, made anew after each fit.
+
+        It is a copy: what is changed in it does not reach the estimator.
+        """
+        check_is_fitted(self)
+        made = vars(self).get("_model")
+        if made is None or made[0] is not self._fitted:
+            made = self._model = (self._fitted, self._make_model())
+        return made[1]
+
+    @property
     def encoder_(self) -> keras.Model:
-        """The encoder, a model of scaled rows."""
+        """The encoder of `model_`."""
         return self.model_.encoder
 
     @property
     def decoder_(self) -> keras.Model:
-        """The decoder, a model that gives scaled rows."""
+        """The decoder of `model_`."""
         return self.model_.decoder
 
     @property
@@ -549,9 +546,16 @@ class TiedAutoencoder(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _checked(self, X: Any, sample_weight: Any, reset: bool) -> tuple[Array, Array]:
-        """The rows of positive weight, flat and dense, and their weights."""
-        X = self._validated(X, reset)
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_model"}
+
+    def _check_rows(self, X: Any, sample_weight: Any, reset: bool) -> tuple[Array, Array]:
+        """Validate training rows; returns those of positive weight, dense, and their weights."""
+        if self.encoder is not None:
+            from keras_tied.estimator._network import require_known_shapes
+
+            require_known_shapes(self.encoder)
+        X = self._validate(X, reset)
         weights = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
         )
@@ -565,7 +569,27 @@ class TiedAutoencoder(
                 )
         return X, weights / weights.mean()
 
-    def _validated(self, X: Any, reset: bool) -> Any:
+    def _check_new_rows(self, X: Any) -> Any:
+        """Validate rows for a fitted estimator."""
+        if self._is_valid(X):
+            return X
+        check_is_fitted(self)
+        return self._validate(X, reset=False)
+
+    def _is_valid(self, X: Any) -> bool:
+        """Whether it is quickly seen that validation would change nothing and find nothing."""
+        return (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and 0 < X.size <= FEW_NUMBERS
+            and X.dtype in (np.float64, np.float32)
+            and X.shape[1] == getattr(self, "n_features_in_", None)
+            and not hasattr(self, "feature_names_in_")
+            and hasattr(self, "_fitted")
+            and not np.isinf(X).any()
+        )
+
+    def _validate(self, X: Any, reset: bool) -> Any:
         shaped = self.encoder is not None and len(self.encoder.input_shape) > 2
         X = validate_data(
             self,
@@ -583,79 +607,116 @@ class TiedAutoencoder(
             )
         return X
 
-    def _seen(self, X: Any) -> Any:
-        """Rows to look at, dense or sparse."""
-        check_is_fitted(self)
-        return self._validated(X, reset=False)
-
-    def _train(self, X: Array, weights: Array, random: np.random.RandomState) -> None:
-        rows, principal = self._prepared(X, weights, random)
-        hiding = np.isnan(X).mean() >= MISSING_MUCH
-        free = not (self.noise or self.sparsity or self.contraction) and self.encoder is None
-        self.model_, trained = self._network(len(X)), Trained([], 1, False)
-        if len(X) >= FEWEST_ROWS or not free:
-            solver = self.solver
-            if solver == "auto":
-                exact = not self.noise and self.encoder is None and not hiding
-                few = len(X) < _training.CROSS_VALIDATED
-                solver = "lbfgs" if exact and few else "nadam"
-            by = _training.by_lbfgs if solver == "lbfgs" else _training.by_nadam
-            if hiding and solver == "nadam":
-                rows = self._with_some_hidden(X, weights, random)
-            trained = by(
-                self.model_, self._start(random), self.n_components_, rows, self._settings(random)
-            )
-        self.loss_curve_, self.n_iter_ = trained.losses, max(1, trained.n_iter)
-        self.is_pca_ = bool(
-            free and not (trained.better in (True, None) and self._beats(principal, rows))
-        )
-        if self.is_pca_:
-            self.model_ = network(self.n_features_in_, self.n_components_, (), None, 0.0)
-            set_to_pca(self.model_, principal, np.random.default_rng(0))
-        self.model_.compile(None)  # without the optimizer and what it keeps
-
-    def _beats(self, principal: Components, rows: Rows) -> bool:
-        """Whether the network's error on the training rows is at most PCA's."""
-        errors = rows.errors(restored(self.model_, rows.inputs, len(rows.inputs)))
-        of_pca = rows.pca_errors(principal)
-        return bool(rows.weights @ errors <= rows.weights @ of_pca)
-
-    def _prepared(
+    def _preprocess(
         self, X: Array, weights: Array, random: np.random.RandomState
-    ) -> tuple[Rows, Components]:
-        """Measure the rows, and bring them to what the network takes in."""
-        self._scaling = scaling(X, self.scaler, weights)
-        self._gaussian: Gaussian | None = None
-        if np.isnan(X).any():
-            self._gaussian = gaussian(self._scaling.forward(X), random)
-        rows = self._rows(X, weights)
-        principal = components(rows.inputs.reshape(len(X), -1), weights)
-        self.n_components_ = self._width(X, principal)
-        self._mean = principal.mean
-        return rows, principal.first(self.n_components_)
+    ) -> tuple[Preprocessing, TrainingRows, Components]:
+        """Fit the preprocessing, and PCA of `n_components_` components to its result."""
+        preprocessing = fit_preprocessing(X, self.scaler, weights, random)
+        rows = self._training_rows(preprocessing, X, weights)
+        principal = rows.fit_pca()
+        self.n_components_ = self._choose_n_components(X, principal)
+        preprocessing = replace(preprocessing, mean=principal.mean)
+        return preprocessing, rows, principal.truncate(self.n_components_)
 
-    def _rows(self, X: Array, weights: Array) -> Rows:
-        scaled = self._scaling.forward(X)
-        filled = self._filled(scaled)
-        inputs = self._shaped(filled)
-        return Rows(inputs, inputs if filled is scaled else self._shaped(scaled), weights)
+    def _train(self, X: Array, weights: Array, random: np.random.RandomState, seed: int) -> Fitted:
+        """Fit PCA and, where there is enough to learn from, a network; keep the better one."""
+        from keras_tied.estimator import _network
 
-    def _with_some_hidden(self, X: Array, weights: Array, random: np.random.RandomState) -> Rows:
-        assert self._gaussian is not None
+        preprocessing, rows, principal = self._preprocess(X, weights, random)
+        self.loss_curve_, self.n_iter_ = [], 1
+        self._trainable = None
+        free = not (self.noise or self.sparsity or self.contraction) and self.encoder is None
+        if len(X) >= FEWEST_ROWS or not free:
+            model, rows, better = self._solve(X, rows, principal, preprocessing, random, seed)
+            network = _network.inference_network(model, self.encoder is None)
+            self.is_pca_ = free and not (
+                better in (True, None) and _beats_pca(network, rows, principal)
+            )
+        else:
+            self.is_pca_ = True
+        if self.is_pca_:
+            network, self._weight_decay = _network.pca_network(principal), 0.0
+        return Fitted(preprocessing, network)
+
+    def _solve(
+        self,
+        X: Array,
+        rows: TrainingRows,
+        principal: Components,
+        preprocessing: Preprocessing,
+        random: np.random.RandomState,
+        seed: int,
+    ) -> tuple[Autoencoder, TrainingRows, bool | None]:
+        """Train a network; returns it, the rows, and whether it beat PCA on held-out ones."""
+        from keras_tied import training
+        from keras_tied.estimator import _network, _solvers
+        from keras_tied.estimator._seed_scope import seed_scope
+
+        built = self.encoder is None
+        hiding = preprocessing.gaussian is not None and np.isnan(X).mean() >= MISSING_MUCH
+        solver = self.solver
+        if solver == "auto":
+            exact = not self.noise and built and not hiding
+            solver = "lbfgs" if exact and len(X) < _solvers.FEW_ROWS else "nadam"
+        with training.interrupts() as interrupted, seed_scope(seed):
+            model = self._build_model(principal, len(X))
+            if hiding and solver == "nadam":
+                rows = self._hide(preprocessing, X, weights=rows.weights, random=random)
+            start, settings = self._start(model, random), self._settings(random)
+            arguments = model, start, self.n_components_, rows, settings
+            if solver == "lbfgs":
+                result = _solvers.fit_lbfgs(*arguments)
+            else:
+                result = _solvers.fit_nadam(
+                    *arguments,
+                    lambda model, rows: _network.reconstruct(
+                        _network.inference_network(model, built), rows
+                    ),
+                )
+        if interrupted() and interrupted.outermost:
+            warnings.warn(
+                f"Training was interrupted: this {type(self).__name__} is the best so far.",
+                stacklevel=5,
+            )
+        self.loss_curve_, self.n_iter_ = result.losses, max(1, result.n_iter)
+        return model, rows, result.better
+
+    def _training_rows(
+        self, preprocessing: Preprocessing, X: Array, weights: Array
+    ) -> TrainingRows:
+        from keras_tied.estimator._solvers import TrainingRows
+
+        scaled, complete = preprocessing.forward(X, slice(None))
+        inputs = self._shape(complete)
+        return TrainingRows(inputs, inputs if complete is scaled else self._shape(scaled), weights)
+
+    def _hide(
+        self,
+        preprocessing: Preprocessing,
+        X: Array,
+        weights: Array,
+        random: np.random.RandomState,
+    ) -> TrainingRows:
+        """Copies of the rows, in which some values are hidden."""
+        from keras_tied.estimator._solvers import TrainingRows
+
+        assert preprocessing.gaussian is not None
         copies = min(max(1, HIDING_ROWS // len(X)), MOST_COPIES)
-        inputs, targets = self._gaussian.hide(self._scaling.forward(X), copies, random)
-        return Rows(self._shaped(inputs), self._shaped(targets), np.tile(weights, copies), copies)
+        scaled = preprocessing.scaling.forward(X)
+        inputs, targets = preprocessing.gaussian.hide(scaled, copies, random)
+        return TrainingRows(
+            self._shape(inputs), self._shape(targets), np.tile(weights, copies), copies
+        )
 
-    def _filled(self, scaled: Array) -> Array:
-        if self._gaussian is not None:
-            return self._gaussian.fill(scaled)
-        return np.where(np.isnan(scaled), self._mean, scaled) if np.isnan(scaled).any() else scaled
+    def _shape(self, rows: Array) -> Array:
+        """Rows in the shape that the encoder takes."""
+        return rows if self.encoder is None else rows.reshape(-1, *self.encoder.input_shape[1:])
 
-    def _width(self, X: Array, principal: Components) -> int:
+    def _choose_n_components(self, X: Array, principal: Components) -> int:
         if self.encoder is not None:
-            return int(np.prod(self.encoder.output_shape[1:]))
+            return math.prod(self.encoder.output_shape[1:])
         if self.n_components < 1:
-            return principal.width_for(float(self.n_components))
+            return principal.n_components_for(float(self.n_components))
         if self.n_components > min(X.shape):
             raise ValueError(
                 f"n_components={self.n_components} must be between 1 and "
@@ -663,38 +724,88 @@ class TiedAutoencoder(
             )
         return int(self.n_components)
 
-    def _network(self, n: int) -> Autoencoder:
-        """The network, for so many training rows, not trained yet."""
-        objectives: dict[str, Any] = {
+    def _build_model(self, principal: Components, n_rows: int) -> Autoencoder:
+        """The network for so many training rows, not trained yet."""
+        import keras
+
+        from keras_tied._mirror import mirror
+        from keras_tied.autoencoder import Autoencoder
+        from keras_tied.estimator._network import choose_hidden_units
+
+        if self.encoder is not None:
+            self._weight_decay = 0.0
+            encoder = keras.models.clone_model(self.encoder)
+            return Autoencoder(encoder, mirror(encoder, gain=True), **self._objectives())
+        auto = self.weight_decay == "auto"
+        self._weight_decay = WEIGHT_DECAY / n_rows if auto else float(self.weight_decay)
+        d = len(principal.mean)
+        return self._build_dense(d, choose_hidden_units(self.hidden_layer_sizes, n_rows, d))
+
+    def _build_dense(self, n_features: int, hidden: list[int]) -> Autoencoder:
+        from keras_tied.estimator._network import build_network, get_activation
+
+        activation = get_activation(self.activation) if hidden else None
+        return build_network(
+            n_features,
+            self.n_components_,
+            hidden,
+            activation,
+            self._weight_decay,
+            **self._objectives(),
+        )
+
+    def _objectives(self) -> dict[str, Any]:
+        """What is minimised besides the error."""
+        import keras
+
+        return {
             "noise": self.noise or None,
             "code_regularizer": keras.regularizers.L1(self.sparsity) if self.sparsity else None,
             "contraction": float(self.contraction),
         }
-        if self.encoder is not None:
-            encoder = keras.models.clone_model(self.encoder)
-            return Autoencoder(encoder, mirror(encoder, gain=True), **objectives)
-        decay = WEIGHT_DECAY / n if self.weight_decay == "auto" else float(self.weight_decay)
-        d, width = self.n_features_in_, self.n_components_
-        hidden, activation = (
-            hidden_units(self.hidden_layer_sizes, n, d),
-            activation_of(self.activation),
-        )
-        return network(d, width, hidden, activation, decay, **objectives)
 
-    def _start(self, random: np.random.RandomState) -> _training.Start:
-        """What sets the weights of a network that is to be trained, the same ones each time."""
+    def _make_model(self) -> Autoencoder:
+        """A Keras model of its own that computes what the fitted value does."""
+        from keras_tied.estimator._compiled_network import CompiledNetwork
+        from keras_tied.estimator._network import set_arrays
+
+        network = self._fitted.network
+        if self._trainable is not None:
+            return copy.deepcopy(self._trainable_model())
+        if isinstance(network, CompiledNetwork):
+            model = copy.deepcopy(network.model)
+            model.set_weights(network.weights)
+        else:
+            hidden = [units - network.linear_units for units in network.widths[1:-1]]
+            model = self._build_dense(network.widths[0], hidden)
+            set_arrays(model, network)
+        model.compile(None)  # without an optimizer and its state
+        return model
+
+    def _trainable_model(self) -> Autoencoder:
+        """The model that `partial_fit` trains further."""
+        if isinstance(self._trainable, bytes):
+            self._trainable = _serialization.load_model(self._trainable)
+        return self._make_model() if self._trainable is None else self._trainable
+
+    def _start(self, model: Autoencoder, random: np.random.RandomState) -> Start:
+        """A function that sets the weights of a model before training, to the same each time."""
+        from keras_tied.estimator._network import set_to_pca
+
         seed = random.randint(2**31 - 1)
         if self.encoder is None:
             return lambda model, principal: set_to_pca(
                 model, principal, np.random.default_rng(seed)
             )
-        initial = self.model_.get_weights()
+        initial = model.get_weights()
         return lambda model, principal: model.set_weights(initial)
 
     def _settings(self, random: np.random.RandomState) -> Settings:
+        from keras_tied.estimator._solvers import Settings
+
         rate = self.learning_rate
         if rate == "auto":
-            rate = RATE if self.encoder is None else RATE_OF_GIVEN
+            rate = LEARNING_RATE if self.encoder is None else LEARNING_RATE_OF_GIVEN
         return Settings(
             self.max_iter,
             self.batch_size,
@@ -706,63 +817,57 @@ class TiedAutoencoder(
             int(self.verbose),
         )
 
-    def _measure(self, X: Array, weights: Array, random: np.random.RandomState) -> None:
-        """Find out how well the training rows are restored, and what is normal among them."""
-        self.reconstruction_r2_ = self._r2(X, weights)
+    def _finish(
+        self, fitted: Fitted, X: Array, weights: Array, random: np.random.RandomState
+    ) -> None:
+        """Measure a network on its training rows, and keep it."""
+        self.reconstruction_r2_ = fitted.score(X, weights)
         if len(X) > MOST_ROWS:
             chosen = random.permutation(len(X))[:MOST_ROWS]
             X, weights = X[chosen], weights[chosen]
-        seen = [self._looked_at(block, X) for _, block in self._blocks(X)]
-        features, codes, residuals = map(np.concatenate, zip(*seen, strict=True))
-        self._oddity = oddity(features, codes, residuals, weights)
-        scores = -self._oddity.of(features, codes, residuals)[:, None]
-        self.offset_ = float(percentiles(scores, weights, self.contamination)[0])
+        blocks = fitted.fold(X, lambda part, block: fitted.outlier_inputs(block))
+        features, codes, residuals = map(np.concatenate, zip(*blocks, strict=True))
+        outlier_score = fit_outlier_score(features, codes, residuals, weights)
+        scores = -outlier_score.score(features, codes, residuals)[:, None]
+        self.offset_ = float(weighted_quantiles(scores, weights, self.contamination)[0])
+        names = getattr(self, "feature_names_in_", None)
+        self._fitted = replace(
+            fitted,
+            outlier_score=outlier_score,
+            feature_names=None if names is None else tuple(map(str, names)),
+        )
 
-    def _oddities(self, X: Any) -> Array:
-        oddities = np.empty(X.shape[0])
-        for part, scaled in self._blocks(X):
-            oddities[part] = self._oddity.of(*self._looked_at(scaled, X))
-        return oddities
+    def _save(self, path: str | os.PathLike[str], notes: Mapping[str, Any] | None) -> None:
+        """Write the estimator, and what else is to be kept beside it, as JSON has it."""
+        check_is_fitted(self)
+        model = self.model_ if self._trainable is None else self._trainable_model()
+        _serialization.write(
+            path,
+            model,
+            self._fitted,
+            self.get_params(deep=False),
+            {name: getattr(self, name) for name in _serialization.LEARNED},
+            getattr(self, "feature_names_in_", None),
+            notes,
+        )
 
-    def _r2(self, X: Any, weights: Array) -> float:
-        lost, total = 0.0, 0.0
-        for part, scaled in self._blocks(X):
-            share, residuals = weights[part], self._residuals(scaled, X)
-            lost += share @ np.nansum(np.square(residuals, dtype=np.float64), axis=1)
-            total += share @ np.nansum(np.square(scaled - self._mean), axis=1)
-        return float(1 - lost / total) if total > 0 else float(lost == 0)
-
-    def _residuals(self, scaled: Array, X: Any) -> Array:
-        """What the model adds to scaled rows, NaN where something is missing."""
-        return self._autoencoded(self._filled(scaled), X)[1] - scaled
-
-    def _looked_at(self, scaled: Array, X: Any) -> tuple[Array, Array, Array]:
-        """What `Oddity` looks at."""
-        filled = self._filled(scaled)
-        codes, made = self._autoencoded(filled, X)
-        residuals = np.where(np.isnan(scaled), np.float32(0), made - filled)
-        return filled, codes.reshape(len(codes), -1), residuals
-
-    def _blocks(self, X: Any) -> Iterator[tuple[slice, Array]]:
-        """Blocks of scaled rows, and where they are."""
-        for part in blocks(X.shape[0], self.n_features_in_):
-            rows = X[part].toarray() if sparse.issparse(X) else X[part]
-            yield part, self._scaling.forward(rows)
-
-    def _autoencoded(self, filled: Array, X: Any) -> tuple[Array, Array]:
-        """The codes of one of the blocks of `X`, and the scaled rows that are made of them."""
-        rows = self._shaped(filled)
-        codes, made = autoencoded(self.model_, rows, X.shape[0], self.n_features_in_)
-        return codes, made.reshape(filled.shape)
-
-    def _through(self, half: keras.Model, rows: Array, X: Any) -> Array:
-        """What one half gives for one of the blocks of `X`."""
-        return through(half, rows, X.shape[0], self.n_features_in_)
-
-    def _shaped(self, rows: Array) -> Array:
-        return rows if self.encoder is None else rows.reshape(-1, *self.encoder.input_shape[1:])
+    @classmethod
+    def _from_contents(cls, contents: _serialization.Contents) -> Self:
+        estimator = cls(**_serialization.deserialize_params(contents.params))
+        estimator._validate_params()
+        for name, value in contents.learned.items():
+            setattr(estimator, name, value)
+        if contents.fitted.feature_names is not None:
+            estimator.feature_names_in_ = np.array(contents.fitted.feature_names, dtype=object)
+        estimator._fitted = contents.fitted
+        estimator._weight_decay = contents.weight_decay
+        estimator._trainable = contents.trainable
+        return estimator
 
 
-def _mean_of_present(squares: Array) -> Array:
-    present = ~np.isnan(squares)
-    return np.nansum(squares, axis=1) / np.maximum(present.sum(axis=1), 1)
+def _beats_pca(network: Any, rows: TrainingRows, principal: Components) -> bool:
+    """Whether a network's error on the training rows is at most PCA's."""
+    from keras_tied.estimator._network import reconstruct
+
+    errors = rows.errors(reconstruct(network, rows.flat))
+    return bool(rows.weights @ errors <= rows.weights @ rows.pca_errors(principal))

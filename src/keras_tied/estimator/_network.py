@@ -1,4 +1,4 @@
-"""The network of the estimator, and weights with which it is PCA."""
+"""The networks of the estimator as Keras models: made, set to PCA, and turned into arrays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ import keras
 import numpy as np
 
 from keras_tied._mirror import mirror
+from keras_tied._types import Array
 from keras_tied.autoencoder import Autoencoder
+from keras_tied.estimator._activations import activation_name
+from keras_tied.estimator._blocks import map_blocks
+from keras_tied.estimator._compiled_network import CompiledNetwork
+from keras_tied.estimator._dense_network import DenseNetwork
 from keras_tied.estimator._pca import Components
 from keras_tied.layers import PartlyLinear, TiedDense
 
@@ -19,23 +24,23 @@ UNITS, MOST_UNITS, FEWEST_UNITS = 64, 512, 8
 ROWS_PER_UNIT = 8
 
 
-def network(
+def build_network(
     n_features: int,
-    width: int,
+    n_components: int,
     hidden: Sequence[int],
     activation: Any,
     weight_decay: float,
     **objectives: Any,
 ) -> Autoencoder:
-    """A tied autoencoder with `width` more units in each hidden layer, which are linear.
+    """Build a tied autoencoder, whose hidden layers begin with `n_components` linear units.
 
-    Its kernels are 0 until `set_to_pca` sets them: JAX would compile a program to draw each, half a
-    second in all.
+    Its kernels are 0 until `set_to_pca` or `set_weights` sets them: JAX would compile a program to
+    draw each, half a second in all.
 
     Args:
         n_features: the features of a row.
-        width: the units of the code.
-        hidden: the units of each hidden layer that go through the activation.
+        n_components: the units of the code.
+        hidden: the other units of each hidden layer, which go through the activation.
         activation: their activation.
         weight_decay: the factor of the squares of the kernels.
         **objectives: `noise`, `code_regularizer` and `contraction` of `Autoencoder`.
@@ -50,11 +55,12 @@ def network(
     stack: list[keras.layers.Layer] = []
     for index, units in enumerate(hidden, 1):
         stack += [
-            dense(width + units, f"hidden_{index}"),
-            PartlyLinear(activation, width, name=f"hidden_{index}_activation"),
+            dense(n_components + units, f"hidden_{index}"),
+            PartlyLinear(activation, n_components, name=f"hidden_{index}_activation"),
         ]
     encoder = keras.Sequential(
-        [keras.Input((n_features,), name="features"), *stack, dense(width, "code")], name="encoder"
+        [keras.Input((n_features,), name="features"), *stack, dense(n_components, "code")],
+        name="encoder",
     )
     for layer in encoder.layers:
         if isinstance(layer, keras.layers.Dense):
@@ -67,8 +73,8 @@ def _zeros(shape: Any, dtype: Any = None) -> Any:
     return np.zeros(shape, np.float32)
 
 
-def hidden_units(sizes: Any, n: int, n_features: int) -> list[int]:
-    """The units of the hidden layers that `hidden_layer_sizes` asks for, for `n` rows."""
+def choose_hidden_units(sizes: Any, n: int, n_features: int) -> list[int]:
+    """The units of the hidden layers for `hidden_layer_sizes` and `n` rows."""
     if isinstance(sizes, str):
         most = max(FEWEST_UNITS, n // ROWS_PER_UNIT)
         size = min(max(UNITS, 2 * n_features), MOST_UNITS, most)
@@ -82,8 +88,8 @@ def hidden_units(sizes: Any, n: int, n_features: int) -> list[int]:
     return [int(size) for size in found]
 
 
-def activation_of(identifier: Any) -> Any:
-    """An activation, which the decoder and files have to be able to repeat."""
+def get_activation(identifier: Any) -> Any:
+    """The function of an activation, which decoder and files have to be able to repeat."""
     try:
         activation = keras.activations.get(identifier)
         with warnings.catch_warnings():
@@ -99,7 +105,7 @@ def activation_of(identifier: Any) -> Any:
 
 
 def require_known_shapes(encoder: keras.Model | None) -> None:
-    """Refuse an encoder that was given, and does not say what it takes and gives."""
+    """Refuse an encoder of unknown input or output shape."""
     if encoder is None:
         return
     try:
@@ -119,27 +125,25 @@ def require_known_shapes(encoder: keras.Model | None) -> None:
 
 
 def set_to_pca(model: Autoencoder, principal: Components, rng: np.random.Generator) -> None:
-    """Let a `network` be PCA: its linear units carry the scores, the others are not seen yet.
+    """Set the weights so that the network computes PCA.
 
-    The others come in pairs of equal weights, which enter the next layer with opposite signs and
-    so cancel. Their gain in the decoder is 0, and its gradient is not: there, the two of a pair
-    give different values. Training brings them in.
+    The linear units carry the PCA scores. The other units of a hidden layer come in pairs with
+    equal weights: units `k .. k + p` and `k + p .. k + 2 p`, for k linear units and p pairs. Two of
+    a pair enter the next layer with opposite signs, and so cancel; their gains in the decoder are
+    0. Their gradients are not: in the decoder, the two of a pair have opposite kernels and so
+    different values.
 
-    A feature that is constant has no weights, and training gives it none: neither half has a
-    gradient there, and it is restored exactly.
+    A constant feature has zero weights and a zero gradient in both halves: it is reconstructed
+    exactly, after training too.
 
     Args:
-        model: what `network` made.
+        model: made by `build_network`.
         principal: as many components as the code has units.
-        rng: draws the weights of the others.
+        rng: draws the weights of the pairs.
     """
-    width = principal.vectors.shape[1]
+    width, layers = principal.vectors.shape[1], _dense_layers(model)
     sizes = np.sqrt(np.maximum(principal.variances, 1e-3 * principal.variances[0] + TINY))
-    kernels = [layer for layer in model.encoder.layers if isinstance(layer, keras.layers.Dense)]
-    mirrors: list[Any] = [layer for layer in model.decoder.layers if isinstance(layer, TiedDense)][
-        ::-1
-    ]
-    for layer, back in zip(kernels, mirrors, strict=True):
+    for layer, back in layers:
         rows, units = layer.kernel.shape
         pairs = (units - width) // 2
         one, other = slice(width, width + pairs), slice(width + pairs, width + 2 * pairs)
@@ -147,7 +151,7 @@ def set_to_pca(model: Autoencoder, principal: Components, rng: np.random.Generat
         kernel[:, other] = kernel[:, one]
         bias[one] = bias[other] = rng.uniform(-1, 1, pairs)
         mirrored = np.zeros(rows)
-        if layer is kernels[0]:
+        if layer is layers[0][0]:
             kernel[:, :width] = principal.vectors
             bias[:width] = -principal.mean @ principal.vectors
             kernel[principal.spreads <= TINY] = 0.0
@@ -159,9 +163,95 @@ def set_to_pca(model: Autoencoder, principal: Components, rng: np.random.Generat
             kernel[one, :width] = rng.normal(size=(pairs, width)) / (np.sqrt(width) * sizes)
             kernel[other, :width] = -kernel[one, :width]
             mirrored[one] = mirrored[other] = rng.uniform(0.2, 1, pairs)
-        # As float32, since JAX compiles a conversion for each shape.
-        layer.kernel.assign(kernel.astype(np.float32))
-        layer.bias.assign(bias.astype(np.float32))
-        back.bias.assign(mirrored.astype(np.float32))
-        if back.use_gain:
-            back.gain.assign((np.arange(units) < width).astype(np.float32))
+        gain = (np.arange(units) < width).astype(np.float64) if back.use_gain else None
+        _assign(layer, back, kernel, bias, mirrored, gain)
+
+
+def set_arrays(model: Autoencoder, arrays: DenseNetwork) -> None:
+    """Set the weights of what `build_network` made to those of a `DenseNetwork`."""
+    gains = arrays.gains or [None] * len(arrays.kernels)
+    stored = zip(arrays.kernels, arrays.biases, arrays.decoder_biases, gains, strict=True)
+    for (layer, back), weights in zip(_dense_layers(model), stored, strict=True):
+        _assign(layer, back, *weights)
+
+
+def inference_network(
+    model: Autoencoder, built: bool, like: DenseNetwork | CompiledNetwork | None = None
+) -> DenseNetwork | CompiledNetwork:
+    """A network that computes what a model does now: in NumPy if it can, else compiled.
+
+    Args:
+        model: an autoencoder.
+        built: whether it was made by `build_network`.
+        like: a network of the same model, whose compiled functions are used. Defaults to none.
+    """
+    dense = _to_arrays(model) if built else None
+    return dense or CompiledNetwork(model, like if isinstance(like, CompiledNetwork) else None)
+
+
+def pca_network(principal: Components) -> DenseNetwork:
+    """PCA as a network without hidden layers."""
+    kernel = np.where(principal.spreads[:, None] <= TINY, 0.0, principal.vectors)
+    bias = -principal.mean @ principal.vectors
+    return DenseNetwork(
+        (kernel.astype(np.float32),),
+        (bias.astype(np.float32),),
+        (principal.mean.astype(np.float32),),
+        gains=None,
+        activation="linear",
+        linear_units=0,
+    )
+
+
+def reconstruct(network: DenseNetwork | CompiledNetwork, rows: Array) -> Array:
+    """Reconstruct complete scaled rows, `(n, d)`."""
+    blocks = map_blocks(
+        lambda part: network.decode(network.encode(rows[part])),
+        len(rows),
+        network.block_rows,
+        network.threads,
+    )
+    return np.concatenate(blocks)
+
+
+def _to_arrays(model: Autoencoder) -> DenseNetwork | None:
+    """The arrays of what `build_network` made; None if NumPy lacks the activation."""
+    hidden = [layer for layer in model.encoder.layers if isinstance(layer, PartlyLinear)]
+    activation: str | None = "linear"
+    if hidden:
+        activation = activation_name(keras.activations.serialize(hidden[0].activation))
+    if activation is None:
+        return None
+    layers = _dense_layers(model)
+    gains = tuple(_array(back.gain) for _, back in layers if back.use_gain)
+    return DenseNetwork(
+        kernels=tuple(_array(layer.kernel) for layer, _ in layers),
+        biases=tuple(_array(layer.bias) for layer, _ in layers),
+        decoder_biases=tuple(_array(back.bias) for _, back in layers),
+        gains=gains or None,
+        activation=activation,
+        linear_units=hidden[0].linear_units if hidden else 0,
+    )
+
+
+def _dense_layers(model: Autoencoder) -> list[tuple[Any, Any]]:
+    """The dense layers of the encoder, each with the layer of the decoder that is tied to it."""
+    encoder = [layer for layer in model.encoder.layers if isinstance(layer, keras.layers.Dense)]
+    decoder = [layer for layer in model.decoder.layers if isinstance(layer, TiedDense)]
+    return list(zip(encoder, reversed(decoder), strict=True))
+
+
+def _assign(
+    layer: Any, back: Any, kernel: Array, bias: Array, decoder_bias: Array, gain: Array | None
+) -> None:
+    """Set the weights of an encoder layer and of its mirror."""
+    # As float32, since JAX compiles a conversion for each shape.
+    layer.kernel.assign(kernel.astype(np.float32))
+    layer.bias.assign(bias.astype(np.float32))
+    back.bias.assign(decoder_bias.astype(np.float32))
+    if gain is not None:
+        back.gain.assign(gain.astype(np.float32))
+
+
+def _array(variable: Any) -> Array:
+    return np.array(keras.ops.convert_to_numpy(variable), np.float32)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from keras_tied._types import Array
 
 CHUNK = 8192
 """Rows that are brought to double precision at a time."""
@@ -29,18 +28,22 @@ class Components(NamedTuple):
     variances: Array
     spreads: Array
 
-    def first(self, width: int) -> Components:
-        """Only the first few components."""
-        return self._replace(vectors=self.vectors[:, :width], variances=self.variances[:width])
+    def truncate(self, n: int) -> Components:
+        """The first `n` components alone."""
+        return self._replace(vectors=self.vectors[:, :n], variances=self.variances[:n])
 
-    def width_for(self, share: float) -> int:
+    def n_components_for(self, share: float) -> int:
         """The smallest number of components that keep this share of the variance."""
         kept = np.cumsum(self.variances) / (self.variances.sum() or 1.0)
         return min(int(np.searchsorted(kept, share * (1 - 1e-12))) + 1, len(self.variances))
 
+    def reconstruct(self, Z: Array) -> Array:
+        """Project rows, `(n, d)`, onto the components and back."""
+        return (Z - self.mean) @ self.vectors @ self.vectors.T + self.mean
 
-def components(Z: Array, weights: Array | None = None) -> Components:
-    """PCA of rows without missing numbers, `(n, d)`, of positive weights `(n,)`."""
+
+def fit_pca(Z: Array, weights: Array | None = None) -> Components:
+    """Fit PCA to rows without missing values, `(n, d)`, of positive weights `(n,)`."""
     n, d = Z.shape
     weights = np.ones(n) if weights is None else weights
     total = weights.sum()

@@ -1,4 +1,4 @@
-"""Columns brought to a common size, and back."""
+"""Scaling of columns, and back."""
 
 from __future__ import annotations
 
@@ -7,30 +7,37 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-Array = NDArray[Any]
+from keras_tied._types import Array
+
 Scaler = Literal["standard", "minmax"] | None
 
 
 class Scaling(NamedTuple):
-    """What is subtracted from each column, and what it is divided by then; float64 `(d,)` each."""
+    """Scales columns: (x - shift) / scale.
+
+    Attributes:
+        shift, scale: float64 `(d,)` each.
+    """
 
     shift: Array
     scale: Array
 
     def forward(self, X: Array) -> NDArray[np.float32]:
-        """The columns at a common size, in single precision."""
-        scaled: Array = (X - self.shift.astype(X.dtype)) / self.scale.astype(X.dtype)
-        return scaled.astype(np.float32)
+        """Scale rows, `(n, d)`, in their own dtype; the result is in single precision."""
+        scaled: Array = X - self.shift.astype(X.dtype, copy=False)
+        scaled /= self.scale.astype(X.dtype, copy=False)
+        return scaled.astype(np.float32, copy=False)
 
     def backward(self, Z: Array, dtype: np.dtype[Any]) -> Array:
-        """The columns at their own size again."""
-        return Z.astype(dtype) * self.scale.astype(dtype) + self.shift.astype(dtype)
+        """Undo the scaling, in this dtype."""
+        rows: Array = Z * self.scale.astype(dtype, copy=False)
+        rows += self.shift.astype(dtype, copy=False)
+        return rows
 
 
-def scaling(X: Array, scaler: Scaler, weights: Array | None) -> Scaling:
-    """Measure the columns of some rows; what is missing (NaN) does not count.
+def fit_scaling(X: Array, scaler: Scaler, weights: Array | None) -> Scaling:
+    """Measure the columns of some rows; missing values (NaN) do not count.
 
     Args:
         X: the rows, `(n, d)`.
@@ -38,6 +45,8 @@ def scaling(X: Array, scaler: Scaler, weights: Array | None) -> Scaling:
             for mean 0 and one factor for all columns, which makes their mean variance 1.
         weights: the weights of the rows, all positive, `(n,)`.
     """
+    from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a column may be missing altogether
         if scaler == "minmax":

@@ -1,4 +1,4 @@
-"""Keras's activations in the operators of ONNX."""
+"""The activations of `DenseNetwork` in the operators of ONNX, by name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from keras import activations
 
 from keras_tied.export._graph import Graph
 
@@ -54,33 +53,33 @@ def _sparse_plus(graph: Graph, x: str) -> str:
 
 _hard_sigmoid = _one("HardSigmoid", alpha=1 / 6, beta=0.5)
 
-RULES: dict[Any, Rule] = {
-    activations.celu: _one("Celu", alpha=1.0),
-    activations.elu: _one("Elu", alpha=1.0),
-    activations.exponential: _one("Exp"),
-    activations.gelu: _gelu,
-    activations.hard_shrink: _one("Shrink", lambd=0.5, bias=0.0),
-    activations.hard_sigmoid: _hard_sigmoid,
-    activations.hard_silu: _with("Mul", _hard_sigmoid),
-    activations.hard_tanh: _clipped(-1.0, 1.0),
-    activations.leaky_relu: _one("LeakyRelu", alpha=0.2),
-    activations.linear: lambda graph, x: x,
-    activations.log_sigmoid: _log_sigmoid,
-    activations.log_softmax: _one("LogSoftmax", axis=-1),
-    activations.mish: _with("Mul", lambda graph, x: graph.add("Tanh", graph.add("Softplus", x))),
-    activations.relu: _one("Relu"),
-    activations.relu6: _clipped(0.0, 6.0),
-    activations.selu: _one("Selu"),
-    activations.sigmoid: _one("Sigmoid"),
-    activations.silu: _with("Mul", _one("Sigmoid")),
-    activations.soft_shrink: _one("Shrink", lambd=0.5, bias=0.5),
-    activations.softmax: _one("Softmax", axis=-1),
-    activations.softplus: _one("Softplus"),
-    activations.softsign: _one("Softsign"),
-    activations.sparse_plus: _sparse_plus,
-    activations.sparse_sigmoid: _one("HardSigmoid", alpha=0.5, beta=0.5),
-    activations.squareplus: _squareplus,
-    activations.tanh: _one("Tanh"),
-    activations.tanh_shrink: _with("Sub", _one("Tanh")),
+RULES: dict[str, Rule] = {
+    "celu": _one("Celu", alpha=1.0),
+    "elu": _one("Elu", alpha=1.0),
+    "exponential": _one("Exp"),
+    "gelu": _gelu,
+    "hard_shrink": _one("Shrink", lambd=0.5, bias=0.0),
+    "hard_sigmoid": _hard_sigmoid,
+    "hard_silu": _with("Mul", _hard_sigmoid),
+    "hard_tanh": _clipped(-1.0, 1.0),
+    "leaky_relu": _one("LeakyRelu", alpha=0.2),
+    "linear": lambda graph, x: x,
+    "log_sigmoid": _log_sigmoid,
+    "log_softmax": _one("LogSoftmax", axis=-1),
+    "mish": _with("Mul", lambda graph, x: graph.add("Tanh", graph.add("Softplus", x))),
+    "relu": _one("Relu"),
+    "relu6": _clipped(0.0, 6.0),
+    "selu": _one("Selu"),
+    "sigmoid": _one("Sigmoid"),
+    "silu": _with("Mul", _one("Sigmoid")),
+    "soft_shrink": _one("Shrink", lambd=0.5, bias=0.5),
+    "softmax": _one("Softmax", axis=-1),
+    "softplus": _one("Softplus"),
+    "softsign": _one("Softsign"),
+    "sparse_plus": _sparse_plus,
+    "sparse_sigmoid": _one("HardSigmoid", alpha=0.5, beta=0.5),
+    "squareplus": _squareplus,
+    "tanh": _one("Tanh"),
+    "tanh_shrink": _with("Sub", _one("Tanh")),
 }
-"""All that a name stands for, but `glu`, `sparsemax` and `threshold`."""
+"""The same as in NumPy: all that Keras has a name for, but `glu`, `sparsemax` and `threshold`."""

@@ -1,4 +1,4 @@
-"""An estimator as an ONNX file."""
+"""A fitted value as an ONNX file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,25 +14,29 @@ from onnx import helper
 
 from keras_tied._version import __version__
 from keras_tied._writing import moved_into_place
+from keras_tied.estimator._fitted import Fitted
 from keras_tied.export._graph import Graph, element_type, numbered
-from keras_tied.export._parts import PARTS, computed, widths
-
-if TYPE_CHECKING:
-    from keras_tied import TiedAutoencoder
+from keras_tied.export._parts import PARTS, add_part, widths
 
 DTYPES = ("float32", "float64")
 IR_VERSION = 8
 """The format of the file, as old as the operators' version."""
 
 
-def write(estimator: TiedAutoencoder, path: str | os.PathLike[str], part: str, dtype: Any) -> None:
-    """Write a part of a fitted estimator; see `TiedAutoencoder.export`."""
+def write(
+    fitted: Fitted,
+    path: str | os.PathLike[str],
+    part: str,
+    dtype: Any = "float32",
+    name: str = "TiedAutoencoder",
+) -> None:
+    """Write a part of a fitted value; see `TiedAutoencoder.export`."""
     target = _target(path)
     if part not in PARTS:
         raise ValueError(f"part={part!r} is none of {_listed(PARTS)}; choose one of them.")
     if dtype not in DTYPES:
         raise ValueError(f"dtype={dtype!r} is none of {_listed(DTYPES)}; choose one of them.")
-    model = _model(estimator, part, np.dtype(dtype))
+    model = _model(fitted, part, np.dtype(dtype), name)
     onnx.checker.check_model(model, full_check=True)
     with moved_into_place(target.resolve()) as beside:
         onnx.save(model, beside)
@@ -58,20 +62,20 @@ def _target(path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def _model(estimator: TiedAutoencoder, part: str, dtype: np.dtype[Any]) -> onnx.ModelProto:
+def _model(fitted: Fitted, part: str, dtype: np.dtype[Any], name: str) -> onnx.ModelProto:
     names = PARTS[part]
     graph = Graph(numbered(*names))
-    output = computed(graph, estimator, part, names.input, dtype)
+    output = add_part(graph, fitted, part, names.input, dtype)
     graph.add("Identity", output, name=names.output)
 
     def described(name: str) -> onnx.ValueInfoProto:
-        shape = ["rows", widths(estimator)[name]]
+        shape = ["rows", widths(fitted)[name]]
         return helper.make_tensor_value_info(name, element_type(dtype), shape)
 
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
-            f"{type(estimator).__name__}_{part}",
+            f"{name}_{part}",
             [described(names.input)],
             [described(names.output)],
             graph.constants,
@@ -81,7 +85,7 @@ def _model(estimator: TiedAutoencoder, part: str, dtype: np.dtype[Any]) -> onnx.
         opset_imports=[helper.make_opsetid("", graph.opset)],
         ir_version=IR_VERSION,
     )
-    if hasattr(estimator, "feature_names_in_"):
-        features = json.dumps(list(map(str, estimator.feature_names_in_)))
+    if fitted.feature_names is not None:
+        features = json.dumps(fitted.feature_names)
         helper.set_model_props(model, {"features": features})
     return model

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from keras import activations, layers, ops
 
+from keras_tied.estimator._activations import activation_name
 from keras_tied.export._activations import RULES as ACTIVATIONS
 from keras_tied.export._graph import Graph
 from keras_tied.layers import MaskingNoise, PartlyLinear, SaltAndPepperNoise, TiedDense
@@ -25,7 +26,7 @@ def without_rule(layer: Any) -> str | None:
     described = f"the layer '{layer.name}' ({type(layer).__name__}"
     if type(layer) not in RULES:
         return f"{described})"
-    if getattr(layer, "activation", activations.linear) not in ACTIVATIONS:
+    if _name(getattr(layer, "activation", activations.linear)) is None:
         return f"{described} with the activation {layer.activation!r})"
     if layer.quantization_mode or layer.compute_dtype != "float32":
         return f"{described} computing in {layer.quantization_mode or layer.compute_dtype})"
@@ -81,17 +82,27 @@ def _scaled(layer: Any, graph: Graph, x: str) -> str:
     return graph.add("Mul", x, graph.constant(_numbers(layer.gain), name=f"{layer.name}_gain"))
 
 
+def _name(activation: Any) -> str | None:
+    return activation_name(activations.serialize(activation))
+
+
+def _activate(activation: Any, graph: Graph, x: str) -> str:
+    name = _name(activation)
+    assert name is not None  # `without_rule` has been asked
+    return ACTIVATIONS[name](graph, x)
+
+
 def _activated(layer: Any, graph: Graph, x: str) -> str:
     """Bias and activation."""
     if layer.bias is not None:
         bias = graph.constant(_numbers(layer.bias), name=f"{layer.name}_bias")
         x = graph.add("Add", x, bias)
-    return ACTIVATIONS[layer.activation](graph, x)
+    return _activate(layer.activation, graph, x)
 
 
 @_rule(layers.Activation)
 def _activation(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
-    return ACTIVATIONS[layer.activation](graph, x)
+    return _activate(layer.activation, graph, x)
 
 
 @_rule(PartlyLinear)
@@ -99,7 +110,7 @@ def _partly_linear(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
     units = shape[-1]
     assert units is not None  # the layer was built
     passes = graph.constant(np.arange(units) < layer.linear_units, name="passes")
-    return graph.add("Where", passes, x, ACTIVATIONS[layer.activation](graph, x))
+    return graph.add("Where", passes, x, _activate(layer.activation, graph, x))
 
 
 @_rule(layers.Flatten)

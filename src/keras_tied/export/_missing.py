@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
-from keras_tied.estimator._missing import Gaussian
+from keras_tied.estimator._imputation import Gaussian
 from keras_tied.export._graph import Graph, element_type
 
 Array = NDArray[Any]
@@ -21,7 +21,7 @@ MOST_STEPS = 10
 
 
 def filled(graph: Graph, gaussian: Gaussian, scaled: str) -> str:
-    r"""Scaled rows, `(n, d)` float32, with what `Gaussian.fill` puts where one is missing.
+    r"""Scaled rows, `(n, d)` float32, with what `Gaussian.impute` puts where one is missing.
 
     The missing part m of a row less its mean solves $P_{mm} x_m = -P_{mo} x_o$, with another
     matrix for each row, which ONNX has no operator for. Conjugate gradients (Hestenes & Stiefel,

@@ -1,20 +1,19 @@
-"""The parts of an estimator: what `transform`, `inverse_transform` and `reconstruct` do."""
+"""The parts of a fitted value: `transform`, `inverse_transform` and `reconstruct`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_tied.estimator._missing import Gaussian
+from keras_tied._types import Array
+from keras_tied.estimator._compiled_network import CompiledNetwork
+from keras_tied.estimator._dense_network import DenseNetwork
+from keras_tied.estimator._fitted import Fitted
+from keras_tied.estimator._imputation import Gaussian
+from keras_tied.export._activations import RULES as ACTIVATIONS
 from keras_tied.export._graph import Graph
-from keras_tied.export._keras_export import exported
-from keras_tied.export._layers import chain, reshaped, without_rule
 from keras_tied.export._missing import filled
-from keras_tied.layers._graph import straight
-
-if TYPE_CHECKING:
-    from keras_tied import TiedAutoencoder
 
 
 class Part(NamedTuple):
@@ -31,63 +30,76 @@ PARTS = {
 }
 
 
-def widths(estimator: TiedAutoencoder) -> dict[str, int]:
+def widths(fitted: Fitted) -> dict[str, int]:
     """The number of columns of each input and output."""
-    features, code = estimator.n_features_in_, estimator.n_components_
+    features, code = fitted.n_features, fitted.n_components
     return {"X": features, "code": code, "reconstruction": features}
 
 
-def computed(graph: Graph, estimator: TiedAutoencoder, part: str, tensor: str, dtype: Any) -> str:
-    """What a part makes of rows or codes, in the dtype that they have and in the same steps."""
-    if PARTS[part].input == "X":
-        tensor = _scaled(graph, estimator, tensor, dtype)
-        models = [estimator.encoder_, estimator.decoder_][: 1 + (part == "reconstruction")]
+def add_part(graph: Graph, fitted: Fitted, part: str, tensor: str, dtype: Any) -> str:
+    """Add what a part computes of rows or codes, in their dtype and in the same steps."""
+    encodes, decodes = PARTS[part].input == "X", PARTS[part].output == "reconstruction"
+    if encodes:
+        tensor = _preprocess(graph, fitted, tensor, dtype)
     else:
         tensor = _cast(graph, tensor, dtype, np.float32)
-        models = [estimator.decoder_]
-    tensor = _through(graph, estimator, models, tensor)
+    tensor = _add_network(graph, fitted.network, tensor, encodes, decodes)
     tensor = _cast(graph, tensor, np.float32, dtype)
-    if PARTS[part].output == "code":
+    if not decodes:
         return tensor
-    scaling = estimator._scaling
+    scaling = fitted.preprocessing.scaling
     tensor = graph.add("Mul", tensor, graph.constant(scaling.scale, dtype, "scale"))
     return graph.add("Add", tensor, graph.constant(scaling.shift, dtype, "shift"))
 
 
-def _scaled(graph: Graph, estimator: TiedAutoencoder, rows: str, dtype: Any) -> str:
-    """Scaled rows in single precision, with nothing missing."""
-    scaling = estimator._scaling
+def _preprocess(graph: Graph, fitted: Fitted, rows: str, dtype: Any) -> str:
+    """Scaled rows in single precision, missing values imputed."""
+    scaling, mean = fitted.preprocessing.scaling, fitted.preprocessing.mean
     rows = graph.add("Sub", rows, graph.constant(scaling.shift, dtype, "shift"))
     rows = graph.add("Div", rows, graph.constant(scaling.scale, dtype, "scale"))
     scaled = _cast(graph, rows, dtype, np.float32)
-    return filled(graph, estimator._gaussian or Gaussian(estimator._mean, None), scaled)
+    return filled(graph, fitted.preprocessing.gaussian or Gaussian(mean, None), scaled)
 
 
 def _cast(graph: Graph, tensor: str, before: Any, after: Any) -> str:
     return tensor if np.dtype(before) == after else graph.cast(tensor, after)
 
 
-def _through(graph: Graph, estimator: TiedAutoencoder, models: list[Any], rows: str) -> str:
-    """What models, one after the other, make of flat rows, flat again."""
-    shape, returned = models[0].input_shape[1:], models[-1].output_shape[1:]
-    rows = rows if len(shape) == 1 else reshaped(graph, rows, shape)
-    why = _without_rules(models)
-    if why is None:
-        path = [layer for model in models for layer in straight(model) or ()]
-        rows = chain(path, graph, rows, (None, *shape))
-    else:
-        whole = models[0] if len(models) == 1 else estimator.model_
-        rows = exported(whole, shape, why, graph, rows)
-    return rows if len(returned) == 1 else reshaped(graph, rows, [int(np.prod(returned))])
+def _add_network(
+    graph: Graph, network: DenseNetwork | CompiledNetwork, rows: str, encodes: bool, decodes: bool
+) -> str:
+    if isinstance(network, CompiledNetwork):
+        from keras_tied.export._keras_model import add_model  # with Keras
+
+        return add_model(graph, network, rows, encodes, decodes)
+    if encodes:
+        rows = _encode(graph, network, rows)
+    return _decode(graph, network, rows) if decodes else rows
 
 
-def _without_rules(models: list[Any]) -> str | None:
-    """What keeps models from being written with rules, None if nothing does."""
-    for model in models:
-        path = straight(model)
-        if path is None:
-            return f"branches in its '{model.name}'"
-        for layer in path:
-            if (why := without_rule(layer)) is not None:
-                return why
-    return None
+def _encode(graph: Graph, network: DenseNetwork, rows: str) -> str:
+    last = len(network.kernels) - 1
+    for index, (kernel, bias) in enumerate(zip(network.kernels, network.biases, strict=True)):
+        rows = graph.add("MatMul", rows, graph.constant(kernel, name="kernel"))
+        rows = graph.add("Add", rows, graph.constant(bias, name="bias"))
+        if index < last:
+            rows = _activate(graph, network, rows, len(bias))
+    return rows
+
+
+def _decode(graph: Graph, network: DenseNetwork, rows: str) -> str:
+    for index in reversed(range(len(network.kernels))):
+        if network.gains is not None:
+            rows = graph.add("Mul", rows, graph.constant(network.gains[index], name="gain"))
+        kernel = graph.constant(network.kernels[index], name="kernel")
+        rows = graph.add("MatMul", rows, graph.add("Transpose", kernel, perm=[1, 0]))
+        bias: Array = network.decoder_biases[index]
+        rows = graph.add("Add", rows, graph.constant(bias, name="bias"))
+        if index > 0:
+            rows = _activate(graph, network, rows, len(bias))
+    return rows
+
+
+def _activate(graph: Graph, network: DenseNetwork, units: str, count: int) -> str:
+    linear = graph.constant(np.arange(count) < network.linear_units, name="linear")
+    return graph.add("Where", linear, units, ACTIVATIONS[network.activation](graph, units))

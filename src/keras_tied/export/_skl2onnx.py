@@ -9,7 +9,7 @@ import numpy as np
 from onnx import helper
 
 from keras_tied.export._graph import OLDEST_OPSET, Graph
-from keras_tied.export._parts import computed
+from keras_tied.export._parts import add_part
 
 if TYPE_CHECKING:
     from keras_tied import TiedAutoencoder
@@ -49,7 +49,8 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
     graph = Graph(scope.get_unique_variable_name, container.target_opset)
     single = all(_element(variable) == "float" for variable in operator.inputs)
     dtype = np.float32 if single else np.float64  # as `transform` does with whole numbers
-    codes = computed(graph, estimator, "encoder", _table(graph, operator.inputs, dtype), dtype)
+    table = _table(graph, operator.inputs, dtype)
+    codes = add_part(graph, estimator._fitted, "encoder", table, dtype)
     if not single and not _double(operator.inputs):
         codes = graph.cast(codes, np.float32)
     graph.add("Identity", codes, name=operator.outputs[0].full_name)

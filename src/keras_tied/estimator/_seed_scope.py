@@ -1,4 +1,4 @@
-"""Random numbers that are the same each time, and leave the caller's alone."""
+"""A scope in which Keras draws from generators of a seed."""
 
 import random
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ import numpy as np
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Let Keras draw from generators of this seed, and give back the old ones afterwards.
+def seed_scope(seed: int) -> Iterator[None]:
+    """Seed the generators that Keras draws from, and restore their states at the end.
 
     Keras orders rows with NumPy's global generator, on PyTorch with that of PyTorch, and seeds
     its layers with Python's.

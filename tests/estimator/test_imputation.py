@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._missing import gaussian
+from keras_tied.estimator._imputation import fit_gaussian
 
 LINE = np.outer(np.linspace(-2, 2, 200), [1.0, -2.0, 0.5, 3.0])
 
@@ -42,7 +42,7 @@ def test_not_worse_than_pca_where_little_is_missing(iris):
     X = with_holes(iris, 0.03)
     estimator = TiedAutoencoder(2, max_iter=30, random_state=0).fit(X)
     scaled = (X - np.nanmean(X, axis=0)) / np.nanstd(X, axis=0)
-    filled = gaussian(scaled, np.random.RandomState(0)).fill(scaled)
+    filled = fit_gaussian(scaled, np.random.RandomState(0)).impute(scaled)
     pca = PCA(2, svd_solver="full").fit(filled)
     restored = pca.inverse_transform(pca.transform(filled))
     of_pca = np.nanmean((restored - scaled) ** 2)
@@ -73,7 +73,7 @@ def test_missing_only_where_codes_are_wanted(iris):
 def test_conditional_means_are_those_of_the_formula(seed, d):
     rng = np.random.default_rng(seed)
     Z = rng.normal(size=(80, d)) @ rng.normal(size=(d, d))
-    fitted = gaussian(Z, np.random.RandomState(0))
+    fitted = fit_gaussian(Z, np.random.RandomState(0))
     covariance = np.linalg.inv(fitted.precision)
     row = Z[0].copy()
     gone = np.arange(d) < rng.integers(1, d)
@@ -82,13 +82,13 @@ def test_conditional_means_are_those_of_the_formula(seed, d):
         covariance[np.ix_(~gone, ~gone)], (row - fitted.mean)[~gone]
     )
     row[gone] = np.nan
-    np.testing.assert_allclose(fitted.fill(row[None])[0], expected, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(fitted.impute(row[None])[0], expected, rtol=1e-6, atol=1e-8)
 
 
 def test_covariance_of_rows_with_holes_is_near_that_of_whole_ones(rng):
     mixing = rng.normal(size=(3, 3))
     Z = rng.normal(size=(2000, 3)) @ mixing
-    fitted = gaussian(with_holes(Z, 0.2), np.random.RandomState(0))
+    fitted = fit_gaussian(with_holes(Z, 0.2), np.random.RandomState(0))
     np.testing.assert_allclose(
         np.linalg.inv(fitted.precision), np.cov(Z.T), atol=0.1 * np.trace(np.cov(Z.T)) / 3
     )

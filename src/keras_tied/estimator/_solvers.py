@@ -1,4 +1,4 @@
-"""How the estimator trains: all rows at once, or in batches, and when to stop."""
+"""The solvers of the estimator: L-BFGS on all rows, Nadam in batches, and a batch at a time."""
 
 from __future__ import annotations
 
@@ -10,42 +10,40 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.model_selection import KFold, ShuffleSplit
 
 from keras_tied import training
+from keras_tied._types import Array
 from keras_tied.autoencoder import Autoencoder
-from keras_tied.estimator._pca import Components, components
-from keras_tied.estimator._rows import restored
+from keras_tied.estimator._pca import Components, fit_pca
 from keras_tied.losses import NanMeanSquaredError
 
-Array = NDArray[Any]
 Solver = Literal["lbfgs", "nadam"]
 
-CROSS_VALIDATED = 1000
-"""With fewer rows, one part of them tells too little: each of five is held out in turn."""
+FEW_ROWS = 1000
+"""With fewer, cross-validation: a single validation part would be too small."""
 FOLDS = 5
 ITERATIONS = 500
-"""Of L-BFGS, at most."""
+"""The most iterations of L-BFGS."""
 STEPS = 3000
-"""Of Nadam, at least about so many."""
+"""The steps of Nadam, about."""
 STEPS_PER_EPOCH = 400
-"""At least: rows are gone through more than once before validation where they are few."""
+"""At least: an epoch repeats the rows where they are few."""
 MARGIN = 0.01
-"""By so much of PCA's error, the network's has to be smaller on rows held out."""
+"""Relative to PCA's error: the network's has to be smaller by so much on held-out rows."""
 VALIDATION_NUMBERS = 2**22
-"""In a batch of validation, at most."""
+"""The most numbers in a validation batch."""
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows to train on.
+class TrainingRows:
+    """Scaled rows to train on.
 
     Attributes:
-        inputs: `(n, ...)` float32, with nothing missing.
-        targets: the same, with NaN where the input was filled in.
+        inputs: `(n, ...)` float32, complete, in the shape that the encoder takes.
+        targets: the same, with NaN where the input was imputed.
         weights: `(n,)` float64, positive, with mean 1.
-        copies: how often the rows are there, one copy of all behind the other.
+        copies: the copies of all rows in these arrays, one after the other.
     """
 
     inputs: Array
@@ -58,41 +56,44 @@ class Rows:
         """The number of different rows."""
         return len(self.inputs) // self.copies
 
-    def some(self, chosen: Array) -> Rows:
-        """All copies of some of the rows."""
+    def select(self, chosen: Array) -> TrainingRows:
+        """All copies of the rows at these places."""
         places = (np.arange(self.copies)[:, None] * self.count + chosen).ravel()
         inputs = self.inputs[places]
         targets = inputs if self.targets is self.inputs else self.targets[places]
-        return Rows(inputs, targets, self.weights[places], self.copies)
+        return TrainingRows(inputs, targets, self.weights[places], self.copies)
 
-    def per_row(self, weights: Array) -> Array:
+    def keras_weights(self, weights: Array) -> Array:
         """Weights of the rows as Keras takes them: with as many axes as losses have."""
         return weights.reshape(-1, *[1] * (self.inputs.ndim - 2))
 
-    def principal(self) -> Components:
-        """PCA of these rows."""
-        return components(self.inputs.reshape(len(self.inputs), -1), self.weights)
+    @property
+    def flat(self) -> Array:
+        """The inputs, `(n, d)`."""
+        return self.inputs.reshape(len(self.inputs), -1)
 
-    def errors(self, restored: Array) -> Array:
-        """The squared errors of what a model makes of these rows, `(n,)`."""
-        squares = np.nan_to_num(np.square(restored - self.targets, dtype=np.float64))
-        return squares.reshape(len(squares), -1).mean(axis=1)
+    def fit_pca(self) -> Components:
+        """PCA of these rows."""
+        return fit_pca(self.flat, self.weights)
+
+    def errors(self, reconstruction: Array) -> Array:
+        """The mean squared error of each row, `(n,)`, for reconstructions `(n, d)`."""
+        targets = self.targets.reshape(len(self.targets), -1)
+        return np.nan_to_num(np.square(reconstruction - targets, dtype=np.float64)).mean(axis=1)
 
     def pca_errors(self, principal: Components) -> Array:
-        """The squared errors of PCA on these rows, `(n,)`."""
-        centred = self.inputs.reshape(len(self.inputs), -1) - principal.mean
-        restored = centred @ principal.vectors @ principal.vectors.T + principal.mean
-        return self.errors(restored.reshape(self.inputs.shape))
+        """The mean squared error of each row, `(n,)`, for PCA."""
+        return self.errors(principal.reconstruct(self.flat))
 
 
 @dataclass
-class Trained:
-    """What became of training.
+class TrainingResult:
+    """The outcome of a solver.
 
     Attributes:
-        losses: what was minimised, after each iteration or epoch.
-        n_iter: the iterations, or how often the rows were gone through.
-        better: whether the model was better than PCA on rows held out; None if none were.
+        losses: the loss after each iteration or epoch.
+        n_iter: the iterations of L-BFGS, or the passes of Nadam over the rows.
+        better: whether the model is better than PCA on held-out rows; None without such rows.
     """
 
     losses: list[float]
@@ -115,39 +116,41 @@ class Settings:
 
 
 Start = Callable[[Autoencoder, Components], None]
-"""Sets a model's weights, so that it is PCA or untrained."""
+"""Sets a model's weights to PCA, or to what they were before training."""
+
+Evaluate = Callable[[Autoencoder, Array], Array]
+"""Reconstructs complete scaled rows, `(n, d)`, with a model as it is now."""
+
+OnEpoch = Callable[[int, int, Mapping[str, float]], None]
+"""Takes the number of the epoch, counted from 1, the number of epochs, and Keras's logs."""
 
 
-Tell = Callable[[int, int, Mapping[str, float]], None]
-"""Is given how many epochs are over, of how many, and Keras's logs."""
+class _EpochCallback(training.Watcher):
+    """Calls a function after each epoch."""
 
-
-class _Teller(training.Watcher):
-    """Tells somebody of each epoch."""
-
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, on_epoch: OnEpoch) -> None:
         super().__init__()
-        self.tell = tell
+        self.on_epoch = on_epoch
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.tell(epoch + 1, self.params["epochs"], logs or {})
+        self.on_epoch(epoch + 1, self.params["epochs"], logs or {})
 
 
-_tellers: ContextVar[tuple[_Teller, ...]] = ContextVar("tellers", default=())
+_callbacks: ContextVar[tuple[_EpochCallback, ...]] = ContextVar("callbacks", default=())
 
 
 @contextmanager
-def telling(tell: Tell | None) -> Iterator[None]:
-    """Tell somebody, or nobody, of each epoch of the training that goes on meanwhile."""
-    token = _tellers.set((_Teller(tell),) if tell else ())
+def epoch_callback(on_epoch: OnEpoch | None) -> Iterator[None]:
+    """Register a per-epoch callback for the training within."""
+    token = _callbacks.set((_EpochCallback(on_epoch),) if on_epoch else ())
     try:
         yield
     finally:
-        _tellers.reset(token)
+        _callbacks.reset(token)
 
 
 class _Patience(training.Watcher):
-    """Stops when the error on the rows held out has not fallen for some iterations."""
+    """Stops when the error on held-out rows has not fallen for some iterations."""
 
     def __init__(self, patience: int) -> None:
         super().__init__()
@@ -164,17 +167,17 @@ def _compile(model: Autoencoder, optimizer: Any) -> None:
     model.compile(optimizer, NanMeanSquaredError(), weighted_metrics=[error])
 
 
-def by_lbfgs(
-    model: Autoencoder, start: Start, width: int, rows: Rows, settings: Settings
-) -> Trained:
-    """Find out how many iterations are best for rows held out, and make them with all rows.
+def fit_lbfgs(
+    model: Autoencoder, start: Start, n_components: int, rows: TrainingRows, settings: Settings
+) -> TrainingResult:
+    """Train on all rows, as many iterations as are best for held-out rows.
 
-    All of it is one program: rows held out have the weight 0.
+    All fits are one compiled program, since held-out rows are rows of weight 0.
     """
     _compile(model, training.LBFGS())
     n = len(rows.inputs)
-    most = settings.max_iter or ITERATIONS
-    best, better = most, None
+    max_iter = settings.max_iter or ITERATIONS
+    best, better = max_iter, None
 
     def fit(chosen: Array, iterations: int, callbacks: list[Any], verbose: int = 0) -> Any:
         weights = rows.weights * chosen
@@ -183,46 +186,46 @@ def by_lbfgs(
             model,
             rows.inputs,
             rows.targets,
-            sample_weight=rows.per_row(weights / weights.mean()),
-            validation_data=(rows.inputs, rows.targets, rows.per_row(others / others.mean())),
+            sample_weight=rows.keras_weights(weights / weights.mean()),
+            validation_data=(rows.inputs, rows.targets, rows.keras_weights(others / others.mean())),
             epochs=iterations,
-            callbacks=[*callbacks, *_tellers.get()],
+            callbacks=[*callbacks, *_callbacks.get()],
             verbose=verbose,
         )
 
     if settings.early_stopping:
         curves, of_pca = [], []
-        for held_out in _held_out(n, settings):
+        for held_out in _validation_folds(n, settings):
             chosen = np.ones(n, bool)
             chosen[held_out] = False
-            principal = rows.some(chosen).principal().first(width)
+            principal = rows.select(chosen).fit_pca().truncate(n_components)
             start(model, principal)
             patience = _Patience(settings.n_iter_no_change)
-            with training.interrupts() as asked:
-                fit(chosen, most, [patience])
-            if asked():
-                raise KeyboardInterrupt  # with all rows, nothing has been trained
+            with training.interrupts() as interrupted:
+                fit(chosen, max_iter, [patience])
+            if interrupted():
+                raise KeyboardInterrupt  # no model of all rows exists yet
             share = rows.weights[held_out]
-            errors = rows.some(held_out).pca_errors(principal)
+            errors = rows.select(held_out).pca_errors(principal)
             of_pca.append(np.average(errors, weights=share) * share.sum())
             curves.append(np.array(patience.errors) * share.sum())
         best, better = _best(curves, np.array(of_pca))
-    start(model, rows.principal().first(width))
+    start(model, rows.fit_pca().truncate(n_components))
     losses: list[float] = []
     if best:
         losses = fit(np.ones(n, bool), best, [], settings.verbose).history["loss"]
-    return Trained(losses, len(losses), better)
+    return TrainingResult(losses, len(losses), better)
 
 
-def _held_out(n: int, settings: Settings) -> list[Array]:
-    if n < CROSS_VALIDATED:
+def _validation_folds(n: int, settings: Settings) -> list[Array]:
+    if n < FEW_ROWS:
         folds = KFold(min(FOLDS, n), shuffle=True, random_state=settings.random_state)
         return [held_out for _, held_out in folds.split(np.zeros((n, 1)))]
-    return [_part(n, settings)[1]]
+    return [_split(n, settings)[1]]
 
 
-def _part(n: int, settings: Settings) -> tuple[Array, Array]:
-    """The places of the rows to train on, and of those held out."""
+def _split(n: int, settings: Settings) -> tuple[Array, Array]:
+    """The places of the rows to train on, and of the held-out rows."""
     split = ShuffleSplit(
         1, test_size=settings.validation_fraction, random_state=settings.random_state
     )
@@ -230,11 +233,10 @@ def _part(n: int, settings: Settings) -> tuple[Array, Array]:
 
 
 def _best(curves: list[Array], of_pca: Array) -> tuple[int, bool]:
-    """After how many iterations the error of all folds is least, and whether PCA is worse in each.
+    """The number of iterations of least error over all folds, and whether it beats PCA in each.
 
     Args:
-        curves: the errors on the rows of each fold, after each iteration from 0 on; that of 0
-            is not known, and infinite.
+        curves: for each fold, the error on its rows after 0, 1, ... iterations; infinite for 0.
         of_pca: PCA's error on the rows of each fold.
     """
     length = max(map(len, curves))
@@ -244,14 +246,19 @@ def _best(curves: list[Array], of_pca: Array) -> tuple[int, bool]:
     return best, bool(ahead and (table[:, best] <= of_pca).all())
 
 
-def by_nadam(
-    model: Autoencoder, start: Start, width: int, rows: Rows, settings: Settings
-) -> Trained:
-    """Train in batches, with a learning rate that rises for a while and falls along a cosine."""
+def fit_nadam(
+    model: Autoencoder,
+    start: Start,
+    n_components: int,
+    rows: TrainingRows,
+    settings: Settings,
+    evaluate: Evaluate,
+) -> TrainingResult:
+    """Train in batches, with a warm-up and a cosine decay of the learning rate."""
     chosen, held_out = np.arange(rows.count), np.arange(0)
     if settings.early_stopping:
-        chosen, held_out = _part(rows.count, settings)
-    train, validation = rows.some(chosen), rows.some(held_out)
+        chosen, held_out = _split(rows.count, settings)
+    train, validation = rows.select(chosen), rows.select(held_out)
     n = len(train.inputs)
     size = min(settings.batch_size, n)
     steps = -(-n // size)
@@ -260,13 +267,13 @@ def by_nadam(
     epochs = settings.max_iter or -(-STEPS // steps)
     passes = steps * size / len(chosen)
     # Full batches only, as others would be compiled apart: some rows come once more.
-    train = replace(train, copies=1).some(np.resize(np.arange(n), steps * size))
+    train = replace(train, copies=1).select(np.resize(np.arange(n), steps * size))
     _compile(model, _nadam(settings.learning_rate, steps * epochs))
-    principal = train.principal().first(width)
+    principal = train.fit_pca().truncate(n_components)
     start(model, principal)
     callbacks, validation_data = [], None
     if settings.early_stopping:
-        weights = validation.per_row(validation.weights)
+        weights = validation.keras_weights(validation.weights)
         validation_data = validation.inputs, validation.targets, weights
         callbacks = [
             keras.callbacks.EarlyStopping(
@@ -278,20 +285,20 @@ def by_nadam(
         model,
         train.inputs,
         train.targets,
-        sample_weight=train.per_row(train.weights),
+        sample_weight=train.keras_weights(train.weights),
         batch_size=size,
         validation_data=validation_data,
         validation_batch_size=max(1, min(len(validation.inputs), VALIDATION_NUMBERS // features)),
         epochs=epochs,
-        callbacks=[*callbacks, *_tellers.get()],
+        callbacks=[*callbacks, *_callbacks.get()],
         verbose=settings.verbose,
     ).history["loss"]
     better = None
     if settings.early_stopping:
         of_pca = validation.pca_errors(principal)
-        errors = validation.errors(restored(model, validation.inputs, len(rows.inputs)))
+        errors = validation.errors(evaluate(model, validation.flat))
         better = _clearly_less(errors, of_pca, validation.weights, len(held_out))
-    return Trained(history, max(1, round(passes * len(history))), better)
+    return TrainingResult(history, max(1, round(passes * len(history))), better)
 
 
 def _nadam(rate: float, steps: int) -> keras.optimizers.Optimizer:
@@ -306,10 +313,10 @@ def _clearly_less(errors: Array, others: Array, weights: Array, count: int) -> b
     """Whether errors are less than others by a margin, and by more than their standard error.
 
     Args:
-        errors: of some rows.
-        others: other errors of the same rows.
+        errors: of the rows, `(n,)`.
+        others: other errors of the same rows, `(n,)`.
         weights: the weights of the rows.
-        count: how many of the rows are different.
+        count: of different rows.
     """
     differences = others - errors
     mean = np.average(differences, weights=weights)
@@ -318,31 +325,30 @@ def _clearly_less(errors: Array, others: Array, weights: Array, count: int) -> b
     return bool(certain and mean > MARGIN * np.average(others, weights=weights))
 
 
-def in_batches(model: Autoencoder) -> bool:
-    """Whether a model is compiled for `one_pass`."""
+def can_fit_batch(model: Autoencoder) -> bool:
+    """Whether a model is compiled for `fit_batch`."""
     return bool(model.compiled and isinstance(model.optimizer, keras.optimizers.Nadam))
 
 
 def compile_for_batches(model: Autoencoder, settings: Settings) -> None:
-    """Compile a model for `one_pass`."""
+    """Compile a model for `fit_batch`."""
     _compile(model, keras.optimizers.Nadam(settings.learning_rate / 3, beta_2=0.99))
 
 
-def one_pass(model: Autoencoder, rows: Rows, settings: Settings) -> list[float]:
-    """Go through some rows once, and give the loss.
+def fit_batch(model: Autoencoder, rows: TrainingRows, settings: Settings) -> list[float]:
+    """Train on some rows once, in steps of `batch_size`; returns the loss in a list.
 
-    They are filled up with rows of weight 0 to a power of 2, as other numbers would be compiled
-    apart.
+    Rows of weight 0 pad them to a power of 2 steps, since each number of steps is compiled anew.
     """
     n, size = len(rows.inputs), settings.batch_size
     full = size * 2 ** int(np.ceil(np.log2(max(1.0, n / size))))
-    filled = rows.some(np.resize(np.arange(n), full))
+    filled = rows.select(np.resize(np.arange(n), full))
     weights = np.where(np.arange(full) < n, filled.weights, 0.0)
     return training.fit(
         model,
         filled.inputs,
         filled.targets,
-        sample_weight=rows.per_row(weights),
+        sample_weight=rows.keras_weights(weights),
         batch_size=size,
         verbose=settings.verbose,
     ).history["loss"]

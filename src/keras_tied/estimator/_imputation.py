@@ -1,24 +1,23 @@
-"""What is missing in a row, estimated from what is there."""
+"""Imputation: missing values of a row, estimated from those that are present."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from keras_tied._types import Array
 
 MOST_ROWS = 2000
-"""So many are looked at, chosen at random, to learn how features vary together."""
+"""The covariance is fitted to a random sample of so many rows."""
 MOST_FEATURES = 256
-"""With more, the cost of a row, which grows with the cube, is not worth it: means are filled in."""
+"""With more, means are imputed: the cost of a row grows with the cube of the features."""
 RIDGE = 0.01
 """Added to the variances, relative to their mean."""
 ITERATIONS = 8
 HIDDEN = 0.2
-"""The share of what is there that is hidden in training."""
+"""The share of the present values that is hidden in training."""
 TOLERANCE = 1e-3
 BLOCK = 2**22
 """Numbers in the matrices of a block of rows, at most."""
@@ -36,8 +35,8 @@ class Gaussian(NamedTuple):
     mean: Array
     precision: Array | None
 
-    def fill(self, Z: Array) -> Array:
-        """The rows with the conditional mean of what is missing, given what is there."""
+    def impute(self, Z: Array) -> Array:
+        """Scaled rows, `(n, d)`, with the conditional mean of each missing value."""
         missing = np.isnan(Z)
         some = missing.any(axis=1)
         if not some.any():
@@ -77,31 +76,31 @@ class Gaussian(NamedTuple):
             yield part, matrices, np.where(gone, centred[part] @ precision, 0.0)
 
     def hide(self, Z: Array, copies: int, random: np.random.RandomState) -> tuple[Array, Array]:
-        """Hide some of what is there, to learn how to restore it.
+        """Hide some present values, which the network then learns to impute.
 
-        An autoencoder that restores what it sees does not learn to fill in what it does not see;
-        one that restores what was hidden does (Vincent et al., 2008).
+        An autoencoder that reconstructs its input does not learn to impute; one that reconstructs
+        hidden values does (Vincent et al., 2008).
 
         Args:
-            Z: scaled rows, `(n, d)`, with NaN where something is missing.
-            copies: how often, each time with other numbers hidden.
+            Z: scaled rows, `(n, d)`, with NaN for missing values.
+            copies: the copies of the rows to make, each with other values hidden.
             random: chooses them.
 
         Returns:
-            Copies of the rows with all filled that is missing or hidden, and the same rows with
-            NaN everywhere but where something was hidden; `(copies * n, d)` each.
+            Copies of the rows with missing and hidden values imputed, and the same rows with NaN
+            everywhere but for the hidden values; `(copies * n, d)` each.
         """
         rows = np.tile(Z, (copies, 1))
         hidden = (random.uniform(size=rows.shape) < HIDDEN) & ~np.isnan(rows)
         nothing = rows.dtype.type(np.nan)
-        return self.fill(np.where(hidden, nothing, rows)), np.where(hidden, rows, nothing)
+        return self.impute(np.where(hidden, nothing, rows)), np.where(hidden, rows, nothing)
 
 
-def gaussian(Z: Array, random: np.random.RandomState) -> Gaussian:
+def fit_gaussian(Z: Array, random: np.random.RandomState) -> Gaussian:
     """Fit a normal distribution by expectation-maximisation (Dempster, Laird & Rubin, 1977).
 
     Args:
-        Z: rows of scaled columns, `(n, d)`, with NaN where something is missing.
+        Z: scaled rows, `(n, d)`, with NaN for missing values.
         random: chooses rows where there are many.
     """
     d = Z.shape[1]

@@ -1,4 +1,4 @@
-"""Which rows are restored worst, and which of their columns are to blame."""
+"""Attribution: which rows have the largest errors, and which columns cause them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from keras_tied._types import Array
 
 
 def ranks(errors: Array) -> NDArray[np.signedinteger[Any]]:

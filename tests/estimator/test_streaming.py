@@ -10,9 +10,14 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._beside_pca import errors_beside_pca
-from keras_tied.estimator._going_on import batch_rows, go_on
-from keras_tied.estimator._ranking import largest_shares, ranks
+from keras_tied.estimator.internal import (
+    choose_batch_rows,
+    errors_beside_pca,
+    fit_stream,
+    fitted_value,
+    largest_shares,
+    ranks,
+)
 
 
 def curved(rng, n):
@@ -29,10 +34,10 @@ def fitted(rng):
 def test_more_rows_make_a_model_of_few_better(fitted, rng):
     rows, held_out = curved(rng, 40 * 1024), curved(rng, 2000)
     before = fitted.reconstruction_error(held_out).mean()
-    gone = go_on(fitted, np.split(rows, 40), 40, held_out)
-    assert gone.better
-    after = gone.estimator.reconstruction_error(held_out).mean()
-    np.testing.assert_allclose([gone.error_before, gone.error], [before, after], rtol=1e-5)
+    result = fit_stream(fitted, np.split(rows, 40), 40, held_out)
+    assert result.better
+    after = result.estimator.reconstruction_error(held_out).mean()
+    np.testing.assert_allclose([result.error_before, result.error], [before, after], rtol=1e-5)
     assert after < before
 
 
@@ -40,9 +45,9 @@ def test_the_estimator_is_left_as_it_is_and_kept_where_others_are_worse(fitted, 
     held_out = curved(rng, 1000)
     before = fitted.transform(held_out)
     noise = rng.normal(size=(4, 1024, 5)).astype(np.float32) * 9
-    gone = go_on(fitted, noise, 4, held_out)
-    assert not gone.better
-    assert gone.estimator is fitted
+    result = fit_stream(fitted, noise, 4, held_out)
+    assert not result.better
+    assert result.estimator is fitted
     np.testing.assert_array_equal(fitted.transform(held_out), before)
 
 
@@ -57,14 +62,14 @@ def test_ctrl_c_is_heard_when_the_batch_is_learned(fitted, rng, ctrl_c):
             yield batch
 
     with pytest.raises(KeyboardInterrupt):
-        go_on(fitted, batches(), 8, curved(rng, 1000))
+        fit_stream(fitted, batches(), 8, curved(rng, 1000))
     assert len(begun) == 3
 
 
-def test_what_has_gone_on_is_saved_without_an_optimizer(fitted, rng, tmp_path):
-    gone = go_on(fitted, np.split(curved(rng, 8 * 1024), 8), 8, curved(rng, 1000))
-    assert gone.better
-    gone.estimator.save(tmp_path / "m.keras")
+def test_what_was_streamed_is_saved_without_an_optimizer(fitted, rng, tmp_path):
+    result = fit_stream(fitted, np.split(curved(rng, 8 * 1024), 8), 8, curved(rng, 1000))
+    assert result.better
+    result.estimator.save(tmp_path / "m.keras")
     with zipfile.ZipFile(tmp_path / "m.keras") as archive:
         content = io.BytesIO(archive.read("model.weights.h5"))
     names: list[str] = []
@@ -76,7 +81,7 @@ def test_what_has_gone_on_is_saved_without_an_optimizer(fitted, rng, tmp_path):
 
 @pytest.mark.parametrize("n_rows", [1, 10_000, 10**9])
 def test_batches_are_compiled_once_for_all(fitted, n_rows):
-    rows = batch_rows(fitted, n_rows)
+    rows = choose_batch_rows(fitted, n_rows)
     steps = rows // fitted.batch_size
     assert rows % fitted.batch_size == 0
     assert steps & (steps - 1) == 0
@@ -91,7 +96,7 @@ def test_errors_beside_pca_are_those_of_scikit_learn(rng):
     for measured in (X, others):
         scaled = scaler.transform(measured)
         restored = pca.inverse_transform(pca.transform(scaled))
-        ours = errors_beside_pca(estimator, X, measured)
+        ours = errors_beside_pca(fitted_value(estimator), X, measured)
         expected = (
             estimator.reconstruction_error(measured).mean(),
             np.mean((restored - scaled) ** 2),

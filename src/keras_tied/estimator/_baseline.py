@@ -1,0 +1,29 @@
+"""The baseline of every model: PCA with as many components."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from keras_tied._types import Array
+from keras_tied.estimator._fitted import Fitted
+from keras_tied.estimator._pca import fit_pca
+
+
+def errors_beside_pca(fitted: Fitted, X: Array, others: Array | None = None) -> tuple[float, float]:
+    """The mean squared errors of a fitted value and of PCA, both of scaled rows.
+
+    Missing values do not count; for PCA they are imputed as the fitted value does.
+
+    Args:
+        fitted: the fitted value.
+        X: the rows that PCA is fitted to, `(n_samples, n_features)`; better those that the value
+            was fitted to.
+        others: the rows that both are measured on. Defaults to `X`.
+    """
+    _, complete = fitted.preprocessing.forward(X, slice(None))
+    principal = fit_pca(complete).truncate(fitted.n_components)
+    measured = X if others is None else others
+    scaled, complete = fitted.preprocessing.forward(measured, slice(None))
+    squares = np.square(principal.reconstruct(complete) - scaled, dtype=np.float64)
+    of_pca = float(np.nanmean(squares)) if np.isfinite(squares).any() else 0.0
+    return float(np.nanmean(fitted.reconstruction_error(measured, per_feature=True))), of_pca

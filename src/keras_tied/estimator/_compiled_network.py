@@ -1,0 +1,152 @@
+"""The network of an encoder of the user's own, as pure compiled functions of its weights."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_tied._types import Array
+
+if TYPE_CHECKING:
+    from keras_tied.autoencoder import Autoencoder
+
+FEW_ROWS = 256
+NUMBERS = 2**20
+"""In a block of rows, about."""
+
+_PROCESS = os.getpid()
+_TRACING = Lock()
+"""Held while Keras is traced."""
+
+
+class CompiledNetwork:
+    """An autoencoder of Keras as two pure functions, of its weights at one time and of rows.
+
+    Nothing is donated and nothing changes, so threads can share it. JAX and TensorFlow compile anew
+    for every number of rows: blocks are padded to one of two sizes, `FEW_ROWS` and `block_rows`.
+
+    Args:
+        model: the autoencoder; it may be trained further, which does not change this network.
+        like: a network of the same model, whose compiled functions are used. Defaults to none.
+    """
+
+    threads = False  # a compiled function has its own
+
+    def __init__(self, model: Autoencoder, like: CompiledNetwork | None = None) -> None:
+        self.model = model
+        self.input_shape = tuple(model.encoder.input_shape[1:])
+        self.code_shape = tuple(model.encoder.output_shape[1:])
+        self.weights: list[Array] = [np.array(weight) for weight in model.get_weights()]
+        if like is not None and like.model is model:
+            self._encoder, self._decoder = like._encoder, like._decoder
+
+    @property
+    def widths(self) -> list[int]:
+        """The numbers of a row and of a code."""
+        return [math.prod(self.input_shape), math.prod(self.code_shape)]
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of weights, each kernel once."""
+        return int(self.model.count_params())
+
+    @property
+    def block_rows(self) -> int:
+        """The rows to compute at a time."""
+        return int(max(FEW_ROWS, 2 ** int(math.log2(NUMBERS / self.widths[0]))))
+
+    def encode(self, rows: Array) -> Array:
+        """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
+        return self._encoder(self._tensors, self._pad(rows, self.input_shape))[: len(rows)]
+
+    def decode(self, codes: Array) -> Array:
+        """The scaled rows, `(n, d)` float32, that the decoder makes of codes, `(n, k)` float32."""
+        return self._decoder(self._tensors, self._pad(codes, self.code_shape))[: len(codes)]
+
+    def _pad(self, rows: Array, shape: tuple[int, ...]) -> Array:
+        """Rows in the shape that a model takes, followed by zeros up to one of two sizes."""
+        n = len(rows)
+        padded = np.zeros((FEW_ROWS if n <= FEW_ROWS else self.block_rows, *shape), np.float32)
+        padded[:n] = rows.reshape(n, *shape)
+        return padded
+
+    @cached_property
+    def _tensors(self) -> list[Any]:
+        """The weights as the backend has them."""
+        import keras
+
+        return [keras.ops.convert_to_tensor(weight) for weight in self.weights]
+
+    @cached_property
+    def _encoder(self) -> _Half:
+        return _Half(self.model, self.model.encoder)
+
+    @cached_property
+    def _decoder(self) -> _Half:
+        return _Half(self.model, self.model.decoder)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the compiled functions behind."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+
+class _Half:
+    """Encoder or decoder, compiled for each number of rows that it has been given.
+
+    Args:
+        model: the autoencoder, whose variables the half may read.
+        half: its encoder or its decoder.
+    """
+
+    def __init__(self, model: Autoencoder, half: Any) -> None:
+        import keras
+
+        def compute(weights: Any, rows: Any) -> Any:
+            mapping = list(zip(model.weights, weights, strict=True))
+            with keras.StatelessScope(state_mapping=mapping):
+                return half(rows, training=False)
+
+        self.backend = keras.backend.backend()
+        self.function = _compile(compute, self.backend)
+        self.known: set[int] = set()
+
+    def __call__(self, weights: list[Any], rows: Array) -> Array:
+        """What the half makes of rows, flat."""
+        import keras
+
+        if os.getpid() != _PROCESS and self.backend != "torch":
+            raise RuntimeError(
+                "A TiedAutoencoder with an encoder of its own cannot compute in a process that was "
+                f"forked, as {self.backend} hangs there; start processes with 'spawn', or with "
+                "joblib's loky."
+            )
+        if len(rows) in self.known:
+            made = self.function(weights, keras.ops.convert_to_tensor(rows))
+        else:
+            with _TRACING:
+                made = self.function(weights, keras.ops.convert_to_tensor(rows))
+                self.known.add(len(rows))
+        flat: Array = keras.ops.convert_to_numpy(made).astype(np.float32, copy=False)
+        return flat.reshape(len(rows), -1)
+
+
+def _compile(compute: Callable[[Any, Any], Any], backend: str) -> Callable[[Any, Any], Any]:
+    if backend == "jax":
+        import jax
+
+        return jax.jit(compute)
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(compute)
+    if backend == "torch":
+        import torch
+
+        return torch.no_grad()(compute)
+    return compute

@@ -1,0 +1,172 @@
+"""The fitted value: what encodes, decodes, imputes and scores rows, in arrays that never change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from keras_tied._types import Array
+from keras_tied.estimator._blocks import map_blocks
+from keras_tied.estimator._outlier_score import OutlierScore
+from keras_tied.estimator._preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from keras_tied.estimator._compiled_network import CompiledNetwork
+    from keras_tied.estimator._dense_network import DenseNetwork
+
+Result = TypeVar("Result")
+
+
+class Block(NamedTuple):
+    """A block of rows after the forward pass.
+
+    Attributes:
+        scaled: `(n, d)` float32, with NaN for missing values.
+        complete: the same, with missing values imputed.
+        codes: `(n, k)` float32.
+        reconstruction: `(n, d)` float32, scaled.
+    """
+
+    scaled: Array
+    complete: Array
+    codes: Array
+    reconstruction: Array
+
+    @property
+    def residuals(self) -> Array:
+        """Reconstruction less input, with NaN for missing values."""
+        return self.reconstruction - self.scaled
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a fitted estimator needs to encode, decode, impute and score rows.
+
+    An immutable value: safe to share between threads and forked processes, to pickle and to send.
+    Its methods are those of `TiedAutoencoder` of the same names, without validation: rows are
+    float32 or float64 arrays or CSR matrices of shape `(n, d)`, finite or NaN.
+
+    Attributes:
+        preprocessing: scales columns and imputes missing values.
+        network: the encoder and the decoder, of scaled rows.
+        outlier_score: of `score_samples`; None until it has been fitted.
+        feature_names: of the columns, or None.
+    """
+
+    preprocessing: Preprocessing
+    network: DenseNetwork | CompiledNetwork
+    outlier_score: OutlierScore | None = None
+    feature_names: tuple[str, ...] | None = None
+
+    @property
+    def n_features(self) -> int:
+        """The columns of a row, d."""
+        return len(self.preprocessing.mean)
+
+    @property
+    def n_components(self) -> int:
+        """The columns of a code, k."""
+        return self.network.widths[-1]
+
+    def transform(self, X: Any) -> Array:
+        """The codes, `(n, k)`, in the dtype of `X`."""
+        codes = np.empty((X.shape[0], self.n_components), X.dtype)
+
+        def encode(part: slice) -> None:
+            _, complete = self.preprocessing.forward(X, part)
+            codes[part] = self.network.encode(complete)
+
+        self._map(encode, len(codes))
+        return codes
+
+    def inverse_transform(self, codes: Array) -> Array:
+        """The rows, `(n, d)`, that the decoder makes of codes, in their dtype."""
+        rows = np.empty((len(codes), self.n_features), codes.dtype)
+
+        def decode(part: slice) -> None:
+            scaled = self.network.decode(codes[part].astype(np.float32, copy=False))
+            rows[part] = self.preprocessing.scaling.backward(scaled, codes.dtype)
+
+        self._map(decode, len(codes))
+        return rows
+
+    def reconstruct(self, X: Any) -> Array:
+        """The rows after encoding and decoding, `(n, d)`, in the dtype of `X`."""
+        rows = np.empty((X.shape[0], self.n_features), X.dtype)
+
+        def reconstruct(part: slice, block: Block) -> None:
+            rows[part] = self.preprocessing.scaling.backward(block.reconstruction, X.dtype)
+
+        self.fold(X, reconstruct)
+        return rows
+
+    def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
+        """The squared errors of scaled rows, `(n, d)` float64 with NaN, or their means `(n,)`."""
+        shape = (X.shape[0], self.n_features) if per_feature else (X.shape[0],)
+        errors = np.empty(shape)
+
+        def square(part: slice, block: Block) -> None:
+            squares = np.square(block.residuals, dtype=np.float64)
+            errors[part] = squares if per_feature else mean_of_present(squares)
+
+        self.fold(X, square)
+        return errors
+
+    def score(self, X: Any, weights: Array) -> float:
+        """The share of the variance that is reconstructed, R², over all scaled features."""
+
+        def sums(part: slice, block: Block) -> tuple[float, float]:
+            lost = np.nansum(np.square(block.residuals, dtype=np.float64), axis=1)
+            total = np.nansum(np.square(block.scaled - self.preprocessing.mean), axis=1)
+            return weights[part] @ lost, weights[part] @ total
+
+        lost, total = np.sum(self.fold(X, sums), axis=0)
+        return float(1 - lost / total) if total > 0 else float(lost == 0)
+
+    def score_samples(self, X: Any) -> Array:
+        """How normal rows are, `(n,)` float64: the higher, the less of an outlier."""
+        assert self.outlier_score is not None
+        scores, measure = np.empty(X.shape[0]), self.outlier_score.score
+
+        def score(part: slice, block: Block) -> None:
+            scores[part] = measure(*self.outlier_inputs(block))
+
+        self.fold(X, score)
+        return np.negative(scores, out=scores)
+
+    def outlier_inputs(self, block: Block) -> tuple[Array, Array, Array]:
+        """The arguments of `OutlierScore.score`."""
+        residuals = block.reconstruction - block.complete
+        if block.complete is not block.scaled:
+            residuals[np.isnan(block.scaled)] = 0
+        return block.complete, block.codes, residuals
+
+    def fold(self, X: Any, use: Callable[[slice, Block], Result]) -> list[Result]:
+        """What a function makes of each block of rows after the forward pass, in their order.
+
+        Args:
+            X: the rows.
+            use: is given the place of the block among the rows, and the block; from several threads
+                at a time.
+        """
+
+        def forward(part: slice) -> Result:
+            scaled, complete = self.preprocessing.forward(X, part)
+            codes = self.network.encode(complete)
+            return use(part, Block(scaled, complete, codes, self.network.decode(codes)))
+
+        return self._map(forward, X.shape[0])
+
+    def _map(self, function: Callable[[slice], Result], n_rows: int) -> list[Result]:
+        return map_blocks(function, n_rows, self.network.block_rows, self.network.threads)
+
+
+def mean_of_present(squares: Array) -> Array:
+    """The mean of each row, `(n,)`, over what is not NaN; 0 where all is."""
+    present = ~np.isnan(squares)
+    if present.all():
+        return squares.mean(axis=1)
+    return np.nansum(squares, axis=1) / np.maximum(present.sum(axis=1), 1)

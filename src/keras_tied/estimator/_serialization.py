@@ -1,0 +1,421 @@
+"""An estimator in one file: Keras's own archive of the model, with two or three more members.
+
+`estimator.json` holds parameters and learned numbers, `estimator.npz` the arrays besides the
+network's weights, `notes.json` what the command has noted. The arrays of the estimator's own
+network are read from Keras's `model.weights.h5` without Keras; an encoder of the user's own is
+loaded by Keras, after all that its configuration names has been found on a list.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from keras_tied._types import Array
+from keras_tied._version import __version__
+from keras_tied._writing import moved_into_place
+from keras_tied.estimator import _archive
+from keras_tied.estimator._activations import activation_name
+from keras_tied.estimator._archive import require
+from keras_tied.estimator._dense_network import DenseNetwork
+from keras_tied.estimator._fitted import Fitted
+from keras_tied.estimator._imputation import Gaussian
+from keras_tied.estimator._outlier_score import Axes, OutlierScore
+from keras_tied.estimator._preprocessing import Preprocessing
+from keras_tied.estimator._scaling import Scaling
+
+if TYPE_CHECKING:
+    from keras_tied.autoencoder import Autoencoder
+
+FORMAT = 1
+SETTINGS, ARRAYS, NOTES = "estimator.json", "estimator.npz", "notes.json"
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+ENDING = ".keras"
+LEARNED: dict[str, Callable[[Any], bool]] = {
+    "n_components_": lambda value: type(value) is int and value >= 1,
+    "n_features_in_": lambda value: type(value) is int and value >= 1,
+    "n_iter_": lambda value: type(value) is int and value >= 0,
+    "is_pca_": lambda value: type(value) is bool,
+    "loss_curve_": lambda value: type(value) is list and all(map(_is_number, value)),
+    "reconstruction_r2_": lambda value: _is_number(value) and value <= 1 + 1e-6,
+    "offset_": lambda value: _is_number(value),
+}
+"""What is learned besides the arrays, and which values it can have."""
+SHAPES = {
+    "scaling.shift": "d",
+    "scaling.scale": "d",
+    "mean": "d",
+    "gaussian.mean": "d",
+    "gaussian.precision": "dd",
+    "oddity.of_codes.mean": "k",
+    "oddity.of_codes.vectors": "ka",
+    "oddity.of_residuals.mean": "d",
+    "oddity.of_residuals.vectors": "db",
+    "oddity.median": "s",
+    "oddity.scale": "s",
+}
+"""The arrays of a file, all float64, and their axes: d features, k components, a and b principal
+axes of codes and residuals, s = d + a + b."""
+OPTIONAL = ("gaussian.mean", "gaussian.precision")
+POSITIVE = ("scaling.scale", "oddity.scale")
+MAY_BE_INFINITE = ("oddity.scale",)
+
+
+class Contents(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        params: of the estimator, as JSON has them.
+        learned: the values of `LEARNED`.
+        fitted: the fitted value.
+        weight_decay: of the network.
+        trainable: an archive of Keras with an optimizer, after `partial_fit`; else None.
+        notes: what was noted beside it; None if nothing was.
+    """
+
+    params: dict[str, Any]
+    learned: dict[str, Any]
+    fitted: Fitted
+    weight_decay: float
+    trainable: bytes | None
+    notes: Any
+
+
+def write(
+    path: str | os.PathLike[str],
+    model: Autoencoder,
+    fitted: Fitted,
+    params: Mapping[str, Any],
+    learned: Mapping[str, Any],
+    feature_names: Any,
+    notes: Mapping[str, Any] | None,
+) -> None:
+    """Write a fitted estimator.
+
+    Args:
+        path: the file, whose name ends in `.keras`.
+        model: computes what the fitted value does.
+        fitted: the fitted value.
+        params: the estimator's parameters.
+        learned: the values of `LEARNED`.
+        feature_names: of the columns, or None.
+        notes: what else to keep, as JSON has it, or None.
+    """
+    target = Path(path)
+    if target.suffix != ENDING:
+        raise ValueError(f"path={str(path)!r} must end in {ENDING!r}, as Keras's files do.")
+    settings = {
+        "format": FORMAT,
+        "keras_tied": __version__,
+        "params": {name: _serialize_param(name, value) for name, value in params.items()},
+        "learned": dict(learned),
+        "feature_names_in": None if feature_names is None else list(map(str, feature_names)),
+    }
+    members: dict[str, str | bytes] = {SETTINGS: _json(settings), ARRAYS: _npz(_arrays(fitted))}
+    if notes is not None:
+        members[NOTES] = _json(notes)
+    with moved_into_place(target.resolve()) as part:
+        model.save(part)
+        with zipfile.ZipFile(part, "a", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+
+
+def read(
+    path: str | os.PathLike[str], before_keras: Callable[[], object] | None = None
+) -> Contents:
+    """Read what `write` has written.
+
+    Args:
+        path: the file.
+        before_keras: is called before Keras is imported, for an encoder or activation of the
+            user's own. Defaults to none.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is something else, incomplete, changed or not finite.
+    """
+    with errors_of(path), _archive.opened(path) as archive:
+        if SETTINGS not in archive.namelist():
+            raise ValueError("it holds no TiedAutoencoder; try keras.models.load_model")
+        settings = _archive.read_json(archive, SETTINGS)
+        params, learned = _check_settings(settings)
+        d, k = learned["n_features_in_"], learned["n_components_"]
+        names = _check_names(settings["feature_names_in"], d)
+        arrays = _read_arrays(archive, d, k)
+        weights = _archive.read_member(archive, WEIGHTS, _archive.HDF5)
+        config = _archive.read_json(archive, CONFIG)
+        with _archive.hdf5(weights) as file:
+            network = _read_network(file, params, d, k)
+            trained_in_batches = "optimizer" in file
+        members: dict[str, str | bytes] = {
+            METADATA: json.dumps(_archive.read_json(archive, METADATA)),
+            CONFIG: json.dumps(config),
+            WEIGHTS: weights,
+        }
+        notes = _archive.read_json(archive, NOTES) if NOTES in archive.namelist() else None
+    with errors_of(path):
+        keras_archive = None
+        if network is None or trained_in_batches:
+            keras_archive = _pack(members)
+        if network is None:
+            if before_keras is not None:
+                before_keras()
+            network = _compiled_network(keras_archive, d, k)
+        mean, scaling, gaussian, outlier_score = _values(arrays)
+        return Contents(
+            params,
+            learned,
+            Fitted(Preprocessing(scaling, mean, gaussian), network, outlier_score, names),
+            _weight_decay(config),
+            keras_archive if trained_in_batches else None,
+            notes,
+        )
+
+
+@contextmanager
+def errors_of(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn whatever goes wrong with a file into one `ValueError` that names it."""
+    try:
+        yield
+    except (FileNotFoundError, _archive.NotAnArchiveError):
+        raise
+    except Exception as error:  # there is no end to what a file that is not ours can hold
+        reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
+        raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {reason}.") from error
+
+
+def load_model(archive: bytes) -> Autoencoder:
+    """Load the model of an archive of Keras, after looking at all that it names."""
+    import keras
+
+    from keras_tied.autoencoder import Autoencoder
+    from keras_tied.estimator._known_classes import require_known_classes
+
+    with zipfile.ZipFile(io.BytesIO(archive)) as members:
+        require_known_classes(json.loads(members.read(CONFIG)))
+    with TemporaryDirectory() as folder:
+        file = Path(folder, f"model{ENDING}")
+        file.write_bytes(archive)
+        model = keras.models.load_model(file, safe_mode=True)
+    require(isinstance(model, Autoencoder), "its model is no keras_tied.Autoencoder")
+    return model
+
+
+def deserialize_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of an estimator from what JSON has of them."""
+    return {name: _deserialize_param(value) for name, value in params.items()}
+
+
+def _serialize_param(name: str, value: Any) -> Any:
+    """A parameter as JSON has it."""
+    if isinstance(value, np.random.RandomState) or value is np.random:
+        return None
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if name == "hidden_layer_sizes":
+        return [int(units) for units in value]
+    import keras
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of Keras, where there is a lambda in it
+            stored = json.loads(_json(keras.saving.serialize_keras_object(value)))
+        _deserialize_param(stored)
+    except Exception as error:  # whatever the layers and functions of the user's own raise
+        raise ValueError(
+            f"{name}={value!r} cannot be read back from a file: register its classes and functions "
+            "with keras.saving.register_keras_serializable, and use no lambda."
+        ) from error
+    return stored
+
+
+def _deserialize_param(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return tuple(value) if isinstance(value, list) else value
+    import keras
+
+    from keras_tied.estimator._known_classes import require_known_classes
+
+    require_known_classes(value)
+    return keras.saving.deserialize_keras_object(value, safe_mode=True)
+
+
+def _check_settings(settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The parameters and the learned values."""
+    require(isinstance(settings, dict), "its settings are none")
+    found = settings.get("format")
+    require(found == FORMAT, f"it has the format {found!r}, and this version of keras-tied reads 1")
+    params, learned = settings["params"], settings["learned"]
+    require(isinstance(params, dict) and isinstance(learned, dict), "its settings are none")
+    for name, fits in LEARNED.items():
+        require(fits(learned[name]), f"it has {name}={learned[name]!r}")
+    return params, {name: learned[name] for name in LEARNED}
+
+
+def _check_names(names: Any, d: int) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    fits = type(names) is list and len(names) == d and all(type(name) is str for name in names)
+    require(fits, f"its feature names are not {d}")
+    return tuple(names)
+
+
+def _read_arrays(archive: zipfile.ZipFile, d: int, k: int) -> dict[str, Array]:
+    """The arrays, once their names, dtypes and shapes have been found to be right."""
+    content = _archive.read_member(archive, ARRAYS, _archive.ZIP)
+    with zipfile.ZipFile(io.BytesIO(content)) as npz:
+        names = {name.removesuffix(".npy") for name in npz.namelist()}
+        expected = set(SHAPES) - ({*OPTIONAL} - names)
+        require(names == expected, "it lacks arrays, or has others")
+        sizes = {"d": d, "k": k}
+        for name, axis, most in (
+            ("oddity.of_codes.vectors", "a", k),
+            ("oddity.of_residuals.vectors", "b", d),
+        ):
+            shape = _archive.shape_of(npz, name)
+            require(len(shape) == 2 and shape[1] <= most, f"{name!r} is not {most} numbers wide")
+            sizes[axis] = shape[1]
+        sizes["s"] = d + sizes["a"] + sizes["b"]
+        arrays = {
+            name: _archive.read_array(npz, name, tuple(sizes[axis] for axis in SHAPES[name]))
+            for name in names
+        }
+    for name, array in arrays.items():
+        wild = np.isnan(array) if name in MAY_BE_INFINITE else ~np.isfinite(array)
+        require(not wild.any(), f"{name!r} has numbers that are not finite")
+        if name in POSITIVE:
+            require(bool((array > 0).all()), f"{name!r} has numbers that are not positive")
+    return arrays
+
+
+def _values(arrays: dict[str, Array]) -> tuple[Array, Scaling, Gaussian | None, OutlierScore]:
+    gaussian = None
+    if "gaussian.mean" in arrays:
+        gaussian = Gaussian(arrays["gaussian.mean"], arrays.get("gaussian.precision"))
+    return (
+        arrays["mean"],
+        Scaling(arrays["scaling.shift"], arrays["scaling.scale"]),
+        gaussian,
+        OutlierScore(
+            Axes(arrays["oddity.of_codes.mean"], arrays["oddity.of_codes.vectors"]),
+            Axes(arrays["oddity.of_residuals.mean"], arrays["oddity.of_residuals.vectors"]),
+            arrays["oddity.median"],
+            arrays["oddity.scale"],
+        ),
+    )
+
+
+def _arrays(fitted: Fitted) -> dict[str, Array]:
+    """The arrays of `SHAPES`."""
+    preprocessing, score = fitted.preprocessing, fitted.outlier_score
+    assert score is not None
+    gaussian = preprocessing.gaussian or Gaussian(None, None)  # type: ignore[arg-type]
+    arrays = {
+        "scaling.shift": preprocessing.scaling.shift,
+        "scaling.scale": preprocessing.scaling.scale,
+        "mean": preprocessing.mean,
+        "gaussian.mean": gaussian.mean,
+        "gaussian.precision": gaussian.precision,
+        "oddity.of_codes.mean": score.code_axes.mean,
+        "oddity.of_codes.vectors": score.code_axes.vectors,
+        "oddity.of_residuals.mean": score.residual_axes.mean,
+        "oddity.of_residuals.vectors": score.residual_axes.vectors,
+        "oddity.median": score.median,
+        "oddity.scale": score.scale,
+    }
+    return {name: np.asarray(array, float) for name, array in arrays.items() if array is not None}
+
+
+def _read_network(file: Any, params: dict[str, Any], d: int, k: int) -> DenseNetwork | None:
+    """The estimator's own network; None for an encoder or an activation of the user's."""
+    if params["encoder"] is not None:
+        return None
+    layers, names = "decoder/layers", ["tied_dense"]
+    while f"{layers}/tied_dense_{len(names)}" in file:
+        names.append(f"tied_dense_{len(names)}")
+    activation = activation_name(params["activation"]) if len(names) > 1 else "linear"
+    if activation is None:
+        return None
+    kernels, biases, decoder_biases, gains, width = [], [], [], [], d
+    for name in reversed(names):  # the decoder's last layer is tied to the encoder's first
+        kernel = _archive.read_dataset(file, f"{layers}/{name}/kernel_layer/vars/0", (width, None))
+        rows, width = kernel.shape
+        kernels.append(kernel)
+        biases.append(_archive.read_dataset(file, f"{layers}/{name}/kernel_layer/vars/1", (width,)))
+        if len(names) > 1:
+            gains.append(_archive.read_dataset(file, f"{layers}/{name}/vars/0", (width,)))
+        bias = f"{layers}/{name}/vars/{int(len(names) > 1)}"
+        decoder_biases.append(_archive.read_dataset(file, bias, (rows,)))
+    hidden = [len(bias) for bias in biases[:-1]]
+    require(
+        width == k and all(units >= k for units in hidden),
+        f"its encoder turns {d} numbers into {width}, and not into {k}",
+    )
+    return DenseNetwork(
+        tuple(kernels),
+        tuple(biases),
+        tuple(decoder_biases),
+        tuple(gains) or None,
+        activation,
+        k if hidden else 0,
+    )
+
+
+def _compiled_network(archive: bytes | None, d: int, k: int) -> Any:
+    from keras_tied.estimator._compiled_network import CompiledNetwork
+
+    assert archive is not None
+    network = CompiledNetwork(load_model(archive))
+    first, last = network.widths
+    require(
+        (first, last) == (d, k),
+        f"its encoder turns {first} numbers into {last}, and not {d} into {k}",
+    )
+    finite = all(np.isfinite(weight).all() for weight in network.weights)
+    require(finite, "its weights have numbers that are not finite")
+    return network
+
+
+def _weight_decay(config: Any) -> float:
+    """The factor that the kernels of the encoder's first dense layer were trained with."""
+    try:
+        layers = config["config"]["encoder"]["config"]["layers"]
+        regularizer = layers[1]["config"]["kernel_regularizer"]
+        return float(regularizer["config"]["l2"]) if regularizer else 0.0
+    except (KeyError, IndexError, TypeError):
+        return 0.0
+
+
+def _pack(members: Mapping[str, str | bytes]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
+    return content.getvalue()
+
+
+def _npz(arrays: dict[str, Array]) -> bytes:
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type] # NumPy takes names for flags
+    return content.getvalue()
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, allow_nan=False, indent=1)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)

@@ -1,0 +1,113 @@
+"""Streaming: training on more rows than fit in memory, after a fit on some of them."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from keras_tied import training
+from keras_tied._types import Array
+from keras_tied.estimator import _network, _solvers
+from keras_tied.estimator._fitted import Fitted
+from keras_tied.estimator._seed_scope import seed_scope
+
+if TYPE_CHECKING:
+    from keras_tied.autoencoder import Autoencoder
+    from keras_tied.estimator._estimator import TiedAutoencoder
+
+NUMBERS = 2**22
+"""In a batch, at most."""
+DECAY_STEPS = 32
+"""The learning rate decays in at least about so many steps, one for each batch."""
+
+
+class StreamingResult(NamedTuple):
+    """The outcome of `fit_stream`.
+
+    Attributes:
+        estimator: the better one on the held-out rows.
+        error, error_before: the mean squared errors on these; infinite if training diverged.
+    """
+
+    estimator: TiedAutoencoder
+    error: float
+    error_before: float
+
+    @property
+    def better(self) -> bool:
+        """Whether streaming has made the error smaller."""
+        return self.error < self.error_before
+
+
+def choose_batch_rows(estimator: TiedAutoencoder, n_rows: int) -> int:
+    """The rows of a batch for so many rows: `batch_size` times a power of 2, compiled once."""
+    most = min(NUMBERS // estimator.n_features_in_, n_rows // DECAY_STEPS)
+    steps = max(1, most // estimator.batch_size)
+    return int(estimator.batch_size * 2 ** int(np.log2(steps)))
+
+
+def fit_stream(
+    estimator: TiedAutoencoder, batches: Iterable[Array], n_batches: int, held_out: Array
+) -> StreamingResult:
+    """Train a fitted estimator on batches of rows, at a decaying learning rate.
+
+    Args:
+        estimator: is not changed.
+        batches: `(batch_rows, n_features)` each, in random order.
+        n_batches: how many of them there are.
+        held_out: the rows that tell which estimator is better, `(n, n_features)`; best none of
+            those that the estimator was fitted to, though they may be in the batches, once.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, at the end of a batch.
+    """
+    before = _mean_error(estimator._fitted, held_out)
+    other = copy.copy(estimator)
+    random = check_random_state(other.random_state)
+    settings, model = other._settings(random), other._make_model()
+    try:
+        with training.interrupts() as interrupted, seed_scope(random.randint(2**31 - 1)):
+            losses = _fit_batches(other, model, batches, n_batches, settings, interrupted)
+    except FloatingPointError:  # the loss was not finite
+        return StreamingResult(estimator, math.inf, before)
+    network = _network.inference_network(model, estimator.encoder is None)
+    fitted = Fitted(estimator._fitted.preprocessing, network)
+    after = _mean_error(fitted, held_out)
+    if not after < before:
+        return StreamingResult(estimator, after, before)
+    other.is_pca_, other._trainable = False, None
+    other.loss_curve_ = estimator.loss_curve_ + losses
+    other.n_iter_ += 1
+    other._finish(fitted, held_out, np.ones(len(held_out)), random)
+    return StreamingResult(other, after, before)
+
+
+def _fit_batches(
+    estimator: TiedAutoencoder,
+    model: Autoencoder,
+    batches: Iterable[Array],
+    n_batches: int,
+    settings: _solvers.Settings,
+    interrupted: Callable[[], bool],
+) -> list[float]:
+    """Train on each batch once; returns the losses."""
+    _solvers.compile_for_batches(model, settings)
+    preprocessing, losses = estimator._fitted.preprocessing, []
+    for index, X in enumerate(batches):
+        remaining = max(1 - index / n_batches, 1 / n_batches)
+        model.optimizer.learning_rate = settings.learning_rate * remaining
+        X, weights = estimator._check_rows(X, None, reset=False)
+        rows = estimator._training_rows(preprocessing, X, weights)
+        losses += _solvers.fit_batch(model, rows, settings)
+        if interrupted():
+            raise KeyboardInterrupt
+    return losses
+
+
+def _mean_error(fitted: Fitted, rows: Array) -> float:
+    return float(np.nanmean(fitted.reconstruction_error(rows, per_feature=True)))

@@ -1,0 +1,59 @@
+"""What other packages of keras_tied may use of the estimator besides `TiedAutoencoder`.
+
+Not public: it can change with any version.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from keras_tied.estimator._attribution import largest_shares, ranks
+from keras_tied.estimator._baseline import errors_beside_pca
+from keras_tied.estimator._fitted import Fitted
+from keras_tied.estimator._serialization import Contents, read
+
+if TYPE_CHECKING:
+    from keras_tied.estimator._estimator import TiedAutoencoder
+    from keras_tied.estimator._solvers import epoch_callback
+    from keras_tied.estimator._streaming import choose_batch_rows, fit_stream
+
+__all__ = [
+    "Contents",
+    "Fitted",
+    "choose_batch_rows",
+    "epoch_callback",
+    "errors_beside_pca",
+    "fit_stream",
+    "fitted_value",
+    "largest_shares",
+    "ranks",
+    "read",
+    "save",
+]
+NEED_KERAS = {
+    "choose_batch_rows": "_streaming",
+    "epoch_callback": "_solvers",
+    "fit_stream": "_streaming",
+}
+
+
+def save(
+    estimator: TiedAutoencoder, path: str | os.PathLike[str], notes: Mapping[str, Any]
+) -> None:
+    """Write an estimator, as its own `save` does, with notes beside it, as JSON has them."""
+    estimator._save(path, notes)
+
+
+def fitted_value(estimator: TiedAutoencoder) -> Fitted:
+    """What a fitted estimator computes with."""
+    return estimator._fitted
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs Keras when it is first used."""
+    if name not in NEED_KERAS:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(f"keras_tied.estimator.{NEED_KERAS[name]}"), name)

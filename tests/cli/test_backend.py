@@ -1,0 +1,141 @@
+"""What the command trains on, and that no version it notes can cost the model."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from keras_tied import TiedAutoencoder, __version__, _backend
+from keras_tied.cli import _fit, _keras
+from keras_tied.estimator import internal
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start Python in a home folder of its own, beside a TensorFlow that ends who imports it."""
+    fake = tmp_path / "fake" / "tensorflow"
+    fake.mkdir(parents=True)
+    (fake / "__init__.py").write_text("raise SystemExit('tensorflow was imported')")
+    paths = [str(fake.parent), os.environ.get("PYTHONPATH", "")]
+    kept = {k: v for k, v in os.environ.items() if k not in ("KERAS_BACKEND", "KERAS_HOME")}
+    home = {"HOME": str(tmp_path / "home"), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    (tmp_path / "home").mkdir()
+
+    def run(*arguments, **environment):
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=tmp_path,
+            env=kept | home | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run
+
+
+def settings(tmp_path, **changes):
+    """A home of Keras with a `keras.json`, different or not from what Keras writes by itself."""
+    (tmp_path / "keras.json").write_text(json.dumps(_backend.KERAS_DEFAULTS | changes))
+    return {"KERAS_HOME": str(tmp_path)}
+
+
+CHOICE = (
+    "import os; from keras_tied.cli._keras import require_backend;"
+    "print(os.environ['KERAS_BACKEND']); require_backend(); print(os.environ['KERAS_BACKEND'])"
+)
+
+
+def test_the_package_run_as_a_module_is_the_command(start):
+    done = start("-m", "keras_tied", "--version")
+    assert (done.returncode, done.stdout) == (0, f"keras-tied {__version__}\n"), done.stderr
+
+
+def test_two_fits_in_a_new_home_train_on_jax_and_leave_tensorflow_alone(start, tmp_path, rng):
+    np.save(tmp_path / "rows.npy", rng.normal(size=(60, 4)).astype(np.float32))
+    for name in ("first.keras", "second.keras"):
+        arguments = "fit", "rows.npy", "-o", name, "--epochs", 2, "--json"
+        done = start("-m", "keras_tied", *arguments)
+        assert done.returncode == 0, done.stderr
+        versions = json.loads(done.stdout)["versions"]
+        assert "jax" in versions
+        assert "tensorflow" not in versions
+        assert (tmp_path / "home" / ".keras" / "keras.json").exists()
+        assert zipfile.is_zipfile(tmp_path / name)
+
+
+def test_a_keras_json_of_the_user_is_obeyed_by_the_library_and_not_by_the_command(start, tmp_path):
+    done = start("-c", CHOICE, **settings(tmp_path, epsilon=1e-6))
+    assert done.stdout.split() == ["tensorflow", "jax"], done.stderr
+
+
+def test_the_environment_is_obeyed_by_the_command_whatever_a_keras_json_says(start, tmp_path):
+    done = start("-c", CHOICE, **settings(tmp_path, backend="jax"), KERAS_BACKEND="tensorflow")
+    assert done.stdout.split() == ["tensorflow", "tensorflow"], done.stderr
+
+
+def test_without_jax_the_command_trains_on_what_is_installed(start):
+    done = start("-c", f"import sys; sys.modules['jax'] = None; {CHOICE}")
+    assert done.stdout.split() == ["tensorflow", "tensorflow"], done.stderr
+
+
+@pytest.mark.parametrize(("source", "said"), [("__version__ = '2.99'", "2.99"), ("", "?")])
+def test_the_version_of_a_backend_is_its_modules_whatever_installed_it(
+    monkeypatch, tmp_path, source, said
+):
+    (tmp_path / "a_backend.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "a_backend", raising=False)
+    monkeypatch.setattr("keras.backend.backend", lambda: "a_backend")
+    assert _keras.versions()["a_backend"] == said
+
+
+def out_of_memory(*_, **__):
+    raise MemoryError("too many rows")
+
+
+def test_a_model_that_cannot_be_compared_with_pca_is_there(
+    keras_tied, monkeypatch, tmp_path, fruit_csv
+):
+    monkeypatch.setattr(internal, "errors_beside_pca", out_of_memory)
+    done = keras_tied("fit", fruit_csv, "-o", "model.keras", "--epochs", 2)
+    assert done.code == 1
+    assert "MemoryError: too many rows; 'model.keras' holds the model so far" in done.err
+    assert TiedAutoencoder.load(tmp_path / "model.keras").n_iter_ == 2
+    assert "error" not in json.loads(keras_tied("inspect", "model.keras", "--json").out)["notes"]
+    assert keras_tied("encode", "model.keras", fruit_csv, "-o", "codes.csv").code == 0
+
+
+def test_a_bad_row_after_the_sample_leaves_the_model_of_the_sample(
+    keras_tied, monkeypatch, tmp_path, rng
+):
+    monkeypatch.setattr(_fit, "MOST_ROWS", 2_000)
+    rows = rng.normal(size=(9_000, 4))
+    rows[8_999, 2] = np.inf
+    np.save(tmp_path / "rows.npy", rows)
+    done = keras_tied("fit", "rows.npy", "-o", "model.keras", "--epochs", 2)
+    assert done.code == 2
+    assert "row 9000" in done.err
+    assert "; 'model.keras' holds the model so far." in done.err
+    assert TiedAutoencoder.load(tmp_path / "model.keras").n_iter_ == 2
+
+
+def test_more_components_than_columns_are_refused_before_keras_is_imported(
+    keras_tied, monkeypatch, fruit_csv
+):
+    monkeypatch.setattr(_fit, "import_keras_alone", out_of_memory)
+    done = keras_tied("fit", fruit_csv, "-o", "model.keras", "--components", 99)
+    assert done.code == 2
+    assert "--components 99" in done.err
+
+
+@pytest.mark.parametrize("given", [None, _keras.Backend.jax])
+def test_without_any_backend_the_message_says_what_to_install(monkeypatch, given):
+    monkeypatch.setattr(_backend, "USER_CHOICE", None)
+    monkeypatch.setattr(_backend, "installed", lambda _: False)
+    with pytest.raises(_keras.UsageError, match="installed; install"):
+        _keras.require_backend(given)
