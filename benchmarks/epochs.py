@@ -44,9 +44,9 @@ def stock(model, *data):
 
 def ours(model, *data):
     if keras.backend.backend() == "jax":
-        from keras_tied.training import _programs
+        from keras_tied.training._jax import compile_cache
 
-        _programs.forget()  # each run shall compile anew, as in a new process
+        compile_cache.forget()  # each run shall compile anew, as in a new process
     return fit(model, **options(*data)).history
 
 

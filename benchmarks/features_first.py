@@ -15,8 +15,8 @@ import keras
 import numpy as np
 
 from keras_tied.layers import TiedDense
-from keras_tied.training import _jax
-from keras_tied.training._rows import Rows
+from keras_tied.training._data import Rows
+from keras_tied.training._jax import trainer as _jax
 
 EPOCHS = 40
 

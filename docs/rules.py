@@ -9,7 +9,7 @@ from typing import Any
 
 from latex2mathml.converter import convert
 
-from keras_tied._mirror_rules import RULES
+from keras_tied.autoencoder._mirror_rules import RULES
 
 PLACE = "<!-- the table of rules -->"
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)

@@ -24,6 +24,15 @@ OFFLINE = (
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests marked `full` to `-m full`, unless one is named on the command line."""
+    if config.option.markexpr or any("::" in argument for argument in config.args):
+        return
+    full = [item for item in items if item.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=full)
+    items[:] = [item for item in items if not item.get_closest_marker("full")]
+
+
 @pytest.fixture(scope="session")
 def donut_file() -> Path:
     """The article's own data, where this checkout has it."""

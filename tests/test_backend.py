@@ -147,7 +147,11 @@ FOUND = f"print(*[keras.saving.get_registered_object('keras_tied>' + n).__name__
     "imports",
     [
         *("keras_tied, keras", "keras, keras_tied", "keras_tied._version, keras_tied, keras"),
-        *("keras_tied.layers, keras", "keras_tied._mirror, keras", "keras_tied.training, keras"),
+        *(
+            "keras_tied.layers, keras",
+            "keras_tied.autoencoder._mirror, keras",
+            "keras_tied.training, keras",
+        ),
     ],
 )
 def test_keras_knows_our_classes_whichever_is_imported_first(imports):
@@ -155,10 +159,10 @@ def test_keras_knows_our_classes_whichever_is_imported_first(imports):
 
 
 def test_keras_knows_our_classes_after_somebody_asked_where_a_module_is_and_left_it():
-    asked = (
+    lookup = (
         "import keras_tied; from importlib.util import find_spec; find_spec('keras_tied.tables')"
     )
-    assert run(f"{asked}; import keras; {FOUND}", KERAS_BACKEND="jax") == NAMES
+    assert run(f"{lookup}; import keras; {FOUND}", KERAS_BACKEND="jax") == NAMES
 
 
 def test_keras_knows_our_classes_after_a_first_import_of_keras_that_failed():

@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 
 import keras_tied
 from keras_tied import mirror
-from keras_tied._mirror_rules import RULES
+from keras_tied.autoencoder._mirror_rules import RULES
 
 ROWS = 4
 WIDTH = 6
@@ -368,8 +368,8 @@ class TestGain:
         assert both - encoder.count_params() == own
 
     def test_it_is_there_by_default(self):
-        (tied,) = tied_of(mirror(sequential(layers.Dense(2))))
-        assert tied.gain.shape == (2,)
+        (mirror_kernel,) = tied_of(mirror(sequential(layers.Dense(2))))
+        assert mirror_kernel.gain.shape == (2,)
 
 
 class NotFunctional(keras.Model):
@@ -652,7 +652,7 @@ def with_nested() -> keras.Model:
     return functional(lambda x: wire[2](wire[1](wire[0](x))), shape=(20,))
 
 
-def normalized() -> keras.Model:
+def renormalize() -> keras.Model:
     scale = layers.Normalization()
     scale.adapt(smooth((20,)))
     return sequential(scale, layers.Dense(12, "relu"), layers.Dense(3), shape=(20,))
@@ -660,7 +660,7 @@ def normalized() -> keras.Model:
 
 ENCODERS = [
     *(dense_stack, convolutional, strided, sequences, volumes),
-    *(residual, transformer, with_nested, normalized),
+    *(residual, transformer, with_nested, renormalize),
 ]
 
 
@@ -732,9 +732,9 @@ class TestEncoders:
 
     def test_each_kernel_is_counted_once(self, trained):
         encoder, decoder, model, _ = trained
-        tied = tied_of(decoder)
-        assert len({id(each.tied_to) for each in tied}) == len(tied)
-        kernels = sum(int(np.prod(each.tied_to.kernel.shape)) for each in tied)
+        mirror_kernel = tied_of(decoder)
+        assert len({id(each.tied_to) for each in mirror_kernel}) == len(mirror_kernel)
+        kernels = sum(int(np.prod(each.tied_to.kernel.shape)) for each in mirror_kernel)
         assert model.count_params() == encoder.count_params() + decoder.count_params() - kernels
 
 

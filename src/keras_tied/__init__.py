@@ -21,8 +21,7 @@ if TYPE_CHECKING:
         report,
         training,
     )
-    from keras_tied._mirror import mirror
-    from keras_tied.autoencoder import Autoencoder
+    from keras_tied.autoencoder import Autoencoder, mirror
     from keras_tied.estimator import TiedAutoencoder
     from keras_tied.layers import tie
 
@@ -47,7 +46,7 @@ __all__ = [
 MODULES = {
     "Autoencoder": "keras_tied.autoencoder",
     "TiedAutoencoder": "keras_tied.estimator",
-    "mirror": "keras_tied._mirror",
+    "mirror": "keras_tied.autoencoder",
     "tie": "keras_tied.layers",
 }
 """The modules of those public names that are not modules themselves."""

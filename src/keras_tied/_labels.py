@@ -85,7 +85,7 @@ def labelled(labels: ArrayLike, name: Callable[[Any], str] | None = None) -> Gro
         distinct = np.unique(values[~np.isnan(values)])
         if len(distinct) > MOST_GROUPS:
             return Shades(np.where(np.isinf(values), np.nan, values).astype(np.float64))
-    write = name or _written
+    write = name or _format_label
     missing = np.array([_is_missing(value) for value in values.tolist()], dtype=bool)
     present = values[~missing]
     if values.dtype.kind not in "biuf":
@@ -109,5 +109,5 @@ def _is_missing(value: Any) -> bool:
     return value is None or value == "" or value != value
 
 
-def _written(value: Any) -> str:
+def _format_label(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""How well a tied autoencoder restores a table, beside PCA and what else is installed."""
+"""How well a tied autoencoder reconstructs a table, beside PCA and what else is installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
@@ -17,11 +17,11 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 
+from keras_tied._types import Array
 from keras_tied.estimator import TiedAutoencoder
 from keras_tied.training import interrupts
 
-Array = NDArray[Any]
-Restore = Callable[[Array, Array], Array]
+Reconstruct = Callable[[Array, Array], Array]
 """Learns from the first rows, and gives what it leaves of the second."""
 
 HELD_OUT = 0.3
@@ -40,7 +40,7 @@ class Compared(NamedTuple):
         error: the mean squared error of the standardised values that were held out, where 1 is
             what their mean would get; NaN if the method failed.
         relative: `error` divided by PCA's; NaN if there is none, or PCA loses nothing.
-        seconds: what it took to learn and to restore the rows held out, without imports; NaN if the
+        seconds: of fitting and of reconstructing the held-out rows, without imports; NaN if the
             method failed.
         reason: why it failed, in a few words, or an empty text.
     """
@@ -60,16 +60,16 @@ def compare(
     random_state: int = 0,
     on_method: Callable[[str], object] | None = None,
 ) -> list[Compared]:
-    """Let several methods restore rows that they have not seen, from a code of the same width.
+    """Let several methods reconstruct rows that they have not seen, from a code of the same width.
 
-    All learn from the same 70 % of the rows and restore the same 30 %; their columns are
+    All learn from the same 70 % of the rows and reconstruct the same 30 %; their columns are
     standardised by the mean and the variance of the former. Missing values (NaN) do not count in
     the error; methods that cannot take them see the mean of the column.
 
     Compared are `TiedAutoencoder`, PCA and scikit-learn's `MLPRegressor`, as an autoencoder with
     one hidden layer on either side of its code and early stopping; also, where they are installed,
     UMAP (McInnes et al., 2018) and PyOD's `AutoEncoder` (Zhao et al., 2019). All are as they come,
-    but for the width. One that fails, or cannot restore rows, has a row that says why.
+    but for the width. One that fails, or cannot reconstruct rows, has a row that says why.
 
     Args:
         X: (n, features) the rows, at least 10; numbers, with NaN where one is missing.
@@ -102,7 +102,7 @@ def compare(
     for name, method in (_methods(n_components, random_state) | given).items():
         if on_method is not None:
             on_method(name)
-        results.append(_measured(name, method, train, held_out))
+        results.append(_measure(name, method, train, held_out))
     pca = next(result.error for result in results if result.name == "PCA")
     return [row._replace(relative=_relative(row.error, pca)) for row in results]
 
@@ -130,21 +130,23 @@ def _split(X: ArrayLike, n_components: int, random_state: int) -> tuple[Array, A
     return scaler.transform(train), scaler.transform(held_out)
 
 
-def _measured(name: str, method: Callable[[], Restore], train: Array, held_out: Array) -> Compared:
+def _measure(
+    name: str, method: Callable[[], Reconstruct], train: Array, held_out: Array
+) -> Compared:
     nothing = float("nan")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of others, on their own defaults
-            restore = method()
+            reconstruct = method()
             began = time.perf_counter()
-            restored = restore(train, held_out)
+            reconstruction = reconstruct(train, held_out)
             seconds = time.perf_counter() - began
-        if not np.isfinite(restored).all():
+        if not np.isfinite(reconstruction).all():
             raise FloatingPointError("it gives numbers that are not finite")
     except Exception as error:  # there is no end to what other libraries raise
         reason = " ".join(str(error).split()) or type(error).__name__
         return Compared(name, nothing, nothing, nothing, reason)
-    squares = np.square(restored - held_out, dtype=np.float64)
+    squares = np.square(reconstruction - held_out, dtype=np.float64)
     mean = nothing if np.isnan(squares).all() else float(np.nanmean(squares))
     return Compared(name, mean, nothing, seconds)
 
@@ -153,10 +155,10 @@ def _relative(error: float, pca: float) -> float:
     return error / pca if pca > NOTHING else float("nan")
 
 
-def _methods(width: int, seed: int) -> dict[str, Callable[[], Restore]]:
+def _methods(width: int, seed: int) -> dict[str, Callable[[], Reconstruct]]:
     """Those that are installed; each is imported when it is called."""
-    methods: dict[str, Callable[[], Restore]] = {
-        "tied autoencoder": lambda: _tied(width, seed),
+    methods: dict[str, Callable[[], Reconstruct]] = {
+        "tied autoencoder": lambda: _tied_autoencoder(width, seed),
         "PCA": _transformer(PCA(width, random_state=seed)),
         "MLPRegressor": lambda: _perceptron(width, seed),
     }
@@ -167,31 +169,31 @@ def _methods(width: int, seed: int) -> dict[str, Callable[[], Restore]]:
     return methods
 
 
-def _transformer(transformer: Any) -> Callable[[], Restore]:
-    def restore(train: Array, held_out: Array) -> Array:
+def _transformer(transformer: Any) -> Callable[[], Reconstruct]:
+    def reconstruct(train: Array, held_out: Array) -> Array:
         if not hasattr(transformer, "inverse_transform"):
-            raise TypeError("it has no inverse_transform, which would restore rows")
-        fitted = clone(transformer).fit(_filled(train))
-        restored: Array = fitted.inverse_transform(fitted.transform(_filled(held_out)))
-        return restored
+            raise TypeError("it has no inverse_transform, which would reconstruct rows")
+        fitted = clone(transformer).fit(_impute_means(train))
+        reconstruction: Array = fitted.inverse_transform(fitted.transform(_impute_means(held_out)))
+        return reconstruction
 
-    return lambda: restore
+    return lambda: reconstruct
 
 
-def _tied(width: int, seed: int) -> Restore:
-    def restore(train: Array, held_out: Array) -> Array:
-        with interrupts() as asked:
+def _tied_autoencoder(width: int, seed: int) -> Reconstruct:
+    def reconstruct(train: Array, held_out: Array) -> Array:
+        with interrupts() as interrupted:
             estimator = TiedAutoencoder(width, random_state=seed).fit(train)
-        if asked():
+        if interrupted():
             raise KeyboardInterrupt
-        restored: Array = estimator.reconstruct(held_out)
-        return restored
+        reconstruction: Array = estimator.reconstruct(held_out)
+        return reconstruction
 
-    return restore
+    return reconstruct
 
 
-def _perceptron(width: int, seed: int) -> Restore:
-    def restore(train: Array, held_out: Array) -> Array:
+def _perceptron(width: int, seed: int) -> Reconstruct:
+    def reconstruct(train: Array, held_out: Array) -> Array:
         units = min(max(UNITS, 2 * train.shape[1]), MOST_UNITS)
         network = MLPRegressor(
             hidden_layer_sizes=(units, width, units),
@@ -199,14 +201,14 @@ def _perceptron(width: int, seed: int) -> Restore:
             early_stopping=True,
             random_state=seed,
         )
-        rows = _filled(train)
-        restored: Array = network.fit(rows, rows).predict(_filled(held_out))
-        return restored
+        rows = _impute_means(train)
+        reconstruction: Array = network.fit(rows, rows).predict(_impute_means(held_out))
+        return reconstruction
 
-    return restore
+    return reconstruct
 
 
-def _umap(width: int, seed: int) -> Restore:
+def _umap(width: int, seed: int) -> Reconstruct:
     if width > MOST_FOR_UMAP:
         raise ValueError(
             f"its inverse_transform triangulates the codes, for at most {MOST_FOR_UMAP} components"
@@ -216,24 +218,24 @@ def _umap(width: int, seed: int) -> Restore:
     return _transformer(UMAP(n_components=width, random_state=seed, n_jobs=1))()
 
 
-def _pyod(width: int, seed: int) -> Restore:
+def _pyod(width: int, seed: int) -> Reconstruct:
     import torch
     from pyod.models.auto_encoder import AutoEncoder
 
-    def restore(train: Array, held_out: Array) -> Array:
+    def reconstruct(train: Array, held_out: Array) -> Array:
         detector = AutoEncoder(
             hidden_neuron_list=[UNITS, width], preprocessing=False, random_state=seed, verbose=0
         )
-        detector.fit(_filled(train).astype(np.float32))
+        detector.fit(_impute_means(train).astype(np.float32))
         detector.model.eval()
-        rows = torch.as_tensor(_filled(held_out).astype(np.float32), device=detector.device)
+        rows = torch.as_tensor(_impute_means(held_out).astype(np.float32), device=detector.device)
         with torch.no_grad():
-            restored: Array = detector.model(rows).cpu().numpy()
-        return restored
+            reconstruction: Array = detector.model(rows).cpu().numpy()
+        return reconstruction
 
-    return restore
+    return reconstruct
 
 
-def _filled(rows: Array) -> Array:
+def _impute_means(rows: Array) -> Array:
     """Rows with the mean, which is 0 here, where a value is missing."""
     return np.nan_to_num(rows, nan=0.0)

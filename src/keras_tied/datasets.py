@@ -76,7 +76,7 @@ def load_donuts(
             or 5 columns, or a label that is not a whole number.
     """
     name = repr(str(path))
-    rows = _checked(_read_npy(path), name)
+    rows = _check_rows(_read_npy(path), name)
     if rows.shape[1] not in (N_FEATURES, N_FEATURES + 1):
         raise ValueError(
             f"{name} has {rows.shape[1]} columns; save 4 columns of features, or 5 where the last "
@@ -119,7 +119,7 @@ def prepare(
         >>> X.tolist(), y.tolist()
         ([[0.5, 0.0], [1.0, 0.0], [0.0, 0.0]], ['b', 'c', 'a'])
     """
-    rows = _checked(np.asarray(X), "X")
+    rows = _check_rows(np.asarray(X), "X")
     labels = None if y is None else np.asarray(y)
     if labels is not None and len(labels) != len(rows):
         raise ValueError(f"X has {len(rows)} rows and y has {len(labels)}; give a label a row.")
@@ -152,7 +152,7 @@ def _read_npy(path: str | PathLike[str]) -> NDArray[Any]:
             ) from error
 
 
-def _checked(rows: NDArray[Any], name: str) -> NDArray[np.float64]:
+def _check_rows(rows: NDArray[Any], name: str) -> NDArray[np.float64]:
     """The rows as float64, if they are a table of finite real numbers with at least one row."""
     if rows.dtype.kind not in "biuf":
         raise ValueError(

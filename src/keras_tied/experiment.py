@@ -179,7 +179,7 @@ def build_model(kernel: ArrayLike) -> keras.Model:
     return model
 
 
-class _Trained(NamedTuple):
+class _TrainingResult(NamedTuple):
     """What every engine gives, by `Experiment`'s names."""
 
     history: dict[str, NDArray[np.float64]]
@@ -210,7 +210,7 @@ def _with_keras(
     kernel: NDArray[np.float32],
     epochs: int,
     on_epoch: OnEpoch | None,
-) -> _Trained:
+) -> _TrainingResult:
     import keras
 
     from keras_tied import training
@@ -241,7 +241,7 @@ def _with_keras(
     reconstruction = decoder(code)
     to_numpy = keras.ops.convert_to_numpy
     difference = to_numpy(decoder.kernel) - to_numpy(encoder.kernel.value).T
-    return _Trained(
+    return _TrainingResult(
         history={key: np.asarray(costs, np.float64) for key, costs in fitted.history.items()},
         code=to_numpy(code),
         reconstruction=to_numpy(reconstruction),
@@ -259,7 +259,7 @@ def _by_hand(
     kernel: NDArray[np.float32],
     epochs: int,
     on_epoch: OnEpoch | None,
-) -> _Trained:
+) -> _TrainingResult:
     from keras_tied import reference
 
     kinds = {"numpy": reference.NumpyAutoencoder, "pytensor": reference.PyTensorAutoencoder}
@@ -275,7 +275,7 @@ def _by_hand(
     seconds = time.perf_counter() - begin
     code = autoencoder.transform(np.concatenate([train, validation]))
     weights = autoencoder.kernel_, autoencoder.code_bias_, autoencoder.output_bias_
-    return _Trained(
+    return _TrainingResult(
         history={key: np.asarray(costs, np.float64) for key, costs in autoencoder.history_.items()},
         code=code,
         reconstruction=autoencoder.inverse_transform(code),

@@ -101,7 +101,7 @@ def out_of_memory(*_, **__):
 def test_a_model_that_cannot_be_compared_with_pca_is_there(
     keras_tied, monkeypatch, tmp_path, fruit_csv
 ):
-    monkeypatch.setattr(internal, "errors_beside_pca", out_of_memory)
+    monkeypatch.setattr(internal, "baseline_errors", out_of_memory)
     done = keras_tied("fit", fruit_csv, "-o", "model.keras", "--epochs", 2)
     assert done.code == 1
     assert "MemoryError: too many rows; 'model.keras' holds the model so far" in done.err

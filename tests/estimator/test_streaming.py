@@ -11,8 +11,8 @@ from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
 from keras_tied.estimator.internal import (
+    baseline_errors,
     choose_batch_rows,
-    errors_beside_pca,
     fit_stream,
     fitted_value,
     largest_shares,
@@ -96,7 +96,7 @@ def test_errors_beside_pca_are_those_of_scikit_learn(rng):
     for measured in (X, others):
         scaled = scaler.transform(measured)
         restored = pca.inverse_transform(pca.transform(scaled))
-        ours = errors_beside_pca(fitted_value(estimator), X, measured)
+        ours = baseline_errors(fitted_value(estimator), X, measured)
         expected = (
             estimator.reconstruction_error(measured).mean(),
             np.mean((restored - scaled) ** 2),

@@ -14,9 +14,12 @@ import keras_tied
 
 from .cases import select
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "jax", reason="Keras distributes over devices on JAX only"
-)
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.skipif(
+        keras.backend.backend() != "jax", reason="Keras distributes over devices on JAX only"
+    ),
+]
 CASES = [
     *select("functional", "nested", "in_a_row", family="Dense"),
     *select("functional", family="Embedding"),

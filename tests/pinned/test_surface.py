@@ -35,7 +35,6 @@ LISTED = {
         """,
     "keras_tied.cli": "app main",
     "keras_tied.estimator": "TiedAutoencoder",
-    "keras_tied.export": "convert parser set_shapes write",
     "keras_tied.layers": """
         Contractive KSparse MaskingNoise PartlyLinear SaltAndPepperNoise TiedConv TiedDense
         TiedEinsumDense squared_jacobian_norm tie

@@ -18,6 +18,8 @@ HOSTILE = [
     "<!-- &lt;b&gt;",
 ]
 
+pytestmark = pytest.mark.full
+
 
 def hostile(n, start=0):
     return [HOSTILE[(start + i) % len(HOSTILE)] + f" {i}" for i in range(n)]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from keras_tied.layers import TiedDense
 from keras_tied.training import _jax, fit
-from keras_tied.training._traced import Traced
+from keras_tied.training._jax.trace import Traced
 
 FORMS = ["ab", "aTb", "abT", "aTbT", "(ab)T", "(aTb)T", "gradient"]
 

@@ -8,8 +8,8 @@ if keras.backend.backend() != "jax":
 import jax
 import jax.numpy as jnp
 
-from keras_tied.training._features_first import Flipped, pays
-from keras_tied.training._traced import Traced
+from keras_tied.training._jax.features_first import Flipped, is_worthwhile
+from keras_tied.training._jax.trace import Traced
 
 ROWS = 64
 
@@ -66,8 +66,8 @@ def test_no_matrix_product_keeps_the_rows_first(parameters):
 
 
 def test_it_is_not_used_for_images_or_wide_rows():
-    assert pays(9000, (4,), [2, 4])
-    assert not pays(20, (4,), [2, 4])
-    assert not pays(9000, (4,), [1000, 4])
-    assert not pays(9000, (784,), [30])
-    assert not pays(9000, (8, 8), [4])
+    assert is_worthwhile(9000, (4,), [2, 4])
+    assert not is_worthwhile(20, (4,), [2, 4])
+    assert not is_worthwhile(9000, (4,), [1000, 4])
+    assert not is_worthwhile(9000, (784,), [30])
+    assert not is_worthwhile(9000, (8, 8), [4])

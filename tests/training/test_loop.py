@@ -74,7 +74,7 @@ def test_a_watcher_sees_every_epoch_once_in_order(rows):
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX counts places")
 def test_each_epoch_begins_and_ends_once_where_only_one_fits_into_a_call(rows, monkeypatch):
-    from keras_tied.training import _jax
+    from keras_tied.training._jax import trainer as _jax
 
     class Recorder(Watcher):
         def __init__(self):

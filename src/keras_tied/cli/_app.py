@@ -1,13 +1,19 @@
 """The command that all others are parts of."""
 
+import functools
+import inspect
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from io import TextIOWrapper
 from typing import Annotated, Any, cast
 
 import typer
 
 from keras_tied._version import __version__
-from keras_tied.cli._messages import say
+from keras_tied.cli._messages import report_errors, say
+from keras_tied.cli._options import Debug
+from keras_tied.cli._table import table_errors
 
 # All that Typer raises for a bad command line; not every version has a public name for it.
 _ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
@@ -17,6 +23,36 @@ app = typer.Typer(
     epilog="Example:  keras-tied fit rows.csv -o model.keras",
     pretty_exceptions_enable=False,
 )
+
+
+def command(
+    example: str, tables: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as a command, and add the option `--debug` to it.
+
+    What it raises becomes one sentence and an exit code.
+
+    Args:
+        example: a command line for the help.
+        tables: whether it reads or writes tables, for which pyarrow is needed.
+    """
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def run(*args: Any, debug: bool = False, **kwargs: Any) -> None:
+            with report_errors(debug), table_errors() if tables else nullcontext():
+                function(*args, **kwargs)
+
+        option = inspect.Parameter(
+            "debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug
+        )
+        signature = inspect.signature(function, eval_str=True)
+        parameters = [*signature.parameters.values(), option]
+        vars(run)["__signature__"] = signature.replace(parameters=parameters)
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return app.command(epilog=f"Example:  {example}")(run)
+
+    return register
 
 
 def main() -> None:

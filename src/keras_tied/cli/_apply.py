@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from keras_tied.cli._app import app
-from keras_tied.cli._messages import UsageError, reported
+from keras_tied.cli._app import command
+from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import Model, Rows, code_names, load, open_rows
 from keras_tied.cli._options import (
-    Array,
+    ArrayName,
     Data,
-    Debug,
     Delimiter,
     Encoding,
     Id,
@@ -24,13 +23,13 @@ from keras_tied.cli._options import (
 )
 from keras_tied.cli._progress import rows_bar
 from keras_tied.cli._show import print_json
-from keras_tied.cli._table import STANDARD_OUTPUT, Reading, require_output, say_unseen, table_errors
+from keras_tied.cli._table import STANDARD_OUTPUT, Reading, require_output, say_unseen
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@app.command(epilog="Example:  keras-tied encode model.keras rows.csv -o codes.csv")
+@command("keras-tied encode model.keras rows.csv -o codes.csv")
 def encode(
     model: ModelFile,
     data: Data,
@@ -38,27 +37,25 @@ def encode(
     id: Id = None,
     delimiter: Delimiter = None,
     encoding: Encoding = "utf-8",
-    array: Array = None,
+    array: ArrayName = None,
     safe_csv: SafeCsv = False,
     json: Json = False,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Turn rows into codes, a row each."""
-    with reported(debug), table_errors():
-        require_output(output, json)
-        loaded = load(model)
-        reading = Reading(delimiter, encoding, array)
-        rows = open_rows(loaded, data, reading, id, quiet, output)
+    require_output(output, json)
+    loaded = load(model)
+    reading = Reading(delimiter, encoding, array)
+    rows = open_rows(loaded, data, reading, id, quiet, output)
 
-        def codes(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
-            columns = loaded.fitted.transform(numbers).T
-            return rows.named(batch, dict(zip(code_names(len(columns)), columns, strict=True)))
+    def codes(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
+        columns = loaded.fitted.transform(numbers).T
+        return rows.named(batch, dict(zip(code_names(len(columns)), columns, strict=True)))
 
-        _write("encoded", rows, codes, output, safe_csv, json, quiet)
+    _write("encoded", rows, codes, output, safe_csv, json, quiet)
 
 
-@app.command(epilog="Example:  keras-tied reconstruct model.keras rows.csv -o restored.csv")
+@command("keras-tied reconstruct model.keras rows.csv -o reconstructed.csv")
 def reconstruct(
     model: ModelFile,
     data: Data,
@@ -66,27 +63,25 @@ def reconstruct(
     id: Id = None,
     delimiter: Delimiter = None,
     encoding: Encoding = "utf-8",
-    array: Array = None,
+    array: ArrayName = None,
     safe_csv: SafeCsv = False,
     json: Json = False,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Encode and decode rows: what the model makes of them."""
-    with reported(debug), table_errors():
-        require_output(output, json)
-        loaded = load(model)
-        reading = Reading(delimiter, encoding, array)
-        rows = open_rows(loaded, data, reading, id, quiet, output)
+    require_output(output, json)
+    loaded = load(model)
+    reading = Reading(delimiter, encoding, array)
+    rows = open_rows(loaded, data, reading, id, quiet, output)
 
-        def restored(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
-            decoded = rows.columns.decode(loaded.fitted.reconstruct(numbers))
-            return rows.named(batch, columns_of(decoded))
+    def reconstruct_batch(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
+        decode_batch = rows.columns.decode(loaded.fitted.reconstruct(numbers))
+        return rows.named(batch, columns_of(decode_batch))
 
-        _write("reconstructed", rows, restored, output, safe_csv, json, quiet)
+    _write("reconstructed", rows, reconstruct_batch, output, safe_csv, json, quiet)
 
 
-@app.command(epilog="Example:  keras-tied decode model.keras codes.csv -o rows.csv")
+@command("keras-tied decode model.keras codes.csv -o rows.csv")
 def decode(
     model: ModelFile,
     data: Data,
@@ -94,23 +89,21 @@ def decode(
     id: Id = None,
     delimiter: Delimiter = None,
     encoding: Encoding = "utf-8",
-    array: Array = None,
+    array: ArrayName = None,
     safe_csv: SafeCsv = False,
     json: Json = False,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Turn codes, such as encode has written, into rows."""
-    with reported(debug), table_errors():
-        require_output(output, json)
-        loaded = load(model)
-        rows = _codes(loaded, data, Reading(delimiter, encoding, array), id, output)
+    require_output(output, json)
+    loaded = load(model)
+    rows = _codes(loaded, data, Reading(delimiter, encoding, array), id, output)
 
-        def decoded(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
-            restored = loaded.fitted.inverse_transform(numbers)
-            return rows.named(batch, columns_of(_as_table(loaded, restored)))
+    def decode_batch(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
+        reconstruct_batch = loaded.fitted.inverse_transform(numbers)
+        return rows.named(batch, columns_of(_as_table(loaded, reconstruct_batch)))
 
-        _write("decoded", rows, decoded, output, safe_csv, json, quiet)
+    _write("decoded", rows, decode_batch, output, safe_csv, json, quiet)
 
 
 def columns_of(batch: pa.RecordBatch) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``keras-tied compare``: a table, and how well several methods restore it."""
+"""``keras-tied compare``: a table, and how well several methods reconstruct it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied._text import number
-from keras_tied.cli._app import app
+from keras_tied.cli._app import command
 from keras_tied.cli._fit import learn, names_in
 from keras_tied.cli._keras import hidden, import_keras_alone, require_backend
-from keras_tied.cli._messages import UsageError, reported, wrong_use
+from keras_tied.cli._messages import UsageError, wrong_use
 from keras_tied.cli._options import (
-    Array,
+    ArrayName,
     Data,
-    Debug,
     Delimiter,
     Encoding,
     Id,
@@ -27,7 +26,7 @@ from keras_tied.cli._options import (
 from keras_tied.cli._output import figure_target, save_figure
 from keras_tied.cli._progress import stages
 from keras_tied.cli._show import print_json, print_table
-from keras_tied.cli._table import Reading, table_errors
+from keras_tied.cli._table import Reading
 
 if TYPE_CHECKING:
     from keras_tied.comparison import Compared
@@ -36,7 +35,7 @@ FEWEST_ROWS, SHARE = 10, 0.7
 """Rows that are needed, and the share of them that is learned from; see `keras_tied.comparison`."""
 
 
-@app.command(epilog="Example:  keras-tied compare rows.csv --components 3 -o chart.png")
+@command("keras-tied compare rows.csv --components 3 -o chart.png")
 def compare(
     data: Data,
     output: Annotated[
@@ -61,48 +60,44 @@ def compare(
     id: Id = None,
     delimiter: Delimiter = None,
     encoding: Encoding = "utf-8",
-    array: Array = None,
+    array: ArrayName = None,
     backend: OnBackend = None,
     json: Json = False,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Compare with PCA and what else is installed, on rows that none of them has seen."""
-    with reported(debug), table_errors():
-        with wrong_use():
-            target = figure_target(output) if output else None
-            if target:
-                from keras_tied import plotting
+    with wrong_use():
+        target = figure_target(output) if output else None
+        if target:
+            from keras_tied import plotting
 
-                plotting.new_figure()  # refuses where there is no Matplotlib
-        require_backend(backend)
-        text = [name for name in (label, id) if name is not None]
-        table = learn(
-            Reading(delimiter, encoding, array).open(data, text),
-            seed,
-            quiet,
-            columns=names_in(columns),
-            exclude=[name for names in exclude or [] for name in names_in(names) or []],
-            label=label,
-            id=id,
-        )
-        numbers = _some(table.rows, rows, seed)
-        _require_enough(numbers, components)
-        with stages("starting", quiet) as on_method:
-            import_keras_alone()
-            from keras_tied import comparison
+            plotting.new_figure()  # refuses where there is no Matplotlib
+    require_backend(backend)
+    text = [name for name in (label, id) if name is not None]
+    table = learn(
+        Reading(delimiter, encoding, array).open(data, text),
+        seed,
+        quiet,
+        columns=names_in(columns),
+        exclude=[name for names in exclude or [] for name in names_in(names) or []],
+        label=label,
+        id=id,
+    )
+    numbers = _some(table.rows, rows, seed)
+    _require_enough(numbers, components)
+    with stages("starting", quiet) as on_method:
+        import_keras_alone()
+        from keras_tied import comparison
 
-            with hidden("tensorflow"):  # UMAP imports it, which takes seconds, and does without
-                found = comparison.compare(
-                    numbers, components, random_state=seed, on_method=on_method
-                )
-        if output and target:
-            names, _, errors, seconds, _ = zip(*found, strict=True)
-            save_figure(plotting.comparison(names, errors, seconds), output, target)
-        if json:
-            print_json(_described(found) | {"rows": len(numbers), "features": numbers.shape[1]})
-        elif not quiet:
-            _print(found, len(numbers), table.source.n_rows, numbers.shape[1], components)
+        with hidden("tensorflow"):  # UMAP imports it, which takes seconds, and does without
+            found = comparison.compare(numbers, components, random_state=seed, on_method=on_method)
+    if output and target:
+        names, _, errors, seconds, _ = zip(*found, strict=True)
+        save_figure(plotting.comparison(names, errors, seconds), output, target)
+    if json:
+        print_json(_describe(found) | {"rows": len(numbers), "features": numbers.shape[1]})
+    elif not quiet:
+        _print(found, len(numbers), table.source.n_rows, numbers.shape[1], components)
 
 
 def _some(rows: Any, most: int, seed: int) -> Any:
@@ -127,11 +122,11 @@ def _require_enough(numbers: Any, components: int) -> None:
         )
 
 
-def _described(found: list[Compared]) -> dict[str, Any]:
-    def known(value: Any) -> Any:
+def _describe(found: list[Compared]) -> dict[str, Any]:
+    def to_json(value: Any) -> Any:
         return None if value == "" or value != value else value
 
-    return {"methods": [{k: known(v) for k, v in row._asdict().items()} for row in found]}
+    return {"methods": [{k: to_json(v) for k, v in row._asdict().items()} for row in found]}
 
 
 def _print(found: list[Compared], n: int, of: int, n_features: int, width: int) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from keras_tied import _backend
-from keras_tied.cli._app import app
+from keras_tied.cli._app import command
 from keras_tied.cli._keras import Backend, import_keras, require_backend
-from keras_tied.cli._messages import UsageError, reported, wrong_use
-from keras_tied.cli._options import Debug, OnBackend, Quiet
+from keras_tied.cli._messages import UsageError, wrong_use
+from keras_tied.cli._options import OnBackend, Quiet
 from keras_tied.cli._output import figure_target, save_figure
 from keras_tied.cli._progress import epochs_bar
 
@@ -27,7 +27,7 @@ class Engine(StrEnum):
     pytensor = "pytensor"
 
 
-@app.command(epilog="Example:  keras-tied demo --data donut_corr2.npy --seed 1 --output donuts.svg")
+@command("keras-tied demo --data donut_corr2.npy --seed 1 --output donuts.svg", tables=False)
 def demo(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The figure to write: .png, .svg or .pdf.")
@@ -48,45 +48,43 @@ def demo(
         Engine, typer.Option(help="Keras, or the same network written out by hand.")
     ] = Engine.keras,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Train the article's 4-2-4 autoencoder on two correlated rings, and draw it."""
-    with reported(debug):
-        with wrong_use():
-            target = figure_target(output)
-            _require_engine(engine, backend)
-            from keras_tied import datasets, experiment, plotting
+    with wrong_use():
+        target = figure_target(output)
+        _require_engine(engine, backend)
+        from keras_tied import datasets, experiment, plotting
 
-            figure = plotting.new_window() if show else plotting.new_figure()
-            raw = (
-                datasets.load_donuts(data)
-                if data
-                else datasets.make_correlated_donuts(random_state=seed)
-            )
-            rows, labels = datasets.prepare(*raw, random_state=seed)
-            experiment.split(rows)  # refuses too few rows
-        if engine is Engine.keras:
-            import_keras()
-        with epochs_bar(epochs, quiet) as on_epoch:
-            result = experiment.run(
-                rows, epochs=epochs, engine=engine.value, random_state=seed, on_epoch=on_epoch
-            )
-        plotting.four_panels(
-            rows,
-            result.code,
-            result.reconstruction,
-            result.history,
-            y=labels,
-            pca_mse=result.pca_train_mse,
-            figure=figure,
+        figure = plotting.new_window() if show else plotting.new_figure()
+        raw = (
+            datasets.load_donuts(data)
+            if data
+            else datasets.make_correlated_donuts(random_state=seed)
         )
-        save_figure(figure, output, target)
-        if not quiet:
-            _print_result(result, engine, output)
-        if show:
-            from matplotlib import pyplot
+        rows, labels = datasets.prepare(*raw, random_state=seed)
+        experiment.split(rows)  # refuses too few rows
+    if engine is Engine.keras:
+        import_keras()
+    with epochs_bar(epochs, quiet) as on_epoch:
+        result = experiment.run(
+            rows, epochs=epochs, engine=engine.value, random_state=seed, on_epoch=on_epoch
+        )
+    plotting.four_panels(
+        rows,
+        result.code,
+        result.reconstruction,
+        result.history,
+        y=labels,
+        pca_mse=result.pca_train_mse,
+        figure=figure,
+    )
+    save_figure(figure, output, target)
+    if not quiet:
+        _print_result(result, engine, output)
+    if show:
+        from matplotlib import pyplot
 
-            pyplot.show()
+        pyplot.show()
 
 
 def _require_engine(engine: Engine, backend: Backend | None) -> None:

@@ -9,14 +9,13 @@ from typing import Annotated
 
 import typer
 
-from keras_tied._writing import writable
-from keras_tied.cli._app import app
-from keras_tied.cli._messages import reported, wrong_use
+from keras_tied._files import check_writable
+from keras_tied.cli._app import command
+from keras_tied.cli._messages import wrong_use
 from keras_tied.cli._model import load
-from keras_tied.cli._options import Debug, Json, ModelFile, Quiet
+from keras_tied.cli._options import Json, ModelFile, Quiet
 from keras_tied.cli._output import writing
 from keras_tied.cli._show import print_json
-from keras_tied.cli._table import table_errors
 
 
 class Part(StrEnum):
@@ -27,7 +26,7 @@ class Part(StrEnum):
     reconstruction = "reconstruction"
 
 
-@app.command(epilog="Example:  keras-tied export model.keras -o model.onnx")
+@command("keras-tied export model.keras -o model.onnx")
 def export(
     model: ModelFile,
     output: Annotated[
@@ -38,21 +37,19 @@ def export(
     ] = Part.encoder,
     json: Json = False,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Write a model as ONNX; it takes the numbers of a row, and their names are in it."""
-    with reported(debug), table_errors():
-        with wrong_use():
-            target = writable(output, ["onnx"], "--output")
-        loaded = load(model)
-        fitted = loaded.fitted
-        if loaded.columns is not None:
-            fitted = replace(fitted, feature_names=tuple(loaded.columns.features))
-        with wrong_use(), writing(output):
-            from keras_tied.export import write
+    with wrong_use():
+        target = check_writable(output, ["onnx"], "--output")
+    loaded = load(model)
+    fitted = loaded.fitted
+    if loaded.columns is not None:
+        fitted = replace(fitted, feature_names=tuple(loaded.columns.features))
+    with wrong_use(), writing(output):
+        from keras_tied.estimator.internal import write_onnx
 
-            write(fitted, target, part.value)
-        if json:
-            print_json({"output": str(output), "part": part.value})
-        elif not quiet:
-            print(f"exported the {part.value} to {output}")
+        write_onnx(fitted, target, part.value)
+    if json:
+        print_json({"output": str(output), "part": part.value})
+    elif not quiet:
+        print(f"exported the {part.value} to {output}")

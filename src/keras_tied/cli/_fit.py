@@ -15,21 +15,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keras_tied._writing import writable
-from keras_tied.cli._app import app
+from keras_tied._files import check_writable
+from keras_tied.cli._app import command
 from keras_tied.cli._keras import import_keras_alone, require_backend, versions
 from keras_tied.cli._messages import (
     INTERRUPTED,
     FailedError,
     UsageError,
-    reported,
     say,
     wrong_use,
 )
 from keras_tied.cli._options import (
-    Array,
+    ArrayName,
     Data,
-    Debug,
     Delimiter,
     Encoding,
     Id,
@@ -40,7 +38,7 @@ from keras_tied.cli._options import (
 from keras_tied.cli._output import writing
 from keras_tied.cli._progress import rows_bar, training_bar, waiting
 from keras_tied.cli._show import print_facts, print_json
-from keras_tied.cli._table import Reading, table_errors
+from keras_tied.cli._table import Reading
 
 if TYPE_CHECKING:
     from keras_tied.estimator import TiedAutoencoder
@@ -70,7 +68,7 @@ class Scaler(StrEnum):
     none = "none"
 
 
-@app.command(epilog="Example:  keras-tied fit rows.csv -o model.keras --components 3 --id name")
+@command("keras-tied fit rows.csv -o model.keras --components 3 --id name")
 def fit(
     data: Data,
     output: Annotated[
@@ -110,54 +108,52 @@ def fit(
     id: Id = None,
     delimiter: Delimiter = None,
     encoding: Encoding = "utf-8",
-    array: Array = None,
+    array: ArrayName = None,
     backend: OnBackend = None,
     json: Json = False,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Train an autoencoder on a table, and write it to one file."""
-    with reported(debug), table_errors():
-        with wrong_use():
-            target = writable(output, ["keras"], "--output")
-        settings = {
-            "n_components": _components(components),
-            "hidden_layer_sizes": _hidden(hidden),
-            "solver": solver.value,
-            "max_iter": epochs,
-            "scaler": None if scaler is Scaler.none else scaler.value,
-            "random_state": seed,
-            "early_stopping": validation > 0,
-            "validation_fraction": _validation(validation),
-        }
-        require_backend(backend)
-        began = time.perf_counter()
-        text = [name for name in (label, id) if name is not None]
-        source = Reading(delimiter, encoding, array).open(data, text)
-        table = learn(
-            source,
-            seed,
-            quiet,
-            columns=names_in(columns),
-            exclude=[name for names in exclude or [] for name in names_in(names) or []],
-            label=label,
-            id=id,
-        )
-        _require_enough(settings["n_components"], table)
-        with waiting("starting", quiet):
-            import_keras_alone()
-            from keras_tied.training import interrupts
+    with wrong_use():
+        target = check_writable(output, ["keras"], "--output")
+    settings = {
+        "n_components": _components(components),
+        "hidden_layer_sizes": _hidden(hidden),
+        "solver": solver.value,
+        "max_iter": epochs,
+        "scaler": None if scaler is Scaler.none else scaler.value,
+        "random_state": seed,
+        "early_stopping": validation > 0,
+        "validation_fraction": _validation(validation),
+    }
+    require_backend(backend)
+    began = time.perf_counter()
+    text = [name for name in (label, id) if name is not None]
+    source = Reading(delimiter, encoding, array).open(data, text)
+    table = learn(
+        source,
+        seed,
+        quiet,
+        columns=names_in(columns),
+        exclude=[name for names in exclude or [] for name in names_in(names) or []],
+        label=label,
+        id=id,
+    )
+    _require_enough(settings["n_components"], table)
+    with waiting("starting", quiet):
+        import_keras_alone()
+        from keras_tied.training import interrupts
 
-            file = OutputFile(output, target, began, _notes(table))
-        with interrupts() as asked:
-            notes = _fit(table, settings, file, quiet, asked)
-        if json:
-            print_json({"output": str(output)} | notes)
-        elif not quiet:
-            print_facts(_facts(table, notes, output))
-        if asked():
-            say(f"interrupted; {str(output)!r} is the best model so far.")
-            raise typer.Exit(INTERRUPTED)
+        file = OutputFile(output, target, began, _notes(table))
+    with interrupts() as interrupted:
+        notes = _fit(table, settings, file, quiet, interrupted)
+    if json:
+        print_json({"output": str(output)} | notes)
+    elif not quiet:
+        print_facts(_facts(table, notes, output))
+    if interrupted():
+        say(f"interrupted; {str(output)!r} is the best model so far.")
+        raise typer.Exit(INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -279,21 +275,21 @@ def _fit(
     settings: dict[str, Any],
     file: OutputFile,
     quiet: bool,
-    asked: Callable[[], bool],
+    interrupted: Callable[[], bool],
 ) -> dict[str, Any]:
     """Train, save the model before anything else can fail, and measure it; return its notes."""
-    from keras_tied.estimator.internal import errors_beside_pca, fitted_value
+    from keras_tied.estimator.internal import baseline_errors, fitted_value
 
     rows, held_out = _split_sample(table)
     estimator, streamed = _train(table, rows, settings, quiet), None
     file.save(estimator)
     with file.report_failure():
-        if held_out is not None and not asked():
+        if held_out is not None and not interrupted():
             seed = settings["random_state"]
             estimator, streamed = _go_through(table, estimator, held_out, seed, quiet)
             file.save(estimator, streamed=streamed)
         with waiting("comparing with PCA", quiet):
-            error, pca_error = errors_beside_pca(fitted_value(estimator), rows, held_out)
+            error, pca_error = baseline_errors(fitted_value(estimator), rows, held_out)
         sample = f"{len(held_out):,} rows seen once at most" if held_out is not None else ""
         return file.save(
             estimator,

@@ -4,34 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_tied.cli._app import app
-from keras_tied.cli._messages import reported
+from keras_tied.cli._app import command
 from keras_tied.cli._model import Model, load
-from keras_tied.cli._options import Debug, Json, ModelFile
+from keras_tied.cli._options import Json, ModelFile
 from keras_tied.cli._show import print_facts, print_json, print_table
-from keras_tied.cli._table import table_errors
 
 MOST_NAMED = 8
 
 
-@app.command(epilog="Example:  keras-tied inspect model.keras")
-def inspect(model: ModelFile, json: Json = False, debug: Debug = False) -> None:
+@command("keras-tied inspect model.keras")
+def inspect(model: ModelFile, json: Json = False) -> None:
     """Show what a model file holds: its columns, its network, and how it was trained."""
-    with reported(debug), table_errors():
-        loaded = load(model)
-        if json:
-            print_json(_described(loaded))
-            return
-        print_facts(_facts(loaded))
-        if loaded.columns is not None:
-            rows = [
-                (column.name, column.kind.value, _some(column.categories, column.other))
-                for column in loaded.columns.used
-            ]
-            print_table(("column", "holds", "categories"), rows)
+    loaded = load(model)
+    if json:
+        print_json(_describe(loaded))
+        return
+    print_facts(_facts(loaded))
+    if loaded.columns is not None:
+        rows = [
+            (column.name, column.kind.value, _some(column.categories, column.other))
+            for column in loaded.columns.used
+        ]
+        print_table(("column", "holds", "categories"), rows)
 
 
-def _described(model: Model) -> dict[str, Any]:
+def _describe(model: Model) -> dict[str, Any]:
     fitted, learned = model.fitted, model.contents.learned
     return {
         "model": str(model.path),

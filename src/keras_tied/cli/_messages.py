@@ -26,7 +26,7 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def reported(debug: bool) -> Iterator[None]:
+def report_errors(debug: bool) -> Iterator[None]:
     """Turn what goes wrong into one sentence and an exit code."""
     try:
         yield

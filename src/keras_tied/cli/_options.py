@@ -34,7 +34,7 @@ Delimiter = Annotated[
     str | None, typer.Option(metavar="CHAR", help="Between the cells of CSV, instead of a comma.")
 ]
 Encoding = Annotated[str, typer.Option(help="Of CSV.")]
-Array = Annotated[
+ArrayName = Annotated[
     str | None, typer.Option(metavar="NAME", help="Which array of an .npz file to read.")
 ]
 SafeCsv = Annotated[

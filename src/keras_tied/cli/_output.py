@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_tied._writing import moved_into_place, writable
+from keras_tied._files import check_writable, replace_atomically
 from keras_tied.cli._messages import FailedError
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ def figure_target(output: Path) -> Path:
     """Where a figure will be written, if it can be."""
     from keras_tied.plotting import FORMATS
 
-    return writable(output, FORMATS, "--output")
+    return check_writable(output, FORMATS, "--output")
 
 
 @contextmanager
 def written(output: Path, target: Path) -> Iterator[Path]:
     """The file to write meanwhile; `output` is what the user calls the target."""
-    with writing(output), moved_into_place(target) as part:
+    with writing(output), replace_atomically(target) as part:
         yield part
 
 

@@ -7,18 +7,26 @@ from typing import Annotated
 
 import typer
 
-from keras_tied.cli._app import app
-from keras_tied.cli._messages import reported, wrong_use
+from keras_tied.cli._app import command
+from keras_tied.cli._messages import wrong_use
 from keras_tied.cli._model import load
-from keras_tied.cli._options import Array, Data, Debug, Delimiter, Encoding, Json, ModelFile, Quiet
+from keras_tied.cli._options import (
+    ArrayName,
+    Data,
+    Delimiter,
+    Encoding,
+    Json,
+    ModelFile,
+    Quiet,
+)
 from keras_tied.cli._output import figure_target, save_figure
 from keras_tied.cli._progress import waiting
 from keras_tied.cli._sample import Label, open_labelled, take
 from keras_tied.cli._show import print_json
-from keras_tied.cli._table import Reading, table_errors
+from keras_tied.cli._table import Reading
 
 
-@app.command(epilog="Example:  keras-tied plot model.keras rows.csv -o rows.png --label kind")
+@command("keras-tied plot model.keras rows.csv -o rows.png --label kind")
 def plot(
     model: ModelFile,
     data: Data,
@@ -28,40 +36,38 @@ def plot(
     label: Label = None,
     delimiter: Delimiter = None,
     encoding: Encoding = "utf-8",
-    array: Array = None,
+    array: ArrayName = None,
     json: Json = False,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Draw rows, their codes, what is left of them, and the cost of training."""
-    with reported(debug), table_errors():
-        with wrong_use():
-            target = figure_target(output)
-            from keras_tied import plotting
+    with wrong_use():
+        target = figure_target(output)
+        from keras_tied import plotting
 
-            figure = plotting.new_figure()
-        loaded = load(model)
-        reading = Reading(delimiter, encoding, array)
-        rows = open_labelled(loaded, data, reading, None, label, quiet)
-        sample = take(rows, quiet)
-        with waiting("drawing", quiet):
-            from keras_tied.estimator.internal import errors_beside_pca
+        figure = plotting.new_figure()
+    loaded = load(model)
+    reading = Reading(delimiter, encoding, array)
+    rows = open_labelled(loaded, data, reading, None, label, quiet)
+    sample = take(rows, quiet)
+    with waiting("drawing", quiet):
+        from keras_tied.estimator.internal import baseline_errors
 
-            error, pca_error = errors_beside_pca(loaded.fitted, sample.numbers)
-            plotting.AutoencoderDisplay.from_estimator(
-                loaded.fitted,
-                sample.numbers,
-                history={"loss": loaded.contents.learned["loss_curve_"]},
-                figure=figure,
-                y=sample.labels,
-                label_name=sample.label_name or "label",
-                feature_names=rows.columns.features,
-                pca_error=pca_error,
-            )
-            save_figure(figure, output, target)
-        n = len(sample.numbers)
-        if json:
-            found = {"rows": rows.source.n_rows, "drawn": n, "error": error, "pca_error": pca_error}
-            print_json({"output": str(output)} | found)
-        elif not quiet:
-            print(f"drew {n:,} of {rows.source.n_rows:,} rows to {output}")
+        error, pca_error = baseline_errors(loaded.fitted, sample.numbers)
+        plotting.AutoencoderDisplay.from_estimator(
+            loaded.fitted,
+            sample.numbers,
+            history={"loss": loaded.contents.learned["loss_curve_"]},
+            figure=figure,
+            y=sample.labels,
+            label_name=sample.label_name or "label",
+            feature_names=rows.columns.features,
+            pca_error=pca_error,
+        )
+        save_figure(figure, output, target)
+    n = len(sample.numbers)
+    if json:
+        found = {"rows": rows.source.n_rows, "drawn": n, "error": error, "pca_error": pca_error}
+        print_json({"output": str(output)} | found)
+    elif not quiet:
+        print(f"drew {n:,} of {rows.source.n_rows:,} rows to {output}")

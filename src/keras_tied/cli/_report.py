@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keras_tied._writing import writable
-from keras_tied.cli._app import app
-from keras_tied.cli._messages import UsageError, reported, wrong_use
+from keras_tied._files import check_writable
+from keras_tied.cli._app import command
+from keras_tied.cli._messages import UsageError, wrong_use
 from keras_tied.cli._model import Model, Rows, load
 from keras_tied.cli._options import (
-    Array,
+    ArrayName,
     Data,
-    Debug,
     Delimiter,
     Encoding,
     Id,
@@ -29,13 +28,13 @@ from keras_tied.cli._output import written
 from keras_tied.cli._progress import waiting
 from keras_tied.cli._sample import Label, Sample, open_labelled, take
 from keras_tied.cli._show import print_json
-from keras_tied.cli._table import Reading, table_errors
+from keras_tied.cli._table import Reading
 
 if TYPE_CHECKING:
     from keras_tied.report import Report
 
 
-@app.command(epilog="Example:  keras-tied report model.keras rows.csv -o report.html")
+@command("keras-tied report model.keras rows.csv -o report.html")
 def report(
     model: ModelFile,
     data: Data,
@@ -46,35 +45,33 @@ def report(
     id: Id = None,
     delimiter: Delimiter = None,
     encoding: Encoding = "utf-8",
-    array: Array = None,
+    array: ArrayName = None,
     json: Json = False,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Write a page to explore rows, their codes and errors; one file, which works offline.
 
     PCA's error on it is that of PCA of the rows on the page.
     """
-    with reported(debug), table_errors():
-        with wrong_use():
-            target = writable(output, ["html"], "--output")
-        _require_bokeh()
-        loaded = load(model)
-        rows = open_labelled(loaded, data, Reading(delimiter, encoding, array), id, label, quiet)
-        sample = take(rows, quiet)
-        with waiting("writing the page", quiet):
-            from keras_tied.estimator.internal import errors_beside_pca
+    with wrong_use():
+        target = check_writable(output, ["html"], "--output")
+    _require_bokeh()
+    loaded = load(model)
+    rows = open_labelled(loaded, data, Reading(delimiter, encoding, array), id, label, quiet)
+    sample = take(rows, quiet)
+    with waiting("writing the page", quiet):
+        from keras_tied.estimator.internal import baseline_errors
 
-            error, pca_error = errors_beside_pca(loaded.fitted, sample.numbers)
-            page = _page(loaded, rows, sample, pca_error)
-            with written(output, target) as part:
-                part.write_text(page.to_html(), encoding="utf-8")
-        n = len(sample.numbers)
-        if json:
-            found = {"rows": rows.source.n_rows, "shown": n, "error": error, "pca_error": pca_error}
-            print_json({"output": str(output)} | found)
-        elif not quiet:
-            print(f"reported on {n:,} of {rows.source.n_rows:,} rows to {output}")
+        error, pca_error = baseline_errors(loaded.fitted, sample.numbers)
+        page = _page(loaded, rows, sample, pca_error)
+        with written(output, target) as part:
+            part.write_text(page.to_html(), encoding="utf-8")
+    n = len(sample.numbers)
+    if json:
+        found = {"rows": rows.source.n_rows, "shown": n, "error": error, "pca_error": pca_error}
+        print_json({"output": str(output)} | found)
+    elif not quiet:
+        print(f"reported on {n:,} of {rows.source.n_rows:,} rows to {output}")
 
 
 def _require_bokeh() -> None:

@@ -1,4 +1,4 @@
-"""``keras-tied score``: which rows a model restores worst, and why."""
+"""``keras-tied score``: which rows a model reconstructs worst, and why."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keras_tied.cli._app import app
-from keras_tied.cli._messages import reported
+from keras_tied.cli._app import command
 from keras_tied.cli._model import Model, Rows, load, open_rows
 from keras_tied.cli._options import (
-    Array,
+    ArrayName,
     Data,
-    Debug,
     Delimiter,
     Encoding,
     Id,
@@ -24,18 +22,18 @@ from keras_tied.cli._options import (
 )
 from keras_tied.cli._progress import rows_bar
 from keras_tied.cli._show import print_json, print_table
-from keras_tied.cli._table import STANDARD_OUTPUT, Reading, require_output, say_unseen, table_errors
+from keras_tied.cli._table import STANDARD_OUTPUT, Reading, require_output, say_unseen
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SHOWN = 10
 """Rows that are printed where neither a file nor a number is asked for."""
-BLAMED = 3
+MOST_NAMED = 3
 """Columns that are named for each row."""
 
 
-@app.command(epilog="Example:  keras-tied score model.keras rows.csv --top 20")
+@command("keras-tied score model.keras rows.csv --top 20")
 def score(
     model: ModelFile,
     data: Data,
@@ -56,38 +54,36 @@ def score(
     id: Id = None,
     delimiter: Delimiter = None,
     encoding: Encoding = "utf-8",
-    array: Array = None,
+    array: ArrayName = None,
     safe_csv: SafeCsv = False,
     json: Json = False,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
-    """Tell how well each row is restored, its rank, and the columns that contribute most."""
-    with reported(debug), table_errors():
-        from keras_tied.tables import write_table
+    """Tell how well each row is reconstructed, its rank, and the columns that contribute most."""
+    from keras_tied.tables import write_table
 
+    if output is not None:
+        require_output(output, json)
+    loaded = load(model)
+    rows = open_rows(loaded, data, Reading(delimiter, encoding, array), id, quiet)
+    with rows_bar("scoring", 2 * rows.source.n_rows, quiet) as advance:
+        errors = _errors(loaded, rows, advance)
+        if output is None or top is not None:
+            batches = _worst(loaded, rows, errors, top or SHOWN, advance)
+        else:
+            batches = _all(loaded, rows, errors, advance)
         if output is not None:
-            require_output(output, json)
-        loaded = load(model)
-        rows = open_rows(loaded, data, Reading(delimiter, encoding, array), id, quiet)
-        with rows_bar("scoring", 2 * rows.source.n_rows, quiet) as advance:
-            errors = _errors(loaded, rows, advance)
-            if output is None or top is not None:
-                batches = _worst(loaded, rows, errors, top or SHOWN, advance)
-            else:
-                batches = _all(loaded, rows, errors, advance)
-            if output is not None:
-                written = write_table(output, batches, safe_csv=safe_csv)
-            else:
-                shown = next(batches)
-        say_unseen(rows.unseen, quiet)
-        mean = float(errors.mean(dtype=float))
-        if output is None:
-            _print(shown, json)
-        elif json:
-            print_json({"scored": len(errors), "written": written, "output": output, "mean": mean})
-        elif not quiet and output != STANDARD_OUTPUT:
-            print(f"scored {len(errors):,} rows, mean error {mean:.4g}, to {output}")
+            written = write_table(output, batches, safe_csv=safe_csv)
+        else:
+            shown = next(batches)
+    say_unseen(rows.unseen, quiet)
+    mean = float(errors.mean(dtype=float))
+    if output is None:
+        _print(shown, json)
+    elif json:
+        print_json({"scored": len(errors), "written": written, "output": output, "mean": mean})
+    elif not quiet and output != STANDARD_OUTPUT:
+        print(f"scored {len(errors):,} rows, mean error {mean:.4g}, to {output}")
 
 
 def _errors(model: Model, rows: Rows, advance: Any) -> Any:
@@ -110,7 +106,7 @@ def _all(model: Model, rows: Rows, errors: Any, advance: Any) -> Iterator[pa.Rec
     for batch, numbers in rows.batches():
         part = slice(first, first := first + batch.num_rows)
         found = {"error": errors[part], "rank": places[part]}
-        yield rows.named(batch, found | _blamed(model, rows, numbers))
+        yield rows.named(batch, found | _attribute(model, rows, numbers))
         advance(batch.num_rows)
 
 
@@ -133,7 +129,7 @@ def _worst(
                 "error": errors[part][chosen],
                 "rank": places[part][chosen],
             }
-            blamed = _blamed(model, rows, numbers[chosen])
+            blamed = _attribute(model, rows, numbers[chosen])
             found.append(rows.named(batch.take(pa.array(chosen)), facts | blamed))
         first += batch.num_rows
         advance(batch.num_rows)
@@ -141,14 +137,14 @@ def _worst(
     yield table.to_batches()[0]
 
 
-def _blamed(model: Model, rows: Rows, numbers: Any) -> dict[str, Any]:
+def _attribute(model: Model, rows: Rows, numbers: Any) -> dict[str, Any]:
     """The columns that contribute most to each row's error, and their shares of it."""
     import pyarrow as pa
 
     from keras_tied.estimator.internal import largest_shares
 
     errors = model.fitted.reconstruction_error(numbers, per_feature=True)
-    names, order, shares = largest_shares(errors, rows.columns.feature_columns, BLAMED)
+    names, order, shares = largest_shares(errors, rows.columns.feature_columns, MOST_NAMED)
     labels = pa.array(names, pa.string())
     found: dict[str, Any] = {}
     for place in range(order.shape[1]):

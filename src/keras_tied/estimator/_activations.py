@@ -41,11 +41,6 @@ def _selu(x: Array) -> None:
     x *= 1.0507009873554805
 
 
-def _exponential(x: Array) -> None:
-    with np.errstate(over="ignore"):  # as in Keras
-        np.exp(x, out=x)
-
-
 def _gelu(x: Array) -> None:
     from scipy.special import erf  # for this one alone, as the import takes a tenth of a second
 
@@ -137,7 +132,7 @@ def _tanh_shrink(x: Array) -> None:
 ACTIVATIONS: dict[str, Activation] = {
     "celu": _elu,  # the same where alpha is 1
     "elu": _elu,
-    "exponential": _exponential,
+    "exponential": _ufunc(np.exp),
     "gelu": _gelu,
     "hard_shrink": _hard_shrink,
     "hard_sigmoid": _hard_sigmoid,

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,13 +15,17 @@ import numpy as np
 
 from keras_tied._types import Array
 
-MOST_MEMBERS = 1000
-MOST_JSON = 2**25
-"""Bytes of a JSON member."""
+MOST_JSON, MOST_VALUES = 2**24, 2**20
+"""Bytes of all members of JSON together, and about the values in them: each takes up to 200 more.
+A table of 90,000 columns has as many."""
 SMALL, MOST_PACKED = 2**22, 100
 """A member of more bytes than the former may be packed up to the latter: numbers hardly pack."""
 HDF5, ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
 """What such a member begins with."""
+ENTRY, MOST_ARRAYS = b"PK\x01\x02", 1000
+"""What an entry in the list of members begins with, and how many are looked at."""
+MOST_OBJECTS = 5_000
+"""Groups and datasets of an HDF5 file."""
 
 
 class NotAnArchiveError(ValueError):
@@ -29,8 +33,13 @@ class NotAnArchiveError(ValueError):
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[zipfile.ZipFile]:
-    """Open an archive and look at its list of members."""
+def opened(path: str | os.PathLike[str], names: Collection[str]) -> Iterator[zipfile.ZipFile]:
+    """Open an archive and look at its list of members.
+
+    Args:
+        path: the file.
+        names: those that members can have.
+    """
     name = repr(os.fspath(path))
     if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no file {name}.")
@@ -39,33 +48,60 @@ def opened(path: str | os.PathLike[str]) -> Iterator[zipfile.ZipFile]:
             f"{name} is not a file that TiedAutoencoder.save has written, or only a part of one."
         )
     with zipfile.ZipFile(path) as archive:
-        count = len(archive.infolist())
-        require(count <= MOST_MEMBERS, f"it has {count:,} parts, and {MOST_MEMBERS:,} are allowed")
-        require(count == len(set(archive.namelist())), "two of its parts have one name")
-        for member in archive.infolist():
+        members, found = archive.infolist(), archive.namelist()
+        require(len(found) == len(set(found)), "two of its parts have one name")
+        for member in members:
+            part = f"its part {member.filename!r}"
+            require(member.filename in names, f"{part} is none that such a file has")
+            packed = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+            require(packed, f"{part} is packed in another way than deflate")
+            longest = os.path.getsize(path)
+            require(member.compress_size <= longest, f"{part} is longer than the file")
             ratio = member.file_size / max(1, member.compress_size)
             require(
                 member.file_size <= SMALL or ratio <= MOST_PACKED,
-                f"its part {member.filename!r} would unpack to {ratio:,.0f} times its size",
+                f"{part} would unpack to {ratio:,.0f} times its size",
             )
+        size = sum(member.file_size for member in members if member.filename.endswith(".json"))
+        require(size <= MOST_JSON, f"it has {size:,} bytes of JSON, more than {MOST_JSON:,}")
         yield archive
 
 
-def read_member(archive: zipfile.ZipFile, name: str, begin: bytes) -> bytes:
+def read_member(archive: zipfile.ZipFile, name: str, begin: bytes = b"") -> bytes:
     """Read a member that begins with these bytes."""
     require(name in archive.namelist(), f"it lacks the part {name!r}")
-    with archive.open(name) as member:
-        first = member.read(len(begin))
-        require(first == begin, f"its part {name!r} is not what it is called")
-        return first + member.read()
-
-
-def read_json(archive: zipfile.ZipFile, name: str) -> Any:
-    """Read a member of JSON, without constants that JSON does not have."""
-    require(name in archive.namelist(), f"it lacks the part {name!r}")
     size = archive.getinfo(name).file_size
-    require(size <= MOST_JSON, f"its part {name!r} has {size:,} bytes, more than {MOST_JSON:,}")
-    return json.loads(archive.read(name), parse_constant=_refuse)
+    with archive.open(name) as member:
+        content = member.read(size)  # without a size, all that there is would be unpacked first
+    whole = len(content) == size and content.startswith(begin)
+    require(whole, f"its part {name!r} is not what it is called")
+    return content
+
+
+def read_json(archive: zipfile.ZipFile) -> dict[str, Any]:
+    """Read all members of JSON, by name: finite numbers, and one value for each key."""
+    names = [name for name in archive.namelist() if name.endswith(".json")]
+    texts = {name: read_member(archive, name).decode() for name in names}
+    values = sum(text.count(mark) for text in texts.values() for mark in "{[:,")
+    require(values <= MOST_VALUES, f"it has more than {MOST_VALUES:,} values in JSON")
+    return {
+        name: json.loads(
+            text, parse_float=_finite, parse_constant=_finite, object_pairs_hook=_unique
+        )
+        for name, text in texts.items()
+    }
+
+
+@contextmanager
+def npz(content: bytes) -> Iterator[zipfile.ZipFile]:
+    """Open an archive of arrays as `numpy.savez` writes them, which is without packing them."""
+    # zipfile makes an object of each entry before it says how many there are.
+    require(content.count(ENTRY) <= MOST_ARRAYS, "it has too many arrays")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for member in archive.infolist():
+            stored = member.compress_type == zipfile.ZIP_STORED
+            require(stored, f"its array {member.filename!r} is packed")
+        yield archive
 
 
 def shape_of(npz: zipfile.ZipFile, name: str) -> tuple[int, ...]:
@@ -94,51 +130,75 @@ def _header(member: Any, name: str) -> tuple[tuple[int, ...], bool]:
 
 
 @contextmanager
-def hdf5(content: bytes) -> Iterator[Any]:
-    """Open an HDF5 file."""
-    import h5py
+def hdf5(content: bytes) -> Iterator[dict[str, Any]]:
+    """Open an HDF5 file and look at all that it holds: the datasets, by their paths.
 
-    with h5py.File(io.BytesIO(content), "r") as file:
-        yield file
-
-
-def read_dataset(file: Any, path: str, shape: tuple[int | None, ...]) -> Array:
-    """Read an array of numbers that lies whole in an HDF5 file, as float32.
-
-    Links and datasets can lead to other files, and a dataset can claim to be larger than what is
-    stored; none of these is followed.
-
-    Args:
-        file: the file.
-        path: the names that lead to it.
-        shape: its shape, with None for any length from 1 on.
+    Links and datasets can lead to other files, groups back to themselves, and a dataset can be
+    larger than what is stored; a file with one of these is refused.
     """
     import h5py
 
-    place = file
-    for name in path.split("/"):
-        hard = isinstance(place, h5py.Group) and isinstance(
-            place.get(name, getlink=True), h5py.HardLink
-        )
-        require(hard, f"its weights lack {path!r}")
-        place = place[name]
-    require(isinstance(place, h5py.Dataset), f"its weights lack {path!r}")
-    found = place.shape
+    with h5py.File(io.BytesIO(content), "r") as file:
+        datasets, groups, known, left = {}, [file], {file}, len(content)
+        while groups:
+            group = groups.pop()
+            for name in group:
+                path = f"{group.name}/{name}".lstrip("/")
+                hard = isinstance(group.get(name, getlink=True), h5py.HardLink)
+                require(hard, f"its weights {path!r} are only a link")
+                item = group[name]
+                require(item not in known, f"its weights {path!r} are there under another name")
+                known.add(item)
+                require(len(known) <= MOST_OBJECTS, f"it has more than {MOST_OBJECTS:,} weights")
+                if isinstance(item, h5py.Group):
+                    groups.append(item)
+                    continue
+                require(_is_plain(item), f"its weights {path!r} are not plain numbers")
+                left -= item.nbytes
+                require(left >= 0, f"its weights {path!r} are more than are stored")
+                finite = item.dtype.kind != "f" or bool(np.isfinite(item[()]).all())
+                require(finite, f"its weights {path!r} are not finite")
+                datasets[path] = item
+        yield datasets
+
+
+def _is_plain(item: Any) -> bool:
+    """Whether it is a dataset of numbers that lie in the file, in one piece and as they are."""
+    import h5py
+
+    return (
+        isinstance(item, h5py.Dataset)
+        and item.shape is not None
+        and item.dtype.kind in "biufV"  # V is how bfloat16 is stored
+        and item.dtype.fields is None
+        and item.dtype.byteorder != ">"
+        and item.dtype.itemsize <= 8
+        and item.chunks is None
+        and item.external is None
+        and not item.is_virtual
+        and item.id.get_storage_size() == item.nbytes
+    )
+
+
+def read_dataset(datasets: dict[str, Any], path: str, shape: tuple[int | None, ...]) -> Array:
+    """Read an array of float32.
+
+    Args:
+        datasets: those of a file.
+        path: which one.
+        shape: its shape, with None for any length from 1 on.
+    """
+    require(path in datasets, f"its weights lack {path!r}")
+    found = datasets[path].shape
     fits = len(found) == len(shape) and all(
         length == wanted or (wanted is None and length > 0)
         for length, wanted in zip(found, shape, strict=True)
     )
     wanted = ", ".join("n" if length is None else str(length) for length in shape)
     require(fits, f"its weights {path!r} have the shape {found}, and not ({wanted})")
-    whole = (
-        place.dtype.kind == "f"
-        and place.chunks is None
-        and place.external is None
-        and not place.is_virtual
-        and place.id.get_storage_size() == place.size * place.dtype.itemsize
-    )
-    require(whole, f"its weights {path!r} are not plain numbers")
-    array: Array = place[()].astype(np.float32)
+    require(datasets[path].dtype.kind == "f", f"its weights {path!r} are not of float32")
+    with np.errstate(over="ignore"):
+        array: Array = datasets[path][()].astype(np.float32)
     require(bool(np.isfinite(array).all()), f"its weights {path!r} are not finite")
     return array
 
@@ -149,5 +209,12 @@ def require(holds: bool, otherwise: str) -> None:
         raise ValueError(otherwise)
 
 
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"it holds the number {constant}")
+def _finite(number: str) -> float:
+    require(math.isfinite(float(number)), f"it holds the number {number:.20}")
+    return float(number)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    require(len(content) == len(pairs), "it has two values for one key")
+    return content

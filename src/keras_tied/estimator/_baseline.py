@@ -9,7 +9,7 @@ from keras_tied.estimator._fitted import Fitted
 from keras_tied.estimator._pca import fit_pca
 
 
-def errors_beside_pca(fitted: Fitted, X: Array, others: Array | None = None) -> tuple[float, float]:
+def baseline_errors(fitted: Fitted, X: Array, others: Array | None = None) -> tuple[float, float]:
     """The mean squared errors of a fitted value and of PCA, both of scaled rows.
 
     Missing values do not count; for PCA they are imputed as the fitted value does.

@@ -16,9 +16,9 @@ from keras_tied._types import Array
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
 
-FEW_ROWS = 256
-NUMBERS = 2**20
-"""In a block of rows, about."""
+FEW_ROWS, MOST_ROWS = 256, 4096
+NUMBERS = 2**18
+"""In a block of rows, about: more are not faster, and 257 rows cost as much as a block."""
 
 _PROCESS = os.getpid()
 _TRACING = Lock()
@@ -59,14 +59,17 @@ class CompiledNetwork:
     @property
     def block_rows(self) -> int:
         """The rows to compute at a time."""
-        return int(max(FEW_ROWS, 2 ** int(math.log2(NUMBERS / self.widths[0]))))
+        rows = max(FEW_ROWS, min(MOST_ROWS, NUMBERS // self.widths[0]))
+        return 2 ** int(math.log2(rows))
 
     def encode(self, rows: Array) -> Array:
         """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
+        _require_no_fork()
         return self._encoder(self._tensors, self._pad(rows, self.input_shape))[: len(rows)]
 
     def decode(self, codes: Array) -> Array:
         """The scaled rows, `(n, d)` float32, that the decoder makes of codes, `(n, k)` float32."""
+        _require_no_fork()
         return self._decoder(self._tensors, self._pad(codes, self.code_shape))[: len(codes)]
 
     def _pad(self, rows: Array, shape: tuple[int, ...]) -> Array:
@@ -112,20 +115,13 @@ class _Half:
             with keras.StatelessScope(state_mapping=mapping):
                 return half(rows, training=False)
 
-        self.backend = keras.backend.backend()
-        self.function = _compile(compute, self.backend)
+        self.function = _compile(compute, keras.backend.backend())
         self.known: set[int] = set()
 
     def __call__(self, weights: list[Any], rows: Array) -> Array:
         """What the half makes of rows, flat."""
         import keras
 
-        if os.getpid() != _PROCESS and self.backend != "torch":
-            raise RuntimeError(
-                "A TiedAutoencoder with an encoder of its own cannot compute in a process that was "
-                f"forked, as {self.backend} hangs there; start processes with 'spawn', or with "
-                "joblib's loky."
-            )
         if len(rows) in self.known:
             made = self.function(weights, keras.ops.convert_to_tensor(rows))
         else:
@@ -134,6 +130,18 @@ class _Half:
                 self.known.add(len(rows))
         flat: Array = keras.ops.convert_to_numpy(made).astype(np.float32, copy=False)
         return flat.reshape(len(rows), -1)
+
+
+def _require_no_fork() -> None:
+    import keras
+
+    backend = keras.backend.backend()
+    if os.getpid() != _PROCESS and backend != "torch":
+        raise RuntimeError(
+            "A TiedAutoencoder with an encoder of its own cannot compute in a process that was "
+            f"forked, as {backend} hangs there; start processes with 'spawn', or with joblib's "
+            "loky."
+        )
 
 
 def _compile(compute: Callable[[Any, Any], Any], backend: str) -> Callable[[Any, Any], Any]:

@@ -50,7 +50,7 @@ class DenseNetwork:
     @property
     def widths(self) -> list[int]:
         """The widths of the layers, from a row to its code."""
-        return [len(self.kernels[0]), *(len(bias) for bias in self.biases)]
+        return [len(self.kernels[0]), *map(len, self.biases)]
 
     @property
     def n_parameters(self) -> int:
@@ -66,22 +66,24 @@ class DenseNetwork:
     def encode(self, rows: Array) -> Array:
         """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
         units, last = _pad(rows).T, len(self.kernels) - 1
-        for index, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
-            units = kernel.T @ units
-            units += bias[:, None]
-            if index < last:
-                self._activate(units)
+        with _silent_overflow():
+            for index, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
+                units = kernel.T @ units
+                units += bias[:, None]
+                if index < last:
+                    self._activate(units)
         return units.T[: len(rows)]
 
     def decode(self, codes: Array) -> Array:
         """The scaled rows, `(n, d)` float32, that the decoder makes of codes, `(n, k)` float32."""
         units = _pad(codes).T
-        for index in reversed(range(1, len(self.kernels))):
-            units = self.kernels[index] @ self._scale(units, index)
-            units += self.decoder_biases[index][:, None]
-            self._activate(units)
-        rows: Array = self._scale(units, 0).T @ self.kernels[0].T
-        rows += self.decoder_biases[0]
+        with _silent_overflow():
+            for index in reversed(range(1, len(self.kernels))):
+                units = self.kernels[index] @ self._scale(units, index)
+                units += self.decoder_biases[index][:, None]
+                self._activate(units)
+            rows: Array = self._scale(units, 0).T @ self.kernels[0].T
+            rows += self.decoder_biases[0]
         return rows[: len(codes)]
 
     def _scale(self, units: Array, index: int) -> Array:
@@ -95,6 +97,11 @@ class DenseNetwork:
             units[: self.linear_units] = linear
         else:
             activate(units[self.linear_units :])
+
+
+def _silent_overflow() -> np.errstate:
+    """Give infinities and NaN without a warning, as Keras does."""
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 def _pad(rows: Array) -> Array:

@@ -29,22 +29,13 @@ from keras_tied._types import Array
 from keras_tied.estimator import _serialization
 from keras_tied.estimator._fitted import Fitted
 from keras_tied.estimator._outlier_score import MOST_ROWS, fit_outlier_score, weighted_quantiles
-from keras_tied.estimator._preprocessing import Preprocessing, fit_preprocessing
+from keras_tied.estimator._training import Trainer
 
 if TYPE_CHECKING:
     import keras
 
     from keras_tied.autoencoder import Autoencoder
-    from keras_tied.estimator._pca import Components
-    from keras_tied.estimator._solvers import Settings, Start, TrainingRows
 
-FEWEST_ROWS = 50
-"""With fewer, only PCA is fitted: nothing else can be told from noise."""
-WEIGHT_DECAY = 0.2
-MISSING_MUCH = 0.1
-"""From this share of missing values on, the network is trained to impute."""
-HIDING_ROWS, MOST_COPIES = 20_000, 10
-LEARNING_RATE, LEARNING_RATE_OF_GIVEN = 0.01, 0.003
 FEW_NUMBERS = 10_000
 """In this few, validation takes longer than the arithmetic."""
 
@@ -52,7 +43,7 @@ FEW_NUMBERS = 10_000
 class TiedAutoencoder(
     OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
-    """An autoencoder that reduces a table, restores it, and tells which rows are odd.
+    """An autoencoder that reduces a table, reconstructs it, and tells which rows are odd.
 
     Its decoder is its encoder transposed, with a gain for each unit. Some hidden units are linear
     and carry the principal components; training starts there, at the error of PCA, and teaches the
@@ -62,8 +53,8 @@ class TiedAutoencoder(
     columns, and on other rows it is not expected to be worse.
 
     Missing values (NaN) are filled in from what is there, and left out of the loss. Where a tenth
-    of all numbers or more is missing, Nadam trains the network to restore numbers that are hidden
-    from it, which fills in better; it is then compared with PCA by these numbers.
+    of all numbers or more is missing, Nadam trains the network to reconstruct numbers that are
+    hidden from it, which imputes better; it is then compared with PCA by these numbers.
 
     Args:
         n_components: the width of the code, at most `min(n_samples, n_features)`; or a share of
@@ -121,8 +112,8 @@ class TiedAutoencoder(
         n_iter_: the number of iterations of L-BFGS, or how often Nadam went through the rows.
         loss_curve_: the loss after each iteration or epoch, with penalties; empty for PCA that was
             not trained.
-        reconstruction_r2_: the share of the variance of the training rows that is restored, at
-            most 1; for PCA the sum of `explained_variance_ratio_`.
+        reconstruction_r2_: the share of the variance of the training rows that is reconstructed,
+            at most 1; for PCA the sum of `explained_variance_ratio_`.
         offset_: the threshold of `score_samples` below which `predict` gives -1.
         n_features_in_: the number of features.
         feature_names_in_: their names, if `fit` was given a table with names.
@@ -238,9 +229,20 @@ class TiedAutoencoder(
                 rows or features.
         """
         X, weights = self._check_rows(X, sample_weight, reset=True)
-        random = check_random_state(self.random_state)
-        seed = random.randint(2**31 - 1)
-        self._finish(self._train(X, weights, random, seed), X, weights, random)
+        trainer = Trainer(self, check_random_state(self.random_state))
+        outcome = trainer.fit(X, weights)
+        if outcome.interrupted:
+            warnings.warn(
+                f"Training was interrupted: this {type(self).__name__} is the best so far.",
+                stacklevel=3,
+            )
+        self._trainable, self._weight_decay = None, outcome.weight_decay
+        self.is_pca_, self.n_iter_, self.loss_curve_ = (
+            outcome.is_pca,
+            outcome.n_iter,
+            outcome.losses,
+        )
+        self._finish(outcome.fitted, X, weights, trainer.random)
         return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -260,32 +262,23 @@ class TiedAutoencoder(
             The estimator.
         """
         from keras_tied import training
-        from keras_tied.estimator import _network, _solvers
         from keras_tied.estimator._seed_scope import seed_scope
 
         self._validate_params()
         first = not hasattr(self, "_fitted")
         X, weights = self._check_rows(X, sample_weight, reset=first)
-        random = check_random_state(self.random_state)
-        settings = self._settings(random)
-        with training.interrupts() as interrupted, seed_scope(random.randint(2**31 - 1)):
+        trainer = Trainer(self, check_random_state(self.random_state))
+        with training.interrupts() as interrupted, seed_scope(trainer.seed):
             if first:
-                preprocessing, rows, principal = self._preprocess(X, weights, random)
-                model = self._build_model(principal, len(X))
-                self._start(model, random)(model, principal)
-                self.n_iter_, self.loss_curve_, like = 0, [], None
+                fitted, model, self._weight_decay = trainer.start(X, weights)
+                self.n_iter_, self.loss_curve_ = 0, []
             else:
-                preprocessing, like = self._fitted.preprocessing, self._fitted.network
-                rows = self._training_rows(preprocessing, X, weights)
-                model = self._trainable_model()
-            if not _solvers.can_fit_batch(model):
-                _solvers.compile_for_batches(model, settings)
-            losses = _solvers.fit_batch(model, rows, settings)
-            network = _network.inference_network(model, self.encoder is None, like)
+                fitted, model = self._fitted, self._trainable_model()
+            fitted, losses = trainer.fit_batch(fitted, model, X, weights)
         self.loss_curve_ = self.loss_curve_ + losses
         self.n_iter_ += 1
         self.is_pca_, self._trainable = False, model
-        self._finish(Fitted(preprocessing, network), X, weights, random)
+        self._finish(fitted, X, weights, trainer.random)
         if interrupted():
             raise KeyboardInterrupt
         return self
@@ -490,26 +483,26 @@ class TiedAutoencoder(
             ...     os.listdir(folder)
             ['iris.onnx']
         """
-        from keras_tied import export
+        from keras_tied.estimator import _onnx as export
 
         check_is_fitted(self)
         export.write(self._fitted, path, part, dtype, type(self).__name__)
 
     def onnx_parser(self) -> Any:
         """What skl2onnx calls to learn the outputs, so that a pipeline converts by itself."""
-        from keras_tied import export
+        from keras_tied.estimator import _onnx as export
 
         return export.parser(self)
 
     def onnx_shape_calculator(self) -> Any:
         """What skl2onnx calls to learn the shapes of the outputs."""
-        from keras_tied import export
+        from keras_tied.estimator import _onnx as export
 
         return export.set_shapes
 
     def onnx_converter(self) -> Any:
         """What skl2onnx calls to write the operators of `transform`."""
-        from keras_tied import export
+        from keras_tied.estimator import _onnx as export
 
         return export.convert
 
@@ -607,180 +600,11 @@ class TiedAutoencoder(
             )
         return X
 
-    def _preprocess(
-        self, X: Array, weights: Array, random: np.random.RandomState
-    ) -> tuple[Preprocessing, TrainingRows, Components]:
-        """Fit the preprocessing, and PCA of `n_components_` components to its result."""
-        preprocessing = fit_preprocessing(X, self.scaler, weights, random)
-        rows = self._training_rows(preprocessing, X, weights)
-        principal = rows.fit_pca()
-        self.n_components_ = self._choose_n_components(X, principal)
-        preprocessing = replace(preprocessing, mean=principal.mean)
-        return preprocessing, rows, principal.truncate(self.n_components_)
-
-    def _train(self, X: Array, weights: Array, random: np.random.RandomState, seed: int) -> Fitted:
-        """Fit PCA and, where there is enough to learn from, a network; keep the better one."""
-        from keras_tied.estimator import _network
-
-        preprocessing, rows, principal = self._preprocess(X, weights, random)
-        self.loss_curve_, self.n_iter_ = [], 1
-        self._trainable = None
-        free = not (self.noise or self.sparsity or self.contraction) and self.encoder is None
-        if len(X) >= FEWEST_ROWS or not free:
-            model, rows, better = self._solve(X, rows, principal, preprocessing, random, seed)
-            network = _network.inference_network(model, self.encoder is None)
-            self.is_pca_ = free and not (
-                better in (True, None) and _beats_pca(network, rows, principal)
-            )
-        else:
-            self.is_pca_ = True
-        if self.is_pca_:
-            network, self._weight_decay = _network.pca_network(principal), 0.0
-        return Fitted(preprocessing, network)
-
-    def _solve(
-        self,
-        X: Array,
-        rows: TrainingRows,
-        principal: Components,
-        preprocessing: Preprocessing,
-        random: np.random.RandomState,
-        seed: int,
-    ) -> tuple[Autoencoder, TrainingRows, bool | None]:
-        """Train a network; returns it, the rows, and whether it beat PCA on held-out ones."""
-        from keras_tied import training
-        from keras_tied.estimator import _network, _solvers
-        from keras_tied.estimator._seed_scope import seed_scope
-
-        built = self.encoder is None
-        hiding = preprocessing.gaussian is not None and np.isnan(X).mean() >= MISSING_MUCH
-        solver = self.solver
-        if solver == "auto":
-            exact = not self.noise and built and not hiding
-            solver = "lbfgs" if exact and len(X) < _solvers.FEW_ROWS else "nadam"
-        with training.interrupts() as interrupted, seed_scope(seed):
-            model = self._build_model(principal, len(X))
-            if hiding and solver == "nadam":
-                rows = self._hide(preprocessing, X, weights=rows.weights, random=random)
-            start, settings = self._start(model, random), self._settings(random)
-            arguments = model, start, self.n_components_, rows, settings
-            if solver == "lbfgs":
-                result = _solvers.fit_lbfgs(*arguments)
-            else:
-                result = _solvers.fit_nadam(
-                    *arguments,
-                    lambda model, rows: _network.reconstruct(
-                        _network.inference_network(model, built), rows
-                    ),
-                )
-        if interrupted() and interrupted.outermost:
-            warnings.warn(
-                f"Training was interrupted: this {type(self).__name__} is the best so far.",
-                stacklevel=5,
-            )
-        self.loss_curve_, self.n_iter_ = result.losses, max(1, result.n_iter)
-        return model, rows, result.better
-
-    def _training_rows(
-        self, preprocessing: Preprocessing, X: Array, weights: Array
-    ) -> TrainingRows:
-        from keras_tied.estimator._solvers import TrainingRows
-
-        scaled, complete = preprocessing.forward(X, slice(None))
-        inputs = self._shape(complete)
-        return TrainingRows(inputs, inputs if complete is scaled else self._shape(scaled), weights)
-
-    def _hide(
-        self,
-        preprocessing: Preprocessing,
-        X: Array,
-        weights: Array,
-        random: np.random.RandomState,
-    ) -> TrainingRows:
-        """Copies of the rows, in which some values are hidden."""
-        from keras_tied.estimator._solvers import TrainingRows
-
-        assert preprocessing.gaussian is not None
-        copies = min(max(1, HIDING_ROWS // len(X)), MOST_COPIES)
-        scaled = preprocessing.scaling.forward(X)
-        inputs, targets = preprocessing.gaussian.hide(scaled, copies, random)
-        return TrainingRows(
-            self._shape(inputs), self._shape(targets), np.tile(weights, copies), copies
-        )
-
-    def _shape(self, rows: Array) -> Array:
-        """Rows in the shape that the encoder takes."""
-        return rows if self.encoder is None else rows.reshape(-1, *self.encoder.input_shape[1:])
-
-    def _choose_n_components(self, X: Array, principal: Components) -> int:
-        if self.encoder is not None:
-            return math.prod(self.encoder.output_shape[1:])
-        if self.n_components < 1:
-            return principal.n_components_for(float(self.n_components))
-        if self.n_components > min(X.shape):
-            raise ValueError(
-                f"n_components={self.n_components} must be between 1 and "
-                f"min(n_samples, n_features)={min(X.shape)}."
-            )
-        return int(self.n_components)
-
-    def _build_model(self, principal: Components, n_rows: int) -> Autoencoder:
-        """The network for so many training rows, not trained yet."""
-        import keras
-
-        from keras_tied._mirror import mirror
-        from keras_tied.autoencoder import Autoencoder
-        from keras_tied.estimator._network import choose_hidden_units
-
-        if self.encoder is not None:
-            self._weight_decay = 0.0
-            encoder = keras.models.clone_model(self.encoder)
-            return Autoencoder(encoder, mirror(encoder, gain=True), **self._objectives())
-        auto = self.weight_decay == "auto"
-        self._weight_decay = WEIGHT_DECAY / n_rows if auto else float(self.weight_decay)
-        d = len(principal.mean)
-        return self._build_dense(d, choose_hidden_units(self.hidden_layer_sizes, n_rows, d))
-
-    def _build_dense(self, n_features: int, hidden: list[int]) -> Autoencoder:
-        from keras_tied.estimator._network import build_network, get_activation
-
-        activation = get_activation(self.activation) if hidden else None
-        return build_network(
-            n_features,
-            self.n_components_,
-            hidden,
-            activation,
-            self._weight_decay,
-            **self._objectives(),
-        )
-
-    def _objectives(self) -> dict[str, Any]:
-        """What is minimised besides the error."""
-        import keras
-
-        return {
-            "noise": self.noise or None,
-            "code_regularizer": keras.regularizers.L1(self.sparsity) if self.sparsity else None,
-            "contraction": float(self.contraction),
-        }
-
     def _make_model(self) -> Autoencoder:
         """A Keras model of its own that computes what the fitted value does."""
-        from keras_tied.estimator._compiled_network import CompiledNetwork
-        from keras_tied.estimator._network import set_arrays
-
-        network = self._fitted.network
         if self._trainable is not None:
             return copy.deepcopy(self._trainable_model())
-        if isinstance(network, CompiledNetwork):
-            model = copy.deepcopy(network.model)
-            model.set_weights(network.weights)
-        else:
-            hidden = [units - network.linear_units for units in network.widths[1:-1]]
-            model = self._build_dense(network.widths[0], hidden)
-            set_arrays(model, network)
-        model.compile(None)  # without an optimizer and its state
-        return model
+        return Trainer(self, np.random.RandomState(0)).make_model(self._fitted, self._weight_decay)
 
     def _trainable_model(self) -> Autoencoder:
         """The model that `partial_fit` trains further."""
@@ -788,39 +612,11 @@ class TiedAutoencoder(
             self._trainable = _serialization.load_model(self._trainable)
         return self._make_model() if self._trainable is None else self._trainable
 
-    def _start(self, model: Autoencoder, random: np.random.RandomState) -> Start:
-        """A function that sets the weights of a model before training, to the same each time."""
-        from keras_tied.estimator._network import set_to_pca
-
-        seed = random.randint(2**31 - 1)
-        if self.encoder is None:
-            return lambda model, principal: set_to_pca(
-                model, principal, np.random.default_rng(seed)
-            )
-        initial = model.get_weights()
-        return lambda model, principal: model.set_weights(initial)
-
-    def _settings(self, random: np.random.RandomState) -> Settings:
-        from keras_tied.estimator._solvers import Settings
-
-        rate = self.learning_rate
-        if rate == "auto":
-            rate = LEARNING_RATE if self.encoder is None else LEARNING_RATE_OF_GIVEN
-        return Settings(
-            self.max_iter,
-            self.batch_size,
-            float(rate),
-            self.validation_fraction,
-            self.n_iter_no_change,
-            self.early_stopping,
-            random,
-            int(self.verbose),
-        )
-
     def _finish(
         self, fitted: Fitted, X: Array, weights: Array, random: np.random.RandomState
     ) -> None:
         """Measure a network on its training rows, and keep it."""
+        self.n_components_ = fitted.n_components
         self.reconstruction_r2_ = fitted.score(X, weights)
         if len(X) > MOST_ROWS:
             chosen = random.permutation(len(X))[:MOST_ROWS]
@@ -863,11 +659,3 @@ class TiedAutoencoder(
         estimator._weight_decay = contents.weight_decay
         estimator._trainable = contents.trainable
         return estimator
-
-
-def _beats_pca(network: Any, rows: TrainingRows, principal: Components) -> bool:
-    """Whether a network's error on the training rows is at most PCA's."""
-    from keras_tied.estimator._network import reconstruct
-
-    errors = rows.errors(reconstruct(network, rows.flat))
-    return bool(rows.weights @ errors <= rows.weights @ rows.pca_errors(principal))

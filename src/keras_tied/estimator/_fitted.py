@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from keras_tied.estimator._compiled_network import CompiledNetwork
     from keras_tied.estimator._dense_network import DenseNetwork
 
+
+FEW_ROWS = 256
+"""At most what a block of any network has."""
+
+Network: TypeAlias = "DenseNetwork | CompiledNetwork"
 Result = TypeVar("Result")
 
 
@@ -37,8 +42,14 @@ class Block(NamedTuple):
 
     @property
     def residuals(self) -> Array:
-        """Reconstruction less input, with NaN for missing values."""
-        return self.reconstruction - self.scaled
+        """Reconstruction less input, with NaN for missing values; infinite after an overflow."""
+        with np.errstate(invalid="ignore"):
+            residuals = self.reconstruction - self.scaled
+        overflow = np.isnan(residuals)
+        if self.complete is not self.scaled:
+            overflow &= ~np.isnan(self.scaled)
+        residuals[overflow] = np.inf
+        return residuals
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +68,7 @@ class Fitted:
     """
 
     preprocessing: Preprocessing
-    network: DenseNetwork | CompiledNetwork
+    network: Network
     outlier_score: OutlierScore | None = None
     feature_names: tuple[str, ...] | None = None
 
@@ -132,9 +143,11 @@ class Fitted:
         scores, measure = np.empty(X.shape[0]), self.outlier_score.score
 
         def score(part: slice, block: Block) -> None:
-            scores[part] = measure(*self.outlier_inputs(block))
+            with np.errstate(invalid="ignore"):
+                scores[part] = measure(*self.outlier_inputs(block))
 
         self.fold(X, score)
+        scores[np.isnan(scores)] = np.inf  # after an overflow
         return np.negative(scores, out=scores)
 
     def outlier_inputs(self, block: Block) -> tuple[Array, Array, Array]:
@@ -161,7 +174,20 @@ class Fitted:
         return self._map(forward, X.shape[0])
 
     def _map(self, function: Callable[[slice], Result], n_rows: int) -> list[Result]:
+        if n_rows <= FEW_ROWS:
+            return [function(slice(0, n_rows))]
         return map_blocks(function, n_rows, self.network.block_rows, self.network.threads)
+
+
+def reconstruct_scaled(network: Network, rows: Array) -> Array:
+    """Encode and decode complete scaled rows, `(n, d)` float32."""
+    blocks = map_blocks(
+        lambda part: network.decode(network.encode(rows[part])),
+        len(rows),
+        network.block_rows,
+        network.threads,
+    )
+    return np.concatenate(blocks)
 
 
 def mean_of_present(squares: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import keras
@@ -19,23 +20,30 @@ PUBLIC = (
     keras.metrics,
     keras.optimizers,
     keras.optimizers.schedules,
+    keras.random,
     keras.regularizers,
 )
 """Modules whose classes may be named, but for those that run code of the file or of other ones."""
 CODE = ("Lambda", "JaxLayer", "FlaxLayer", "TorchModuleWrapper", "TFSMLayer")
-DATA = ("__tuple__", "__numpy__", "__tensor__", "__keras_tensor__", "__ellipsis__", "__slice__")
+DATA = ("__numpy__", "__tensor__", "__keras_tensor__", "__ellipsis__", "__slice__", "__bytes__")
 """How Keras stores what is no object of its own."""
+CODE_DATA = ("__lambda__", "__typespec__")
+"""The same, of what is code or leads to a class by another way."""
 FUNCTIONAL = ("keras.src.models.functional", "Functional")
 """How Keras calls a Functional model, which has no public name."""
 OPERATIONS = "keras.src.ops."
 """Where the operations are that a Functional model can hold besides layers."""
+WITH_FUNCTIONS = (keras.activations, keras.losses, keras.metrics)
+NO_FUNCTIONS = ("get", "serialize", "deserialize")
+"""Functions there that make others of what they are given."""
 
 
 def require_known_classes(config: Any) -> None:
     """Raise `ValueError` for the first class or function that is not on the list.
 
     On it are Keras's public ones, and those that were registered, by this package or with
-    `keras.saving.register_keras_serializable`.
+    `keras.saving.register_keras_serializable`. Names are looked up as
+    `keras.saving.deserialize_keras_object` does, but nothing is imported for it.
 
     Args:
         config: what JSON holds of a model, a layer or a function.
@@ -45,10 +53,11 @@ def require_known_classes(config: Any) -> None:
             require_known_classes(item)
     elif isinstance(config, dict):
         if "class_name" in config:
+            name = config["config"] if _is_function(config) else config["class_name"]
             require(
                 _is_known(config),
-                f"it names {config.get('module')}.{config['class_name']}, which is neither a class "
-                "of Keras that can be loaded safely nor registered",
+                f"it names {name!r} of {config.get('module')!r}, which is neither a class or "
+                "function of Keras that can be loaded safely nor registered",
             )
         for item in config.values():
             require_known_classes(item)
@@ -56,33 +65,60 @@ def require_known_classes(config: Any) -> None:
 
 def _is_known(config: dict[str, Any]) -> bool:
     name, module = config["class_name"], config.get("module")
-    registered = config.get("registered_name")
-    if not isinstance(name, str) or name in CODE:
+    if not isinstance(name, str) or name in CODE or name in CODE_DATA:
         return False
-    if name == "function":
-        return _is_function(config.get("config"), registered)
     if name in DATA:
-        return module is None or module == "builtins"
-    if isinstance(registered, str) and keras.saving.get_registered_object(registered) is not None:
+        return module in (None, "builtins") and _is_numeric(config.get("config"))
+    if "module" not in config:  # Keras would read it as old versions did, by other rules
+        return False
+    if _is_function(config):
+        return _is_known_function(config["config"], module)
+    if _is_registered(config.get("registered_name", name)) or (module, name) == FUNCTIONAL:
         return True
-    if (module, name) == FUNCTIONAL:
-        return True
-    if isinstance(module, str) and module.startswith(OPERATIONS):
-        return module.count(".") == 3 and hasattr(keras.ops, name.lower())
-    return any(module == public.__name__ and _has_class(public, name) for public in PUBLIC)
+    return _is_operation(module, name) or any(
+        module == public.__name__ and isinstance(vars(public).get(name), type) for public in PUBLIC
+    )
 
 
-def _is_function(name: Any, registered: Any) -> bool:
+def _is_numeric(data: Any) -> bool:
+    """Whether an array is of a dtype of Keras; one element of text could take all memory."""
+    dtype = data.get("dtype") if isinstance(data, dict) else None
+    try:
+        return dtype is None or bool(keras.backend.standardize_dtype(dtype))
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_function(config: dict[str, Any]) -> bool:
+    return config["class_name"] == "function" and "config" in config
+
+
+def _is_known_function(name: Any, module: Any) -> bool:
     """Whether it is an activation, a loss or a metric of Keras, or registered."""
     if not isinstance(name, str):
         return False
-    if keras.saving.get_registered_object(name) is not None:
+    if _is_registered(name):
         return True
-    if isinstance(registered, str) and keras.saving.get_registered_object(registered) is not None:
-        return True
-    public = (keras.activations, keras.losses, keras.metrics)
-    return any(callable(vars(module).get(name)) for module in public)
+    public = any(
+        module in ("builtins", place.__name__)
+        and callable(vars(place).get(name))
+        and not isinstance(vars(place)[name], type)
+        for place in WITH_FUNCTIONS
+    )
+    if public:
+        return name not in NO_FUNCTIONS
+    # Keras up to 3.6 stored the name of a registered function without its package.
+    registered = keras.saving.get_custom_objects()
+    return module == "builtins" and any(known.endswith(f">{name}") for known in registered)
 
 
-def _has_class(public: Any, name: str) -> bool:
-    return isinstance(vars(public).get(name), type)
+def _is_registered(name: Any) -> bool:
+    return isinstance(name, str) and keras.saving.get_registered_object(name) is not None
+
+
+def _is_operation(module: Any, name: str) -> bool:
+    """Whether it is an operation, in a module that is imported already."""
+    if not isinstance(module, str) or not module.startswith(OPERATIONS):
+        return False
+    found = getattr(sys.modules.get(module), name, None)
+    return isinstance(found, type) and issubclass(found, keras.Operation)

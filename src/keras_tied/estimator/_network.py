@@ -9,17 +9,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_tied._mirror import mirror
 from keras_tied._types import Array
-from keras_tied.autoencoder import Autoencoder
+from keras_tied.autoencoder import Autoencoder, mirror
 from keras_tied.estimator._activations import activation_name
-from keras_tied.estimator._blocks import map_blocks
 from keras_tied.estimator._compiled_network import CompiledNetwork
 from keras_tied.estimator._dense_network import DenseNetwork
-from keras_tied.estimator._pca import Components
+from keras_tied.estimator._pca import TINY, Components
 from keras_tied.layers import PartlyLinear, TiedDense
 
-TINY = 1e-12
 UNITS, MOST_UNITS, FEWEST_UNITS = 64, 512, 8
 ROWS_PER_UNIT = 8
 
@@ -187,31 +184,6 @@ def inference_network(
     """
     dense = _to_arrays(model) if built else None
     return dense or CompiledNetwork(model, like if isinstance(like, CompiledNetwork) else None)
-
-
-def pca_network(principal: Components) -> DenseNetwork:
-    """PCA as a network without hidden layers."""
-    kernel = np.where(principal.spreads[:, None] <= TINY, 0.0, principal.vectors)
-    bias = -principal.mean @ principal.vectors
-    return DenseNetwork(
-        (kernel.astype(np.float32),),
-        (bias.astype(np.float32),),
-        (principal.mean.astype(np.float32),),
-        gains=None,
-        activation="linear",
-        linear_units=0,
-    )
-
-
-def reconstruct(network: DenseNetwork | CompiledNetwork, rows: Array) -> Array:
-    """Reconstruct complete scaled rows, `(n, d)`."""
-    blocks = map_blocks(
-        lambda part: network.decode(network.encode(rows[part])),
-        len(rows),
-        network.block_rows,
-        network.threads,
-    )
-    return np.concatenate(blocks)
 
 
 def _to_arrays(model: Autoencoder) -> DenseNetwork | None:

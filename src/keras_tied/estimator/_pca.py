@@ -7,7 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_tied._types import Array
+from keras_tied.estimator._dense_network import DenseNetwork
 
+TINY = 1e-12
+"""A smaller variance is that of a constant feature."""
 CHUNK = 8192
 """Rows that are brought to double precision at a time."""
 
@@ -63,3 +66,17 @@ def fit_pca(Z: Array, weights: Array | None = None) -> Components:
         variances, vectors = np.maximum(variances[::-1], 0.0), vectors[:, ::-1]
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
     return Components(mean, vectors * np.where(largest < 0, -1.0, 1.0), variances, spreads)
+
+
+def pca_network(principal: Components) -> DenseNetwork:
+    """PCA as a network without hidden layers."""
+    kernel = np.where(principal.spreads[:, None] <= TINY, 0.0, principal.vectors)
+    bias = -principal.mean @ principal.vectors
+    return DenseNetwork(
+        (kernel.astype(np.float32),),
+        (bias.astype(np.float32),),
+        (principal.mean.astype(np.float32),),
+        gains=None,
+        activation="linear",
+        linear_units=0,
+    )

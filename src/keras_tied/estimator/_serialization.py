@@ -11,6 +11,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import reprlib
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -21,9 +23,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from keras_tied._files import replace_atomically
 from keras_tied._types import Array
 from keras_tied._version import __version__
-from keras_tied._writing import moved_into_place
 from keras_tied.estimator import _archive
 from keras_tied.estimator._activations import activation_name
 from keras_tied.estimator._archive import require
@@ -40,11 +42,14 @@ if TYPE_CHECKING:
 FORMAT = 1
 SETTINGS, ARRAYS, NOTES = "estimator.json", "estimator.npz", "notes.json"
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+MEMBERS = (SETTINGS, ARRAYS, NOTES, CONFIG, METADATA, WEIGHTS)
 ENDING = ".keras"
+LONGEST = 300
+"""Characters of a message that quotes the file."""
 LEARNED: dict[str, Callable[[Any], bool]] = {
-    "n_components_": lambda value: type(value) is int and value >= 1,
-    "n_features_in_": lambda value: type(value) is int and value >= 1,
-    "n_iter_": lambda value: type(value) is int and value >= 0,
+    "n_components_": lambda value: _is_count(value) and value >= 1,
+    "n_features_in_": lambda value: _is_count(value) and value >= 1,
+    "n_iter_": lambda value: _is_count(value),
     "is_pca_": lambda value: type(value) is bool,
     "loss_curve_": lambda value: type(value) is list and all(map(_is_number, value)),
     "reconstruction_r2_": lambda value: _is_number(value) and value <= 1 + 1e-6,
@@ -66,7 +71,8 @@ SHAPES = {
 }
 """The arrays of a file, all float64, and their axes: d features, k components, a and b principal
 axes of codes and residuals, s = d + a + b."""
-OPTIONAL = ("gaussian.mean", "gaussian.precision")
+OPTIONAL = ("gaussian.precision", "gaussian.mean")
+"""Arrays that a file may lack, the latter only with the former."""
 POSITIVE = ("scaling.scale", "oddity.scale")
 MAY_BE_INFINITE = ("oddity.scale",)
 
@@ -114,17 +120,20 @@ def write(
     target = Path(path)
     if target.suffix != ENDING:
         raise ValueError(f"path={str(path)!r} must end in {ENDING!r}, as Keras's files do.")
+    names = None if feature_names is None else list(map(str, feature_names))
+    if names is not None and len(set(names)) < len(names):
+        raise ValueError("Two features have one name, and cannot be read back: rename the columns.")
     settings = {
         "format": FORMAT,
         "keras_tied": __version__,
         "params": {name: _serialize_param(name, value) for name, value in params.items()},
         "learned": dict(learned),
-        "feature_names_in": None if feature_names is None else list(map(str, feature_names)),
+        "feature_names_in": names,
     }
     members: dict[str, str | bytes] = {SETTINGS: _json(settings), ARRAYS: _npz(_arrays(fitted))}
     if notes is not None:
         members[NOTES] = _json(notes)
-    with moved_into_place(target.resolve()) as part:
+    with replace_atomically(target.resolve()) as part:
         model.save(part)
         with zipfile.ZipFile(part, "a", zipfile.ZIP_DEFLATED) as archive:
             for name, content in members.items():
@@ -145,25 +154,26 @@ def read(
         FileNotFoundError: if there is no such file.
         ValueError: if it is something else, incomplete, changed or not finite.
     """
-    with errors_of(path), _archive.opened(path) as archive:
+    with errors_of(path), _archive.opened(path, MEMBERS) as archive:
         if SETTINGS not in archive.namelist():
             raise ValueError("it holds no TiedAutoencoder; try keras.models.load_model")
-        settings = _archive.read_json(archive, SETTINGS)
+        json_members = _archive.read_json(archive)
+        for name in (CONFIG, METADATA):
+            require(name in json_members, f"it lacks the part {name!r}")
+        settings, config = json_members[SETTINGS], json_members[CONFIG]
         params, learned = _check_settings(settings)
         d, k = learned["n_features_in_"], learned["n_components_"]
-        names = _check_names(settings["feature_names_in"], d)
+        names = _check_names(settings.get("feature_names_in"), d)
         arrays = _read_arrays(archive, d, k)
         weights = _archive.read_member(archive, WEIGHTS, _archive.HDF5)
-        config = _archive.read_json(archive, CONFIG)
-        with _archive.hdf5(weights) as file:
-            network = _read_network(file, params, d, k)
-            trained_in_batches = "optimizer" in file
+        with _archive.hdf5(weights) as datasets:
+            network = _read_network(datasets, params, d, k)
+            trained_in_batches = any(path.startswith("optimizer/") for path in datasets)
         members: dict[str, str | bytes] = {
-            METADATA: json.dumps(_archive.read_json(archive, METADATA)),
+            METADATA: json.dumps(json_members[METADATA]),
             CONFIG: json.dumps(config),
             WEIGHTS: weights,
         }
-        notes = _archive.read_json(archive, NOTES) if NOTES in archive.namelist() else None
     with errors_of(path):
         keras_archive = None
         if network is None or trained_in_batches:
@@ -171,7 +181,7 @@ def read(
         if network is None:
             if before_keras is not None:
                 before_keras()
-            network = _compiled_network(keras_archive, d, k)
+            network = _compiled_network(keras_archive, params, d, k)
         mean, scaling, gaussian, outlier_score = _values(arrays)
         return Contents(
             params,
@@ -179,7 +189,7 @@ def read(
             Fitted(Preprocessing(scaling, mean, gaussian), network, outlier_score, names),
             _weight_decay(config),
             keras_archive if trained_in_batches else None,
-            notes,
+            json_members.get(NOTES),
         )
 
 
@@ -191,8 +201,15 @@ def errors_of(path: str | os.PathLike[str]) -> Iterator[None]:
     except (FileNotFoundError, _archive.NotAnArchiveError):
         raise
     except Exception as error:  # there is no end to what a file that is not ours can hold
-        reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
-        raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {reason}.") from error
+        raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {_reason(error)}.") from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of a message, which may quote the file, as one may print it."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    line = lines[0] if len(lines[0]) <= LONGEST else f"{lines[0][:LONGEST]}..."
+    printable = (letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+    return "".join(printable).rstrip(".")
 
 
 def load_model(archive: bytes) -> Autoencoder:
@@ -257,11 +274,17 @@ def _check_settings(settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The parameters and the learned values."""
     require(isinstance(settings, dict), "its settings are none")
     found = settings.get("format")
-    require(found == FORMAT, f"it has the format {found!r}, and this version of keras-tied reads 1")
-    params, learned = settings["params"], settings["learned"]
+    require(
+        type(found) is int and found == FORMAT,
+        f"it has the format {reprlib.repr(found)}, and this version of keras-tied reads 1",
+    )
+    params, learned = settings.get("params"), settings.get("learned")
     require(isinstance(params, dict) and isinstance(learned, dict), "its settings are none")
+    for name in ("encoder", "activation"):
+        require(name in params, f"its settings lack {name!r}")
     for name, fits in LEARNED.items():
-        require(fits(learned[name]), f"it has {name}={learned[name]!r}")
+        value = learned.get(name)
+        require(fits(value), f"it has {name}={reprlib.repr(value)}")
     return params, {name: learned[name] for name in LEARNED}
 
 
@@ -270,23 +293,25 @@ def _check_names(names: Any, d: int) -> tuple[str, ...] | None:
         return None
     fits = type(names) is list and len(names) == d and all(type(name) is str for name in names)
     require(fits, f"its feature names are not {d}")
+    require(len(set(names)) == d, "two of its features have one name")
     return tuple(names)
 
 
 def _read_arrays(archive: zipfile.ZipFile, d: int, k: int) -> dict[str, Array]:
     """The arrays, once their names, dtypes and shapes have been found to be right."""
-    content = _archive.read_member(archive, ARRAYS, _archive.ZIP)
-    with zipfile.ZipFile(io.BytesIO(content)) as npz:
-        names = {name.removesuffix(".npy") for name in npz.namelist()}
-        expected = set(SHAPES) - ({*OPTIONAL} - names)
-        require(names == expected, "it lacks arrays, or has others")
+    with _archive.npz(_archive.read_member(archive, ARRAYS, _archive.ZIP)) as npz:
+        names = sorted(name.removesuffix(".npy") for name in npz.namelist())
+        lacking = [{*OPTIONAL[:count]} for count in range(3)]
+        complete = any(names == sorted(set(SHAPES) - absent) for absent in lacking)
+        require(complete, "it lacks arrays, or has others")
         sizes = {"d": d, "k": k}
         for name, axis, most in (
             ("oddity.of_codes.vectors", "a", k),
             ("oddity.of_residuals.vectors", "b", d),
         ):
             shape = _archive.shape_of(npz, name)
-            require(len(shape) == 2 and shape[1] <= most, f"{name!r} is not {most} numbers wide")
+            fits = len(shape) == 2 and 0 <= shape[1] <= most
+            require(fits, f"{name!r} is not {most} numbers wide")
             sizes[axis] = shape[1]
         sizes["s"] = d + sizes["a"] + sizes["b"]
         arrays = {
@@ -339,26 +364,34 @@ def _arrays(fitted: Fitted) -> dict[str, Array]:
     return {name: np.asarray(array, float) for name, array in arrays.items() if array is not None}
 
 
-def _read_network(file: Any, params: dict[str, Any], d: int, k: int) -> DenseNetwork | None:
+def _read_network(
+    datasets: dict[str, Any], params: dict[str, Any], d: int, k: int
+) -> DenseNetwork | None:
     """The estimator's own network; None for an encoder or an activation of the user's."""
     if params["encoder"] is not None:
         return None
     layers, names = "decoder/layers", ["tied_dense"]
-    while f"{layers}/tied_dense_{len(names)}" in file:
+    while f"{layers}/tied_dense_{len(names)}/kernel_layer/vars/0" in datasets:
         names.append(f"tied_dense_{len(names)}")
     activation = activation_name(params["activation"]) if len(names) > 1 else "linear"
     if activation is None:
         return None
     kernels, biases, decoder_biases, gains, width = [], [], [], [], d
+    left = {path for path in datasets if path.startswith("decoder/")}
+
+    def take(path: str, *shape: int | None) -> Array:
+        left.discard(path)
+        return _archive.read_dataset(datasets, path, shape)
+
     for name in reversed(names):  # the decoder's last layer is tied to the encoder's first
-        kernel = _archive.read_dataset(file, f"{layers}/{name}/kernel_layer/vars/0", (width, None))
+        kernel = take(f"{layers}/{name}/kernel_layer/vars/0", width, None)
         rows, width = kernel.shape
         kernels.append(kernel)
-        biases.append(_archive.read_dataset(file, f"{layers}/{name}/kernel_layer/vars/1", (width,)))
+        biases.append(take(f"{layers}/{name}/kernel_layer/vars/1", width))
         if len(names) > 1:
-            gains.append(_archive.read_dataset(file, f"{layers}/{name}/vars/0", (width,)))
-        bias = f"{layers}/{name}/vars/{int(len(names) > 1)}"
-        decoder_biases.append(_archive.read_dataset(file, bias, (rows,)))
+            gains.append(take(f"{layers}/{name}/vars/0", width))
+        decoder_biases.append(take(f"{layers}/{name}/vars/{int(len(names) > 1)}", rows))
+    require(not left, f"no layer has its weights {min(left, default='')!r}")
     hidden = [len(bias) for bias in biases[:-1]]
     require(
         width == k and all(units >= k for units in hidden),
@@ -374,10 +407,12 @@ def _read_network(file: Any, params: dict[str, Any], d: int, k: int) -> DenseNet
     )
 
 
-def _compiled_network(archive: bytes | None, d: int, k: int) -> Any:
+def _compiled_network(archive: bytes | None, params: dict[str, Any], d: int, k: int) -> Any:
     from keras_tied.estimator._compiled_network import CompiledNetwork
+    from keras_tied.estimator._known_classes import require_known_classes
 
     assert archive is not None
+    require_known_classes(params)
     network = CompiledNetwork(load_model(archive))
     first, last = network.widths
     require(
@@ -394,9 +429,11 @@ def _weight_decay(config: Any) -> float:
     try:
         layers = config["config"]["encoder"]["config"]["layers"]
         regularizer = layers[1]["config"]["kernel_regularizer"]
-        return float(regularizer["config"]["l2"]) if regularizer else 0.0
+        factor = regularizer["config"]["l2"] if regularizer else 0.0
     except (KeyError, IndexError, TypeError):
         return 0.0
+    require(_is_number(factor) and factor >= 0, f"its weight decay is {reprlib.repr(factor)}")
+    return float(factor)
 
 
 def _pack(members: Mapping[str, str | bytes]) -> bytes:
@@ -418,4 +455,8 @@ def _json(content: Any) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float)
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63

@@ -15,7 +15,8 @@ from sklearn.model_selection import KFold, ShuffleSplit
 from keras_tied import training
 from keras_tied._types import Array
 from keras_tied.autoencoder import Autoencoder
-from keras_tied.estimator._pca import Components, fit_pca
+from keras_tied.estimator._pca import Components
+from keras_tied.estimator._training_rows import TrainingRows
 from keras_tied.losses import NanMeanSquaredError
 
 Solver = Literal["lbfgs", "nadam"]
@@ -33,57 +34,6 @@ MARGIN = 0.01
 """Relative to PCA's error: the network's has to be smaller by so much on held-out rows."""
 VALIDATION_NUMBERS = 2**22
 """The most numbers in a validation batch."""
-
-
-@dataclass(frozen=True)
-class TrainingRows:
-    """Scaled rows to train on.
-
-    Attributes:
-        inputs: `(n, ...)` float32, complete, in the shape that the encoder takes.
-        targets: the same, with NaN where the input was imputed.
-        weights: `(n,)` float64, positive, with mean 1.
-        copies: the copies of all rows in these arrays, one after the other.
-    """
-
-    inputs: Array
-    targets: Array
-    weights: Array
-    copies: int = 1
-
-    @property
-    def count(self) -> int:
-        """The number of different rows."""
-        return len(self.inputs) // self.copies
-
-    def select(self, chosen: Array) -> TrainingRows:
-        """All copies of the rows at these places."""
-        places = (np.arange(self.copies)[:, None] * self.count + chosen).ravel()
-        inputs = self.inputs[places]
-        targets = inputs if self.targets is self.inputs else self.targets[places]
-        return TrainingRows(inputs, targets, self.weights[places], self.copies)
-
-    def keras_weights(self, weights: Array) -> Array:
-        """Weights of the rows as Keras takes them: with as many axes as losses have."""
-        return weights.reshape(-1, *[1] * (self.inputs.ndim - 2))
-
-    @property
-    def flat(self) -> Array:
-        """The inputs, `(n, d)`."""
-        return self.inputs.reshape(len(self.inputs), -1)
-
-    def fit_pca(self) -> Components:
-        """PCA of these rows."""
-        return fit_pca(self.flat, self.weights)
-
-    def errors(self, reconstruction: Array) -> Array:
-        """The mean squared error of each row, `(n,)`, for reconstructions `(n, d)`."""
-        targets = self.targets.reshape(len(self.targets), -1)
-        return np.nan_to_num(np.square(reconstruction - targets, dtype=np.float64)).mean(axis=1)
-
-    def pca_errors(self, principal: Components) -> Array:
-        """The mean squared error of each row, `(n,)`, for PCA."""
-        return self.errors(principal.reconstruct(self.flat))
 
 
 @dataclass

@@ -15,6 +15,7 @@ from keras_tied._types import Array
 from keras_tied.estimator import _network, _solvers
 from keras_tied.estimator._fitted import Fitted
 from keras_tied.estimator._seed_scope import seed_scope
+from keras_tied.estimator._training import Trainer
 
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
@@ -67,12 +68,11 @@ def fit_stream(
         KeyboardInterrupt: after Ctrl-C, at the end of a batch.
     """
     before = _mean_error(estimator._fitted, held_out)
-    other = copy.copy(estimator)
-    random = check_random_state(other.random_state)
-    settings, model = other._settings(random), other._make_model()
+    other, model = copy.copy(estimator), estimator._make_model()
+    trainer = Trainer(other, check_random_state(other.random_state))
     try:
-        with training.interrupts() as interrupted, seed_scope(random.randint(2**31 - 1)):
-            losses = _fit_batches(other, model, batches, n_batches, settings, interrupted)
+        with training.interrupts() as interrupted, seed_scope(trainer.seed):
+            losses = _fit_batches(other, trainer, model, batches, n_batches, interrupted)
     except FloatingPointError:  # the loss was not finite
         return StreamingResult(estimator, math.inf, before)
     network = _network.inference_network(model, estimator.encoder is None)
@@ -83,26 +83,26 @@ def fit_stream(
     other.is_pca_, other._trainable = False, None
     other.loss_curve_ = estimator.loss_curve_ + losses
     other.n_iter_ += 1
-    other._finish(fitted, held_out, np.ones(len(held_out)), random)
+    other._finish(fitted, held_out, np.ones(len(held_out)), trainer.random)
     return StreamingResult(other, after, before)
 
 
 def _fit_batches(
     estimator: TiedAutoencoder,
+    trainer: Trainer,
     model: Autoencoder,
     batches: Iterable[Array],
     n_batches: int,
-    settings: _solvers.Settings,
     interrupted: Callable[[], bool],
 ) -> list[float]:
     """Train on each batch once; returns the losses."""
+    settings, losses = trainer.settings(), []
     _solvers.compile_for_batches(model, settings)
-    preprocessing, losses = estimator._fitted.preprocessing, []
     for index, X in enumerate(batches):
         remaining = max(1 - index / n_batches, 1 / n_batches)
         model.optimizer.learning_rate = settings.learning_rate * remaining
         X, weights = estimator._check_rows(X, None, reset=False)
-        rows = estimator._training_rows(preprocessing, X, weights)
+        rows = trainer.training_rows(estimator._fitted.preprocessing, X, weights)
         losses += _solvers.fit_batch(model, rows, settings)
         if interrupted():
             raise KeyboardInterrupt

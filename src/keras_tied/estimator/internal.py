@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from keras_tied.estimator._attribution import largest_shares, ranks
-from keras_tied.estimator._baseline import errors_beside_pca
+from keras_tied.estimator._baseline import baseline_errors
 from keras_tied.estimator._fitted import Fitted
 from keras_tied.estimator._serialization import Contents, read
 
@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 __all__ = [
     "Contents",
     "Fitted",
+    "baseline_errors",
     "choose_batch_rows",
     "epoch_callback",
-    "errors_beside_pca",
     "fit_stream",
     "fitted_value",
     "largest_shares",
     "ranks",
     "read",
     "save",
+    "write_onnx",
 ]
 NEED_KERAS = {
     "choose_batch_rows": "_streaming",
@@ -50,6 +51,13 @@ def save(
 def fitted_value(estimator: TiedAutoencoder) -> Fitted:
     """What a fitted estimator computes with."""
     return estimator._fitted
+
+
+def write_onnx(fitted: Fitted, path: str | os.PathLike[str], part: str) -> None:
+    """Write a part of a fitted value as ONNX; see `TiedAutoencoder.export`."""
+    from keras_tied.estimator._onnx import write
+
+    write(fitted, path, part)
 
 
 def __getattr__(name: str) -> Any:

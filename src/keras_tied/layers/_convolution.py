@@ -79,7 +79,7 @@ class Window(NamedTuple):
 def convolve(image: Any, kernel: Any, windows: Sequence[Window], data_format: str) -> Any:
     """The code of an image, by a kernel `(taps..., image channels, code channels)`."""
     return ops.conv(
-        _padded(image, [(window.left, window.right) for window in windows], data_format),
+        _pad(image, [(window.left, window.right) for window in windows], data_format),
         kernel,
         strides=tuple(window.stride for window in windows),
         dilation_rate=tuple(window.dilation for window in windows),
@@ -98,12 +98,12 @@ def spread(
     images = [
         ops.conv(part, part_weights, data_format=data_format, dilation_rate=_dilations(windows))
         for part, part_weights in zip(
-            ops.split(_reached(code, windows, data_format), groups, axis=channels),
+            ops.split(_reach(code, windows, data_format), groups, axis=channels),
             ops.split(weights, groups, axis=-2),
             strict=True,
         )
     ]
-    return _interleaved(ops.concatenate(images, axis=channels), windows, data_format)
+    return _interleave(ops.concatenate(images, axis=channels), windows, data_format)
 
 
 def spread_depthwise(code: Any, kernel: Any, windows: Sequence[Window], data_format: str) -> Any:
@@ -111,7 +111,7 @@ def spread_depthwise(code: Any, kernel: Any, windows: Sequence[Window], data_for
     phases = _phases(kernel, windows)
     *taps, channels, multiplier, count = phases.shape
     image = ops.depthwise_conv(
-        _reached(code, windows, data_format),
+        _reach(code, windows, data_format),
         ops.reshape(phases, (*taps, channels * multiplier, count)),
         data_format=data_format,
         dilation_rate=_dilations(windows),
@@ -121,7 +121,7 @@ def spread_depthwise(code: Any, kernel: Any, windows: Sequence[Window], data_for
     before, after = (-1, *ops.shape(image)[1:axis]), ops.shape(image)[axis + 1 :]
     image = ops.reshape(image, (*before, channels, multiplier, count, *after))
     image = ops.reshape(ops.sum(image, axis=axis + 1), (*before, channels * count, *after))
-    return _interleaved(image, windows, data_format)
+    return _interleave(image, windows, data_format)
 
 
 def _channels_axis(tensor: Any, data_format: str) -> int:
@@ -141,7 +141,7 @@ def _phases(kernel: Any, windows: Sequence[Window]) -> Any:
     for axis, window in enumerate(windows):
         taps = window.taps
         if window.stride > 1 and window.dilation > 1:
-            kernel, taps = _stretched(kernel, axis, window), window.reach + 1
+            kernel, taps = _stretch(kernel, axis, window), window.reach + 1
         missing.append((0, -taps % window.stride))
         shape += [(taps + window.stride - 1) // window.stride, window.stride]
     kernel = ops.reshape(ops.pad(kernel, [*missing, (0, 0), (0, 0)]), (*shape, *channels))
@@ -152,7 +152,7 @@ def _phases(kernel: Any, windows: Sequence[Window]) -> Any:
     return ops.flip(kernel, axis=tuple(range(rank)))
 
 
-def _stretched(kernel: Any, axis: int, window: Window) -> Any:
+def _stretch(kernel: Any, axis: int, window: Window) -> Any:
     """The kernel with zeros between its taps along an axis, as many as the dilation skips."""
     shape = list(kernel.shape)
     shape[axis] = window.taps * window.dilation
@@ -162,7 +162,7 @@ def _stretched(kernel: Any, axis: int, window: Window) -> Any:
     return kernel[(slice(None),) * axis + (slice(window.reach + 1),)]
 
 
-def _reached(code: Any, windows: Sequence[Window], data_format: str) -> Any:
+def _reach(code: Any, windows: Sequence[Window], data_format: str) -> Any:
     """The code with zeros around it, as far as elements of the image look for a code."""
     widths = [
         (
@@ -171,10 +171,10 @@ def _reached(code: Any, windows: Sequence[Window], data_format: str) -> Any:
         )
         for window in windows
     ]
-    return _padded(code, widths, data_format)
+    return _pad(code, widths, data_format)
 
 
-def _interleaved(phases: Any, windows: Sequence[Window], data_format: str) -> Any:
+def _interleave(phases: Any, windows: Sequence[Window], data_format: str) -> Any:
     """The image, from channels `(image channels, phases)`, less what stands for padding."""
     strides = [window.stride for window in windows]
     image = phases
@@ -199,10 +199,10 @@ def _interleaved(phases: Any, windows: Sequence[Window], data_format: str) -> An
         )
         for window in windows
     ]
-    return _padded(image, excess, data_format)
+    return _pad(image, excess, data_format)
 
 
-def _padded(tensor: Any, widths: Sequence[tuple[int, int]], data_format: str) -> Any:
+def _pad(tensor: Any, widths: Sequence[tuple[int, int]], data_format: str) -> Any:
     """The tensor with zeros before and after it along its spatial axes, or less, if negative."""
     first = 1 if data_format == "channels_last" else 2
     zeros = [(0, 0)] * len(tensor.shape)

@@ -54,9 +54,9 @@ def kernel_of(layer: keras.layers.Layer) -> Any:
     adapter = _adapter(layer, name)
     stored = ops.cast(stored, layer.compute_dtype)
     if adapter is None:
-        return _dequantized(layer, name, stored)
+        return _dequantize(layer, name, stored)
     # Keras adds the adapter to the integers here, but to the restored values in its forward pass.
-    return ops.add(_dequantized(layer, name, ops.subtract(stored, adapter)), adapter)
+    return ops.add(_dequantize(layer, name, ops.subtract(stored, adapter)), adapter)
 
 
 def _adapter(layer: keras.layers.Layer, name: str) -> Any:
@@ -67,7 +67,7 @@ def _adapter(layer: keras.layers.Layer, name: str) -> Any:
     return ops.cast(ops.multiply(update, layer.lora_alpha / layer.lora_rank), layer.compute_dtype)
 
 
-def _dequantized(layer: keras.layers.Layer, name: str, stored: Any) -> Any:
+def _dequantize(layer: keras.layers.Layer, name: str, stored: Any) -> Any:
     """`stored / scale`, or `(stored - zero) * scale` where rows share scales in groups."""
     scale = ops.cast(getattr(layer, f"{name}_scale"), layer.compute_dtype)
     if isinstance(layer, keras.layers.EinsumDense) and layer.quantization_mode == "int8":

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 from keras import activations, ops
 
-from keras_tied.layers._graph import aside, straight
 from keras_tied.layers._jacobian import jacobians
+from keras_tied.layers._keras_internals import inference_scope, layer_chain
 from keras_tied.layers._kernel import kernel_of
 
 SLOPES: dict[Callable[[Any], Any], Callable[[Any], Any]] = {
@@ -165,7 +165,7 @@ class Contractive(keras.layers.Wrapper):
 
 def _only_layer(encoder: keras.layers.Layer) -> Any:
     """The layer that a model consists of, if it is one; else the encoder itself."""
-    path = straight(encoder)
+    path = layer_chain(encoder)
     return path[0] if path is not None and len(path) == 1 else encoder
 
 
@@ -187,7 +187,10 @@ def _precise(tensor: Any) -> Any:
 
 def _code(encoder: keras.layers.Layer, x: Any) -> Any:
     """The code, computed without leaving a trace in the encoder."""
-    with keras.StatelessScope([(variable, variable) for variable in encoder.variables]), aside():
+    with (
+        keras.StatelessScope([(variable, variable) for variable in encoder.variables]),
+        inference_scope(),
+    ):
         code = encoder(x)
     if not ops.is_tensor(code):
         raise ValueError(

@@ -113,7 +113,7 @@ class TiedConv(TiedLayer):
                 f"shape {tuple(input_shape)}: feed it such, or tie it to another layer."
             )
         if self.transpose or self.output_size is not None:
-            self._restored(self._spatial(input_shape))
+            self._restore(self._spatial(input_shape))
         self.input_spec = keras.layers.InputSpec(ndim=settings.rank + 2, axes={axis: expected})
         self.add_gain((written,))
         self.add_bias((read if self.transpose else written,))
@@ -143,7 +143,7 @@ class TiedConv(TiedLayer):
 
     def _adjoint(self, inputs: Any) -> Any:
         settings = self.tied_settings()
-        self._restored(self._spatial(inputs.shape))
+        self._restore(self._spatial(inputs.shape))
         place = self.kernel, self._windows(), settings.data_format
         if isinstance(settings, TRANSPOSED):
             return convolve(inputs, *place)
@@ -176,7 +176,7 @@ class TiedConv(TiedLayer):
         settings = self.tied_settings()
         if not self.transpose:
             return tuple(settings.compute_output_shape(input_shape))
-        sizes, (channels, _) = self._restored(self._spatial(input_shape)), self._partner_channels()
+        sizes, (channels, _) = self._restore(self._spatial(input_shape)), self._partner_channels()
         if settings.data_format == "channels_last":
             return (input_shape[0], *sizes, channels)
         return (input_shape[0], channels, *sizes)
@@ -246,7 +246,7 @@ class TiedConv(TiedLayer):
             )
         return each
 
-    def _restored(self, given: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def _restore(self, given: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The spatial sizes of the adjoint's output, for an input of the given ones."""
         encodes = isinstance(self.tied_settings(), TRANSPOSED)
         back = Window.code_size if encodes else Window.image_size

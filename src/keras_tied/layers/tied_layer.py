@@ -10,7 +10,13 @@ from typing import Any, Self
 
 import keras
 
-from keras_tied.layers._graph import callers, connected, saved, upstream, within
+from keras_tied.layers._keras_internals import (
+    callers,
+    connected_layers,
+    flatten_layers,
+    model_being_saved,
+    upstream_layers,
+)
 from keras_tied.layers._kernel import kernel_name, kernel_of, kernel_variables
 
 
@@ -115,15 +121,20 @@ class TiedLayer(keras.layers.Layer):
 
     def _found(self, absent: Absent) -> keras.layers.Layer | None:
         """The layer tied to, looked for in ever wider circles; the first that holds it decides."""
-        circles: list[Iterable[keras.layers.Layer]] = [upstream(self), connected(self)]
+        circles: list[Iterable[keras.layers.Layer]] = [
+            upstream_layers(self),
+            connected_layers(self),
+        ]
         for home in self._homes():
-            circles += [within(home), upstream(home), connected(home)]
+            circles += [flatten_layers(home), upstream_layers(home), connected_layers(home)]
         return next(filter(None, (self._among(absent, circle) for circle in circles)), None)
 
     def _homes(self) -> list[keras.layers.Layer]:
         """The models known to hold this layer, smallest first."""
         homes = [home for ref in self._tie.homes if (home := ref()) is not None] + callers(self)
-        return sorted({id(home): home for home in homes}.values(), key=lambda h: len(within(h)))
+        return sorted(
+            {id(home): home for home in homes}.values(), key=lambda h: len(flatten_layers(h))
+        )
 
     def _clear_losses(self) -> None:
         """Note who holds this layer: Keras passes here before each call that may reach it.
@@ -197,7 +208,7 @@ class TiedLayer(keras.layers.Layer):
 
     def _warn_of_a_namesake(self, partner: keras.layers.Layer) -> None:
         """Say so where a layer with a partner of its own has been put behind one like it."""
-        before = (layer for place in (self, *self._homes()) for layer in upstream(place))
+        before = (layer for place in (self, *self._homes()) for layer in upstream_layers(place))
         if any(layer is not partner and self._fits(partner, layer) for layer in before):
             warnings.warn(
                 f"{type(self).__name__} '{self.name}' was loaded without the layer that it is "
@@ -311,10 +322,10 @@ class TiedLayer(keras.layers.Layer):
 
     def _brings(self, partner: keras.layers.Layer | Absent) -> bool:
         """Whether a copy has to bring the layer tied to, because nothing around it holds that."""
-        root = saved() or (self._tie.alone and [self, *callers(self)][-1])
+        root = model_being_saved() or (self._tie.alone and [self, *callers(self)][-1])
         if isinstance(partner, Absent) or not root:
             return False
-        held = within(root)
+        held = flatten_layers(root)
         tied = (layer for layer in held if isinstance(layer, TiedLayer))
         first = next((layer for layer in tied if layer._tie.partner is partner), self)
         return first is self and partner not in held

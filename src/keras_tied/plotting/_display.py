@@ -42,7 +42,7 @@ class AutoencoderDisplay:
         y: (n,) labels to colour the rows by, numbers or texts, None or NaN where one is missing.
             Defaults to none.
         errors: (n,) the error of each row. Defaults to the mean squared difference between its
-            features and what is restored.
+            features and what is reconstructed.
         pca_error: The error of a PCA of the same width, drawn as a line to compare with. Defaults
             to none.
         feature_names: A name for each feature. Defaults to "feature 1", ...

@@ -60,7 +60,7 @@ def key(
     ]
     longest = max(map(len, labels.names))
     small = len(handles) <= _MOST_INSIDE and longest <= _LONGEST_INSIDE
-    if small and not _taken(drawn, len(handles) + 1):
+    if small and not _covers_legend(drawn, len(handles) + 1):
         legend = axes.legend(handles=handles, loc="upper right", framealpha=0.8, edgecolor="none")
     else:
         legend = figure.legend(
@@ -69,10 +69,10 @@ def key(
             ncols=_columns(len(handles), longest),
             frameon=False,
         )
-    _written(legend, labels.names, what)
+    _write_names(legend, labels.names, what)
 
 
-def _taken(drawn: PathCollection, n_lines: int) -> bool:
+def _covers_legend(drawn: PathCollection, n_lines: int) -> bool:
     """Whether points are where a legend of so many lines would be, in the upper right corner."""
     points = np.asarray(drawn.get_offsets(), dtype=float)
     points = points[np.isfinite(points).all(axis=1)]
@@ -91,7 +91,7 @@ def _columns(n: int, longest: int) -> int:
     return -(-n // n_rows)
 
 
-def _written(legend: Legend, names: tuple[str, ...], what: str) -> None:
+def _write_names(legend: Legend, names: tuple[str, ...], what: str) -> None:
     """Write the user's own names as they are: not as formulas, and with a leading underscore."""
     legend.set_title(what)
     for text, written in zip(legend.get_texts(), names, strict=True):

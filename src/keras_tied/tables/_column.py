@@ -5,11 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from keras_tied._types import Array
 from keras_tied.tables._kinds import Kind, kind
-
-Array = NDArray[np.floating]
 
 OTHER = "(other)"
 """What stands for the categories that were too rare to have a number of their own."""
@@ -87,7 +85,7 @@ class Column:
 def _numbers(values: pa.Array) -> Array:
     values = _usable(values, "a number")
     if kind(values.type) is Kind.text:
-        values = _parsed(values)
+        values = _parse(values)
     numbers: Array = values.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
     infinite = np.isinf(numbers)
     if infinite.any():
@@ -106,7 +104,7 @@ def _usable(values: pa.Array, what: str) -> pa.Array:
     return pa.nulls(len(values))
 
 
-def _parsed(texts: pa.Array) -> pa.Array:
+def _parse(texts: pa.Array) -> pa.Array:
     """Text that says numbers."""
     try:
         return pc.cast(texts, pa.float64())

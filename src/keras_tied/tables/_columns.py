@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from keras_tied._types import Array
 from keras_tied.tables import _learning
-from keras_tied.tables._column import Array, Column, MisfitError
+from keras_tied.tables._column import Column, MisfitError
 from keras_tied.tables._errors import TableError, quoted
 from keras_tied.tables._kinds import Kind
 
@@ -219,9 +220,9 @@ class Columns:
             } if all(isinstance(text, str) for pair in left_out.items() for text in pair):
                 used = tuple(_column(entry) for entry in columns)
             case _:
-                raise _damaged("they are not those of this version")
+                raise _damage_error("they are not those of this version")
         if len({column.name for column in used}) < len(used):
-            raise _damaged("two have one name")
+            raise _damage_error("two have one name")
         return cls(used, dict(left_out), label, id)
 
 
@@ -235,14 +236,14 @@ def _column(entry: Any) -> Column:
         } if kind in USABLE and all(isinstance(category, str) for category in categories):
             is_text = kind == Kind.text
             if is_text != bool(categories) or len(set(categories)) < len(categories):
-                raise _damaged(f"the categories of {name!r} are not")
+                raise _damage_error(f"the categories of {name!r} are not")
             if other and not is_text:
-                raise _damaged(f"{name!r} has no categories")
+                raise _damage_error(f"{name!r} has no categories")
             return Column(name, Kind(kind), tuple(categories), other)
-    raise _damaged("one of them is not a column")
+    raise _damage_error("one of them is not a column")
 
 
-def _damaged(why: str) -> TableError:
+def _damage_error(why: str) -> TableError:
     return TableError(
         f"the description of the columns in the model file is damaged ({why}); save the model anew."
     )

@@ -65,25 +65,25 @@ class CsvFile:
         """Read the file; see `TableFile`."""
         types = {field.name: field.type for field in self.schema}
         for _ in pieces:
-            with self._told():
+            with self._errors():
                 yield from self._open(types, names)
 
     def _scan(
         self, names: Sequence[str], as_text: Mapping[str, pa.DataType]
     ) -> tuple[pa.Schema, int]:
         """The types of the columns and the number of rows."""
-        with self._told():
+        with self._errors():
             reader = self._open(as_text)
             schema = reader.schema
             if any(pa.types.is_binary(dtype) for dtype in schema.types):
-                raise self._not_encoded()
+                raise self._encoding_error()
             try:
                 return schema, sum(batch.num_rows for batch in reader)
             except pa.ArrowInvalid as error:
                 if "CSV conversion error" not in str(error):
                     raise
         # A value did not fit what the first block had promised; as text, every value fits.
-        with self._told():
+        with self._errors():
             types, n_rows = list(schema.types), 0
             for batch in self._open({name: pa.string() for name in names}):
                 n_rows += batch.num_rows
@@ -119,18 +119,18 @@ class CsvFile:
         return "error"
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _errors(self) -> Iterator[None]:
         """Tell what is wrong with the file in the user's words: lines and names."""
         self._ragged = None
         with reading(self.name, "a CSV file"):
             try:
                 yield
             except UnicodeDecodeError as error:
-                raise self._not_encoded() from error
+                raise self._encoding_error() from error
             except pa.ArrowInvalid as error:
-                raise self._explained(error) from error
+                raise self._explain(error) from error
 
-    def _explained(self, error: Exception) -> Exception:
+    def _explain(self, error: Exception) -> Exception:
         said = str(error)
         if row := self._ragged:
             return TableError(
@@ -139,7 +139,7 @@ class CsvFile:
                 "that holds the delimiter in quotes, or name another delimiter."
             )
         if "UTF8" in said:
-            return self._not_encoded()
+            return self._encoding_error()
         if "straddling" in said:
             return TableError(
                 f"{self.name!r} has a line of more than {self._block // 2**20} million characters; "
@@ -155,7 +155,7 @@ class CsvFile:
 
     def _header(self) -> tuple[list[str], int]:
         """The names in the first line, and the length of the longer one of it and the next."""
-        with self._told(), self._text() as file:
+        with self._errors(), self._text() as file:
             reader = csv.reader(file, delimiter=self._delimiter)
             try:
                 lines = [line for line, _ in zip(filter(None, reader), range(2), strict=False)]
@@ -204,7 +204,7 @@ class CsvFile:
                 begins = reader.line_num + 1
         return int(row.number or 0)
 
-    def _not_encoded(self) -> TableError:
+    def _encoding_error(self) -> TableError:
         """Where the file is not text in its encoding."""
         decoder = codecs.getincrementaldecoder(self._encoding)()
         position, lines = 0, 1

@@ -38,7 +38,7 @@ def chosen(
             left_out[name] = "excluded"
         elif columns is not None and name not in columns:
             left_out[name] = "not among those asked for"
-        elif isinstance(found := _looked_at(name, values), Column):
+        elif isinstance(found := _learn_column(name, values), Column):
             used.append(found)
         else:
             left_out[name] = found
@@ -48,7 +48,7 @@ def chosen(
     return used, left_out
 
 
-def _looked_at(name: str, values: pa.Array) -> Column | str:
+def _learn_column(name: str, values: pa.Array) -> Column | str:
     """A column to use, or why it is not."""
     found = kind(values.type)
     if found is Kind.time:

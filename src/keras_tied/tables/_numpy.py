@@ -21,7 +21,7 @@ class ArrayFile:
     def __init__(self, name: str, array: NDArray[Any] | None = None) -> None:
         self.name = name
         self._array = array
-        rows = _checked(self._rows(), name)
+        rows = _check_array(self._rows(), name)
         fields = [
             pa.field(f"x{i}", pa.from_numpy_dtype(_native(rows.dtype)))
             for i in range(rows.shape[1])
@@ -83,7 +83,7 @@ def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32) if dtype == np.float16 else dtype.newbyteorder("=")
 
 
-def _checked(rows: NDArray[Any], name: str) -> NDArray[Any]:
+def _check_array(rows: NDArray[Any], name: str) -> NDArray[Any]:
     if rows.ndim != 2 or not rows.shape[1]:
         raise TableError(
             f"{name!r} holds an array of the shape {rows.shape}; save one of rows and columns."

@@ -63,7 +63,7 @@ class Source:
         Yields:
             Batches with these columns, in this order.
         """
-        names = self._known(names)
+        names = self._check_names(names)
         size = n_rows or _rows_at_once(names)
         pieces = [(file, range(len(file.rows))) for file in self._files]
         yield from _of_size(self._read(pieces, names, size), size)
@@ -91,7 +91,7 @@ class Source:
         Yields:
             Batches with these columns, in this order.
         """
-        names = self._known(names)
+        names = self._check_names(names)
         random = np.random.default_rng(seed)
         pieces = [(file, [piece]) for file in self._files for piece in range(len(file.rows))]
         order = [pieces[index] for index in random.permutation(len(pieces))]
@@ -109,7 +109,7 @@ class Source:
             names: the columns to read. Defaults to all.
             seed: of the choice and of the order.
         """
-        names = self._known(names)
+        names = self._check_names(names)
         random = np.random.default_rng(seed)
         pieces, available = self._some_pieces(n, random)
         n = min(n, available)
@@ -123,7 +123,7 @@ class Source:
                 chosen.append(batch.take(np.sort(rows)))
         if not chosen:
             return self.schema.empty_table().select(names).to_batches()[0]
-        whole = _joined(chosen)
+        whole = _concatenate(chosen)
         return whole.take(random.permutation(whole.num_rows))
 
     def _some_pieces(
@@ -146,7 +146,7 @@ class Source:
         chosen = [(self._files[number], indices) for number, indices in by_file.items()]
         return chosen, sum(sizes[:taken])
 
-    def _known(self, names: Sequence[str] | None) -> list[str]:
+    def _check_names(self, names: Sequence[str] | None) -> list[str]:
         if names is None:
             return list(self.schema.names)
         there = set(self.schema.names)
@@ -264,16 +264,16 @@ def _of_size(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Record
         held.append(batch)
         n_held += batch.num_rows
         if n_held >= size:
-            whole = _joined(held)
+            whole = _concatenate(held)
             edges = range(0, n_held + 1, size)
             for begin, end in pairwise(edges):
                 yield whole.slice(begin, end - begin)
             held, n_held = [whole.slice(edges[-1])], n_held - edges[-1]
     if n_held:
-        yield _joined(held)
+        yield _concatenate(held)
 
 
-def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+def _concatenate(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     batches = [batch for batch in batches if batch.num_rows] or list(batches[:1])
     if len(batches) == 1:
         return batches[0]

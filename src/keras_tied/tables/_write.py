@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from keras_tied import _writing
+from keras_tied import _files
 from keras_tied.tables._errors import TableError, WriteError
 from keras_tied.tables._paths import OUTPUT_ENDINGS
 from keras_tied.tables._writers import Writer, file_writer, text_writer
@@ -70,14 +70,14 @@ def write_table(
         output = sys.stdout.buffer
         return _write_all(batches, lambda schema: text_writer(output, schema, safe=safe_csv))
     target = _target(name)
-    with _told(name), _writing.moved_into_place(target) as part:
+    with _errors(name), _files.replace_atomically(target) as part:
         return _write_all(batches, lambda schema: file_writer(name, part, schema, safe_csv))
 
 
 def _target(name: str) -> Path:
-    with _told(name):
+    with _errors(name):
         try:
-            return _writing.writable(Path(name), OUTPUT_ENDINGS)
+            return _files.check_writable(Path(name), OUTPUT_ENDINGS)
         except ValueError as error:
             raise TableError(str(error)) from error
 
@@ -96,7 +96,7 @@ def _write_all(batches: Iterable[pa.RecordBatch], opening: Opening) -> int:
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
+def _errors(name: str) -> Iterator[None]:
     """Tell in one sentence why a file was not written."""
     try:
         yield

@@ -55,34 +55,34 @@ def only_reads_logs(callback: keras.callbacks.Callback) -> bool:
     return isinstance(callback, (Watcher, *readers))
 
 
-class _Asking:
+class _InterruptHandler:
     """A signal handler that notes the first Ctrl-C, and raises at the second."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.interrupted = False
 
     def __call__(self, *_: Any) -> None:
-        if self.asked:
+        if self.interrupted:
             raise KeyboardInterrupt
-        self.asked = True
+        self.interrupted = True
 
 
-class Asked:
+class Interruption:
     """Tells, when it is called, whether Ctrl-C was pressed within `interrupts`.
 
     Attributes:
         outermost: whether no caller is told of it as well, who would say so to the user.
     """
 
-    def __init__(self, asking: _Asking, outermost: bool) -> None:
-        self.asking, self.outermost = asking, outermost
+    def __init__(self, handler: _InterruptHandler, outermost: bool) -> None:
+        self.handler, self.outermost = handler, outermost
 
     def __call__(self) -> bool:
-        return self.asking.asked
+        return self.handler.interrupted
 
 
 @contextmanager
-def interrupts() -> Iterator[Asked]:
+def interrupts() -> Iterator[Interruption]:
     """Let Ctrl-C ask for an end, which the function given tells of, and only then raise.
 
     A second Ctrl-C raises `KeyboardInterrupt` at once. What is called within and does the same,
@@ -98,18 +98,18 @@ def interrupts() -> Iterator[Asked]:
         2
     """
     before = signal.getsignal(signal.SIGINT)
-    if isinstance(before, _Asking):
-        yield Asked(before, outermost=False)
+    if isinstance(before, _InterruptHandler):
+        yield Interruption(before, outermost=False)
         return
-    asking = _Asking()
+    handler = _InterruptHandler()
     ours = (
         threading.current_thread() is threading.main_thread()
         and before is signal.default_int_handler
     )
     if ours:
-        signal.signal(signal.SIGINT, asking)
+        signal.signal(signal.SIGINT, handler)
     try:
-        yield Asked(asking, outermost=True)
+        yield Interruption(handler, outermost=True)
     finally:
         if ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -134,9 +134,9 @@ class Guard(keras.callbacks.Callback):
     weights of the last epoch that ended with a finite loss and finite weights.
     """
 
-    def __init__(self, asked: Callable[[], bool]) -> None:
+    def __init__(self, interrupted: Callable[[], bool]) -> None:
         super().__init__()
-        self.asked = asked
+        self.interrupted = interrupted
         self.weights: list[Any] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -153,7 +153,7 @@ class Guard(keras.callbacks.Callback):
             self.model.set_weights(self.weights)
             raise diverged(self.model, epoch, loss)
         self.weights = weights
-        if self.asked():
+        if self.interrupted():
             self.model.stop_training = True
 
 

@@ -93,8 +93,8 @@ class InPlace:
         logs: dict[str, Any] = {}
         for batch in self.batches[1:]:
             self.model.reset_metrics()
-            seen = self.model.test_step(batch)
-            logs |= {f"val_{name}": value for name, value in seen.items()}
+            values = self.model.test_step(batch)
+            logs |= {f"val_{name}": value for name, value in values.items()}
         return logs
 
     def compiled(self, step: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, float]]:

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_tied.training._data import Rows, each_once
 from keras_tied.training._epochs import InPlace, Logs
-from keras_tied.training._rows import Rows, each_once
 
 
 class TensorFlowEpochs(InPlace):

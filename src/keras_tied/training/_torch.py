@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from keras_tied.training._data import Rows, each_once
 from keras_tied.training._epochs import InPlace, Logs
-from keras_tied.training._rows import Rows, each_once
 
 
 class TorchEpochs(InPlace):

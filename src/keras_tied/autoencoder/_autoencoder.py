@@ -1,0 +1,468 @@
+"""`Autoencoder`: an encoder and its decoder, trained to reconstruct what it is given."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any, Literal, Self
+
+import keras
+import numpy as np
+from keras import layers, ops
+from numpy.typing import NDArray
+
+from keras_tied import training
+from keras_tied.autoencoder._mirror import fits, mirror
+from keras_tied.autoencoder._pca_init import start_from_pca
+from keras_tied.autoencoder._pretraining import pretrain
+
+BATCH_SIZE = 1024
+"""Rows at a time where nothing is trained: no gradients have to be kept, and calls cost time."""
+
+
+@keras.saving.register_keras_serializable(package="keras_tied")
+class Autoencoder(keras.Model):
+    r"""An encoder and its decoder as one model, which learns to reconstruct what it is given.
+
+    It is a `keras.Model` in every respect, and needs no targets: `fit(x)`, `evaluate(x)` and
+    whatever yields rows alone compare the output with the input. For an encoder $e$, a decoder
+    $d$, noise $\nu$ and a code regularizer $R$, training minimises
+
+    $$\mathrm{loss}\left(x, d(e(\nu(x)))\right) + R\left(e(\nu(x))\right)
+    + \lambda \mathrm{mean}_x \| \partial e / \partial x \|_F^2 .$$
+
+    With noise this is a denoising autoencoder (Vincent et al., "Extracting and composing robust
+    features with denoising autoencoders", ICML 2008), with a contraction $\lambda$ a contractive
+    one (Rifai et al., "Contractive auto-encoders", ICML 2011).
+
+    Args:
+        encoder: a model with one input and one output, whose input shape is known.
+        decoder: a model from the encoder's output to its input. Defaults to `mirror(encoder)`, a
+            decoder with tied weights.
+        noise: what corrupts the input while training, and only then; the target stays clean. The
+            standard deviation of a `keras.layers.GaussianNoise`, or a layer, such as a
+            `keras.layers.Dropout`. Defaults to none.
+        code_regularizer: a `keras.regularizers.Regularizer` on the code, or its name, weighted as
+            Keras does an `activity_regularizer`: divided by the number of rows. Defaults to none.
+        contraction: the factor of the contractive penalty, not negative. Defaults to 0.
+        **kwargs: `name`, `dtype` and `trainable` of `keras.Model`.
+
+    Attributes:
+        encoder: the encoder, a model.
+        decoder: the decoder, a model.
+        noise: the layer that corrupts the input, or None.
+        code_regularizer: the regularizer of the code, or None.
+        contraction: the factor of the contractive penalty.
+
+    Raises:
+        ValueError: if the shapes of the halves do not fit or are not known, or for an argument
+            of another kind.
+
+    Examples:
+        >>> import keras, numpy as np
+        >>> from keras_tied import Autoencoder
+        >>> encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> autoencoder = Autoencoder(encoder, noise=0.1)
+        >>> autoencoder.compile()
+        >>> history = autoencoder.fit(np.eye(4), epochs=3, verbose=0)
+        >>> autoencoder.encode(np.eye(4)).shape
+        (4, 2)
+    """
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model | None = None,
+        *,
+        noise: float | layers.Layer | None = None,
+        code_regularizer: Any = None,
+        contraction: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        # The encoder casts its input itself, as it does without an autoencoder around it.
+        super().__init__(autocast=False, **kwargs)
+        source = _source(encoder)
+        self.encoder = encoder
+        self.decoder = mirror(encoder) if decoder is None else _check_model(decoder, "decoder")
+        self.noise = _noise(noise)
+        self.code_regularizer = keras.regularizers.get(code_regularizer)
+        self.contraction = _check_contraction(contraction)
+        self(source)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Join the halves in one graph, in which ties find their partners, and check the shapes."""
+        inputs = keras.Input(batch_shape=input_shape)
+        code = self.encoder(inputs)
+        expected = getattr(self.decoder, "input_shape", code.shape)
+        if not fits(tuple(code.shape), tuple(expected)):
+            raise ValueError(
+                f"The decoder '{self.decoder.name}' takes in {expected}, and the encoder "
+                f"'{self.encoder.name}' gives {code.shape}: build the decoder for this shape, or "
+                "leave it out to have the encoder mirrored."
+            )
+        reconstruction = self.decoder(code)
+        if not fits(tuple(reconstruction.shape), tuple(inputs.shape)):
+            raise ValueError(
+                f"The decoder '{self.decoder.name}' gives {reconstruction.shape}, and the encoder "
+                f"'{self.encoder.name}' takes in {inputs.shape}: end the decoder with a layer "
+                "that gives this shape, or leave it out to have the encoder mirrored."
+            )
+        if self.noise is not None:
+            self.noise(inputs)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Restore the inputs; corrupt them first while training."""
+        noisy = self.noise(inputs, training=True) if training and self.noise else inputs
+        code = self.encoder(noisy, training=training)
+        if self.code_regularizer is not None:
+            rows = ops.cast(ops.shape(code)[0], code.dtype)
+            self.add_loss(ops.divide_no_nan(self.code_regularizer(code), rows))
+        if training and self.contraction:
+            from keras_tied.layers.contractive import squared_jacobian_norm
+
+            self.add_loss(self.contraction * ops.mean(squared_jacobian_norm(self.encoder, inputs)))
+        return self.decoder(code, training=training)
+
+    def compile(self, optimizer: Any = "adam", loss: Any = "mse", **kwargs: Any) -> None:
+        """Configure the training, as `keras.Model.compile` does.
+
+        Args:
+            optimizer: an optimizer or its name. Defaults to `"adam"`.
+            loss: the loss of the output against the clean input, or its name. Defaults to `"mse"`.
+            **kwargs: the other arguments of `keras.Model.compile`.
+        """
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as the model was that is being loaded."""
+        # Keras does not trust a `compile` of another signature; ours takes the same arguments.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The loss against `y` or, where there is none, the clean input `x`."""
+        target = x if y is None else y
+        return super().compute_loss(x, target, y_pred, sample_weight, training)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The metrics against `y` or, where there is none, the clean input `x`."""
+        return super().compute_metrics(x, x if y is None else y, y_pred, sample_weight)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+        *,
+        start: Literal["pca"] | None = None,
+    ) -> keras.callbacks.History:
+        """Train the model to reconstruct `x`, with the arguments of `keras.Model.fit`.
+
+        Args:
+            x: the rows, `(n, ...)`, or anything else that `keras.Model.fit` takes, which may
+                yield rows alone.
+            y: what to reconstruct instead of `x`. Defaults to `x`.
+            batch_size: rows at a time. Defaults to 32.
+            epochs: how often to go through the data. Defaults to 1.
+            verbose: `"auto"`, 0, 1 or 2, as in Keras.
+            callbacks: Keras callbacks.
+            validation_split: the part of the rows, at their end, that is held out.
+            validation_data: `x_val`, `(x_val, y_val)` or `(x_val, y_val, weights)`.
+            shuffle: whether to shuffle the rows before each epoch.
+            class_weight: as in Keras, for a `y` of classes.
+            sample_weight: the weight of each row.
+            initial_epoch: the epoch to begin with.
+            steps_per_epoch: batches in an epoch.
+            validation_steps: batches in a validation.
+            validation_batch_size: rows at a time in a validation. Defaults to `batch_size`.
+            validation_freq: epochs between validations.
+            start: `"pca"` to call `start_from_pca` first, with the rows that `validation_split`
+                does not hold out. Defaults to the weights that there are.
+
+        Returns:
+            The `History`.
+
+        Raises:
+            ValueError: if `start` is another word, or as `start_from_pca` and Keras do.
+        """
+        if start == "pca":
+            self.start_from_pca(x[: math.floor(len(x) * (1 - validation_split))])
+        elif start is not None:
+            raise ValueError(
+                f"`start` is 'pca', or None to start from the weights that there are; received "
+                f"{start!r}: give one of these."
+            )
+        if isinstance(validation_data, tuple) and len(validation_data) == 3:
+            x_val, y_val, weights = validation_data
+            validation_data = x_val, _target(x_val, y_val, weights), weights
+        return training.fit(
+            self,
+            x,
+            _target(x, y, sample_weight),
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
+        )
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """The loss and the metrics, as of `keras.Model.evaluate`.
+
+        Args:
+            x: the rows, `(n, ...)`, or anything else that `keras.Model.evaluate` takes, which may
+                yield rows alone.
+            y: what the output is compared with. Defaults to `x`.
+            batch_size: rows at a time. Defaults to 32.
+            verbose: `"auto"`, 0, 1 or 2, as in Keras.
+            sample_weight: the weight of each row.
+            **kwargs: `steps`, `callbacks` and `return_dict` of `keras.Model.evaluate`.
+
+        Returns:
+            The loss, or a list of the loss and the metrics, or a dictionary of them.
+        """
+        target = _target(x, y, sample_weight)
+        return super().evaluate(x, target, batch_size, verbose, sample_weight, **kwargs)
+
+    def start_from_pca(self, x: Any) -> None:
+        """Set the weights so that training begins at the error of PCA, and falls from there.
+
+        The principal components go into the kernels and the scores through the first units of
+        each layer, in the region where its activation is nearly straight; the other units are
+        left out of the reconstruction at first, and learn to take part. The error on `x` is that
+        of `sklearn.decomposition.PCA` with as many components as the code has units, to 0.1 %.
+        Where the encoder begins with a Normalization, it is PCA of the normalised rows.
+
+        The error falls from there if the steps are small. Activations that are straight only in
+        a tight region, such as `tanh` and `sigmoid`, need smaller ones than `relu` and its kin.
+
+        Args:
+            x: the rows, an array `(n, ...)`, at least as many as the code has units.
+
+        Raises:
+            ValueError: if the encoder is not a chain of Dense layers with biases, each at least
+                as wide as the code; if the decoder is not its mirror, with gains (`mirror(encoder,
+                gain=True)`) unless all is linear, and a linear output; or if no region is found.
+
+        Examples:
+            >>> import keras, numpy as np
+            >>> from sklearn.decomposition import PCA
+            >>> from keras_tied import Autoencoder
+            >>> x = np.random.default_rng(0).normal(size=(90, 6)).cumsum(axis=1)
+            >>> encoder = keras.Sequential([
+            ...     keras.Input((6,)),
+            ...     keras.layers.Dense(12, activation="tanh"),
+            ...     keras.layers.Dense(2),
+            ... ])
+            >>> autoencoder = Autoencoder(encoder)
+            >>> autoencoder.start_from_pca(x)
+            >>> pca = PCA(2).fit(x)
+            >>> expected = np.mean((pca.inverse_transform(pca.transform(x)) - x) ** 2)
+            >>> bool(autoencoder.reconstruction_error(x).mean() < 1.001 * expected)
+            True
+        """
+        start_from_pca(self.encoder, self.decoder, x)
+
+    def pretrain(
+        self,
+        x: Any,
+        epochs: int = 10,
+        batch_size: int | None = None,
+        optimizer: Any = None,
+        noise: float | layers.Layer | None = None,
+        verbose: int = 0,
+    ) -> list[keras.callbacks.History]:
+        """Train the layers one after the other, each as an autoencoder of the codes before it.
+
+        A deep network of sigmoids hardly learns from random weights; trained greedily first, it
+        does (Hinton & Salakhutdinov, "Reducing the dimensionality of data with neural networks",
+        Science, 2006; with noise: Vincent et al., "Stacked denoising autoencoders", JMLR, 2010).
+        Each layer with a kernel is trained together with its mirror, whose bias and gain the
+        decoder's layer then takes. Train the whole with `fit` afterwards.
+
+        Args:
+            x: the rows, an array `(n, ...)`.
+            epochs: how often to go through the data, for each layer. Defaults to 10.
+            batch_size: rows at a time. Defaults to 32.
+            optimizer: a Keras optimizer, of which each layer gets a copy, or its name. Defaults
+                to Adam.
+            noise: what corrupts the input of each layer, as `noise` of `Autoencoder`. Defaults to
+                none.
+            verbose: 0, 1 or 2, as in Keras. Defaults to 0.
+
+        Returns:
+            The `History` of each layer, from the first to the code.
+
+        Raises:
+            ValueError: if the encoder is not a chain of layers, or the decoder not tied to each
+                that has a kernel.
+        """
+        halves, noise = (self.encoder, self.decoder), _noise(noise)
+        return pretrain(*halves, x, epochs, batch_size, optimizer, noise, verbose)
+
+    def encode(self, x: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0) -> NDArray[Any]:
+        """The code of some rows.
+
+        Args:
+            x: the rows, `(n, ...)`, or anything else that `keras.Model.predict` takes.
+            batch_size: rows at a time. Defaults to 1024.
+            verbose: 0, 1 or 2, as in Keras. Defaults to 0.
+
+        Returns:
+            The code, `(n, ...)`.
+        """
+        return np.asarray(self.encoder.predict(x, batch_size=batch_size, verbose=verbose))
+
+    def decode(
+        self, code: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0
+    ) -> NDArray[Any]:
+        """What the decoder makes of a code.
+
+        Args:
+            code: the code, `(n, ...)`, or anything else that `keras.Model.predict` takes.
+            batch_size: rows at a time. Defaults to 1024.
+            verbose: 0, 1 or 2, as in Keras. Defaults to 0.
+
+        Returns:
+            The rows, `(n, ...)`.
+        """
+        return np.asarray(self.decoder.predict(code, batch_size=batch_size, verbose=verbose))
+
+    def reconstruction_error(
+        self, x: Any, per_feature: bool = False, batch_size: int | None = BATCH_SIZE
+    ) -> NDArray[Any]:
+        """The squared difference between rows and what the model makes of them.
+
+        Args:
+            x: the rows, an array `(n, ...)`.
+            per_feature: whether to tell the features apart. Defaults to `False`: their mean.
+            batch_size: rows at a time. Defaults to 1024.
+
+        Returns:
+            The mean over the features, `(n,)`, or one value for each feature, the shape of `x`.
+        """
+        x = np.asarray(x)
+        reconstruction = np.asarray(self.predict(x, batch_size=batch_size, verbose=0))
+        errors: NDArray[Any] = np.square(reconstruction - x)
+        return errors if per_feature else errors.reshape(len(errors), -1).mean(axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        """The configuration, with those of both halves."""
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "decoder": keras.saving.serialize_keras_object(self.decoder),
+            "noise": keras.saving.serialize_keras_object(self.noise),
+            "code_regularizer": keras.regularizers.serialize(self.code_regularizer),
+            "contraction": self.contraction,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """A new model from a configuration; its decoder is tied to its own encoder."""
+        parts = {
+            part: keras.saving.deserialize_keras_object(config[part])
+            for part in ("encoder", "decoder", "noise")
+        }
+        return cls(**{**config, **parts})
+
+    def _lock_state(self) -> None:
+        """Allow a subclass to add layers and metrics in its `__init__`, after calling ours.
+
+        Keras locks what has been built, as this model has there; its own Functional model makes
+        the same exception.
+        """
+
+
+def _target(x: Any, y: Any, sample_weight: Any) -> Any:
+    """The target where there are weights: Keras drops them in silence if there is none."""
+    return x if y is None and sample_weight is not None else y
+
+
+def _check_model(half: Any, role: str) -> keras.Model:
+    if isinstance(half, keras.Model):
+        return half
+    described = f" '{half.name}'" if isinstance(half, layers.Layer) else ""
+    raise ValueError(
+        f"An Autoencoder is made of two models; received {type(half).__name__}{described} as its "
+        f"{role}: put a layer into a keras.Sequential with a keras.Input of its input shape."
+    )
+
+
+def _source(encoder: Any) -> Any:
+    """A symbolic input for the encoder."""
+    encoder = _check_model(encoder, "encoder")
+    inputs = getattr(encoder, "inputs", None) or []
+    if len(inputs) > 1:
+        raise ValueError(
+            f"An Autoencoder takes an encoder with one input; '{encoder.name}' has {len(inputs)}: "
+            "concatenate them, or train the models of the parts one by one."
+        )
+    if inputs:
+        return keras.Input(batch_shape=inputs[0].shape, dtype=inputs[0].dtype)
+    shape = (encoder.get_build_config() or {}).get("input_shape")
+    if shape is None:
+        raise ValueError(
+            f"An Autoencoder needs to know what its encoder takes in, and '{encoder.name}' "
+            f"({type(encoder).__name__}) has no input shape yet: start it with a `keras.Input`, "
+            "or call it on data once."
+        )
+    return keras.Input(batch_shape=(None, *shape[1:]))
+
+
+def _noise(noise: Any) -> layers.Layer | None:
+    if noise is None or isinstance(noise, layers.Layer):
+        return noise
+    if isinstance(noise, Real):
+        return layers.GaussianNoise(float(noise), name="noise")
+    raise ValueError(
+        f"`noise` is a standard deviation or a Keras layer; received {noise!r} "
+        f"({type(noise).__name__}): give a number, or for example keras.layers.Dropout(0.1)."
+    )
+
+
+def _check_contraction(contraction: Any) -> float:
+    if isinstance(contraction, Real) and float(contraction) >= 0:
+        return float(contraction)
+    raise ValueError(
+        f"`contraction` is the factor of a penalty; received {contraction!r}: give a number that "
+        "is not negative, 0 for no penalty."
+    )

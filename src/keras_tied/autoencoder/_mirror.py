@@ -1,0 +1,290 @@
+"""`mirror`: the decoder of an encoder, its layers in reverse, each kernel tied."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+from keras import layers
+
+from keras_tied.autoencoder._mirror_rules import (
+    Entry,
+    LayerContext,
+    Shape,
+    entry_for,
+    leave_out,
+    mirror_branches,
+    own,
+    register,
+    repeat,
+)
+from keras_tied.layers import Contractive
+from keras_tied.layers.internal import producer
+
+INSTEAD: dict[type, str] = {
+    layers.SeparableConv1D: "use a DepthwiseConv1D and a Conv1D with kernel size 1",
+    layers.SeparableConv2D: "use a DepthwiseConv2D and a Conv2D with kernel size 1",
+    layers.Embedding: "start the encoder behind it, with what it gives",
+    keras.Model: "write it as a Sequential or Functional model",
+}
+"""What to do about a layer of each class that has no rule."""
+
+
+def mirror(
+    encoder: keras.Model,
+    *,
+    gain: bool = True,
+    output_activation: Any = None,
+    name: str | None = None,
+) -> keras.Model:
+    """Build a decoder for an encoder: its layers in reverse, each kernel tied.
+
+    Layers with a kernel become tied layers, each followed by the activation that stood before its
+    encoder layer, so that the hidden layers of the decoder mirror the encoder's; the activation of
+    the code itself is not repeated. Reshaping, padding and scaling are undone, pooling is spread
+    out again, normalisations get a layer of their own, and dropout and noise are left out. A
+    residual connection is mirrored as one. The documentation has the table of all rules;
+    `mirror.register` adds to them.
+
+    Args:
+        encoder: a built Sequential or Functional model, nested models included, with one input
+            and one output.
+        gain: whether tied layers learn one factor for each unit of their kernel. Defaults to
+            `True`: it costs a number a unit, and lets the decoder undo the encoder's scale.
+        output_activation: activation of the decoder's output, a name, a callable or a layer.
+            Where the encoder starts with Normalization or Rescaling, it is applied before these
+            are undone. Defaults to none.
+        name: name of the decoder. Defaults to the encoder's with `_mirror` appended.
+
+    Returns:
+        A Functional model from the code, `encoder.output_shape`, to the input,
+        `encoder.input_shape`. It shares the encoder's kernels, and works, saves and loads by
+        itself; `keras.Model(x, decoder(encoder(x)))` counts each weight once.
+
+    Raises:
+        ValueError: for a layer that no rule mirrors, naming it, its class and what to do; or for
+            an encoder that is not built, or is no Sequential or Functional model.
+
+    Examples:
+        >>> import keras
+        >>> from keras_tied import mirror
+        >>> encoder = keras.Sequential([
+        ...     keras.Input((28, 28, 1)),
+        ...     keras.layers.Conv2D(8, 3, strides=2, activation="relu"),
+        ...     keras.layers.Flatten(),
+        ...     keras.layers.Dense(10),
+        ... ])
+        >>> decoder = mirror(encoder, output_activation="sigmoid")
+        >>> decoder.output_shape
+        (None, 28, 28, 1)
+    """
+    steps = _walk(encoder)
+    _settle_activations(steps, keras.activations.get(output_activation))
+    code = keras.Input(encoder.outputs[0].shape[1:], dtype=encoder.outputs[0].dtype, name="code")
+    return keras.Model(code, _reverse(steps, code, gain), name=name or f"{encoder.name}_mirror")
+
+
+mirror.register = register  # type: ignore[attr-defined]
+
+
+@dataclass
+class _Step:
+    """A layer of the encoder at one place in its graph, or the encoder's input."""
+
+    name: str
+    shape: Shape
+    """Of what it gives, without the batch."""
+    operation: Any = None
+    entry: Entry | None = None
+    sources: list[int] = field(default_factory=list)
+    """The steps whose outputs it takes in."""
+    consumers: list[_Step] = field(default_factory=list)
+    activation: Any = None
+    """What the decoder's version of this output goes through: a function, a layer or None."""
+
+    @property
+    def has_kernel(self) -> bool:
+        return self.entry is not None and self.entry.kernel
+
+    @property
+    def fused_activation(self) -> Any:
+        """The activation, if the mirror of the step that comes next can apply it itself."""
+        alone = len(self.consumers) == 1 and self.consumers[0].has_kernel
+        return self.activation if alone and not isinstance(self.activation, layers.Layer) else None
+
+
+def _walk(encoder: Any) -> list[_Step]:
+    """The steps of an encoder in the order of computation, nested models laid open."""
+    if not isinstance(encoder, keras.Model) or not _has_graph(encoder):
+        described = f" '{encoder.name}'" if isinstance(encoder, layers.Layer) else ""
+        raise ValueError(
+            f"mirror takes a Sequential or Functional model that is built, so that its layers can "
+            f"be walked through; received {type(encoder).__name__}{described}: start it with a "
+            "`keras.Input`, or write it as a Functional model."
+        )
+    if len(encoder.inputs) != 1 or len(encoder.outputs) != 1:
+        raise ValueError(
+            f"mirror takes an encoder with one input and one output; '{encoder.name}' has "
+            f"{len(encoder.inputs)} and {len(encoder.outputs)}: mirror its parts one by one."
+        )
+    steps = [_Step("output", tuple(encoder.inputs[0].shape[1:]))]
+    _visit(encoder.outputs[0], {id(encoder.inputs[0]): 0}, steps)
+    return steps
+
+
+def _visit(tensor: Any, known: dict[int, int], steps: list[_Step]) -> int:
+    """The index of the step that gives `tensor`, after adding it and those before it."""
+    if id(tensor) in known:
+        return known[id(tensor)]
+    operation, inputs = producer(tensor)
+    if isinstance(operation, Contractive):
+        operation = operation.layer
+    sources = []
+    for source in inputs:  # a comprehension would double the depth of the recursion
+        sources.append(_visit(source, known, steps))
+    if isinstance(operation, keras.Model) and _has_graph(operation):
+        if len(operation.outputs) != 1:
+            raise ValueError(
+                f"mirror can open nested models with one output; '{operation.name}' has "
+                f"{len(operation.outputs)}: use its layers in the encoder directly."
+            )
+        inner = dict(zip(map(id, operation.inputs), sources, strict=True))
+        index = _visit(operation.outputs[0], inner, steps)
+    else:
+        index = _add_step(operation, sources, tuple(tensor.shape[1:]), steps)
+    known[id(tensor)] = index
+    return index
+
+
+def _add_step(operation: Any, sources: list[int], shape: Shape, steps: list[_Step]) -> int:
+    """The index of a new step, or of the one before it where the decoder leaves the layer out."""
+    entry = entry_for(operation)
+    if entry is None or (len(sources) != 1 and entry.rule is not mirror_branches):
+        raise _no_rule(operation)
+    if entry.rule is leave_out:
+        return sources[0]
+    step = _Step(operation.name, shape, operation, entry, sources)
+    if entry.rule is mirror_branches:
+        _check_sum(step, [steps[source].shape for source in sources])
+    if entry.rule is repeat and not isinstance(operation, layers.Activation):
+        step.activation = operation
+    elif entry.rule is repeat or entry.kernel:
+        step.activation = keras.activations.get(getattr(operation, "activation", None))
+    for source in sources:
+        steps[source].consumers.append(step)
+    steps.append(step)
+    return len(steps) - 1
+
+
+def _settle_activations(steps: list[_Step], output_activation: Any) -> None:
+    """Keep the activations between two kernels, and put the one of the output into its place."""
+    after: set[int] = set()
+    for index, step in enumerate(steps):
+        if step.has_kernel or not after.isdisjoint(step.sources):
+            after.add(index)
+    before: set[int] = set()
+    for index, step in reversed(list(enumerate(steps))):
+        if step.has_kernel or index in before:
+            before.update(step.sources)
+        if index not in before & after or step.activation is keras.activations.linear:
+            step.activation = None
+    if output_activation is not keras.activations.linear:
+        _last_scaling(steps[0]).activation = output_activation
+
+
+def _last_scaling(step: _Step) -> _Step:
+    """The last of the scalings that an encoder starts with, in whose units its kernels work."""
+    scalings = (layers.Normalization, layers.Rescaling)
+    while len(step.consumers) == 1 and isinstance(step.consumers[0].operation, scalings):
+        step = step.consumers[0]
+    return step
+
+
+def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
+    """What the decoder makes of the code: each step undone, from the last to the first."""
+    counts: Counter[str] = Counter()
+
+    def make_name(step: _Step, role: str) -> str:
+        base = f"{step.name}_{role}"
+        counts[base] += 1
+        return base if counts[base] == 1 else f"{base}_{counts[base]}"
+
+    parts: list[list[Any]] = [[] for _ in steps]
+    parts[-1].append(code)
+    for step, returned in zip(reversed(steps), reversed(parts), strict=True):
+        if not returned:
+            continue  # it only led to an input that a nested model makes no use of
+        tensor = returned[0]
+        if len(returned) > 1:
+            tensor = layers.Add(name=make_name(step, "sum"))(returned)
+        if step.activation is not None and step.fused_activation is None:
+            tensor = _activation(step.activation, make_name(step, "activation"))(tensor)
+        if step.entry is not None:
+            source = steps[step.sources[0]]
+            context = LayerContext(
+                source.shape, step.shape, make_name(step, "mirror"), gain, source.fused_activation
+            )
+            tensor = _undo(step, context, tensor)
+        for index in step.sources:
+            parts[index].append(tensor)
+    return tensor
+
+
+def _undo(step: _Step, context: LayerContext, tensor: Any) -> Any:
+    """The tensor after the layers that reverse a step."""
+    assert step.entry is not None
+    reverse = step.entry.rule(step.operation, context)
+    for layer in [reverse] if isinstance(reverse, layers.Layer) else reverse:
+        tensor = layer(tensor)
+    if not fits(tuple(tensor.shape[1:]), context.input_shape):
+        raise ValueError(
+            f"The rule of mirror for layer '{step.name}' ({type(step.operation).__name__}) gives "
+            f"the shape {tuple(tensor.shape[1:])}, and the layer takes in {context.input_shape}: "
+            "correct the rule registered for this class, so that it restores what it undoes."
+        )
+    return tensor
+
+
+def _activation(activation: Any, name: str) -> layers.Layer:
+    if isinstance(activation, layers.Layer):
+        return own(activation, name)
+    return layers.Activation(activation, name=name)
+
+
+def _has_graph(model: Any) -> bool:
+    return bool(getattr(model, "inputs", None) and getattr(model, "outputs", None))
+
+
+def fits(shape: Shape, expected: Shape) -> bool:
+    """Whether two shapes are the same, as far as their lengths are known."""
+    return len(shape) == len(expected) and all(
+        one == other or None in (one, other) for one, other in zip(shape, expected, strict=True)
+    )
+
+
+def _check_sum(step: _Step, shapes: list[Shape]) -> None:
+    if len(shapes) < 2 or not all(fits(shape, step.shape) for shape in shapes):
+        raise ValueError(
+            f"mirror takes a sum of tensors of one shape; '{step.name}' adds to "
+            f"{', '.join(map(str, shapes))} and gives {step.shape}: bring both to one shape "
+            "first, and leave constants to the bias of a layer."
+        )
+
+
+def _no_rule(operation: Any) -> ValueError:
+    kind = type(operation).__name__
+    if not isinstance(operation, layers.Layer):
+        return ValueError(
+            f"mirror has no rule for the operation '{operation.name}' ({kind}): use a layer that "
+            "does the same, such as keras.layers.Activation, Reshape or Permute."
+        )
+    advice = next(
+        (text for cls, text in INSTEAD.items() if isinstance(operation, cls)),
+        "leave it out of the encoder, or write that part of the decoder by hand",
+    )
+    return ValueError(
+        f"mirror has no rule for layer '{operation.name}' ({kind}): {advice}, or add a rule with "
+        f"`@mirror.register({kind})`."
+    )

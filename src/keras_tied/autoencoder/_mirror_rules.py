@@ -1,0 +1,325 @@
+"""What `mirror` makes of each class of layers; the first line of a rule stands in the docs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from keras_tied.layers import KSparse, MaskingNoise, PartlyLinear, SaltAndPepperNoise, tie
+from keras_tied.layers.internal import producer
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class LayerContext:
+    """What a rule is told about an encoder layer besides the layer itself.
+
+    Attributes:
+        input_shape: what the encoder layer took in, and its mirror gives back, without the batch.
+        output_shape: what it gave, and its mirror takes in, without the batch.
+        name: a name for the mirror layer, made from the encoder layer's.
+        gain: whether tied layers are to have a gain.
+        activation: what follows a tied layer: the activation that stood before its encoder layer.
+    """
+
+    input_shape: Shape
+    output_shape: Shape
+    name: str
+    gain: bool = True
+    activation: Any = None
+
+
+Rule = Callable[[Any, LayerContext], "layers.Layer | Sequence[layers.Layer]"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a class of layers; see `register`."""
+
+    rule: Rule
+    kernel: bool
+
+
+RULES: dict[type, Entry] = {}
+
+
+def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
+    """Teach `mirror` a layer class, or replace what it knows of one. Subclasses are included.
+
+    Use as a decorator, `@mirror.register(MyLayer)`.
+
+    Args:
+        *classes: layer classes that the rule is for.
+        kernel: whether these have a kernel that the mirror shares. If so, the layer that the rule
+            returns has to apply `context.activation`, and an `activation` of the encoder layer is
+            applied after the mirror of the layer behind it. Defaults to `False`.
+
+    Returns:
+        A decorator for the rule: a function of the encoder layer and a `LayerContext` that returns
+        the layer that reverses it, or several, to be applied in turn (an empty list: none).
+
+    Examples:
+        >>> import keras
+        >>> from keras_tied import mirror
+        >>> class Double(keras.layers.Layer):
+        ...     def call(self, inputs):
+        ...         return 2 * inputs
+        >>> @mirror.register(Double)
+        ... def halve(layer, context):
+        ...     return keras.layers.Rescaling(0.5, name=context.name)
+    """
+
+    def decorate(rule: Rule) -> Rule:
+        RULES.update({each: Entry(rule, kernel) for each in classes})
+        return rule
+
+    return decorate
+
+
+def entry_for(operation: Any) -> Entry | None:
+    """What is registered for the operation's class, or the nearest of its bases."""
+    return next((RULES[each] for each in type(operation).__mro__ if each in RULES), None)
+
+
+@register(
+    *(layers.Dense, layers.EinsumDense),
+    *(layers.Conv1D, layers.Conv2D, layers.Conv3D),
+    *(layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose),
+    *(layers.DepthwiseConv1D, layers.DepthwiseConv2D),
+    kernel=True,
+)
+def mirror_kernel(layer: Any, context: LayerContext) -> layers.Layer:
+    """The tied layer, its kernel transposed; followed by the activation that stood before."""
+    return tie(
+        layer,
+        gain=context.gain,
+        activation=context.activation,
+        use_bias=layer.bias is not None,
+        **_settings(layer, context.name),
+    )
+
+
+@register(
+    *(layers.Activation, layers.ReLU, layers.LeakyReLU),
+    *(layers.PReLU, layers.ELU, layers.Softmax, PartlyLinear),
+)
+def repeat(layer: Any, context: LayerContext) -> list[layers.Layer]:
+    """The same activation, if it stands between two layers with a kernel."""
+    return []  # `mirror` applies it, as it does those that are part of a layer with a kernel
+
+
+# What `x + y` makes of symbolic tensors is no layer, and its class is not public.
+ADDITION = type(producer(keras.KerasTensor((1,)) + keras.KerasTensor((1,)))[0])
+
+
+@register(layers.Add, ADDITION)
+def mirror_branches(layer: Any, context: LayerContext) -> list[layers.Layer]:
+    """Each branch reversed; where the branches began, what comes out of them is added."""
+    return []  # every branch is handed the sum
+
+
+@register(layers.Flatten, layers.Reshape)
+def undo_reshape(layer: Any, context: LayerContext) -> list[layers.Layer]:
+    """A Reshape to what the layer took in."""
+    if context.input_shape.count(None) > 1:
+        raise ValueError(
+            f"mirror cannot undo layer '{layer.name}' ({type(layer).__name__}), which takes in "
+            f"{context.input_shape}: at most one axis can be of unknown length; build the encoder "
+            "with an Input that gives the others."
+        )
+    first, *rest = [-1 if length is None else length for length in context.input_shape]
+    if isinstance(layer, layers.Flatten) and _channels_first(layer) and rest:
+        # It turned the channels last before it flattened.
+        order = (len(rest) + 1, *range(1, len(rest) + 1))
+        return [
+            layers.Reshape((*rest, first), **_settings(layer, f"{context.name}_reshape")),
+            layers.Permute(order, **_settings(layer, context.name)),
+        ]
+    return [layers.Reshape((first, *rest), **_settings(layer, context.name))]
+
+
+@register(layers.Permute)
+def undo_permute(layer: Any, context: LayerContext) -> layers.Layer:
+    """The inverse Permute."""
+    order = np.argsort(layer.dims) + 1
+    return layers.Permute(tuple(order.tolist()), **_settings(layer, context.name))
+
+
+@register(layers.RepeatVector)
+def undo_repeat_vector(layer: Any, context: LayerContext) -> layers.Layer:
+    """The mean over the repetitions."""
+    return layers.GlobalAveragePooling1D("channels_last", **_settings(layer, context.name))
+
+
+@register(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
+def undo_padding(layer: Any, context: LayerContext) -> list[layers.Layer]:
+    """A Cropping of the same widths."""
+    return _over_space("Cropping", _per_axis(layer.padding, context), layer, context.name)
+
+
+@register(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D)
+def undo_cropping(layer: Any, context: LayerContext) -> list[layers.Layer]:
+    """A ZeroPadding of the same widths."""
+    return _over_space("ZeroPadding", _per_axis(layer.cropping, context), layer, context.name)
+
+
+@register(layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D)
+def undo_upsampling(layer: Any, context: LayerContext) -> list[layers.Layer]:
+    """An AveragePooling over as many places."""
+    return _over_space("AveragePooling", _per_axis(layer.size, context), layer, context.name)
+
+
+@register(
+    *(layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D),
+    *(layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D),
+)
+def undo_pooling(layer: Any, context: LayerContext) -> list[layers.Layer]:
+    """An UpSampling by the strides, cropped or padded to the size that the layer took in."""
+    sizes, pooled_sizes = _sizes(layer, context.input_shape), _sizes(layer, context.output_shape)
+    cut, add = [], []
+    for axis in zip(sizes, pooled_sizes, layer.pool_size, layer.strides, strict=True):
+        before, after = _margins(*axis, layer.padding)
+        cut.append((max(-before, 0), max(-after, 0)))
+        add.append((max(before, 0), max(after, 0)))
+    steps = _over_space("UpSampling", layer.strides, layer, context.name)
+    if np.any(cut):
+        steps += _over_space("Cropping", cut, layer, f"{context.name}_crop")
+    if np.any(add):
+        steps += _over_space("ZeroPadding", add, layer, f"{context.name}_pad")
+    return steps
+
+
+def _margins(size: int, pooled_size: int, pool: int, stride: int, padding: str) -> tuple[int, int]:
+    """How much of an axis of `size` lies before and after the places spread out over it.
+
+    Window i covers `pool` places from `i * stride - hidden`, where `hidden` is padding; its value
+    is spread over `stride` places in the middle of these. Negative where they stand out.
+    """
+    hidden = max((pooled_size - 1) * stride + pool - size, 0) // 2 if padding == "same" else 0
+    before = int((pool - stride) / 2) - hidden
+    return before, size - pooled_size * stride - before
+
+
+@register(
+    *(layers.GlobalAveragePooling1D, layers.GlobalMaxPooling1D),
+    *(layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D),
+    *(layers.GlobalAveragePooling3D, layers.GlobalMaxPooling3D),
+)
+def spread_globally(layer: Any, context: LayerContext) -> list[layers.Layer]:
+    """The pooled value at every place that it was pooled over."""
+    sizes = _sizes(layer, context.input_shape)
+    ones = (1,) * len(sizes)
+    single = (-1, *ones) if _channels_first(layer) else (*ones, -1)
+    return [
+        layers.Reshape(single, **_settings(layer, f"{context.name}_reshape")),
+        *_over_space("UpSampling", sizes, layer, context.name),
+    ]
+
+
+@register(layers.Normalization)
+def undo_normalization(layer: Any, context: LayerContext) -> layers.Layer:
+    """A Normalization with the same mean and variance, and `invert=True`."""
+    mean, variance = layer.input_mean, layer.input_variance
+    if mean is None:
+        mean = keras.ops.convert_to_numpy(layer.adapt_mean)
+        variance = keras.ops.convert_to_numpy(layer.adapt_variance)
+        if not mean.any() and (variance == 1).all():
+            raise ValueError(
+                f"mirror undoes a Normalization by the mean and variance that it has; layer "
+                f"'{layer.name}' has none yet: call its adapt() with data first."
+            )
+    return layers.Normalization(
+        axis=layer.axis or None,
+        mean=mean,
+        variance=variance,
+        invert=not layer.invert,
+        **_settings(layer, context.name),
+    )
+
+
+@register(layers.Rescaling)
+def undo_rescaling(layer: Any, context: LayerContext) -> layers.Layer:
+    """The inverse Rescaling."""
+    scale, offset = np.asarray(layer.scale), np.asarray(layer.offset)
+    if not scale.all():
+        raise ValueError(
+            f"mirror cannot undo layer '{layer.name}' (Rescaling), whose scale is {layer.scale}: "
+            "leave it out of the encoder, or give it a scale other than 0."
+        )
+    return layers.Rescaling(
+        (1 / scale).tolist(), (-offset / scale).tolist(), **_settings(layer, context.name)
+    )
+
+
+@register(
+    *(layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization),
+    *(layers.RMSNormalization, layers.UnitNormalization),
+)
+def renormalize(layer: Any, context: LayerContext) -> layers.Layer:
+    """A layer of its own, with the same settings."""
+    return own(layer, context.name)
+
+
+@register(
+    *(layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
+    *(layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise),
+    *(layers.ActivityRegularization, layers.Identity),
+    *(MaskingNoise, SaltAndPepperNoise, KSparse),
+)
+def leave_out(layer: Any, context: LayerContext) -> list[layers.Layer]:
+    """Nothing."""
+    return []
+
+
+def own(layer: Any, name: str) -> layers.Layer:
+    """A new layer of the same class and settings, to be trained even if `layer` is frozen."""
+    return type(layer).from_config({**layer.get_config(), "name": name, "trainable": True})
+
+
+def _settings(layer: Any, name: str) -> dict[str, Any]:
+    return {"name": name, "dtype": layer.dtype_policy}
+
+
+def _channels_first(layer: Any) -> bool:
+    return getattr(layer, "data_format", None) == "channels_first"
+
+
+def _sizes(layer: Any, shape: Shape) -> list[int]:
+    """The spatial sizes in a shape without batch."""
+    sizes = [size for size in (shape[1:] if _channels_first(layer) else shape[:-1]) if size]
+    if len(sizes) < len(shape) - 1:
+        raise ValueError(
+            f"mirror cannot restore what layer '{layer.name}' ({type(layer).__name__}) pooled, "
+            f"since an axis of {shape} is of unknown length: give all lengths in the encoder's "
+            "Input, and in the output shapes of its EinsumDense layers."
+        )
+    return sizes
+
+
+def _per_axis(amounts: Any, context: LayerContext) -> Sequence[Any]:
+    """What a layer was given, one for each spatial axis: a 1-D layer has its one bare."""
+    return (amounts,) if len(context.input_shape) == 2 else amounts
+
+
+def _over_space(kind: str, amounts: Sequence[Any], layer: Any, name: str) -> list[layers.Layer]:
+    """The layer `kind`, such as Cropping, with one of `amounts` for each spatial axis."""
+    settings, rank = _settings(layer, name), len(amounts)
+    cls = getattr(layers, f"{kind}{rank}D")
+    if cls not in (layers.Cropping1D, layers.UpSampling1D):
+        amount = amounts if rank > 1 else amounts[0]
+        data_format = "channels_first" if _channels_first(layer) else "channels_last"
+        return [cls(amount, data_format=data_format, **settings)]
+    reverse = cls(amounts[0], **settings)
+    if not _channels_first(layer):
+        return [reverse]
+    # These two know channels last only.
+    before, after = (
+        layers.Permute((2, 1), **_settings(layer, f"{name}_{turn}")) for turn in ("turn", "return")
+    )
+    return [before, reverse, after]

@@ -1,0 +1,120 @@
+"""Greedy training, layer by layer: each layer as an autoencoder of the codes before it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import layers
+
+from keras_tied.autoencoder._chain import copy_chain, copy_weights
+from keras_tied.autoencoder._mirror import mirror
+from keras_tied.autoencoder._mirror_rules import entry_for, repeat
+from keras_tied.layers.internal import layer_chain
+from keras_tied.layers.tied_layer import TiedLayer
+from keras_tied.training import fit
+
+BATCH_SIZE = 1024
+
+
+def pretrain(
+    encoder: keras.Model,
+    decoder: keras.Model,
+    x: Any,
+    epochs: int,
+    batch_size: int | None,
+    optimizer: Any,
+    noise: layers.Layer | None,
+    verbose: int,
+) -> list[keras.callbacks.History]:
+    """Train the layers of an autoencoder one by one; see `Autoencoder.pretrain`."""
+    front, stages = _stages(encoder, decoder)
+    optimizer = keras.optimizers.get(optimizer or "adam")
+    codes = np.asarray(x)
+    if front:
+        codes = copy_chain(front, codes.shape[1:]).predict(codes, BATCH_SIZE, verbose=0)
+    histories = []
+    for stage in stages:
+        part = copy_chain(stage.chain, codes.shape[1:])
+        back = mirror(part, gain=stage.tied.use_gain, output_activation=stage.activation)
+        inputs = keras.Input(codes.shape[1:])
+        noisy = inputs if noise is None else type(noise).from_config(noise.get_config())(inputs)
+        model = keras.Model(inputs, back(part(noisy)))
+        model.compile(type(optimizer).from_config(optimizer.get_config()), "mse")
+        histories.append(
+            fit(model, codes, codes, batch_size=batch_size, epochs=epochs, verbose=verbose)
+        )
+        _take_over(stage, decoder, part, back)
+        codes = part.predict(codes, BATCH_SIZE, verbose=0)
+    return histories
+
+
+class _Stage(NamedTuple):
+    """A layer with a kernel, and what belongs to it in the autoencoder."""
+
+    chain: list[layers.Layer]
+    """The layer and those after it, up to the next one with a kernel."""
+    tied: TiedLayer
+    """The decoder's layer that is tied to it."""
+    activation: Any
+    """What comes after that, a function or a layer."""
+
+
+def _stages(encoder: keras.Model, decoder: keras.Model) -> tuple[list[layers.Layer], list[_Stage]]:
+    """The layers before the first one with a kernel, and the stages from that on."""
+    path, back = _path(encoder), _path(decoder)
+    front: list[layers.Layer] = []
+    chains: list[list[layers.Layer]] = []
+    for layer in path:
+        entry = entry_for(layer)
+        if entry is not None and entry.kernel:
+            chains.append([layer])
+        else:
+            (chains[-1] if chains else front).append(layer)
+    return front, [_stage(chain, decoder.name, back) for chain in chains]
+
+
+def _path(model: keras.Model) -> list[layers.Layer]:
+    path = layer_chain(model)
+    if path is None:
+        raise ValueError(
+            f"Layers can be pretrained one by one if each is fed by the one before it; "
+            f"'{model.name}' ({type(model).__name__}) is no such chain: write it as a Sequential "
+            "model, or train the whole with `fit`."
+        )
+    return path
+
+
+def _stage(chain: list[layers.Layer], name: str, back: list[layers.Layer]) -> _Stage:
+    tied = next((each for each in back if getattr(each, "tied_to", None) is chain[0]), None)
+    if not isinstance(tied, TiedLayer):
+        raise ValueError(
+            f"Layers are pretrained together with those tied to them, and none in '{name}' is "
+            f"tied to '{chain[0].name}' ({type(chain[0]).__name__}): build the decoder with "
+            "`mirror(encoder)`."
+        )
+    activation = tied.activation
+    for layer in back[back.index(tied) + 1 :]:
+        if activation is not keras.activations.linear or isinstance(layer, TiedLayer):
+            break
+        entry = entry_for(layer)
+        if entry is not None and entry.rule is repeat:
+            activation = layer
+    return _Stage(chain, tied, activation)
+
+
+def _take_over(
+    stage: _Stage, decoder: keras.Model, part: keras.Sequential, back: keras.Model
+) -> None:
+    """Put what a part has learned into the autoencoder."""
+    copy_weights(part.layers, stage.chain)
+    own = {layer.name: layer for layer in _path(decoder)}
+    for layer in back.layers:
+        if isinstance(layer, TiedLayer):
+            for name in ("bias", "gain"):
+                learned, variable = getattr(layer, name), getattr(stage.tied, name)
+                if learned is not None and variable is not None:
+                    variable.assign(learned)
+        elif layer.weights and layer.name in own:  # a normalisation that the mirror repeats
+            own[layer.name].set_weights(layer.get_weights())

@@ -1,0 +1,17 @@
+"""What was trained, as ONNX: a file, or a part of a scikit-learn pipeline that skl2onnx converts.
+
+Written without Keras's help where every layer has a rule (`_layers.py`), so that `onnx` is all that
+is needed, on any backend; with Keras's own export otherwise.
+"""
+
+try:
+    import onnx as _onnx  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        'Writing ONNX needs the package onnx; run pip install "keras-tied[onnx]".'
+    ) from error
+
+from keras_tied.estimator._onnx._file import write
+from keras_tied.estimator._onnx._skl2onnx import convert, parser, set_shapes
+
+__all__ = ["convert", "parser", "set_shapes", "write"]

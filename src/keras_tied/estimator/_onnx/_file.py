@@ -1,0 +1,91 @@
+"""A fitted value as an ONNX file."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from keras_tied._files import replace_atomically
+from keras_tied._version import __version__
+from keras_tied.estimator._fitted import Fitted
+from keras_tied.estimator._onnx._graph import Graph, element_type, numbered
+from keras_tied.estimator._onnx._parts import PARTS, add_part, widths
+
+DTYPES = ("float32", "float64")
+IR_VERSION = 8
+"""The format of the file, as old as the operators' version."""
+
+
+def write(
+    fitted: Fitted,
+    path: str | os.PathLike[str],
+    part: str,
+    dtype: Any = "float32",
+    name: str = "TiedAutoencoder",
+) -> None:
+    """Write a part of a fitted value; see `TiedAutoencoder.export`."""
+    target = _target(path)
+    if part not in PARTS:
+        raise ValueError(f"part={part!r} is none of {_join(PARTS)}; choose one of them.")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype={dtype!r} is none of {_join(DTYPES)}; choose one of them.")
+    model = _model(fitted, part, np.dtype(dtype), name)
+    onnx.checker.check_model(model, full_check=True)
+    with replace_atomically(target.resolve()) as beside:
+        onnx.save(model, beside)
+
+
+def _join(words: Any) -> str:
+    return ", ".join(map(repr, words))
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    """Where the file will be, looked at before there is any work to lose."""
+    target = Path(path)
+    if target.suffix.lower() != ".onnx":
+        raise ValueError(f"path={str(path)!r} must end in '.onnx'.")
+    if target.is_dir():
+        raise IsADirectoryError(
+            errno.EISDIR, "this is a folder, and export writes a file; name a file", str(path)
+        )
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            errno.ENOENT, "there is no such folder to export to; create it first", str(path)
+        )
+    return target
+
+
+def _model(fitted: Fitted, part: str, dtype: np.dtype[Any], name: str) -> onnx.ModelProto:
+    names = PARTS[part]
+    graph = Graph(numbered(*names))
+    output = add_part(graph, fitted, part, names.input, dtype)
+    graph.add("Identity", output, name=names.output)
+
+    def describe(name: str) -> onnx.ValueInfoProto:
+        shape = ["rows", widths(fitted)[name]]
+        return helper.make_tensor_value_info(name, element_type(dtype), shape)
+
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            f"{name}_{part}",
+            [describe(names.input)],
+            [describe(names.output)],
+            graph.constants,
+        ),
+        producer_name="keras-tied",
+        producer_version=__version__,
+        opset_imports=[helper.make_opsetid("", graph.opset)],
+        ir_version=IR_VERSION,
+    )
+    if fitted.feature_names is not None:
+        features = json.dumps(fitted.feature_names)
+        helper.set_model_props(model, {"features": features})
+    return model

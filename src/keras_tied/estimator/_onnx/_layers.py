@@ -1,0 +1,134 @@
+"""Keras's layers in the operators of ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from keras import activations, layers, ops
+
+from keras_tied.estimator._activations import activation_name
+from keras_tied.estimator._onnx._activations import RULES as ACTIVATIONS
+from keras_tied.estimator._onnx._graph import Graph
+from keras_tied.layers import MaskingNoise, PartlyLinear, SaltAndPepperNoise, TiedDense
+from keras_tied.layers.internal import kernel_of
+
+Shape = tuple[int | None, ...]
+Rule = Callable[[Any, Graph, str, Shape], str]
+
+RULES: dict[type, Rule] = {}
+"""What each class adds to a graph: a function of the layer, the graph, the input and its shape."""
+
+
+def find_unsupported(layer: Any) -> str | None:
+    """What keeps a layer from being written with the rules here, None if nothing does."""
+    described = f"the layer '{layer.name}' ({type(layer).__name__}"
+    if type(layer) not in RULES:
+        return f"{described})"
+    if _name(getattr(layer, "activation", activations.linear)) is None:
+        return f"{described} with the activation {layer.activation!r})"
+    if layer.quantization_mode or layer.compute_dtype != "float32":
+        return f"{described} computing in {layer.quantization_mode or layer.compute_dtype})"
+    return None
+
+
+def add_layers(path: Sequence[Any], graph: Graph, tensor: str, shape: Shape) -> str:
+    """What layers that have a rule, one after the other, make of a tensor of this shape."""
+    for layer in path:
+        tensor = RULES[type(layer)](layer, graph, tensor, shape)
+        shape = layer.compute_output_shape(shape)
+    return tensor
+
+
+def _rule(*kinds: type) -> Callable[[Rule], Rule]:
+    def register(rule: Rule) -> Rule:
+        RULES.update(dict.fromkeys(kinds, rule))
+        return rule
+
+    return register
+
+
+@_rule(
+    *(layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
+    *(layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise),
+    *(layers.ActivityRegularization, layers.Identity, MaskingNoise, SaltAndPepperNoise),
+)
+def _identity(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
+    """Of what works in training alone."""
+    return x
+
+
+@_rule(layers.Dense)
+def _dense(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
+    kernel = graph.constant(_numbers(kernel_of(layer)), name=f"{layer.name}_kernel")
+    return _finish(layer, graph, graph.add("MatMul", x, kernel))
+
+
+@_rule(TiedDense)
+def _tied_dense(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
+    kernel = graph.constant(_numbers(layer.tied_kernel()), name=f"{layer.tied_to.name}_kernel")
+    if layer.transpose:
+        scaled = _scale(layer, graph, x)
+        output = graph.add("MatMul", scaled, graph.add("Transpose", kernel, perm=[1, 0]))
+    else:
+        output = _scale(layer, graph, graph.add("MatMul", x, kernel))
+    return _finish(layer, graph, output)
+
+
+def _scale(layer: Any, graph: Graph, x: str) -> str:
+    if layer.gain is None:
+        return x
+    return graph.add("Mul", x, graph.constant(_numbers(layer.gain), name=f"{layer.name}_gain"))
+
+
+def _name(activation: Any) -> str | None:
+    return activation_name(activations.serialize(activation))
+
+
+def _activate(activation: Any, graph: Graph, x: str) -> str:
+    name = _name(activation)
+    assert name is not None  # `find_unsupported` has been asked
+    return ACTIVATIONS[name](graph, x)
+
+
+def _finish(layer: Any, graph: Graph, x: str) -> str:
+    """Bias and activation."""
+    if layer.bias is not None:
+        bias = graph.constant(_numbers(layer.bias), name=f"{layer.name}_bias")
+        x = graph.add("Add", x, bias)
+    return _activate(layer.activation, graph, x)
+
+
+@_rule(layers.Activation)
+def _activation(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
+    return _activate(layer.activation, graph, x)
+
+
+@_rule(PartlyLinear)
+def _partly_linear(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
+    units = shape[-1]
+    assert units is not None  # the layer was built
+    passes = graph.constant(np.arange(units) < layer.linear_units, name="passes")
+    return graph.add("Where", passes, x, _activate(layer.activation, graph, x))
+
+
+@_rule(layers.Flatten)
+def _flatten(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
+    if layer.data_format == "channels_first":
+        x = graph.add("Transpose", x, perm=[0, *range(2, len(shape)), 1])
+    return graph.add("Flatten", x, axis=1)
+
+
+@_rule(layers.Reshape)
+def _reshape(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
+    return add_reshape(graph, x, layer.compute_output_shape(shape)[1:])
+
+
+def add_reshape(graph: Graph, x: str, shape: Sequence[int | None]) -> str:
+    """The rows of a tensor in another shape."""
+    return graph.add("Reshape", x, graph.constant([-1, *shape], np.int64, "shape"))
+
+
+def _numbers(variable: Any) -> Any:
+    return ops.convert_to_numpy(ops.convert_to_tensor(variable)).astype(np.float32)

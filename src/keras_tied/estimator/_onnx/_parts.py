@@ -1,0 +1,105 @@
+"""The parts of a fitted value: `transform`, `inverse_transform` and `reconstruct`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_tied._types import Array
+from keras_tied.estimator._compiled_network import CompiledNetwork
+from keras_tied.estimator._dense_network import DenseNetwork
+from keras_tied.estimator._fitted import Fitted
+from keras_tied.estimator._imputation import Gaussian
+from keras_tied.estimator._onnx._activations import RULES as ACTIVATIONS
+from keras_tied.estimator._onnx._graph import Graph
+from keras_tied.estimator._onnx._imputation import filled
+
+
+class Part(NamedTuple):
+    """What goes in, "X" or "code", and what comes out, "code" or "reconstruction"."""
+
+    input: str
+    output: str
+
+
+PARTS = {
+    "encoder": Part("X", "code"),
+    "decoder": Part("code", "reconstruction"),
+    "reconstruction": Part("X", "reconstruction"),
+}
+
+
+def widths(fitted: Fitted) -> dict[str, int]:
+    """The number of columns of each input and output."""
+    features, code = fitted.n_features, fitted.n_components
+    return {"X": features, "code": code, "reconstruction": features}
+
+
+def add_part(graph: Graph, fitted: Fitted, part: str, tensor: str, dtype: Any) -> str:
+    """Add what a part computes of rows or codes, in their dtype and in the same steps."""
+    encodes, decodes = PARTS[part].input == "X", PARTS[part].output == "reconstruction"
+    if encodes:
+        tensor = _preprocess(graph, fitted, tensor, dtype)
+    else:
+        tensor = _cast(graph, tensor, dtype, np.float32)
+    tensor = _add_network(graph, fitted.network, tensor, encodes, decodes)
+    tensor = _cast(graph, tensor, np.float32, dtype)
+    if not decodes:
+        return tensor
+    scaling = fitted.preprocessing.scaling
+    tensor = graph.add("Mul", tensor, graph.constant(scaling.scale, dtype, "scale"))
+    return graph.add("Add", tensor, graph.constant(scaling.shift, dtype, "shift"))
+
+
+def _preprocess(graph: Graph, fitted: Fitted, rows: str, dtype: Any) -> str:
+    """Scaled rows in single precision, missing values imputed."""
+    scaling, mean = fitted.preprocessing.scaling, fitted.preprocessing.mean
+    rows = graph.add("Sub", rows, graph.constant(scaling.shift, dtype, "shift"))
+    rows = graph.add("Div", rows, graph.constant(scaling.scale, dtype, "scale"))
+    scaled = _cast(graph, rows, dtype, np.float32)
+    return filled(graph, fitted.preprocessing.gaussian or Gaussian(mean, None), scaled)
+
+
+def _cast(graph: Graph, tensor: str, before: Any, after: Any) -> str:
+    return tensor if np.dtype(before) == after else graph.cast(tensor, after)
+
+
+def _add_network(
+    graph: Graph, network: DenseNetwork | CompiledNetwork, rows: str, encodes: bool, decodes: bool
+) -> str:
+    if isinstance(network, CompiledNetwork):
+        from keras_tied.estimator._onnx._keras_model import add_model  # with Keras
+
+        return add_model(graph, network, rows, encodes, decodes)
+    if encodes:
+        rows = _encode(graph, network, rows)
+    return _decode(graph, network, rows) if decodes else rows
+
+
+def _encode(graph: Graph, network: DenseNetwork, rows: str) -> str:
+    last = len(network.kernels) - 1
+    for index, (kernel, bias) in enumerate(zip(network.kernels, network.biases, strict=True)):
+        rows = graph.add("MatMul", rows, graph.constant(kernel, name="kernel"))
+        rows = graph.add("Add", rows, graph.constant(bias, name="bias"))
+        if index < last:
+            rows = _activate(graph, network, rows, len(bias))
+    return rows
+
+
+def _decode(graph: Graph, network: DenseNetwork, rows: str) -> str:
+    for index in reversed(range(len(network.kernels))):
+        if network.gains is not None:
+            rows = graph.add("Mul", rows, graph.constant(network.gains[index], name="gain"))
+        kernel = graph.constant(network.kernels[index], name="kernel")
+        rows = graph.add("MatMul", rows, graph.add("Transpose", kernel, perm=[1, 0]))
+        bias: Array = network.decoder_biases[index]
+        rows = graph.add("Add", rows, graph.constant(bias, name="bias"))
+        if index > 0:
+            rows = _activate(graph, network, rows, len(bias))
+    return rows
+
+
+def _activate(graph: Graph, network: DenseNetwork, units: str, count: int) -> str:
+    linear = graph.constant(np.arange(count) < network.linear_units, name="linear")
+    return graph.add("Where", linear, units, ACTIVATIONS[network.activation](graph, units))

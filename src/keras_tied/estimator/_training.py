@@ -1,0 +1,286 @@
+"""Training of an estimator: preprocessing, a solver, and the choice between network and PCA."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from keras_tied._types import Array
+from keras_tied.estimator._fitted import Fitted, Network, reconstruct_scaled
+from keras_tied.estimator._pca import Components, pca_network
+from keras_tied.estimator._preprocessing import Preprocessing, fit_preprocessing
+from keras_tied.estimator._training_rows import TrainingRows
+
+if TYPE_CHECKING:
+    from keras_tied.autoencoder import Autoencoder
+    from keras_tied.estimator._solvers import Settings, Start
+
+FEWEST_ROWS = 50
+"""With fewer, only PCA is fitted: nothing else can be told from noise."""
+WEIGHT_DECAY = 0.2
+MISSING_MUCH = 0.1
+"""From this share of missing values on, the network is trained to impute."""
+HIDING_ROWS, MOST_COPIES = 20_000, 10
+LEARNING_RATE, LEARNING_RATE_OF_GIVEN = 0.01, 0.003
+
+
+class Outcome(NamedTuple):
+    """What training gives.
+
+    Attributes:
+        fitted: the value, without an outlier score yet.
+        losses: after each iteration or epoch.
+        n_iter: iterations of L-BFGS or passes of Nadam over the rows.
+        is_pca: whether the network is PCA.
+        weight_decay: of the network.
+        interrupted: whether Ctrl-C ended it, and nobody else will say so.
+    """
+
+    fitted: Fitted
+    losses: list[float]
+    n_iter: int
+    is_pca: bool
+    weight_decay: float
+    interrupted: bool = False
+
+
+class Trainer:
+    """Trains what a `TiedAutoencoder` computes with.
+
+    Args:
+        estimator: its parameters are read, and nothing else.
+        random: draws all that is random.
+    """
+
+    def __init__(self, estimator: Any, random: np.random.RandomState) -> None:
+        self.params = SimpleNamespace(**estimator.get_params(deep=False))
+        self.random = random
+        self.seed = random.randint(2**31 - 1)
+
+    @property
+    def built(self) -> bool:
+        """Whether the network is the estimator's own, made by `build_network`."""
+        return self.params.encoder is None
+
+    @property
+    def free(self) -> bool:
+        """Whether only the error is minimised, so that PCA may be kept instead of the network."""
+        params = self.params
+        return self.built and not (params.noise or params.sparsity or params.contraction)
+
+    def fit(self, X: Array, weights: Array) -> Outcome:
+        """Fit PCA and, where there is enough to learn from, a network; keep the better one."""
+        preprocessing, rows, principal = self._preprocess(X, weights)
+        pca = Outcome(Fitted(preprocessing, pca_network(principal)), [], 1, True, 0.0)
+        if self.free and len(X) < FEWEST_ROWS:
+            return pca
+        outcome, rows, better = self._fit_network(X, preprocessing, rows, principal)
+        if self.free and (
+            better is False or not _beats_pca(outcome.fitted.network, rows, principal)
+        ):
+            return outcome._replace(fitted=pca.fitted, is_pca=True, weight_decay=0.0)
+        return outcome
+
+    def start(self, X: Array, weights: Array) -> tuple[Fitted, Autoencoder, float]:
+        """A network that has not been trained yet, for `fit_batch`, and its weight decay."""
+        preprocessing, _, principal = self._preprocess(X, weights)
+        model, weight_decay = self._build(principal, len(X))
+        self._start(model)(model, principal)
+        return self._value(preprocessing, model), model, weight_decay
+
+    def fit_batch(
+        self, fitted: Fitted, model: Autoencoder, X: Array, weights: Array
+    ) -> tuple[Fitted, list[float]]:
+        """Train a model on some rows once; returns the new value and the loss in a list."""
+        from keras_tied.estimator import _solvers
+
+        settings = self.settings()
+        if not _solvers.can_fit_batch(model):
+            _solvers.compile_for_batches(model, settings)
+        rows = self.training_rows(fitted.preprocessing, X, weights)
+        losses = _solvers.fit_batch(model, rows, settings)
+        return self._value(fitted.preprocessing, model, fitted.network), losses
+
+    def settings(self) -> Settings:
+        """The parameters of the solvers."""
+        from keras_tied.estimator._solvers import Settings
+
+        params, rate = self.params, self.params.learning_rate
+        if rate == "auto":
+            rate = LEARNING_RATE if self.built else LEARNING_RATE_OF_GIVEN
+        return Settings(
+            params.max_iter,
+            params.batch_size,
+            float(rate),
+            params.validation_fraction,
+            params.n_iter_no_change,
+            params.early_stopping,
+            self.random,
+            int(params.verbose),
+        )
+
+    def training_rows(self, preprocessing: Preprocessing, X: Array, weights: Array) -> TrainingRows:
+        """Preprocessed rows, in the shape that the encoder takes."""
+        scaled, complete = preprocessing.forward(X, slice(None))
+        inputs = self._shape(complete)
+        return TrainingRows(inputs, inputs if complete is scaled else self._shape(scaled), weights)
+
+    def make_model(self, fitted: Fitted, weight_decay: float) -> Autoencoder:
+        """A Keras model of its own that computes what a fitted value does."""
+        from keras_tied.estimator._compiled_network import CompiledNetwork
+        from keras_tied.estimator._network import set_arrays
+
+        network = fitted.network
+        if isinstance(network, CompiledNetwork):
+            model = copy.deepcopy(network.model)
+            model.set_weights(network.weights)
+        else:
+            first, *hidden, n_components = network.widths
+            hidden = [units - network.linear_units for units in hidden]
+            model = self._build_dense(first, n_components, hidden, weight_decay)
+            set_arrays(model, network)
+        model.compile(None)  # without an optimizer and its state
+        return model
+
+    def _preprocess(
+        self, X: Array, weights: Array
+    ) -> tuple[Preprocessing, TrainingRows, Components]:
+        """Fit the preprocessing, and PCA of as many components as the code has units."""
+        preprocessing = fit_preprocessing(X, self.params.scaler, weights, self.random)
+        rows = self.training_rows(preprocessing, X, weights)
+        principal = rows.fit_pca()
+        preprocessing = replace(preprocessing, mean=principal.mean)
+        return preprocessing, rows, principal.truncate(self._n_components(X, principal))
+
+    def _n_components(self, X: Array, principal: Components) -> int:
+        wanted = self.params.n_components
+        if not self.built:
+            return math.prod(self.params.encoder.output_shape[1:])
+        if wanted < 1:
+            return principal.n_components_for(float(wanted))
+        if wanted > min(X.shape):
+            raise ValueError(
+                f"n_components={wanted} must be between 1 and "
+                f"min(n_samples, n_features)={min(X.shape)}."
+            )
+        return int(wanted)
+
+    def _fit_network(
+        self, X: Array, preprocessing: Preprocessing, rows: TrainingRows, principal: Components
+    ) -> tuple[Outcome, TrainingRows, bool | None]:
+        """Train a network; also the rows, and whether it beat PCA on held-out ones."""
+        from keras_tied import training
+        from keras_tied.estimator import _solvers
+        from keras_tied.estimator._seed_scope import seed_scope
+
+        hiding = preprocessing.gaussian is not None and np.isnan(X).mean() >= MISSING_MUCH
+        solver = self.params.solver
+        if solver == "auto":
+            exact = not self.params.noise and self.built and not hiding
+            solver = "lbfgs" if exact and len(X) < _solvers.FEW_ROWS else "nadam"
+        with training.interrupts() as interrupted, seed_scope(self.seed):
+            model, weight_decay = self._build(principal, len(X))
+            if hiding and solver == "nadam":
+                rows = self._hide(preprocessing, X, rows.weights)
+            n_components = principal.vectors.shape[1]
+            arguments = model, self._start(model), n_components, rows, self.settings()
+            if solver == "lbfgs":
+                result = _solvers.fit_lbfgs(*arguments)
+            else:
+                result = _solvers.fit_nadam(*arguments, self._reconstruct)
+        outcome = Outcome(
+            self._value(preprocessing, model),
+            result.losses,
+            max(1, result.n_iter),
+            False,
+            weight_decay,
+            interrupted() and interrupted.outermost,
+        )
+        return outcome, rows, result.better
+
+    def _value(
+        self, preprocessing: Preprocessing, model: Autoencoder, like: Network | None = None
+    ) -> Fitted:
+        from keras_tied.estimator._network import inference_network
+
+        return Fitted(preprocessing, inference_network(model, self.built, like))
+
+    def _reconstruct(self, model: Autoencoder, rows: Array) -> Array:
+        from keras_tied.estimator._network import inference_network
+
+        return reconstruct_scaled(inference_network(model, self.built), rows)
+
+    def _hide(self, preprocessing: Preprocessing, X: Array, weights: Array) -> TrainingRows:
+        """Copies of the rows, in which some values are hidden."""
+        assert preprocessing.gaussian is not None
+        copies = min(max(1, HIDING_ROWS // len(X)), MOST_COPIES)
+        scaled = preprocessing.scaling.forward(X)
+        inputs, targets = preprocessing.gaussian.hide(scaled, copies, self.random)
+        return TrainingRows(
+            self._shape(inputs), self._shape(targets), np.tile(weights, copies), copies
+        )
+
+    def _shape(self, rows: Array) -> Array:
+        """Rows in the shape that the encoder takes."""
+        return rows if self.built else rows.reshape(-1, *self.params.encoder.input_shape[1:])
+
+    def _build(self, principal: Components, n_rows: int) -> tuple[Autoencoder, float]:
+        """A model for so many training rows, and its weight decay."""
+        import keras
+
+        from keras_tied.autoencoder import Autoencoder, mirror
+        from keras_tied.estimator._network import choose_hidden_units
+
+        params = self.params
+        if not self.built:
+            encoder = keras.models.clone_model(params.encoder)
+            return Autoencoder(encoder, mirror(encoder, gain=True), **self._objectives()), 0.0
+        decay = params.weight_decay
+        decay = WEIGHT_DECAY / n_rows if decay == "auto" else float(decay)
+        d, n_components = principal.vectors.shape
+        hidden = choose_hidden_units(params.hidden_layer_sizes, n_rows, d)
+        return self._build_dense(d, n_components, hidden, decay), decay
+
+    def _build_dense(
+        self, n_features: int, n_components: int, hidden: list[int], weight_decay: float
+    ) -> Autoencoder:
+        from keras_tied.estimator._network import build_network, get_activation
+
+        activation = get_activation(self.params.activation) if hidden else None
+        return build_network(
+            n_features, n_components, hidden, activation, weight_decay, **self._objectives()
+        )
+
+    def _objectives(self) -> dict[str, Any]:
+        """What is minimised besides the error."""
+        import keras
+
+        params = self.params
+        return {
+            "noise": params.noise or None,
+            "code_regularizer": keras.regularizers.L1(params.sparsity) if params.sparsity else None,
+            "contraction": float(params.contraction),
+        }
+
+    def _start(self, model: Autoencoder) -> Start:
+        """A function that sets the weights of a model before training, to the same each time."""
+        from keras_tied.estimator._network import set_to_pca
+
+        seed = self.random.randint(2**31 - 1)
+        if self.built:
+            return lambda model, principal: set_to_pca(
+                model, principal, np.random.default_rng(seed)
+            )
+        initial = model.get_weights()
+        return lambda model, principal: model.set_weights(initial)
+
+
+def _beats_pca(network: Network, rows: TrainingRows, principal: Components) -> bool:
+    """Whether a network's error on the training rows is at most PCA's."""
+    errors = rows.errors(reconstruct_scaled(network, rows.flat))
+    return bool(rows.weights @ errors <= rows.weights @ rows.pca_errors(principal))

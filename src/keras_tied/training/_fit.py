@@ -1,0 +1,225 @@
+"""`fit`: `keras.Model.fit` with many epochs in one program, where that is possible."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import keras
+
+from keras_tied.training._callbacks import Guard, interrupts, works_within_epochs
+from keras_tied.training._data import Rows, rows, split, weights_of_classes
+from keras_tied.training._epochs import Epochs
+from keras_tied.training._lbfgs_search import is_seed
+from keras_tied.training._loop import Loop
+from keras_tied.training.lbfgs import LBFGS
+
+
+def fit(
+    model: keras.Model,
+    x: Any = None,
+    y: Any = None,
+    batch_size: int | None = None,
+    epochs: int = 1,
+    verbose: Any = "auto",
+    callbacks: Any = None,
+    validation_split: float = 0.0,
+    validation_data: Any = None,
+    shuffle: bool | str = True,
+    class_weight: dict[int, float] | None = None,
+    sample_weight: Any = None,
+    initial_epoch: int = 0,
+    steps_per_epoch: int | None = None,
+    validation_steps: int | None = None,
+    validation_batch_size: int | None = None,
+    validation_freq: Any = 1,
+) -> keras.callbacks.History:
+    """Train a compiled Keras model as `model.fit` does, many steps and epochs at a time.
+
+    Takes what `keras.Model.fit` takes and gives what it gives, with the model's own `train_step`,
+    optimizer, loss and metrics: the same history and weights up to rounding, and the same order of
+    the rows after `keras.utils.set_random_seed`. On the JAX backend, for arrays in memory, steps
+    and epochs run in one compiled program; it comes back to Python a few times a second, and a
+    second `fit` of the same shapes finds it compiled. Where all rows are one batch, epochs are also
+    taken together on TensorFlow (in one graph) and on PyTorch (in a plain loop). Everything else is
+    left to Keras's `fit`: streamed data, `steps_per_epoch`, `validation_freq`, models that run
+    eagerly, and callbacks that work at single steps.
+
+    Ctrl-C stops training at the end of the epoch and returns the history so far; a second one
+    raises `KeyboardInterrupt`.
+
+    Args:
+        model: a compiled `keras.Model`.
+        x: the inputs: an array of shape `(n_samples, ...)`, several of them in a list or dict, or
+            anything else that Keras's `fit` takes.
+        y: the targets, with as many rows. Defaults to none.
+        batch_size: rows a step; the last batch may be smaller. Defaults to Keras's 32.
+        epochs: how often to go through the rows. Defaults to 1.
+        verbose: "auto", 0, 1 or 2, as in Keras. Defaults to "auto".
+        callbacks: Keras callbacks. One that may look at the model or change it is called after
+            every single epoch with the model as it is then, which costs time; one that only reads
+            the logs can say so by being a `Watcher`. Keras's `CSVLogger`, and `EarlyStopping`
+            without `restore_best_weights`, count as such.
+        validation_split: the share of the rows, the last, to hold out. Defaults to 0.
+        validation_data: what to evaluate after every epoch: `x_val`, `(x_val, y_val)` or
+            `(x_val, y_val, sample_weight)`.
+        shuffle: whether to draw a new order of the rows in each epoch; "batch" for an order within
+            each batch. Defaults to `True`.
+        class_weight: weights of the classes in `y`.
+        sample_weight: weights of the rows.
+        initial_epoch: the number of the first epoch. Defaults to 0.
+        steps_per_epoch: as in Keras.
+        validation_steps: as in Keras.
+        validation_batch_size: rows a step of validation. Defaults to `batch_size`.
+        validation_freq: as in Keras.
+
+    Returns:
+        The `History`.
+
+    Raises:
+        ValueError: if the model is not compiled, and for what Keras refuses.
+        FloatingPointError: as soon as an epoch ends with a loss or weights that are not finite.
+            The model keeps the last weights whose loss was.
+
+    Examples:
+        >>> import keras, numpy as np
+        >>> from keras_tied.training import fit
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
+        >>> model.compile(keras.optimizers.SGD(0.1), loss="mse")
+        >>> x = np.eye(4)
+        >>> history = fit(model, x, x, epochs=50, verbose=0)
+        >>> len(history.history["loss"])
+        50
+    """
+    if not model.compiled:
+        raise ValueError(
+            f"Model '{model.name}' has no optimizer and loss yet: call compile() first."
+        )
+    callbacks = keras.tree.flatten(callbacks) if callbacks else []
+    plain = (
+        steps_per_epoch is None
+        and validation_steps is None
+        and validation_freq == 1
+        and not any(map(works_within_epochs, callbacks))
+    )
+    data = (x, y, sample_weight, class_weight, batch_size)
+    held_out = (validation_split, validation_data, validation_batch_size)
+    parts = _parts(data, held_out) if plain else None
+    if isinstance(model.optimizer, LBFGS):
+        parts = _all_at_once(model, parts, callbacks)
+    taken = None if parts is None else _epochs(model, *parts, shuffle)
+    with interrupts() as interrupted:
+        if taken is None:
+            return keras.Model.fit(
+                model,
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=[*callbacks, Guard(interrupted)],
+                validation_split=validation_split,
+                validation_data=validation_data,
+                shuffle=shuffle,
+                class_weight=class_weight,
+                sample_weight=sample_weight,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                validation_steps=validation_steps,
+                validation_batch_size=validation_batch_size,
+                validation_freq=validation_freq,
+            )
+        assert parts is not None
+        loop = Loop(model, taken, parts[0], callbacks, verbose, interrupted)
+        return loop.run(initial_epoch, epochs)
+
+
+def _parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> tuple[Rows, Rows | None] | None:
+    """The rows to train on and to evaluate, or None if they are not arrays in memory."""
+    x, y, sample_weight, class_weight, batch_size = data
+    share, validation_data, validation_batch_size = held_out
+    if validation_data is None and share:
+        halves = split((x, y, sample_weight), share)
+        if halves is None:
+            return None
+        (x, y, sample_weight), validation_data = halves
+    if class_weight is not None:
+        if sample_weight is not None:
+            return None
+        sample_weight = weights_of_classes(y, class_weight)
+    train = rows(x, y, sample_weight, batch_size)
+    if train is None or validation_data is None:
+        return None if train is None else (train, None)
+    if isinstance(validation_data, (list, tuple)) and len(validation_data) > 3:
+        return None
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
+    validation = rows(x, y, sample_weight, validation_batch_size or batch_size)
+    return None if validation is None else (train, validation)
+
+
+def _all_at_once(
+    model: keras.Model,
+    parts: tuple[Rows, Rows | None] | None,
+    callbacks: list[keras.callbacks.Callback],
+) -> tuple[Rows, Rows | None]:
+    """The same rows, each part in one batch, as L-BFGS takes them."""
+    steps = [type(callback).__name__ for callback in callbacks if works_within_epochs(callback)]
+    if parts is None:
+        cause = f"{steps[0]} works at single steps" if steps else "x is no array in memory"
+        raise ValueError(
+            f"LBFGS searches along all rows at once, and {cause}: give arrays (without "
+            "steps_per_epoch and validation_freq), and callbacks that work at epochs, or another "
+            "optimizer."
+        )
+    for variable in model.trainable_variables:
+        if variable.constraint is not None:
+            raise ValueError(
+                f"LBFGS cannot hold '{variable.path}' to its constraint: compile '{model.name}' "
+                "with another optimizer, or without the constraint."
+            )
+    train, validation = (part and replace(part, batch_size=part.count) for part in parts)
+    assert train is not None
+    return train, validation
+
+
+def _epochs(
+    model: keras.Model, train: Rows, validation: Rows | None, shuffle: bool | str
+) -> Epochs | None:
+    """What trains the model many epochs at a time, or None if only Keras's `fit` can."""
+    backend = keras.backend.backend()
+    limited = keras.config.max_epochs() or keras.config.max_steps_per_epoch()
+    if model.run_eagerly or limited or keras.distribution.distribution() is not None:
+        return None
+    single = train.steps == 1 and (validation is None or validation.steps == 1)
+    # Random numbers for each row depend on the order of the rows, and on PyTorch on the loader.
+    random = any(map(is_seed, model.variables)) and not isinstance(model.optimizer, LBFGS)
+    if backend != "jax" and (not single or random):
+        return None
+    if backend == "jax" and (not model.jit_compile or keras.config.is_nnx_enabled()):
+        return None
+    # No epoch of Keras's own fit: it builds what is not built yet of model, metrics and optimizer.
+    # It is given all rows, as it draws an order of them for that, and so all later ones are drawn
+    # alike.
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(train.data)
+    keras.Model.fit(
+        model,
+        x,
+        y,
+        sample_weight=weight,
+        batch_size=train.batch_size,
+        shuffle=shuffle,
+        epochs=0,
+        verbose=0,
+    )
+    model.optimizer.build(model.trainable_variables)
+    if backend == "jax":
+        from keras_tied.training._jax.trainer import JaxEpochs
+
+        return JaxEpochs(model, train, validation, shuffle)
+    if backend == "tensorflow":
+        from keras_tied.training._tensorflow import TensorFlowEpochs
+
+        return TensorFlowEpochs(model, train, validation)
+    from keras_tied.training._torch import TorchEpochs
+
+    return TorchEpochs(model, train, validation)

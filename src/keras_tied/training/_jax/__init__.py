@@ -1,0 +1,1 @@
+"""Training on JAX: many steps and epochs in one compiled program."""

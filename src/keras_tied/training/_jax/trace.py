@@ -1,0 +1,58 @@
+"""A traced function, and the way in which it is evaluated fastest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+from jax.extend.core import ClosedJaxpr
+
+from keras_tied.training._evaluation import Evaluation
+from keras_tied.training._jax.bfloat16 import Widened
+from keras_tied.training._jax.features_first import FeaturesFirst, Flipped
+
+
+class Traced:
+    """A function, traced once, that can be called with some of its matrices flipped.
+
+    Args:
+        function: a function of pytrees of arrays, to a pytree of arrays without tall matrices.
+        *arguments: its arguments, or their shapes and dtypes.
+        widen: whether bfloat16 may be evaluated as `Widened` does.
+    """
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any, widen: bool = True) -> None:
+        self.jaxpr, self.outputs = jax.make_jaxpr(function, return_shape=True)(*arguments)
+        self.widen = widen and jax.default_backend() == "cpu" and "bf16[" in str(self.jaxpr)
+
+    @property
+    def constants(self) -> list[Any]:
+        """The arrays that the function was traced with, which are no arguments."""
+        return list(_constants(self.jaxpr))
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The function's value, for arguments of the same shapes; any leaf may be `Flipped`."""
+        leaves = jax.tree.leaves(arguments)
+        rows = {leaf.transpose.shape[1] for leaf in leaves if isinstance(leaf, Flipped)}
+        evaluation = Evaluation()
+        if rows:
+            evaluation = FeaturesFirst(rows)
+        elif self.widen:
+            evaluation = Widened()
+        outputs = evaluation.closed(self.jaxpr, leaves)
+        plain = [evaluation.plain(output) for output in outputs]
+        return jax.tree.unflatten(jax.tree.structure(self.outputs), plain)
+
+
+def _constants(jaxpr: ClosedJaxpr) -> Iterator[Any]:
+    """The constants of a jaxpr and of those within."""
+    yield from jaxpr.consts
+    for eqn in jaxpr.jaxpr.eqns:
+        for value in jax.tree.leaves(eqn.params, is_leaf=_is_closed):
+            if _is_closed(value):
+                yield from _constants(value)
+
+
+def _is_closed(value: Any) -> bool:
+    return isinstance(value, ClosedJaxpr)

@@ -1,0 +1,395 @@
+"""Epochs on the JAX backend: loops over steps and epochs inside one compiled program."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from keras_tied.training._callbacks import all_finite
+from keras_tied.training._data import Rows
+from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Logs, Visit
+from keras_tied.training._jax import compile_cache
+from keras_tied.training._jax.features_first import Flipped, is_worthwhile
+from keras_tied.training._jax.trace import Traced
+from keras_tied.training._lbfgs_search import is_seed
+
+CAPACITY = 4096
+"""The most epochs that one call can train, and log."""
+PLACES = 2**20
+"""The most row numbers that one call takes along, to say in which order the rows come."""
+FIRST_STEPS = 8
+"""So many steps are made before the first look at the clock."""
+
+
+class _Run(NamedTuple):
+    """What a run began with."""
+
+    state: Any
+    orders: Any
+    epochs: int
+
+
+class JaxEpochs:
+    """Trains with the model's own `train_step` and `test_step`, in loops that XLA compiles.
+
+    The state (the weights, and the variables of the optimizer and the metrics) is an argument and
+    a result of a pure function: an earlier state can be gone back to, and what followed from it
+    computed again.
+    """
+
+    def __init__(
+        self, model: keras.Model, train: Rows, validation: Rows | None, shuffle: bool | str
+    ) -> None:
+        self.model, self.train, self.validation = model, train, validation
+        # In one batch the order only matters to layers that draw random numbers for each row.
+        self.shuffle = shuffle if train.steps > 1 or any(map(is_seed, model.variables)) else False
+        self.capacity = max(1, min(CAPACITY, PLACES // train.count)) if self.shuffle else CAPACITY
+        self.runs: deque[_Run] = deque(maxlen=2)
+        self.seconds_per_step = 0.0
+        self.pull()
+        self.arrays: list[jax.Array] = []
+        widths = [variable.shape[-1] for variable in model.variables if variable.shape]
+        places: dict[tuple[int, bool], int] = {}
+        self.parts = [
+            _Part(rows, self.arrays, places, widths) for rows in (train, validation) if rows
+        ]
+
+    def pull(self) -> None:
+        """Take over what the model's variables hold; see `Epochs`."""
+        model = self.model
+        self.variables = [
+            model.trainable_variables,
+            model.non_trainable_variables,
+            model.optimizer.variables,
+            model.metrics_variables,
+        ]
+        self.state = tuple([variable.value for variable in group] for group in self.variables)
+
+    def push(self) -> None:
+        """Let the model's variables hold the state; see `Epochs`."""
+        for variables, values in zip(self.variables, self.state, strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+
+    def run(self, epochs: int, visit: Visit) -> Logs:
+        """Train for so many epochs; see `Epochs`."""
+        epochs = min(epochs, self.capacity)
+        run = _Run(self.state, self._orders(epochs), epochs)
+        self.runs.append(run)
+        if epochs == 1 and self.train.full:
+            return self._in_parts(run, visit)
+        return self._at_once(run, epochs)
+
+    def rewind(self, epochs: int) -> None:
+        """Go back into the last run; see `Epochs`."""
+        run = self.runs[-1]
+        if epochs < 0 and not _is_deleted(self.runs[0].state):
+            run = self.runs[0]
+            epochs += run.epochs if len(self.runs) > 1 else 0
+        self.state = run.state
+        if epochs > 0:
+            self._at_once(run, epochs)
+
+    def finite(self) -> bool:
+        """Whether no weight is a NaN or an infinity; see `Epochs`."""
+        return all_finite(self.state[0])
+
+    def loss(self) -> float:
+        """The loss of the first rows; see `Epochs`."""
+        trainable, non_trainable, _, metrics = self.state
+        state = trainable, non_trainable, [jnp.zeros_like(value) for value in metrics]
+        logs, _ = jax.jit(self.model.test_step)(state, self.train.first(self.train.batch_size))
+        return float(logs.get("loss", 0.0))
+
+    def _at_once(self, run: _Run, epochs: int) -> Logs:
+        self.state, logs = self._call(run.state, run.orders, epochs, 0, self.train.full)
+        return logs
+
+    def _in_parts(self, run: _Run, visit: Visit) -> Logs:
+        """One epoch, a few steps at a time, so that the host hears of it meanwhile."""
+        begin, full = 0, self.train.full
+        while True:
+            steps = FIRST_STEPS
+            if self.seconds_per_step:
+                steps = max(1, int(SECONDS_BETWEEN_VISITS / self.seconds_per_step))
+            end = min(full, begin + steps)
+            start = time.perf_counter()
+            self.state, logs = self._call(self.state, run.orders, 1, begin, end)
+            self.seconds_per_step = (time.perf_counter() - start) / (end - begin)
+            if end == full:
+                return logs
+            shown = {n: v for n, v in logs.items() if v.size == 1 and not n.startswith("val_")}
+            visit(end, {name: values.item() for name, values in shown.items()})
+            begin = end
+
+    def _orders(self, epochs: int) -> Any:
+        """In which order the rows come in each epoch, from the numbers that Keras draws it from."""
+        if not self.shuffle:
+            return None
+        count, size = self.train.count, self.train.batch_size
+        orders = np.zeros((self.capacity, count), np.int32)
+        for order in orders[:epochs]:
+            if self.shuffle == "batch":
+                for begin in range(0, count, size):
+                    batch = order[begin : begin + size]
+                    batch[:] = begin + np.random.permutation(len(batch))  # noqa: NPY002
+            else:
+                order[:] = np.random.permutation(count)  # noqa: NPY002
+        return jnp.asarray(orders)
+
+    def _call(self, state: Any, orders: Any, epochs: int, begin: int, end: int) -> tuple[Any, Logs]:
+        arguments = state, orders, epochs, begin, end, self.arrays
+        program, groups = self.compiled("epochs", self._compiled, arguments)
+        state, tables = program(*arguments)
+        logs: Logs = {}
+        for names, table in zip(groups, map(np.asarray, tables), strict=True):
+            logs |= {name: table[:epochs, place] for place, name in enumerate(names)}
+        return state, logs
+
+    def compiled(self, kind: str, compile_for: Callable[[Any], Any], arguments: Any) -> Any:
+        """A program for arguments of these shapes, compiled where it is needed for the first time.
+
+        It is kept with the function that Keras compiles for the model's steps, and so forgotten
+        with it: `compile` sets the model another one.
+        """
+        programs = vars(self.model.train_function).setdefault("keras_tied_programs", {})
+        shapes = [
+            (leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(arguments) if _is_array(leaf)
+        ]
+        variables = [[id(variable) for variable in group] for group in self.variables]
+        key = str((kind, shapes, variables, [part.key for part in self.parts]))
+        if key not in programs:
+            programs[key] = compile_for(arguments)
+        return programs[key]
+
+    def program(self, widen: bool = True) -> Program:
+        """What is to be compiled."""
+        return Program(self.model, self.parts, self.arrays, self.state, self.capacity, widen)
+
+    def _compiled(self, arguments: Any, widen: bool = True) -> Any:
+        program = self.program(widen)
+        compiled = compile_cache.compiled(program, arguments, program.constants())
+        if program.widened:
+            # Whether this release of XLA knows the products it was given shows when it runs.
+            try:
+                jax.block_until_ready(compiled(*arguments))
+            except jax.errors.JaxRuntimeError:
+                return self._compiled(arguments, widen=False)
+        return compiled, program.log_names
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape")
+
+
+def _is_deleted(state: Any) -> bool:
+    """Whether Keras has given away the memory, as its `evaluate` does with the model's values."""
+    return any(value.is_deleted() for value in jax.tree.leaves(state))
+
+
+class _Part:
+    """Rows on the device, and how a program takes batches of them.
+
+    Args:
+        rows: the rows.
+        arrays: what is on the device already, to which the arrays of `rows` are added.
+        places: where among `arrays` each array of the host is, so that one that is there twice, as
+            an autoencoder's input and target, is put on the device once.
+        widths: those of the model's layers.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        arrays: list[jax.Array],
+        places: dict[tuple[int, bool], int],
+        widths: Sequence[int],
+    ) -> None:
+        self.full, self.last, self.size = rows.full, rows.last, rows.batch_size
+        leaves, self.structure = jax.tree.flatten(rows.data)
+        shapes = [leaf.shape[1:] for leaf in leaves if leaf.ndim > 1]
+        narrow = bool(shapes) and all(is_worthwhile(self.size, shape, widths) for shape in shapes)
+        self.flipped = [narrow and leaf.ndim > 1 for leaf in leaves]
+        self.places = []
+        for leaf, flipped in zip(leaves, self.flipped, strict=True):
+            transposed = flipped and not self.full
+            if (id(leaf), transposed) not in places:
+                places[id(leaf), transposed] = len(arrays)
+                arrays.append(jnp.asarray(leaf.T if transposed else leaf))
+            self.places.append(places[id(leaf), transposed])
+        self.key = self.full, self.last, self.size, self.structure, self.places, self.flipped
+
+    def batch(self, arrays: Sequence[Any], begin: Any, size: int, order: Any) -> Any:
+        """The batch of so many rows that begins at row `begin` of an order."""
+        leaves = []
+        for place, flipped in zip(self.places, self.flipped, strict=True):
+            array = arrays[place]
+            if not self.full:
+                if order is not None:
+                    array = array[:, order] if flipped else array[order]
+                leaves.append(Flipped(array) if flipped else array)
+                continue
+            if order is None:
+                rows = jax.lax.dynamic_slice_in_dim(array, begin, size)
+            else:
+                rows = array[jax.lax.dynamic_slice_in_dim(order, begin, size)]
+            leaves.append(Flipped(rows.T) if flipped else rows)
+        return jax.tree.unflatten(self.structure, leaves)
+
+    def example(self, arrays: Sequence[Any], size: int) -> Any:
+        """The shapes and dtypes of a batch of so many rows."""
+        leaves = []
+        for place, flipped in zip(self.places, self.flipped, strict=True):
+            array = arrays[place]
+            shape = array.shape[:-1] if flipped and not self.full else array.shape[1:]
+            leaves.append(jax.ShapeDtypeStruct((size, *shape), array.dtype))
+        return jax.tree.unflatten(self.structure, leaves)
+
+
+class Program:
+    """What is compiled: a function of the state that gives the state some epochs later.
+
+    Args:
+        model: the model to train.
+        parts: the rows to train on, and those for validation, if there are any.
+        arrays: where these are on the device.
+        state: the state, or one of its kind.
+        capacity: the most epochs of a call.
+        widen: whether bfloat16 may be evaluated as `Widened` does.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        parts: Sequence[_Part],
+        arrays: Sequence[jax.Array],
+        state: Any,
+        capacity: int,
+        widen: bool,
+    ) -> None:
+        self.train, *self.validation = parts
+        self.capacity = capacity
+        self.fresh = [jnp.zeros_like(value) for value in state[3]]
+
+        def traced(step: Any, state: Any, part: _Part) -> dict[int, Traced]:
+            sizes = {part.size if part.full else 0, part.last} - {0}
+            return {
+                size: Traced(step, state, part.example(arrays, size), widen=widen) for size in sizes
+            }
+
+        self.train_steps = traced(model.train_step, state, self.train)
+        for part in self.validation:
+            self.test_steps = traced(model.test_step, (*state[:2], state[3]), part)
+
+    def constants(self) -> list[Any]:
+        """The arrays that the steps were traced with, which are no arguments."""
+        steps = [*self.train_steps.values(), *(self.test_steps.values() if self.validation else ())]
+        return [constant for step in steps for constant in step.constants]
+
+    @property
+    def widened(self) -> bool:
+        """Whether something is evaluated as `Widened` does."""
+        return any(step.widen for step in self.train_steps.values())
+
+    def __call__(
+        self, state: Any, orders: Any, epochs: Any, begin: Any, end: Any, arrays: Sequence[Any]
+    ) -> Any:
+        """The state after so many epochs, and the logs.
+
+        Of each epoch, the full batches from `begin` to `end` are taken; the smaller last one and
+        the validation follow where `end` is the last of them.
+        """
+
+        def epoch(index: Any, carry: Any) -> Any:
+            (*variables, metrics), logs = carry
+            order = None if orders is None else orders[index]
+            if self.train.full:
+                pairs = zip(self.fresh, metrics, strict=True)
+                metrics = [jnp.where(begin == 0, *pair) for pair in pairs]
+            else:
+                metrics = self.fresh
+            state, values = self.train_part((*variables, metrics), begin, end, order, arrays)
+            put = jax.lax.dynamic_update_index_in_dim
+            rows = [jnp.stack([values[name] for name in names]) for names in self.log_names]
+            return state, [put(*pair, index, axis=0) for pair in zip(logs, rows, strict=True)]
+
+        kinds = self._logs()
+        empty = []
+        for names in self.log_names:
+            kind = kinds[names[0]]
+            empty.append(jnp.zeros((self.capacity, len(names), *kind.shape), kind.dtype))
+        return jax.lax.fori_loop(0, epochs, epoch, (state, empty))
+
+    @property
+    def log_names(self) -> list[list[str]]:
+        """The names of what is logged, those of one shape and dtype together."""
+        groups: dict[Any, list[str]] = {}
+        for name, kind in self._logs().items():
+            groups.setdefault((kind.shape, kind.dtype), []).append(name)
+        return list(groups.values())
+
+    def train_part(
+        self, state: Any, begin: Any, end: Any, order: Any, arrays: Sequence[Any]
+    ) -> Any:
+        """The state after some steps of an epoch, and what was logged."""
+        part = self.train
+        empty = {name: jnp.zeros(v.shape, v.dtype) for name, v in self._logs().items()}
+
+        def step(index: Any, carry: Any) -> Any:
+            batch = part.batch(arrays, index * part.size, part.size, order)
+            values, state = self.train_steps[part.size](carry[0], batch)
+            return state, carry[1] | values
+
+        def finish(state: Any, values: Any) -> Any:
+            if part.last:
+                batch = part.batch(arrays, part.full * part.size, part.last, order)
+                last, state = self.train_steps[part.last](state, batch)
+                values = values | last
+            for validation in self.validation:
+                state, seen = self.validate(validation, state, arrays)
+                values = values | seen
+            return state, values
+
+        if not part.full:
+            return finish(state, empty)
+        state, values = jax.lax.fori_loop(begin, end, step, (state, empty))
+        if not part.last and not self.validation:
+            return state, values
+        return jax.lax.cond(end == part.full, finish, lambda *same: same, state, values)
+
+    def validate(self, part: _Part, state: Any, arrays: Sequence[Any]) -> Any:
+        """The state after the rows held out were evaluated, and what was logged."""
+        trainable, non_trainable, optimizer, _ = state
+
+        def step(index: Any, carry: Any) -> Any:
+            batch = part.batch(arrays, index * part.size, part.size, None)
+            values, state = self.test_steps[part.size](carry[0], batch)
+            return state, values
+
+        state = (trainable, non_trainable, self.fresh)
+        values: Any = {}
+        if part.full:
+            some = next(iter(self.test_steps.values())).outputs[0]
+            values = {name: jnp.zeros(v.shape, v.dtype) for name, v in some.items()}
+            state, values = jax.lax.fori_loop(0, part.full, step, (state, values))
+        if part.last:
+            batch = part.batch(arrays, part.full * part.size, part.last, None)
+            values, state = self.test_steps[part.last](state, batch)
+        trainable, non_trainable, metrics = state
+        logs = {f"val_{name}": value for name, value in values.items()}
+        return (trainable, non_trainable, optimizer, metrics), logs
+
+    def _logs(self) -> dict[str, Any]:
+        """The names of what is logged, with shapes and dtypes."""
+        logs: dict[str, Any] = dict(next(iter(self.train_steps.values())).outputs[0])
+        for _ in self.validation:
+            seen = next(iter(self.test_steps.values())).outputs[0]
+            logs |= {f"val_{name}": value for name, value in seen.items()}
+        return logs
