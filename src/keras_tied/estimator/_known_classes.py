@@ -31,6 +31,8 @@ CODE_DATA = ("__lambda__", "__typespec__")
 """The same, of what is code or leads to a class by another way."""
 FUNCTIONAL = ("keras.src.models.functional", "Functional")
 """How Keras calls a Functional model, which has no public name."""
+TORCH_OPTIMIZERS = "keras.src.backend.torch.optimizers.torch_"
+"""Where the optimizers of `keras.optimizers` are on PyTorch, by the beginning of the module."""
 OPERATIONS = "keras.src.ops."
 """Where the operations are that a Functional model can hold besides layers."""
 WITH_FUNCTIONS = (keras.activations, keras.losses, keras.metrics)
@@ -75,6 +77,8 @@ def _is_known(config: dict[str, Any]) -> bool:
         return _is_known_function(config["config"], module)
     if _is_registered(config.get("registered_name", name)) or (module, name) == FUNCTIONAL:
         return True
+    if isinstance(module, str) and module.startswith(TORCH_OPTIMIZERS):
+        return isinstance(vars(keras.optimizers).get(name), type)
     return _is_operation(module, name) or any(
         module == public.__name__ and isinstance(vars(public).get(name), type) for public in PUBLIC
     )
