@@ -1,5 +1,7 @@
 """The fitted value: NumPy, compiled functions and Keras's own forward pass give the same."""
 
+from itertools import pairwise
+
 import keras
 import numpy as np
 import pytest
@@ -25,21 +27,59 @@ def random_model(activation: str, hidden: tuple[int, ...] = (9, 7)) -> keras.Mod
     return model
 
 
+def assert_computes(network, model: keras.Model, rows: np.ndarray, sizes: tuple[int, ...]) -> None:
+    """A network gives what the halves of a model give, for any number of rows."""
+    codes = keras.ops.convert_to_numpy(model.encoder(rows))
+    restored = keras.ops.convert_to_numpy(model.decoder(codes))
+    for n in sizes:
+        np.testing.assert_allclose(network.encode(rows[:n]), codes[:n], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(network.decode(codes[:n]), restored[:n], rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_activation_gives_what_keras_gives(activation, rng):
     model = random_model(activation)
-    ours, theirs = inference_network(model, built=True), CompiledNetwork(model)
-    assert isinstance(ours, DenseNetwork)
-    scale = 1.0 if activation == "exponential" else 5.0
-    rows = (scale * rng.normal(size=(300, 5))).astype(np.float32)
-    expected = model.encoder.predict(rows, verbose=0)
-    restored = model.decoder.predict(expected, verbose=0)
-    for network in (ours, theirs):
-        for n in (1, 17, 300):
-            codes = network.encode(rows[:n])
-            np.testing.assert_allclose(codes, expected[:n], rtol=1e-5, atol=1e-5)
-            made = network.decode(expected[:n])
-            np.testing.assert_allclose(made, restored[:n], rtol=1e-5, atol=1e-5)
+    network = inference_network(model, built=True)
+    assert isinstance(network, DenseNetwork)
+    rows = (5 * rng.normal(size=(300, 5))).astype(np.float32)
+    rows[0], rows[1] = 30, -30
+    rows /= 30 if activation == "exponential" else 1
+    assert_computes(network, model, rows, (0, 1, 17, 300))
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sparsemax"])
+def test_compiled_functions_give_what_keras_gives(activation, rng):
+    model = random_model(activation)
+    network = CompiledNetwork(model)
+    rows = (5 * rng.normal(size=(network.block_rows, 5))).astype(np.float32)
+    assert_computes(network, model, rows, (0, 1, 17, 300, len(rows)))
+
+
+@pytest.mark.parametrize("widths", [(1, 1), (1, 20, 1), (5, 5), (700, 3), (3, 1500, 8, 2)], ids=str)
+@pytest.mark.parametrize("gain", [False, True])
+def test_a_network_of_any_width_is_its_formula(widths, gain, rng):
+    draw = lambda *shape: rng.normal(size=shape).astype(np.float32) / np.sqrt(shape[0])  # noqa: E731
+    kernels = [draw(*pair) for pair in pairwise(widths)]
+    biases, decoder_biases = list(map(draw, widths[1:])), list(map(draw, widths[:-1]))
+    gains = [draw(width) for width in widths[1:]] if gain else None
+    network = DenseNetwork(
+        *map(tuple, (kernels, biases, decoder_biases)), gains and tuple(gains), "tanh", 1
+    )
+    rows = draw(33, widths[0])
+
+    def activate(units):
+        return np.concatenate([units[:, :1], np.tanh(units[:, 1:])], axis=1)
+
+    units = rows.astype(np.float64)
+    for kernel, bias in zip(kernels[:-1], biases[:-1], strict=True):
+        units = activate(units @ kernel + bias)
+    codes = units @ kernels[-1] + biases[-1]
+    np.testing.assert_allclose(network.encode(rows), codes, atol=1e-5)
+    units = codes
+    for index in reversed(range(len(kernels))):
+        units = units * (gains[index] if gain else 1) @ kernels[index].T + decoder_biases[index]
+        units = activate(units) if index else units
+    np.testing.assert_allclose(network.decode(codes.astype(np.float32)), units, atol=1e-5)
 
 
 @pytest.mark.parametrize("activation", sorted(set(ACTIVATIONS) - {"exponential"}))
@@ -51,19 +91,14 @@ def test_activations_are_those_of_keras_for_large_numbers_too(activation):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_no_rows_have_no_codes():
-    network = inference_network(random_model("tanh"), built=True)
-    assert network.encode(np.empty((0, 5), np.float32)).shape == (0, 2)
+def test_no_rows_have_no_codes(fitted):
+    assert fitted_value(fitted).transform(np.empty((0, 4))).shape == (0, 1)
+    assert fitted_value(fitted).reconstruct(np.empty((0, 4), np.float32)).shape == (0, 4)
 
 
-def test_an_activation_without_numpy_takes_compiled_functions(iris):
-    estimator = TiedAutoencoder(
-        1, activation="sparsemax", hidden_layer_sizes=6, noise=0.1, max_iter=2, random_state=0
-    ).fit(iris)
-    assert isinstance(fitted_value(estimator).network, CompiledNetwork)
-    scaled = StandardScaler().fit_transform(iris).astype("float32")
-    expected = estimator.encoder_.predict(scaled, verbose=0)
-    np.testing.assert_allclose(estimator.transform(iris), expected, atol=1e-5)
+def test_an_activation_without_numpy_takes_compiled_functions():
+    network = inference_network(random_model("sparsemax"), built=True)
+    assert isinstance(network, CompiledNetwork)
 
 
 def test_a_compiled_network_stays_as_it_is_while_its_model_is_trained(digits):
@@ -134,3 +169,49 @@ def test_few_rows_are_fitted_without_keras():
         "TiedAutoencoder(1).fit(np.eye(9)).transform(np.eye(9)); assert 'keras' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_rows_in_a_file_are_read_where_they_are(fitted, iris, tmp_path):
+    rows = np.resize(iris, (20_000, 4))
+    np.save(tmp_path / "rows.npy", rows)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    np.testing.assert_array_equal(fitted.transform(mapped), fitted.transform(rows))
+
+
+def test_missing_numbers_are_left_out_of_errors_and_score(fitted, iris, rng):
+    rows, weights = iris.copy(), rng.uniform(size=len(iris))
+    missing = rng.uniform(size=rows.shape) < 0.3
+    missing[:2] = [[True] * 4, [False] * 4]
+    rows[missing] = np.nan
+    scaler = StandardScaler().fit(iris)
+    scaled, restored = scaler.transform(rows), scaler.transform(fitted.reconstruct(rows))
+    squares = np.ma.masked_array(np.square(restored - scaled), missing)
+    found = fitted.reconstruction_error(rows, per_feature=True)
+    np.testing.assert_allclose(found, squares.filled(np.nan), atol=1e-5)
+    means = squares.mean(axis=1).filled(0)  # of nothing: 0
+    np.testing.assert_allclose(fitted.reconstruction_error(rows), means, atol=1e-5)
+    total = np.ma.masked_array(np.square(scaled), missing)
+    share = 1 - (weights @ squares.filled(0).sum(axis=1)) / (weights @ total.filled(0).sum(axis=1))
+    np.testing.assert_allclose(fitted.score(rows, sample_weight=weights), share, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+@pytest.mark.parametrize("number", [1e300, -1e300, 3.4e38])
+def test_a_number_out_of_range_is_an_infinite_error_and_an_outlier(number, fitted, iris):
+    rows = iris[:20].copy()
+    rows[3, 1] = number
+    rows[4] = np.nan
+    others = np.delete(np.arange(20), 3)
+    errors, scores = fitted.reconstruction_error(rows), fitted.score_samples(rows)
+    assert errors[3] == np.inf
+    assert errors[4] == 0
+    assert scores[3] == -np.inf
+    assert fitted.predict(rows)[3] == -1
+    np.testing.assert_allclose(errors[others], fitted.reconstruction_error(rows[others]), rtol=1e-5)
+    np.testing.assert_allclose(scores[others], fitted.score_samples(rows[others]), rtol=1e-4)
+
+
+def test_an_activation_that_overflows_is_as_silent_as_in_keras():
+    model, rows = random_model("exponential"), np.full((3, 5), 1e4, np.float32)
+    assert not np.isfinite(inference_network(model, built=True).encode(rows)).any()
+    assert not np.isfinite(keras.ops.convert_to_numpy(model.encoder(rows))).any()

@@ -306,12 +306,13 @@ class TiedAutoencoder(
         """
         check_is_fitted(self)
         X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
-        if X.shape[1] != self.n_components_:
+        fitted = self._fitted
+        if X.shape[1] != fitted.n_components:
             raise ValueError(
                 f"X has {X.shape[1]} features, but {type(self).__name__} has codes of "
-                f"{self.n_components_}."
+                f"{fitted.n_components}."
             )
-        return self._fitted.inverse_transform(X)
+        return fitted.inverse_transform(X)
 
     def reconstruct(self, X: Any) -> Array:
         """Encode and decode rows; missing values are imputed.
@@ -375,7 +376,8 @@ class TiedAutoencoder(
         Returns:
             Scores, `(n_samples,)` float64.
         """
-        return self.score_samples(X) - self.offset_
+        X, fitted = self._check_new_rows(X), self._fitted
+        return fitted.score_samples(X) - fitted.offset
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """Tell outliers from inliers.
@@ -539,6 +541,9 @@ class TiedAutoencoder(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_fitted")
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in super().__getstate__().items() if name != "_model"}
 
@@ -630,6 +635,7 @@ class TiedAutoencoder(
         self._fitted = replace(
             fitted,
             outlier_score=outlier_score,
+            offset=self.offset_,
             feature_names=None if names is None else tuple(map(str, names)),
         )
 

@@ -64,12 +64,14 @@ class Fitted:
         preprocessing: scales columns and imputes missing values.
         network: the encoder and the decoder, of scaled rows.
         outlier_score: of `score_samples`; None until it has been fitted.
+        offset: the threshold of `score_samples` below which a row is an outlier.
         feature_names: of the columns, or None.
     """
 
     preprocessing: Preprocessing
     network: Network
     outlier_score: OutlierScore | None = None
+    offset: float = 0.0
     feature_names: tuple[str, ...] | None = None
 
     @property

@@ -186,7 +186,13 @@ def read(
         return Contents(
             params,
             learned,
-            Fitted(Preprocessing(scaling, mean, gaussian), network, outlier_score, names),
+            Fitted(
+                Preprocessing(scaling, mean, gaussian),
+                network,
+                outlier_score,
+                learned["offset_"],
+                names,
+            ),
             _weight_decay(config),
             keras_archive if trained_in_batches else None,
             json_members.get(NOTES),

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
+from keras_tied._blas import blas_limit
 from keras_tied.training._epochs import InPlace
 from keras_tied.training.lbfgs import LBFGS
 
@@ -87,7 +88,6 @@ def search(
         report: is called with the logs and the weights after each, and says whether to go on.
     """
     from scipy.optimize import minimize  # takes a while, and few need it
-    from threadpoolctl import threadpool_limits
 
     start = objective.weights()
     last: dict[str, Any] = {}
@@ -111,7 +111,7 @@ def search(
 
     last["reached"] = start
     # SciPy's own products are tiny: more threads would wait for each other, and keep XLA's out.
-    with threadpool_limits(1, user_api="blas"):
+    with blas_limit.single_threaded():
         minimize(
             evaluate,
             start,

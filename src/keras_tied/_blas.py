@@ -1,0 +1,83 @@
+"""The number of threads of NumPy's BLAS, which all threads of a process share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from threading import Lock
+from typing import Any
+
+
+class BlasLimit:
+    """Holds BLAS to one thread while some thread wants it so: the number is that of the process."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.users = 0
+        self.before: list[tuple[Any, int]] = []
+
+    def threads(self) -> int:
+        """The threads of BLAS where it is not held to one; 1 if threadpoolctl does not know it."""
+        with self.lock:
+            numbers = self.before if self.users else _blas_threads()
+            return min((number for _, number in numbers), default=1)
+
+    @contextmanager
+    def single_threaded(self) -> Iterator[None]:
+        """Hold BLAS to one thread; for where Ctrl-C does not raise, which could come in between."""
+        with self.lock:
+            if self.users == 0:
+                self.before = _blas_threads()
+            self.users += 1
+            # By each of them: with OpenMP the number is the thread's own.
+            _set_blas_threads([(library, 1) for library, _ in self.before])
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.users -= 1
+                if self.users == 0:
+                    _set_blas_threads(self.before)
+
+    def begin_in_child(self) -> None:
+        """Begin anew in a forked process, where the threads of its parent are not."""
+        if self.users:
+            _set_blas_threads(self.before)
+        self.users = 0
+        self.lock.release()
+
+
+blas_limit = BlasLimit()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=blas_limit.lock.acquire,
+        after_in_parent=blas_limit.lock.release,
+        after_in_child=blas_limit.begin_in_child,
+    )
+
+
+def _blas_threads() -> list[tuple[Any, int]]:
+    """Each BLAS that is loaded, NumPy's and maybe SciPy's, and its number of threads."""
+    libraries = _blas_libraries("scipy.linalg" in sys.modules)
+    return [(library, library.num_threads) for library in libraries]
+
+
+@cache
+def _blas_libraries(with_scipy: bool) -> list[Any]:
+    from threadpoolctl import ThreadpoolController
+
+    libraries = ThreadpoolController().lib_controllers
+    return [library for library in libraries if library.user_api == "blas"]
+
+
+def _set_blas_threads(numbers: list[tuple[Any, int]]) -> None:
+    for library, number in numbers:
+        # From threadpoolctl 3.8 on, what other threads than the first one set is ignored.
+        release = getattr(library, "clear_controlling_thread", lambda force: None)
+        release(force=True)
+        library.set_num_threads(number)
+        release(force=True)
