@@ -26,7 +26,7 @@ class BlasLimit:
             return min((number for _, number in numbers), default=1)
 
     @contextmanager
-    def single_threaded(self) -> Iterator[None]:
+    def limit_to_one(self) -> Iterator[None]:
         """Hold BLAS to one thread; for where Ctrl-C does not raise, which could come in between."""
         with self.lock:
             if self.users == 0:

@@ -33,7 +33,7 @@ class NotAnArchiveError(ValueError):
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str], names: Collection[str]) -> Iterator[zipfile.ZipFile]:
+def open_archive(path: str | os.PathLike[str], names: Collection[str]) -> Iterator[zipfile.ZipFile]:
     """Open an archive and look at its list of members.
 
     Args:
@@ -93,7 +93,7 @@ def read_json(archive: zipfile.ZipFile) -> dict[str, Any]:
 
 
 @contextmanager
-def npz(content: bytes) -> Iterator[zipfile.ZipFile]:
+def open_npz(content: bytes) -> Iterator[zipfile.ZipFile]:
     """Open an archive of arrays as `numpy.savez` writes them, which is without packing them."""
     # zipfile makes an object of each entry before it says how many there are.
     require(content.count(ENTRY) <= MOST_ARRAYS, "it has too many arrays")
@@ -130,7 +130,7 @@ def _header(member: Any, name: str) -> tuple[tuple[int, ...], bool]:
 
 
 @contextmanager
-def hdf5(content: bytes) -> Iterator[dict[str, Any]]:
+def open_hdf5(content: bytes) -> Iterator[dict[str, Any]]:
     """Open an HDF5 file and look at all that it holds: the datasets, by their paths.
 
     Links and datasets can lead to other files, groups back to themselves, and a dataset can be

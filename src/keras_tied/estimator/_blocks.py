@@ -36,7 +36,7 @@ def map_blocks(
 
     def work() -> None:
         try:
-            with blas_limit.single_threaded():
+            with blas_limit.limit_to_one():
                 for index, part in _drain(queue):
                     results[index] = function(part)
             outcomes.put(None)

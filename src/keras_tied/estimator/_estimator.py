@@ -485,28 +485,28 @@ class TiedAutoencoder(
             ...     os.listdir(folder)
             ['iris.onnx']
         """
-        from keras_tied.estimator import _onnx as export
+        from keras_tied.estimator import _onnx
 
         check_is_fitted(self)
-        export.write(self._fitted, path, part, dtype, type(self).__name__)
+        _onnx.write(self._fitted, path, part, dtype, type(self).__name__)
 
     def onnx_parser(self) -> Any:
         """What skl2onnx calls to learn the outputs, so that a pipeline converts by itself."""
-        from keras_tied.estimator import _onnx as export
+        from keras_tied.estimator import _onnx
 
-        return export.parser(self)
+        return _onnx.parser(self)
 
     def onnx_shape_calculator(self) -> Any:
         """What skl2onnx calls to learn the shapes of the outputs."""
-        from keras_tied.estimator import _onnx as export
+        from keras_tied.estimator import _onnx
 
-        return export.set_shapes
+        return _onnx.set_shapes
 
     def onnx_converter(self) -> Any:
         """What skl2onnx calls to write the operators of `transform`."""
-        from keras_tied.estimator import _onnx as export
+        from keras_tied.estimator import _onnx
 
-        return export.convert
+        return _onnx.convert
 
     @property
     def model_(self) -> Autoencoder:

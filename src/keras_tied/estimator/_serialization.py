@@ -154,7 +154,7 @@ def read(
         FileNotFoundError: if there is no such file.
         ValueError: if it is something else, incomplete, changed or not finite.
     """
-    with errors_of(path), _archive.opened(path, MEMBERS) as archive:
+    with errors_of(path), _archive.open_archive(path, MEMBERS) as archive:
         if SETTINGS not in archive.namelist():
             raise ValueError("it holds no TiedAutoencoder; try keras.models.load_model")
         json_members = _archive.read_json(archive)
@@ -166,18 +166,15 @@ def read(
         names = _check_names(settings.get("feature_names_in"), d)
         arrays = _read_arrays(archive, d, k)
         weights = _archive.read_member(archive, WEIGHTS, _archive.HDF5)
-        with _archive.hdf5(weights) as datasets:
+        with _archive.open_hdf5(weights) as datasets:
             network = _read_network(datasets, params, d, k)
-            trained_in_batches = any(path.startswith("optimizer/") for path in datasets)
+            trained_in_batches = any(name.startswith("optimizer/") for name in datasets)
         members: dict[str, str | bytes] = {
             METADATA: json.dumps(json_members[METADATA]),
             CONFIG: json.dumps(config),
             WEIGHTS: weights,
         }
-    with errors_of(path):
-        keras_archive = None
-        if network is None or trained_in_batches:
-            keras_archive = _pack(members)
+        keras_archive = _pack(members) if network is None or trained_in_batches else b""
         if network is None:
             if before_keras is not None:
                 before_keras()
@@ -305,7 +302,7 @@ def _check_names(names: Any, d: int) -> tuple[str, ...] | None:
 
 def _read_arrays(archive: zipfile.ZipFile, d: int, k: int) -> dict[str, Array]:
     """The arrays, once their names, dtypes and shapes have been found to be right."""
-    with _archive.npz(_archive.read_member(archive, ARRAYS, _archive.ZIP)) as npz:
+    with _archive.open_npz(_archive.read_member(archive, ARRAYS, _archive.ZIP)) as npz:
         names = sorted(name.removesuffix(".npy") for name in npz.namelist())
         lacking = [{*OPTIONAL[:count]} for count in range(3)]
         complete = any(names == sorted(set(SHAPES) - absent) for absent in lacking)
@@ -353,13 +350,13 @@ def _arrays(fitted: Fitted) -> dict[str, Array]:
     """The arrays of `SHAPES`."""
     preprocessing, score = fitted.preprocessing, fitted.outlier_score
     assert score is not None
-    gaussian = preprocessing.gaussian or Gaussian(None, None)  # type: ignore[arg-type]
+    gaussian = preprocessing.gaussian
     arrays = {
         "scaling.shift": preprocessing.scaling.shift,
         "scaling.scale": preprocessing.scaling.scale,
         "mean": preprocessing.mean,
-        "gaussian.mean": gaussian.mean,
-        "gaussian.precision": gaussian.precision,
+        "gaussian.mean": gaussian and gaussian.mean,
+        "gaussian.precision": gaussian and gaussian.precision,
         "oddity.of_codes.mean": score.code_axes.mean,
         "oddity.of_codes.vectors": score.code_axes.vectors,
         "oddity.of_residuals.mean": score.residual_axes.mean,
@@ -413,11 +410,10 @@ def _read_network(
     )
 
 
-def _compiled_network(archive: bytes | None, params: dict[str, Any], d: int, k: int) -> Any:
+def _compiled_network(archive: bytes, params: dict[str, Any], d: int, k: int) -> Any:
     from keras_tied.estimator._compiled_network import CompiledNetwork
     from keras_tied.estimator._known_classes import require_known_classes
 
-    assert archive is not None
     require_known_classes(params)
     network = CompiledNetwork(load_model(archive))
     first, last = network.widths
@@ -425,8 +421,6 @@ def _compiled_network(archive: bytes | None, params: dict[str, Any], d: int, k: 
         (first, last) == (d, k),
         f"its encoder turns {first} numbers into {last}, and not {d} into {k}",
     )
-    finite = all(np.isfinite(weight).all() for weight in network.weights)
-    require(finite, "its weights have numbers that are not finite")
     return network
 
 

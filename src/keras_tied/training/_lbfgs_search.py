@@ -111,7 +111,7 @@ def search(
 
     last["reached"] = start
     # SciPy's own products are tiny: more threads would wait for each other, and keep XLA's out.
-    with blas_limit.single_threaded():
+    with blas_limit.limit_to_one():
         minimize(
             evaluate,
             start,
