@@ -1,5 +1,7 @@
 """The fitted value: NumPy, compiled functions and Keras's own forward pass give the same."""
 
+import subprocess
+import sys
 from itertools import pairwise
 
 import keras
@@ -161,9 +163,6 @@ def test_what_is_changed_in_the_keras_model_does_not_reach_the_estimator(iris):
 
 def test_few_rows_are_fitted_without_keras():
     """Nothing but PCA is tried, and PCA needs no network."""
-    import subprocess
-    import sys
-
     code = (
         "import sys, numpy as np; from keras_tied import TiedAutoencoder;"
         "TiedAutoencoder(1).fit(np.eye(9)).transform(np.eye(9)); assert 'keras' not in sys.modules"

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import joblib
 import keras
@@ -61,6 +62,24 @@ def wait_for_blas_threads(expected: list[int]) -> None:
     assert blas_threads() == expected
 
 
+@contextmanager
+def calling(function: Callable[[], np.ndarray]) -> Iterator[list[np.ndarray]]:
+    """Call a function again and again in another thread meanwhile; what it has given."""
+    done, found = threading.Event(), []
+
+    def call() -> None:
+        while not done.is_set():
+            found.append(function())
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        caller.join()
+
+
 def many(rows: np.ndarray) -> np.ndarray:
     """Rows of several blocks."""
     return np.resize(rows, (30_000, rows.shape[1]))
@@ -99,20 +118,9 @@ def test_inverse_transform_and_score_work_in_threads(network, digits):
 def test_a_reader_beside_a_refit_gets_the_old_codes_or_the_new_ones(digits):
     estimator = TiedAutoencoder(2, random_state=0).fit(digits[:40])
     known = [estimator.transform(digits)]
-    done, found = threading.Event(), []
-
-    def read() -> None:
-        while not done.is_set():
-            found.append(estimator.transform(digits))
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
+    with calling(lambda: estimator.transform(digits)) as found:
         for count in (45, 49):
             known.append(estimator.fit(digits[:count]).transform(digits))
-    finally:
-        done.set()
-        reader.join()
     assert found
     for codes in found:
         assert any(np.array_equal(codes, each) for each in known)
@@ -351,20 +359,10 @@ def test_predictions_beside_a_refit_are_those_of_one_fit(digits):
     estimator = TiedAutoencoder(2, random_state=0).fit(digits[:40])
     other = TiedAutoencoder(2, random_state=0).fit(digits[:49])
     known = [estimator.decision_function(digits), other.decision_function(digits)]
-    done, found = threading.Event(), []
-
-    def read() -> None:
-        while not done.is_set():
-            found.append(estimator.decision_function(digits))
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
+    with calling(lambda: estimator.decision_function(digits)) as found:
         for count in (49, 40) * 10:
             estimator.fit(digits[:count])
-    finally:
-        done.set()
-        reader.join()
+    assert found
     for scores in found:
         assert any(np.allclose(scores, each, atol=1e-3) for each in known)
 
