@@ -100,6 +100,12 @@ def test_predict_calls_the_lowest_scores_outliers(iris):
     np.testing.assert_array_equal(estimator.fit_predict(iris), estimator.predict(iris))
 
 
+def test_a_threshold_of_ones_own_is_used(iris):
+    estimator = quick().fit(iris)
+    estimator.offset_ = np.median(estimator.score_samples(iris))
+    assert np.mean(estimator.predict(iris) == -1) == 0.5
+
+
 def test_far_rows_score_lowest(rng):
     X = np.vstack([make_blobs(200, 5, centers=1, random_state=0)[0], np.full((3, 5), 60.0)])
     scores = quick().fit(X).score_samples(X)

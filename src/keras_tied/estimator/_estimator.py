@@ -531,6 +531,17 @@ class TiedAutoencoder(
         return self.model_.decoder
 
     @property
+    def offset_(self) -> float:
+        """The threshold of `score_samples`, which can be set."""
+        check_is_fitted(self)
+        return self._fitted.offset
+
+    @offset_.setter
+    def offset_(self, value: float) -> None:
+        # With the score in one value: another thread never sees the one without the other.
+        self._fitted = replace(self._fitted, offset=float(value))
+
+    @property
     def _n_features_out(self) -> int:
         return self.n_components_
 
@@ -630,12 +641,12 @@ class TiedAutoencoder(
         features, codes, residuals = map(np.concatenate, zip(*blocks, strict=True))
         outlier_score = fit_outlier_score(features, codes, residuals, weights)
         scores = -outlier_score.score(features, codes, residuals)[:, None]
-        self.offset_ = float(weighted_quantiles(scores, weights, self.contamination)[0])
+        offset = float(weighted_quantiles(scores, weights, self.contamination)[0])
         names = getattr(self, "feature_names_in_", None)
         self._fitted = replace(
             fitted,
             outlier_score=outlier_score,
-            offset=self.offset_,
+            offset=offset,
             feature_names=None if names is None else tuple(map(str, names)),
         )
 
@@ -657,11 +668,11 @@ class TiedAutoencoder(
     def _from_contents(cls, contents: _serialization.Contents) -> Self:
         estimator = cls(**_serialization.deserialize_params(contents.params))
         estimator._validate_params()
+        estimator._fitted = contents.fitted
         for name, value in contents.learned.items():
             setattr(estimator, name, value)
         if contents.fitted.feature_names is not None:
             estimator.feature_names_in_ = np.array(contents.fitted.feature_names, dtype=object)
-        estimator._fitted = contents.fitted
         estimator._weight_decay = contents.weight_decay
         estimator._trainable = contents.trainable
         return estimator
