@@ -116,6 +116,29 @@ def test_names_and_missing_values_come_back(iris, tmp_path):
     assert loaded.feature_names_in_.tolist() == ["a", "b", "c", "d"]
 
 
+def test_columns_of_one_name_come_back(fitted, tmp_path):
+    """Not every version of scikit-learn has refused them."""
+    estimator = copy.copy(fitted)
+    estimator.feature_names_in_ = np.array(["a", "b", "a", "b"], dtype=object)
+    estimator.save(tmp_path / "m.keras")
+    loaded = TiedAutoencoder.load(tmp_path / "m.keras")
+    assert loaded.feature_names_in_.tolist() == ["a", "b", "a", "b"]
+
+
+def test_a_curve_that_is_too_long_to_be_read_back_is_not_written(fitted, tmp_path):
+    estimator = copy.copy(fitted)
+    path = tmp_path / "m.keras"
+    estimator.loss_curve_ = [0.123456789012345] * 700_000
+    estimator.save(path)
+    assert len(TiedAutoencoder.load(path).loss_curve_) == 700_000
+    content = path.read_bytes()
+    estimator.loss_curve_ = [0.123456789012345] * 1_500_000
+    with pytest.raises(ValueError, match="shorten loss_curve_"):
+        estimator.save(path)
+    assert path.read_bytes() == content
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["m.keras"]
+
+
 def test_given_encoder_comes_back(digits, tmp_path):
     encoder = keras.Sequential(
         [

@@ -120,15 +120,12 @@ def write(
     target = Path(path)
     if target.suffix != ENDING:
         raise ValueError(f"path={str(path)!r} must end in {ENDING!r}, as Keras's files do.")
-    names = None if feature_names is None else list(map(str, feature_names))
-    if names is not None and len(set(names)) < len(names):
-        raise ValueError("Two features have one name, and cannot be read back: rename the columns.")
     settings = {
         "format": FORMAT,
         "keras_tied": __version__,
         "params": {name: _serialize_param(name, value) for name, value in params.items()},
         "learned": dict(learned),
-        "feature_names_in": names,
+        "feature_names_in": None if feature_names is None else list(map(str, feature_names)),
     }
     members: dict[str, str | bytes] = {SETTINGS: _json(settings), ARRAYS: _npz(_arrays(fitted))}
     if notes is not None:
@@ -138,6 +135,21 @@ def write(
         with zipfile.ZipFile(part, "a", zipfile.ZIP_DEFLATED) as archive:
             for name, content in members.items():
                 archive.writestr(name, content)
+        _require_readable(part)
+
+
+def _require_readable(path: Path) -> None:
+    """Raise `ValueError` for a file that is larger in some way than what is read again."""
+    try:
+        with _archive.open_archive(path, MEMBERS) as archive:
+            _archive.read_json(archive)
+            with _archive.open_hdf5(_archive.read_member(archive, WEIGHTS, _archive.HDF5)):
+                pass
+    except ValueError as error:
+        raise ValueError(
+            f"The file could not be read back, as {error}: shorten loss_curve_, or use fewer "
+            "features or layers."
+        ) from error
 
 
 def read(
@@ -296,7 +308,6 @@ def _check_names(names: Any, d: int) -> tuple[str, ...] | None:
         return None
     fits = type(names) is list and len(names) == d and all(type(name) is str for name in names)
     require(fits, f"its feature names are not {d}")
-    require(len(set(names)) == d, "two of its features have one name")
     return tuple(names)
 
 
