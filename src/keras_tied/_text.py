@@ -27,7 +27,17 @@ def shown(value: Any, longest: int = LONGEST) -> str:
         half = (longest - 1) // 2
         text = f"{text[:half]}…{text[-half:]}"
     # A file name may hold bytes that are no text, which Python keeps as lone surrogates.
-    return text.encode("utf-8", "replace").decode().translate(_INVISIBLE)
+    return visible(text.encode("utf-8", "replace").decode())
+
+
+def visible(text: str) -> str:
+    r"""Text without characters that would tell a terminal what to do.
+
+    Examples:
+        >>> visible("a\x1b[31mb")
+        'a�[31mb'
+    """
+    return text.translate(_INVISIBLE)
 
 
 def number(value: float | None) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pyarrow as pa
@@ -162,6 +163,22 @@ def test_inspect_tells_of_columns_and_training(keras_tied, model):
     said = " ".join(done.out.split())
     for fact in ("kind text apple, pear, plum", "count integer", "rows 300", "keras-tied fit"):
         assert fact in said
+
+
+def test_inspect_shows_what_strange_notes_hold_and_tells_the_terminal_nothing(
+    keras_tied, model, tmp_path
+):
+    path = tmp_path / "strange.keras"
+    strange = {"rows": ["many"], "error": "small", "pca_error": None, "command": "\x1b]0;x\x07"}
+    with zipfile.ZipFile(model) as old, zipfile.ZipFile(path, "w") as new:
+        for name in set(old.namelist()) - {"notes.json"}:
+            new.writestr(name, old.read(name))
+        new.writestr("notes.json", json.dumps(strange))
+    done = keras_tied("inspect", path)
+    assert done.code == 0
+    assert "['many']" in done.out
+    assert "]0;x" in done.out
+    assert "\x1b" not in done.out
 
 
 def test_inspect_gives_machines_the_same(keras_tied, model):

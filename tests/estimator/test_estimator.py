@@ -1,5 +1,6 @@
 """What the estimator gives, against NumPy, its own Keras models, and itself on other input."""
 
+import copy
 import functools
 import signal
 
@@ -295,6 +296,13 @@ def test_partial_fit_goes_on_after_fit(iris):
     codes = estimator.transform(iris)
     estimator.partial_fit(iris)
     assert 0 < np.abs(estimator.transform(iris) - codes).max() < 1
+
+
+def test_a_shallow_copy_is_trained_further_by_itself(iris):
+    estimator, other = (TiedAutoencoder(1, random_state=0).partial_fit(iris) for _ in range(2))
+    copy.copy(estimator).partial_fit(iris + 1)
+    again = [each.partial_fit(iris).transform(iris) for each in (estimator, other)]
+    np.testing.assert_array_equal(*again)
 
 
 def test_early_stopping_off_uses_every_row(iris):

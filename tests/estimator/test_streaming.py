@@ -111,6 +111,19 @@ def test_ranks_are_those_of_scipy(rng):
     np.testing.assert_array_equal(ranks(errors), rankdata(-errors, method="ordinal"))
 
 
+def test_infinite_errors_share_the_error_of_their_row(rng):
+    errors = np.array([[np.inf, 1.0, np.inf], [np.inf, np.nan, 2.0], [1.0, 3.0, np.nan]])
+    names, order, shares = largest_shares(errors, ["a", "b", "c"], 3)
+    found = [
+        dict(zip(np.array(names)[o], s, strict=True)) for o, s in zip(order, shares, strict=True)
+    ]
+    assert found == [
+        {"a": 0.5, "b": 0, "c": 0.5},
+        {"a": 1, "b": 0, "c": 0},
+        {"a": 0.25, "b": 0.75, "c": 0},
+    ]
+
+
 def test_shares_are_of_columns_and_what_is_missing_has_none(rng):
     errors = np.array([[1.0, 2.0, np.nan, 1.0], [0.0, 0.0, 0.0, 0.0]])
     names, order, shares = largest_shares(errors, ["a", "a", "b", "c"], 2)

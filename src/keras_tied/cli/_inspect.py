@@ -56,11 +56,13 @@ def _facts(model: Model) -> dict[str, str]:
         "parameters": f"{fitted.network.n_parameters:,}",
         "variance kept": f"{learned['reconstruction_r2_']:.2%} of that of the training rows",
     }
-    if "error" in notes and "pca_error" in notes:
-        facts["error"] = f"{notes['error']:.4g}, and PCA's {notes['pca_error']:.4g}"
+    match notes:  # which a file can hold anything as
+        case {"error": int() | float() as error, "pca_error": int() | float() as pca_error}:
+            facts["error"] = f"{error:.4g}, and PCA's {pca_error:.4g}"
     for name in ("trained", "rows", "seconds", "command"):
         if name in notes:
-            facts[name] = f"{notes[name]:,}" if name == "rows" else str(notes[name])
+            noted = notes[name]
+            facts[name] = f"{noted:,}" if type(noted) is int else str(noted)
     if isinstance(notes.get("versions"), dict):
         facts["made by"] = ", ".join(f"{name} {what}" for name, what in notes["versions"].items())
     if model.columns is None:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import typer
 
+from keras_tied._text import visible
+
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 
@@ -22,7 +24,7 @@ class FailedError(Exception):
 
 def say(message: str) -> None:
     """Print one line for the user, who may be reading a pipe's other end."""
-    print("keras-tied:", " ".join(message.split()), file=sys.stderr)
+    print("keras-tied:", visible(" ".join(message.split())), file=sys.stderr)
 
 
 @contextmanager

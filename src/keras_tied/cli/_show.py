@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keras_tied._text import visible
+
 
 def print_json(facts: Mapping[str, Any]) -> None:
     """Print facts as one JSON object."""
@@ -20,7 +22,7 @@ def print_facts(facts: Mapping[str, str]) -> None:
 
     grid = Table.grid(padding=(0, 2))
     for name, said in facts.items():
-        grid.add_row(Text(name), Text(said, overflow="fold"))
+        grid.add_row(Text(visible(name)), Text(visible(said), overflow="fold"))
     Console(highlight=False).print(grid)
 
 
@@ -33,7 +35,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in header:
-        table.add_column(Text(name), overflow="fold")
+        table.add_column(Text(visible(name)), overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     Console(highlight=False).print(table)

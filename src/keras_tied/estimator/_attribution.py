@@ -36,7 +36,8 @@ def largest_shares(
 
     Returns:
         The names of the columns; for each row the indices of those with the largest shares,
-        `(n, most)`, and these shares, which are 0 in a row without any error.
+        `(n, most)`, and these shares, which are 0 in a row without any error; infinite ones share
+        theirs alone.
 
     Examples:
         >>> import numpy as np
@@ -45,7 +46,9 @@ def largest_shares(
     """
     names = list(dict.fromkeys(groups))
     begins = [groups.index(name) for name in names]  # the features of a column are side by side
-    sums = np.add.reduceat(np.nan_to_num(errors), begins, axis=1)
+    sums = np.add.reduceat(np.where(np.isnan(errors), 0.0, errors), begins, axis=1)
+    infinite = np.isinf(sums)
+    sums = np.where(infinite.any(axis=1, keepdims=True), infinite, sums)
     order = np.argsort(-sums, axis=1, kind="stable")[:, :most]
     total = sums.sum(axis=1, keepdims=True)
     shares = np.take_along_axis(sums, order, axis=1) / np.where(total > 0, total, 1.0)

@@ -555,6 +555,13 @@ class TiedAutoencoder(
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_fitted")
 
+    def __copy__(self) -> Self:
+        """A copy that shares arrays, which never change, but no model that `partial_fit` trains."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__getstate__())
+        other._trainable = copy.deepcopy(vars(self).get("_trainable"))
+        return other
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in super().__getstate__().items() if name != "_model"}
 
