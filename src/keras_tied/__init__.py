@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     )
     from keras_tied.autoencoder import Autoencoder, mirror
     from keras_tied.estimator import TiedAutoencoder
-    from keras_tied.layers import tie
+    from keras_tied.layers import assert_tied, retie, tie, ties, trainable_variables
 
 __all__ = [
     "Autoencoder",
     "TiedAutoencoder",
     "__version__",
+    "assert_tied",
     "comparison",
     "datasets",
     "estimator",
@@ -40,14 +41,21 @@ __all__ = [
     "reference",
     "regularizers",
     "report",
+    "retie",
     "tie",
+    "ties",
+    "trainable_variables",
     "training",
 ]
 MODULES = {
     "Autoencoder": "keras_tied.autoencoder",
     "TiedAutoencoder": "keras_tied.estimator",
+    "assert_tied": "keras_tied.layers",
     "mirror": "keras_tied.autoencoder",
+    "retie": "keras_tied.layers",
     "tie": "keras_tied.layers",
+    "ties": "keras_tied.layers",
+    "trainable_variables": "keras_tied.layers",
 }
 """The modules of those public names that are not modules themselves."""
 

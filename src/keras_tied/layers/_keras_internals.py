@@ -1,13 +1,12 @@
 """What Keras knows of a layer's surroundings and does not tell publicly.
 
-The only file of the project that looks behind Keras's public face: at the nodes of the layer graph,
-in which a tied layer that was rebuilt from a configuration searches for its partner, at the
-functions under way, which tell the models around it, and which of them is being written to a file,
-and at the notes that Keras keeps of a call under way.
+The only file of the project that looks behind Keras's public face: at the layers that a layer
+holds, at the nodes of the layer graph, at the functions of Keras under way, which tell the models
+around a layer and which of them is being copied, and at the notes that Keras keeps of a call.
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -15,46 +14,55 @@ from typing import Any
 import keras
 from keras.src.backend.common import global_state
 from keras.src.layers.layer import CallContext
-from keras.src.saving import saving_lib
+
+FILES = {"keras.src.saving.saving_lib", "keras.src.legacy.saving.legacy_h5_format"}
+COPIES = {"keras.src.models.cloning", "keras.src.saving.serialization_lib"}
+"""The modules of Keras that write a model to a file, and those that copy its configuration."""
 
 
-def flatten_layers(layer: Any) -> list[keras.layers.Layer]:
-    """The layer and every layer that it holds, at any depth."""
-    return list(layer._flatten_layers()) if isinstance(layer, keras.layers.Layer) else []
+def flatten_layers(layer: Any, recursive: bool = True) -> list[keras.layers.Layer]:
+    """The layer and every layer that it holds, at any depth or right in itself."""
+    if not isinstance(layer, keras.layers.Layer):
+        return []
+    return list(layer._flatten_layers(recursive=recursive)) if layer._layers else [layer]
 
 
-def upstream_layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    """Every layer that `layer` was called after in a graph, with the layers they hold."""
-    return _reach(layer, lambda node: node.parent_nodes)
+def inbound_nodes(layer: keras.layers.Layer) -> list[Any]:
+    """The calls of a layer with symbolic tensors, in their order."""
+    return list(layer._inbound_nodes)
 
 
-def connected_layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    """Every layer in the graphs that `layer` was called in, with the layers they hold."""
-    return _reach(layer, lambda node: [*node.parent_nodes, *node.operation._outbound_nodes])
+def upstream_layers(nodes: list[Any]) -> Iterator[keras.layers.Layer]:
+    """Every layer that was called before these nodes in their graph, with the layers they hold.
 
-
-def _reach(
-    layer: keras.layers.Layer, neighbours: Callable[[Any], list[Any]]
-) -> Iterator[keras.layers.Layer]:
-    nodes = list(layer._inbound_nodes)
-    seen = {id(node) for node in nodes}
-    while nodes:
-        for node in neighbours(nodes.pop(0)):
-            if id(node) not in seen:
-                seen.add(id(node))
-                nodes.append(node)
-                yield from flatten_layers(node.operation)
+    Breadth first, so that the order follows from the graph alone. What comes before a node never
+    changes.
+    """
+    queue = list(nodes)
+    visited = set(map(id, queue))
+    for node in queue:
+        for parent in node.parent_nodes:
+            if id(parent) not in visited:
+                visited.add(id(parent))
+                queue.append(parent)
+                yield from flatten_layers(parent.operation)
 
 
 def callers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """The layers that hold `layer` and whose code is running, innermost first.
+    """The layers that hold `layer` and that Keras is working on, innermost first.
 
     A layer does not know who holds it, and no hook of Keras tells it in time: a file is loaded
-    before the model's first call. But whoever calls, counts, saves or loads a model has it as the
-    first argument of a function, so the stack of functions tells. A model that is at work without
-    holding `layer` is no caller of it: a copy must not be tied to the original that it is made of.
+    before the model's first call. But Keras calls, counts, saves and loads a model in functions
+    that have it as their first argument, so the stack of functions tells. A model that is at work
+    without holding `layer` is no caller of it: a copy must not be tied to the original that it is
+    made of.
     """
-    at_work = {id(found): found for _, found in _first_arguments()}
+    at_work: dict[int, keras.layers.Layer] = {}
+    for frame in _frames():
+        if _module(frame).startswith("keras."):
+            found = _first_argument(frame)
+            if found is not None:
+                at_work[id(found)] = found
     return [
         found for found in at_work.values() if found is not layer and layer in flatten_layers(found)
     ]
@@ -62,18 +70,70 @@ def callers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
 
 def model_being_saved() -> keras.layers.Layer | None:
     """What a file or a pickle is being written of, configuration and weights; None if none is."""
-    written = [first for frame, first in _first_arguments() if frame.f_globals is vars(saving_lib)]
-    return written[-1] if written else None
+    written = [_first_argument(frame) for frame in _frames() if _module(frame) in FILES]
+    return next((model for model in reversed(written) if model is not None), None)
 
 
-def _first_arguments() -> Iterator[tuple[FrameType, keras.layers.Layer]]:
-    """The functions that are running and have a layer as their first argument, innermost first."""
+def model_being_copied(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """The largest model whose configuration is being read, of those that hold `layer`."""
+    copied = [
+        found
+        for frame in _frames()
+        if frame.f_code.co_name == "get_config" or _module(frame) in COPIES
+        if (found := _first_argument(frame)) is not None
+    ]
+    unique = {id(found): found for found in reversed(copied)}.values()
+    return next((found for found in unique if layer in flatten_layers(found)), layer)
+
+
+def _frames() -> Iterator[FrameType]:
+    """The functions that are running, innermost first."""
     frame = inspect.currentframe()
     while frame := frame and frame.f_back:
-        if frame.f_code.co_argcount:
-            first = frame.f_locals.get(frame.f_code.co_varnames[0])
-            if isinstance(first, keras.layers.Layer):
-                yield frame, first
+        yield frame
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def _first_argument(frame: FrameType) -> keras.layers.Layer | None:
+    """The first argument of a function, if it is a layer.
+
+    Until Python 3.13, reading a frame's variables keeps all of them alive as long as it runs, so
+    this must not be asked of a function of the user's that may hold something large.
+    """
+    if not frame.f_code.co_argcount:
+        return None
+    first = frame.f_locals.get(frame.f_code.co_varnames[0])
+    return first if isinstance(first, keras.layers.Layer) else None
+
+
+def reader_of_variables() -> tuple[str, keras.layers.Layer] | None:
+    """What is being read of which model, as `trainable_variables`, by code that is not Keras's.
+
+    None where Keras reads it, or this package.
+    """
+    read = None
+    for frame in _frames():
+        module = _module(frame)
+        if module.startswith("keras."):
+            model = _first_argument(frame)
+            read = read if model is None else (frame.f_code.co_name, model)
+        elif read or not module.startswith("keras_tied.layers."):
+            return None if module.startswith("keras_tied.") else read
+    return read
+
+
+def in_training_loop() -> bool:
+    """Whether Keras or this package is training, evaluating or predicting."""
+    return any(_module(frame).rpartition(".")[2] in ("trainer", "_loop") for frame in _frames())
+
+
+def refresh_parameters(layer: keras.layers.Layer) -> None:
+    """Let PyTorch list the parameters of a layer that has got another kernel."""
+    if keras.backend.backend() == "torch" and hasattr(layer, "_torch_params"):
+        layer._track_variables()
 
 
 def producer(tensor: Any) -> tuple[Any, list[Any]]:

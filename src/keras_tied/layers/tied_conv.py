@@ -7,7 +7,8 @@ import keras
 from keras import ops
 
 from keras_tied.layers._convolution import Window, convolve, spread, spread_depthwise
-from keras_tied.layers.tied_layer import Absent, TiedLayer
+from keras_tied.layers._partner import Reference
+from keras_tied.layers.tied_layer import TiedLayer
 
 PLAIN = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
@@ -89,9 +90,9 @@ class TiedConv(TiedLayer):
         self.output_size = output_size
         self.supports_masking = False  # as in Keras: a mask has the size before the convolution
 
-    def _checked(self, tied_to: Any) -> keras.layers.Layer | Absent:
-        tied_to = super()._checked(tied_to)
-        if not isinstance(tied_to, (Absent, *CONVOLUTIONS)):
+    def _validate_partner(self, tied_to: Any) -> keras.layers.Layer | Reference:
+        tied_to = super()._validate_partner(tied_to)
+        if not isinstance(tied_to, (Reference, *CONVOLUTIONS)):
             raise ValueError(
                 f"TiedConv '{self.name}' can be tied to a layer of the classes "
                 f"{', '.join(cls.__name__ for cls in CONVOLUTIONS)}; received '{tied_to.name}', "

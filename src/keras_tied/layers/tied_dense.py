@@ -64,7 +64,7 @@ class TiedDense(TiedLayer):
         expected, units = reversed(shape) if self.transpose else shape
         if input_shape[-1] != expected:
             raise ValueError(
-                f"TiedDense '{self.name}' is tied to '{self._tie.partner.name}', whose kernel has "
+                f"TiedDense '{self.name}' is tied to '{self._link.partner.name}', whose kernel has "
                 f"shape {shape}, so it takes inputs whose last axis is {expected}"
                 f"{', transposed' if self.transpose else ''}; received an input of shape "
                 f"{tuple(input_shape)}: feed it {expected} features, or tie it to another layer."
@@ -77,7 +77,7 @@ class TiedDense(TiedLayer):
         shape = self.tied_kernel_shape()
         if len(shape) != 2:
             raise ValueError(
-                f"TiedDense '{self.name}' is tied to '{self._tie.partner.name}', whose kernel has "
+                f"TiedDense '{self.name}' is tied to '{self._link.partner.name}', whose kernel has "
                 f"shape {shape}; it needs a kernel of two axes, as Dense and Embedding have."
             )
         return shape[0], shape[1]

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Self
 import keras
 from keras import ops
 
-from keras_tied.layers.tied_layer import Absent, TiedLayer
+from keras_tied.layers._partner import Reference
+from keras_tied.layers.tied_layer import TiedLayer
 
 
 class Equation(NamedTuple):
@@ -98,9 +99,9 @@ class TiedEinsumDense(TiedLayer):
         self.bias_axes = bias_axes
         self.supports_masking = False  # as in Keras: axes may change their places
 
-    def _checked(self, tied_to: Any) -> keras.layers.Layer | Absent:
-        tied_to = super()._checked(tied_to)
-        if isinstance(tied_to, (Absent, keras.layers.EinsumDense)):
+    def _validate_partner(self, tied_to: Any) -> keras.layers.Layer | Reference:
+        tied_to = super()._validate_partner(tied_to)
+        if isinstance(tied_to, (Reference, keras.layers.EinsumDense)):
             return tied_to
         raise ValueError(
             f"TiedEinsumDense '{self.name}' can be tied to an EinsumDense; received "

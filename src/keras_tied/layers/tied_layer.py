@@ -1,6 +1,5 @@
 """What being tied means: whose kernel a layer uses, and how it stays so. See README.md here."""
 
-import functools
 import math
 import warnings
 import weakref
@@ -9,38 +8,33 @@ from contextlib import suppress
 from typing import Any, Self
 
 import keras
+import numpy as np
 
 from keras_tied.layers._keras_internals import (
-    callers,
-    connected_layers,
     flatten_layers,
+    in_training_loop,
+    model_being_copied,
     model_being_saved,
-    upstream_layers,
+    reader_of_variables,
+    refresh_parameters,
 )
 from keras_tied.layers._kernel import kernel_name, kernel_of, kernel_variables
+from keras_tied.layers._partner import (
+    Link,
+    Place,
+    Reference,
+    at_place,
+    bringing,
+    homes,
+    layers_before,
+    likeness_of,
+    link_of,
+    locate,
+    sharing,
+)
 
-
-class Absent:
-    """The layer tied to, while only its serialised form is known."""
-
-    def __init__(self, serialized: dict[str, Any]) -> None:
-        self.name: str = serialized["config"]["name"]
-        self.serialized = serialized
-
-    @functools.cached_property
-    def likeness(self) -> keras.layers.Layer:
-        """A layer with the settings of the one tied to, without weights."""
-        return keras.saving.deserialize_keras_object({**self.serialized, "build_config": None})
-
-
-class _Tie:
-    """Holds the partner out of reach of Keras's tracking, which would count it again."""
-
-    def __init__(self, partner: keras.layers.Layer | Absent) -> None:
-        self.partner = partner
-        self.kernel_shape: tuple[int, ...] | None = None  # until the partner is built
-        self.alone = False
-        self.homes: list[weakref.ref[keras.layers.Layer]] = []
+LISTS = ("trainable_variables", "trainable_weights", "losses", "count_params")
+"""What a loop of the user's own adds up over the two halves of an autoencoder."""
 
 
 class TiedLayer(keras.layers.Layer):
@@ -83,7 +77,7 @@ class TiedLayer(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._tie = _Tie(self._checked(tied_to))
+        self._link = Link(self._validate_partner(tied_to))
         self.transpose = transpose
         self.use_gain = gain
         self.activation = keras.activations.get(activation)
@@ -95,8 +89,8 @@ class TiedLayer(keras.layers.Layer):
         self.bias: keras.Variable | None = None
         self.supports_masking = True
 
-    def _checked(self, tied_to: Any) -> keras.layers.Layer | Absent:
-        if isinstance(tied_to, Absent):
+    def _validate_partner(self, tied_to: Any) -> keras.layers.Layer | Reference:
+        if isinstance(tied_to, Reference):
             return tied_to
         if not isinstance(tied_to, keras.layers.Layer):
             raise ValueError(
@@ -115,26 +109,46 @@ class TiedLayer(keras.layers.Layer):
     @property
     def tied_to(self) -> keras.layers.Layer | None:
         """The layer tied to; None while a rebuilt layer has not met it yet."""
-        if isinstance(self._tie.partner, Absent):
-            self._tie.partner = self._found(self._tie.partner) or self._tie.partner
-        return None if isinstance(self._tie.partner, Absent) else self._tie.partner
+        return self.partner_in()
 
-    def _found(self, absent: Absent) -> keras.layers.Layer | None:
-        """The layer tied to, looked for in ever wider circles; the first that holds it decides."""
-        circles: list[Iterable[keras.layers.Layer]] = [
-            upstream_layers(self),
-            connected_layers(self),
-        ]
-        for home in self._homes():
-            circles += [flatten_layers(home), upstream_layers(home), connected_layers(home)]
-        return next(filter(None, (self._among(absent, circle) for circle in circles)), None)
+    def partner_in(self, *models: keras.layers.Layer) -> keras.layers.Layer | None:
+        """The layer tied to, looked for in these models as well if it has not been met yet."""
+        if isinstance(self._link.partner, Reference):
+            self._find_partner(self._link.partner, models)
+        return None if isinstance(self._link.partner, Reference) else self._link.partner
 
-    def _homes(self) -> list[keras.layers.Layer]:
-        """The models known to hold this layer, smallest first."""
-        homes = [home for ref in self._tie.homes if (home := ref()) is not None] + callers(self)
-        return sorted(
-            {id(home): home for home in homes}.values(), key=lambda h: len(flatten_layers(h))
-        )
+    def _find_partner(
+        self, reference: Reference, models: tuple[keras.layers.Layer, ...] = ()
+    ) -> None:
+        """Look for the layer tied to: at its place in a copy of its model, else by its name."""
+        around = [*homes(self), *models]
+        if reference.place is not None:
+            found = at_place(self, reference.place, around)
+            if found is not None and self._fits(found):
+                self.tie_to(found, around)
+            return
+        for circle in layers_before(self, around):
+            found = self._only(circle, reference.name)
+            if found is not None:
+                self.tie_to(found, around)
+                self._link.doubtful = not reference.by_name
+                if self._link.doubtful:
+                    self._warn_of_a_tie_by_name(found)
+                return
+
+    def tie_to(self, partner: keras.layers.Layer, around: Iterable[keras.layers.Layer]) -> None:
+        """Use the kernel of a layer from now on; `around` are models that hold this one."""
+        self._link.partner, self._link.alone, self._link.doubtful = partner, False, False
+        for layer in (self, *around):
+            refresh_parameters(layer)
+
+    def can_be_tied_to(self, layer: keras.layers.Layer) -> bool:
+        """Whether a layer is of a class that this one can be tied to, with a kernel that fits."""
+        try:
+            self._validate_partner(layer)
+        except ValueError:
+            return False
+        return self._fits(layer)
 
     def _clear_losses(self) -> None:
         """Note who holds this layer: Keras passes here before each call that may reach it.
@@ -144,10 +158,10 @@ class TiedLayer(keras.layers.Layer):
         """
         super()._clear_losses()
         met = None
-        with suppress(ValueError):
+        with suppress(ValueError, Warning):
             met = self.tied_to
         if met is None:
-            self._tie.homes = [weakref.ref(home) for home in self._homes()]
+            self._link.homes = [weakref.ref(home) for home in homes(self)]
 
     @property
     def kernel_layer(self) -> keras.layers.Layer | None:
@@ -161,7 +175,7 @@ class TiedLayer(keras.layers.Layer):
 
     def tied_kernel_shape(self) -> tuple[int, ...]:
         """The shape of the kernel of the layer tied to."""
-        if self._tie.kernel_shape is None:
+        if self._link.kernel_shape is None:
             partner = self._met()
             name = kernel_name(partner)
             if not partner.built or name is None:
@@ -170,22 +184,41 @@ class TiedLayer(keras.layers.Layer):
                     f"({type(partner).__name__}), which has no kernel yet: build or call "
                     f"'{partner.name}' before '{self.name}'."
                 )
-            self._tie.kernel_shape = tuple(getattr(partner, name).shape)
-        return self._tie.kernel_shape
+            self._link.kernel_shape = tuple(getattr(partner, name).shape)
+        return self._link.kernel_shape
 
     def tied_kernel(self) -> Any:
         """The kernel of the layer tied to, as that layer computes with it, in our compute dtype."""
-        return keras.ops.cast(kernel_of(self._met()), self.compute_dtype)
+        kernel = kernel_of(self._met())
+        if self._link.alone and not self._link.doubtful and not in_training_loop():
+            kernel = self._warn_when_trained(kernel)
+        return keras.ops.cast(kernel, self.compute_dtype)
+
+    def _warn_when_trained(self, kernel: Any) -> Any:
+        """A kernel that warns when a loop of the user's own takes a gradient with respect to it.
+
+        In such a loop nothing tells whether the encoder stands before this layer.
+        """
+
+        @keras.ops.custom_gradient  # type: ignore[untyped-decorator]
+        def same(kernel: Any) -> Any:
+            def gradient(*gradients: Any, upstream: Any = None) -> Any:
+                self._warn_of_a_kernel_of_its_own()
+                return gradients[0] if upstream is None else upstream
+
+            return keras.ops.copy(kernel), gradient
+
+        return same(keras.ops.convert_to_tensor(kernel))
 
     def tied_settings(self) -> keras.layers.Layer:
         """The layer tied to or, while it has not been met, one with its settings, not built."""
-        partner = self.tied_to or self._tie.partner
-        return partner.likeness if isinstance(partner, Absent) else partner
+        partner = self.tied_to or self._link.partner
+        return partner.settings if isinstance(partner, Reference) else partner
 
     def tied_input_shape(self) -> tuple[int | None, ...] | None:
         """The shape of the inputs that the layer tied to was built for, None if not noted."""
-        partner = self.tied_to or self._tie.partner
-        if isinstance(partner, Absent):
+        partner = self.tied_to or self._link.partner
+        if isinstance(partner, Reference):
             noted = partner.serialized.get("build_config")
         else:
             noted = partner.get_build_config()
@@ -194,52 +227,83 @@ class TiedLayer(keras.layers.Layer):
 
     def _met(self) -> keras.layers.Layer:
         """The layer tied to, or an error that says where it was looked for."""
+        if self.tied_to and self._link.alone:
+            self._settle_alone(self.tied_to)
         if partner := self.tied_to:
-            if self._tie.alone:
-                self._warn_of_a_namesake(partner)
             return partner
-        absent, homes = self._tie.partner, self._homes()
-        place = f"'{homes[-1].name}'" if homes else "the graph around it"
+        reference, around = self._link.partner, homes(self)
+        place = f"'{around[-1].name}'" if around else "the graph around it"
         raise ValueError(
-            f"{type(self).__name__} '{self.name}' is tied to layer '{absent.name}' with a kernel "
-            f"of shape {self._tie.kernel_shape}, and no such layer was found in {place}: call, "
-            f"clone or rebuild the model that holds both '{absent.name}' and '{self.name}'."
+            f"{type(self).__name__} '{self.name}' is tied to layer '{reference.name}' with a "
+            f"kernel of shape {self._link.kernel_shape}, and no such layer was found in {place}: "
+            f"call, clone or rebuild the model that holds both '{reference.name}' and "
+            f"'{self.name}', or tie them with `keras_tied.retie(decoder, encoder)`."
         )
 
-    def _warn_of_a_namesake(self, partner: keras.layers.Layer) -> None:
-        """Say so where a layer with a partner of its own has been put behind one like it."""
-        before = (layer for place in (self, *self._homes()) for layer in upstream_layers(place))
-        if any(layer is not partner and self._fits(partner, layer) for layer in before):
+    def _settle_alone(self, own: keras.layers.Layer) -> None:
+        """Tie a layer that was loaded without its partner to that, if it has been put behind it.
+
+        Its file brought the kernel. A layer of the same name with the same numbers is the partner,
+        saved and loaded by itself; with other numbers it may be, and nobody can tell from them.
+        """
+        around = homes(self)
+        for circle in layers_before(self, around):
+            found = self._only(circle, own.name)
+            if found is None or found is own:
+                continue
+            if _same_numbers(kernel_of(found), kernel_of(own)):
+                for layer in sharing(own, [self, *around]):
+                    layer.tie_to(found, around)
+            else:
+                warnings.warn(
+                    f"{type(self).__name__} '{self.name}' was loaded without the layer that it "
+                    f"is tied to, and uses the kernel that its file brought; it is not tied to "
+                    f"'{own.name}', which now stands before it with another kernel: to tie the "
+                    "two, use `keras_tied.retie(decoder, encoder)`.",
+                    stacklevel=2,
+                )
+            return
+
+    def _warn_of_a_kernel_of_its_own(self) -> None:
+        if not self._link.doubtful:
+            self._link.doubtful = True
             warnings.warn(
-                f"{type(self).__name__} '{self.name}' was loaded without the layer that it is "
-                f"tied to, and uses the kernel that its file brought; it is not tied to "
-                f"'{partner.name}', which now stands before it: to keep the two tied, save and "
-                "load the model that holds both.",
+                f"{type(self).__name__} '{self.name}' was loaded without "
+                f"'{self._link.partner.name}', which it was tied to, and trains a kernel of its "
+                "own now: if an encoder trains with it, tie the two beforehand with "
+                "`keras_tied.retie(decoder, encoder)`.",
                 stacklevel=2,
             )
 
-    def _among(self, absent: Absent, layers: Iterable[Any]) -> keras.layers.Layer | None:
+    def _warn_of_a_tie_by_name(self, partner: keras.layers.Layer) -> None:
+        warnings.warn(
+            f"{type(self).__name__} '{self.name}' was copied without '{partner.name}', which it "
+            f"was tied to, and is now tied to the layer of that name and kernel shape which stands "
+            f"before it ('{partner.path}'): if that is not the one, or to say so beforehand, use "
+            "`keras_tied.retie(decoder, encoder)`.",
+            stacklevel=2,
+        )
+
+    def _only(self, layers: list[keras.layers.Layer], name: str) -> keras.layers.Layer | None:
         """The one layer of that name whose kernel fits; two are an error, never a guess."""
-        layers = [layer for layer in layers if layer is not self]
-        layers += [layer._tie.partner for layer in layers if isinstance(layer, TiedLayer)]
-        fitting = {id(layer): layer for layer in layers if self._fits(absent, layer)}
+        fitting = {id(layer): layer for layer in layers if layer.name == name and self._fits(layer)}
         if len(fitting) > 1:
             raise ValueError(
-                f"{type(self).__name__} '{self.name}' is tied to layer '{absent.name}', and "
-                f"{len(fitting)} layers of that name stand around it: give them different names "
-                "before the model is cloned or rebuilt."
+                f"{type(self).__name__} '{self.name}' was copied without '{name}', which it was "
+                f"tied to, and {len(fitting)} layers of that name stand around it: say which with "
+                "`keras_tied.retie(decoder, encoder)`."
             )
         return next(iter(fitting.values()), None)
 
-    def _fits(
-        self, absent: keras.layers.Layer | Absent, layer: keras.layers.Layer | Absent
-    ) -> bool:
-        if isinstance(layer, Absent) or layer.name != absent.name or not layer.built:
+    def _fits(self, layer: keras.layers.Layer) -> bool:
+        """Whether a layer is built and has a kernel of the right shape."""
+        if not layer.built:
             return False
-        if self._tie.kernel_shape is None or (isinstance(layer, TiedLayer) and not layer.tied_to):
-            return True  # one of the two kernels is not known yet: the name decides
+        link = link_of(layer)
+        if self._link.kernel_shape is None or (link and isinstance(link.partner, Reference)):
+            return True  # one of the two kernels is not known yet
         name = kernel_name(layer)
-        return name is not None and tuple(getattr(layer, name).shape) == self._tie.kernel_shape
+        return name is not None and tuple(getattr(layer, name).shape) == self._link.kernel_shape
 
     def add_gain(self, shape: tuple[int, ...]) -> None:
         """Create the gain, if there is to be one."""
@@ -273,9 +337,26 @@ class TiedLayer(keras.layers.Layer):
         return self._with_partner(super().weights, "weights")
 
     def _with_partner(self, own: list[keras.Variable], kind: str) -> list[keras.Variable]:
-        tie = getattr(self, "_tie", None)
-        partner = self.tied_to if tie else None
-        return [*own, *kernel_variables(partner, kind)] if partner is not None else own
+        partner = self.tied_to if hasattr(self, "_link") else None
+        if partner is None:
+            return own
+        if not (self._link.alone or self._link.listed):
+            self._warn_of_a_second_listing(partner)
+        return [*own, *kernel_variables(partner, kind)]
+
+    def _warn_of_a_second_listing(self, partner: keras.layers.Layer) -> None:
+        """Say so when a loop of the user's own reads the variables of a decoder alone."""
+        read = reader_of_variables()
+        if not read or read[0] not in LISTS or partner in flatten_layers(read[1]):
+            return
+        self._link.listed = True
+        name, model = read
+        warnings.warn(
+            f"`{name}` of '{model.name}' counts the kernel of '{partner.name}', which "
+            f"'{self.name}' is tied to, and the model that holds '{partner.name}' counts it too: "
+            f"where both are used, `keras_tied.trainable_variables(*models)` lists each once.",
+            stacklevel=2,
+        )
 
     def count_params(self) -> int:
         """The number of weights that are this layer's own: bias and gain."""
@@ -301,46 +382,54 @@ class TiedLayer(keras.layers.Layer):
         }
 
     def _tie_config(self) -> dict[str, Any]:
-        partner = self.tied_to or self._tie.partner
-        if isinstance(partner, Absent):
-            serialized = partner.serialized
+        partner = self.tied_to or self._link.partner
+        if isinstance(partner, Reference):
+            serialized, likeness, place = partner.serialized, partner.likeness, partner.place
         else:
             serialized = keras.saving.serialize_keras_object(partner)
             if partner.built:
                 self.tied_kernel_shape()
-            if self._found(Absent(serialized)) not in (None, partner):
-                raise ValueError(
-                    f"{type(self).__name__} '{self.name}' is tied to layer '{partner.name}', and "
-                    "another layer of that name and kernel shape stands nearer to it, which a copy "
-                    "would be tied to instead: give the two different names."
-                )
+            saved = model_being_saved()
+            root = saved or model_being_copied(self)
+            likeness, place = likeness_of(partner), locate(self, partner, root, saved is not None)
         return {
             "tied_to": serialized,
-            "kernel_shape": self._tie.kernel_shape,
-            "alone": self._brings(partner),
+            "kernel_shape": self._link.kernel_shape,
+            "alone": self._brings(),
+            "place": place and place._asdict(),
+            "likeness": likeness,
         }
 
-    def _brings(self, partner: keras.layers.Layer | Absent) -> bool:
+    def _brings(self) -> bool:
         """Whether a copy has to bring the layer tied to, because nothing around it holds that."""
-        root = model_being_saved() or (self._tie.alone and [self, *callers(self)][-1])
-        if isinstance(partner, Absent) or not root:
-            return False
-        held = flatten_layers(root)
-        tied = (layer for layer in held if isinstance(layer, TiedLayer))
-        first = next((layer for layer in tied if layer._tie.partner is partner), self)
-        return first is self and partner not in held
+        root = model_being_saved() or (self._link.alone and model_being_copied(self))
+        return bool(root) and id(self) in bringing(root, self)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """A layer that is tied by name, and meets its partner in the model that it is put into.
+        """A layer that meets its partner in the model that it is put into, at its place there.
 
         One that was saved without its partner's model (`alone`) brings a partner of its own.
         """
         config = dict(config)
         serialized, kernel_shape = config.pop("tied_to"), config.pop("kernel_shape")
-        alone = config.pop("alone")
-        partner = keras.saving.deserialize_keras_object(serialized) if alone else Absent(serialized)
+        alone, by_name = config.pop("alone"), "place" not in config
+        place, likeness = config.pop("place", None), config.pop("likeness", None)
+        partner = (
+            keras.saving.deserialize_keras_object(serialized)
+            if alone
+            else Reference(serialized, place and Place(**place), likeness, by_name)
+        )
         layer: Self = super().from_config({**config, "tied_to": partner})
-        layer._tie.kernel_shape = None if kernel_shape is None else tuple(kernel_shape)
-        layer._tie.alone = alone
+        layer._link.kernel_shape = None if kernel_shape is None else tuple(kernel_shape)
+        layer._link.alone = alone
         return layer
+
+
+def _same_numbers(first: Any, second: Any) -> bool:
+    """Whether two kernels are equal; False where they are not known while a program is traced."""
+    try:
+        tensors = map(keras.ops.convert_to_tensor, (first, second))
+        return bool(np.array_equal(*map(keras.ops.convert_to_numpy, tensors)))
+    except Exception:  # each backend raises an error of its own for the values of a trace
+        return False

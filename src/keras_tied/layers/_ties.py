@@ -1,0 +1,250 @@
+"""The ties of a model: list them, check them, mend them."""
+
+from typing import Any, NamedTuple
+
+import keras
+
+from keras_tied.layers._keras_internals import flatten_layers
+from keras_tied.layers._kernel import kernel_name
+from keras_tied.layers.tied_layer import TiedLayer
+
+
+class Tie(NamedTuple):
+    """One tie of a model.
+
+    Attributes:
+        layer: the tied layer.
+        tied_to: the layer whose kernel it uses; None if a copied layer has not met it yet.
+        layer_path: the names of the models and layers that hold `layer`, and its own, with `/`.
+        tied_to_path: likewise of `tied_to`. Where the model does not hold that, its name.
+        kernel_shape: the shape of the kernel; None if it is not built yet.
+        inside: whether the model holds `tied_to`.
+    """
+
+    layer: TiedLayer
+    tied_to: keras.layers.Layer | None
+    layer_path: str
+    tied_to_path: str
+    kernel_shape: tuple[int, ...] | None
+    inside: bool
+
+
+def ties(model: keras.layers.Layer) -> list[Tie]:
+    """Every tie in a model.
+
+    Args:
+        model: a Keras model or layer, of any kind, with layers at any depth.
+
+    Returns:
+        One `Tie` for each tied layer, in Keras's order of the layers.
+
+    Raises:
+        ValueError: where `model` is not a layer.
+
+    Examples:
+        >>> import keras
+        >>> import keras_tied
+        >>> inputs = keras.Input((4,))
+        >>> code = keras.layers.Dense(2, name="code")
+        >>> model = keras.Model(inputs, keras_tied.tie(code, name="out")(code(inputs)))
+        >>> [(tie.layer_path, tie.tied_to_path, tie.kernel_shape) for tie in keras_tied.ties(model)]
+        [('out', 'code', (4, 2))]
+    """
+    paths = _paths(_require_layer(model, "ties"))
+    return [
+        _info(layer, path, layer.partner_in(model), paths)
+        for layer, path in paths.values()
+        if isinstance(layer, TiedLayer)
+    ]
+
+
+def _info(
+    layer: TiedLayer,
+    path: str,
+    partner: keras.layers.Layer | None,
+    paths: dict[int, tuple[keras.layers.Layer, str]],
+) -> Tie:
+    built = partner is not None and partner.built
+    _, partner_path = paths.get(id(partner), (None, layer._link.partner.name))
+    return Tie(
+        layer,
+        partner,
+        path,
+        partner_path,
+        layer.tied_kernel_shape() if built else layer._link.kernel_shape,
+        id(partner) in paths,
+    )
+
+
+def assert_tied(model: keras.layers.Layer) -> None:
+    """Raise unless every tied layer of a model uses the kernel of a layer of that model.
+
+    Args:
+        model: a Keras model or layer, of any kind, with layers at any depth.
+
+    Raises:
+        ValueError: where a tied layer has not met the layer that it is tied to, is tied to one
+            that the model does not hold, or to one that was found by its name alone; where
+            `model` holds no tied layer, or is not a layer.
+
+    Examples:
+        >>> import keras
+        >>> import keras_tied
+        >>> inputs = keras.Input((4,))
+        >>> code = keras.layers.Dense(2, name="code")
+        >>> model = keras.Model(inputs, keras_tied.tie(code, name="out")(code(inputs)))
+        >>> keras_tied.assert_tied(keras.models.clone_model(model))
+    """
+    found = ties(model)
+    if not found:
+        raise ValueError(f"'{model.name}' holds no tied layer; pass the model that does.")
+    doubts = [doubt for tie in found if (doubt := _doubt(model, tie))]
+    if doubts:
+        raise ValueError(f"{'; '.join(doubts)}: use `keras_tied.retie(decoder, encoder)`.")
+
+
+def _doubt(model: keras.layers.Layer, tie: Tie) -> str:
+    name = f"{type(tie.layer).__name__} '{tie.layer_path}'"
+    if tie.tied_to is None:
+        return f"{name} has not met '{tie.tied_to_path}', which it is tied to"
+    if tie.layer._link.alone:
+        return f"{name} was loaded without '{tie.tied_to_path}' and has a kernel of its own"
+    if not tie.inside:
+        return f"{name} is tied to '{tie.tied_to_path}', which is not in '{model.name}'"
+    if tie.layer._link.doubtful:
+        return f"{name} was tied to '{tie.tied_to_path}' for its name alone"
+    return ""
+
+
+def retie(decoder: keras.layers.Layer, encoder: keras.layers.Layer) -> list[Tie]:
+    """Tie a decoder to an encoder that it has come apart from.
+
+    The halves of an autoencoder that were saved in two files, pickled one by one or cloned one by
+    one are not tied to each other. Each tied layer of the decoder is tied to the layer of the
+    encoder that has the name of the one it was tied to and the shape of its kernel or, where there
+    is no such, to the only one with a kernel of that shape. From then on it uses that layer's
+    kernel; a kernel that its own file brought is dropped. All layers are tied, or none.
+
+    Compile a model anew that was compiled before: its variables are others now.
+
+    Args:
+        decoder: a tied layer, or a model with tied layers. Those that are tied to a layer of the
+            decoder itself are left as they are.
+        encoder: the layer to tie to, or a model with such layers, built.
+
+    Returns:
+        The new ties, as `ties` lists them.
+
+    Raises:
+        ValueError: where a tied layer fits no layer of the encoder, or several, where the decoder
+            has no tied layer, or where either is not a layer.
+
+    Examples:
+        >>> import keras
+        >>> import keras_tied
+        >>> inputs, codes = keras.Input((4,)), keras.Input((2,))
+        >>> code = keras.layers.Dense(2, name="code")
+        >>> encoder = keras.Model(inputs, code(inputs))
+        >>> decoder = keras.Model(codes, keras_tied.tie(code, name="out")(codes))
+        >>> encoder, decoder = (keras.models.clone_model(half) for half in (encoder, decoder))
+        >>> (tie,) = keras_tied.retie(decoder, encoder)
+        >>> tie.tied_to is encoder.get_layer("code")
+        True
+    """
+    _require_layer(decoder, "retie"), _require_layer(encoder, "retie")
+    inside = set(map(id, flatten_layers(decoder)))
+    tied = [
+        layer
+        for layer in flatten_layers(decoder)
+        if isinstance(layer, TiedLayer) and id(layer.tied_to) not in inside
+    ]
+    if not tied:
+        raise ValueError(
+            f"'{decoder.name}' holds no layer that is tied to one outside of it; pass the decoder "
+            "first, then the encoder."
+        )
+    partners = [_choose(layer, encoder) for layer in tied]
+    for layer, partner in zip(tied, partners, strict=True):
+        layer.tie_to(partner, [decoder])
+    made = set(map(id, tied))
+    paths = _paths(encoder) | _paths(decoder)
+    return [
+        _info(layer, path, layer.tied_to, paths)
+        for layer, path in _paths(decoder).values()
+        if id(layer) in made
+    ]
+
+
+def _choose(tied: TiedLayer, encoder: keras.layers.Layer) -> keras.layers.Layer:
+    """The layer of an encoder that a tied layer is to be tied to."""
+    kernels = [
+        layer
+        for layer in flatten_layers(encoder)
+        if layer.built and kernel_name(layer) is not None and layer is not tied
+    ]
+    fitting = [layer for layer in kernels if tied.can_be_tied_to(layer)]
+    named = [layer for layer in fitting if layer.name == tied._link.partner.name]
+    chosen = named if len(named) == 1 else fitting
+    if len(chosen) == 1:
+        return chosen[0]
+    given = ", ".join(f"'{kernel.name}' {tuple(_shape(kernel))}" for kernel in kernels) or "none"
+    raise ValueError(
+        f"{type(tied).__name__} '{tied.name}' uses a kernel of shape {tied._link.kernel_shape}, "
+        f"which {len(fitting) or 'no'} layers of '{encoder.name}' have; its kernels are: {given}. "
+        "Pass the encoder that it belongs to, or name the two layers: `retie(layer, layer)`."
+    )
+
+
+def _shape(layer: keras.layers.Layer) -> tuple[int, ...]:
+    return tuple(getattr(layer, str(kernel_name(layer))).shape)
+
+
+def trainable_variables(*models: keras.layers.Layer) -> list[keras.Variable]:
+    """The trainable variables of several models, each once.
+
+    A decoder lists the kernels that it uses, and its encoder lists them too. An optimizer that is
+    given both lists would move these kernels twice a step.
+
+    Args:
+        *models: Keras models or layers.
+
+    Returns:
+        The variables in the order of the models, as `optimizer.apply(gradients, variables)` and a
+        gradient of the loss take them.
+
+    Raises:
+        ValueError: where something passed is not a layer.
+
+    Examples:
+        >>> import keras
+        >>> import keras_tied
+        >>> inputs, codes = keras.Input((4,)), keras.Input((2,))
+        >>> code = keras.layers.Dense(2, name="code")
+        >>> encoder = keras.Model(inputs, code(inputs))
+        >>> decoder = keras.Model(codes, keras_tied.tie(code, name="out")(codes))
+        >>> [variable.path for variable in keras_tied.trainable_variables(encoder, decoder)]
+        ['code/kernel', 'code/bias', 'out/bias']
+    """
+    listed = [_require_layer(model, "trainable_variables").trainable_variables for model in models]
+    return list({id(variable): variable for each in listed for variable in each}.values())
+
+
+def _require_layer(model: Any, function: str) -> keras.layers.Layer:
+    if not isinstance(model, keras.layers.Layer):
+        raise ValueError(
+            f"`keras_tied.{function}` takes Keras models or layers; received {model!r} "
+            f"({type(model).__name__})."
+        )
+    return model
+
+
+def _paths(
+    model: keras.layers.Layer, prefix: str = ""
+) -> dict[int, tuple[keras.layers.Layer, str]]:
+    """Each layer that a model holds, by its id, with the names that lead to it."""
+    found: dict[int, tuple[keras.layers.Layer, str]] = {}
+    for layer in flatten_layers(model, recursive=False)[1:]:
+        found.setdefault(id(layer), (layer, prefix + layer.name))
+        for key, value in _paths(layer, f"{prefix}{layer.name}/").items():
+            found.setdefault(key, value)
+    return found
