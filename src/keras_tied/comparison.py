@@ -25,7 +25,7 @@ Reconstruct = Callable[[Array, Array], Array]
 """Learns from the first rows, and gives what it leaves of the second."""
 
 HELD_OUT = 0.3
-FEWEST_ROWS = 10
+FEWEST_ROWS_TO_COMPARE = 10
 NOTHING = 1e-10
 """An error so small is that of rounding: there is nothing to divide by."""
 UNITS, MOST_UNITS = 64, 512
@@ -113,7 +113,7 @@ def _split(X: ArrayLike, n_components: int, random_state: int) -> tuple[Array, A
         X,
         dtype=[np.float64, np.float32],
         ensure_all_finite="allow-nan",
-        ensure_min_samples=FEWEST_ROWS,
+        ensure_min_samples=FEWEST_ROWS_TO_COMPARE,
         ensure_min_features=2,
         input_name="X",
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_tied import TiedAutoencoder, __version__, _backend
-from keras_tied.cli import _fit, _keras
+from keras_tied.cli import _fit, _keras, _training_table
 from keras_tied.estimator import internal
 
 
@@ -113,7 +113,7 @@ def test_a_model_that_cannot_be_compared_with_pca_is_there(
 def test_a_bad_row_after_the_sample_leaves_the_model_of_the_sample(
     keras_tied, monkeypatch, tmp_path, rng
 ):
-    monkeypatch.setattr(_fit, "MOST_ROWS", 2_000)
+    monkeypatch.setattr(_training_table, "MOST_ROWS", 2_000)
     rows = rng.normal(size=(9_000, 4))
     rows[8_999, 2] = np.inf
     np.save(tmp_path / "rows.npy", rows)

@@ -237,9 +237,9 @@ def test_a_formula_cannot_start_a_cell_where_csv_is_to_be_safe(keras_tied, tmp_p
 def test_a_model_of_a_sample_of_many_rows_goes_through_all_of_them(
     keras_tied, tmp_path, monkeypatch
 ):
-    from keras_tied.cli import _fit
+    from keras_tied.cli import _training_table
 
-    monkeypatch.setattr(_fit, "MOST_ROWS", 2_000)
+    monkeypatch.setattr(_training_table, "MOST_ROWS", 2_000)
     rng = np.random.default_rng(0)
     z = rng.normal(size=(9_000, 2))
     X = np.column_stack([z, z**2, z.prod(axis=1)]) + 0.1 * rng.normal(size=(9_000, 5))

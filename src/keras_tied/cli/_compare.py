@@ -10,7 +10,6 @@ import typer
 
 from keras_tied._text import number
 from keras_tied.cli._app import command
-from keras_tied.cli._fit import learn, names_in
 from keras_tied.cli._keras import hidden, import_keras_alone, require_backend
 from keras_tied.cli._messages import UsageError, wrong_use
 from keras_tied.cli._options import (
@@ -27,12 +26,13 @@ from keras_tied.cli._output import figure_target, save_figure
 from keras_tied.cli._progress import stages
 from keras_tied.cli._show import print_json, print_table
 from keras_tied.cli._table import Reading
+from keras_tied.cli._training_table import learn
 
 if TYPE_CHECKING:
     from keras_tied.comparison import Compared
 
-FEWEST_ROWS, SHARE = 10, 0.7
-"""Rows that are needed, and the share of them that is learned from; see `keras_tied.comparison`."""
+FEWEST_ROWS_TO_COMPARE, TRAINING_SHARE = 10, 0.7
+"""Rows that are needed, and the share of them to learn from, as in `keras_tied.comparison`."""
 
 
 @command("keras-tied compare rows.csv --components 3 -o chart.png")
@@ -73,15 +73,15 @@ def compare(
 
             plotting.new_figure()  # refuses where there is no Matplotlib
     require_backend(backend)
-    text = [name for name in (label, id) if name is not None]
     table = learn(
-        Reading(delimiter, encoding, array).open(data, text),
-        seed,
-        quiet,
-        columns=names_in(columns),
-        exclude=[name for names in exclude or [] for name in names_in(names) or []],
+        data,
+        Reading(delimiter, encoding, array),
+        columns=columns,
+        exclude=exclude,
         label=label,
         id=id,
+        seed=seed,
+        quiet=quiet,
     )
     numbers = _some(table.rows, rows, seed)
     _require_enough(numbers, components)
@@ -110,11 +110,13 @@ def _some(rows: Any, most: int, seed: int) -> Any:
 
 def _require_enough(numbers: Any, components: int) -> None:
     n, width = numbers.shape
-    if n < FEWEST_ROWS:
-        raise UsageError(f"a comparison needs {FEWEST_ROWS} rows, and the table has {n}; add rows.")
+    if n < FEWEST_ROWS_TO_COMPARE:
+        raise UsageError(
+            f"a comparison needs {FEWEST_ROWS_TO_COMPARE} rows, and the table has {n}; add rows."
+        )
     if width < 2:
         raise UsageError("a comparison needs two columns of numbers at least; give another.")
-    most = min(width - 1, int(n * SHARE))
+    most = min(width - 1, int(n * TRAINING_SHARE))
     if components > most:
         raise UsageError(
             f"--components {components} is too wide for {n:,} rows of {width:,} numbers; ask for "

@@ -39,14 +39,11 @@ from keras_tied.cli._output import writing
 from keras_tied.cli._progress import rows_bar, training_bar, waiting
 from keras_tied.cli._show import print_facts, print_json
 from keras_tied.cli._table import Reading
+from keras_tied.cli._training_table import Table, learn, raise_first_misfit
 
 if TYPE_CHECKING:
     from keras_tied.estimator import TiedAutoencoder
-    from keras_tied.tables import Columns, Source
 
-MOST_ROWS, MOST_NUMBERS = 200_000, 2**24
-"""A table with more rows or numbers is fitted to a sample of it, and gone through after that."""
-FEWEST_ROWS = 1_000
 HELD_OUT = 0.1
 """The share of the sample that tells whether going through the rest has helped."""
 MOST_NAMED = 8
@@ -128,16 +125,15 @@ def fit(
     }
     require_backend(backend)
     began = time.perf_counter()
-    text = [name for name in (label, id) if name is not None]
-    source = Reading(delimiter, encoding, array).open(data, text)
     table = learn(
-        source,
-        seed,
-        quiet,
-        columns=names_in(columns),
-        exclude=[name for names in exclude or [] for name in names_in(names) or []],
+        data,
+        Reading(delimiter, encoding, array),
+        columns=columns,
+        exclude=exclude,
         label=label,
         id=id,
+        seed=seed,
+        quiet=quiet,
     )
     _require_enough(settings["n_components"], table)
     with waiting("starting", quiet):
@@ -154,23 +150,6 @@ def fit(
     if interrupted():
         say(f"interrupted; {str(output)!r} is the best model so far.")
         raise typer.Exit(INTERRUPTED)
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table, and the rows of it that are in memory.
-
-    Attributes:
-        source: all of it.
-        columns: those that are used.
-        rows: all rows, or some, `(n, features)` float32.
-        whole: whether they are all.
-    """
-
-    source: Source
-    columns: Columns
-    rows: Any
-    whole: bool
 
 
 @dataclass(frozen=True)
@@ -230,44 +209,6 @@ class OutputFile:
             raise FailedError(
                 f"failed after training with {reason}; {saved}, and --debug shows where."
             ) from error
-
-
-def learn(source: Source, seed: int, quiet: bool, **choice: Any) -> Table:
-    """Decide which columns to use, and take into memory what fits."""
-    from keras_tied.tables import Columns, TableError
-
-    if source.n_rows < 2:
-        raise UsageError(f"{source.name!r} has one row, and training needs 2 at least; add rows.")
-    width = max(1, len(source.schema))
-    most = max(FEWEST_ROWS, min(MOST_ROWS, MOST_NUMBERS // width))
-    with waiting("reading", quiet):
-        sample = source.sample(most, seed=seed)
-        columns = Columns.learn(sample, **choice)
-        whole = source.n_rows <= most
-        try:
-            rows = _in_order(source, columns) if whole else columns.encode(sample)
-        except TableError:
-            _find_misfit(source, columns)
-            raise
-    return Table(source, columns, rows, whole)
-
-
-def _in_order(source: Source, columns: Columns) -> Any:
-    import numpy as np
-
-    parts, first = [], 0
-    for batch in source.batches(names=columns.names):
-        parts.append(columns.encode(batch, first))
-        first += batch.num_rows
-    return np.concatenate(parts)
-
-
-def _find_misfit(source: Source, columns: Columns) -> None:
-    """Raise the error for the first value that is not of its kind, with its row in the table."""
-    first = 0
-    for batch in source.batches(names=columns.names):
-        columns.encode(batch, first)
-        first += batch.num_rows
 
 
 def _fit(
@@ -342,7 +283,7 @@ def _go_through(
         except KeyboardInterrupt:
             return estimator, "interrupted, so the model of the sample is kept"
         except TableError:
-            _find_misfit(table.source, table.columns)
+            raise_first_misfit(table.source, table.columns)
             raise
     rate = n_rows / max(time.perf_counter() - began, 1e-9)
     kept = "that is kept" if result.better else "so the model of the sample is kept"
@@ -401,15 +342,6 @@ def _beside(ratio: float, is_pca: bool) -> str:
 def _some(names: list[str]) -> str:
     more = len(names) - MOST_NAMED
     return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
-
-
-def names_in(text: str | None) -> list[str] | None:
-    """Names between commas, as a line of CSV has them."""
-    if text is None:
-        return None
-    import csv
-
-    return [name.strip() for name in next(csv.reader([text]), []) if name.strip()]
 
 
 def _components(text: str) -> int | float:

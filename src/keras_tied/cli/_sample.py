@@ -14,8 +14,9 @@ from keras_tied.cli._progress import rows_bar
 from keras_tied.cli._table import Reading, say_unseen
 
 MOST_ROWS, MOST_NUMBERS = 20_000, 2**22
-"""Rows that are shown of a long table, and numbers of a wide one."""
-FEWEST_ROWS = 100
+"""Rows of the sample of a long table, and its numbers for one with many columns."""
+SMALLEST_SAMPLE = 100
+"""Rows of the sample of a table with very many columns."""
 
 Label = Annotated[
     str | None,
@@ -63,7 +64,7 @@ def take(rows: Rows, quiet: bool) -> Sample:
     import pyarrow as pa
 
     n_rows, width = rows.source.n_rows, len(rows.columns.features)
-    most = max(FEWEST_ROWS, min(MOST_ROWS, MOST_NUMBERS // width))
+    most = max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // width))
     chosen = np.arange(n_rows)
     if n_rows > most:
         chosen = np.sort(np.random.default_rng(0).choice(n_rows, most, replace=False))

@@ -18,10 +18,10 @@ from keras_tied.tables._numpy import ArrayFile, open_npz
 from keras_tied.tables._parquet import ParquetFile
 from keras_tied.tables._paths import ARROWS, TEXTS, find_files, format_of
 
-CELLS_AT_ONCE, FEWEST_ROWS, MOST_ROWS = 2**20, 2**7, 2**16
-"""A batch has about so many numbers, and its number of rows is between these."""
-CELLS_TO_SHUFFLE = 2**21
-PIECES_IN_SAMPLE = 64
+BATCH_CELLS, SMALLEST_BATCH, LARGEST_BATCH = 2**20, 2**7, 2**16
+"""About how many numbers a batch has, and the bounds of its number of rows."""
+SHUFFLE_CELLS = 2**21
+SAMPLE_PIECES = 64
 
 
 class Source:
@@ -64,7 +64,7 @@ class Source:
             Batches with these columns, in this order.
         """
         names = self._check_names(names)
-        size = n_rows or _rows_at_once(names)
+        size = n_rows or _batch_size(names)
         pieces = [(file, range(len(file.rows))) for file in self._files]
         yield from _of_size(self._read(pieces, names, size), size)
 
@@ -95,10 +95,10 @@ class Source:
         random = np.random.default_rng(seed)
         pieces = [(file, [piece]) for file in self._files for piece in range(len(file.rows))]
         order = [pieces[index] for index in random.permutation(len(pieces))]
-        buffer = buffer_rows or max(FEWEST_ROWS, CELLS_TO_SHUFFLE // max(1, len(names)))
-        rows = _of_size(self._read(order, names, min(buffer, _rows_at_once(names))), buffer)
+        buffer = buffer_rows or max(SMALLEST_BATCH, SHUFFLE_CELLS // max(1, len(names)))
+        rows = _of_size(self._read(order, names, min(buffer, _batch_size(names))), buffer)
         mixed = (block.take(random.permutation(block.num_rows)) for block in rows)
-        yield from _of_size(mixed, n_rows or _rows_at_once(names))
+        yield from _of_size(mixed, n_rows or _batch_size(names))
 
     def sample(self, n: int, names: Sequence[str] | None = None, *, seed: int) -> pa.RecordBatch:
         """Some rows from all over the table, in a random order.
@@ -114,7 +114,7 @@ class Source:
         pieces, available = self._some_pieces(n, random)
         n = min(n, available)
         chosen, seen = [], 0
-        for batch in self._read(pieces, names, _rows_at_once(names)):
+        for batch in self._read(pieces, names, _batch_size(names)):
             # In proportion, so that every part of the table has its share.
             begin, seen = seen, seen + batch.num_rows
             share = n * seen // available - n * begin // available
@@ -138,7 +138,7 @@ class Source:
         order = random.permutation(len(pieces))
         sizes = [self._files[pieces[i][0]].rows[pieces[i][1]] for i in order]
         enough = int(np.searchsorted(np.cumsum(sizes), n)) + 1
-        taken = min(max(enough, PIECES_IN_SAMPLE), len(pieces))
+        taken = min(max(enough, SAMPLE_PIECES), len(pieces))
         by_file: dict[int, list[int]] = {}
         for index in sorted(order[:taken]):
             number, piece = pieces[index]
@@ -252,8 +252,8 @@ def _common_schema(files: Sequence[TableFile]) -> pa.Schema:
     return pa.schema(list(types.items()))
 
 
-def _rows_at_once(names: Sequence[str]) -> int:
-    return min(MOST_ROWS, max(FEWEST_ROWS, CELLS_AT_ONCE // max(1, len(names))))
+def _batch_size(names: Sequence[str]) -> int:
+    return min(LARGEST_BATCH, max(SMALLEST_BATCH, BATCH_CELLS // max(1, len(names))))
 
 
 def _of_size(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
