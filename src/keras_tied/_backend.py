@@ -27,7 +27,7 @@ KERAS_DEFAULTS = {
 """The ``keras.json`` that Keras writes on its first import, whatever backend it then runs on."""
 
 
-def installed(backend: str) -> bool:
+def is_installed(backend: str) -> bool:
     """Whether the library behind a Keras backend can be imported, without importing it."""
     spec = find_spec(backend) if backend.isidentifier() else None
     # A folder of that name without an __init__.py is found too, but has no origin.
@@ -36,24 +36,24 @@ def installed(backend: str) -> bool:
 
 def find_installed() -> str | None:
     """The most preferred backend that is installed, or None."""
-    return next(filter(installed, BACKENDS), None)
+    return next(filter(is_installed, BACKENDS), None)
 
 
 def read_user_setting() -> str | None:
     """The backend that the user's ``keras.json`` names, or None."""
     try:
         settings = json.loads(_settings_path().read_text(encoding="utf-8"))
-        named = settings["backend"]
+        backend = settings["backend"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    chosen = isinstance(named, str) and settings != KERAS_DEFAULTS
-    return named if chosen else None
+    is_choice = isinstance(backend, str) and settings != KERAS_DEFAULTS
+    return backend if is_choice else None
 
 
 def choose() -> str | None:
     """The backend to use where ``KERAS_BACKEND`` is not set, or None if none is installed."""
-    named = read_user_setting()
-    return named if named and installed(named) else find_installed()
+    backend = read_user_setting()
+    return backend if backend and is_installed(backend) else find_installed()
 
 
 def settle() -> None:

@@ -24,8 +24,8 @@ def check_writable(output: Path, endings: Collection[str], option: str = "") -> 
     """
     name = f"{option} {str(output)!r}".lstrip()
     if not any(output.name.lower()[1:].endswith(f".{ending}") for ending in endings):
-        known = ", ".join(f".{ending}" for ending in endings)
-        raise ValueError(f"{name} has not one of the endings {known}; choose one.")
+        endings_text = ", ".join(f".{ending}" for ending in endings)
+        raise ValueError(f"{name} has not one of the endings {endings_text}; choose one.")
     if output.is_dir():
         raise ValueError(f"{name} is a folder; name a file in it.")
     resolved = output.resolve()

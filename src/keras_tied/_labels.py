@@ -64,7 +64,7 @@ def palette(n: int) -> tuple[str, ...]:
     return (_OKABE_ITO if n <= len(_OKABE_ITO) else _PETROFF)[:n]
 
 
-def labelled(labels: ArrayLike, name: Callable[[Any], str] | None = None) -> Groups | Shades:
+def classify_labels(labels: ArrayLike, name: Callable[[Any], str] | None = None) -> Groups | Shades:
     """Find out what kind of labels these are.
 
     More than `MOST_GROUPS` different numbers are shades. Everything else is groups, of which
@@ -90,16 +90,18 @@ def labelled(labels: ArrayLike, name: Callable[[Any], str] | None = None) -> Gro
     present = values[~missing]
     if values.dtype.kind not in "biuf":
         present = present.astype(str)
-    kinds, found, counts = np.unique(present, return_inverse=True, return_counts=True)
+    distinct_labels, group_index, counts = np.unique(
+        present, return_inverse=True, return_counts=True
+    )
     frequent = np.sort(np.argsort(-counts, kind="stable")[:MOST_GROUPS])
-    names = [write(kind) for kind in kinds[frequent].tolist()]
-    group_of = np.full(len(kinds), len(frequent), dtype=np.intp)
+    names = [write(label) for label in distinct_labels[frequent].tolist()]
+    group_of = np.full(len(distinct_labels), len(frequent), dtype=np.intp)
     group_of[frequent] = np.arange(len(frequent))
-    n_others = len(kinds) - len(frequent)
+    n_others = len(distinct_labels) - len(frequent)
     if n_others:
         names.append(f"{n_others} others")
     index = np.full(len(values), len(names), dtype=np.intp)
-    index[~missing] = group_of[found]
+    index[~missing] = group_of[group_index]
     if missing.any():
         names.append(MISSING)
     return Groups(tuple(names), len(frequent), index)

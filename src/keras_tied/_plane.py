@@ -26,25 +26,25 @@ class Plane:
     mean: Table
     scale: Table
 
-    def of(self, rows: Table) -> Table:
+    def project(self, rows: Table) -> Table:
         """Where some rows lie, (n, 2); a missing value is at its column's mean among others."""
         rows = rows.astype(np.float64)
         if self.directions is not None:
-            scaled = (rows - self.mean) / self.scale
-            return np.where(np.isnan(scaled), 0.0, scaled) @ self.directions
+            standard_rows = (rows - self.mean) / self.scale
+            return np.where(np.isnan(standard_rows), 0.0, standard_rows) @ self.directions
         if rows.shape[1] == 1:
             return np.column_stack([np.arange(1.0, len(rows) + 1), rows[:, 0]])
         return rows[:, :2]
 
 
-def columns(feature_names: Sequence[str], n_features: int) -> Plane:
+def make_feature_plane(feature_names: Sequence[str], n_features: int) -> Plane:
     """The plane of the first two columns; a single one is drawn against the number of the row."""
     first = feature_names[0]
     names = ("row", first) if n_features == 1 else (first, feature_names[1])
     return Plane(names, None, np.zeros(n_features), np.ones(n_features))
 
 
-def principal(X: ArrayLike, feature_names: Sequence[str]) -> Plane:
+def fit_principal_plane(X: ArrayLike, feature_names: Sequence[str]) -> Plane:
     """The plane of the first two principal components of the standardised columns.
 
     Up to two columns are drawn as they are.
@@ -63,7 +63,7 @@ def principal(X: ArrayLike, feature_names: Sequence[str]) -> Plane:
     rows = np.asarray(X, dtype=np.float64)
     n, n_features = rows.shape
     if n_features <= 2 or n < 2:
-        return columns(feature_names, n_features)
+        return make_feature_plane(feature_names, n_features)
     # Imported here, because it takes a second, and most figures of two columns do without.
     from sklearn.decomposition import PCA
 
@@ -71,10 +71,10 @@ def principal(X: ArrayLike, feature_names: Sequence[str]) -> Plane:
     mean = np.nansum(rows, axis=0) / present
     spread = np.sqrt(np.nansum(np.square(rows - mean), axis=0) / present)
     scale = np.where(spread > 0, spread, 1.0)
-    scaled = (rows - mean) / scale
+    standard_rows = (rows - mean) / scale
     pca = PCA(n_components=2, random_state=0)
     with np.errstate(invalid="ignore"):  # of columns that are all constant
-        pca.fit(np.where(np.isnan(scaled), 0.0, scaled))
+        pca.fit(np.where(np.isnan(standard_rows), 0.0, standard_rows))
     shares = np.nan_to_num(pca.explained_variance_ratio_)
     first, second = (f"component {i + 1} ({100 * share:.0f} %)" for i, share in enumerate(shares))
     return Plane((first, second), pca.components_.T, mean, scale)

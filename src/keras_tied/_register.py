@@ -21,7 +21,7 @@ MODULES = (
 """Those that register classes, and import those that register others."""
 
 
-class _WhenKerasIsImported(MetaPathFinder):
+class _KerasImportHook(MetaPathFinder):
     """Lets Keras be imported as usual, by itself or by a module of ours, and then sees to ours.
 
     Not before the module of ours has been imported, too: those that have to be registered import
@@ -59,4 +59,4 @@ def register() -> None:
         for module in MODULES:
             import_module(module)
     else:
-        sys.meta_path.insert(0, _WhenKerasIsImported())
+        sys.meta_path.insert(0, _KerasImportHook())

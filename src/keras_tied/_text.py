@@ -11,7 +11,7 @@ LONGEST = 120
 _INVISIBLE = dict.fromkeys((*range(32), *range(127, 160)), "�")
 
 
-def shown(value: Any, longest: int = LONGEST) -> str:
+def format_value(value: Any, longest: int = LONGEST) -> str:
     r"""A value of the user's as text that can be encoded and seen, and is not too long.
 
     This is not escaping: what shows it must take it as text, whatever it holds.
@@ -27,10 +27,10 @@ def shown(value: Any, longest: int = LONGEST) -> str:
         half = (longest - 1) // 2
         text = f"{text[:half]}…{text[-half:]}"
     # A file name may hold bytes that are no text, which Python keeps as lone surrogates.
-    return visible(text.encode("utf-8", "replace").decode())
+    return replace_controls(text.encode("utf-8", "replace").decode())
 
 
-def visible(text: str) -> str:
+def replace_controls(text: str) -> str:
     r"""Text without characters that would tell a terminal what to do.
 
     Examples:
@@ -40,7 +40,7 @@ def visible(text: str) -> str:
     return text.translate(_INVISIBLE)
 
 
-def number(value: float | None) -> str:
+def format_number(value: float | None) -> str:
     """A number with three significant digits.
 
     Examples:
@@ -54,7 +54,7 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def count(n: int) -> str:
+def format_count(n: int) -> str:
     """A whole number with its thousands apart.
 
     Examples:
@@ -64,11 +64,11 @@ def count(n: int) -> str:
     return f"{n:,}"
 
 
-def quantity(n: int, thing: str) -> str:
+def format_quantity(n: int, thing: str) -> str:
     """So many of a thing.
 
     Examples:
         >>> quantity(1, "row"), quantity(1797, "row")
         ('1 row', '1,797 rows')
     """
-    return f"{count(n)} {thing}" if n == 1 else f"{count(n)} {thing}s"
+    return f"{format_count(n)} {thing}" if n == 1 else f"{format_count(n)} {thing}s"

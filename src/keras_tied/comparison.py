@@ -24,9 +24,9 @@ from keras_tied.training import interrupts
 Reconstruct = Callable[[Array, Array], Array]
 """Learns from the first rows, and gives what it leaves of the second."""
 
-HELD_OUT = 0.3
+TEST_SHARE = 0.3
 FEWEST_ROWS_TO_COMPARE = 10
-NOTHING = 1e-10
+NEGLIGIBLE_ERROR = 1e-10
 """An error so small is that of rounding: there is nothing to divide by."""
 UNITS, MOST_UNITS = 64, 512
 MOST_FOR_UMAP = 3
@@ -96,15 +96,15 @@ def compare(
         >>> rows[1].relative
         1.0
     """
-    train, held_out = _split(X, n_components, random_state)
-    given = {name: _transformer(other) for name, other in (others or {}).items()}
+    train, test = _split(X, n_components, random_state)
+    other_methods = {name: _make_transformer(other) for name, other in (others or {}).items()}
     results = []
-    for name, method in (_methods(n_components, random_state) | given).items():
+    for name, method in (_list_methods(n_components, random_state) | other_methods).items():
         if on_method is not None:
             on_method(name)
-        results.append(_measure(name, method, train, held_out))
+        results.append(_measure(name, method, train, test))
     pca = next(result.error for result in results if result.name == "PCA")
-    return [row._replace(relative=_relative(row.error, pca)) for row in results]
+    return [row._replace(relative=_divide(row.error, pca)) for row in results]
 
 
 def _split(X: ArrayLike, n_components: int, random_state: int) -> tuple[Array, Array]:
@@ -117,7 +117,7 @@ def _split(X: ArrayLike, n_components: int, random_state: int) -> tuple[Array, A
         ensure_min_features=2,
         input_name="X",
     )
-    train, held_out = train_test_split(rows, test_size=HELD_OUT, random_state=random_state)
+    train, test = train_test_split(rows, test_size=TEST_SHARE, random_state=random_state)
     most = min(len(train), train.shape[1] - 1)
     if not 1 <= n_components <= most:
         raise ValueError(
@@ -127,108 +127,109 @@ def _split(X: ArrayLike, n_components: int, random_state: int) -> tuple[Array, A
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a column may be missing altogether
         scaler = StandardScaler().fit(train)
-    return scaler.transform(train), scaler.transform(held_out)
+    return scaler.transform(train), scaler.transform(test)
 
 
-def _measure(
-    name: str, method: Callable[[], Reconstruct], train: Array, held_out: Array
-) -> Compared:
-    nothing = float("nan")
+def _measure(name: str, method: Callable[[], Reconstruct], train: Array, test: Array) -> Compared:
+    nan = float("nan")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of others, on their own defaults
             reconstruct = method()
-            began = time.perf_counter()
-            reconstruction = reconstruct(train, held_out)
-            seconds = time.perf_counter() - began
+            start = time.perf_counter()
+            reconstruction = reconstruct(train, test)
+            seconds = time.perf_counter() - start
         if not np.isfinite(reconstruction).all():
             raise FloatingPointError("it gives numbers that are not finite")
     except Exception as error:  # there is no end to what other libraries raise
         reason = " ".join(str(error).split()) or type(error).__name__
-        return Compared(name, nothing, nothing, nothing, reason)
-    squares = np.square(reconstruction - held_out, dtype=np.float64)
-    mean = nothing if np.isnan(squares).all() else float(np.nanmean(squares))
-    return Compared(name, mean, nothing, seconds)
+        return Compared(name, nan, nan, nan, reason)
+    squares = np.square(reconstruction - test, dtype=np.float64)
+    mean = nan if np.isnan(squares).all() else float(np.nanmean(squares))
+    return Compared(name, mean, nan, seconds)
 
 
-def _relative(error: float, pca: float) -> float:
-    return error / pca if pca > NOTHING else float("nan")
+def _divide(error: float, pca: float) -> float:
+    return error / pca if pca > NEGLIGIBLE_ERROR else float("nan")
 
 
-def _methods(width: int, seed: int) -> dict[str, Callable[[], Reconstruct]]:
+def _list_methods(n_components: int, seed: int) -> dict[str, Callable[[], Reconstruct]]:
     """Those that are installed; each is imported when it is called."""
     methods: dict[str, Callable[[], Reconstruct]] = {
-        "tied autoencoder": lambda: _tied_autoencoder(width, seed),
-        "PCA": _transformer(PCA(width, random_state=seed)),
-        "MLPRegressor": lambda: _perceptron(width, seed),
+        "tied autoencoder": lambda: _make_autoencoder(n_components, seed),
+        "PCA": _make_transformer(PCA(n_components, random_state=seed)),
+        "MLPRegressor": lambda: _make_perceptron(n_components, seed),
     }
     if find_spec("umap"):
-        methods["UMAP"] = lambda: _umap(width, seed)
+        methods["UMAP"] = lambda: _make_umap(n_components, seed)
     if find_spec("pyod"):
-        methods["PyOD AutoEncoder"] = lambda: _pyod(width, seed)
+        methods["PyOD AutoEncoder"] = lambda: _make_pyod(n_components, seed)
     return methods
 
 
-def _transformer(transformer: Any) -> Callable[[], Reconstruct]:
-    def reconstruct(train: Array, held_out: Array) -> Array:
+def _make_transformer(transformer: Any) -> Callable[[], Reconstruct]:
+    def reconstruct(train: Array, test: Array) -> Array:
         if not hasattr(transformer, "inverse_transform"):
             raise TypeError("it has no inverse_transform, which would reconstruct rows")
-        fitted = clone(transformer).fit(_impute_means(train))
-        reconstruction: Array = fitted.inverse_transform(fitted.transform(_impute_means(held_out)))
+        model = clone(transformer).fit(_impute_means(train))
+        reconstruction: Array = model.inverse_transform(model.transform(_impute_means(test)))
         return reconstruction
 
     return lambda: reconstruct
 
 
-def _tied_autoencoder(width: int, seed: int) -> Reconstruct:
-    def reconstruct(train: Array, held_out: Array) -> Array:
-        with interrupts() as interrupted:
-            estimator = TiedAutoencoder(width, random_state=seed).fit(train)
-        if interrupted():
+def _make_autoencoder(n_components: int, seed: int) -> Reconstruct:
+    def reconstruct(train: Array, test: Array) -> Array:
+        with interrupts() as is_interrupted:
+            estimator = TiedAutoencoder(n_components, random_state=seed).fit(train)
+        if is_interrupted():
             raise KeyboardInterrupt
-        reconstruction: Array = estimator.reconstruct(held_out)
+        reconstruction: Array = estimator.reconstruct(test)
         return reconstruction
 
     return reconstruct
 
 
-def _perceptron(width: int, seed: int) -> Reconstruct:
-    def reconstruct(train: Array, held_out: Array) -> Array:
+def _make_perceptron(n_components: int, seed: int) -> Reconstruct:
+    def reconstruct(train: Array, test: Array) -> Array:
         units = min(max(UNITS, 2 * train.shape[1]), MOST_UNITS)
         network = MLPRegressor(
-            hidden_layer_sizes=(units, width, units),
+            hidden_layer_sizes=(units, n_components, units),
             activation="tanh",
             early_stopping=True,
             random_state=seed,
         )
         rows = _impute_means(train)
-        reconstruction: Array = network.fit(rows, rows).predict(_impute_means(held_out))
+        reconstruction: Array = network.fit(rows, rows).predict(_impute_means(test))
         return reconstruction
 
     return reconstruct
 
 
-def _umap(width: int, seed: int) -> Reconstruct:
-    if width > MOST_FOR_UMAP:
+def _make_umap(n_components: int, seed: int) -> Reconstruct:
+    if n_components > MOST_FOR_UMAP:
         raise ValueError(
             f"its inverse_transform triangulates the codes, for at most {MOST_FOR_UMAP} components"
         )
     from umap import UMAP
 
-    return _transformer(UMAP(n_components=width, random_state=seed, n_jobs=1))()
+    return _make_transformer(UMAP(n_components=n_components, random_state=seed, n_jobs=1))()
 
 
-def _pyod(width: int, seed: int) -> Reconstruct:
+def _make_pyod(n_components: int, seed: int) -> Reconstruct:
     import torch
     from pyod.models.auto_encoder import AutoEncoder
 
-    def reconstruct(train: Array, held_out: Array) -> Array:
+    def reconstruct(train: Array, test: Array) -> Array:
         detector = AutoEncoder(
-            hidden_neuron_list=[UNITS, width], preprocessing=False, random_state=seed, verbose=0
+            hidden_neuron_list=[UNITS, n_components],
+            preprocessing=False,
+            random_state=seed,
+            verbose=0,
         )
         detector.fit(_impute_means(train).astype(np.float32))
         detector.model.eval()
-        rows = torch.as_tensor(_impute_means(held_out).astype(np.float32), device=detector.device)
+        rows = torch.as_tensor(_impute_means(test).astype(np.float32), device=detector.device)
         with torch.no_grad():
             reconstruction: Array = detector.model(rows).cpu().numpy()
         return reconstruction

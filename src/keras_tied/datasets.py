@@ -47,13 +47,13 @@ def make_correlated_donuts(
     """
     if n_samples < 1:
         raise ValueError(f"n_samples is {n_samples}; ask for at least 1 row.")
-    rng = _generator(random_state)
+    rng = _make_generator(random_state)
     y = (np.arange(n_samples) >= (n_samples + 1) // 2).astype(np.int64)
     radius = rng.normal(np.take(RADII, y), 1.0)
     angle = rng.uniform(0.0, 2.0 * np.pi, n_samples)
     first = radius * np.cos(angle)
-    repeated = first[:, None] * rng.uniform(0.9, 1.1, (n_samples, 2))
-    return np.column_stack([first, radius * np.sin(angle), repeated]), y
+    copies = first[:, None] * rng.uniform(0.9, 1.1, (n_samples, 2))
+    return np.column_stack([first, radius * np.sin(angle), copies]), y
 
 
 def load_donuts(
@@ -123,15 +123,15 @@ def prepare(
     labels = None if y is None else np.asarray(y)
     if labels is not None and len(labels) != len(rows):
         raise ValueError(f"X has {len(rows)} rows and y has {len(labels)}; give a label a row.")
-    order = _generator(random_state).permutation(len(rows))
+    order = _make_generator(random_state).permutation(len(rows))
     # Halves, because the span of the largest floats would overflow.
     rows = rows[order] / 2.0
     low, high = rows.min(axis=0), rows.max(axis=0)
-    scaled = (rows - low) / np.where(high > low, high - low, 1.0)
-    return scaled.astype(np.float32), None if labels is None else labels[order]
+    unit_rows = (rows - low) / np.where(high > low, high - low, 1.0)
+    return unit_rows.astype(np.float32), None if labels is None else labels[order]
 
 
-def _generator(random_state: RandomState) -> np.random.RandomState:
+def _make_generator(random_state: RandomState) -> np.random.RandomState:
     # Imported here, because scikit-learn takes a second and reading a file needs none of it.
     from sklearn.utils import check_random_state
 

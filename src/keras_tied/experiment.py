@@ -105,20 +105,20 @@ def run(
         ((90, 2), 14, 22)
     """
     train, validation = split(X)
-    kernel = _start(train.shape[1], random_state)
+    kernel = _draw_kernel(train.shape[1], random_state)
     if engine == "keras":
-        trained = _with_keras(train, validation, kernel, epochs, on_epoch)
+        result = _train_with_keras(train, validation, kernel, epochs, on_epoch)
     else:
-        trained = _by_hand(engine, train, validation, kernel, epochs, on_epoch)
+        result = _train_by_hand(engine, train, validation, kernel, epochs, on_epoch)
     n_train = len(train)
-    pca_train_mse, pca_validation_mse = _pca_errors(train, validation)
+    pca_train_mse, pca_validation_mse = _compute_pca_errors(train, validation)
     return Experiment(
-        **trained._asdict(),
-        train_mse=_mse(train, trained.reconstruction[:n_train]),
-        validation_mse=_mse(validation, trained.reconstruction[n_train:]),
+        **result._asdict(),
+        train_mse=_mean_squared_error(train, result.reconstruction[:n_train]),
+        validation_mse=_mean_squared_error(validation, result.reconstruction[n_train:]),
         pca_train_mse=pca_train_mse,
         pca_validation_mse=pca_validation_mse,
-        untied_parameters=trained.parameters + kernel.size,
+        untied_parameters=result.parameters + kernel.size,
     )
 
 
@@ -191,7 +191,7 @@ class _TrainingResult(NamedTuple):
     model: keras.Model | None
 
 
-def _start(features: int, random_state: RandomState) -> NDArray[np.float32]:
+def _draw_kernel(features: int, random_state: RandomState) -> NDArray[np.float32]:
     """A kernel drawn as Keras would: U(-a, a) with a² = 6 / (features + components).
 
     Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks",
@@ -204,7 +204,7 @@ def _start(features: int, random_state: RandomState) -> NDArray[np.float32]:
     return np.asarray(kernel, dtype=np.float32)
 
 
-def _with_keras(
+def _train_with_keras(
     train: NDArray[np.float32],
     validation: NDArray[np.float32],
     kernel: NDArray[np.float32],
@@ -217,13 +217,13 @@ def _with_keras(
 
     model = build_model(kernel)
 
-    class Teller(training.Watcher):
+    class EpochCallback(training.Watcher):
         def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
             if on_epoch:
                 on_epoch(epoch, logs or {})
 
     begin = time.perf_counter()
-    fitted = training.fit(
+    run_history = training.fit(
         model,
         train,
         train,
@@ -232,7 +232,7 @@ def _with_keras(
         validation_data=(validation, validation),
         validation_batch_size=len(validation),
         shuffle=False,
-        callbacks=[Teller()],
+        callbacks=[EpochCallback()],
         verbose=0,
     )
     seconds = time.perf_counter() - begin
@@ -242,7 +242,7 @@ def _with_keras(
     to_numpy = keras.ops.convert_to_numpy
     difference = to_numpy(decoder.kernel) - to_numpy(encoder.kernel.value).T
     return _TrainingResult(
-        history={key: np.asarray(costs, np.float64) for key, costs in fitted.history.items()},
+        history={key: np.asarray(costs, np.float64) for key, costs in run_history.history.items()},
         code=to_numpy(code),
         reconstruction=to_numpy(reconstruction),
         seconds=seconds,
@@ -252,7 +252,7 @@ def _with_keras(
     )
 
 
-def _by_hand(
+def _train_by_hand(
     engine: Engine,
     train: NDArray[np.float32],
     validation: NDArray[np.float32],
@@ -286,16 +286,18 @@ def _by_hand(
     )
 
 
-def _mse(rows: NDArray[Any], rebuilt: NDArray[Any]) -> float:
-    return float(np.mean((rows - rebuilt) ** 2, dtype=np.float64))
+def _mean_squared_error(rows: NDArray[Any], reconstruction: NDArray[Any]) -> float:
+    return float(np.mean((rows - reconstruction) ** 2, dtype=np.float64))
 
 
-def _pca_errors(train: NDArray[np.float32], validation: NDArray[np.float32]) -> tuple[float, float]:
+def _compute_pca_errors(
+    train: NDArray[np.float32], validation: NDArray[np.float32]
+) -> tuple[float, float]:
     from sklearn.decomposition import PCA
 
     pca = PCA(N_COMPONENTS, svd_solver="full").fit(train.astype(np.float64))
     train_mse, validation_mse = (
-        _mse(rows, pca.inverse_transform(pca.transform(rows.astype(np.float64))))
+        _mean_squared_error(rows, pca.inverse_transform(pca.transform(rows.astype(np.float64))))
         for rows in (train, validation)
     )
     return train_mse, validation_mse

@@ -91,7 +91,7 @@ def test_the_version_of_a_backend_is_its_modules_whatever_installed_it(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "a_backend", raising=False)
     monkeypatch.setattr("keras.backend.backend", lambda: "a_backend")
-    assert _keras.versions()["a_backend"] == said
+    assert _keras.collect_versions()["a_backend"] == said
 
 
 def out_of_memory(*_, **__):
@@ -136,6 +136,6 @@ def test_more_components_than_columns_are_refused_before_keras_is_imported(
 @pytest.mark.parametrize("given", [None, _keras.Backend.jax])
 def test_without_any_backend_the_message_says_what_to_install(monkeypatch, given):
     monkeypatch.setattr(_backend, "USER_CHOICE", None)
-    monkeypatch.setattr(_backend, "installed", lambda _: False)
+    monkeypatch.setattr(_backend, "is_installed", lambda _: False)
     with pytest.raises(_keras.UsageError, match="installed; install"):
         _keras.require_backend(given)

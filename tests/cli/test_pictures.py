@@ -66,7 +66,7 @@ def test_a_letter_that_no_font_has_is_drawn_without_a_remark(keras_tied, tmp_pat
 
 
 def sample_of(model, path, label=None):
-    rows = _sample.open_labelled(load(model), str(path), Reading(), None, label, True)
+    rows = _sample.open_with_label(load(model), str(path), Reading(), None, label, True)
     return _sample.take(rows, True)
 
 

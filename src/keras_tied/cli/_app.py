@@ -13,7 +13,7 @@ import typer
 from keras_tied._version import __version__
 from keras_tied.cli._messages import report_errors, say
 from keras_tied.cli._options import Debug
-from keras_tied.cli._table import table_errors
+from keras_tied.cli._table import report_table_errors
 
 # All that Typer raises for a bad command line; not every version has a public name for it.
 _ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
@@ -40,7 +40,7 @@ def command(
     def register(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
         def run(*args: Any, debug: bool = False, **kwargs: Any) -> None:
-            with report_errors(debug), table_errors() if tables else nullcontext():
+            with report_errors(debug), report_table_errors() if tables else nullcontext():
                 function(*args, **kwargs)
 
         option = inspect.Parameter(
@@ -63,18 +63,18 @@ def main() -> None:
     try:
         code = app(prog_name="keras-tied", standalone_mode=False)
     except _ParserError as error:
-        say(f"{_message(error)}; see keras-tied --help.")
+        say(f"{_format_error(error)}; see keras-tied --help.")
         code = 2
     sys.exit(code)
 
 
-def _message(error: Any) -> str:
+def _format_error(error: Any) -> str:
     """What Typer says of a bad command line, without its full stop."""
     return str(error.format_message()).rstrip(".")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(flag: bool) -> None:
+    if flag:
         print(f"keras-tied {__version__}")
         raise typer.Exit
 
@@ -83,7 +83,8 @@ def _version(wanted: bool) -> None:
 def _root(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:

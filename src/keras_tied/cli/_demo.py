@@ -10,10 +10,10 @@ import typer
 from keras_tied import _backend
 from keras_tied.cli._app import command
 from keras_tied.cli._keras import Backend, import_keras, require_backend
-from keras_tied.cli._messages import UsageError, wrong_use
+from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._options import OnBackend, Quiet
-from keras_tied.cli._output import figure_target, save_figure
-from keras_tied.cli._progress import epochs_bar
+from keras_tied.cli._output import check_figure_path, save_figure
+from keras_tied.cli._progress import show_epochs
 
 if TYPE_CHECKING:
     from keras_tied.experiment import Experiment
@@ -50,8 +50,8 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Train the article's 4-2-4 autoencoder on two correlated rings, and draw it."""
-    with wrong_use():
-        target = figure_target(output)
+    with report_wrong_use():
+        target = check_figure_path(output)
         _require_engine(engine, backend)
         from keras_tied import datasets, experiment, plotting
 
@@ -65,7 +65,7 @@ def demo(
         experiment.split(rows)  # refuses too few rows
     if engine is Engine.keras:
         import_keras()
-    with epochs_bar(epochs, quiet) as on_epoch:
+    with show_epochs(epochs, quiet) as on_epoch:
         result = experiment.run(
             rows, epochs=epochs, engine=engine.value, random_state=seed, on_epoch=on_epoch
         )
@@ -97,7 +97,7 @@ def _require_engine(engine: Engine, backend: Backend | None) -> None:
             f"--backend {backend} is for Keras, and --engine {engine} does without it; leave "
             "one of them out."
         )
-    if not _backend.installed(engine):
+    if not _backend.is_installed(engine):
         raise UsageError(
             f"--engine {engine} is not installed; "
             f'run pip install "keras-tied[{engine}]", or choose another engine.'

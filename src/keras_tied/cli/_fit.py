@@ -17,13 +17,13 @@ import typer
 
 from keras_tied._files import check_writable
 from keras_tied.cli._app import command
-from keras_tied.cli._keras import import_keras_alone, require_backend, versions
+from keras_tied.cli._keras import collect_versions, import_keras_alone, require_backend
 from keras_tied.cli._messages import (
     INTERRUPTED,
     FailedError,
     UsageError,
+    report_wrong_use,
     say,
-    wrong_use,
 )
 from keras_tied.cli._options import (
     ArrayName,
@@ -35,8 +35,8 @@ from keras_tied.cli._options import (
     OnBackend,
     Quiet,
 )
-from keras_tied.cli._output import writing
-from keras_tied.cli._progress import rows_bar, training_bar, waiting
+from keras_tied.cli._output import report_write_errors
+from keras_tied.cli._progress import show_activity, show_rows, show_training
 from keras_tied.cli._show import print_facts, print_json
 from keras_tied.cli._table import Reading
 from keras_tied.cli._training_table import Table, learn, raise_first_misfit
@@ -44,8 +44,8 @@ from keras_tied.cli._training_table import Table, learn, raise_first_misfit
 if TYPE_CHECKING:
     from keras_tied.estimator import TiedAutoencoder
 
-HELD_OUT = 0.1
-"""The share of the sample that tells whether going through the rest has helped."""
+VALIDATION_SHARE = 0.1
+"""The share of the sample that shows whether training on all rows has helped."""
 MOST_NAMED = 8
 
 
@@ -111,20 +111,20 @@ def fit(
     quiet: Quiet = False,
 ) -> None:
     """Train an autoencoder on a table, and write it to one file."""
-    with wrong_use():
+    with report_wrong_use():
         target = check_writable(output, ["keras"], "--output")
     settings = {
-        "n_components": _components(components),
-        "hidden_layer_sizes": _hidden(hidden),
+        "n_components": _parse_components(components),
+        "hidden_layer_sizes": _parse_hidden_sizes(hidden),
         "solver": solver.value,
         "max_iter": epochs,
         "scaler": None if scaler is Scaler.none else scaler.value,
         "random_state": seed,
         "early_stopping": validation > 0,
-        "validation_fraction": _validation(validation),
+        "validation_fraction": _parse_validation(validation),
     }
     require_backend(backend)
-    began = time.perf_counter()
+    start = time.perf_counter()
     table = learn(
         data,
         Reading(delimiter, encoding, array),
@@ -136,18 +136,18 @@ def fit(
         quiet=quiet,
     )
     _require_enough(settings["n_components"], table)
-    with waiting("starting", quiet):
+    with show_activity("starting", quiet):
         import_keras_alone()
         from keras_tied.training import interrupts
 
-        file = OutputFile(output, target, began, _notes(table))
-    with interrupts() as interrupted:
-        notes = _fit(table, settings, file, quiet, interrupted)
+        file = OutputFile(output, target, start, _describe_table(table))
+    with interrupts() as is_interrupted:
+        notes = _train_and_measure(table, settings, file, quiet, is_interrupted)
     if json:
         print_json({"output": str(output)} | notes)
     elif not quiet:
-        print_facts(_facts(table, notes, output))
-    if interrupted():
+        print_facts(_summarize(table, notes, output))
+    if is_interrupted():
         say(f"interrupted; {str(output)!r} is the best model so far.")
         raise typer.Exit(INTERRUPTED)
 
@@ -159,13 +159,13 @@ class OutputFile:
     Attributes:
         output: what the user calls it.
         target: where it is.
-        began: when the command did, as `time.perf_counter` has it.
+        start: when the command did, as `time.perf_counter` has it.
         notes: what is known before training.
     """
 
     output: Path
     target: Path
-    began: float
+    start: float
     notes: dict[str, Any]
 
     def save(self, estimator: TiedAutoencoder, **results: Any) -> dict[str, Any]:
@@ -177,7 +177,7 @@ class OutputFile:
 
         notes = self.notes | {
             "trained": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - self.began, 3),
+            "seconds": round(time.perf_counter() - self.start, 3),
             "components": estimator.n_components_,
             "is_pca": estimator.is_pca_,
             **results,
@@ -186,7 +186,7 @@ class OutputFile:
         # Only in the file: rows are arrays here, and scikit-learn would warn of rows without names.
         estimator.feature_names_in_ = np.array(features, dtype=object)
         try:
-            with writing(self.output):
+            with report_write_errors(self.output):
                 internal.save(estimator, self.target, notes)
         finally:
             del estimator.feature_names_in_
@@ -197,47 +197,51 @@ class OutputFile:
         """Say, in the error that ends this context, that a model has been saved before it."""
         from keras_tied.tables import TableError
 
-        saved = f"{str(self.output)!r} holds the model so far"
+        hint = f"{str(self.output)!r} holds the model so far"
         try:
             yield
         except (FailedError, UsageError):
             raise
         except TableError as error:
-            raise UsageError(f"{str(error).rstrip('.')}; {saved}.") from error
+            raise UsageError(f"{str(error).rstrip('.')}; {hint}.") from error
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".rstrip(".: ")
             raise FailedError(
-                f"failed after training with {reason}; {saved}, and --debug shows where."
+                f"failed after training with {reason}; {hint}, and --debug shows where."
             ) from error
 
 
-def _fit(
+def _train_and_measure(
     table: Table,
     settings: dict[str, Any],
     file: OutputFile,
     quiet: bool,
-    interrupted: Callable[[], bool],
+    is_interrupted: Callable[[], bool],
 ) -> dict[str, Any]:
     """Train, save the model before anything else can fail, and measure it; return its notes."""
     from keras_tied.estimator.internal import baseline_errors, fitted_value
 
-    rows, held_out = _split_sample(table)
-    estimator, streamed = _train(table, rows, settings, quiet), None
+    rows, validation_rows = _split_sample(table)
+    estimator, stream_note = _train(table, rows, settings, quiet), None
     file.save(estimator)
     with file.report_failure():
-        if held_out is not None and not interrupted():
+        if validation_rows is not None and not is_interrupted():
             seed = settings["random_state"]
-            estimator, streamed = _go_through(table, estimator, held_out, seed, quiet)
-            file.save(estimator, streamed=streamed)
-        with waiting("comparing with PCA", quiet):
-            error, pca_error = baseline_errors(fitted_value(estimator), rows, held_out)
-        sample = f"{len(held_out):,} rows seen once at most" if held_out is not None else ""
+            estimator, stream_note = _train_on_all_rows(
+                table, estimator, validation_rows, seed, quiet
+            )
+            file.save(estimator, streamed=stream_note)
+        with show_activity("comparing with PCA", quiet):
+            error, pca_error = baseline_errors(fitted_value(estimator), rows, validation_rows)
+        measured_on = "all rows"
+        if validation_rows is not None:
+            measured_on = f"{len(validation_rows):,} rows seen once at most"
         return file.save(
             estimator,
             error=error,
             pca_error=pca_error,
-            measured_on=sample or "all rows",
-            streamed=streamed,
+            measured_on=measured_on,
+            streamed=stream_note,
         )
 
 
@@ -245,7 +249,7 @@ def _split_sample(table: Table) -> tuple[Any, Any]:
     """The rows to train on, and, where they are a sample of the table, the rows to hold out."""
     if table.whole:
         return table.rows, None
-    n = max(2, int(len(table.rows) * HELD_OUT))
+    n = max(2, int(len(table.rows) * VALIDATION_SHARE))
     return table.rows[n:], table.rows[:n]
 
 
@@ -254,14 +258,14 @@ def _train(table: Table, rows: Any, settings: dict[str, Any], quiet: bool) -> Ti
     from keras_tied.estimator.internal import epoch_callback
 
     estimator = TiedAutoencoder(**settings)
-    said = "training" if table.whole else f"training on {len(rows):,} rows"
-    with training_bar(said, quiet) as on_epoch, epoch_callback(on_epoch):
+    title = "training" if table.whole else f"training on {len(rows):,} rows"
+    with show_training(title, quiet) as on_epoch, epoch_callback(on_epoch):
         estimator.fit(rows)
     return estimator
 
 
-def _go_through(
-    table: Table, estimator: TiedAutoencoder, held_out: Any, seed: int, quiet: bool
+def _train_on_all_rows(
+    table: Table, estimator: TiedAutoencoder, validation_rows: Any, seed: int, quiet: bool
 ) -> tuple[TiedAutoencoder, str]:
     """Train on all rows once, and keep that if it helps."""
     from keras_tied.estimator.internal import choose_batch_rows, fit_stream
@@ -269,9 +273,9 @@ def _go_through(
 
     n_rows = table.source.n_rows
     size = choose_batch_rows(estimator, n_rows)
-    batches = table.source.shuffled(size, table.columns.names, seed=seed)
-    began = time.perf_counter()
-    with rows_bar("going through all rows", n_rows, quiet) as advance:
+    batches = table.source.shuffled_batches(size, table.columns.names, seed=seed)
+    start = time.perf_counter()
+    with show_rows("going through all rows", n_rows, quiet) as advance:
 
         def numbers() -> Any:
             for batch in batches:
@@ -279,17 +283,17 @@ def _go_through(
                 advance(batch.num_rows)
 
         try:
-            result = fit_stream(estimator, numbers(), -(-n_rows // size), held_out)
+            result = fit_stream(estimator, numbers(), -(-n_rows // size), validation_rows)
         except KeyboardInterrupt:
             return estimator, "interrupted, so the model of the sample is kept"
         except TableError:
             raise_first_misfit(table.source, table.columns)
             raise
-    rate = n_rows / max(time.perf_counter() - began, 1e-9)
-    kept = "that is kept" if result.better else "so the model of the sample is kept"
+    rate = n_rows / max(time.perf_counter() - start, 1e-9)
+    conclusion = "that is kept" if result.better else "so the model of the sample is kept"
     return result.estimator, (
         f"the error was {result.error_before:.4g} after the sample of {len(table.rows):,} rows and "
-        f"{result.error:.4g} after all rows, {rate:,.0f} a second; {kept}"
+        f"{result.error:.4g} after all rows, {rate:,.0f} a second; {conclusion}"
     )
 
 
@@ -302,23 +306,23 @@ def _require_enough(components: int | float, table: Table) -> None:
         )
 
 
-def _notes(table: Table) -> dict[str, Any]:
+def _describe_table(table: Table) -> dict[str, Any]:
     """The notes of a model that are known before it is trained."""
     return {
         "command": shlex.join(["keras-tied", *sys.argv[1:]]),
         "data": table.source.name,
         "rows": table.source.n_rows,
         "columns": table.columns.to_json(),
-        "versions": versions(),
+        "versions": collect_versions(),
     }
 
 
-def _facts(table: Table, notes: dict[str, Any], output: Path) -> dict[str, str]:
+def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, str]:
     columns = table.columns
-    used = _some(columns.names)
+    usage = _some(columns.names)
     if len(columns.features) > len(columns.names):
-        used += f": {len(columns.features)} numbers, one for each category of text"
-    facts = {"rows": f"{notes['rows']:,}", "columns used": used}
+        usage += f": {len(columns.features)} numbers, one for each category of text"
+    facts = {"rows": f"{notes['rows']:,}", "columns used": usage}
     left_out = [f"{name} ({reason})" for name, reason in columns.left_out.items()]
     if left_out:
         facts["left out"] = _some(left_out)
@@ -326,14 +330,14 @@ def _facts(table: Table, notes: dict[str, Any], output: Path) -> dict[str, str]:
     facts |= {
         "components": str(notes["components"]),
         "error": f"{notes['error']:.4g}, mean square of scaled columns, {notes['measured_on']}",
-        "PCA's error": f"{notes['pca_error']:.4g}; {_beside(ratio, notes['is_pca'])}",
+        "PCA's error": f"{notes['pca_error']:.4g}; {_compare_with_pca(ratio, notes['is_pca'])}",
     }
     if notes["streamed"]:
         facts["all rows"] = notes["streamed"]
     return facts | {"seconds": f"{notes['seconds']:.1f}", "model": str(output)}
 
 
-def _beside(ratio: float, is_pca: bool) -> str:
+def _compare_with_pca(ratio: float, is_pca: bool) -> str:
     if is_pca:
         return "no network was found that is better, so the model is PCA"
     return f"the model's is {ratio:.2f} times that"
@@ -344,9 +348,9 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _components(text: str) -> int | float:
+def _parse_components(text: str) -> int | float:
     try:
-        return int(text) if float(text) >= 1 else _share(float(text))
+        return int(text) if float(text) >= 1 else _parse_share(float(text))
     except ValueError as error:
         raise UsageError(
             f"--components {text!r} is neither a whole number from 1 on nor a share between 0 and "
@@ -354,13 +358,13 @@ def _components(text: str) -> int | float:
         ) from error
 
 
-def _share(value: float) -> float:
+def _parse_share(value: float) -> float:
     if not 0 < value < 1:
         raise ValueError
     return value
 
 
-def _hidden(text: str) -> Any:
+def _parse_hidden_sizes(text: str) -> Any:
     if text == "auto":
         return text
     try:
@@ -374,7 +378,7 @@ def _hidden(text: str) -> Any:
     return sizes
 
 
-def _validation(share: float) -> float:
+def _parse_validation(share: float) -> float:
     """What the estimator takes, which is never asked for a share of 0."""
     if share >= 1:
         raise UsageError("--validation 1 leaves no row to train on; give a share such as 0.1.")

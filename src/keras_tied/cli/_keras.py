@@ -31,12 +31,12 @@ def require_backend(backend: Backend | None = None) -> None:
     the second run of a command must not differ from the first.
     """
     name = backend or _backend.USER_CHOICE or _backend.find_installed()
-    known = ", ".join(_backend.BACKENDS)
+    choices = ", ".join(_backend.BACKENDS)
     if name not in _backend.BACKENDS:
-        given = f"Keras is set to run on {name!r}" if name else "no Keras backend is installed"
-        raise UsageError(f"{given}; install one of {known}, and name it with --backend.")
-    if not _backend.installed(name):
-        raise UsageError(f"{name} is not installed; install it, or name another of {known}.")
+        problem = f"Keras is set to run on {name!r}" if name else "no Keras backend is installed"
+        raise UsageError(f"{problem}; install one of {choices}, and name it with --backend.")
+    if not _backend.is_installed(name):
+        raise UsageError(f"{name} is not installed; install it, or name another of {choices}.")
     os.environ["KERAS_BACKEND"] = name
 
 
@@ -70,14 +70,14 @@ def import_keras_alone() -> None:
     if os.environ["KERAS_BACKEND"] == Backend.tensorflow or "keras" in sys.modules:
         import_keras()
         return
-    with hidden("tensorflow"):
+    with hide_module("tensorflow"):
         import_keras()
         import keras
 
         keras.activations.serialize(keras.activations.tanh)
 
 
-def versions() -> dict[str, str]:
+def collect_versions() -> dict[str, str]:
     """The versions of the libraries that a model is trained with.
 
     Each module is asked itself: the distribution of the module ``tensorflow`` may be called
@@ -97,7 +97,7 @@ def versions() -> dict[str, str]:
     }
 
 
-class _Missing(MetaPathFinder):
+class _MissingModule(MetaPathFinder):
     """Finds that a module is not installed."""
 
     def __init__(self, module: str) -> None:
@@ -110,9 +110,9 @@ class _Missing(MetaPathFinder):
 
 
 @contextmanager
-def hidden(module: str) -> Iterator[None]:
+def hide_module(module: str) -> Iterator[None]:
     """As if a module were not installed, unless it has been imported."""
-    finder = _Missing(module)
+    finder = _MissingModule(module)
     sys.meta_path.insert(0, finder)
     try:
         yield

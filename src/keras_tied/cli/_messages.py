@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import typer
 
-from keras_tied._text import visible
+from keras_tied._text import replace_controls
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
@@ -24,7 +24,7 @@ class FailedError(Exception):
 
 def say(message: str) -> None:
     """Print one line for the user, who may be reading a pipe's other end."""
-    print("keras-tied:", visible(" ".join(message.split())), file=sys.stderr)
+    print("keras-tied:", replace_controls(" ".join(message.split())), file=sys.stderr)
 
 
 @contextmanager
@@ -56,7 +56,7 @@ def report_errors(debug: bool) -> Iterator[None]:
 
 
 @contextmanager
-def wrong_use() -> Iterator[None]:
+def report_wrong_use() -> Iterator[None]:
     """Take what the library refuses, before any work is done, for wrong use of the command."""
     try:
         yield

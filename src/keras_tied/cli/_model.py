@@ -38,7 +38,7 @@ class Model:
     columns: Columns | None
 
     @property
-    def fitted(self) -> Fitted:
+    def fitted_value(self) -> Fitted:
         """What encodes, decodes and scores rows."""
         return self.contents.fitted
 
@@ -49,15 +49,15 @@ class Model:
         from keras_tied.tables import Column as TableColumn
         from keras_tied.tables import Columns, Kind
 
-        names: Sequence[str] | None = self.fitted.feature_names
+        names: Sequence[str] | None = self.fitted_value.feature_names
         if names is None:
             numbers = Kind.boolean, Kind.integer, Kind.number
             names = [name for name, kind in source.kinds.items() if kind in numbers]
-            if len(names) != self.fitted.n_features:
+            if len(names) != self.fitted_value.n_features:
                 raise UsageError(
                     f"{source.name!r} has {len(names)} columns of numbers, and "
                     f"{str(self.path)!r}, which knows no names, takes "
-                    f"{self.fitted.n_features}; give a table of these."
+                    f"{self.fitted_value.n_features}; give a table of these."
                 )
         return Columns(tuple(TableColumn(str(name), Kind.number) for name in names))
 
@@ -90,7 +90,7 @@ class Rows:
             yield batch, self.columns.encode(batch, first, self.unseen)
             first += batch.num_rows
 
-    def named(self, batch: pa.RecordBatch, columns: dict[str, Any]) -> pa.RecordBatch:
+    def add_id(self, batch: pa.RecordBatch, columns: dict[str, Any]) -> pa.RecordBatch:
         """Columns that were made of a batch, after its id."""
         import pyarrow as pa
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def figure_target(output: Path) -> Path:
+def check_figure_path(output: Path) -> Path:
     """Where a figure will be written, if it can be."""
     from keras_tied.plotting import FORMATS
 
@@ -23,14 +23,14 @@ def figure_target(output: Path) -> Path:
 
 
 @contextmanager
-def written(output: Path, target: Path) -> Iterator[Path]:
+def replace_output(output: Path, target: Path) -> Iterator[Path]:
     """The file to write meanwhile; `output` is what the user calls the target."""
-    with writing(output), replace_atomically(target) as part:
+    with report_write_errors(output), replace_atomically(target) as part:
         yield part
 
 
 @contextmanager
-def writing(output: Path) -> Iterator[None]:
+def report_write_errors(output: Path) -> Iterator[None]:
     """Say of what fails meanwhile that the output could not be written."""
     try:
         yield
@@ -43,6 +43,6 @@ def writing(output: Path) -> Iterator[None]:
 
 def save_figure(figure: Figure, output: Path, target: Path) -> None:
     """Write a figure, in which a character that no font has is drawn as a box."""
-    with written(output, target) as part, warnings.catch_warnings():
+    with replace_output(output, target) as part, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure.savefig(part, dpi=160)

@@ -11,30 +11,30 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-def watched(quiet: bool) -> bool:
+def is_visible(quiet: bool) -> bool:
     """Whether anybody would see a bar."""
     return not quiet and sys.stderr.isatty()
 
 
-def _bar(said: str) -> Progress:
+def _make_bar(text_format: str) -> Progress:
     """A bar with something said beside it, a format of Rich."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    what, beside = TextColumn("{task.description}"), TextColumn(said)
+    what, beside = TextColumn("{task.description}"), TextColumn(text_format)
     columns = what, BarColumn(), beside, TimeRemainingColumn()
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 @contextmanager
-def epochs_bar(
+def show_epochs(
     epochs: int, quiet: bool
 ) -> Iterator[Callable[[int, Mapping[str, float]], None] | None]:
     """A bar of epochs, and the callback that moves it; None where nobody watches."""
-    if not watched(quiet):
+    if not is_visible(quiet):
         yield None
         return
-    with _bar("epoch {task.completed} of {task.total}  loss {task.fields[loss]}") as bar:
+    with _make_bar("epoch {task.completed} of {task.total}  loss {task.fields[loss]}") as bar:
         task = bar.add_task("starting", total=epochs, loss="-")
 
         def on_epoch(epoch: int, logs: Mapping[str, float]) -> None:
@@ -45,43 +45,43 @@ def epochs_bar(
 
 
 @contextmanager
-def training_bar(
+def show_training(
     what: str, quiet: bool
 ) -> Iterator[Callable[[int, int, Mapping[str, float]], None] | None]:
     """A bar of epochs of which nobody knows before how many they are, and what moves it.
 
     Rows are held out in turn where they are few: the bar begins anew with each part.
     """
-    if not watched(quiet):
+    if not is_visible(quiet):
         yield None
         return
-    with _bar("{task.fields[epoch]}") as bar:
+    with _make_bar("{task.fields[epoch]}") as bar:
         task = bar.add_task(what, total=None, epoch="")
 
-        def tell(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
+        def on_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
             if epoch == 1:
                 bar.reset(task, total=epochs)
-            said = f"epoch {epoch} of {epochs}  loss {logs['loss']:.2e}"
-            bar.update(task, completed=epoch, epoch=said)
+            text_format = f"epoch {epoch} of {epochs}  loss {logs['loss']:.2e}"
+            bar.update(task, completed=epoch, epoch=text_format)
 
-        yield tell
+        yield on_epoch
 
 
 @contextmanager
-def rows_bar(what: str, rows: int, quiet: bool) -> Iterator[Callable[[int], None]]:
+def show_rows(what: str, rows: int, quiet: bool) -> Iterator[Callable[[int], None]]:
     """A bar of rows, and what moves it on by some."""
-    if not watched(quiet):
+    if not is_visible(quiet):
         yield lambda _: None
         return
-    with _bar("{task.completed:,.0f} of {task.total:,.0f} rows") as bar:
+    with _make_bar("{task.completed:,.0f} of {task.total:,.0f} rows") as bar:
         task = bar.add_task(what, total=rows)
         yield lambda more: bar.advance(task, more)
 
 
 @contextmanager
-def stages(first: str, quiet: bool) -> Iterator[Callable[[str], None]]:
+def show_stages(first: str, quiet: bool) -> Iterator[Callable[[str], None]]:
     """A sign of what is going on, of which nobody knows how long it takes, and what renames it."""
-    if not watched(quiet):
+    if not is_visible(quiet):
         yield lambda _: None
         return
     from rich.console import Console
@@ -95,7 +95,7 @@ def stages(first: str, quiet: bool) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def waiting(what: str, quiet: bool) -> Iterator[None]:
+def show_activity(what: str, quiet: bool) -> Iterator[None]:
     """A sign that something is going on, of which nobody knows how long it takes."""
-    with stages(what, quiet):
+    with show_stages(what, quiet):
         yield

@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_tied._text import count
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import Model, Rows, open_rows
-from keras_tied.cli._progress import rows_bar
+from keras_tied.cli._progress import show_rows
 from keras_tied.cli._table import Reading, say_unseen
 
 MOST_ROWS, MOST_NUMBERS = 20_000, 2**22
@@ -45,7 +44,7 @@ class Sample:
     note: str | None
 
 
-def open_labelled(
+def open_with_label(
     model: Model, data: str, reading: Reading, id: str | None, label: str | None, quiet: bool
 ) -> Rows:
     """Open a table whose rows are to be shown."""
@@ -53,8 +52,8 @@ def open_labelled(
     there = rows.source.schema.names
     if label is not None and label not in there:
         raise UsageError(f"{data!r} has no column {label!r}; name another as --label.")
-    noted = rows.columns.label
-    rows.label = label or (noted if noted in there else None)
+    label_column = rows.columns.label
+    rows.label = label or (label_column if label_column in there else None)
     return rows
 
 
@@ -65,17 +64,17 @@ def take(rows: Rows, quiet: bool) -> Sample:
 
     n_rows, width = rows.source.n_rows, len(rows.columns.features)
     most = max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // width))
-    chosen = np.arange(n_rows)
+    indices = np.arange(n_rows)
     if n_rows > most:
-        chosen = np.sort(np.random.default_rng(0).choice(n_rows, most, replace=False))
+        indices = np.sort(np.random.default_rng(0).choice(n_rows, most, replace=False))
     numbers: list[Any] = []
     ids: list[Any] = []
     labels: list[Any] = []
     first = 0
-    with rows_bar("reading", n_rows, quiet) as advance:
+    with show_rows("reading", n_rows, quiet) as advance:
         for batch, of_batch in rows.batches():
-            begin, end = np.searchsorted(chosen, [first, first + batch.num_rows])
-            here = chosen[begin:end] - first
+            begin, end = np.searchsorted(indices, [first, first + batch.num_rows])
+            here = indices[begin:end] - first
             numbers.append(of_batch[here])
             some = batch.take(pa.array(here))
             ids += some.column(rows.id).to_pylist() if rows.id else []
@@ -83,23 +82,25 @@ def take(rows: Rows, quiet: bool) -> Sample:
             first += batch.num_rows
             advance(batch.num_rows)
     say_unseen(rows.unseen, quiet)
-    places = (chosen + 1).tolist()
+    places = (indices + 1).tolist()
     return Sample(
         np.concatenate(numbers),
-        np.array([_text(name) for name in ids] if rows.id else [count(place) for place in places]),
-        _labels(labels) if rows.label else None,
+        np.array(
+            [_to_text(name) for name in ids] if rows.id else [f"{place:,}" for place in places]
+        ),
+        _to_labels(labels) if rows.label else None,
         rows.label,
-        f"The table has {count(n_rows)} rows; here are {count(most)} of them, chosen at random."
+        f"The table has {n_rows:,} rows; here are {most:,} of them, chosen at random."
         if n_rows > most
         else None,
     )
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _labels(values: list[Any]) -> Any:
+def _to_labels(values: list[Any]) -> Any:
     """Labels as numbers where they are: a column of CSV was read as text."""
     import numpy as np
 
@@ -109,7 +110,7 @@ def _labels(values: list[Any]) -> Any:
         present = [value for value in values if value is not None]
         whole = len(present) == len(values)
         return np.array(values if whole else [np.nan if v is None else v for v in values])
-    texts = [_text(value) for value in values]
+    texts = [_to_text(value) for value in values]
     if len(set(texts)) > MOST_GROUPS:
         try:
             return np.array([float(text) if text else np.nan for text in texts])

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from keras_tied.cli._keras import hidden
+from keras_tied.cli._keras import hide_module
 from keras_tied.cli._messages import FailedError, UsageError, say
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from keras_tied.tables import Source
 
 STANDARD_OUTPUT = "-"
-NAMED = {"tab": "\t", r"\t": "\t", "space": " "}
+DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
 """Delimiters that are hard to type at a shell."""
 
 
@@ -32,23 +32,23 @@ class Reading:
         """Open a table."""
         from keras_tied.tables import open_table
 
-        _leave_pandas_alone()
-        delimiter = NAMED.get(self.delimiter or "", self.delimiter)
+        _keep_pandas_out()
+        delimiter = DELIMITER_NAMES.get(self.delimiter or "", self.delimiter)
         return open_table(
             path, delimiter=delimiter, encoding=self.encoding, text=text, array=self.array
         )
 
 
-def _leave_pandas_alone() -> None:
+def _keep_pandas_out() -> None:
     """Let pyarrow look for pandas while there is none: it would import it, for 0.2 s, unused."""
     import pyarrow as pa
 
-    with hidden("pandas"):
+    with hide_module("pandas"):
         pa.array([0])
 
 
 @contextmanager
-def table_errors() -> Iterator[None]:
+def report_table_errors() -> Iterator[None]:
     """Tell wrong tables, which are wrong use, from those that could not be written."""
     try:
         from keras_tied.tables import TableError, WriteError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._messages import UsageError
-from keras_tied.cli._progress import waiting
+from keras_tied.cli._progress import show_activity
 from keras_tied.cli._table import Reading
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def learn(
     if source.n_rows < 2:
         raise UsageError(f"{source.name!r} has one row, and training needs 2 at least; add rows.")
     most = max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // max(1, len(source.schema))))
-    with waiting("reading", quiet):
+    with show_activity("reading", quiet):
         sample = source.sample(most, seed=seed)
         used = Columns.learn(
             sample,

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from keras_tied import _plane
-from keras_tied._labels import labelled, palette
-from keras_tied._text import shown
-from keras_tied.plotting._figure import INK, bare, name, new_figure
-from keras_tied.plotting._points import key, scatter
+from keras_tied._labels import classify_labels, palette
+from keras_tied._text import format_value
+from keras_tied.plotting._figure import INK, label_axes, new_figure, remove_frame
+from keras_tied.plotting._points import draw_key, scatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,9 +81,9 @@ class AutoencoderDisplay:
         plane: Literal["principal", "features"] = "principal",
     ) -> None:
         n = len(np.asarray(X))
-        self.X = _table(X, "X", n)
-        self.code = _table(code, "code", n)
-        self.reconstruction = _table(reconstruction, "reconstruction", n)
+        self.X = _check_table(X, "X", n)
+        self.code = _check_table(code, "code", n)
+        self.reconstruction = _check_table(reconstruction, "reconstruction", n)
         self.history = {} if history is None else dict(history)
         self.y = None if y is None else np.asarray(y)
         if self.y is not None and self.y.shape != (n,):
@@ -122,13 +122,13 @@ class AutoencoderDisplay:
             >>> [axes.get_title("left") for axes in display.axes_.flat]
             ['Incoming data, 4-D', 'Encoded data, 2-D', 'Decoded data, 4-D', 'Cost']
         """
-        given = {
+        defaults = {
             "history": {"loss": getattr(estimator, "loss_curve_", [])},
             "errors": estimator.reconstruction_error(X),
             "feature_names": getattr(estimator, "feature_names_in_", None),
         }
-        made = cls(X, estimator.transform(X), estimator.reconstruct(X), **(given | kwargs))
-        return made.plot(figure)
+        display = cls(X, estimator.transform(X), estimator.reconstruct(X), **(defaults | kwargs))
+        return display.plot(figure)
 
     def plot(self, figure: Figure | None = None) -> Self:
         """Draw the four panels.
@@ -145,23 +145,35 @@ class AutoencoderDisplay:
         self.figure_ = new_figure() if figure is None else figure
         self.figure_.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
         self.axes_ = self.figure_.subplots(2, 2)
-        (incoming, encoded), (decoded, cost) = self.axes_
+        (input_axes, code_axes), (reconstruction_axes, cost_axes) = self.axes_
         for axes in self.axes_.flat:
             axes.set_box_aspect(1)
-            bare(axes)
-        decoded.sharex(incoming)
-        decoded.sharey(incoming)
-        labels = None if self.y is None else labelled(self.y, lambda label: shown(label, _LONGEST))
+            remove_frame(axes)
+        reconstruction_axes.sharex(input_axes)
+        reconstruction_axes.sharey(input_axes)
+        labels = (
+            None
+            if self.y is None
+            else classify_labels(self.y, lambda label: format_value(label, _LONGEST))
+        )
         plane, width = self._plane(), self.code.shape[1]
-        drawn = scatter(incoming, plane.of(self.X), labels)
-        name(incoming, f"Incoming data, {self.X.shape[1]}-D", *plane.names)
-        scatter(encoded, self._code_points(), labels)
-        name(encoded, f"Encoded data, {width}-D", "unit 1", "unit 2" if width > 1 else "error")
-        scatter(decoded, plane.of(self.reconstruction), labels)
-        name(decoded, f"Decoded data, {self.X.shape[1]}-D", *plane.names)
+        collection = scatter(input_axes, plane.project(self.X), labels)
+        label_axes(input_axes, f"Incoming data, {self.X.shape[1]}-D", *plane.names)
+        scatter(code_axes, self._code_points(), labels)
+        label_axes(
+            code_axes, f"Encoded data, {width}-D", "unit 1", "unit 2" if width > 1 else "error"
+        )
+        scatter(reconstruction_axes, plane.project(self.reconstruction), labels)
+        label_axes(reconstruction_axes, f"Decoded data, {self.X.shape[1]}-D", *plane.names)
         if labels is not None:
-            key(self.figure_, incoming, drawn, labels, shown(self.label_name, _LONGEST))
-        _cost(cost, self.history, self.pca_error, components=width)
+            draw_key(
+                self.figure_,
+                input_axes,
+                collection,
+                labels,
+                format_value(self.label_name, _LONGEST),
+            )
+        _draw_cost(cost_axes, self.history, self.pca_error, components=width)
         return self
 
     def _plane(self) -> _plane.Plane:
@@ -169,10 +181,10 @@ class AutoencoderDisplay:
         names: Sequence[Any] | None = self.feature_names
         if names is None:
             names = [f"feature {i + 1}" for i in range(n_features)]
-        names = [shown(name, _LONGEST) for name in names]
+        names = [format_value(name, _LONGEST) for name in names]
         if self.plane == "features":
-            return _plane.columns(names, n_features)
-        return _plane.principal(self.X, names)
+            return _plane.make_feature_plane(names, n_features)
+        return _plane.fit_principal_plane(self.X, names)
 
     def _code_points(self) -> NDArray[Any]:
         if self.code.shape[1] > 1:
@@ -224,7 +236,7 @@ def four_panels(
     return display.plot(figure).figure_
 
 
-def _table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
+def _check_table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
     values = np.asarray(table)
     if values.ndim != 2 or values.shape[1] < 1 or len(values) != n_rows:
         raise ValueError(
@@ -234,9 +246,9 @@ def _table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
     return values
 
 
-def _cost(axes: Axes, history: History, pca_error: float | None, components: int) -> None:
+def _draw_cost(axes: Axes, history: History, pca_error: float | None, components: int) -> None:
     """The curves lie on each other: a wide pale one below, a thin dark one on top."""
-    name(axes, "Cost", "epoch", "loss")
+    label_axes(axes, "Cost", "epoch", "loss")
     curves = {key: np.asarray(cost) for key, cost in history.items() if len(cost)}
     for key_, label, colour, width in (
         ("loss", "train", "#9CCBE8", 5.0),

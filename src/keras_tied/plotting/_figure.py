@@ -57,7 +57,7 @@ def new_window() -> Figure:
     return pyplot.figure(figsize=_SIZE)
 
 
-def bare(axes: Axes) -> None:
+def remove_frame(axes: Axes) -> None:
     """Take the frame away, so that the data are what is seen."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
@@ -66,7 +66,7 @@ def bare(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def name(axes: Axes, title: str, x: str, y: str) -> None:
+def label_axes(axes: Axes, title: str, x: str, y: str) -> None:
     """Say what is shown; the user's own names are not taken for formulas."""
     axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK, pad=10)
     axes.set_xlabel(x, fontsize=11, color=INK, parse_math=False)

@@ -73,18 +73,18 @@ class Figures:
             panels: the first and the last are drawn on the same axes.
             colours: (n,) what the colour of a row stands for.
         """
-        data: dict[str, Any] = {"colour": _small(colours)}
+        data: dict[str, Any] = {"colour": _to_float32(colours)}
         for panel in panels:
-            data[f"{panel.name}_x"], data[f"{panel.name}_y"] = map(_small, panel.points.T)
+            data[f"{panel.name}_x"], data[f"{panel.name}_y"] = map(_to_float32, panel.points.T)
         source = ColumnDataSource(data, name="rows")
         mapper = LinearColorMapper(palette=["#808080"], name="colours")
-        size, alpha = _marker(len(colours))
+        size, alpha = _choose_marker(len(colours))
         first = panels[0]
-        shared = _ranges(np.concatenate([first.points, panels[-1].points]))
+        shared_ranges = _fit_ranges(np.concatenate([first.points, panels[-1].points]))
         for panel in panels:
-            on_shared = panel is first or panel is panels[-1]
-            x_range, y_range = shared if on_shared else _ranges(panel.points, panel.log_y)
-            plot = self._plot(panel.name, panel.axes, x_range, y_range, panel.log_y)
+            is_shared = panel is first or panel is panels[-1]
+            ranges = shared_ranges if is_shared else _fit_ranges(panel.points, panel.log_y)
+            plot = self._add_plot(panel.name, panel.axes, *ranges, panel.log_y)
             plot.add_tools(BoxSelectTool(), LassoSelectTool(), PanTool(), WheelZoomTool())
             plot.add_tools(ResetTool(), TapTool(visible=False))
             plot.add_tools(HoverTool(tooltips=None, visible=False))
@@ -115,11 +115,11 @@ class Figures:
             errors: (n,) the errors of all rows.
             lines: errors that are marked by a line, by the name of the line.
         """
-        counts, edges, log = _bins(errors)
-        plot = self._plot(
+        counts, edges, log = _bin_errors(errors)
+        plot = self._add_plot(
             name,
             ("error of a row", "rows"),
-            _range(edges, log),
+            _fit_range(edges, log),
             Range1d(start=0, end=float(counts.max()) * 1.08),
             log_x=log,
         )
@@ -137,7 +137,7 @@ class Figures:
             source, bars, selection_glyph=selected, nonselection_glyph=others, name="bars"
         )
         for label, value in lines.items():
-            plot.add_layout(_line(label, value, "height"))
+            plot.add_layout(_make_line(label, value, "height"))
 
     def add_losses(
         self, name: str, curves: Mapping[str, Sequence[float]], lines: Mapping[str, float]
@@ -150,13 +150,13 @@ class Figures:
             lines: losses that are marked by a line across, by the name of the line.
         """
         most = max(len(losses) for losses in curves.values())
-        known = np.concatenate([*curves.values(), list(lines.values())])
-        log = bool((known[np.isfinite(known)] > 0).all())
-        plot = self._plot(
+        finite_losses = np.concatenate([*curves.values(), list(lines.values())])
+        log = bool((finite_losses[np.isfinite(finite_losses)] > 0).all())
+        plot = self._add_plot(
             name,
             ("epoch", "loss"),
             Range1d(start=1 if most > 1 else 0, end=max(most, 2)),
-            _range(known, log),
+            _fit_range(finite_losses, log),
             log_y=log,
         )
         plot.yaxis.formatter = BasicTickFormatter()
@@ -170,9 +170,9 @@ class Figures:
             if len(losses) == 1:
                 plot.scatter("epoch", "loss", source=source, name=label, size=7, line_color=None)
         for label, value in lines.items():
-            plot.add_layout(_line(label, value, "width"))
+            plot.add_layout(_make_line(label, value, "width"))
 
-    def as_json(self) -> str:
+    def to_json(self) -> str:
         """The figures for the page's script: BokehJS's document, and where its roots go."""
         document = Document()
         for plot in self._plots:
@@ -182,7 +182,7 @@ class Figures:
             f'{{"document": {serialize_json(document.to_json(deferred=False))}, "roots": {roots}}}'
         )
 
-    def _plot(
+    def _add_plot(
         self,
         name: str,
         axes: tuple[str, str],
@@ -207,8 +207,8 @@ class Figures:
         )
         plot.toolbar.logo = None
         # Plain text, because a name such as $$x$$ would be taken for a formula.
-        plot.xaxis.axis_label = PlainText(text=_short(axes[0]))
-        plot.yaxis.axis_label = PlainText(text=_short(axes[1]))
+        plot.xaxis.axis_label = PlainText(text=_shorten(axes[0]))
+        plot.yaxis.axis_label = PlainText(text=_shorten(axes[1]))
         plot.axis.axis_label_text_font_style = "normal"
         plot.axis.minor_tick_line_color = None
         plot.axis.axis_line_color = None
@@ -219,31 +219,31 @@ class Figures:
         return plot
 
 
-def _line(name: str, at: float, along: Literal["width", "height"]) -> Span:
+def _make_line(name: str, at: float, along: Literal["width", "height"]) -> Span:
     dash = "dashed" if name == "pca" else "solid"
     return Span(location=at, dimension=along, name=name, line_width=1.5, line_dash=dash)
 
 
-def _short(name: str) -> str:
+def _shorten(name: str) -> str:
     return name if len(name) <= 40 else f"{name[:38]}…"
 
 
-def _small(values: Points) -> NDArray[np.float32]:
+def _to_float32(values: Points) -> NDArray[np.float32]:
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
-def _marker(n: int) -> tuple[float, float]:
+def _choose_marker(n: int) -> tuple[float, float]:
     """The size and the opacity at which so many points can be told apart."""
     if n <= 300:
         return 8.0, 0.85
     return (6.0, 0.75) if n <= 2000 else (4.5, 0.6)
 
 
-def _ranges(points: Points, log_y: bool = False) -> tuple[Range1d, Range1d]:
-    return _range(points[:, 0]), _range(points[:, 1], log_y)
+def _fit_ranges(points: Points, log_y: bool = False) -> tuple[Range1d, Range1d]:
+    return _fit_range(points[:, 0]), _fit_range(points[:, 1], log_y)
 
 
-def _range(values: Points, log: bool = False) -> Range1d:
+def _fit_range(values: Points, log: bool = False) -> Range1d:
     """From the smallest to the largest value, with some room."""
     finite = values[np.isfinite(values)].astype(np.float64)
     finite = np.log10(finite[finite > 0]) if log else finite
@@ -255,7 +255,7 @@ def _range(values: Points, log: bool = False) -> Range1d:
     return Range1d(start=float(low), end=float(high))
 
 
-def _bins(errors: NDArray[np.float64]) -> tuple[NDArray[np.intp], Points, bool]:
+def _bin_errors(errors: NDArray[np.float64]) -> tuple[NDArray[np.intp], Points, bool]:
     """How many errors lie between which edges, and whether these are on a logarithmic scale."""
     finite = errors[np.isfinite(errors)]
     positive = finite[finite > 0]

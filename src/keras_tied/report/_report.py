@@ -75,19 +75,19 @@ class Report:
         n_worst: int = 20,
         random_state: int = 0,
     ) -> None:
-        self.X = _table(X, "X")
+        self.X = _check_table(X, "X")
         n, n_features = self.X.shape
-        self.code = _table(code, "code", n)
-        self.reconstruction = _table(reconstruction, "reconstruction", n, n_features)
-        self.feature_errors = _table(feature_errors, "feature_errors", n, n_features)
+        self.code = _check_table(code, "code", n)
+        self.reconstruction = _check_table(reconstruction, "reconstruction", n, n_features)
+        self.feature_errors = _check_table(feature_errors, "feature_errors", n, n_features)
         names = (
             feature_names
             if feature_names is not None
             else [f"column {i + 1}" for i in range(n_features)]
         )
-        self.feature_names = _column(names, "feature_names", n_features, "column")
-        self.ids = None if ids is None else _column(ids, "ids", n, "row")
-        self.labels = None if labels is None else _column(labels, "labels", n, "row")
+        self.feature_names = _check_column(names, "feature_names", n_features, "column")
+        self.ids = None if ids is None else _check_column(ids, "ids", n, "row")
+        self.labels = None if labels is None else _check_column(labels, "labels", n, "row")
         self.label_name = label_name
         self.history = {} if history is None else {k: list(v) for k, v in history.items()}
         self.pca_error = pca_error
@@ -113,7 +113,7 @@ class Report:
             >>> report.code.shape
             (150, 2)
         """
-        given: dict[str, Any] = {
+        defaults: dict[str, Any] = {
             "feature_names": getattr(estimator, "feature_names_in_", None),
             "history": {"loss": getattr(estimator, "loss_curve_", [])},
         }
@@ -122,7 +122,7 @@ class Report:
             estimator.transform(X),
             estimator.reconstruct(X),
             estimator.reconstruction_error(X, per_feature=True),
-            **(given | kwargs),
+            **(defaults | kwargs),
         )
 
     @property
@@ -145,10 +145,12 @@ class Report:
                 "a report needs Bokeh and Jinja2, which are not installed; "
                 'run pip install "keras-tied[report]".'
             ) from error
-        return _page.html(self)
+        return _page.render_html(self)
 
 
-def _table(values: ArrayLike, name: str, n: int | None = None, width: int | None = None) -> Array:
+def _check_table(
+    values: ArrayLike, name: str, n: int | None = None, width: int | None = None
+) -> Array:
     table = np.asarray(values)
     if table.dtype.kind not in "biuf":
         raise ValueError(f"{name} holds values of type {table.dtype}; give numbers.")
@@ -165,7 +167,7 @@ def _table(values: ArrayLike, name: str, n: int | None = None, width: int | None
     return table
 
 
-def _column(values: ArrayLike, name: str, n: int, of: str) -> Array:
+def _check_column(values: ArrayLike, name: str, n: int, of: str) -> Array:
     column = np.asarray(values)
     if column.shape != (n,):
         raise ValueError(f"{name} has the shape {column.shape}; give one for each {of}, {n}.")

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from keras_tied._types import Array
 from keras_tied.tables import _learning
 from keras_tied.tables._column import Column, MisfitError
-from keras_tied.tables._errors import TableError, quoted
+from keras_tied.tables._errors import TableError, quote
 from keras_tied.tables._kinds import Kind
 
 VERSION = 1
@@ -82,7 +82,7 @@ class Columns:
         Raises:
             TableError: if a column that is named is not in the table, or none can be used.
         """
-        used, left_out = _learning.chosen(sample, columns, exclude, label, id)
+        used, left_out = _learning.choose_columns(sample, columns, exclude, label, id)
         return cls(tuple(used), left_out, label, id)
 
     @property
@@ -119,10 +119,10 @@ class Columns:
             TableError: if one that is used is not there. The message names all that are not.
         """
         there = set(names)
-        if missing := [name for name in self.names if name not in there]:
-            raise TableError(f"the table has no column {quoted(missing)}, which the model uses.")
-        known = {*self.names, *self.left_out, self.label, self.id}
-        return [name for name in names if name not in known]
+        if absent := [name for name in self.names if name not in there]:
+            raise TableError(f"the table has no column {quote(absent)}, which the model uses.")
+        known_names = {*self.names, *self.left_out, self.label, self.id}
+        return [name for name in names if name not in known_names]
 
     def encode(
         self, batch: pa.RecordBatch, first_row: int = 0, unseen: Counter[str] | None = None
@@ -181,8 +181,8 @@ class Columns:
             rows = rows.astype(np.float64)
         ends = np.cumsum([len(column.features) for column in self.used])
         blocks = np.split(rows, ends[:-1], axis=1)
-        decoded = [column.decode(block) for column, block in zip(self.used, blocks, strict=True)]
-        return pa.record_batch(decoded, names=self.names)
+        arrays = [column.decode(block) for column, block in zip(self.used, blocks, strict=True)]
+        return pa.record_batch(arrays, names=self.names)
 
     def to_json(self) -> dict[str, Any]:
         """All of this as JSON has it: dicts, lists, text, booleans."""
@@ -218,7 +218,7 @@ class Columns:
                 "label": str() | None as label,
                 "id": str() | None as id,
             } if all(isinstance(text, str) for pair in left_out.items() for text in pair):
-                used = tuple(_column(entry) for entry in columns)
+                used = tuple(_parse_column(entry) for entry in columns)
             case _:
                 raise _damage_error("they are not those of this version")
         if len({column.name for column in used}) < len(used):
@@ -226,7 +226,7 @@ class Columns:
         return cls(used, dict(left_out), label, id)
 
 
-def _column(entry: Any) -> Column:
+def _parse_column(entry: Any) -> Column:
     match entry:
         case {
             "name": str() as name,

@@ -15,14 +15,14 @@ class WriteError(TableError):
     """A table cannot be written; the message is one sentence for the user."""
 
 
-def quoted(names: list[str], most: int = 8) -> str:
+def quote(names: list[str], most: int = 8) -> str:
     """Names for a message, of which there may be thousands."""
-    shown = ", ".join(repr(name) for name in names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+    text = ", ".join(repr(name) for name in names[:most])
+    return f"{text} and {len(names) - most} more" if len(names) > most else text
 
 
 @contextmanager
-def reading(name: str, what: str) -> Iterator[None]:
+def report_read_errors(name: str, what: str) -> Iterator[None]:
     """Turn what goes wrong when a file is read into a `TableError`.
 
     Args:
