@@ -1,4 +1,4 @@
-"""Picks an installed Keras backend before Keras is imported.
+"""Choose an installed Keras backend before Keras is imported.
 
 Keras reads its backend once, when it is first imported, and fails there if that backend is not
 installed. This module settles the choice first: ``KERAS_BACKEND`` if it is set; else what the
@@ -28,19 +28,19 @@ KERAS_DEFAULTS = {
 
 
 def is_installed(backend: str) -> bool:
-    """Whether the library behind a Keras backend can be imported, without importing it."""
+    """Whether the library of a Keras backend can be imported, without importing it."""
     spec = find_spec(backend) if backend.isidentifier() else None
     # A folder of that name without an __init__.py is found too, but has no origin.
     return spec is not None and spec.origin is not None
 
 
 def find_installed() -> str | None:
-    """The most preferred backend that is installed, or None."""
+    """Return the most preferred backend that is installed, or None."""
     return next(filter(is_installed, BACKENDS), None)
 
 
 def read_user_setting() -> str | None:
-    """The backend that the user's ``keras.json`` names, or None."""
+    """Return the backend that the user's ``keras.json`` names, or None."""
     try:
         settings = json.loads(_settings_path().read_text(encoding="utf-8"))
         backend = settings["backend"]
@@ -51,7 +51,7 @@ def read_user_setting() -> str | None:
 
 
 def choose() -> str | None:
-    """The backend to use where ``KERAS_BACKEND`` is not set, or None if none is installed."""
+    """Return the backend to use if ``KERAS_BACKEND`` is not set, or None if none is installed."""
     backend = read_user_setting()
     return backend if backend and is_installed(backend) else find_installed()
 
@@ -65,7 +65,7 @@ def settle() -> None:
 
 
 def _settings_path() -> Path:
-    """Where Keras looks for ``keras.json``."""
+    """Return the path where Keras looks for ``keras.json``."""
     if "KERAS_HOME" in os.environ:
         return Path(os.path.expanduser(os.environ["KERAS_HOME"]), "keras.json")
     home = os.path.expanduser("~")

@@ -1,4 +1,4 @@
-"""The plane in which rows are drawn: two columns, or the first two principal components."""
+"""The plane to draw rows in: two columns, or the first two principal components."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Plane:
     """Two axes for the rows of a table, and for other rows with the same columns.
 
     Attributes:
-        names: what the axes show.
+        names: the names of the axes.
         directions: (features, 2) for principal components, or None for the columns as they are.
-        mean, scale: (features,) what is taken from a column, and what it is divided by, first.
+        mean, scale: (features,) subtracted from the columns, and dividing them, first.
     """
 
     names: tuple[str, str]
@@ -27,7 +27,7 @@ class Plane:
     scale: Table
 
     def project(self, rows: Table) -> Table:
-        """Where some rows lie, (n, 2); a missing value is at its column's mean among others."""
+        """Project rows to (n, 2); principal components take a column's mean for a missing value."""
         rows = rows.astype(np.float64)
         if self.directions is not None:
             standard_rows = (rows - self.mean) / self.scale
@@ -38,14 +38,14 @@ class Plane:
 
 
 def make_feature_plane(feature_names: Sequence[str], n_features: int) -> Plane:
-    """The plane of the first two columns; a single one is drawn against the number of the row."""
+    """Make the plane of the first two columns, or of the row number and a single column."""
     first = feature_names[0]
     names = ("row", first) if n_features == 1 else (first, feature_names[1])
     return Plane(names, None, np.zeros(n_features), np.ones(n_features))
 
 
 def fit_principal_plane(X: ArrayLike, feature_names: Sequence[str]) -> Plane:
-    """The plane of the first two principal components of the standardised columns.
+    """Fit the plane of the first two principal components of the standardised columns.
 
     Up to two columns are drawn as they are.
 

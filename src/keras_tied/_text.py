@@ -1,4 +1,4 @@
-"""How the user's own texts and numbers are shown, in figures and on pages."""
+"""Format the user's texts and numbers for figures, pages and messages."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import math
 from typing import Any
 
 LONGEST = 120
-"""Characters of a text that are shown; a longer one is cut in its middle."""
+"""The most characters of a text; a longer one is cut in its middle."""
 
 _INVISIBLE = dict.fromkeys((*range(32), *range(127, 160)), "�")
 
 
 def format_value(value: Any, longest: int = LONGEST) -> str:
-    r"""A value of the user's as text that can be encoded and seen, and is not too long.
+    r"""Turn a value of the user's into text that can be encoded, is visible, and is not too long.
 
-    This is not escaping: what shows it must take it as text, whatever it holds.
+    This does not escape markup: show the result as plain text.
 
     Examples:
         >>> shown("a\0b")
@@ -31,7 +31,7 @@ def format_value(value: Any, longest: int = LONGEST) -> str:
 
 
 def replace_controls(text: str) -> str:
-    r"""Text without characters that would tell a terminal what to do.
+    r"""Replace control characters, which a terminal would obey.
 
     Examples:
         >>> visible("a\x1b[31mb")
@@ -41,7 +41,7 @@ def replace_controls(text: str) -> str:
 
 
 def format_number(value: float | None) -> str:
-    """A number with three significant digits.
+    """Format a number with three significant digits.
 
     Examples:
         >>> number(0.123456), number(12345.6), number(float("nan"))
@@ -55,7 +55,7 @@ def format_number(value: float | None) -> str:
 
 
 def format_count(n: int) -> str:
-    """A whole number with its thousands apart.
+    """Format a whole number with commas between thousands.
 
     Examples:
         >>> count(1797)
@@ -65,7 +65,7 @@ def format_count(n: int) -> str:
 
 
 def format_quantity(n: int, thing: str) -> str:
-    """So many of a thing.
+    """Format a number of things.
 
     Examples:
         >>> quantity(1, "row"), quantity(1797, "row")

@@ -1,4 +1,4 @@
-"""How well a tied autoencoder reconstructs a table, beside PCA and what else is installed."""
+"""Compare how well a tied autoencoder, PCA and other installed methods reconstruct a table."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from keras_tied.estimator import TiedAutoencoder
 from keras_tied.training import interrupts
 
 Reconstruct = Callable[[Array, Array], Array]
-"""Learns from the first rows, and gives what it leaves of the second."""
+"""Learns from the first rows, and reconstructs the second."""
 
 TEST_SHARE = 0.3
 FEWEST_ROWS_TO_COMPARE = 10
 NEGLIGIBLE_ERROR = 1e-10
-"""An error so small is that of rounding: there is nothing to divide by."""
+"""A smaller error is one of rounding, and nothing to divide by."""
 UNITS, MOST_UNITS = 64, 512
 MOST_FOR_UMAP = 3
 
@@ -36,9 +36,9 @@ class Compared(NamedTuple):
     """One method of a comparison.
 
     Attributes:
-        name: what it is called.
-        error: the mean squared error of the standardised values that were held out, where 1 is
-            what their mean would get; NaN if the method failed.
+        name: its name.
+        error: the mean squared error of the standardised held-out values, where 1 is the error
+            of their mean; NaN if the method failed.
         relative: `error` divided by PCA's; NaN if there is none, or PCA loses nothing.
         seconds: of fitting and of reconstructing the held-out rows, without imports; NaN if the
             method failed.
@@ -60,7 +60,7 @@ def compare(
     random_state: int = 0,
     on_method: Callable[[str], object] | None = None,
 ) -> list[Compared]:
-    """Let several methods reconstruct rows that they have not seen, from a code of the same width.
+    """Let several methods reconstruct held-out rows, from codes of as many components.
 
     All learn from the same 70 % of the rows and reconstruct the same 30 %; their columns are
     standardised by the mean and the variance of the former. Missing values (NaN) do not count in
@@ -68,15 +68,16 @@ def compare(
 
     Compared are `TiedAutoencoder`, PCA and scikit-learn's `MLPRegressor`, as an autoencoder with
     one hidden layer on either side of its code and early stopping; also, where they are installed,
-    UMAP (McInnes et al., 2018) and PyOD's `AutoEncoder` (Zhao et al., 2019). All are as they come,
-    but for the width. One that fails, or cannot reconstruct rows, has a row that says why.
+    UMAP (McInnes et al., 2018) and PyOD's `AutoEncoder` (Zhao et al., 2019). All have their default
+    settings but for the number of components. The row of one that fails, or cannot reconstruct
+    rows, gives the reason.
 
     Args:
         X: (n, features) the rows, at least 10; numbers, with NaN where one is missing.
-        n_components: the width of the code, less than the number of features and at most the number
-            of rows that are learned from. Defaults to 2.
+        n_components: the number of components of the code, less than the number of features and at
+            most the number of rows to learn from. Defaults to 2.
         others: scikit-learn transformers to compare too, by name, which are cloned; they have an
-            `inverse_transform` and a width of their own. Defaults to none.
+            `inverse_transform` and their own number of components. Defaults to none.
         random_state: seed of the split and of the methods. Defaults to 0.
         on_method: called with the name of each method before it begins. Defaults to none.
 
@@ -84,7 +85,7 @@ def compare(
         A row for each method: `TiedAutoencoder` first, PCA second.
 
     Raises:
-        ValueError: for text, infinities, too few rows, or a width that does not fit.
+        ValueError: for text, infinities, too few rows, or too many components.
 
     Examples:
         >>> from sklearn.datasets import load_iris
@@ -108,7 +109,7 @@ def compare(
 
 
 def _split(X: ArrayLike, n_components: int, random_state: int) -> tuple[Array, Array]:
-    """The rows to learn from, and those held out, standardised."""
+    """Return the rows to learn from and the held-out rows, standardised."""
     rows = check_array(
         X,
         dtype=[np.float64, np.float32],
@@ -154,7 +155,7 @@ def _divide(error: float, pca: float) -> float:
 
 
 def _list_methods(n_components: int, seed: int) -> dict[str, Callable[[], Reconstruct]]:
-    """Those that are installed; each is imported when it is called."""
+    """Return the installed methods; each is imported when it is called."""
     methods: dict[str, Callable[[], Reconstruct]] = {
         "tied autoencoder": lambda: _make_autoencoder(n_components, seed),
         "PCA": _make_transformer(PCA(n_components, random_state=seed)),
@@ -238,5 +239,5 @@ def _make_pyod(n_components: int, seed: int) -> Reconstruct:
 
 
 def _impute_means(rows: Array) -> Array:
-    """Rows with the mean, which is 0 here, where a value is missing."""
+    """Replace missing values by the mean, which is 0 here."""
     return np.nan_to_num(rows, nan=0.0)

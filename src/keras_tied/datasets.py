@@ -1,7 +1,7 @@
-"""The correlated donuts of the article "Autoencoder in Keras", and what it does to them first.
+"""The correlated donuts of the article "Autoencoder in Keras", and their preparation.
 
-Two rings, seen through four features of which the last two nearly repeat the first, so that two
-numbers explain a row almost fully. That is what a code of two units has to find.
+Two rings with four features, of which the last two nearly repeat the first. So two numbers explain
+a row almost fully, and a code of two components can hold them.
 """
 
 from os import PathLike
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 RandomState: TypeAlias = int | np.random.RandomState | None
-"""What scikit-learn takes for a random_state."""
+"""The types of a random_state of scikit-learn."""
 
 RADII = (5.0, 10.0)
 """The mean radius of the rings that are labelled 0 and 1."""
@@ -85,7 +85,7 @@ def load_donuts(
     if rows.shape[1] == N_FEATURES:
         return rows, None
     label = rows[:, N_FEATURES]
-    # Beyond 2^53 a float64 no longer tells whole numbers apart.
+    # Beyond 2^53, a float64 does not hold every whole number.
     if np.any(label != np.round(label)) or np.any(np.abs(label) > 2.0**53):
         raise ValueError(
             f"{name} has 5 columns, of which the last is taken for the label, and that holds "

@@ -33,21 +33,21 @@ VALIDATION_SPLIT = 0.33
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """What a run of the experiment gives; n rows, of which the first n_train were trained on.
+    """The results of a run on n rows, of which the first n_train were trained on.
 
     Attributes:
         history: ``{"loss": ..., "val_loss": ...}``, (epochs,) float64 each: the cost of the
             training rows before each epoch's step, and of the others after it, as Keras logs them.
         code: (n, 2) float32, the code of all rows.
-        reconstruction: (n, 4) float32, what the decoder makes of it.
+        reconstruction: (n, 4) float32, the reconstruction of all rows.
         train_mse: Mean squared error of the training rows after the last epoch.
         validation_mse: The same of the rows held out.
         pca_train_mse: Mean squared error of a PCA of as many components, fitted to the training
             rows, on these.
         pca_validation_mse: The same on the rows held out.
-        seconds: What training took, compiling included and imports not.
-        parameters: Numbers that were trained.
-        untied_parameters: Numbers there would be if the decoder had a kernel of its own.
+        seconds: The time of training, with compilation and without imports.
+        parameters: The number of trained parameters.
+        untied_parameters: Their number if the decoder had a kernel of its own.
         tie_error: The largest difference between the decoder's kernel and the encoder's,
             transposed: exactly 0, as there is but one.
         model: The trained Keras model, or None if another engine trained.
@@ -75,7 +75,7 @@ def run(
     random_state: RandomState = 0,
     on_epoch: OnEpoch | None = None,
 ) -> Experiment:
-    """Train the autoencoder on the first 67 % of the rows, and PCA of the same width beside it.
+    """Train the autoencoder on the first 67 % of the rows, and PCA with as many components.
 
     The cost is the mean of (x' - x)², where x' = sigmoid(x W + b) Wᵀ + c. It is minimised by
     gradient descent on all training rows at once, with momentum 0.95 and a learning rate of
@@ -123,7 +123,7 @@ def run(
 
 
 def split(X: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Part the rows as Keras does for ``validation_split=0.33``: the last third is held out.
+    """Split the rows as Keras does for ``validation_split=0.33``: the last third is held out.
 
     Args:
         X: (n, features) rows, n ≥ 3 and features ≥ 2.
@@ -180,7 +180,7 @@ def build_model(kernel: ArrayLike) -> keras.Model:
 
 
 class _TrainingResult(NamedTuple):
-    """What every engine gives, by `Experiment`'s names."""
+    """The results of an engine, by the names of `Experiment`."""
 
     history: dict[str, NDArray[np.float64]]
     code: NDArray[np.float32]
@@ -192,7 +192,7 @@ class _TrainingResult(NamedTuple):
 
 
 def _draw_kernel(features: int, random_state: RandomState) -> NDArray[np.float32]:
-    """A kernel drawn as Keras would: U(-a, a) with a² = 6 / (features + components).
+    """Draw a kernel as Keras does: U(-a, a) with a² = 6 / (features + components).
 
     Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks",
     AISTATS 2010. Drawn by NumPy, because each backend of Keras draws other numbers.

@@ -1,4 +1,4 @@
-"""The command that all others are parts of."""
+"""The root command, and the decorator that registers a subcommand."""
 
 import functools
 import inspect
@@ -15,7 +15,7 @@ from keras_tied.cli._messages import report_errors, say
 from keras_tied.cli._options import Debug
 from keras_tied.cli._table import report_table_errors
 
-# All that Typer raises for a bad command line; not every version has a public name for it.
+# The base class of Typer's errors on a bad command line; some versions have no public name for it.
 _ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
 app = typer.Typer(
@@ -30,11 +30,11 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as a command, and add the option `--debug` to it.
 
-    What it raises becomes one sentence and an exit code.
+    An exception in the function becomes one sentence and an exit code.
 
     Args:
         example: a command line for the help.
-        tables: whether it reads or writes tables, for which pyarrow is needed.
+        tables: whether it reads or writes tables, and so needs pyarrow.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -58,7 +58,7 @@ def command(
 def main() -> None:
     """Run the command line and exit; the entry point of ``keras-tied``."""
     if isinstance(sys.stdout, TextIOWrapper):
-        # File names may hold what the terminal's encoding does not.
+        # File names may hold characters that the terminal's encoding lacks.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = app(prog_name="keras-tied", standalone_mode=False)
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def _format_error(error: Any) -> str:
-    """What Typer says of a bad command line, without its full stop."""
+    """Return Typer's message on a bad command line, without its full stop."""
     return str(error.format_message()).rstrip(".")
 
 

@@ -42,7 +42,7 @@ def encode(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Turn rows into codes, a row each."""
+    """Encode rows: write the code of each."""
     require_output(output, json)
     opened_model = load(model)
     reading = Reading(delimiter, encoding, array)
@@ -68,7 +68,7 @@ def reconstruct(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Encode and decode rows: what the model makes of them."""
+    """Reconstruct rows: encode and decode each."""
     require_output(output, json)
     opened_model = load(model)
     reading = Reading(delimiter, encoding, array)
@@ -94,7 +94,7 @@ def decode(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Turn codes, such as encode has written, into rows."""
+    """Decode codes, such as those that encode writes, into rows."""
     require_output(output, json)
     opened_model = load(model)
     rows = _open_codes(opened_model, data, Reading(delimiter, encoding, array), id, output)
@@ -135,7 +135,7 @@ def _open_codes(model: Model, data: str, reading: Reading, id: str | None, outpu
 
 
 def _label_columns(model: Model, numbers: Any) -> pa.RecordBatch:
-    """Rows of numbers as a table like the one that the model was fitted to."""
+    """Make a table of decoded numbers, with the columns that the model was fitted to."""
     if model.columns is not None:
         return model.columns.decode(numbers)
     import pyarrow as pa
@@ -155,7 +155,7 @@ def _write(
     json: bool,
     quiet: bool,
 ) -> None:
-    """Write what is made of each batch of rows, and tell of it."""
+    """Transform each batch of rows, write the results, and print a summary."""
     from keras_tied.tables import write_table
 
     start = time.perf_counter()

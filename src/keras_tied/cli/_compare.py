@@ -1,4 +1,4 @@
-"""``keras-tied compare``: a table, and how well several methods reconstruct it."""
+"""``keras-tied compare``: how well several methods reconstruct a table."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def compare(
         Path | None,
         typer.Option("--output", "-o", help="A bar chart to write too: .png, .svg or .pdf."),
     ] = None,
-    components: Annotated[int, typer.Option(min=1, help="The width of the code.")] = 2,
+    components: Annotated[int, typer.Option(min=1, help="The number of components.")] = 2,
     rows: Annotated[
         int, typer.Option(min=10, help="Rows to compare on, chosen at random where there are more.")
     ] = 10_000,
@@ -55,7 +55,7 @@ def compare(
         typer.Option(metavar="A,B", help="Columns not to use; can be given several times."),
     ] = None,
     label: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="What tells rows apart; not used.")
+        str | None, typer.Option(metavar="COLUMN", help="A column of labels, which is not used.")
     ] = None,
     id: Id = None,
     delimiter: Delimiter = None,
@@ -65,13 +65,13 @@ def compare(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare with PCA and what else is installed, on rows that none of them has seen."""
+    """Compare with PCA and other installed methods, on rows that none was trained on."""
     with report_wrong_use():
         target = check_figure_path(output) if output else None
         if target:
             from keras_tied import plotting
 
-            plotting.new_figure()  # refuses where there is no Matplotlib
+            plotting.new_figure()  # raises where Matplotlib is not installed
     require_backend(backend)
     table = learn(
         data,
@@ -89,7 +89,7 @@ def compare(
         import_keras_alone()
         from keras_tied import comparison
 
-        with hide_module("tensorflow"):  # UMAP imports it, which takes seconds, and does without
+        with hide_module("tensorflow"):  # UMAP imports it if it can, which takes seconds
             results = comparison.compare(
                 numbers, components, random_state=seed, on_method=on_method
             )

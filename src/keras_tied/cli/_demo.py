@@ -1,4 +1,4 @@
-"""``keras-tied demo``: the article's experiment, drawn."""
+"""``keras-tied demo``: run the article's experiment, and draw it."""
 
 import os
 from enum import StrEnum
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Engine(StrEnum):
-    """What can train the article's autoencoder."""
+    """The engines that can train the article's autoencoder."""
 
     keras = "keras"
     numpy = "numpy"
@@ -88,7 +88,7 @@ def demo(
 
 
 def _require_engine(engine: Engine, backend: Backend | None) -> None:
-    """Settle what trains, before it is imported."""
+    """Check that the engine is installed, before it is imported."""
     if engine is Engine.keras:
         require_backend(backend)
         return
@@ -116,7 +116,7 @@ def _print_result(result: "Experiment", engine: Engine, output: Path) -> None:
     table.add_column("validation", justify="right")
     table.add_row("tied autoencoder", f"{result.train_mse:.2e}", f"{result.validation_mse:.2e}")
     table.add_row(
-        "PCA, same width", f"{result.pca_train_mse:.2e}", f"{result.pca_validation_mse:.2e}"
+        "PCA, same components", f"{result.pca_train_mse:.2e}", f"{result.pca_validation_mse:.2e}"
     )
     facts = Table.grid(padding=(0, 2))
     on = f" on {os.environ['KERAS_BACKEND']}" if engine is Engine.keras else ""

@@ -1,4 +1,4 @@
-"""``keras-tied export``: a model for where there is no Keras."""
+"""``keras-tied export``: write a model as ONNX, which runs without Keras."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from keras_tied.cli._show import print_json
 
 
 class Part(StrEnum):
-    """What of a model to export."""
+    """The parts of a model that can be exported."""
 
     encoder = "encoder"
     decoder = "decoder"
@@ -33,12 +33,12 @@ def export(
         Path, typer.Option("--output", "-o", metavar="OUT", help="The .onnx file to write.")
     ],
     part: Annotated[
-        Part, typer.Option(help="What it gives: codes, rows of codes, or rows of rows.")
+        Part, typer.Option(help="Computes codes, rows from codes, or reconstructed rows.")
     ] = Part.encoder,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a model as ONNX; it takes the numbers of a row, and their names are in it."""
+    """Write a model as ONNX, with the names of the numbers that it takes."""
     with report_wrong_use():
         target = check_writable(output, ["onnx"], "--output")
     opened_model = load(model)

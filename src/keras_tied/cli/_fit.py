@@ -1,4 +1,4 @@
-"""``keras-tied fit``: a table in, a model out."""
+"""``keras-tied fit``: train a model on a table."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Solver(StrEnum):
 
 
 class Scaler(StrEnum):
-    """What brings the columns to a common size; see `TiedAutoencoder`."""
+    """How the columns are scaled; see `TiedAutoencoder`."""
 
     standard = "standard"
     minmax = "minmax"
@@ -72,7 +72,8 @@ def fit(
         Path, typer.Option("--output", "-o", metavar="MODEL", help="The .keras file to write.")
     ],
     components: Annotated[
-        str, typer.Option(help="The width of the code, or the share of variance to keep, below 1.")
+        str,
+        typer.Option(help="The number of components, or the share of variance to keep, below 1."),
     ] = "2",
     hidden: Annotated[
         str, typer.Option(help="Units of the hidden layers, such as 64,32, or auto.")
@@ -82,14 +83,14 @@ def fit(
     ] = Solver.auto,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Epochs of Nadam or iterations of L-BFGS, instead of enough."),
+        typer.Option(
+            min=1, help="Epochs of Nadam or iterations of L-BFGS, instead of as many as help."
+        ),
     ] = None,
     validation: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="The share of rows to hold out; 0 for none.")
     ] = 0.1,
-    scaler: Annotated[
-        Scaler, typer.Option(help="What brings the columns to a common size.")
-    ] = Scaler.standard,
+    scaler: Annotated[Scaler, typer.Option(help="How the columns are scaled.")] = Scaler.standard,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Fixes all that is random.")] = 0,
     columns: Annotated[
         str | None, typer.Option(metavar="A,B", help="The columns to use, instead of all.")
@@ -100,7 +101,7 @@ def fit(
     ] = None,
     label: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="What tells rows apart; for colour, not trained on."),
+        typer.Option(metavar="COLUMN", help="A column of labels, for colour; not trained on."),
     ] = None,
     id: Id = None,
     delimiter: Delimiter = None,
@@ -154,13 +155,13 @@ def fit(
 
 @dataclass(frozen=True)
 class OutputFile:
-    """The file that the model is written to: after training, and again with more results.
+    """The file of the model, which is written after training, and again with more results.
 
     Attributes:
-        output: what the user calls it.
-        target: where it is.
-        start: when the command did, as `time.perf_counter` has it.
-        notes: what is known before training.
+        output: the path that the user gave.
+        target: the absolute path.
+        start: `time.perf_counter()` at the start of the command.
+        notes: the notes that are known before training.
     """
 
     output: Path
@@ -169,7 +170,7 @@ class OutputFile:
     notes: dict[str, Any]
 
     def save(self, estimator: TiedAutoencoder, **results: Any) -> dict[str, Any]:
-        """Write a model with its notes, these results among them; return the notes."""
+        """Write a model with notes that include these results; return the notes."""
         import numpy as np
 
         from keras_tied.estimator import internal
@@ -183,7 +184,7 @@ class OutputFile:
             **results,
         }
         features = Columns.from_json(notes["columns"]).features
-        # Only in the file: rows are arrays here, and scikit-learn would warn of rows without names.
+        # Only in the file: the rows here are arrays, and scikit-learn would warn of missing names.
         estimator.feature_names_in_ = np.array(features, dtype=object)
         try:
             with report_write_errors(self.output):
@@ -194,7 +195,7 @@ class OutputFile:
 
     @contextmanager
     def report_failure(self) -> Iterator[None]:
-        """Say, in the error that ends this context, that a model has been saved before it."""
+        """Add to an error in this context that a model has been saved already."""
         from keras_tied.tables import TableError
 
         hint = f"{str(self.output)!r} holds the model so far"
@@ -218,7 +219,7 @@ def _train_and_measure(
     quiet: bool,
     is_interrupted: Callable[[], bool],
 ) -> dict[str, Any]:
-    """Train, save the model before anything else can fail, and measure it; return its notes."""
+    """Train, save the model, measure it, and save it again; return its notes."""
     from keras_tied.estimator.internal import baseline_errors, fitted_value
 
     rows, validation_rows = _split_sample(table)
@@ -246,7 +247,7 @@ def _train_and_measure(
 
 
 def _split_sample(table: Table) -> tuple[Any, Any]:
-    """The rows to train on, and, where they are a sample of the table, the rows to hold out."""
+    """Return the rows to train on, and those to validate on if the table is sampled."""
     if table.whole:
         return table.rows, None
     n = max(2, int(len(table.rows) * VALIDATION_SHARE))
@@ -267,7 +268,7 @@ def _train(table: Table, rows: Any, settings: dict[str, Any], quiet: bool) -> Ti
 def _train_on_all_rows(
     table: Table, estimator: TiedAutoencoder, validation_rows: Any, seed: int, quiet: bool
 ) -> tuple[TiedAutoencoder, str]:
-    """Train on all rows once, and keep that if it helps."""
+    """Train on all rows once, and keep the result if its error is smaller."""
     from keras_tied.estimator.internal import choose_batch_rows, fit_stream
     from keras_tied.tables import TableError
 
@@ -307,7 +308,7 @@ def _require_enough(components: int | float, table: Table) -> None:
 
 
 def _describe_table(table: Table) -> dict[str, Any]:
-    """The notes of a model that are known before it is trained."""
+    """Return the notes of a model that are known before training."""
     return {
         "command": shlex.join(["keras-tied", *sys.argv[1:]]),
         "data": table.source.name,
@@ -379,7 +380,7 @@ def _parse_hidden_sizes(text: str) -> Any:
 
 
 def _parse_validation(share: float) -> float:
-    """What the estimator takes, which is never asked for a share of 0."""
+    """Return the share for the estimator, which does not use it without early stopping."""
     if share >= 1:
         raise UsageError("--validation 1 leaves no row to train on; give a share such as 0.1.")
     return share or 0.1

@@ -1,4 +1,4 @@
-"""``keras-tied inspect``: what is in a model file."""
+"""``keras-tied inspect``: show what a model file holds."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _summarize(model: Model) -> dict[str, str]:
         "parameters": f"{value.network.n_parameters:,}",
         "variance kept": f"{state['reconstruction_r2_']:.2%} of that of the training rows",
     }
-    match notes:  # which a file can hold anything as
+    match notes:  # the file may hold notes of any type
         case {"error": int() | float() as error, "pca_error": int() | float() as pca_error}:
             facts["error"] = f"{error:.4g}, and PCA's {pca_error:.4g}"
     for name in ("trained", "rows", "seconds", "command"):

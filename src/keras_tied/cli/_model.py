@@ -1,4 +1,4 @@
-"""A model file, and how a table becomes what its model takes."""
+"""A model file, and the rows of a table in the form that the model takes."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Model:
     Attributes:
         path: the file.
         contents: what was saved.
-        notes: what `keras-tied fit` has noted; nothing, where the file comes from Python.
-        columns: those that it was fitted to, where they are noted.
+        notes: those of `keras-tied fit`; empty if Python wrote the file.
+        columns: those that it was fitted to, or None if the notes lack them.
     """
 
     path: Path
@@ -39,11 +39,11 @@ class Model:
 
     @property
     def fitted_value(self) -> Fitted:
-        """What encodes, decodes and scores rows."""
+        """The value that encodes, decodes and scores rows."""
         return self.contents.fitted
 
     def columns_of(self, source: Source) -> Columns:
-        """The columns of a table that the model takes."""
+        """Return the columns of a table that the model takes."""
         if self.columns is not None:
             return self.columns
         from keras_tied.tables import Column as TableColumn
@@ -64,14 +64,14 @@ class Model:
 
 @dataclass
 class Rows:
-    """The rows of a table, as a model takes them.
+    """The rows of a table, in the form that a model takes.
 
     Attributes:
         source: the table.
         columns: those that the model takes.
-        id: the column that is kept, if there is one.
-        label: the column that tells rows apart in pictures, where one is made.
-        unseen: how many values are of rare or new categories, by column.
+        id: the column of ids for the output, or None.
+        label: the column of labels for pictures, or None.
+        unseen: the number of values of rare or new categories, by column.
     """
 
     source: Source
@@ -81,7 +81,7 @@ class Rows:
     unseen: Counter[str] = field(default_factory=Counter)
 
     def batches(self) -> Iterator[tuple[pa.RecordBatch, NDArray[np.float32]]]:
-        """The rows as they are, and as numbers; in order."""
+        """Yield the rows in order, as a batch and as numbers."""
         self.unseen.clear()
         beside = [name for name in (self.id, self.label) if name is not None]
         names = list(dict.fromkeys([*self.columns.names, *beside]))
@@ -91,7 +91,7 @@ class Rows:
             first += batch.num_rows
 
     def add_id(self, batch: pa.RecordBatch, columns: dict[str, Any]) -> pa.RecordBatch:
-        """Columns that were made of a batch, after its id."""
+        """Put the id column of a batch before results for its rows."""
         import pyarrow as pa
 
         kept = {self.id: batch.column(self.id)} if self.id else {}
@@ -103,7 +103,7 @@ class Rows:
 
 
 def load(path: Path) -> Model:
-    """Read a model file; Keras is imported only for an encoder or activation of the user's own."""
+    """Read a model file, and import Keras only for the user's own encoder or activation."""
     if not path.is_file():
         raise UsageError(
             f"there is no file {str(path)!r}; name one that keras-tied fit has written."
@@ -139,7 +139,7 @@ def open_rows(
     output: str = "",
     label: str | None = None,
 ) -> Rows:
-    """Open a table whose rows a model is to take; their id goes to the output if it can."""
+    """Open a table for a model, with the id column if the output can hold it."""
     noted = model.columns
     text = [*(noted.text if noted else []), *([id] if id else [])]
     source = reading.open(data, text)
@@ -156,6 +156,6 @@ def open_rows(
     return Rows(source, columns, kept)
 
 
-def code_names(width: int) -> Sequence[str]:
-    """The names of the numbers of a code."""
-    return [f"code{index}" for index in range(width)]
+def code_names(n_components: int) -> Sequence[str]:
+    """Return the names of the components of a code."""
+    return [f"code{index}" for index in range(n_components)]

@@ -1,4 +1,4 @@
-"""``keras-tied plot``: a model and a table as four panels."""
+"""``keras-tied plot``: draw a model and a table as four panels."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def plot(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw rows, their codes, what is left of them, and the cost of training."""
+    """Draw rows, their codes, their reconstructions, and the cost of training."""
     with report_wrong_use():
         target = check_figure_path(output)
         from keras_tied import plotting

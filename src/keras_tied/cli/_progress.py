@@ -1,4 +1,4 @@
-"""Bars on the terminal, where somebody watches."""
+"""Progress bars, which are shown if the standard error is a terminal."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def is_visible(quiet: bool) -> bool:
-    """Whether anybody would see a bar."""
+    """Whether a bar would be visible."""
     return not quiet and sys.stderr.isatty()
 
 
 def _make_bar(text_format: str) -> Progress:
-    """A bar with something said beside it, a format of Rich."""
+    """Make a bar with a text beside it, in a format of Rich."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -30,7 +30,7 @@ def _make_bar(text_format: str) -> Progress:
 def show_epochs(
     epochs: int, quiet: bool
 ) -> Iterator[Callable[[int, Mapping[str, float]], None] | None]:
-    """A bar of epochs, and the callback that moves it; None where nobody watches."""
+    """Show a bar of epochs; yield the callback that moves it, or None without a bar."""
     if not is_visible(quiet):
         yield None
         return
@@ -48,9 +48,9 @@ def show_epochs(
 def show_training(
     what: str, quiet: bool
 ) -> Iterator[Callable[[int, int, Mapping[str, float]], None] | None]:
-    """A bar of epochs of which nobody knows before how many they are, and what moves it.
+    """Show a bar of epochs whose number is not known before; yield the callback that moves it.
 
-    Rows are held out in turn where they are few: the bar begins anew with each part.
+    Cross-validation of a few rows trains several times: the bar restarts with each.
     """
     if not is_visible(quiet):
         yield None
@@ -69,7 +69,7 @@ def show_training(
 
 @contextmanager
 def show_rows(what: str, rows: int, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A bar of rows, and what moves it on by some."""
+    """Show a bar of rows; yield the function that advances it."""
     if not is_visible(quiet):
         yield lambda _: None
         return
@@ -80,7 +80,7 @@ def show_rows(what: str, rows: int, quiet: bool) -> Iterator[Callable[[int], Non
 
 @contextmanager
 def show_stages(first: str, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A sign of what is going on, of which nobody knows how long it takes, and what renames it."""
+    """Show a spinner with the name of a stage; yield the function that renames it."""
     if not is_visible(quiet):
         yield lambda _: None
         return
@@ -96,6 +96,6 @@ def show_stages(first: str, quiet: bool) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def show_activity(what: str, quiet: bool) -> Iterator[None]:
-    """A sign that something is going on, of which nobody knows how long it takes."""
+    """Show a spinner."""
     with show_stages(what, quiet):
         yield

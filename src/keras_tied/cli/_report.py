@@ -1,4 +1,4 @@
-"""``keras-tied report``: a model and a table as one page."""
+"""``keras-tied report``: write a page on a model and a table."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _make_page(model: Model, rows: Rows, sample: Sample, pca_error: float) -> Re
 
 
 def _join_commands(notes: dict[str, Any]) -> str:
-    """What made the model and the page; a file may note anything."""
+    """Return the commands that made the model and the page; notes may have any type."""
     of_model = notes.get("command")
     commands = [of_model] if isinstance(of_model, str) else []
     return " && ".join([*commands, shlex.join(["keras-tied", *sys.argv[1:]])])

@@ -1,4 +1,4 @@
-"""The rows of a table that are shown, all of them or some, with what they are called."""
+"""The rows of a table to show, all or a sample, with their ids and labels."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Sample:
 
     Attributes:
         numbers: (n, features) float32, as the model takes them.
-        ids: (n,) what the rows are called: their id, or their number, counted from 1.
+        ids: (n,) their ids, or else their numbers, counted from 1.
         labels: (n,) their labels, or None.
-        label_name: the column that these come from, or None.
-        note: what was left out, or None.
+        label_name: the column of the labels, or None.
+        note: a sentence on the rows that were left out, or None.
     """
 
     numbers: Any
@@ -47,7 +47,7 @@ class Sample:
 def open_with_label(
     model: Model, data: str, reading: Reading, id: str | None, label: str | None, quiet: bool
 ) -> Rows:
-    """Open a table whose rows are to be shown."""
+    """Open a table of rows to show, with a column of labels."""
     rows = open_rows(model, data, reading, id, quiet, label=label)
     there = rows.source.schema.names
     if label is not None and label not in there:
@@ -58,12 +58,12 @@ def open_with_label(
 
 
 def take(rows: Rows, quiet: bool) -> Sample:
-    """Read the rows to show: all, or as many of them as fit, at random."""
+    """Read the rows to show: all, or a random sample of a large table."""
     import numpy as np
     import pyarrow as pa
 
-    n_rows, width = rows.source.n_rows, len(rows.columns.features)
-    most = max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // width))
+    n_rows, n_features = rows.source.n_rows, len(rows.columns.features)
+    most = max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // n_features))
     indices = np.arange(n_rows)
     if n_rows > most:
         indices = np.sort(np.random.default_rng(0).choice(n_rows, most, replace=False))
@@ -101,7 +101,7 @@ def _to_text(value: Any) -> str:
 
 
 def _to_labels(values: list[Any]) -> Any:
-    """Labels as numbers where they are: a column of CSV was read as text."""
+    """Turn labels into numbers if all are: a column of CSV was read as text."""
     import numpy as np
 
     from keras_tied._labels import MOST_GROUPS

@@ -1,4 +1,4 @@
-"""``keras-tied score``: which rows a model reconstructs worst, and why."""
+"""``keras-tied score``: the reconstruction error of each row, and its causes."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 DEFAULT_TOP = 10
-"""Rows that are printed where neither a file nor a number is asked for."""
+"""Rows that are printed without --output and --top."""
 MOST_COLUMNS = 3
-"""Columns that are named for each row."""
+"""Columns that are listed for each row."""
 
 
 @command("keras-tied score model.keras rows.csv --top 20")
@@ -59,7 +59,7 @@ def score(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Tell how well each row is reconstructed, its rank, and the columns that contribute most."""
+    """Compute the error of each row, its rank, and the columns that contribute most."""
     from keras_tied.tables import write_table
 
     if output is not None:
@@ -87,7 +87,7 @@ def score(
 
 
 def _compute_errors(model: Model, rows: Rows, advance: Any) -> Any:
-    """The errors of all rows, in single precision: there may be very many."""
+    """Compute the errors of all rows, in single precision to save memory."""
     import numpy as np
 
     errors, first = np.empty(rows.source.n_rows, np.float32), 0
@@ -99,7 +99,7 @@ def _compute_errors(model: Model, rows: Rows, advance: Any) -> Any:
 
 
 def _score_all(model: Model, rows: Rows, errors: Any, advance: Any) -> Iterator[pa.RecordBatch]:
-    """All rows in order, with their error, their rank and what contributes most."""
+    """Yield all rows in order, with error, rank, and the columns that contribute most."""
     from keras_tied.estimator.internal import ranks
 
     places, first = ranks(errors), 0
@@ -113,7 +113,7 @@ def _score_all(model: Model, rows: Rows, errors: Any, advance: Any) -> Iterator[
 def _select_worst(
     model: Model, rows: Rows, errors: Any, top: int, advance: Any
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of the largest errors, these first, with their place in the table."""
+    """Yield the rows with the largest errors, largest first, with their row numbers."""
     import numpy as np
     import pyarrow as pa
 
@@ -138,7 +138,7 @@ def _select_worst(
 
 
 def _attribute(model: Model, rows: Rows, numbers: Any) -> dict[str, Any]:
-    """The columns that contribute most to each row's error, and their shares of it."""
+    """Return the columns that contribute most to each row's error, and their shares."""
     import pyarrow as pa
 
     from keras_tied.estimator.internal import largest_shares

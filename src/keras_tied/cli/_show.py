@@ -1,4 +1,4 @@
-"""Results, for people and for machines."""
+"""Print results as tables or JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def print_json(facts: Mapping[str, Any]) -> None:
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
-    """Print names and what is to be said of each, side by side."""
+    """Print names and texts side by side."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -27,7 +27,7 @@ def print_facts(facts: Mapping[str, str]) -> None:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, whose first column is text and all others are numbers, or text at the end."""
+    """Print a table."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

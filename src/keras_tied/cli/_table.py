@@ -1,4 +1,4 @@
-"""Tables, as commands read and write them."""
+"""Options and messages for the tables of commands."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 STANDARD_OUTPUT = "-"
 DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
-"""Delimiters that are hard to type at a shell."""
+"""Names of delimiters that are hard to type at a shell."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a table is to be read; see `keras_tied.tables.open_table`."""
+    """How to read a table; see `keras_tied.tables.open_table`."""
 
     delimiter: str | None = None
     encoding: str = "utf-8"
@@ -40,7 +40,7 @@ class Reading:
 
 
 def _keep_pandas_out() -> None:
-    """Let pyarrow look for pandas while there is none: it would import it, for 0.2 s, unused."""
+    """Make pyarrow look for pandas while that is hidden: importing it takes 0.2 s, for nothing."""
     import pyarrow as pa
 
     with hide_module("pandas"):
@@ -49,7 +49,7 @@ def _keep_pandas_out() -> None:
 
 @contextmanager
 def report_table_errors() -> Iterator[None]:
-    """Tell wrong tables, which are wrong use, from those that could not be written."""
+    """Turn an error of a table into wrong use, or into a failure if writing failed."""
     try:
         from keras_tied.tables import TableError, WriteError
     except ImportError as error:
@@ -63,7 +63,7 @@ def report_table_errors() -> Iterator[None]:
 
 
 def require_output(output: str, json: bool) -> None:
-    """Refuse a table that could not be written, before any work is done."""
+    """Raise if a table could not be written, before any work is done."""
     from keras_tied.tables import check_output
 
     check_output(output)
@@ -74,7 +74,7 @@ def require_output(output: str, json: bool) -> None:
 
 
 def say_ignored(columns: list[str], data: str, quiet: bool) -> None:
-    """Tell of columns that the model has never seen."""
+    """Print which columns the model does not know, and ignores."""
     if columns and not quiet:
         some = ", ".join(map(repr, columns[:8]))
         more = f" and {len(columns) - 8} more" if len(columns) > 8 else ""
@@ -82,6 +82,6 @@ def say_ignored(columns: list[str], data: str, quiet: bool) -> None:
 
 
 def say_unseen(unseen: Counter[str], quiet: bool) -> None:
-    """Tell of values that are in none of the categories that have a number."""
+    """Print how many values are in no category of the model."""
     for column, times in () if quiet else unseen.items():
         say(f"column {column!r} holds {times:,} values of rare or new categories, taken together.")

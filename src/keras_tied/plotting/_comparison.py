@@ -1,4 +1,4 @@
-"""Bars that compare methods: how large their errors are, and how long they take."""
+"""Bar charts of the errors and the times of several methods."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def comparison(
     Args:
         names: (n,) the methods, from top to bottom; the first one is drawn in colour.
         errors: (n,) their errors divided by PCA's; NaN for a method that gives none.
-        seconds: (n,) what they took; NaN where it was not measured.
+        seconds: (n,) their times; NaN where one was not measured.
         figure: An empty Matplotlib figure to draw into, or None for a new one.
 
     Returns:

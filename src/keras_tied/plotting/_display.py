@@ -1,4 +1,4 @@
-"""The article's picture: what goes in, its code, what comes out, and how the cost fell."""
+"""The article's figure: the input, the code, the reconstruction and the cost by epoch."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ class AutoencoderDisplay:
     scale.
 
     Args:
-        X: (n, features) the rows that went in, with NaN where a value is missing.
+        X: (n, features) the input rows, with NaN where a value is missing.
         code: (n, components) their code.
-        reconstruction: (n, features) what the decoder made of the code.
+        reconstruction: (n, features) the reconstructed rows.
         history: ``{"loss": ..., "val_loss": ...}``, one cost per epoch each, as in
             ``keras.callbacks.History.history``; either may be missing or empty. Defaults to none.
         y: (n,) labels to colour the rows by, numbers or texts, None or NaN where one is missing.
             Defaults to none.
         errors: (n,) the error of each row. Defaults to the mean squared difference between its
-            features and what is reconstructed.
-        pca_error: The error of a PCA of the same width, drawn as a line to compare with. Defaults
-            to none.
+            features and their reconstruction.
+        pca_error: The error of a PCA with as many components, drawn as a line to compare with.
+            Defaults to none.
         feature_names: A name for each feature. Defaults to "feature 1", ...
-        label_name: What the labels are. Defaults to "label".
+        label_name: The name of the labels. Defaults to "label".
         plane: ``"principal"`` draws the first two principal components of the standardised
             features where there are more than two, ``"features"`` the first two features. Defaults
             to ``"principal"``.
@@ -102,10 +102,10 @@ class AutoencoderDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, *, figure: Figure | None = None, **kwargs: Any
     ) -> Self:
-        """Draw what a fitted estimator makes of some rows.
+        """Draw some rows, their code and reconstruction by a fitted estimator.
 
         Args:
-            estimator: A fitted `TiedAutoencoder`, or what has its methods.
+            estimator: A fitted `TiedAutoencoder`, or an object with its methods.
             X: (n, features) the rows: an array, or a data frame.
             figure: An empty Matplotlib figure to draw into, or None for `new_figure`.
             **kwargs: The other arguments of `AutoencoderDisplay`.
@@ -156,12 +156,15 @@ class AutoencoderDisplay:
             if self.y is None
             else classify_labels(self.y, lambda label: format_value(label, _LONGEST))
         )
-        plane, width = self._plane(), self.code.shape[1]
+        plane, n_components = self._plane(), self.code.shape[1]
         collection = scatter(input_axes, plane.project(self.X), labels)
         label_axes(input_axes, f"Incoming data, {self.X.shape[1]}-D", *plane.names)
         scatter(code_axes, self._code_points(), labels)
         label_axes(
-            code_axes, f"Encoded data, {width}-D", "unit 1", "unit 2" if width > 1 else "error"
+            code_axes,
+            f"Encoded data, {n_components}-D",
+            "unit 1",
+            "unit 2" if n_components > 1 else "error",
         )
         scatter(reconstruction_axes, plane.project(self.reconstruction), labels)
         label_axes(reconstruction_axes, f"Decoded data, {self.X.shape[1]}-D", *plane.names)
@@ -173,7 +176,7 @@ class AutoencoderDisplay:
                 labels,
                 format_value(self.label_name, _LONGEST),
             )
-        _draw_cost(cost_axes, self.history, self.pca_error, components=width)
+        _draw_cost(cost_axes, self.history, self.pca_error, components=n_components)
         return self
 
     def _plane(self) -> _plane.Plane:
@@ -208,13 +211,13 @@ def four_panels(
     an `AutoencoderDisplay` of these.
 
     Args:
-        X: (n, features) the rows that went in.
+        X: (n, features) the input rows.
         code: (n, components) their code.
-        reconstruction: (n, features) what the decoder made of the code.
+        reconstruction: (n, features) the reconstructed rows.
         history: ``{"loss": ..., "val_loss": ...}``, one cost per epoch each, as in
             ``keras.callbacks.History.history``; ``val_loss`` may be missing.
         y: (n,) labels to colour the rows by, or None.
-        pca_mse: The error of a PCA of the same width, drawn as a line to compare with, or None.
+        pca_mse: The error of a PCA with as many components, drawn as a line, or None.
         figure: An empty Matplotlib figure to draw into, or None for `new_figure`.
 
     Returns:
@@ -247,7 +250,7 @@ def _check_table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
 
 
 def _draw_cost(axes: Axes, history: History, pca_error: float | None, components: int) -> None:
-    """The curves lie on each other: a wide pale one below, a thin dark one on top."""
+    """Draw the curves on each other: a wide pale one below, a thin dark one on top."""
     label_axes(axes, "Cost", "epoch", "loss")
     curves = {key: np.asarray(cost) for key, cost in history.items() if len(cost)}
     for key_, label, colour, width in (

@@ -1,4 +1,4 @@
-"""Figures to draw into, and how their axes look."""
+"""Empty figures, and the style of their axes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WINDOWLESS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 
 
 def new_figure(size: tuple[float, float] = _SIZE) -> Figure:
-    """Make a figure apart from pyplot.
+    """Make a figure without pyplot.
 
     Args:
         size: its width and height in inches. Defaults to what the four panels are laid out for.
@@ -58,7 +58,7 @@ def new_window() -> Figure:
 
 
 def remove_frame(axes: Axes) -> None:
-    """Take the frame away, so that the data are what is seen."""
+    """Remove the frame of the axes, and draw a pale grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.tick_params(which="both", color=FAINT, labelcolor=INK, labelsize=10)
@@ -67,7 +67,7 @@ def remove_frame(axes: Axes) -> None:
 
 
 def label_axes(axes: Axes, title: str, x: str, y: str) -> None:
-    """Say what is shown; the user's own names are not taken for formulas."""
+    """Set the title and the names of the axes, which are not read as formulas."""
     axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK, pad=10)
     axes.set_xlabel(x, fontsize=11, color=INK, parse_math=False)
     axes.set_ylabel(y, fontsize=11, color=INK, parse_math=False)

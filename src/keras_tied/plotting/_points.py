@@ -1,4 +1,4 @@
-"""Points, one a row, coloured by their label."""
+"""Points for rows, coloured by label."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LETTERS_ACROSS, _LETTERS_OF_MARKER = 90, 6
 def scatter(
     axes: Axes, points: NDArray[np.floating], labels: Groups | Shades | None
 ) -> PathCollection:
-    """Draw the points, (n, 2)."""
+    """Draw points, (n, 2), in the colours of their labels."""
     x, y = points.T
     size, alpha = _choose_marker(len(points))
     # One picture of the points, because thousands of them as vectors make a slow SVG or PDF.
@@ -44,7 +44,7 @@ def scatter(
 def draw_key(
     figure: Figure, axes: Axes, collection: PathCollection, labels: Groups | Shades, what: str
 ) -> None:
-    """Tell what the colours mean: in a legend in these axes if there is room, or above all."""
+    """Draw a legend of the colours, in these axes if there is room, or else above all axes."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.lines import Line2D
 
@@ -73,7 +73,7 @@ def draw_key(
 
 
 def _covers_legend(collection: PathCollection, n_lines: int) -> bool:
-    """Whether points are where a legend of so many lines would be, in the upper right corner."""
+    """Whether a legend of n lines in the upper right corner would cover points."""
     points = np.asarray(collection.get_offsets(), dtype=float)
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
@@ -85,14 +85,14 @@ def _covers_legend(collection: PathCollection, n_lines: int) -> bool:
 
 
 def _count_columns(n: int, longest: int) -> int:
-    """In how many columns so many entries fill their rows evenly, and fit beside each other."""
+    """Return the number of columns in which n entries fit, and fill their rows evenly."""
     most = max(1, min(n, _MOST_INSIDE, _LETTERS_ACROSS // (longest + _LETTERS_OF_MARKER)))
     n_rows = -(-n // most)
     return -(-n // n_rows)
 
 
 def _write_names(legend: Legend, names: tuple[str, ...], what: str) -> None:
-    """Write the user's own names as they are: not as formulas, and with a leading underscore."""
+    """Write the user's names as they are: not as formulas, and with a leading underscore."""
     legend.set_title(what)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_text(name)
@@ -105,7 +105,7 @@ def _group_colours(labels: Groups) -> list[str]:
 
 
 def _choose_marker(n: int) -> tuple[float, float]:
-    """The area and the opacity with which so many points can be told apart."""
+    """Choose the area and the opacity of n points."""
     if n <= 300:
         return 22.0, 0.8
     return (10.0, 0.65) if n <= 2000 else (5.0, 0.5)

@@ -1,4 +1,4 @@
-"""What both engines share: settings, checks, the start, the loop over epochs, the two maps."""
+"""The base class of both engines: settings, checks, initial weights, epochs, encoder, decoder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Weights(NamedTuple):
 
 
 class Engine(Protocol):
-    """An engine at work on given rows, from given weights."""
+    """Computes steps of training on given rows, from given weights."""
 
     def step(self, learning_rate: float) -> Logs:
         """Move the weights once; return the loss before that and, if any, val_loss after it."""
@@ -49,7 +49,7 @@ class Engine(Protocol):
 
 @dataclass(eq=False)
 class HandWrittenAutoencoder(ABC):
-    """The autoencoder itself, but for one thing: how a step of training is computed."""
+    """The autoencoder, without the computation of a step of training."""
 
     n_components: int = 2
     _: KW_ONLY

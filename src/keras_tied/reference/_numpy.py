@@ -109,7 +109,7 @@ def loss_and_gradient(
 
 
 class _Network:
-    """Forward and backward over fixed rows, in arrays that are made once and written over.
+    """The forward and backward passes over fixed rows, in arrays that are allocated once.
 
     All arrays lie features by rows, the transpose of the formulas' X, code, R and D: with few
     features and many rows, each array operation then runs over long contiguous lines.

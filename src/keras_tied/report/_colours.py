@@ -1,4 +1,4 @@
-"""What the colours of the points stand for, on a light page and on a dark one."""
+"""The colours of the points, on a light page and on a dark one."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Colours:
     """A number for each row, and the colours from the lowest to the highest.
 
     Attributes:
-        what: what the colours stand for.
+        what: the name of what the colours show.
         values: (drawn,) the numbers.
-        low, high: what the ends of the palettes are.
+        low, high: the numbers at the ends of the palettes.
         light, dark: the palettes.
-        groups: what each number is, or None where they are shades.
-        ends: how the lowest and the highest are written beside the shades.
+        groups: the group of each number, or None for shades.
+        ends: the labels at the ends of the shades.
     """
 
     what: str
@@ -68,7 +68,7 @@ class Colours:
 
 
 def choose_colours(report: Report, errors: NDArray[np.float64], drawn: DrawnRows) -> Colours:
-    """The colours of the rows that are drawn: by label where there is one, else by error."""
+    """Colour the drawn rows by label if there are labels, else by error."""
     if report.labels is None:
         drawn_errors = errors[drawn.rows]
         smallest = np.nanmin(drawn_errors[drawn_errors > 0], initial=np.inf)

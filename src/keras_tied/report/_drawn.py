@@ -1,4 +1,4 @@
-"""Which rows are drawn, and what is told of each of them."""
+"""Choose the rows to draw, and the features to list for each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 N_CONTRIBUTIONS = 3
-"""Features named for each row: those that contribute most to its error."""
+"""Features that are listed for each row."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class DrawnRows:
 
 
 def choose_rows(errors: NDArray[np.float64], most: int, n_worst: int, seed: int) -> DrawnRows:
-    """All rows, or the worst ones and as many others at random as make `most`."""
+    """Choose all rows, or the worst ones and random others, `most` in all."""
     order = np.argsort(-np.nan_to_num(errors, nan=-1.0), kind="stable")
     worst = order[:n_worst]
     rows = np.arange(len(errors))
@@ -38,7 +38,7 @@ def choose_rows(errors: NDArray[np.float64], most: int, n_worst: int, seed: int)
 def find_contributions(
     feature_errors: NDArray[np.float64],
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The features that contribute most to the error of each row, and their shares of it.
+    """Find the features that contribute most to the error of each row, and their shares.
 
     Args:
         feature_errors: (n, features) squared errors, NaN where a value is missing.

@@ -61,17 +61,17 @@ class Panel:
 
 
 class Figures:
-    """The figures of one page; they share their rows, so that a row marked in one is in all."""
+    """The figures of one page; a row that is marked in one is marked in all."""
 
     def __init__(self) -> None:
         self._plots: list[Any] = []
 
     def add_panels(self, panels: Sequence[Panel], colours: NDArray[np.float64]) -> None:
-        """Three panels of the same rows: the input, the code, the reconstruction.
+        """Add three panels of the same rows: the input, the code, the reconstruction.
 
         Args:
             panels: the first and the last are drawn on the same axes.
-            colours: (n,) what the colour of a row stands for.
+            colours: (n,) the number that the colour of a row shows.
         """
         data: dict[str, Any] = {"colour": _to_float32(colours)}
         for panel in panels:
@@ -108,7 +108,7 @@ class Figures:
     def add_errors(
         self, name: str, errors: NDArray[np.float64], lines: Mapping[str, float]
     ) -> None:
-        """A histogram of the rows' errors; a stretch of it can be selected.
+        """Add a histogram of the rows' errors, in which an interval can be selected.
 
         Args:
             name: the id of the element on the page.
@@ -142,7 +142,7 @@ class Figures:
     def add_losses(
         self, name: str, curves: Mapping[str, Sequence[float]], lines: Mapping[str, float]
     ) -> None:
-        """The loss after each epoch.
+        """Add the curve of the loss by epoch.
 
         Args:
             name: the id of the element on the page.
@@ -173,7 +173,7 @@ class Figures:
             plot.add_layout(_make_line(label, value, "width"))
 
     def to_json(self) -> str:
-        """The figures for the page's script: BokehJS's document, and where its roots go."""
+        """Return the document of BokehJS, and the element of each of its roots."""
         document = Document()
         for plot in self._plots:
             document.add_root(plot)
@@ -233,7 +233,7 @@ def _to_float32(values: Points) -> NDArray[np.float32]:
 
 
 def _choose_marker(n: int) -> tuple[float, float]:
-    """The size and the opacity at which so many points can be told apart."""
+    """Choose the size and the opacity of n points."""
     if n <= 300:
         return 8.0, 0.85
     return (6.0, 0.75) if n <= 2000 else (4.5, 0.6)
@@ -244,7 +244,7 @@ def _fit_ranges(points: Points, log_y: bool = False) -> tuple[Range1d, Range1d]:
 
 
 def _fit_range(values: Points, log: bool = False) -> Range1d:
-    """From the smallest to the largest value, with some room."""
+    """Make a range from the smallest to the largest value, with a margin."""
     finite = values[np.isfinite(values)].astype(np.float64)
     finite = np.log10(finite[finite > 0]) if log else finite
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
@@ -256,7 +256,7 @@ def _fit_range(values: Points, log: bool = False) -> Range1d:
 
 
 def _bin_errors(errors: NDArray[np.float64]) -> tuple[NDArray[np.intp], Points, bool]:
-    """How many errors lie between which edges, and whether these are on a logarithmic scale."""
+    """Return the counts, the edges, and whether the scale is logarithmic."""
     finite = errors[np.isfinite(errors)]
     positive = finite[finite > 0]
     log = positive.size > 0 and positive.max() > 3 * positive.min()

@@ -1,8 +1,8 @@
-"""The page of a report: its parts put into the template, with nothing that could run but ours.
+"""The page of a report: the template with its parts, which runs no script but ours.
 
-All of the user's own texts reach the page in one of two ways: through the template, which escapes
-them, or as JSON, which the page's script turns into text nodes. The page's Content-Security-Policy
-says the rest: it may run the scripts that are in it, known by their hashes, and load nothing.
+The user's texts reach the page in two ways: through the template, which escapes them, or as JSON,
+which the page's script turns into text nodes. The Content-Security-Policy of the page allows its
+own scripts, by their hashes, and loads nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ N_BARS = 20
 
 
 def render_html(report: Report) -> str:
-    """The whole page."""
+    """Return the whole page."""
     errors = report.errors
     drawn = choose_rows(errors, report.most_points, report.n_worst, report.random_state)
     colours = choose_colours(report, errors, drawn)
@@ -84,7 +84,7 @@ def _read_script() -> str:
 
 
 def _make_policy(scripts: list[str]) -> str:
-    """What the page may do: run these scripts, and load nothing from anywhere."""
+    """Return the policy that allows these scripts, and loads nothing."""
     digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
     hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     return (
@@ -94,7 +94,7 @@ def _make_policy(scripts: list[str]) -> str:
 
 
 def _embed_json(text: str) -> Markup:
-    """JSON that cannot end the element that it stands in."""
+    """Escape JSON so that it cannot end its HTML element."""
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
@@ -103,8 +103,8 @@ def _embed_json(text: str) -> Markup:
 def _make_panels(report: Report, errors: Any) -> list[Panel]:
     names = [format_value(name) for name in report.feature_names]
     plane = fit_principal_plane(report.X, names)
-    width = report.code.shape[1]
-    if width > 1:
+    n_components = report.code.shape[1]
+    if n_components > 1:
         code = Panel("code", report.code[:, :2], ("unit 1", "unit 2"))
     else:
         against = np.column_stack([report.code[:, 0], errors])
@@ -129,7 +129,7 @@ def _select_curves(report: Report) -> dict[str, list[float]]:
 def _describe_rows(
     report: Report, errors: Any, drawn: DrawnRows, colours: Colours
 ) -> dict[str, Any]:
-    """What the page's script tells of each row that is drawn."""
+    """Return the data of the drawn rows for the page's script."""
     rows = drawn.rows
     features, shares = find_contributions(report.feature_errors[rows])
     columns, feature = np.unique(features, return_inverse=True)
@@ -167,7 +167,7 @@ def _format_label(label: Any) -> str:
 
 
 def _rank_features(report: Report) -> list[tuple[str, float, float]]:
-    """The features with the largest errors: name, mean error, share of the largest."""
+    """Return the features with the largest errors: name, mean error, share of the largest."""
     present = (~np.isnan(report.feature_errors)).sum(axis=0)
     means = np.nansum(report.feature_errors, axis=0) / np.maximum(present, 1)
     order = [i for i in np.argsort(-means, kind="stable") if present[i]][:N_BARS]

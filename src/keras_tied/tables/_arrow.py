@@ -11,7 +11,7 @@ WHAT = "an Arrow or Feather (version 2) file"
 
 
 class ArrowFile:
-    """An Arrow IPC file in the file format; `ArrowStream` is for the other."""
+    """An Arrow IPC file in the file format."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -10,11 +10,11 @@ from keras_tied._types import Array
 from keras_tied.tables._kinds import Kind, find_kind
 
 OTHER = "(other)"
-"""What stands for the categories that were too rare to have a number of their own."""
+"""The name of all categories that were too rare to have a number of their own."""
 
 
 class MisfitError(Exception):
-    """A value of a column is not what was expected; says which value, and in which row."""
+    """A value of a column is not of the expected kind; holds the value and its row."""
 
     def __init__(self, row: int, value: object, what: str) -> None:
         super().__init__(row, value, what)
@@ -23,7 +23,7 @@ class MisfitError(Exception):
 
 @dataclass(frozen=True)
 class Column:
-    """A column that is used, and what it was found to hold.
+    """A column that is used, and the kind of its values.
 
     Attributes:
         name: its name in the table.
@@ -49,7 +49,7 @@ class Column:
         return [*self.categories, *[OTHER] * self.other]
 
     def encode(self, values: pa.Array) -> tuple[Array, int]:
-        """Its numbers, float32 (n, features), and how many values are of no category known."""
+        """Return its numbers, (n, features) float32, and how many values have no known category."""
         if self.kind is not Kind.text:
             return _to_numbers(values)[:, None], 0
         texts = _require_usable(values, "text").cast(pa.string())
@@ -65,7 +65,7 @@ class Column:
         return numbers, int(unseen.sum())
 
     def decode(self, numbers: Array) -> pa.Array:
-        """The values that its numbers, (n, features), stand for; NaN is a missing one."""
+        """Return the values for its numbers, (n, features); NaN is a missing value."""
         is_missing = np.isnan(numbers).any(axis=1)
         single = numbers[:, 0]
         match self.kind:
@@ -95,7 +95,7 @@ def _to_numbers(values: pa.Array) -> Array:
 
 
 def _require_usable(values: pa.Array, what: str) -> pa.Array:
-    """The values, if their type has anything to do with numbers and text, or all are missing."""
+    """Return the values if they are numbers or text, or all missing; else raise."""
     if find_kind(values.type) not in (Kind.time, Kind.other):
         return values
     row = pc.index(values.is_valid(), True).as_py()
@@ -105,7 +105,7 @@ def _require_usable(values: pa.Array, what: str) -> pa.Array:
 
 
 def _parse(texts: pa.Array) -> pa.Array:
-    """Text that says numbers."""
+    """Parse text as numbers."""
     try:
         return pc.cast(texts, pa.float64())
     except pa.ArrowInvalid:

@@ -23,7 +23,7 @@ USABLE = (Kind.boolean, Kind.integer, Kind.number, Kind.text)
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table that are used, and how they become numbers.
+    """The columns of a table that are used, and their encoding as numbers.
 
     Numbers and booleans are used as they are, booleans as 0 and 1. Text becomes a number for each
     category, 1 for the one that it is and 0 for the others. A missing value is NaN in all of the
@@ -32,7 +32,7 @@ class Columns:
     Attributes:
         used: the columns that are used, in the order of their numbers.
         left_out: why each other column is not used, by name.
-        label: the column that tells rows apart and is never used, or None.
+        label: the column of labels, which is never used, or None.
         id: the column that names rows and is never used, or None.
 
     Examples:
@@ -76,7 +76,7 @@ class Columns:
             sample: the rows, such as `Source.sample` gives.
             columns: the columns that may be used. Defaults to all.
             exclude: columns that are not used. Defaults to none.
-            label: the column that tells rows apart. Defaults to none.
+            label: the column of labels. Defaults to none.
             id: the column that names rows. Defaults to none.
 
         Raises:
@@ -127,7 +127,7 @@ class Columns:
     def encode(
         self, batch: pa.RecordBatch, first_row: int = 0, unseen: Counter[str] | None = None
     ) -> NDArray[np.float32]:
-        """The numbers for some rows.
+        """Encode rows as numbers.
 
         Args:
             batch: the rows; columns that are not used are ignored, and may come in any order.
@@ -161,7 +161,7 @@ class Columns:
         return numbers
 
     def decode(self, numbers: ArrayLike) -> pa.RecordBatch:
-        """The rows that some numbers stand for, with the columns that are used.
+        """Decode numbers to rows, with the columns that are used.
 
         Of the numbers of a text column the largest wins; booleans are true from 0.5 on; a column of
         whole numbers is rounded; NaN is a missing value.
@@ -185,7 +185,7 @@ class Columns:
         return pa.record_batch(arrays, names=self.names)
 
     def to_json(self) -> dict[str, Any]:
-        """All of this as JSON has it: dicts, lists, text, booleans."""
+        """Return all of this as JSON: dicts, lists, text, booleans."""
         columns = [
             {
                 "name": column.name,
@@ -205,7 +205,7 @@ class Columns:
 
     @classmethod
     def from_json(cls, json: Any) -> Self:
-        """What `to_json` gave, checked: the file that it comes from may be anyone's.
+        """Check and read the result of `to_json`; it may come from an untrusted file.
 
         Raises:
             TableError: if it is not what `to_json` gives.

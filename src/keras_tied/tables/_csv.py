@@ -1,8 +1,7 @@
 """CSV files, each a single piece.
 
-The whole file is read once before anything else: so its types are known however late a word turns
-up in a column of numbers, its number of rows is, and a line that is broken is found before any work
-has been done.
+The whole file is read once when it is opened. So the types are right even if a word turns up late
+in a column of numbers, the number of rows is known, and a broken line is found before any work.
 """
 
 import codecs
@@ -23,7 +22,7 @@ MISSING = (
     *("", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "NAN", "-NaN", "-nan"),
     *("NULL", "Null", "null", "None", "none", "?"),
 )
-"""What stands for a missing value, in quotes or without."""
+"""The texts of a missing value, in quotes or without."""
 
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, 2**26, 64
@@ -71,7 +70,7 @@ class CsvFile:
     def _scan(
         self, names: Sequence[str], as_text: Mapping[str, pa.DataType]
     ) -> tuple[pa.Schema, int]:
-        """The types of the columns and the number of rows."""
+        """Return the types of the columns and the number of rows."""
         with self._report_errors():
             reader = self._open(as_text)
             schema = reader.schema
@@ -82,7 +81,7 @@ class CsvFile:
             except pa.ArrowInvalid as error:
                 if "CSV conversion error" not in str(error):
                     raise
-        # A value did not fit what the first block had promised; as text, every value fits.
+        # A later value does not fit the type of the first block; every value fits text.
         with self._report_errors():
             types, n_rows = list(schema.types), 0
             for batch in self._open({name: pa.string() for name in names}):
@@ -120,7 +119,7 @@ class CsvFile:
 
     @contextmanager
     def _report_errors(self) -> Iterator[None]:
-        """Tell what is wrong with the file in the user's words: lines and names."""
+        """Turn an error of Arrow into one with the lines and names of the file."""
         self._ragged_row = None
         with report_read_errors(self.name, "a CSV file"):
             try:
@@ -154,7 +153,7 @@ class CsvFile:
         return error
 
     def _read_header(self) -> tuple[list[str], int]:
-        """The names in the first line, and the length of the longer one of it and the next."""
+        """Return the names in the first line, and the length of the longer of two lines."""
         with self._report_errors(), self._open_text() as file:
             reader = csv.reader(file, delimiter=self._delimiter)
             try:
@@ -194,7 +193,7 @@ class CsvFile:
         return TextIOWrapper(pa.input_stream(self.name, compression="detect"), encoding, newline="")
 
     def _find_line(self, row: arrow.InvalidRow) -> int:
-        """The line in which a row begins; Arrow counts rows, and leaves empty lines out."""
+        """Return the line in which a row begins; Arrow counts rows without empty lines."""
         with self._open_text() as file:
             reader = csv.reader(file, delimiter=self._delimiter)
             begins = 1
@@ -205,7 +204,7 @@ class CsvFile:
         return int(row.number or 0)
 
     def _encoding_error(self) -> TableError:
-        """Where the file is not text in its encoding."""
+        """Make the error that tells where the file is not text in its encoding."""
         decoder = codecs.getincrementaldecoder(self._encoding)()
         position, lines = 0, 1
         with pa.input_stream(self.name, compression="detect") as file:
@@ -227,7 +226,7 @@ class CsvFile:
 
 
 def _widen_type(dtype: pa.DataType, values: pa.Array) -> pa.DataType:
-    """The narrowest type, not narrower than one, that holds what some text says."""
+    """Return the narrowest type that holds `dtype` and the values that some text stands for."""
     candidates = [dtype]
     if pa.types.is_string(dtype):
         return dtype

@@ -1,4 +1,4 @@
-"""What goes wrong with tables, in one sentence each."""
+"""The errors of tables, each of one sentence."""
 
 import os
 from collections.abc import Iterator
@@ -16,18 +16,18 @@ class WriteError(TableError):
 
 
 def quote(names: list[str], most: int = 8) -> str:
-    """Names for a message, of which there may be thousands."""
+    """List the first names for a message."""
     text = ", ".join(repr(name) for name in names[:most])
     return f"{text} and {len(names) - most} more" if len(names) > most else text
 
 
 @contextmanager
 def report_read_errors(name: str, what: str) -> Iterator[None]:
-    """Turn what goes wrong when a file is read into a `TableError`.
+    """Turn an error while a file is read into a `TableError`.
 
     Args:
         name: of the file.
-        what: it should be, such as `"a Parquet file"`.
+        what: the kind of file, such as `"a Parquet file"`.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a column holds, as far as an autoencoder is concerned."""
+"""The kinds of values in a column, and their Arrow types."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from keras_tied.tables._errors import TableError, quote
 
 
 class Kind(StrEnum):
-    """What a column holds."""
+    """The kind of the values in a column."""
 
     boolean = "boolean"
     integer = "integer"
@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 
 def find_kind(dtype: pa.DataType) -> Kind:
-    """The kind of a column of an Arrow type."""
+    """Return the kind of an Arrow type."""
     of = pa.types
     if of.is_dictionary(dtype):
         return find_kind(dtype.value_type)
@@ -40,7 +40,7 @@ def find_kind(dtype: pa.DataType) -> Kind:
 
 
 def simplify_type(dtype: pa.DataType) -> pa.DataType:
-    """The type in which a column of this type is handed out: every kind of text is a string."""
+    """Return the type that batches have for a type: every kind of text is a string."""
     if pa.types.is_dictionary(dtype):
         return simplify_type(dtype.value_type)
     if find_kind(dtype) is Kind.text:
@@ -49,7 +49,7 @@ def simplify_type(dtype: pa.DataType) -> pa.DataType:
 
 
 def merge_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
-    """The type that holds the values of both, or None if they are of different kinds."""
+    """Return the type that holds the values of both, or None if their kinds differ."""
     if first == second or pa.types.is_null(second):
         return first
     if pa.types.is_null(first):
@@ -61,7 +61,7 @@ def merge_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
 
 
 def require_distinct(names: Sequence[str], file: str) -> None:
-    """Refuse names that several columns have."""
+    """Raise if several columns have one name."""
     if len(set(names)) < len(names):
         twice = [name for name, times in Counter(names).items() if times > 1]
         raise TableError(f"{file!r} has several columns of the name {quote(twice)}; rename them.")

@@ -1,4 +1,4 @@
-"""Which columns of a table are used, what they hold, and why the others are not."""
+"""Choose the columns of a table to use, and learn their categories."""
 
 from collections.abc import Collection, Sequence
 
@@ -23,7 +23,7 @@ def choose_columns(
     label: str | None,
     id: str | None,
 ) -> tuple[list[Column], dict[str, str]]:
-    """The columns to use, in the table's order, and for each other one why it is not used."""
+    """Return the columns to use, in the table's order, and why each other is not used."""
     names = sample.schema.names
     requested = [*(columns or []), *exclude, *[name for name in (label, id) if name is not None]]
     if absent := [name for name in dict.fromkeys(requested) if name not in names]:
@@ -49,7 +49,7 @@ def choose_columns(
 
 
 def _learn_column(name: str, values: pa.Array) -> Column | str:
-    """A column to use, or why it is not."""
+    """Return a column to use, or the reason why it is not used."""
     kind = find_kind(values.type)
     if kind is Kind.time:
         return "a date or time: turn it into numbers, such as days, to use it"

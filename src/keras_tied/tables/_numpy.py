@@ -1,4 +1,4 @@
-"""NumPy's files of numbers: `.npy` read where it lies, `.npz` taken into memory."""
+"""NumPy's files of numbers: `.npy` is mapped, `.npz` is read into memory."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
@@ -32,7 +32,7 @@ class ArrayFile:
         self.rows = [min(self._size, n - start) for start in range(0, n, self._size)]
 
     def _open_rows(self) -> NDArray[Any]:
-        """All rows; mapped anew each time, so that what was read does not stay in memory."""
+        """Return all rows; a new map each time lets go of the memory of rows read before."""
         if self._array is not None:
             return self._array
         with report_read_errors(self.name, "an .npy file"):
@@ -79,7 +79,7 @@ def _choose_array(names: list[str], array: str | None, file: str) -> str:
 
 
 def _to_native(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The type in this machine's byte order, and one that Arrow computes with."""
+    """Return the type in this machine's byte order; Arrow does not compute with float16."""
     return np.dtype(np.float32) if dtype == np.float16 else dtype.newbyteorder("=")
 
 

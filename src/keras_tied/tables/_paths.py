@@ -1,4 +1,4 @@
-"""Which files a path stands for, and their format."""
+"""Find the files of a path, and their format."""
 
 import glob
 import os
@@ -19,7 +19,7 @@ OUTPUT_ENDINGS = tuple(ending for ending in ENDINGS if not ending.endswith("bz2"
 
 
 def find_format(path: str) -> str | None:
-    """The format that the ending of a file stands for, or None for no format of ours."""
+    """Return the format for the ending of a file, or None if it is unknown."""
     _, *endings = Path(path).name.lower().split(".")
     if endings and endings[-1] in FORMATS:
         return endings[-1]
@@ -28,12 +28,12 @@ def find_format(path: str) -> str | None:
 
 
 def find_compression(path: str) -> str | None:
-    """How a text file is compressed, by its ending, or None."""
+    """Return the compression for the ending of a text file, or None."""
     return COMPRESSIONS.get(Path(path).name.lower().rsplit(".", 1)[-1])
 
 
 def find_files(path: str) -> list[str]:
-    """The files that a path stands for, in sorted order, all of one format.
+    """Return the files of a path, sorted, all of one format.
 
     Args:
         path: a file, a folder or a pattern with `*`, `?` or `[...]`. In a folder, and among what a

@@ -25,7 +25,7 @@ SAMPLE_PIECES = 64
 
 
 class Source:
-    """The rows of one or several files, which are read as often as they are asked for.
+    """The rows of one or several files, which are read anew by each method.
 
     Only a batch of rows is in memory at a time, and a few more where they are shuffled.
 
@@ -47,13 +47,13 @@ class Source:
 
     @property
     def kinds(self) -> dict[str, Kind]:
-        """What each column holds, by its name."""
+        """The kind of each column, by name."""
         return {field.name: find_kind(field.type) for field in self.schema}
 
     def batches(
         self, n_rows: int | None = None, names: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """All rows in order.
+        """Yield all rows in order.
 
         Args:
             n_rows: the rows of a batch; the last may have fewer. Defaults to as many as hold about
@@ -76,7 +76,7 @@ class Source:
         seed: int,
         buffer_rows: int | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """All rows, each once, in another order.
+        """Yield all rows in a random order.
 
         The pieces of the files (row groups of Parquet, record batches of Arrow, parts of arrays)
         come in a random order, and rows are shuffled within a buffer as they come. A CSV file is
@@ -103,7 +103,7 @@ class Source:
         yield from _resize_batches(shuffled_blocks, n_rows or _choose_batch_size(names))
 
     def sample(self, n: int, names: Sequence[str] | None = None, *, seed: int) -> pa.RecordBatch:
-        """Some rows from all over the table, in a random order.
+        """Sample rows from all over the table, in a random order.
 
         Args:
             n: how many at most; all, if there are no more. They come from 64 pieces of the files,
@@ -131,7 +131,7 @@ class Source:
     def _choose_pieces(
         self, n: int, random: np.random.Generator
     ) -> tuple[list[tuple[TableFile, list[int]]], int]:
-        """Pieces with at least n rows, if there are as many, and how many rows they have."""
+        """Choose random pieces with n rows or more, if there are; return their rows' number too."""
         pieces = [
             (number, piece)
             for number, file in enumerate(self._files)
@@ -228,7 +228,7 @@ def _open(
 
 
 def _merge_schemas(files: Sequence[TableFile]) -> pa.Schema:
-    """The columns of all files, in the order of the first."""
+    """Return the columns of all files, in the order of the first."""
     first = files[0]
     types = {field.name: simplify_type(field.type) for field in first.schema}
     for file in files[1:]:
@@ -260,7 +260,7 @@ def _choose_batch_size(names: Sequence[str]) -> int:
 
 
 def _resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches of one size, but for the last."""
+    """Yield the same rows in batches of one size; the last may have fewer."""
     parts: list[pa.RecordBatch] = []
     n_rows = 0
     for batch in batches:

@@ -20,7 +20,7 @@ OpenWriter = Callable[[pa.Schema], Writer]
 
 
 def check_output(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that `write_table` could not write to, before any work is done.
+    """Raise if `write_table` could not write to a path, before any work is done.
 
     Raises:
         TableError: if its ending is not one of ours, it is a folder, or its folder does not exist
@@ -97,7 +97,7 @@ def _write_all(batches: Iterable[pa.RecordBatch], opener: OpenWriter) -> int:
 
 @contextmanager
 def _report_errors(name: str) -> Iterator[None]:
-    """Tell in one sentence why a file was not written."""
+    """Turn an error while a file is written into a `WriteError`."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""How each format is written: what takes the batches one by one, and ends the file."""
+"""The writers of each format: context managers that give a function of one batch."""
 
 import csv
 import shutil
@@ -32,7 +32,7 @@ NUMBERS = (Kind.boolean, Kind.integer, Kind.number)
 
 
 def open_writer(name: str, part: Path, schema: pa.Schema, safe_csv: bool) -> Writer:
-    """What writes the format that a name stands for, to another file."""
+    """Return the writer for the format of `name`, which writes to `part`."""
     ending = find_format(name)
     if ending in TEXTS:
         return _write_text(name, part, schema, TEXTS[ending], safe_csv)
@@ -47,7 +47,7 @@ def open_writer(name: str, part: Path, schema: pa.Schema, safe_csv: bool) -> Wri
 def open_text_writer(
     file: IO[bytes], schema: pa.Schema, delimiter: str = ",", safe: bool = False
 ) -> Iterator[Write]:
-    """Writes CSV to an open file; see `write_table` for what is safe."""
+    """Write CSV to an open file; see `write_table` for `safe`."""
     if others := [field.name for field in schema if find_kind(field.type) is Kind.other]:
         raise TableError(
             f"column {quote(others)} holds values that CSV cannot; use .parquet, or leave it out."
@@ -68,7 +68,7 @@ def open_text_writer(
 
 
 def _format_lines(batch: pa.RecordBatch, delimiter: str, quote: bool) -> pa.Buffer:
-    """The rows as text, with text in quotes where it has to be, or all of it."""
+    """Format rows as text; quote all text, or only the values that need it."""
     for style in ("needed",) if quote else ("none", "needed"):
         options = arrow.WriteOptions(include_header=False, delimiter=delimiter, quoting_style=style)
         lines = pa.BufferOutputStream()
@@ -101,11 +101,11 @@ def _write_text(
 
 @contextmanager
 def _write_parquet(part: Path, schema: pa.Schema) -> Iterator[Write]:
-    """Writes Parquet, with batches gathered to row groups that are worth their while."""
+    """Write Parquet, in row groups of many batches."""
     texts = [field.name for field in schema if find_kind(field.type) is Kind.text]
     with (
         pa.OSFile(str(part), "wb") as file,
-        # A dictionary is worth its while where values repeat, which numbers rarely do.
+        # A dictionary helps only where values repeat, which numbers rarely do.
         pq.ParquetWriter(file, schema, use_dictionary=texts or False) as writer,
     ):
         batches: list[pa.RecordBatch] = []
@@ -148,7 +148,7 @@ def _write_npz(part: Path, schema: pa.Schema) -> Iterator[Write]:
 
 @contextmanager
 def _write_array(file: IO[bytes], schema: pa.Schema) -> Iterator[Write]:
-    """Writes an .npy file, with its header once more at the end: it has the number of rows."""
+    """Write an .npy file; its header is written again at the end, with the number of rows."""
     if texts := [field.name for field in schema if find_kind(field.type) not in NUMBERS]:
         raise TableError(
             f"column {quote(texts)} does not hold numbers, and an array holds nothing else; use "
@@ -178,7 +178,7 @@ def _write_array(file: IO[bytes], schema: pa.Schema) -> Iterator[Write]:
 
 
 def _choose_dtype(schema: pa.Schema) -> np.dtype[Any]:
-    """Single precision if it holds the values of all columns, else double."""
+    """Choose single precision if it holds the values of all columns, else double."""
     single = (
         pa.bool_(),
         pa.int8(),
