@@ -77,9 +77,9 @@ def classify_labels(
         format_label: turns a label into text. Defaults to the shortest text.
 
     Examples:
-        >>> labelled(["b", "a", "b", None]).names
+        >>> classify_labels(["b", "a", "b", None]).names
         ('a', 'b', 'missing')
-        >>> labelled([0.1 * i for i in range(100)]).values.shape
+        >>> classify_labels([0.1 * i for i in range(100)]).values.shape
         (100,)
     """
     values = np.asarray(labels)

@@ -54,10 +54,10 @@ def fit_principal_plane(X: ArrayLike, feature_names: Sequence[str]) -> Plane:
         feature_names: a name for each column.
 
     Examples:
-        >>> plane = principal(np.eye(3), ["a", "b", "c"])
+        >>> plane = fit_principal_plane(np.eye(3), ["a", "b", "c"])
         >>> plane.names
         ('component 1 (50 %)', 'component 2 (50 %)')
-        >>> plane.of(np.eye(3)).shape
+        >>> plane.project(np.eye(3)).shape
         (3, 2)
     """
     rows = np.asarray(X, dtype=np.float64)
@@ -66,11 +66,11 @@ def fit_principal_plane(X: ArrayLike, feature_names: Sequence[str]) -> Plane:
         return make_feature_plane(feature_names, n_features)
     # Imported here, because it takes a second, and most figures of two columns do without.
     from sklearn.decomposition import PCA
+    from sklearn.preprocessing import StandardScaler
 
-    present = np.maximum((~np.isnan(rows)).sum(axis=0), 1)
-    mean = np.nansum(rows, axis=0) / present
-    spread = np.sqrt(np.nansum(np.square(rows - mean), axis=0) / present)
-    scale = np.where(spread > 0, spread, 1.0)
+    with np.errstate(invalid="ignore"):  # a column may have no value
+        scaler = StandardScaler().fit(rows)
+    mean, scale = scaler.mean_, scaler.scale_
     standard_rows = (rows - mean) / scale
     pca = PCA(n_components=2, random_state=0)
     with np.errstate(invalid="ignore"):  # of columns that are all constant

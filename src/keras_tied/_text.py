@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 LONGEST = 120
@@ -17,9 +18,9 @@ def format_value(value: Any, longest: int = LONGEST) -> str:
     This does not escape markup: show the result as plain text.
 
     Examples:
-        >>> shown("a\0b")
+        >>> format_value("a\0b")
         'a�b'
-        >>> shown("abcdefghij", longest=5)
+        >>> format_value("abcdefghij", longest=5)
         'ab…ij'
     """
     text = f"{value:g}" if isinstance(value, float) else str(value)
@@ -34,7 +35,7 @@ def replace_controls(text: str) -> str:
     r"""Replace control characters, which a terminal would obey.
 
     Examples:
-        >>> visible("a\x1b[31mb")
+        >>> replace_controls("a\x1b[31mb")
         'a�[31mb'
     """
     return text.translate(_INVISIBLE)
@@ -44,7 +45,7 @@ def format_number(value: float | None) -> str:
     """Format a number with three significant digits.
 
     Examples:
-        >>> number(0.123456), number(12345.6), number(float("nan"))
+        >>> format_number(0.123456), format_number(12345.6), format_number(float("nan"))
         ('0.123', '12,346', '-')
     """
     if value is None or math.isnan(value):
@@ -54,11 +55,22 @@ def format_number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def list_some(names: Sequence[str], most: int = 8) -> str:
+    """List the first names, and the number of the others.
+
+    Examples:
+        >>> list_some(["a", "b", "c"], most=2)
+        'a, b and 1 more'
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
 def format_count(n: int) -> str:
     """Format a whole number with commas between thousands.
 
     Examples:
-        >>> count(1797)
+        >>> format_count(1797)
         '1,797'
     """
     return f"{n:,}"
@@ -68,7 +80,7 @@ def format_quantity(n: int, thing: str) -> str:
     """Format a number of things.
 
     Examples:
-        >>> quantity(1, "row"), quantity(1797, "row")
+        >>> format_quantity(1, "row"), format_quantity(1797, "row")
         ('1 row', '1,797 rows')
     """
     return f"{format_count(n)} {thing}" if n == 1 else f"{format_count(n)} {thing}s"

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from keras_tied import TiedAutoencoder
 from keras_tied.cli import _sample
 from keras_tied.cli._model import load
-from keras_tied.cli._table import Reading
+from keras_tied.cli._table import TableOptions
 
 HOSTILE = [
     '<img src=x onerror="window.ran=1">',
@@ -66,7 +66,7 @@ def test_a_letter_that_no_font_has_is_drawn_without_a_remark(keras_tied, tmp_pat
 
 
 def sample_of(model, path, label=None):
-    rows = _sample.open_with_label(load(model), str(path), Reading(), None, label, True)
+    rows = _sample.open_with_label(load(model), str(path), TableOptions(), None, label, True)
     return _sample.take(rows, True)
 
 

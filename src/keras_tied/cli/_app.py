@@ -3,7 +3,7 @@
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from io import TextIOWrapper
 from typing import Annotated, Any, cast
@@ -13,10 +13,13 @@ import typer
 from keras_tied._version import __version__
 from keras_tied.cli._messages import report_errors, say
 from keras_tied.cli._options import Debug
-from keras_tied.cli._table import report_table_errors
+from keras_tied.cli._table import TableOptions, report_table_errors
 
 # The base class of Typer's errors on a bad command line; some versions have no public name for it.
 _ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
+
+TABLE_OPTIONS = inspect.signature(TableOptions, eval_str=True).parameters
+DEBUG = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
 
 app = typer.Typer(
     help="Autoencoders whose decoder is their encoder, transposed.",
@@ -30,7 +33,8 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as a command, and add the option `--debug` to it.
 
-    An exception in the function becomes one sentence and an exit code.
+    A parameter `options` of type `TableOptions` becomes an option for each of its fields. An
+    exception in the function becomes one sentence and an exit code.
 
     Args:
         example: a command line for the help.
@@ -38,21 +42,31 @@ def command(
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(function, eval_str=True)
+        parameters = [*_split_options(signature.parameters.values()), DEBUG]
+
         @functools.wraps(function)
         def run(*args: Any, debug: bool = False, **kwargs: Any) -> None:
+            if "options" in signature.parameters:
+                kwargs["options"] = TableOptions(*(kwargs.pop(name) for name in TABLE_OPTIONS))
             with report_errors(debug), report_table_errors() if tables else nullcontext():
                 function(*args, **kwargs)
 
-        option = inspect.Parameter(
-            "debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug
-        )
-        signature = inspect.signature(function, eval_str=True)
-        parameters = [*signature.parameters.values(), option]
         vars(run)["__signature__"] = signature.replace(parameters=parameters)
         run.__annotations__ = {each.name: each.annotation for each in parameters}
         return app.command(epilog=f"Example:  {example}")(run)
 
     return register
+
+
+def _split_options(parameters: Iterable[inspect.Parameter]) -> Iterator[inspect.Parameter]:
+    """Replace a parameter of type `TableOptions` by its fields."""
+    for parameter in parameters:
+        if parameter.annotation is TableOptions:
+            for option in TABLE_OPTIONS.values():
+                yield option.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        else:
+            yield parameter
 
 
 def main() -> None:

@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError
-from keras_tied.cli._model import Model, Rows, code_names, load, open_rows
+from keras_tied.cli._model import Model, Rows, choose_id, code_names, load, open_rows
 from keras_tied.cli._options import (
-    ArrayName,
     Data,
-    Delimiter,
-    Encoding,
     Id,
     Json,
     ModelFile,
@@ -23,7 +20,7 @@ from keras_tied.cli._options import (
 )
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._show import print_json
-from keras_tied.cli._table import STANDARD_OUTPUT, Reading, require_output, say_unseen
+from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, require_output, say_unseen
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,10 +31,9 @@ def encode(
     model: ModelFile,
     data: Data,
     output: Output,
+    *,
     id: Id = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = "utf-8",
-    array: ArrayName = None,
+    options: TableOptions,
     safe_csv: SafeCsv = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -45,8 +41,7 @@ def encode(
     """Encode rows: write the code of each."""
     require_output(output, json)
     opened_model = load(model)
-    reading = Reading(delimiter, encoding, array)
-    rows = open_rows(opened_model, data, reading, id, quiet, output)
+    rows = open_rows(opened_model, data, options, id, quiet, output)
 
     def encode_batch(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
         columns = opened_model.fitted_value.transform(numbers).T
@@ -60,10 +55,9 @@ def reconstruct(
     model: ModelFile,
     data: Data,
     output: Output,
+    *,
     id: Id = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = "utf-8",
-    array: ArrayName = None,
+    options: TableOptions,
     safe_csv: SafeCsv = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -71,8 +65,7 @@ def reconstruct(
     """Reconstruct rows: encode and decode each."""
     require_output(output, json)
     opened_model = load(model)
-    reading = Reading(delimiter, encoding, array)
-    rows = open_rows(opened_model, data, reading, id, quiet, output)
+    rows = open_rows(opened_model, data, options, id, quiet, output)
 
     def reconstruct_batch(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
         reconstruction = opened_model.fitted_value.reconstruct(numbers)
@@ -86,10 +79,9 @@ def decode(
     model: ModelFile,
     data: Data,
     output: Output,
+    *,
     id: Id = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = "utf-8",
-    array: ArrayName = None,
+    options: TableOptions,
     safe_csv: SafeCsv = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -97,7 +89,7 @@ def decode(
     """Decode codes, such as those that encode writes, into rows."""
     require_output(output, json)
     opened_model = load(model)
-    rows = _open_codes(opened_model, data, Reading(delimiter, encoding, array), id, output)
+    rows = _open_codes(opened_model, data, options, id, output)
 
     def decode_batch(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
         decoded_rows = opened_model.fitted_value.inverse_transform(numbers)
@@ -111,12 +103,14 @@ def columns_of(batch: pa.RecordBatch) -> dict[str, Any]:
     return dict(zip(batch.schema.names, batch.columns, strict=True))
 
 
-def _open_codes(model: Model, data: str, reading: Reading, id: str | None, output: str) -> Rows:
+def _open_codes(
+    model: Model, data: str, options: TableOptions, id: str | None, output: str
+) -> Rows:
     """Open a table of codes: columns code0, code1 and so on, or else its columns of numbers."""
     from keras_tied.tables import Column, Columns, Kind
 
     id_column = id or (model.columns.id if model.columns else None)
-    source = reading.open(data, [id_column] if id_column else [])
+    source = options.open(data, [id_column] if id_column else [])
     n_components = model.fitted_value.n_components
     names = list(code_names(n_components))
     if not set(names) <= set(source.schema.names):
@@ -127,11 +121,8 @@ def _open_codes(model: Model, data: str, reading: Reading, id: str | None, outpu
             f"{data!r} has {len(names)} columns of numbers, and a code of {str(model.path)!r} has "
             f"{n_components}; name them {', '.join(code_names(n_components)[:3])} and so on."
         )
-    if id is not None and id not in source.schema.names:
-        raise UsageError(f"{data!r} has no column {id!r}; name another as --id.")
-    arrays = output.lower().endswith((".npy", ".npz"))
-    output_id = id_column if id_column in source.schema.names and (id or not arrays) else None
-    return Rows(source, Columns(tuple(Column(name, Kind.number) for name in names)), output_id)
+    columns = Columns(tuple(Column(name, Kind.number) for name in names))
+    return Rows(source, columns, choose_id(source, id, id_column, output))
 
 
 def _label_columns(model: Model, numbers: Any) -> pa.RecordBatch:

@@ -13,19 +13,19 @@ from keras_tied.cli._app import command
 from keras_tied.cli._keras import hide_module, import_keras_alone, require_backend
 from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._options import (
-    ArrayName,
     Data,
-    Delimiter,
-    Encoding,
+    Exclude,
     Id,
     Json,
     OnBackend,
     Quiet,
+    Seed,
+    UsedColumns,
 )
 from keras_tied.cli._output import check_figure_path, save_figure
 from keras_tied.cli._progress import show_stages
 from keras_tied.cli._show import print_json, print_table
-from keras_tied.cli._table import Reading
+from keras_tied.cli._table import TableOptions
 from keras_tied.cli._training_table import learn
 
 if TYPE_CHECKING:
@@ -46,21 +46,15 @@ def compare(
     rows: Annotated[
         int, typer.Option(min=10, help="Rows to compare on, chosen at random where there are more.")
     ] = 10_000,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Fixes all that is random.")] = 0,
-    columns: Annotated[
-        str | None, typer.Option(metavar="A,B", help="The columns to use, instead of all.")
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="A,B", help="Columns not to use; can be given several times."),
-    ] = None,
+    seed: Seed = 0,
+    columns: UsedColumns = None,
+    exclude: Exclude = None,
     label: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="A column of labels, which is not used.")
     ] = None,
+    *,
     id: Id = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = "utf-8",
-    array: ArrayName = None,
+    options: TableOptions,
     backend: OnBackend = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -75,7 +69,7 @@ def compare(
     require_backend(backend)
     table = learn(
         data,
-        Reading(delimiter, encoding, array),
+        options,
         columns=columns,
         exclude=exclude,
         label=label,

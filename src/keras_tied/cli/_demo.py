@@ -14,6 +14,7 @@ from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._options import OnBackend, Quiet
 from keras_tied.cli._output import check_figure_path, save_figure
 from keras_tied.cli._progress import show_epochs
+from keras_tied.cli._show import print_facts, print_table
 
 if TYPE_CHECKING:
     from keras_tied.experiment import Experiment
@@ -105,25 +106,19 @@ def _require_engine(engine: Engine, backend: Backend | None) -> None:
 
 
 def _print_result(result: "Experiment", engine: Engine, output: Path) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("mean squared error", min_width=20)
-    table.add_column("train", justify="right")
-    table.add_column("validation", justify="right")
-    table.add_row("tied autoencoder", f"{result.train_mse:.2e}", f"{result.validation_mse:.2e}")
-    table.add_row(
-        "PCA, same components", f"{result.pca_train_mse:.2e}", f"{result.pca_validation_mse:.2e}"
-    )
-    facts = Table.grid(padding=(0, 2))
+    errors = {
+        "tied autoencoder": (result.train_mse, result.validation_mse),
+        "PCA, same components": (result.pca_train_mse, result.pca_validation_mse),
+    }
+    rows = [(name, f"{train:.2e}", f"{test:.2e}") for name, (train, test) in errors.items()]
+    print_table(("mean squared error", "train", "validation"), rows)
     on = f" on {os.environ['KERAS_BACKEND']}" if engine is Engine.keras else ""
-    facts.add_row("engine", f"{engine}{on}")
-    facts.add_row("epochs", f"{len(result.history['loss'])}, in {result.seconds:.2f} s")
-    facts.add_row("parameters", f"{result.parameters}, against {result.untied_parameters} untied")
-    facts.add_row("shared kernel", f"max |W_dec - W_enc^T| = {result.tie_error:g}")
-    facts.add_row("figure", Text(str(output), overflow="fold"))
-    console = Console(highlight=False)
-    console.print(table, facts)
+    print_facts(
+        {
+            "engine": f"{engine}{on}",
+            "epochs": f"{len(result.history['loss'])}, in {result.seconds:.2f} s",
+            "parameters": f"{result.parameters}, against {result.untied_parameters} untied",
+            "shared kernel": f"max |W_dec - W_enc^T| = {result.tie_error:g}",
+            "figure": str(output),
+        }
+    )

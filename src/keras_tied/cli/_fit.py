@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied._files import check_writable
+from keras_tied._text import list_some
 from keras_tied.cli._app import command
 from keras_tied.cli._keras import collect_versions, import_keras_alone, require_backend
 from keras_tied.cli._messages import (
@@ -26,19 +27,19 @@ from keras_tied.cli._messages import (
     say,
 )
 from keras_tied.cli._options import (
-    ArrayName,
     Data,
-    Delimiter,
-    Encoding,
+    Exclude,
     Id,
     Json,
     OnBackend,
     Quiet,
+    Seed,
+    UsedColumns,
 )
 from keras_tied.cli._output import report_write_errors
 from keras_tied.cli._progress import show_activity, show_rows, show_training
 from keras_tied.cli._show import print_facts, print_json
-from keras_tied.cli._table import Reading
+from keras_tied.cli._table import TableOptions, explain_left_out
 from keras_tied.cli._training_table import Table, learn, raise_first_misfit
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
 VALIDATION_SHARE = 0.1
 """The share of the sample that shows whether training on all rows has helped."""
-MOST_NAMED = 8
 
 
 class Solver(StrEnum):
@@ -91,22 +91,16 @@ def fit(
         float, typer.Option(min=0.0, max=1.0, help="The share of rows to hold out; 0 for none.")
     ] = 0.1,
     scaler: Annotated[Scaler, typer.Option(help="How the columns are scaled.")] = Scaler.standard,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Fixes all that is random.")] = 0,
-    columns: Annotated[
-        str | None, typer.Option(metavar="A,B", help="The columns to use, instead of all.")
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="A,B", help="Columns not to use; can be given several times."),
-    ] = None,
+    seed: Seed = 0,
+    columns: UsedColumns = None,
+    exclude: Exclude = None,
     label: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="A column of labels, for colour; not trained on."),
     ] = None,
+    *,
     id: Id = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = "utf-8",
-    array: ArrayName = None,
+    options: TableOptions,
     backend: OnBackend = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -128,7 +122,7 @@ def fit(
     start = time.perf_counter()
     table = learn(
         data,
-        Reading(delimiter, encoding, array),
+        options,
         columns=columns,
         exclude=exclude,
         label=label,
@@ -320,13 +314,12 @@ def _describe_table(table: Table) -> dict[str, Any]:
 
 def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, str]:
     columns = table.columns
-    usage = _some(columns.names)
+    usage = list_some(columns.names)
     if len(columns.features) > len(columns.names):
         usage += f": {len(columns.features)} numbers, one for each category of text"
     facts = {"rows": f"{notes['rows']:,}", "columns used": usage}
-    left_out = [f"{name} ({reason})" for name, reason in columns.left_out.items()]
-    if left_out:
-        facts["left out"] = _some(left_out)
+    if columns.left_out:
+        facts["left out"] = list_some(explain_left_out(columns))
     ratio = notes["error"] / notes["pca_error"] if notes["pca_error"] else 1.0
     facts |= {
         "components": str(notes["components"]),
@@ -342,11 +335,6 @@ def _compare_with_pca(ratio: float, is_pca: bool) -> str:
     if is_pca:
         return "no network was found that is better, so the model is PCA"
     return f"the model's is {ratio:.2f} times that"
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _parse_components(text: str) -> int | float:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from keras_tied._text import list_some
 from keras_tied.cli._app import command
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Json, ModelFile
 from keras_tied.cli._show import print_facts, print_json, print_table
+from keras_tied.cli._table import explain_left_out
 
-MOST_NAMED = 8
+if TYPE_CHECKING:
+    from keras_tied.tables import Column
 
 
 @command("keras-tied inspect model.keras")
@@ -22,7 +25,7 @@ def inspect(model: ModelFile, json: Json = False) -> None:
     print_facts(_summarize(opened_model))
     if opened_model.columns is not None:
         rows = [
-            (column.name, column.kind.value, _some(column.categories, column.other))
+            (column.name, column.kind.value, _list_categories(column))
             for column in opened_model.columns.used
         ]
         print_table(("column", "holds", "categories"), rows)
@@ -68,12 +71,10 @@ def _summarize(model: Model) -> dict[str, str]:
     if model.columns is None:
         facts["columns"] = f"not noted; it takes {value.n_features} numbers"
     elif model.columns.left_out:
-        reasons = [f"{name} ({why})" for name, why in model.columns.left_out.items()]
-        facts["left out"] = _some(reasons, False)
+        facts["left out"] = list_some(explain_left_out(model.columns))
     return facts
 
 
-def _some(names: Any, other: bool) -> str:
-    first = names[:MOST_NAMED]
-    more = len(names) - len(first)
-    return ", ".join(first) + f" and {more:,} more" * (more > 0) + ", others together" * other
+def _list_categories(column: Column) -> str:
+    names = list_some(column.categories)
+    return f"{names}, others together" if column.other else names

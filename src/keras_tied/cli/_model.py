@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._keras import import_keras_alone, require_backend
 from keras_tied.cli._messages import UsageError
-from keras_tied.cli._table import Reading, say_ignored
+from keras_tied.cli._table import TableOptions, require_column, say_ignored
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,12 +94,13 @@ class Rows:
         """Put the id column of a batch before results for its rows."""
         import pyarrow as pa
 
-        kept = {self.id: batch.column(self.id)} if self.id else {}
+        if self.id is None:
+            return pa.record_batch(columns)
         if self.id in columns:
             raise UsageError(
                 f"the id column {self.id!r} has the name of a column of the result; rename it."
             )
-        return pa.record_batch(kept | columns)
+        return pa.record_batch({self.id: batch.column(self.id)} | columns)
 
 
 def load(path: Path) -> Model:
@@ -133,7 +134,7 @@ def _import_keras() -> None:
 def open_rows(
     model: Model,
     data: str,
-    reading: Reading,
+    options: TableOptions,
     id: str | None,
     quiet: bool,
     output: str = "",
@@ -142,18 +143,21 @@ def open_rows(
     """Open a table for a model, with the id column if the output can hold it."""
     noted = model.columns
     text = [*(noted.text if noted else []), *([id] if id else [])]
-    source = reading.open(data, text)
-    there = source.schema.names
-    if id is not None and id not in there:
-        raise UsageError(f"{data!r} has no column {id!r}; name another as --id.")
+    source = options.open(data, text)
+    output_id = choose_id(source, id, noted.id if noted else None, output)
     columns = model.columns_of(source)
-    kept = id or columns.id
-    arrays = output.lower().endswith((".npy", ".npz"))
-    if kept not in there or (arrays and id is None):
-        kept = None
-    ignored = replace(columns, id=kept or columns.id, label=label or columns.label).match(there)
-    say_ignored(ignored, data, quiet)
-    return Rows(source, columns, kept)
+    known = replace(columns, id=output_id or columns.id, label=label or columns.label)
+    say_ignored(known.match(source.schema.names), data, quiet)
+    return Rows(source, columns, output_id)
+
+
+def choose_id(source: Source, id: str | None, noted_id: str | None, output: str) -> str | None:
+    """Return the column of ids for the output, if the table has one and the output can hold it."""
+    require_column(source, id, "--id")
+    is_array = output.lower().endswith((".npy", ".npz"))
+    if id is None and (is_array or noted_id not in source.schema.names):
+        return None
+    return id or noted_id
 
 
 def code_names(n_components: int) -> Sequence[str]:

@@ -11,10 +11,7 @@ from keras_tied.cli._app import command
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
 from keras_tied.cli._options import (
-    ArrayName,
     Data,
-    Delimiter,
-    Encoding,
     Json,
     ModelFile,
     Quiet,
@@ -23,7 +20,7 @@ from keras_tied.cli._output import check_figure_path, save_figure
 from keras_tied.cli._progress import show_activity
 from keras_tied.cli._sample import Label, open_with_label, take
 from keras_tied.cli._show import print_json
-from keras_tied.cli._table import Reading
+from keras_tied.cli._table import TableOptions
 
 
 @command("keras-tied plot model.keras rows.csv -o rows.png --label kind")
@@ -34,9 +31,8 @@ def plot(
         Path, typer.Option("--output", "-o", help="The figure to write: .png, .svg or .pdf.")
     ],
     label: Label = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = "utf-8",
-    array: ArrayName = None,
+    *,
+    options: TableOptions,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -47,8 +43,7 @@ def plot(
 
         figure = plotting.new_figure()
     opened_model = load(model)
-    reading = Reading(delimiter, encoding, array)
-    rows = open_with_label(opened_model, data, reading, None, label, quiet)
+    rows = open_with_label(opened_model, data, options, None, label, quiet)
     sample = take(rows, quiet)
     with show_activity("drawing", quiet):
         from keras_tied.estimator.internal import baseline_errors

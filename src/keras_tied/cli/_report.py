@@ -15,10 +15,7 @@ from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._model import Model, Rows, load
 from keras_tied.cli._options import (
-    ArrayName,
     Data,
-    Delimiter,
-    Encoding,
     Id,
     Json,
     ModelFile,
@@ -28,7 +25,7 @@ from keras_tied.cli._output import replace_output
 from keras_tied.cli._progress import show_activity
 from keras_tied.cli._sample import Label, Sample, open_with_label, take
 from keras_tied.cli._show import print_json
-from keras_tied.cli._table import Reading
+from keras_tied.cli._table import TableOptions, explain_left_out
 
 if TYPE_CHECKING:
     from keras_tied.report import Report
@@ -42,10 +39,9 @@ def report(
         Path, typer.Option("--output", "-o", metavar="OUT", help="The .html file to write.")
     ],
     label: Label = None,
+    *,
     id: Id = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = "utf-8",
-    array: ArrayName = None,
+    options: TableOptions,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -57,9 +53,7 @@ def report(
         target = check_writable(output, ["html"], "--output")
     _require_bokeh()
     opened_model = load(model)
-    rows = open_with_label(
-        opened_model, data, Reading(delimiter, encoding, array), id, label, quiet
-    )
+    rows = open_with_label(opened_model, data, options, id, label, quiet)
     sample = take(rows, quiet)
     with show_activity("writing the page", quiet):
         from keras_tied.estimator.internal import baseline_errors
@@ -119,9 +113,8 @@ def _merge_versions(notes: dict[str, Any]) -> dict[str, str]:
 
 
 def _write_notes(rows: Rows, sample: Sample) -> list[str]:
-    left_out = [f"{name} ({reason})" for name, reason in rows.columns.left_out.items()]
-    notes = [
-        sample.note,
-        f"Columns that the model does not use: {', '.join(left_out)}." if left_out else None,
-    ]
-    return [note for note in notes if note is not None]
+    notes = [sample.note] if sample.note else []
+    if rows.columns.left_out:
+        left_out = ", ".join(explain_left_out(rows.columns))
+        notes.append(f"Columns that the model does not use: {left_out}.")
+    return notes

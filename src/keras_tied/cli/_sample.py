@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import Model, Rows, open_rows
 from keras_tied.cli._progress import show_rows
-from keras_tied.cli._table import Reading, say_unseen
+from keras_tied.cli._table import TableOptions, require_column, say_unseen
 
 MOST_ROWS, MOST_NUMBERS = 20_000, 2**22
 """Rows of the sample of a long table, and its numbers for one with many columns."""
@@ -45,15 +44,14 @@ class Sample:
 
 
 def open_with_label(
-    model: Model, data: str, reading: Reading, id: str | None, label: str | None, quiet: bool
+    model: Model, data: str, options: TableOptions, id: str | None, label: str | None, quiet: bool
 ) -> Rows:
     """Open a table of rows to show, with a column of labels."""
-    rows = open_rows(model, data, reading, id, quiet, label=label)
-    there = rows.source.schema.names
-    if label is not None and label not in there:
-        raise UsageError(f"{data!r} has no column {label!r}; name another as --label.")
-    label_column = rows.columns.label
-    rows.label = label or (label_column if label_column in there else None)
+    rows = open_rows(model, data, options, id, quiet, label=label)
+    require_column(rows.source, label, "--label")
+    if label is None and rows.columns.label in rows.source.schema.names:
+        label = rows.columns.label
+    rows.label = label
     return rows
 
 

@@ -10,10 +10,7 @@ import typer
 from keras_tied.cli._app import command
 from keras_tied.cli._model import Model, Rows, load, open_rows
 from keras_tied.cli._options import (
-    ArrayName,
     Data,
-    Delimiter,
-    Encoding,
     Id,
     Json,
     ModelFile,
@@ -22,7 +19,7 @@ from keras_tied.cli._options import (
 )
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._show import print_json, print_table
-from keras_tied.cli._table import STANDARD_OUTPUT, Reading, require_output, say_unseen
+from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, require_output, say_unseen
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,10 +48,9 @@ def score(
         int | None,
         typer.Option(min=1, help="Only so many rows, those with the largest errors first."),
     ] = None,
+    *,
     id: Id = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = "utf-8",
-    array: ArrayName = None,
+    options: TableOptions,
     safe_csv: SafeCsv = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -65,7 +61,7 @@ def score(
     if output is not None:
         require_output(output, json)
     opened_model = load(model)
-    rows = open_rows(opened_model, data, Reading(delimiter, encoding, array), id, quiet)
+    rows = open_rows(opened_model, data, options, id, quiet)
     with show_rows("scoring", 2 * rows.source.n_rows, quiet) as advance:
         errors = _compute_errors(opened_model, rows, advance)
         if output is None or top is not None:

@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from keras_tied._text import list_some
 from keras_tied.cli._keras import hide_module
 from keras_tied.cli._messages import FailedError, UsageError, say
+from keras_tied.cli._options import ArrayName, Delimiter, Encoding
 
 if TYPE_CHECKING:
     from collections import Counter
 
-    from keras_tied.tables import Source
+    from keras_tied.tables import Columns, Source
 
 STANDARD_OUTPUT = "-"
 DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
@@ -21,12 +23,12 @@ DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How to read a table; see `keras_tied.tables.open_table`."""
+class TableOptions:
+    """The options of how to read a table; see `keras_tied.tables.open_table`."""
 
-    delimiter: str | None = None
-    encoding: str = "utf-8"
-    array: str | None = None
+    delimiter: Delimiter = None
+    encoding: Encoding = "utf-8"
+    array: ArrayName = None
 
     def open(self, path: str, text: Collection[str] = ()) -> Source:
         """Open a table."""
@@ -73,12 +75,22 @@ def require_output(output: str, json: bool) -> None:
         )
 
 
+def require_column(source: Source, name: str | None, option: str) -> None:
+    """Raise if a table lacks the column that an option names."""
+    if name is not None and name not in source.schema.names:
+        raise UsageError(f"{source.name!r} has no column {name!r}; name another as {option}.")
+
+
+def explain_left_out(columns: Columns) -> list[str]:
+    """Return each column that is not used, with the reason."""
+    return [f"{name} ({reason})" for name, reason in columns.left_out.items()]
+
+
 def say_ignored(columns: list[str], data: str, quiet: bool) -> None:
     """Print which columns the model does not know, and ignores."""
     if columns and not quiet:
-        some = ", ".join(map(repr, columns[:8]))
-        more = f" and {len(columns) - 8} more" if len(columns) > 8 else ""
-        say(f"ignored the column {some}{more} of {data!r}, which the model has never seen.")
+        some = list_some(list(map(repr, columns)))
+        say(f"ignored the column {some} of {data!r}, which the model has never seen.")
 
 
 def say_unseen(unseen: Counter[str], quiet: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._progress import show_activity
-from keras_tied.cli._table import Reading
+from keras_tied.cli._table import TableOptions
 
 if TYPE_CHECKING:
     from keras_tied.tables import Columns, Source
@@ -39,7 +39,7 @@ class Table:
 
 def learn(
     data: str,
-    reading: Reading,
+    options: TableOptions,
     *,
     columns: str | None,
     exclude: list[str] | None,
@@ -52,7 +52,7 @@ def learn(
 
     Args:
         data: the path of the table.
-        reading: how to read it.
+        options: how to read it.
         columns: names between commas of the columns that may be used, or None for all.
         exclude: texts of such names, of the columns that are not used.
         label: the column that is kept for colour.
@@ -62,7 +62,7 @@ def learn(
     """
     from keras_tied.tables import Columns, TableError
 
-    source = reading.open(data, [name for name in (label, id) if name is not None])
+    source = options.open(data, [name for name in (label, id) if name is not None])
     if source.n_rows < 2:
         raise UsageError(f"{source.name!r} has one row, and training needs 2 at least; add rows.")
     most = max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // max(1, len(source.schema))))

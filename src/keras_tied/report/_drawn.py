@@ -48,7 +48,7 @@ def find_contributions(
         that contributes nothing.
 
     Examples:
-        >>> features, shares = contributing(np.array([[1.0, 3.0], [np.nan, 2.0]]))
+        >>> features, shares = find_contributions(np.array([[1.0, 3.0], [np.nan, 2.0]]))
         >>> features.tolist(), shares.tolist()
         ([[1, 0], [1, 0]], [[0.75, 0.25], [1.0, 0.0]])
     """

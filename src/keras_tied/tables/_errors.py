@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
+from keras_tied._text import list_some
+
 
 class TableError(ValueError):
     """A table cannot be used as it is; the message is one sentence for the user."""
@@ -15,10 +17,9 @@ class WriteError(TableError):
     """A table cannot be written; the message is one sentence for the user."""
 
 
-def quote(names: list[str], most: int = 8) -> str:
-    """List the first names for a message."""
-    text = ", ".join(repr(name) for name in names[:most])
-    return f"{text} and {len(names) - most} more" if len(names) > most else text
+def quote(names: list[str]) -> str:
+    """List the first names in quotes, for a message."""
+    return list_some(list(map(repr, names)))
 
 
 @contextmanager

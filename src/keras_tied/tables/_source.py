@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -268,10 +267,10 @@ def _resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa
         n_rows += batch.num_rows
         if n_rows >= size:
             whole = _concatenate(parts)
-            edges = range(0, n_rows + 1, size)
-            for begin, end in pairwise(edges):
-                yield whole.slice(begin, end - begin)
-            parts, n_rows = [whole.slice(edges[-1])], n_rows - edges[-1]
+            rest = n_rows % size
+            for begin in range(0, n_rows - rest, size):
+                yield whole.slice(begin, size)
+            parts, n_rows = [whole.slice(n_rows - rest)], rest
     if n_rows:
         yield _concatenate(parts)
 
