@@ -66,16 +66,6 @@ def list_some(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def format_count(n: int) -> str:
-    """Format a whole number with commas between thousands.
-
-    Examples:
-        >>> format_count(1797)
-        '1,797'
-    """
-    return f"{n:,}"
-
-
 def format_quantity(n: int, thing: str) -> str:
     """Format a number of things.
 
@@ -83,4 +73,4 @@ def format_quantity(n: int, thing: str) -> str:
         >>> format_quantity(1, "row"), format_quantity(1797, "row")
         ('1 row', '1,797 rows')
     """
-    return f"{format_count(n)} {thing}" if n == 1 else f"{format_count(n)} {thing}s"
+    return f"{n:,} {thing}" + ("" if n == 1 else "s")

@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING, Any
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import Model, Rows, choose_id, code_names, load, open_rows
-from keras_tied.cli._options import (
-    Data,
-    Id,
-    Json,
-    ModelFile,
-    Output,
-    Quiet,
-    SafeCsv,
-)
+from keras_tied.cli._options import Data, Id, Json, ModelFile, Output, Quiet, SafeCsv
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._show import print_json
 from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, require_output, say_unseen

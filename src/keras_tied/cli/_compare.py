@@ -12,16 +12,7 @@ from keras_tied._text import format_number
 from keras_tied.cli._app import command
 from keras_tied.cli._keras import hide_module, import_keras_alone, require_backend
 from keras_tied.cli._messages import UsageError, report_wrong_use
-from keras_tied.cli._options import (
-    Data,
-    Exclude,
-    Id,
-    Json,
-    OnBackend,
-    Quiet,
-    Seed,
-    UsedColumns,
-)
+from keras_tied.cli._options import Data, Exclude, Id, Json, OnBackend, Quiet, Seed, UsedColumns
 from keras_tied.cli._output import check_figure_path, save_figure
 from keras_tied.cli._progress import show_stages
 from keras_tied.cli._show import print_json, print_table

@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,23 +19,8 @@ from keras_tied._files import check_writable
 from keras_tied._text import list_some
 from keras_tied.cli._app import command
 from keras_tied.cli._keras import collect_versions, import_keras_alone, require_backend
-from keras_tied.cli._messages import (
-    INTERRUPTED,
-    FailedError,
-    UsageError,
-    report_wrong_use,
-    say,
-)
-from keras_tied.cli._options import (
-    Data,
-    Exclude,
-    Id,
-    Json,
-    OnBackend,
-    Quiet,
-    Seed,
-    UsedColumns,
-)
+from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, report_wrong_use, say
+from keras_tied.cli._options import Data, Exclude, Id, Json, OnBackend, Quiet, Seed, UsedColumns
 from keras_tied.cli._output import report_write_errors
 from keras_tied.cli._progress import show_activity, show_rows, show_training
 from keras_tied.cli._show import print_facts, print_json
@@ -144,7 +129,7 @@ def fit(
         print_facts(_summarize(table, notes, output))
     if is_interrupted():
         say(f"interrupted; {str(output)!r} is the best model so far.")
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(INTERRUPT_CODE)
 
 
 @dataclass(frozen=True)
@@ -338,33 +323,28 @@ def _compare_with_pca(ratio: float, is_pca: bool) -> str:
 
 
 def _parse_components(text: str) -> int | float:
-    try:
-        return int(text) if float(text) >= 1 else _parse_share(float(text))
-    except ValueError as error:
-        raise UsageError(
-            f"--components {text!r} is neither a whole number from 1 on nor a share between 0 and "
-            "1; give one of these."
-        ) from error
-
-
-def _parse_share(value: float) -> float:
-    if not 0 < value < 1:
-        raise ValueError
-    return value
+    with suppress(ValueError):
+        number = float(text)
+        if number >= 1:
+            return int(text)
+        if number > 0:
+            return number
+    raise UsageError(
+        f"--components {text!r} is neither a whole number from 1 on nor a share between 0 and 1; "
+        "give one of these."
+    )
 
 
 def _parse_hidden_sizes(text: str) -> Any:
     if text == "auto":
         return text
-    try:
+    with suppress(ValueError):
         sizes = [int(size) for size in text.split(",")]
-        if min(sizes) < 1:
-            raise ValueError
-    except ValueError as error:
-        raise UsageError(
-            f"--hidden {text!r} is neither auto nor numbers of units; give some such as 64,32."
-        ) from error
-    return sizes
+        if min(sizes) >= 1:
+            return sizes
+    raise UsageError(
+        f"--hidden {text!r} is neither auto nor numbers of units; give some such as 64,32."
+    )
 
 
 def _parse_validation(share: float) -> float:

@@ -10,7 +10,7 @@ import typer
 
 from keras_tied._text import replace_controls
 
-INTERRUPTED = 130
+INTERRUPT_CODE = 130
 """The exit code after Ctrl-C."""
 
 
@@ -43,7 +43,7 @@ def report_errors(debug: bool) -> Iterator[None]:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 raise typer.Exit(1) from error
             case KeyboardInterrupt():
-                message, code = "interrupted.", INTERRUPTED
+                message, code = "interrupted.", INTERRUPT_CODE
             case UsageError():
                 message, code = str(error), 2
             case FailedError():

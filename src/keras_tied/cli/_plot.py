@@ -10,12 +10,7 @@ import typer
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
-from keras_tied.cli._options import (
-    Data,
-    Json,
-    ModelFile,
-    Quiet,
-)
+from keras_tied.cli._options import Data, Json, ModelFile, Quiet
 from keras_tied.cli._output import check_figure_path, save_figure
 from keras_tied.cli._progress import show_activity
 from keras_tied.cli._sample import Label, open_with_label, take

@@ -27,28 +27,10 @@ def _make_bar(text_format: str) -> Progress:
 
 
 @contextmanager
-def show_epochs(
-    epochs: int, quiet: bool
-) -> Iterator[Callable[[int, Mapping[str, float]], None] | None]:
-    """Show a bar of epochs; yield the callback that moves it, or None without a bar."""
-    if not is_visible(quiet):
-        yield None
-        return
-    with _make_bar("epoch {task.completed} of {task.total}  loss {task.fields[loss]}") as bar:
-        task = bar.add_task("starting", total=epochs, loss="-")
-
-        def on_epoch(epoch: int, logs: Mapping[str, float]) -> None:
-            loss = f"{logs['loss']:.2e}"
-            bar.update(task, description="training", completed=epoch + 1, loss=loss)
-
-        yield on_epoch
-
-
-@contextmanager
 def show_training(
     what: str, quiet: bool
 ) -> Iterator[Callable[[int, int, Mapping[str, float]], None] | None]:
-    """Show a bar of epochs whose number is not known before; yield the callback that moves it.
+    """Show a bar of epochs whose number is not known before; yield what moves it, or None.
 
     Cross-validation of a few rows trains several times: the bar restarts with each.
     """
@@ -61,10 +43,19 @@ def show_training(
         def on_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
             if epoch == 1:
                 bar.reset(task, total=epochs)
-            text_format = f"epoch {epoch} of {epochs}  loss {logs['loss']:.2e}"
-            bar.update(task, completed=epoch, epoch=text_format)
+            text = f"epoch {epoch} of {epochs}  loss {logs['loss']:.2e}"
+            bar.update(task, completed=epoch, epoch=text)
 
         yield on_epoch
+
+
+@contextmanager
+def show_epochs(
+    epochs: int, quiet: bool
+) -> Iterator[Callable[[int, Mapping[str, float]], None] | None]:
+    """Show a bar of epochs; yield the callback that moves it, or None without a bar."""
+    with show_training("training", quiet) as on_epoch:
+        yield on_epoch and (lambda epoch, logs: on_epoch(epoch + 1, epochs, logs))
 
 
 @contextmanager

@@ -14,13 +14,7 @@ from keras_tied._files import check_writable
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._model import Model, Rows, load
-from keras_tied.cli._options import (
-    Data,
-    Id,
-    Json,
-    ModelFile,
-    Quiet,
-)
+from keras_tied.cli._options import Data, Id, Json, ModelFile, Quiet
 from keras_tied.cli._output import replace_output
 from keras_tied.cli._progress import show_activity
 from keras_tied.cli._sample import Label, Sample, open_with_label, take

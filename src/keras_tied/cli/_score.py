@@ -9,14 +9,7 @@ import typer
 
 from keras_tied.cli._app import command
 from keras_tied.cli._model import Model, Rows, load, open_rows
-from keras_tied.cli._options import (
-    Data,
-    Id,
-    Json,
-    ModelFile,
-    Quiet,
-    SafeCsv,
-)
+from keras_tied.cli._options import Data, Id, Json, ModelFile, Quiet, SafeCsv
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._show import print_json, print_table
 from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, require_output, say_unseen

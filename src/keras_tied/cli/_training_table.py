@@ -48,18 +48,9 @@ def learn(
     seed: int,
     quiet: bool,
 ) -> Table:
-    """Open a table, decide which columns to use, and read the rows that fit into memory.
+    """Open a table, decide which columns to use, and read the rows that fit into memory."""
+    import numpy as np
 
-    Args:
-        data: the path of the table.
-        options: how to read it.
-        columns: names between commas of the columns that may be used, or None for all.
-        exclude: texts of such names, of the columns that are not used.
-        label: the column that is kept for colour.
-        id: the column that names the rows.
-        seed: of the sample.
-        quiet: whether to hide the progress.
-    """
     from keras_tied.tables import Columns, TableError
 
     source = options.open(data, [name for name in (label, id) if name is not None])
@@ -77,7 +68,10 @@ def learn(
         )
         whole = source.n_rows <= most
         try:
-            rows = _read_all(source, used) if whole else used.encode(sample)
+            if whole:
+                rows = np.concatenate(list(_encode_in_order(source, used)))
+            else:
+                rows = used.encode(sample)
         except TableError:
             raise_first_misfit(source, used)
             raise
@@ -88,12 +82,6 @@ def raise_first_misfit(source: Source, columns: Columns) -> None:
     """Raise the error for the first value that is not of its kind, with its row in the table."""
     for _ in _encode_in_order(source, columns):
         pass
-
-
-def _read_all(source: Source, columns: Columns) -> Any:
-    import numpy as np
-
-    return np.concatenate(list(_encode_in_order(source, columns)))
 
 
 def _encode_in_order(source: Source, columns: Columns) -> Iterator[Any]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from keras_tied._labels import palette
 from keras_tied._text import format_number, format_value
-from keras_tied.plotting._figure import INK, MUTED, label_axes, new_figure, remove_frame
+from keras_tied.plotting._figure import GREY, INK, label_axes, new_figure, remove_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +76,7 @@ def comparison(
 
 
 def _draw_bars(axes: Axes, values: NDArray[np.float64], formatter: Callable[[float], str]) -> None:
-    colours = [palette(1)[0], *[MUTED] * (len(values) - 1)]
+    colours = [palette(1)[0], *[GREY] * (len(values) - 1)]
     bars = axes.barh(range(len(values)), np.nan_to_num(values), height=0.6, color=colours)
     texts = ["none" if np.isnan(value) else formatter(value) for value in values.tolist()]
     behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 
 _ROOM = 0.3
 """Of the cost's axis, for its legend."""
-_LONGEST = 30
-"""Characters of a name or a label that are drawn."""
+_shorten = partial(format_value, longest=30)
 
 
 class AutoencoderDisplay:
@@ -151,31 +151,17 @@ class AutoencoderDisplay:
             remove_frame(axes)
         reconstruction_axes.sharex(input_axes)
         reconstruction_axes.sharey(input_axes)
-        labels = (
-            None
-            if self.y is None
-            else classify_labels(self.y, lambda label: format_value(label, _LONGEST))
-        )
+        labels = None if self.y is None else classify_labels(self.y, _shorten)
         plane, n_components = self._plane(), self.code.shape[1]
         collection = scatter(input_axes, plane.project(self.X), labels)
         label_axes(input_axes, f"Incoming data, {self.X.shape[1]}-D", *plane.names)
         scatter(code_axes, self._code_points(), labels)
-        label_axes(
-            code_axes,
-            f"Encoded data, {n_components}-D",
-            "unit 1",
-            "unit 2" if n_components > 1 else "error",
-        )
+        second = "unit 2" if n_components > 1 else "error"
+        label_axes(code_axes, f"Encoded data, {n_components}-D", "unit 1", second)
         scatter(reconstruction_axes, plane.project(self.reconstruction), labels)
         label_axes(reconstruction_axes, f"Decoded data, {self.X.shape[1]}-D", *plane.names)
         if labels is not None:
-            draw_key(
-                self.figure_,
-                input_axes,
-                collection,
-                labels,
-                format_value(self.label_name, _LONGEST),
-            )
+            draw_key(self.figure_, input_axes, collection, labels, _shorten(self.label_name))
         _draw_cost(cost_axes, self.history, self.pca_error, components=n_components)
         return self
 
@@ -184,7 +170,7 @@ class AutoencoderDisplay:
         names: Sequence[Any] | None = self.feature_names
         if names is None:
             names = [f"feature {i + 1}" for i in range(n_features)]
-        names = [format_value(name, _LONGEST) for name in names]
+        names = list(map(_shorten, names))
         if self.plane == "features":
             return _plane.make_feature_plane(names, n_features)
         return _plane.fit_principal_plane(self.X, names)

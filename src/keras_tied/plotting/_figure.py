@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 FORMATS = ("png", "svg", "pdf")
 """The endings of the files that the command writes figures to."""
 
-INK, MUTED, FAINT = "#222222", "#8A8F96", "#DDDDDD"
+INK, GREY, FAINT = "#222222", "#8A8F96", "#DDDDDD"
 
 _SIZE = (9.0, 8.8)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_tied._labels import Groups, Shades, palette
-from keras_tied.plotting._figure import INK, MUTED
+from keras_tied.plotting._figure import GREY, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ def scatter(
     if isinstance(labels, Shades):
         from matplotlib import colormaps
 
-        shades = colormaps["viridis"].with_extremes(bad=MUTED)
+        shades = colormaps["viridis"].with_extremes(bad=GREY)
         return axes.scatter(x, y, c=labels.values, cmap=shades, plotnonfinite=True, **look)
     colours = palette(1) if labels is None else np.asarray(_group_colours(labels))[labels.index]
     return axes.scatter(x, y, c=colours, **look)
@@ -101,7 +101,7 @@ def _write_names(legend: Legend, names: tuple[str, ...], what: str) -> None:
 
 
 def _group_colours(labels: Groups) -> list[str]:
-    return [*labels.colours, *[MUTED] * (len(labels.names) - labels.n_coloured)]
+    return [*labels.colours, *[GREY] * (len(labels.names) - labels.n_coloured)]
 
 
 def _choose_marker(n: int) -> tuple[float, float]:

@@ -92,11 +92,7 @@ def choose_colours(report: Report, errors: NDArray[np.float64], drawn: DrawnRows
 def _make_shades(what: str, values: NDArray[np.float64], log: bool) -> Colours:
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    ends = (
-        (format_number(10**low), format_number(10**high))
-        if log
-        else (format_number(low), format_number(high))
-    )
+    ends = format_number(10**low if log else low), format_number(10**high if log else high)
     room = 0.0 if high > low else 0.5
     return Colours(
         what, values, low - room, high + room, list(_SHADES_LIGHT), list(_SHADES_DARK), None, ends

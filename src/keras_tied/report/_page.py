@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from keras_tied._plane import fit_principal_plane
-from keras_tied._text import format_count, format_number, format_quantity, format_value
+from keras_tied._text import format_number, format_quantity, format_value
 from keras_tied.report._colours import Colours, choose_colours
 from keras_tied.report._drawn import DrawnRows, choose_rows, find_contributions
 from keras_tied.report._figures import Figures, Panel
@@ -59,7 +59,7 @@ def render_html(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        text=format_value, number=format_number, count=format_count, quantity=format_quantity
+        text=format_value, number=format_number, count="{:,}".format, quantity=format_quantity
     )
     return environment.get_template("page.html").render(
         report=report,
@@ -135,7 +135,7 @@ def _describe_rows(
     columns, feature = np.unique(features, return_inverse=True)
     at = (rows[:, None], features)
     return {
-        "ids": [format_count(int(row) + 1) for row in rows]
+        "ids": [f"{row + 1:,}" for row in rows]
         if report.ids is None
         else [format_value(name) for name in report.ids[rows].tolist()],
         "labels": None

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 from pyarrow import ipc
 
-from keras_tied.tables._errors import report_read_errors
+from keras_tied.tables._errors import open_source, report_read_errors
 
 WHAT = "an Arrow or Feather (version 2) file"
 
@@ -15,7 +15,7 @@ class ArrowFile:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        with report_read_errors(name, WHAT), pa.OSFile(name) as source:
+        with open_source(name, WHAT) as source:
             self.schema = ipc.open_file(source).schema
             # One column is enough to learn how many rows there are.
             file = ipc.open_file(source, options=ipc.IpcReadOptions(included_fields=[0]))
@@ -27,7 +27,7 @@ class ArrowFile:
     ) -> Iterator[pa.RecordBatch]:
         """Read some record batches; see `TableFile`."""
         fields = sorted(map(self.schema.get_field_index, names))
-        with report_read_errors(self.name, WHAT), pa.OSFile(self.name) as source:
+        with open_source(self.name, WHAT) as source:
             options = ipc.IpcReadOptions(included_fields=fields)
             file = ipc.open_file(source, options=options)
             for piece in pieces:
@@ -39,7 +39,7 @@ class ArrowStream:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        with report_read_errors(name, WHAT), pa.OSFile(name) as source:
+        with open_source(name, WHAT) as source:
             stream = ipc.open_stream(source)
             self.schema = stream.schema
             self.rows = [sum(batch.num_rows for batch in stream)]
@@ -49,7 +49,7 @@ class ArrowStream:
     ) -> Iterator[pa.RecordBatch]:
         """Read all record batches; see `TableFile`."""
         for _ in pieces:
-            with report_read_errors(self.name, WHAT), pa.OSFile(self.name) as source:
+            with open_source(self.name, WHAT) as source:
                 for batch in ipc.open_stream(source):
                     yield batch.select(list(names))
 

@@ -23,6 +23,13 @@ def quote(names: list[str]) -> str:
 
 
 @contextmanager
+def open_source(name: str, what: str) -> Iterator[pa.OSFile]:
+    """Open a file of Arrow's, and turn an error while it is read into a `TableError`."""
+    with report_read_errors(name, what), pa.OSFile(name) as source:
+        yield source
+
+
+@contextmanager
 def report_read_errors(name: str, what: str) -> Iterator[None]:
     """Turn an error while a file is read into a `TableError`.
 
