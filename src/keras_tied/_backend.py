@@ -24,7 +24,7 @@ KERAS_DEFAULTS = {
     "backend": "tensorflow",
     "image_data_format": "channels_last",
 }
-"""The ``keras.json`` that Keras writes on its first import, whatever backend it then runs on."""
+"""The ``keras.json`` that Keras writes on its first import, on any backend."""
 
 
 def is_installed(backend: str) -> bool:

@@ -39,7 +39,7 @@ class Compared(NamedTuple):
         name: its name.
         error: the mean squared error of the standardised held-out values, where 1 is the error
             of their mean; NaN if the method failed.
-        relative: `error` divided by PCA's; NaN if there is none, or PCA loses nothing.
+        relative: `error` divided by PCA's; NaN if there is none, or PCA's is 0.
         seconds: of fitting and of reconstructing the held-out rows, without imports; NaN if the
             method failed.
         reason: why it failed, in a few words, or an empty text.
@@ -142,7 +142,7 @@ def _measure(name: str, method: Callable[[], Reconstruct], train: Array, test: A
             seconds = time.perf_counter() - start
         if not np.isfinite(reconstruction).all():
             raise FloatingPointError("it gives numbers that are not finite")
-    except Exception as error:  # there is no end to what other libraries raise
+    except Exception as error:  # other libraries raise errors of any type
         reason = " ".join(str(error).split()) or type(error).__name__
         return Compared(name, nan, nan, nan, reason)
     squares = np.square(reconstruction - test, dtype=np.float64)

@@ -41,9 +41,9 @@ def test_every_format_holds_the_same_codes(keras_tied, model, fruit_csv, tmp_pat
 def test_decode_of_codes_is_reconstruct(keras_tied, model, fruit_csv):
     keras_tied("encode", model, fruit_csv, "-o", "codes.parquet")
     decoded = keras_tied("decode", model, "codes.parquet", "-o", "-")
-    restored = keras_tied("reconstruct", model, fruit_csv, "-o", "-")
-    assert decoded.code == restored.code == 0
-    pairs = list(zip(rows(decoded.out), rows(restored.out), strict=True))
+    reconstruction = keras_tied("reconstruct", model, fruit_csv, "-o", "-")
+    assert decoded.code == reconstruction.code == 0
+    pairs = list(zip(rows(decoded.out), rows(reconstruction.out), strict=True))
     assert [a["name"] for a, _ in pairs] == [b["name"] for _, b in pairs]
     for name in ("kind", "ripe"):
         assert [a[name] for a, _ in pairs] == [b[name] for _, b in pairs]

@@ -50,8 +50,8 @@ def test_plot_gives_machines_the_error_of_the_rows_and_of_their_pca(keras_tied, 
     found = json.loads(done.out)
     Z = StandardScaler().fit_transform(X)
     pca = PCA(2).fit(Z)
-    restored = pca.inverse_transform(pca.transform(Z))
-    assert found["pca_error"] == pytest.approx(np.square(restored - Z).mean(), rel=1e-4)
+    reconstruction = pca.inverse_transform(pca.transform(Z))
+    assert found["pca_error"] == pytest.approx(np.square(reconstruction - Z).mean(), rel=1e-4)
     assert found["error"] == pytest.approx(estimator.reconstruction_error(X).mean(), rel=1e-4)
     assert (found["rows"], found["drawn"], found["output"]) == (80, 80, "rows.pdf")
 

@@ -42,7 +42,7 @@ def new_window() -> Figure:
     """Make a figure for the four panels in a window, which ``matplotlib.pyplot.show()`` opens.
 
     Raises:
-        ImportError: If Matplotlib, or what it draws windows with, is not installed.
+        ImportError: If Matplotlib, or its library for windows, is not installed.
         RuntimeError: If Matplotlib is set to a backend that has no windows, which it chooses by
             itself where there is no display.
     """

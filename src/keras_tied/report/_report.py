@@ -16,7 +16,7 @@ class Report:
 
     The three panels are linked: rows that are selected in one of them, in a legend or in the table
     of the worst rows are marked in all. The page is one file, loads nothing, and shows the user's
-    own texts as text, whatever they hold. Where there are many rows it draws a random sample of
+    own texts as plain text. Where there are many rows it draws a random sample of
     them, and the worst ones always.
 
     Args:

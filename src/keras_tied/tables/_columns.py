@@ -92,7 +92,7 @@ class Columns:
 
     @property
     def text(self) -> list[str]:
-        """The columns that are to be read as text: categories, the label and the id."""
+        """The columns to read as text: categories, the label and the id."""
         categories = [column.name for column in self.used if column.kind is Kind.text]
         return [*categories, *[name for name in (self.label, self.id) if name is not None]]
 
@@ -163,7 +163,7 @@ class Columns:
     def decode(self, numbers: ArrayLike) -> pa.RecordBatch:
         """Decode numbers to rows, with the columns that are used.
 
-        Of the numbers of a text column the largest wins; booleans are true from 0.5 on; a column of
+        Text is the category of the largest number; booleans are true from 0.5 on; a column of
         whole numbers is rounded; NaN is a missing value.
 
         Args:

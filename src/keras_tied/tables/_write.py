@@ -36,8 +36,8 @@ def write_table(
     r"""Write a table, whole or not at all.
 
     The ending tells the format, as in `open_table`, but for `.bz2`, which is only read. The rows
-    go to a new file beside the one that was named, which takes its place at the end; whatever goes
-    wrong before leaves no file behind, and the old one as it was.
+    go to a temporary file in the same folder, which replaces the file at the end. After an error,
+    the temporary file is deleted, and an old file is unchanged.
 
     Args:
         path: the file, or `"-"` for CSV on the standard output.
