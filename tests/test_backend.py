@@ -184,4 +184,4 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error():
 
 
 def test_nothing_is_installed_under_a_name_that_is_no_module_name():
-    assert not _backend.installed("a.b")
+    assert not _backend.is_installed("a.b")

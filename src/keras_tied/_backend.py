@@ -1,4 +1,4 @@
-"""Picks an installed Keras backend before Keras is imported.
+"""Choose an installed Keras backend before Keras is imported.
 
 Keras reads its backend once, when it is first imported, and fails there if that backend is not
 installed. This module settles the choice first: ``KERAS_BACKEND`` if it is set; else what the
@@ -24,36 +24,36 @@ KERAS_DEFAULTS = {
     "backend": "tensorflow",
     "image_data_format": "channels_last",
 }
-"""The ``keras.json`` that Keras writes on its first import, whatever backend it then runs on."""
+"""The ``keras.json`` that Keras writes on its first import, on any backend."""
 
 
-def installed(backend: str) -> bool:
-    """Whether the library behind a Keras backend can be imported, without importing it."""
+def is_installed(backend: str) -> bool:
+    """Whether the library of a Keras backend can be imported, without importing it."""
     spec = find_spec(backend) if backend.isidentifier() else None
     # A folder of that name without an __init__.py is found too, but has no origin.
     return spec is not None and spec.origin is not None
 
 
 def find_installed() -> str | None:
-    """The most preferred backend that is installed, or None."""
-    return next(filter(installed, BACKENDS), None)
+    """Return the most preferred backend that is installed, or None."""
+    return next(filter(is_installed, BACKENDS), None)
 
 
 def read_user_setting() -> str | None:
-    """The backend that the user's ``keras.json`` names, or None."""
+    """Return the backend that the user's ``keras.json`` names, or None."""
     try:
         settings = json.loads(_settings_path().read_text(encoding="utf-8"))
-        named = settings["backend"]
+        backend = settings["backend"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    chosen = isinstance(named, str) and settings != KERAS_DEFAULTS
-    return named if chosen else None
+    is_choice = isinstance(backend, str) and settings != KERAS_DEFAULTS
+    return backend if is_choice else None
 
 
 def choose() -> str | None:
-    """The backend to use where ``KERAS_BACKEND`` is not set, or None if none is installed."""
-    named = read_user_setting()
-    return named if named and installed(named) else find_installed()
+    """Return the backend to use if ``KERAS_BACKEND`` is not set, or None if none is installed."""
+    backend = read_user_setting()
+    return backend if backend and is_installed(backend) else find_installed()
 
 
 def settle() -> None:
@@ -65,7 +65,7 @@ def settle() -> None:
 
 
 def _settings_path() -> Path:
-    """Where Keras looks for ``keras.json``."""
+    """Return the path where Keras looks for ``keras.json``."""
     if "KERAS_HOME" in os.environ:
         return Path(os.path.expanduser(os.environ["KERAS_HOME"]), "keras.json")
     home = os.path.expanduser("~")

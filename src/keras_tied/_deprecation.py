@@ -20,7 +20,9 @@ def warn_deprecated(name: str, since: str, removal: str, use: str, stacklevel: i
         stacklevel: the frame that the warning points at. Defaults to 2: the caller of the function
             that calls this one.
     """
-    warnings.warn(_message(name, since, removal, use), FutureWarning, stacklevel=stacklevel + 1)
+    warnings.warn(
+        _format_message(name, since, removal, use), FutureWarning, stacklevel=stacklevel + 1
+    )
 
 
 def deprecate(since: str, removal: str, use: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -37,7 +39,7 @@ def deprecate(since: str, removal: str, use: str) -> Callable[[Callable[P, T]], 
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
-        message = _message(function.__qualname__, since, removal, use)
+        message = _format_message(function.__qualname__, since, removal, use)
 
         @functools.wraps(function)
         def warn_and_call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -49,7 +51,7 @@ def deprecate(since: str, removal: str, use: str) -> Callable[[Callable[P, T]], 
     return decorate
 
 
-def _message(name: str, since: str, removal: str, use: str) -> str:
+def _format_message(name: str, since: str, removal: str, use: str) -> str:
     start, end = (tuple(map(int, version.split(".")[:2])) for version in (since, removal))
     if end < (start[0], start[1] + 2):
         raise ValueError(f"`{name}` warns since {since}: remove it two minor versions after that.")

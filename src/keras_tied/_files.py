@@ -24,17 +24,17 @@ def check_writable(output: Path, endings: Collection[str], option: str = "") -> 
     """
     name = f"{option} {str(output)!r}".lstrip()
     if not any(output.name.lower()[1:].endswith(f".{ending}") for ending in endings):
-        known = ", ".join(f".{ending}" for ending in endings)
-        raise ValueError(f"{name} has not one of the endings {known}; choose one.")
+        endings_text = ", ".join(f".{ending}" for ending in endings)
+        raise ValueError(f"{name} has not one of the endings {endings_text}; choose one.")
     if output.is_dir():
         raise ValueError(f"{name} is a folder; name a file in it.")
-    resolved = output.resolve()
-    if not resolved.parent.is_dir():
+    target = output.resolve()
+    if not target.parent.is_dir():
         folder = repr(str(output.parent))
         raise ValueError(f"{name} is in a folder that does not exist; create {folder}.")
-    if not os.access(resolved.parent, os.W_OK | os.X_OK):
+    if not os.access(target.parent, os.W_OK | os.X_OK):
         raise ValueError(f"{name} is in a folder that you may not write to; name another.")
-    return resolved
+    return target
 
 
 @contextmanager

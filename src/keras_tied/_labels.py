@@ -1,4 +1,4 @@
-"""How rows are told apart by their labels: as groups, or as shades of a number."""
+"""The labels of rows, as groups or as shades of a number."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 MOST_GROUPS = 10
-"""Groups that get a colour of their own; more are hard to tell apart in any palette."""
+"""Groups that get a colour of their own; more colours are hard to distinguish."""
 
 MISSING = "missing"
 
-# Okabe and Ito (2008), "Color Universal Design": told apart with any kind of colour vision.
+# Okabe and Ito (2008), "Color Universal Design": distinct with any kind of colour vision.
 _OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 # Petroff (2021), "Accessible Color Sequences for Data Visualization", the sequence of ten.
 _PETROFF = (
@@ -55,7 +55,7 @@ class Shades:
 
 
 def palette(n: int) -> tuple[str, ...]:
-    """As many colours, at most ten, as can be told apart with any kind of colour vision.
+    """Return n colours, at most ten, that are distinct with any kind of colour vision.
 
     Examples:
         >>> palette(2)
@@ -64,20 +64,22 @@ def palette(n: int) -> tuple[str, ...]:
     return (_OKABE_ITO if n <= len(_OKABE_ITO) else _PETROFF)[:n]
 
 
-def labelled(labels: ArrayLike, name: Callable[[Any], str] | None = None) -> Groups | Shades:
-    """Find out what kind of labels these are.
+def classify_labels(
+    labels: ArrayLike, format_label: Callable[[Any], str] | None = None
+) -> Groups | Shades:
+    """Turn labels into groups, or into shades of a number.
 
     More than `MOST_GROUPS` different numbers are shades. Everything else is groups, of which
     the most frequent get a colour; None, NaN and the empty text are missing.
 
     Args:
         labels: (n,) numbers, texts or truth values.
-        name: writes a label as text. Defaults to the shortest way to write it.
+        format_label: turns a label into text. Defaults to the shortest text.
 
     Examples:
-        >>> labelled(["b", "a", "b", None]).names
+        >>> classify_labels(["b", "a", "b", None]).names
         ('a', 'b', 'missing')
-        >>> labelled([0.1 * i for i in range(100)]).values.shape
+        >>> classify_labels([0.1 * i for i in range(100)]).values.shape
         (100,)
     """
     values = np.asarray(labels)
@@ -85,21 +87,23 @@ def labelled(labels: ArrayLike, name: Callable[[Any], str] | None = None) -> Gro
         distinct = np.unique(values[~np.isnan(values)])
         if len(distinct) > MOST_GROUPS:
             return Shades(np.where(np.isinf(values), np.nan, values).astype(np.float64))
-    write = name or _format_label
+    format_label = format_label or _format_label
     missing = np.array([_is_missing(value) for value in values.tolist()], dtype=bool)
     present = values[~missing]
     if values.dtype.kind not in "biuf":
         present = present.astype(str)
-    kinds, found, counts = np.unique(present, return_inverse=True, return_counts=True)
+    distinct_labels, group_index, counts = np.unique(
+        present, return_inverse=True, return_counts=True
+    )
     frequent = np.sort(np.argsort(-counts, kind="stable")[:MOST_GROUPS])
-    names = [write(kind) for kind in kinds[frequent].tolist()]
-    group_of = np.full(len(kinds), len(frequent), dtype=np.intp)
+    names = [format_label(label) for label in distinct_labels[frequent].tolist()]
+    group_of = np.full(len(distinct_labels), len(frequent), dtype=np.intp)
     group_of[frequent] = np.arange(len(frequent))
-    n_others = len(kinds) - len(frequent)
+    n_others = len(distinct_labels) - len(frequent)
     if n_others:
         names.append(f"{n_others} others")
     index = np.full(len(values), len(names), dtype=np.intp)
-    index[~missing] = group_of[found]
+    index[~missing] = group_of[group_index]
     if missing.any():
         names.append(MISSING)
     return Groups(tuple(names), len(frequent), index)

@@ -1,4 +1,4 @@
-"""The plane in which rows are drawn: two columns, or the first two principal components."""
+"""The plane to draw rows in: two columns, or the first two principal components."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Plane:
     """Two axes for the rows of a table, and for other rows with the same columns.
 
     Attributes:
-        names: what the axes show.
+        names: the names of the axes.
         directions: (features, 2) for principal components, or None for the columns as they are.
-        mean, scale: (features,) what is taken from a column, and what it is divided by, first.
+        mean, scale: (features,) subtracted from the columns, and dividing them, first.
     """
 
     names: tuple[str, str]
@@ -26,26 +26,26 @@ class Plane:
     mean: Table
     scale: Table
 
-    def of(self, rows: Table) -> Table:
-        """Where some rows lie, (n, 2); a missing value is at its column's mean among others."""
+    def project(self, rows: Table) -> Table:
+        """Project rows to (n, 2); principal components take a column's mean for a missing value."""
         rows = rows.astype(np.float64)
         if self.directions is not None:
-            scaled = (rows - self.mean) / self.scale
-            return np.where(np.isnan(scaled), 0.0, scaled) @ self.directions
+            standard_rows = (rows - self.mean) / self.scale
+            return np.where(np.isnan(standard_rows), 0.0, standard_rows) @ self.directions
         if rows.shape[1] == 1:
             return np.column_stack([np.arange(1.0, len(rows) + 1), rows[:, 0]])
         return rows[:, :2]
 
 
-def columns(feature_names: Sequence[str], n_features: int) -> Plane:
-    """The plane of the first two columns; a single one is drawn against the number of the row."""
+def make_feature_plane(feature_names: Sequence[str], n_features: int) -> Plane:
+    """Make the plane of the first two columns, or of the row number and a single column."""
     first = feature_names[0]
     names = ("row", first) if n_features == 1 else (first, feature_names[1])
     return Plane(names, None, np.zeros(n_features), np.ones(n_features))
 
 
-def principal(X: ArrayLike, feature_names: Sequence[str]) -> Plane:
-    """The plane of the first two principal components of the standardised columns.
+def fit_principal_plane(X: ArrayLike, feature_names: Sequence[str]) -> Plane:
+    """Fit the plane of the first two principal components of the standardised columns.
 
     Up to two columns are drawn as they are.
 
@@ -54,27 +54,27 @@ def principal(X: ArrayLike, feature_names: Sequence[str]) -> Plane:
         feature_names: a name for each column.
 
     Examples:
-        >>> plane = principal(np.eye(3), ["a", "b", "c"])
+        >>> plane = fit_principal_plane(np.eye(3), ["a", "b", "c"])
         >>> plane.names
         ('component 1 (50 %)', 'component 2 (50 %)')
-        >>> plane.of(np.eye(3)).shape
+        >>> plane.project(np.eye(3)).shape
         (3, 2)
     """
     rows = np.asarray(X, dtype=np.float64)
     n, n_features = rows.shape
     if n_features <= 2 or n < 2:
-        return columns(feature_names, n_features)
+        return make_feature_plane(feature_names, n_features)
     # Imported here, because it takes a second, and most figures of two columns do without.
     from sklearn.decomposition import PCA
+    from sklearn.preprocessing import StandardScaler
 
-    present = np.maximum((~np.isnan(rows)).sum(axis=0), 1)
-    mean = np.nansum(rows, axis=0) / present
-    spread = np.sqrt(np.nansum(np.square(rows - mean), axis=0) / present)
-    scale = np.where(spread > 0, spread, 1.0)
-    scaled = (rows - mean) / scale
+    with np.errstate(invalid="ignore"):  # a column may have no value
+        scaler = StandardScaler().fit(rows)
+    mean, scale = scaler.mean_, scaler.scale_
+    standard_rows = (rows - mean) / scale
     pca = PCA(n_components=2, random_state=0)
     with np.errstate(invalid="ignore"):  # of columns that are all constant
-        pca.fit(np.where(np.isnan(scaled), 0.0, scaled))
+        pca.fit(np.where(np.isnan(standard_rows), 0.0, standard_rows))
     shares = np.nan_to_num(pca.explained_variance_ratio_)
     first, second = (f"component {i + 1} ({100 * share:.0f} %)" for i, share in enumerate(shares))
     return Plane((first, second), pca.components_.T, mean, scale)

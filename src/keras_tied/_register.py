@@ -1,8 +1,8 @@
-"""Makes our classes known to Keras as soon as Keras is imported, and not before.
+"""Register our classes with Keras when Keras is imported, and not before.
 
-`keras.models.load_model` finds a class in Keras's registry, into which the module of the class
-enters it when it is imported. Importing ours imports Keras, which takes seconds; whoever only asks
-for the command's help, or for the NumPy reference, shall not wait for that.
+`keras.models.load_model` finds a class in Keras's registry. The module of a class registers it when
+the module is imported. Importing our modules imports Keras, which takes seconds, and which the
+command's help and the NumPy reference do without.
 """
 
 import sys
@@ -18,14 +18,14 @@ MODULES = (
     "keras_tied.regularizers",
     "keras_tied.training",
 )
-"""Those that register classes, and import those that register others."""
+"""The modules that register classes, or import those that do."""
 
 
-class _WhenKerasIsImported(MetaPathFinder):
-    """Lets Keras be imported as usual, by itself or by a module of ours, and then sees to ours.
+class _KerasImportHook(MetaPathFinder):
+    """Calls `register` after the import of Keras.
 
-    Not before the module of ours has been imported, too: those that have to be registered import
-    one another, and one of them may be the first to import Keras.
+    If a module of ours is the first to import Keras, the call comes after that module is imported:
+    the modules that register classes import one another.
     """
 
     def find_spec(
@@ -39,7 +39,7 @@ class _WhenKerasIsImported(MetaPathFinder):
         execute = spec.loader.exec_module
 
         def execute_and_register(module: ModuleType) -> None:
-            # Removed only now: whoever asks for a spec, as `python -m` does, may not execute it.
+            # Not earlier: a caller may ask for a spec and not execute it, as `python -m` does.
             if self in sys.meta_path:
                 sys.meta_path.remove(self)
             try:
@@ -54,9 +54,9 @@ class _WhenKerasIsImported(MetaPathFinder):
 
 
 def register() -> None:
-    """Import our modules now if Keras is there, else as soon as it is."""
+    """Import our modules now if Keras is imported, else as soon as it is."""
     if "keras" in sys.modules:
         for module in MODULES:
             import_module(module)
     else:
-        sys.meta_path.insert(0, _WhenKerasIsImported())
+        sys.meta_path.insert(0, _KerasImportHook())

@@ -1,25 +1,26 @@
-"""How the user's own texts and numbers are shown, in figures and on pages."""
+"""Format the user's texts and numbers for figures, pages and messages."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 LONGEST = 120
-"""Characters of a text that are shown; a longer one is cut in its middle."""
+"""The most characters of a text; a longer one is cut in its middle."""
 
 _INVISIBLE = dict.fromkeys((*range(32), *range(127, 160)), "�")
 
 
-def shown(value: Any, longest: int = LONGEST) -> str:
-    r"""A value of the user's as text that can be encoded and seen, and is not too long.
+def format_value(value: Any, longest: int = LONGEST) -> str:
+    r"""Turn a value of the user's into text that can be encoded, is visible, and is not too long.
 
-    This is not escaping: what shows it must take it as text, whatever it holds.
+    This does not escape markup: show the result as plain text.
 
     Examples:
-        >>> shown("a\0b")
+        >>> format_value("a\0b")
         'a�b'
-        >>> shown("abcdefghij", longest=5)
+        >>> format_value("abcdefghij", longest=5)
         'ab…ij'
     """
     text = f"{value:g}" if isinstance(value, float) else str(value)
@@ -27,24 +28,24 @@ def shown(value: Any, longest: int = LONGEST) -> str:
         half = (longest - 1) // 2
         text = f"{text[:half]}…{text[-half:]}"
     # A file name may hold bytes that are no text, which Python keeps as lone surrogates.
-    return visible(text.encode("utf-8", "replace").decode())
+    return replace_controls(text.encode("utf-8", "replace").decode())
 
 
-def visible(text: str) -> str:
-    r"""Text without characters that would tell a terminal what to do.
+def replace_controls(text: str) -> str:
+    r"""Replace control characters, which a terminal would obey.
 
     Examples:
-        >>> visible("a\x1b[31mb")
+        >>> replace_controls("a\x1b[31mb")
         'a�[31mb'
     """
     return text.translate(_INVISIBLE)
 
 
-def number(value: float | None) -> str:
-    """A number with three significant digits.
+def format_number(value: float | None) -> str:
+    """Format a number with three significant digits.
 
     Examples:
-        >>> number(0.123456), number(12345.6), number(float("nan"))
+        >>> format_number(0.123456), format_number(12345.6), format_number(float("nan"))
         ('0.123', '12,346', '-')
     """
     if value is None or math.isnan(value):
@@ -54,21 +55,22 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def count(n: int) -> str:
-    """A whole number with its thousands apart.
+def list_some(names: Sequence[str], most: int = 8) -> str:
+    """List the first names, and the number of the others.
 
     Examples:
-        >>> count(1797)
-        '1,797'
+        >>> list_some(["a", "b", "c"], most=2)
+        'a, b and 1 more'
     """
-    return f"{n:,}"
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def quantity(n: int, thing: str) -> str:
-    """So many of a thing.
+def format_quantity(n: int, thing: str) -> str:
+    """Format a number of things.
 
     Examples:
-        >>> quantity(1, "row"), quantity(1797, "row")
+        >>> format_quantity(1, "row"), format_quantity(1797, "row")
         ('1 row', '1,797 rows')
     """
-    return f"{count(n)} {thing}" if n == 1 else f"{count(n)} {thing}s"
+    return f"{n:,} {thing}" + ("" if n == 1 else "s")

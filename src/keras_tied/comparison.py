@@ -1,4 +1,4 @@
-"""How well a tied autoencoder reconstructs a table, beside PCA and what else is installed."""
+"""Compare how well a tied autoencoder, PCA and other installed methods reconstruct a table."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from keras_tied.estimator import TiedAutoencoder
 from keras_tied.training import interrupts
 
 Reconstruct = Callable[[Array, Array], Array]
-"""Learns from the first rows, and gives what it leaves of the second."""
+"""Learns from the first rows, and reconstructs the second."""
 
-HELD_OUT = 0.3
-FEWEST_ROWS = 10
-NOTHING = 1e-10
-"""An error so small is that of rounding: there is nothing to divide by."""
+TEST_SHARE = 0.3
+FEWEST_ROWS_TO_COMPARE = 10
+NEGLIGIBLE_ERROR = 1e-10
+"""A smaller error is one of rounding, and nothing to divide by."""
 UNITS, MOST_UNITS = 64, 512
 MOST_FOR_UMAP = 3
 
@@ -36,10 +36,10 @@ class Compared(NamedTuple):
     """One method of a comparison.
 
     Attributes:
-        name: what it is called.
-        error: the mean squared error of the standardised values that were held out, where 1 is
-            what their mean would get; NaN if the method failed.
-        relative: `error` divided by PCA's; NaN if there is none, or PCA loses nothing.
+        name: its name.
+        error: the mean squared error of the standardised held-out values, where 1 is the error
+            of their mean; NaN if the method failed.
+        relative: `error` divided by PCA's; NaN if there is none, or PCA's is 0.
         seconds: of fitting and of reconstructing the held-out rows, without imports; NaN if the
             method failed.
         reason: why it failed, in a few words, or an empty text.
@@ -60,7 +60,7 @@ def compare(
     random_state: int = 0,
     on_method: Callable[[str], object] | None = None,
 ) -> list[Compared]:
-    """Let several methods reconstruct rows that they have not seen, from a code of the same width.
+    """Let several methods reconstruct held-out rows, from codes of as many components.
 
     All learn from the same 70 % of the rows and reconstruct the same 30 %; their columns are
     standardised by the mean and the variance of the former. Missing values (NaN) do not count in
@@ -68,15 +68,16 @@ def compare(
 
     Compared are `TiedAutoencoder`, PCA and scikit-learn's `MLPRegressor`, as an autoencoder with
     one hidden layer on either side of its code and early stopping; also, where they are installed,
-    UMAP (McInnes et al., 2018) and PyOD's `AutoEncoder` (Zhao et al., 2019). All are as they come,
-    but for the width. One that fails, or cannot reconstruct rows, has a row that says why.
+    UMAP (McInnes et al., 2018) and PyOD's `AutoEncoder` (Zhao et al., 2019). All have their default
+    settings but for the number of components. The row of one that fails, or cannot reconstruct
+    rows, gives the reason.
 
     Args:
         X: (n, features) the rows, at least 10; numbers, with NaN where one is missing.
-        n_components: the width of the code, less than the number of features and at most the number
-            of rows that are learned from. Defaults to 2.
+        n_components: the number of components of the code, less than the number of features and at
+            most the number of rows to learn from. Defaults to 2.
         others: scikit-learn transformers to compare too, by name, which are cloned; they have an
-            `inverse_transform` and a width of their own. Defaults to none.
+            `inverse_transform` and their own number of components. Defaults to none.
         random_state: seed of the split and of the methods. Defaults to 0.
         on_method: called with the name of each method before it begins. Defaults to none.
 
@@ -84,7 +85,7 @@ def compare(
         A row for each method: `TiedAutoencoder` first, PCA second.
 
     Raises:
-        ValueError: for text, infinities, too few rows, or a width that does not fit.
+        ValueError: for text, infinities, too few rows, or too many components.
 
     Examples:
         >>> from sklearn.datasets import load_iris
@@ -96,28 +97,28 @@ def compare(
         >>> rows[1].relative
         1.0
     """
-    train, held_out = _split(X, n_components, random_state)
-    given = {name: _transformer(other) for name, other in (others or {}).items()}
+    train, test = _split(X, n_components, random_state)
+    other_methods = {name: _make_transformer(other) for name, other in (others or {}).items()}
     results = []
-    for name, method in (_methods(n_components, random_state) | given).items():
+    for name, method in (_list_methods(n_components, random_state) | other_methods).items():
         if on_method is not None:
             on_method(name)
-        results.append(_measure(name, method, train, held_out))
+        results.append(_measure(name, method, train, test))
     pca = next(result.error for result in results if result.name == "PCA")
-    return [row._replace(relative=_relative(row.error, pca)) for row in results]
+    return [row._replace(relative=_divide(row.error, pca)) for row in results]
 
 
 def _split(X: ArrayLike, n_components: int, random_state: int) -> tuple[Array, Array]:
-    """The rows to learn from, and those held out, standardised."""
+    """Return the rows to learn from and the held-out rows, standardised."""
     rows = check_array(
         X,
         dtype=[np.float64, np.float32],
         ensure_all_finite="allow-nan",
-        ensure_min_samples=FEWEST_ROWS,
+        ensure_min_samples=FEWEST_ROWS_TO_COMPARE,
         ensure_min_features=2,
         input_name="X",
     )
-    train, held_out = train_test_split(rows, test_size=HELD_OUT, random_state=random_state)
+    train, test = train_test_split(rows, test_size=TEST_SHARE, random_state=random_state)
     most = min(len(train), train.shape[1] - 1)
     if not 1 <= n_components <= most:
         raise ValueError(
@@ -127,108 +128,109 @@ def _split(X: ArrayLike, n_components: int, random_state: int) -> tuple[Array, A
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a column may be missing altogether
         scaler = StandardScaler().fit(train)
-    return scaler.transform(train), scaler.transform(held_out)
+    return scaler.transform(train), scaler.transform(test)
 
 
-def _measure(
-    name: str, method: Callable[[], Reconstruct], train: Array, held_out: Array
-) -> Compared:
-    nothing = float("nan")
+def _measure(name: str, method: Callable[[], Reconstruct], train: Array, test: Array) -> Compared:
+    nan = float("nan")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of others, on their own defaults
             reconstruct = method()
-            began = time.perf_counter()
-            reconstruction = reconstruct(train, held_out)
-            seconds = time.perf_counter() - began
+            start = time.perf_counter()
+            reconstruction = reconstruct(train, test)
+            seconds = time.perf_counter() - start
         if not np.isfinite(reconstruction).all():
             raise FloatingPointError("it gives numbers that are not finite")
-    except Exception as error:  # there is no end to what other libraries raise
+    except Exception as error:  # other libraries raise errors of any type
         reason = " ".join(str(error).split()) or type(error).__name__
-        return Compared(name, nothing, nothing, nothing, reason)
-    squares = np.square(reconstruction - held_out, dtype=np.float64)
-    mean = nothing if np.isnan(squares).all() else float(np.nanmean(squares))
-    return Compared(name, mean, nothing, seconds)
+        return Compared(name, nan, nan, nan, reason)
+    squares = np.square(reconstruction - test, dtype=np.float64)
+    mean = nan if np.isnan(squares).all() else float(np.nanmean(squares))
+    return Compared(name, mean, nan, seconds)
 
 
-def _relative(error: float, pca: float) -> float:
-    return error / pca if pca > NOTHING else float("nan")
+def _divide(error: float, pca: float) -> float:
+    return error / pca if pca > NEGLIGIBLE_ERROR else float("nan")
 
 
-def _methods(width: int, seed: int) -> dict[str, Callable[[], Reconstruct]]:
-    """Those that are installed; each is imported when it is called."""
+def _list_methods(n_components: int, seed: int) -> dict[str, Callable[[], Reconstruct]]:
+    """Return the installed methods; each is imported when it is called."""
     methods: dict[str, Callable[[], Reconstruct]] = {
-        "tied autoencoder": lambda: _tied_autoencoder(width, seed),
-        "PCA": _transformer(PCA(width, random_state=seed)),
-        "MLPRegressor": lambda: _perceptron(width, seed),
+        "tied autoencoder": lambda: _make_autoencoder(n_components, seed),
+        "PCA": _make_transformer(PCA(n_components, random_state=seed)),
+        "MLPRegressor": lambda: _make_perceptron(n_components, seed),
     }
     if find_spec("umap"):
-        methods["UMAP"] = lambda: _umap(width, seed)
+        methods["UMAP"] = lambda: _make_umap(n_components, seed)
     if find_spec("pyod"):
-        methods["PyOD AutoEncoder"] = lambda: _pyod(width, seed)
+        methods["PyOD AutoEncoder"] = lambda: _make_pyod(n_components, seed)
     return methods
 
 
-def _transformer(transformer: Any) -> Callable[[], Reconstruct]:
-    def reconstruct(train: Array, held_out: Array) -> Array:
+def _make_transformer(transformer: Any) -> Callable[[], Reconstruct]:
+    def reconstruct(train: Array, test: Array) -> Array:
         if not hasattr(transformer, "inverse_transform"):
             raise TypeError("it has no inverse_transform, which would reconstruct rows")
-        fitted = clone(transformer).fit(_impute_means(train))
-        reconstruction: Array = fitted.inverse_transform(fitted.transform(_impute_means(held_out)))
+        model = clone(transformer).fit(_impute_means(train))
+        reconstruction: Array = model.inverse_transform(model.transform(_impute_means(test)))
         return reconstruction
 
     return lambda: reconstruct
 
 
-def _tied_autoencoder(width: int, seed: int) -> Reconstruct:
-    def reconstruct(train: Array, held_out: Array) -> Array:
-        with interrupts() as interrupted:
-            estimator = TiedAutoencoder(width, random_state=seed).fit(train)
-        if interrupted():
+def _make_autoencoder(n_components: int, seed: int) -> Reconstruct:
+    def reconstruct(train: Array, test: Array) -> Array:
+        with interrupts() as is_interrupted:
+            estimator = TiedAutoencoder(n_components, random_state=seed).fit(train)
+        if is_interrupted():
             raise KeyboardInterrupt
-        reconstruction: Array = estimator.reconstruct(held_out)
+        reconstruction: Array = estimator.reconstruct(test)
         return reconstruction
 
     return reconstruct
 
 
-def _perceptron(width: int, seed: int) -> Reconstruct:
-    def reconstruct(train: Array, held_out: Array) -> Array:
+def _make_perceptron(n_components: int, seed: int) -> Reconstruct:
+    def reconstruct(train: Array, test: Array) -> Array:
         units = min(max(UNITS, 2 * train.shape[1]), MOST_UNITS)
         network = MLPRegressor(
-            hidden_layer_sizes=(units, width, units),
+            hidden_layer_sizes=(units, n_components, units),
             activation="tanh",
             early_stopping=True,
             random_state=seed,
         )
         rows = _impute_means(train)
-        reconstruction: Array = network.fit(rows, rows).predict(_impute_means(held_out))
+        reconstruction: Array = network.fit(rows, rows).predict(_impute_means(test))
         return reconstruction
 
     return reconstruct
 
 
-def _umap(width: int, seed: int) -> Reconstruct:
-    if width > MOST_FOR_UMAP:
+def _make_umap(n_components: int, seed: int) -> Reconstruct:
+    if n_components > MOST_FOR_UMAP:
         raise ValueError(
             f"its inverse_transform triangulates the codes, for at most {MOST_FOR_UMAP} components"
         )
     from umap import UMAP
 
-    return _transformer(UMAP(n_components=width, random_state=seed, n_jobs=1))()
+    return _make_transformer(UMAP(n_components=n_components, random_state=seed, n_jobs=1))()
 
 
-def _pyod(width: int, seed: int) -> Reconstruct:
+def _make_pyod(n_components: int, seed: int) -> Reconstruct:
     import torch
     from pyod.models.auto_encoder import AutoEncoder
 
-    def reconstruct(train: Array, held_out: Array) -> Array:
+    def reconstruct(train: Array, test: Array) -> Array:
         detector = AutoEncoder(
-            hidden_neuron_list=[UNITS, width], preprocessing=False, random_state=seed, verbose=0
+            hidden_neuron_list=[UNITS, n_components],
+            preprocessing=False,
+            random_state=seed,
+            verbose=0,
         )
         detector.fit(_impute_means(train).astype(np.float32))
         detector.model.eval()
-        rows = torch.as_tensor(_impute_means(held_out).astype(np.float32), device=detector.device)
+        rows = torch.as_tensor(_impute_means(test).astype(np.float32), device=detector.device)
         with torch.no_grad():
             reconstruction: Array = detector.model(rows).cpu().numpy()
         return reconstruction
@@ -237,5 +239,5 @@ def _pyod(width: int, seed: int) -> Reconstruct:
 
 
 def _impute_means(rows: Array) -> Array:
-    """Rows with the mean, which is 0 here, where a value is missing."""
+    """Replace missing values by the mean, which is 0 here."""
     return np.nan_to_num(rows, nan=0.0)

@@ -1,7 +1,7 @@
-"""The correlated donuts of the article "Autoencoder in Keras", and what it does to them first.
+"""The correlated donuts of the article "Autoencoder in Keras", and their preparation.
 
-Two rings, seen through four features of which the last two nearly repeat the first, so that two
-numbers explain a row almost fully. That is what a code of two units has to find.
+Two rings with four features, of which the last two nearly repeat the first. So two numbers explain
+a row almost fully, and a code of two components can hold them.
 """
 
 from os import PathLike
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 RandomState: TypeAlias = int | np.random.RandomState | None
-"""What scikit-learn takes for a random_state."""
+"""The types of a random_state of scikit-learn."""
 
 RADII = (5.0, 10.0)
 """The mean radius of the rings that are labelled 0 and 1."""
@@ -47,13 +47,13 @@ def make_correlated_donuts(
     """
     if n_samples < 1:
         raise ValueError(f"n_samples is {n_samples}; ask for at least 1 row.")
-    rng = _generator(random_state)
+    rng = _make_generator(random_state)
     y = (np.arange(n_samples) >= (n_samples + 1) // 2).astype(np.int64)
     radius = rng.normal(np.take(RADII, y), 1.0)
     angle = rng.uniform(0.0, 2.0 * np.pi, n_samples)
     first = radius * np.cos(angle)
-    repeated = first[:, None] * rng.uniform(0.9, 1.1, (n_samples, 2))
-    return np.column_stack([first, radius * np.sin(angle), repeated]), y
+    copies = first[:, None] * rng.uniform(0.9, 1.1, (n_samples, 2))
+    return np.column_stack([first, radius * np.sin(angle), copies]), y
 
 
 def load_donuts(
@@ -85,7 +85,7 @@ def load_donuts(
     if rows.shape[1] == N_FEATURES:
         return rows, None
     label = rows[:, N_FEATURES]
-    # Beyond 2^53 a float64 no longer tells whole numbers apart.
+    # Beyond 2^53, a float64 does not hold every whole number.
     if np.any(label != np.round(label)) or np.any(np.abs(label) > 2.0**53):
         raise ValueError(
             f"{name} has 5 columns, of which the last is taken for the label, and that holds "
@@ -123,15 +123,15 @@ def prepare(
     labels = None if y is None else np.asarray(y)
     if labels is not None and len(labels) != len(rows):
         raise ValueError(f"X has {len(rows)} rows and y has {len(labels)}; give a label a row.")
-    order = _generator(random_state).permutation(len(rows))
+    order = _make_generator(random_state).permutation(len(rows))
     # Halves, because the span of the largest floats would overflow.
     rows = rows[order] / 2.0
     low, high = rows.min(axis=0), rows.max(axis=0)
-    scaled = (rows - low) / np.where(high > low, high - low, 1.0)
-    return scaled.astype(np.float32), None if labels is None else labels[order]
+    unit_rows = (rows - low) / np.where(high > low, high - low, 1.0)
+    return unit_rows.astype(np.float32), None if labels is None else labels[order]
 
 
-def _generator(random_state: RandomState) -> np.random.RandomState:
+def _make_generator(random_state: RandomState) -> np.random.RandomState:
     # Imported here, because scikit-learn takes a second and reading a file needs none of it.
     from sklearn.utils import check_random_state
 

@@ -33,21 +33,21 @@ VALIDATION_SPLIT = 0.33
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """What a run of the experiment gives; n rows, of which the first n_train were trained on.
+    """The results of a run on n rows, of which the first n_train were trained on.
 
     Attributes:
         history: ``{"loss": ..., "val_loss": ...}``, (epochs,) float64 each: the cost of the
             training rows before each epoch's step, and of the others after it, as Keras logs them.
         code: (n, 2) float32, the code of all rows.
-        reconstruction: (n, 4) float32, what the decoder makes of it.
+        reconstruction: (n, 4) float32, the reconstruction of all rows.
         train_mse: Mean squared error of the training rows after the last epoch.
         validation_mse: The same of the rows held out.
         pca_train_mse: Mean squared error of a PCA of as many components, fitted to the training
             rows, on these.
         pca_validation_mse: The same on the rows held out.
-        seconds: What training took, compiling included and imports not.
-        parameters: Numbers that were trained.
-        untied_parameters: Numbers there would be if the decoder had a kernel of its own.
+        seconds: The time of training, with compilation and without imports.
+        parameters: The number of trained parameters.
+        untied_parameters: Their number if the decoder had a kernel of its own.
         tie_error: The largest difference between the decoder's kernel and the encoder's,
             transposed: exactly 0, as there is but one.
         model: The trained Keras model, or None if another engine trained.
@@ -75,7 +75,7 @@ def run(
     random_state: RandomState = 0,
     on_epoch: OnEpoch | None = None,
 ) -> Experiment:
-    """Train the autoencoder on the first 67 % of the rows, and PCA of the same width beside it.
+    """Train the autoencoder on the first 67 % of the rows, and PCA with as many components.
 
     The cost is the mean of (x' - x)², where x' = sigmoid(x W + b) Wᵀ + c. It is minimised by
     gradient descent on all training rows at once, with momentum 0.95 and a learning rate of
@@ -87,7 +87,8 @@ def run(
         epochs: Steps of training.
         engine: What trains: "keras", on the backend that Keras is set to, or the same network
             written out by hand, "numpy" or "pytensor" (`keras_tied.reference`).
-        random_state: Fixes the start, which is the same whatever trains; as in scikit-learn.
+        random_state: Fixes the initial weights, which are the same for all engines; as in
+            scikit-learn.
         on_epoch: Called as on_epoch(epoch, {"loss": ..., "val_loss": ...}), epoch from 0.
 
     Returns:
@@ -105,25 +106,25 @@ def run(
         ((90, 2), 14, 22)
     """
     train, validation = split(X)
-    kernel = _start(train.shape[1], random_state)
+    kernel = _draw_kernel(train.shape[1], random_state)
     if engine == "keras":
-        trained = _with_keras(train, validation, kernel, epochs, on_epoch)
+        result = _train_with_keras(train, validation, kernel, epochs, on_epoch)
     else:
-        trained = _by_hand(engine, train, validation, kernel, epochs, on_epoch)
+        result = _train_by_hand(engine, train, validation, kernel, epochs, on_epoch)
     n_train = len(train)
-    pca_train_mse, pca_validation_mse = _pca_errors(train, validation)
+    pca_train_mse, pca_validation_mse = _compute_pca_errors(train, validation)
     return Experiment(
-        **trained._asdict(),
-        train_mse=_mse(train, trained.reconstruction[:n_train]),
-        validation_mse=_mse(validation, trained.reconstruction[n_train:]),
+        **result._asdict(),
+        train_mse=_mean_squared_error(train, result.reconstruction[:n_train]),
+        validation_mse=_mean_squared_error(validation, result.reconstruction[n_train:]),
         pca_train_mse=pca_train_mse,
         pca_validation_mse=pca_validation_mse,
-        untied_parameters=trained.parameters + kernel.size,
+        untied_parameters=result.parameters + kernel.size,
     )
 
 
 def split(X: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Part the rows as Keras does for ``validation_split=0.33``: the last third is held out.
+    """Split the rows as Keras does for ``validation_split=0.33``: the last third is held out.
 
     Args:
         X: (n, features) rows, n ≥ 3 and features ≥ 2.
@@ -180,7 +181,7 @@ def build_model(kernel: ArrayLike) -> keras.Model:
 
 
 class _TrainingResult(NamedTuple):
-    """What every engine gives, by `Experiment`'s names."""
+    """The results of an engine, by the names of `Experiment`."""
 
     history: dict[str, NDArray[np.float64]]
     code: NDArray[np.float32]
@@ -191,8 +192,8 @@ class _TrainingResult(NamedTuple):
     model: keras.Model | None
 
 
-def _start(features: int, random_state: RandomState) -> NDArray[np.float32]:
-    """A kernel drawn as Keras would: U(-a, a) with a² = 6 / (features + components).
+def _draw_kernel(features: int, random_state: RandomState) -> NDArray[np.float32]:
+    """Draw a kernel as Keras does: U(-a, a) with a² = 6 / (features + components).
 
     Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks",
     AISTATS 2010. Drawn by NumPy, because each backend of Keras draws other numbers.
@@ -204,7 +205,7 @@ def _start(features: int, random_state: RandomState) -> NDArray[np.float32]:
     return np.asarray(kernel, dtype=np.float32)
 
 
-def _with_keras(
+def _train_with_keras(
     train: NDArray[np.float32],
     validation: NDArray[np.float32],
     kernel: NDArray[np.float32],
@@ -217,13 +218,13 @@ def _with_keras(
 
     model = build_model(kernel)
 
-    class Teller(training.Watcher):
+    class EpochCallback(training.Watcher):
         def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
             if on_epoch:
                 on_epoch(epoch, logs or {})
 
     begin = time.perf_counter()
-    fitted = training.fit(
+    run_history = training.fit(
         model,
         train,
         train,
@@ -232,7 +233,7 @@ def _with_keras(
         validation_data=(validation, validation),
         validation_batch_size=len(validation),
         shuffle=False,
-        callbacks=[Teller()],
+        callbacks=[EpochCallback()],
         verbose=0,
     )
     seconds = time.perf_counter() - begin
@@ -242,7 +243,7 @@ def _with_keras(
     to_numpy = keras.ops.convert_to_numpy
     difference = to_numpy(decoder.kernel) - to_numpy(encoder.kernel.value).T
     return _TrainingResult(
-        history={key: np.asarray(costs, np.float64) for key, costs in fitted.history.items()},
+        history={key: np.asarray(costs, np.float64) for key, costs in run_history.history.items()},
         code=to_numpy(code),
         reconstruction=to_numpy(reconstruction),
         seconds=seconds,
@@ -252,7 +253,7 @@ def _with_keras(
     )
 
 
-def _by_hand(
+def _train_by_hand(
     engine: Engine,
     train: NDArray[np.float32],
     validation: NDArray[np.float32],
@@ -286,16 +287,18 @@ def _by_hand(
     )
 
 
-def _mse(rows: NDArray[Any], rebuilt: NDArray[Any]) -> float:
-    return float(np.mean((rows - rebuilt) ** 2, dtype=np.float64))
+def _mean_squared_error(rows: NDArray[Any], reconstruction: NDArray[Any]) -> float:
+    return float(np.mean((rows - reconstruction) ** 2, dtype=np.float64))
 
 
-def _pca_errors(train: NDArray[np.float32], validation: NDArray[np.float32]) -> tuple[float, float]:
+def _compute_pca_errors(
+    train: NDArray[np.float32], validation: NDArray[np.float32]
+) -> tuple[float, float]:
     from sklearn.decomposition import PCA
 
     pca = PCA(N_COMPONENTS, svd_solver="full").fit(train.astype(np.float64))
     train_mse, validation_mse = (
-        _mse(rows, pca.inverse_transform(pca.transform(rows.astype(np.float64))))
+        _mean_squared_error(rows, pca.inverse_transform(pca.transform(rows.astype(np.float64))))
         for rows in (train, validation)
     )
     return train_mse, validation_mse

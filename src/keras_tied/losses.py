@@ -12,8 +12,8 @@ class NanMeanSquaredError(keras.losses.Loss):
 
     $$\mathrm{loss}(y, \hat y) = \frac{1}{d} \sum_{j:\; y_j \text{ is not NaN}} (y_j - \hat y_j)^2$$
 
-    The sum is divided by the number of all features, `d`: each number that is there weighs the
-    same, whatever else its row lacks. Without a NaN this is Keras's `MeanSquaredError`.
+    The sum is divided by the number of all features, `d`: each present number has the
+    same weight, however many its row lacks. Without a NaN this is Keras's `MeanSquaredError`.
 
     Args:
         reduction: as in `keras.losses.Loss`. Defaults to `"sum_over_batch_size"`.

@@ -14,7 +14,7 @@ __all__ = ["KLSparsity", "Orthonormal"]
 
 @keras.saving.register_keras_serializable(package="keras_tied")
 class KLSparsity(keras.regularizers.Regularizer):
-    r"""An activity regularizer: each unit is to be active on average as much as `target`.
+    r"""An activity regularizer that draws each unit's mean activation to `target`.
 
     As the `activity_regularizer` of a layer it adds to the loss
 
@@ -22,11 +22,12 @@ class KLSparsity(keras.regularizers.Regularizer):
         + (1 - \rho) \log \frac{1 - \rho}{1 - \hat\rho_j} \right)$$
 
     for the target $\rho$ and the mean activation $\hat\rho_j$ of unit $j$, over the batch and all
-    other axes but the last: the divergence of two coins, with the target and the unit's mean as
-    their chances. It is the penalty of the sparse autoencoder (Ng, "Sparse autoencoder", CS294A
-    lecture notes, Stanford 2011; a cross-entropy that has the same gradient in Nair & Hinton, "3D
-    object recognition with deep belief nets", NIPS 2009). It is for activations between 0 and 1,
-    such as a sigmoid's; means are taken to be at least `keras.config.epsilon()` away from both.
+    other axes but the last: the divergence of two Bernoulli distributions, with the target and
+    the unit's mean as their probabilities. It is the penalty of the sparse autoencoder (Ng, "Sparse
+    autoencoder", CS294A lecture notes, Stanford 2011; a cross-entropy that has the same gradient in
+    Nair & Hinton, "3D object recognition with deep belief nets", NIPS 2009). It is for activations
+    between 0 and 1, such as a sigmoid's; means are taken to be at least `keras.config.epsilon()`
+    away from both.
 
     Keras divides what an activity regularizer gives by the number of rows. So, as those of Keras,
     this one gives a sum over rows if it is called directly: the value above, times the number of
@@ -74,7 +75,7 @@ class KLSparsity(keras.regularizers.Regularizer):
 
 @keras.saving.register_keras_serializable(package="keras_tied")
 class Orthonormal(keras.regularizers.Regularizer):
-    r"""A kernel regularizer: a kernel's columns, or rows, are to be orthogonal and of length one.
+    r"""A kernel regularizer that makes a kernel's columns, or rows, orthogonal and of length one.
 
     $$\mathrm{factor} \cdot \| W^\top W - I \|_F^2$$
 
@@ -86,8 +87,8 @@ class Orthonormal(keras.regularizers.Regularizer):
     project rows to a subspace, as PCA does.
 
     `keras.regularizers.OrthogonalRegularizer` scales the vectors to length one before it compares
-    them, so that it leaves their lengths free; it takes the mean of the absolute cosines, of rows
-    unless it is told otherwise, and takes matrices only.
+    them, so that it leaves their lengths free. It takes matrices only, and the mean of the absolute
+    cosines, by default of rows.
 
     Args:
         factor: what the squared norm is multiplied by. Defaults to 0.01.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_tied import TiedAutoencoder, __version__, _backend
-from keras_tied.cli import _fit, _keras
+from keras_tied.cli import _fit, _keras, _training_table
 from keras_tied.estimator import internal
 
 
@@ -91,7 +91,7 @@ def test_the_version_of_a_backend_is_its_modules_whatever_installed_it(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "a_backend", raising=False)
     monkeypatch.setattr("keras.backend.backend", lambda: "a_backend")
-    assert _keras.versions()["a_backend"] == said
+    assert _keras.collect_versions()["a_backend"] == said
 
 
 def out_of_memory(*_, **__):
@@ -113,7 +113,7 @@ def test_a_model_that_cannot_be_compared_with_pca_is_there(
 def test_a_bad_row_after_the_sample_leaves_the_model_of_the_sample(
     keras_tied, monkeypatch, tmp_path, rng
 ):
-    monkeypatch.setattr(_fit, "MOST_ROWS", 2_000)
+    monkeypatch.setattr(_training_table, "MOST_ROWS", 2_000)
     rows = rng.normal(size=(9_000, 4))
     rows[8_999, 2] = np.inf
     np.save(tmp_path / "rows.npy", rows)
@@ -136,6 +136,6 @@ def test_more_components_than_columns_are_refused_before_keras_is_imported(
 @pytest.mark.parametrize("given", [None, _keras.Backend.jax])
 def test_without_any_backend_the_message_says_what_to_install(monkeypatch, given):
     monkeypatch.setattr(_backend, "USER_CHOICE", None)
-    monkeypatch.setattr(_backend, "installed", lambda _: False)
+    monkeypatch.setattr(_backend, "is_installed", lambda _: False)
     with pytest.raises(_keras.UsageError, match="installed; install"):
         _keras.require_backend(given)

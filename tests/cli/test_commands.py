@@ -41,9 +41,9 @@ def test_every_format_holds_the_same_codes(keras_tied, model, fruit_csv, tmp_pat
 def test_decode_of_codes_is_reconstruct(keras_tied, model, fruit_csv):
     keras_tied("encode", model, fruit_csv, "-o", "codes.parquet")
     decoded = keras_tied("decode", model, "codes.parquet", "-o", "-")
-    restored = keras_tied("reconstruct", model, fruit_csv, "-o", "-")
-    assert decoded.code == restored.code == 0
-    pairs = list(zip(rows(decoded.out), rows(restored.out), strict=True))
+    reconstruction = keras_tied("reconstruct", model, fruit_csv, "-o", "-")
+    assert decoded.code == reconstruction.code == 0
+    pairs = list(zip(rows(decoded.out), rows(reconstruction.out), strict=True))
     assert [a["name"] for a, _ in pairs] == [b["name"] for _, b in pairs]
     for name in ("kind", "ripe"):
         assert [a[name] for a, _ in pairs] == [b[name] for _, b in pairs]
@@ -237,9 +237,9 @@ def test_a_formula_cannot_start_a_cell_where_csv_is_to_be_safe(keras_tied, tmp_p
 def test_a_model_of_a_sample_of_many_rows_goes_through_all_of_them(
     keras_tied, tmp_path, monkeypatch
 ):
-    from keras_tied.cli import _fit
+    from keras_tied.cli import _training_table
 
-    monkeypatch.setattr(_fit, "MOST_ROWS", 2_000)
+    monkeypatch.setattr(_training_table, "MOST_ROWS", 2_000)
     rng = np.random.default_rng(0)
     z = rng.normal(size=(9_000, 2))
     X = np.column_stack([z, z**2, z.prod(axis=1)]) + 0.1 * rng.normal(size=(9_000, 5))

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from keras_tied import TiedAutoencoder
 from keras_tied.cli import _sample
 from keras_tied.cli._model import load
-from keras_tied.cli._table import Reading
+from keras_tied.cli._table import TableOptions
 
 HOSTILE = [
     '<img src=x onerror="window.ran=1">',
@@ -50,8 +50,8 @@ def test_plot_gives_machines_the_error_of_the_rows_and_of_their_pca(keras_tied, 
     found = json.loads(done.out)
     Z = StandardScaler().fit_transform(X)
     pca = PCA(2).fit(Z)
-    restored = pca.inverse_transform(pca.transform(Z))
-    assert found["pca_error"] == pytest.approx(np.square(restored - Z).mean(), rel=1e-4)
+    reconstruction = pca.inverse_transform(pca.transform(Z))
+    assert found["pca_error"] == pytest.approx(np.square(reconstruction - Z).mean(), rel=1e-4)
     assert found["error"] == pytest.approx(estimator.reconstruction_error(X).mean(), rel=1e-4)
     assert (found["rows"], found["drawn"], found["output"]) == (80, 80, "rows.pdf")
 
@@ -66,7 +66,7 @@ def test_a_letter_that_no_font_has_is_drawn_without_a_remark(keras_tied, tmp_pat
 
 
 def sample_of(model, path, label=None):
-    rows = _sample.open_labelled(load(model), str(path), Reading(), None, label, True)
+    rows = _sample.open_with_label(load(model), str(path), TableOptions(), None, label, True)
     return _sample.take(rows, True)
 
 

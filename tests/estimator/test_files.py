@@ -202,7 +202,7 @@ def test_clone_is_not_fitted():
 @pytest.mark.parametrize("how", ["pickle", "save"])
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
 def test_same_codes_in_a_new_process_under_any_backend(how, backend, fitted, iris, tmp_path):
-    if not _backend.installed(backend):
+    if not _backend.is_installed(backend):
         pytest.skip(f"{backend} is not installed")
     if how == "pickle":
         (tmp_path / "m").write_bytes(pickle.dumps(fitted))

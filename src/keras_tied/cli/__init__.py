@@ -1,7 +1,7 @@
 """The command ``keras-tied``: arguments in, messages out.
 
-What a command needs is imported when it runs, so that ``--help`` is there at once. Exit codes: 0,
-1 where something failed, 2 where the command was used wrongly, 130 after Ctrl-C.
+Each command imports what it needs when it runs, so that ``--help`` starts fast. Exit codes: 0 for
+success, 1 for a failure, 2 for wrong use, 130 after Ctrl-C.
 """
 
 try:

@@ -1,4 +1,4 @@
-"""What ``python -m keras_tied.cli`` runs."""
+"""Run the command line: ``python -m keras_tied.cli``."""
 
 from keras_tied.cli import main
 

@@ -1,9 +1,9 @@
-"""The command that all others are parts of."""
+"""The root command, and the decorator that registers a subcommand."""
 
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from io import TextIOWrapper
 from typing import Annotated, Any, cast
@@ -13,10 +13,13 @@ import typer
 from keras_tied._version import __version__
 from keras_tied.cli._messages import report_errors, say
 from keras_tied.cli._options import Debug
-from keras_tied.cli._table import table_errors
+from keras_tied.cli._table import TableOptions, report_table_errors
 
-# All that Typer raises for a bad command line; not every version has a public name for it.
+# The base class of Typer's errors on a bad command line; some versions have no public name for it.
 _ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
+
+TABLE_OPTIONS = inspect.signature(TableOptions, eval_str=True).parameters
+DEBUG = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
 
 app = typer.Typer(
     help="Autoencoders whose decoder is their encoder, transposed.",
@@ -30,24 +33,25 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as a command, and add the option `--debug` to it.
 
-    What it raises becomes one sentence and an exit code.
+    A parameter `options` of type `TableOptions` becomes an option for each of its fields. An
+    exception in the function becomes one sentence and an exit code.
 
     Args:
         example: a command line for the help.
-        tables: whether it reads or writes tables, for which pyarrow is needed.
+        tables: whether it reads or writes tables, and so needs pyarrow.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(function, eval_str=True)
+        parameters = [*_split_options(signature.parameters.values()), DEBUG]
+
         @functools.wraps(function)
         def run(*args: Any, debug: bool = False, **kwargs: Any) -> None:
-            with report_errors(debug), table_errors() if tables else nullcontext():
+            if "options" in signature.parameters:
+                kwargs["options"] = TableOptions(*(kwargs.pop(name) for name in TABLE_OPTIONS))
+            with report_errors(debug), report_table_errors() if tables else nullcontext():
                 function(*args, **kwargs)
 
-        option = inspect.Parameter(
-            "debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug
-        )
-        signature = inspect.signature(function, eval_str=True)
-        parameters = [*signature.parameters.values(), option]
         vars(run)["__signature__"] = signature.replace(parameters=parameters)
         run.__annotations__ = {each.name: each.annotation for each in parameters}
         return app.command(epilog=f"Example:  {example}")(run)
@@ -55,26 +59,36 @@ def command(
     return register
 
 
+def _split_options(parameters: Iterable[inspect.Parameter]) -> Iterator[inspect.Parameter]:
+    """Replace a parameter of type `TableOptions` by its fields."""
+    for parameter in parameters:
+        if parameter.annotation is TableOptions:
+            for option in TABLE_OPTIONS.values():
+                yield option.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        else:
+            yield parameter
+
+
 def main() -> None:
     """Run the command line and exit; the entry point of ``keras-tied``."""
     if isinstance(sys.stdout, TextIOWrapper):
-        # File names may hold what the terminal's encoding does not.
+        # File names may hold characters that the terminal's encoding lacks.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = app(prog_name="keras-tied", standalone_mode=False)
     except _ParserError as error:
-        say(f"{_message(error)}; see keras-tied --help.")
+        say(f"{_format_error(error)}; see keras-tied --help.")
         code = 2
     sys.exit(code)
 
 
-def _message(error: Any) -> str:
-    """What Typer says of a bad command line, without its full stop."""
+def _format_error(error: Any) -> str:
+    """Return Typer's message on a bad command line, without its full stop."""
     return str(error.format_message()).rstrip(".")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(flag: bool) -> None:
+    if flag:
         print(f"keras-tied {__version__}")
         raise typer.Exit
 
@@ -83,7 +97,8 @@ def _version(wanted: bool) -> None:
 def _root(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:

@@ -8,22 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError
-from keras_tied.cli._model import Model, Rows, code_names, load, open_rows
-from keras_tied.cli._options import (
-    ArrayName,
-    Data,
-    Delimiter,
-    Encoding,
-    Id,
-    Json,
-    ModelFile,
-    Output,
-    Quiet,
-    SafeCsv,
-)
-from keras_tied.cli._progress import rows_bar
+from keras_tied.cli._model import Model, Rows, choose_id, code_names, load, open_rows
+from keras_tied.cli._options import Data, Id, Json, ModelFile, Output, Quiet, SafeCsv
+from keras_tied.cli._progress import show_rows
 from keras_tied.cli._show import print_json
-from keras_tied.cli._table import STANDARD_OUTPUT, Reading, require_output, say_unseen
+from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, require_output, say_unseen
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,25 +23,23 @@ def encode(
     model: ModelFile,
     data: Data,
     output: Output,
+    *,
     id: Id = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = "utf-8",
-    array: ArrayName = None,
+    options: TableOptions,
     safe_csv: SafeCsv = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Turn rows into codes, a row each."""
+    """Encode rows: write the code of each."""
     require_output(output, json)
-    loaded = load(model)
-    reading = Reading(delimiter, encoding, array)
-    rows = open_rows(loaded, data, reading, id, quiet, output)
+    opened_model = load(model)
+    rows = open_rows(opened_model, data, options, id, quiet, output)
 
-    def codes(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
-        columns = loaded.fitted.transform(numbers).T
-        return rows.named(batch, dict(zip(code_names(len(columns)), columns, strict=True)))
+    def encode_batch(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
+        columns = opened_model.fitted_value.transform(numbers).T
+        return rows.add_id(batch, dict(zip(code_names(len(columns)), columns, strict=True)))
 
-    _write("encoded", rows, codes, output, safe_csv, json, quiet)
+    _write("encoded", rows, encode_batch, output, safe_csv, json, quiet)
 
 
 @command("keras-tied reconstruct model.keras rows.csv -o reconstructed.csv")
@@ -60,23 +47,21 @@ def reconstruct(
     model: ModelFile,
     data: Data,
     output: Output,
+    *,
     id: Id = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = "utf-8",
-    array: ArrayName = None,
+    options: TableOptions,
     safe_csv: SafeCsv = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Encode and decode rows: what the model makes of them."""
+    """Reconstruct rows: encode and decode each."""
     require_output(output, json)
-    loaded = load(model)
-    reading = Reading(delimiter, encoding, array)
-    rows = open_rows(loaded, data, reading, id, quiet, output)
+    opened_model = load(model)
+    rows = open_rows(opened_model, data, options, id, quiet, output)
 
     def reconstruct_batch(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
-        decode_batch = rows.columns.decode(loaded.fitted.reconstruct(numbers))
-        return rows.named(batch, columns_of(decode_batch))
+        reconstruction = opened_model.fitted_value.reconstruct(numbers)
+        return rows.add_id(batch, columns_of(rows.columns.decode(reconstruction)))
 
     _write("reconstructed", rows, reconstruct_batch, output, safe_csv, json, quiet)
 
@@ -86,22 +71,21 @@ def decode(
     model: ModelFile,
     data: Data,
     output: Output,
+    *,
     id: Id = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = "utf-8",
-    array: ArrayName = None,
+    options: TableOptions,
     safe_csv: SafeCsv = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Turn codes, such as encode has written, into rows."""
+    """Decode codes, such as those that encode writes, into rows."""
     require_output(output, json)
-    loaded = load(model)
-    rows = _codes(loaded, data, Reading(delimiter, encoding, array), id, output)
+    opened_model = load(model)
+    rows = _open_codes(opened_model, data, options, id, output)
 
     def decode_batch(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
-        reconstruct_batch = loaded.fitted.inverse_transform(numbers)
-        return rows.named(batch, columns_of(_as_table(loaded, reconstruct_batch)))
+        decoded_rows = opened_model.fitted_value.inverse_transform(numbers)
+        return rows.add_id(batch, columns_of(_label_columns(opened_model, decoded_rows)))
 
     _write("decoded", rows, decode_batch, output, safe_csv, json, quiet)
 
@@ -111,66 +95,65 @@ def columns_of(batch: pa.RecordBatch) -> dict[str, Any]:
     return dict(zip(batch.schema.names, batch.columns, strict=True))
 
 
-def _codes(model: Model, data: str, reading: Reading, id: str | None, output: str) -> Rows:
+def _open_codes(
+    model: Model, data: str, options: TableOptions, id: str | None, output: str
+) -> Rows:
     """Open a table of codes: columns code0, code1 and so on, or else its columns of numbers."""
     from keras_tied.tables import Column, Columns, Kind
 
-    noted = id or (model.columns.id if model.columns else None)
-    source = reading.open(data, [noted] if noted else [])
-    width = model.fitted.n_components
-    names = list(code_names(width))
+    id_column = id or (model.columns.id if model.columns else None)
+    source = options.open(data, [id_column] if id_column else [])
+    n_components = model.fitted_value.n_components
+    names = list(code_names(n_components))
     if not set(names) <= set(source.schema.names):
         numbers = Kind.integer, Kind.number
-        names = [n for n, kind in source.kinds.items() if kind in numbers and n != noted]
-    if len(names) != width:
+        names = [n for n, kind in source.kinds.items() if kind in numbers and n != id_column]
+    if len(names) != n_components:
         raise UsageError(
             f"{data!r} has {len(names)} columns of numbers, and a code of {str(model.path)!r} has "
-            f"{width}; name them {', '.join(code_names(width)[:3])} and so on."
+            f"{n_components}; name them {', '.join(code_names(n_components)[:3])} and so on."
         )
-    if id is not None and id not in source.schema.names:
-        raise UsageError(f"{data!r} has no column {id!r}; name another as --id.")
-    arrays = output.lower().endswith((".npy", ".npz"))
-    kept = noted if noted in source.schema.names and (id or not arrays) else None
-    return Rows(source, Columns(tuple(Column(name, Kind.number) for name in names)), kept)
+    columns = Columns(tuple(Column(name, Kind.number) for name in names))
+    return Rows(source, columns, choose_id(source, id, id_column, output))
 
 
-def _as_table(model: Model, numbers: Any) -> pa.RecordBatch:
-    """Rows of numbers as a table like the one that the model was fitted to."""
+def _label_columns(model: Model, numbers: Any) -> pa.RecordBatch:
+    """Make a table of decoded numbers, with the columns that the model was fitted to."""
     if model.columns is not None:
         return model.columns.decode(numbers)
     import pyarrow as pa
 
-    names: Any = model.fitted.feature_names
+    names: Any = model.fitted_value.feature_names
     if names is None:
         names = [f"x{index}" for index in range(numbers.shape[1])]
     return pa.record_batch(dict(zip(map(str, names), numbers.T, strict=True)))
 
 
 def _write(
-    done: str,
+    verb: str,
     rows: Rows,
-    made: Callable[[pa.RecordBatch, Any], pa.RecordBatch],
+    transform: Callable[[pa.RecordBatch, Any], pa.RecordBatch],
     output: str,
     safe_csv: bool,
     json: bool,
     quiet: bool,
 ) -> None:
-    """Write what is made of each batch of rows, and tell of it."""
+    """Transform each batch of rows, write the results, and print a summary."""
     from keras_tied.tables import write_table
 
-    began = time.perf_counter()
-    with rows_bar(done, rows.source.n_rows, quiet) as advance:
+    start = time.perf_counter()
+    with show_rows(verb, rows.source.n_rows, quiet) as advance:
 
         def batches() -> Iterator[pa.RecordBatch]:
             for batch, numbers in rows.batches():
-                yield made(batch, numbers)
+                yield transform(batch, numbers)
                 advance(batch.num_rows)
 
         n_rows = write_table(output, batches(), safe_csv=safe_csv)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     say_unseen(rows.unseen, quiet)
     if json:
-        print_json({done: n_rows, "output": output, "seconds": seconds, "unseen": rows.unseen})
+        print_json({verb: n_rows, "output": output, "seconds": seconds, "unseen": rows.unseen})
     elif not quiet and output != STANDARD_OUTPUT:
         rate = n_rows / max(seconds, 1e-9)
-        print(f"{done} {n_rows:,} rows to {output} in {seconds:.1f} s, {rate:,.0f} a second")
+        print(f"{verb} {n_rows:,} rows to {output} in {seconds:.1f} s, {rate:,.0f} a second")

@@ -1,4 +1,4 @@
-"""``keras-tied compare``: a table, and how well several methods reconstruct it."""
+"""``keras-tied compare``: how well several methods reconstruct a table."""
 
 from __future__ import annotations
 
@@ -8,31 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keras_tied._text import number
+from keras_tied._text import format_number
 from keras_tied.cli._app import command
-from keras_tied.cli._fit import learn, names_in
-from keras_tied.cli._keras import hidden, import_keras_alone, require_backend
-from keras_tied.cli._messages import UsageError, wrong_use
-from keras_tied.cli._options import (
-    ArrayName,
-    Data,
-    Delimiter,
-    Encoding,
-    Id,
-    Json,
-    OnBackend,
-    Quiet,
-)
-from keras_tied.cli._output import figure_target, save_figure
-from keras_tied.cli._progress import stages
+from keras_tied.cli._keras import hide_module, import_keras_alone, require_backend
+from keras_tied.cli._messages import UsageError, report_wrong_use
+from keras_tied.cli._options import Data, Exclude, Id, Json, OnBackend, Quiet, Seed, UsedColumns
+from keras_tied.cli._output import check_figure_path, save_figure
+from keras_tied.cli._progress import show_stages
 from keras_tied.cli._show import print_json, print_table
-from keras_tied.cli._table import Reading
+from keras_tied.cli._table import TableOptions
+from keras_tied.cli._training_table import learn
 
 if TYPE_CHECKING:
     from keras_tied.comparison import Compared
 
-FEWEST_ROWS, SHARE = 10, 0.7
-"""Rows that are needed, and the share of them that is learned from; see `keras_tied.comparison`."""
+FEWEST_ROWS_TO_COMPARE, TRAINING_SHARE = 10, 0.7
+"""Rows that are needed, and the share of them to learn from, as in `keras_tied.comparison`."""
 
 
 @command("keras-tied compare rows.csv --components 3 -o chart.png")
@@ -42,65 +33,61 @@ def compare(
         Path | None,
         typer.Option("--output", "-o", help="A bar chart to write too: .png, .svg or .pdf."),
     ] = None,
-    components: Annotated[int, typer.Option(min=1, help="The width of the code.")] = 2,
+    components: Annotated[int, typer.Option(min=1, help="The number of components.")] = 2,
     rows: Annotated[
         int, typer.Option(min=10, help="Rows to compare on, chosen at random where there are more.")
     ] = 10_000,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Fixes all that is random.")] = 0,
-    columns: Annotated[
-        str | None, typer.Option(metavar="A,B", help="The columns to use, instead of all.")
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="A,B", help="Columns not to use; can be given several times."),
-    ] = None,
+    seed: Seed = 0,
+    columns: UsedColumns = None,
+    exclude: Exclude = None,
     label: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="What tells rows apart; not used.")
+        str | None, typer.Option(metavar="COLUMN", help="A column of labels, which is not used.")
     ] = None,
+    *,
     id: Id = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = "utf-8",
-    array: ArrayName = None,
+    options: TableOptions,
     backend: OnBackend = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare with PCA and what else is installed, on rows that none of them has seen."""
-    with wrong_use():
-        target = figure_target(output) if output else None
+    """Compare with PCA and other installed methods, on rows that none was trained on."""
+    with report_wrong_use():
+        target = check_figure_path(output) if output else None
         if target:
             from keras_tied import plotting
 
-            plotting.new_figure()  # refuses where there is no Matplotlib
+            plotting.new_figure()  # raises where Matplotlib is not installed
     require_backend(backend)
-    text = [name for name in (label, id) if name is not None]
     table = learn(
-        Reading(delimiter, encoding, array).open(data, text),
-        seed,
-        quiet,
-        columns=names_in(columns),
-        exclude=[name for names in exclude or [] for name in names_in(names) or []],
+        data,
+        options,
+        columns=columns,
+        exclude=exclude,
         label=label,
         id=id,
+        seed=seed,
+        quiet=quiet,
     )
-    numbers = _some(table.rows, rows, seed)
+    numbers = _sample_rows(table.rows, rows, seed)
     _require_enough(numbers, components)
-    with stages("starting", quiet) as on_method:
+    with show_stages("starting", quiet) as on_method:
         import_keras_alone()
         from keras_tied import comparison
 
-        with hidden("tensorflow"):  # UMAP imports it, which takes seconds, and does without
-            found = comparison.compare(numbers, components, random_state=seed, on_method=on_method)
+        with hide_module("tensorflow"):  # UMAP imports it if it can, which takes seconds
+            results = comparison.compare(
+                numbers, components, random_state=seed, on_method=on_method
+            )
     if output and target:
-        names, _, errors, seconds, _ = zip(*found, strict=True)
+        names, _, errors, seconds, _ = zip(*results, strict=True)
         save_figure(plotting.comparison(names, errors, seconds), output, target)
     if json:
-        print_json(_describe(found) | {"rows": len(numbers), "features": numbers.shape[1]})
+        print_json(_describe(results) | {"rows": len(numbers), "features": numbers.shape[1]})
     elif not quiet:
-        _print(found, len(numbers), table.source.n_rows, numbers.shape[1], components)
+        _print_results(results, len(numbers), table.source.n_rows, numbers.shape[1], components)
 
 
-def _some(rows: Any, most: int, seed: int) -> Any:
+def _sample_rows(rows: Any, most: int, seed: int) -> Any:
     import numpy as np
 
     if len(rows) <= most:
@@ -109,41 +96,47 @@ def _some(rows: Any, most: int, seed: int) -> Any:
 
 
 def _require_enough(numbers: Any, components: int) -> None:
-    n, width = numbers.shape
-    if n < FEWEST_ROWS:
-        raise UsageError(f"a comparison needs {FEWEST_ROWS} rows, and the table has {n}; add rows.")
-    if width < 2:
+    n, n_features = numbers.shape
+    if n < FEWEST_ROWS_TO_COMPARE:
+        raise UsageError(
+            f"a comparison needs {FEWEST_ROWS_TO_COMPARE} rows, and the table has {n}; add rows."
+        )
+    if n_features < 2:
         raise UsageError("a comparison needs two columns of numbers at least; give another.")
-    most = min(width - 1, int(n * SHARE))
+    most = min(n_features - 1, int(n * TRAINING_SHARE))
     if components > most:
         raise UsageError(
-            f"--components {components} is too wide for {n:,} rows of {width:,} numbers; ask for "
-            f"at most {most}."
+            f"--components {components} is too many for {n:,} rows of {n_features:,} numbers; ask "
+            f"for at most {most}."
         )
 
 
-def _describe(found: list[Compared]) -> dict[str, Any]:
+def _describe(results: list[Compared]) -> dict[str, Any]:
     def to_json(value: Any) -> Any:
         return None if value == "" or value != value else value
 
-    return {"methods": [{k: to_json(v) for k, v in row._asdict().items()} for row in found]}
+    return {"methods": [{k: to_json(v) for k, v in row._asdict().items()} for row in results]}
 
 
-def _print(found: list[Compared], n: int, of: int, n_features: int, width: int) -> None:
-    some = f"{n:,} rows" if n == of else f"{n:,} of {of:,} rows"
-    print(f"{some} of {n_features:,} numbers, {width} left; errors are those of 30 % held out")
-    reasons = any(row.reason for row in found)
+def _print_results(
+    results: list[Compared], n: int, n_all: int, n_features: int, n_components: int
+) -> None:
+    some = f"{n:,} rows" if n == n_all else f"{n:,} of {n_all:,} rows"
+    print(
+        f"{some} of {n_features:,} numbers, {n_components} left; errors are those of 30 % held out"
+    )
+    reasons = any(row.reason for row in results)
     header = ["method", "error", "relative to PCA", "seconds", *["why not"] * reasons]
     print_table(
         header,
         [
             [
                 row.name,
-                number(row.error),
+                format_number(row.error),
                 "-" if math.isnan(row.relative) else f"{row.relative:.2f}",
-                number(row.seconds),
+                format_number(row.seconds),
                 *[row.reason] * reasons,
             ]
-            for row in found
+            for row in results
         ],
     )

@@ -1,4 +1,4 @@
-"""``keras-tied demo``: the article's experiment, drawn."""
+"""``keras-tied demo``: run the article's experiment, and draw it."""
 
 import os
 from enum import StrEnum
@@ -10,17 +10,18 @@ import typer
 from keras_tied import _backend
 from keras_tied.cli._app import command
 from keras_tied.cli._keras import Backend, import_keras, require_backend
-from keras_tied.cli._messages import UsageError, wrong_use
+from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._options import OnBackend, Quiet
-from keras_tied.cli._output import figure_target, save_figure
-from keras_tied.cli._progress import epochs_bar
+from keras_tied.cli._output import check_figure_path, save_figure
+from keras_tied.cli._progress import show_epochs
+from keras_tied.cli._show import print_facts, print_table
 
 if TYPE_CHECKING:
     from keras_tied.experiment import Experiment
 
 
 class Engine(StrEnum):
-    """What can train the article's autoencoder."""
+    """The engines that can train the article's autoencoder."""
 
     keras = "keras"
     numpy = "numpy"
@@ -50,8 +51,8 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Train the article's 4-2-4 autoencoder on two correlated rings, and draw it."""
-    with wrong_use():
-        target = figure_target(output)
+    with report_wrong_use():
+        target = check_figure_path(output)
         _require_engine(engine, backend)
         from keras_tied import datasets, experiment, plotting
 
@@ -65,7 +66,7 @@ def demo(
         experiment.split(rows)  # refuses too few rows
     if engine is Engine.keras:
         import_keras()
-    with epochs_bar(epochs, quiet) as on_epoch:
+    with show_epochs(epochs, quiet) as on_epoch:
         result = experiment.run(
             rows, epochs=epochs, engine=engine.value, random_state=seed, on_epoch=on_epoch
         )
@@ -88,7 +89,7 @@ def demo(
 
 
 def _require_engine(engine: Engine, backend: Backend | None) -> None:
-    """Settle what trains, before it is imported."""
+    """Check that the engine is installed, before it is imported."""
     if engine is Engine.keras:
         require_backend(backend)
         return
@@ -97,7 +98,7 @@ def _require_engine(engine: Engine, backend: Backend | None) -> None:
             f"--backend {backend} is for Keras, and --engine {engine} does without it; leave "
             "one of them out."
         )
-    if not _backend.installed(engine):
+    if not _backend.is_installed(engine):
         raise UsageError(
             f"--engine {engine} is not installed; "
             f'run pip install "keras-tied[{engine}]", or choose another engine.'
@@ -105,25 +106,19 @@ def _require_engine(engine: Engine, backend: Backend | None) -> None:
 
 
 def _print_result(result: "Experiment", engine: Engine, output: Path) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("mean squared error", min_width=20)
-    table.add_column("train", justify="right")
-    table.add_column("validation", justify="right")
-    table.add_row("tied autoencoder", f"{result.train_mse:.2e}", f"{result.validation_mse:.2e}")
-    table.add_row(
-        "PCA, same width", f"{result.pca_train_mse:.2e}", f"{result.pca_validation_mse:.2e}"
-    )
-    facts = Table.grid(padding=(0, 2))
+    errors = {
+        "tied autoencoder": (result.train_mse, result.validation_mse),
+        "PCA, same components": (result.pca_train_mse, result.pca_validation_mse),
+    }
+    rows = [(name, f"{train:.2e}", f"{test:.2e}") for name, (train, test) in errors.items()]
+    print_table(("mean squared error", "train", "validation"), rows)
     on = f" on {os.environ['KERAS_BACKEND']}" if engine is Engine.keras else ""
-    facts.add_row("engine", f"{engine}{on}")
-    facts.add_row("epochs", f"{len(result.history['loss'])}, in {result.seconds:.2f} s")
-    facts.add_row("parameters", f"{result.parameters}, against {result.untied_parameters} untied")
-    facts.add_row("shared kernel", f"max |W_dec - W_enc^T| = {result.tie_error:g}")
-    facts.add_row("figure", Text(str(output), overflow="fold"))
-    console = Console(highlight=False)
-    console.print(table, facts)
+    print_facts(
+        {
+            "engine": f"{engine}{on}",
+            "epochs": f"{len(result.history['loss'])}, in {result.seconds:.2f} s",
+            "parameters": f"{result.parameters}, against {result.untied_parameters} untied",
+            "shared kernel": f"max |W_dec - W_enc^T| = {result.tie_error:g}",
+            "figure": str(output),
+        }
+    )

@@ -1,4 +1,4 @@
-"""``keras-tied export``: a model for where there is no Keras."""
+"""``keras-tied export``: write a model as ONNX, which runs without Keras."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import typer
 
 from keras_tied._files import check_writable
 from keras_tied.cli._app import command
-from keras_tied.cli._messages import wrong_use
+from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
 from keras_tied.cli._options import Json, ModelFile, Quiet
-from keras_tied.cli._output import writing
+from keras_tied.cli._output import report_write_errors
 from keras_tied.cli._show import print_json
 
 
 class Part(StrEnum):
-    """What of a model to export."""
+    """The parts of a model that can be exported."""
 
     encoder = "encoder"
     decoder = "decoder"
@@ -33,22 +33,22 @@ def export(
         Path, typer.Option("--output", "-o", metavar="OUT", help="The .onnx file to write.")
     ],
     part: Annotated[
-        Part, typer.Option(help="What it gives: codes, rows of codes, or rows of rows.")
+        Part, typer.Option(help="Computes codes, rows from codes, or reconstructed rows.")
     ] = Part.encoder,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a model as ONNX; it takes the numbers of a row, and their names are in it."""
-    with wrong_use():
+    """Write a model as ONNX, with the names of the numbers that it takes."""
+    with report_wrong_use():
         target = check_writable(output, ["onnx"], "--output")
-    loaded = load(model)
-    fitted = loaded.fitted
-    if loaded.columns is not None:
-        fitted = replace(fitted, feature_names=tuple(loaded.columns.features))
-    with wrong_use(), writing(output):
+    opened_model = load(model)
+    value = opened_model.fitted_value
+    if opened_model.columns is not None:
+        value = replace(value, feature_names=tuple(opened_model.columns.features))
+    with report_wrong_use(), report_write_errors(output):
         from keras_tied.estimator.internal import write_onnx
 
-        write_onnx(fitted, target, part.value)
+        write_onnx(value, target, part.value)
     if json:
         print_json({"output": str(output), "part": part.value})
     elif not quiet:

@@ -1,4 +1,4 @@
-"""``keras-tied fit``: a table in, a model out."""
+"""``keras-tied fit``: train a model on a table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,40 +16,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied._files import check_writable
+from keras_tied._text import list_some
 from keras_tied.cli._app import command
-from keras_tied.cli._keras import import_keras_alone, require_backend, versions
-from keras_tied.cli._messages import (
-    INTERRUPTED,
-    FailedError,
-    UsageError,
-    say,
-    wrong_use,
-)
-from keras_tied.cli._options import (
-    ArrayName,
-    Data,
-    Delimiter,
-    Encoding,
-    Id,
-    Json,
-    OnBackend,
-    Quiet,
-)
-from keras_tied.cli._output import writing
-from keras_tied.cli._progress import rows_bar, training_bar, waiting
+from keras_tied.cli._keras import collect_versions, import_keras_alone, require_backend
+from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, report_wrong_use, say
+from keras_tied.cli._options import Data, Exclude, Id, Json, OnBackend, Quiet, Seed, UsedColumns
+from keras_tied.cli._output import report_write_errors
+from keras_tied.cli._progress import show_activity, show_rows, show_training
 from keras_tied.cli._show import print_facts, print_json
-from keras_tied.cli._table import Reading
+from keras_tied.cli._table import TableOptions, explain_left_out
+from keras_tied.cli._training_table import Table, learn, raise_first_misfit
 
 if TYPE_CHECKING:
     from keras_tied.estimator import TiedAutoencoder
-    from keras_tied.tables import Columns, Source
 
-MOST_ROWS, MOST_NUMBERS = 200_000, 2**24
-"""A table with more rows or numbers is fitted to a sample of it, and gone through after that."""
-FEWEST_ROWS = 1_000
-HELD_OUT = 0.1
-"""The share of the sample that tells whether going through the rest has helped."""
-MOST_NAMED = 8
+VALIDATION_SHARE = 0.1
+"""The share of the sample that shows whether training on all rows has helped."""
 
 
 class Solver(StrEnum):
@@ -61,7 +43,7 @@ class Solver(StrEnum):
 
 
 class Scaler(StrEnum):
-    """What brings the columns to a common size; see `TiedAutoencoder`."""
+    """How the columns are scaled; see `TiedAutoencoder`."""
 
     standard = "standard"
     minmax = "minmax"
@@ -75,7 +57,8 @@ def fit(
         Path, typer.Option("--output", "-o", metavar="MODEL", help="The .keras file to write.")
     ],
     components: Annotated[
-        str, typer.Option(help="The width of the code, or the share of variance to keep, below 1.")
+        str,
+        typer.Option(help="The number of components, or the share of variance to keep, below 1."),
     ] = "2",
     hidden: Annotated[
         str, typer.Option(help="Units of the hidden layers, such as 64,32, or auto.")
@@ -85,112 +68,88 @@ def fit(
     ] = Solver.auto,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Epochs of Nadam or iterations of L-BFGS, instead of enough."),
+        typer.Option(
+            min=1, help="Epochs of Nadam or iterations of L-BFGS, instead of as many as help."
+        ),
     ] = None,
     validation: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="The share of rows to hold out; 0 for none.")
     ] = 0.1,
-    scaler: Annotated[
-        Scaler, typer.Option(help="What brings the columns to a common size.")
-    ] = Scaler.standard,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Fixes all that is random.")] = 0,
-    columns: Annotated[
-        str | None, typer.Option(metavar="A,B", help="The columns to use, instead of all.")
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="A,B", help="Columns not to use; can be given several times."),
-    ] = None,
+    scaler: Annotated[Scaler, typer.Option(help="How the columns are scaled.")] = Scaler.standard,
+    seed: Seed = 0,
+    columns: UsedColumns = None,
+    exclude: Exclude = None,
     label: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="What tells rows apart; for colour, not trained on."),
+        typer.Option(metavar="COLUMN", help="A column of labels, for colour; not trained on."),
     ] = None,
+    *,
     id: Id = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = "utf-8",
-    array: ArrayName = None,
+    options: TableOptions,
     backend: OnBackend = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train an autoencoder on a table, and write it to one file."""
-    with wrong_use():
+    with report_wrong_use():
         target = check_writable(output, ["keras"], "--output")
     settings = {
-        "n_components": _components(components),
-        "hidden_layer_sizes": _hidden(hidden),
+        "n_components": _parse_components(components),
+        "hidden_layer_sizes": _parse_hidden_sizes(hidden),
         "solver": solver.value,
         "max_iter": epochs,
         "scaler": None if scaler is Scaler.none else scaler.value,
         "random_state": seed,
         "early_stopping": validation > 0,
-        "validation_fraction": _validation(validation),
+        "validation_fraction": _parse_validation(validation),
     }
     require_backend(backend)
-    began = time.perf_counter()
-    text = [name for name in (label, id) if name is not None]
-    source = Reading(delimiter, encoding, array).open(data, text)
+    start = time.perf_counter()
     table = learn(
-        source,
-        seed,
-        quiet,
-        columns=names_in(columns),
-        exclude=[name for names in exclude or [] for name in names_in(names) or []],
+        data,
+        options,
+        columns=columns,
+        exclude=exclude,
         label=label,
         id=id,
+        seed=seed,
+        quiet=quiet,
     )
     _require_enough(settings["n_components"], table)
-    with waiting("starting", quiet):
+    with show_activity("starting", quiet):
         import_keras_alone()
         from keras_tied.training import interrupts
 
-        file = OutputFile(output, target, began, _notes(table))
-    with interrupts() as interrupted:
-        notes = _fit(table, settings, file, quiet, interrupted)
+        file = OutputFile(output, target, start, _describe_table(table))
+    with interrupts() as is_interrupted:
+        notes = _train_and_measure(table, settings, file, quiet, is_interrupted)
     if json:
         print_json({"output": str(output)} | notes)
     elif not quiet:
-        print_facts(_facts(table, notes, output))
-    if interrupted():
+        print_facts(_summarize(table, notes, output))
+    if is_interrupted():
         say(f"interrupted; {str(output)!r} is the best model so far.")
-        raise typer.Exit(INTERRUPTED)
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table, and the rows of it that are in memory.
-
-    Attributes:
-        source: all of it.
-        columns: those that are used.
-        rows: all rows, or some, `(n, features)` float32.
-        whole: whether they are all.
-    """
-
-    source: Source
-    columns: Columns
-    rows: Any
-    whole: bool
+        raise typer.Exit(INTERRUPT_CODE)
 
 
 @dataclass(frozen=True)
 class OutputFile:
-    """The file that the model is written to: after training, and again with more results.
+    """The file of the model, which is written after training, and again with more results.
 
     Attributes:
-        output: what the user calls it.
-        target: where it is.
-        began: when the command did, as `time.perf_counter` has it.
-        notes: what is known before training.
+        output: the path that the user gave.
+        target: the absolute path.
+        start: `time.perf_counter()` at the start of the command.
+        notes: the notes that are known before training.
     """
 
     output: Path
     target: Path
-    began: float
+    start: float
     notes: dict[str, Any]
 
     def save(self, estimator: TiedAutoencoder, **results: Any) -> dict[str, Any]:
-        """Write a model with its notes, these results among them; return the notes."""
+        """Write a model with notes that include these results; return the notes."""
         import numpy as np
 
         from keras_tied.estimator import internal
@@ -198,16 +157,16 @@ class OutputFile:
 
         notes = self.notes | {
             "trained": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - self.began, 3),
+            "seconds": round(time.perf_counter() - self.start, 3),
             "components": estimator.n_components_,
             "is_pca": estimator.is_pca_,
             **results,
         }
         features = Columns.from_json(notes["columns"]).features
-        # Only in the file: rows are arrays here, and scikit-learn would warn of rows without names.
+        # Only in the file: the rows here are arrays, and scikit-learn would warn of missing names.
         estimator.feature_names_in_ = np.array(features, dtype=object)
         try:
-            with writing(self.output):
+            with report_write_errors(self.output):
                 internal.save(estimator, self.target, notes)
         finally:
             del estimator.feature_names_in_
@@ -215,96 +174,62 @@ class OutputFile:
 
     @contextmanager
     def report_failure(self) -> Iterator[None]:
-        """Say, in the error that ends this context, that a model has been saved before it."""
+        """Add to an error in this context that a model has been saved already."""
         from keras_tied.tables import TableError
 
-        saved = f"{str(self.output)!r} holds the model so far"
+        hint = f"{str(self.output)!r} holds the model so far"
         try:
             yield
         except (FailedError, UsageError):
             raise
         except TableError as error:
-            raise UsageError(f"{str(error).rstrip('.')}; {saved}.") from error
+            raise UsageError(f"{str(error).rstrip('.')}; {hint}.") from error
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".rstrip(".: ")
             raise FailedError(
-                f"failed after training with {reason}; {saved}, and --debug shows where."
+                f"failed after training with {reason}; {hint}, and --debug shows where."
             ) from error
 
 
-def learn(source: Source, seed: int, quiet: bool, **choice: Any) -> Table:
-    """Decide which columns to use, and take into memory what fits."""
-    from keras_tied.tables import Columns, TableError
-
-    if source.n_rows < 2:
-        raise UsageError(f"{source.name!r} has one row, and training needs 2 at least; add rows.")
-    width = max(1, len(source.schema))
-    most = max(FEWEST_ROWS, min(MOST_ROWS, MOST_NUMBERS // width))
-    with waiting("reading", quiet):
-        sample = source.sample(most, seed=seed)
-        columns = Columns.learn(sample, **choice)
-        whole = source.n_rows <= most
-        try:
-            rows = _in_order(source, columns) if whole else columns.encode(sample)
-        except TableError:
-            _find_misfit(source, columns)
-            raise
-    return Table(source, columns, rows, whole)
-
-
-def _in_order(source: Source, columns: Columns) -> Any:
-    import numpy as np
-
-    parts, first = [], 0
-    for batch in source.batches(names=columns.names):
-        parts.append(columns.encode(batch, first))
-        first += batch.num_rows
-    return np.concatenate(parts)
-
-
-def _find_misfit(source: Source, columns: Columns) -> None:
-    """Raise the error for the first value that is not of its kind, with its row in the table."""
-    first = 0
-    for batch in source.batches(names=columns.names):
-        columns.encode(batch, first)
-        first += batch.num_rows
-
-
-def _fit(
+def _train_and_measure(
     table: Table,
     settings: dict[str, Any],
     file: OutputFile,
     quiet: bool,
-    interrupted: Callable[[], bool],
+    is_interrupted: Callable[[], bool],
 ) -> dict[str, Any]:
-    """Train, save the model before anything else can fail, and measure it; return its notes."""
+    """Train, save the model, measure it, and save it again; return its notes."""
     from keras_tied.estimator.internal import baseline_errors, fitted_value
 
-    rows, held_out = _split_sample(table)
-    estimator, streamed = _train(table, rows, settings, quiet), None
+    rows, validation_rows = _split_sample(table)
+    estimator, stream_note = _train(table, rows, settings, quiet), None
     file.save(estimator)
     with file.report_failure():
-        if held_out is not None and not interrupted():
+        if validation_rows is not None and not is_interrupted():
             seed = settings["random_state"]
-            estimator, streamed = _go_through(table, estimator, held_out, seed, quiet)
-            file.save(estimator, streamed=streamed)
-        with waiting("comparing with PCA", quiet):
-            error, pca_error = baseline_errors(fitted_value(estimator), rows, held_out)
-        sample = f"{len(held_out):,} rows seen once at most" if held_out is not None else ""
+            estimator, stream_note = _train_on_all_rows(
+                table, estimator, validation_rows, seed, quiet
+            )
+            file.save(estimator, streamed=stream_note)
+        with show_activity("comparing with PCA", quiet):
+            error, pca_error = baseline_errors(fitted_value(estimator), rows, validation_rows)
+        measured_on = "all rows"
+        if validation_rows is not None:
+            measured_on = f"{len(validation_rows):,} rows seen once at most"
         return file.save(
             estimator,
             error=error,
             pca_error=pca_error,
-            measured_on=sample or "all rows",
-            streamed=streamed,
+            measured_on=measured_on,
+            streamed=stream_note,
         )
 
 
 def _split_sample(table: Table) -> tuple[Any, Any]:
-    """The rows to train on, and, where they are a sample of the table, the rows to hold out."""
+    """Return the rows to train on, and those to validate on if the table is sampled."""
     if table.whole:
         return table.rows, None
-    n = max(2, int(len(table.rows) * HELD_OUT))
+    n = max(2, int(len(table.rows) * VALIDATION_SHARE))
     return table.rows[n:], table.rows[:n]
 
 
@@ -313,24 +238,24 @@ def _train(table: Table, rows: Any, settings: dict[str, Any], quiet: bool) -> Ti
     from keras_tied.estimator.internal import epoch_callback
 
     estimator = TiedAutoencoder(**settings)
-    said = "training" if table.whole else f"training on {len(rows):,} rows"
-    with training_bar(said, quiet) as on_epoch, epoch_callback(on_epoch):
+    title = "training" if table.whole else f"training on {len(rows):,} rows"
+    with show_training(title, quiet) as on_epoch, epoch_callback(on_epoch):
         estimator.fit(rows)
     return estimator
 
 
-def _go_through(
-    table: Table, estimator: TiedAutoencoder, held_out: Any, seed: int, quiet: bool
+def _train_on_all_rows(
+    table: Table, estimator: TiedAutoencoder, validation_rows: Any, seed: int, quiet: bool
 ) -> tuple[TiedAutoencoder, str]:
-    """Train on all rows once, and keep that if it helps."""
+    """Train on all rows once, and keep the result if its error is smaller."""
     from keras_tied.estimator.internal import choose_batch_rows, fit_stream
     from keras_tied.tables import TableError
 
     n_rows = table.source.n_rows
     size = choose_batch_rows(estimator, n_rows)
-    batches = table.source.shuffled(size, table.columns.names, seed=seed)
-    began = time.perf_counter()
-    with rows_bar("going through all rows", n_rows, quiet) as advance:
+    batches = table.source.shuffled_batches(size, table.columns.names, seed=seed)
+    start = time.perf_counter()
+    with show_rows("going through all rows", n_rows, quiet) as advance:
 
         def numbers() -> Any:
             for batch in batches:
@@ -338,17 +263,17 @@ def _go_through(
                 advance(batch.num_rows)
 
         try:
-            result = fit_stream(estimator, numbers(), -(-n_rows // size), held_out)
+            result = fit_stream(estimator, numbers(), -(-n_rows // size), validation_rows)
         except KeyboardInterrupt:
             return estimator, "interrupted, so the model of the sample is kept"
         except TableError:
-            _find_misfit(table.source, table.columns)
+            raise_first_misfit(table.source, table.columns)
             raise
-    rate = n_rows / max(time.perf_counter() - began, 1e-9)
-    kept = "that is kept" if result.better else "so the model of the sample is kept"
+    rate = n_rows / max(time.perf_counter() - start, 1e-9)
+    conclusion = "that is kept" if result.better else "so the model of the sample is kept"
     return result.estimator, (
         f"the error was {result.error_before:.4g} after the sample of {len(table.rows):,} rows and "
-        f"{result.error:.4g} after all rows, {rate:,.0f} a second; {kept}"
+        f"{result.error:.4g} after all rows, {rate:,.0f} a second; {conclusion}"
     )
 
 
@@ -361,89 +286,69 @@ def _require_enough(components: int | float, table: Table) -> None:
         )
 
 
-def _notes(table: Table) -> dict[str, Any]:
-    """The notes of a model that are known before it is trained."""
+def _describe_table(table: Table) -> dict[str, Any]:
+    """Return the notes of a model that are known before training."""
     return {
         "command": shlex.join(["keras-tied", *sys.argv[1:]]),
         "data": table.source.name,
         "rows": table.source.n_rows,
         "columns": table.columns.to_json(),
-        "versions": versions(),
+        "versions": collect_versions(),
     }
 
 
-def _facts(table: Table, notes: dict[str, Any], output: Path) -> dict[str, str]:
+def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, str]:
     columns = table.columns
-    used = _some(columns.names)
+    usage = list_some(columns.names)
     if len(columns.features) > len(columns.names):
-        used += f": {len(columns.features)} numbers, one for each category of text"
-    facts = {"rows": f"{notes['rows']:,}", "columns used": used}
-    left_out = [f"{name} ({reason})" for name, reason in columns.left_out.items()]
-    if left_out:
-        facts["left out"] = _some(left_out)
+        usage += f": {len(columns.features)} numbers, one for each category of text"
+    facts = {"rows": f"{notes['rows']:,}", "columns used": usage}
+    if columns.left_out:
+        facts["left out"] = list_some(explain_left_out(columns))
     ratio = notes["error"] / notes["pca_error"] if notes["pca_error"] else 1.0
     facts |= {
         "components": str(notes["components"]),
         "error": f"{notes['error']:.4g}, mean square of scaled columns, {notes['measured_on']}",
-        "PCA's error": f"{notes['pca_error']:.4g}; {_beside(ratio, notes['is_pca'])}",
+        "PCA's error": f"{notes['pca_error']:.4g}; {_compare_with_pca(ratio, notes['is_pca'])}",
     }
     if notes["streamed"]:
         facts["all rows"] = notes["streamed"]
     return facts | {"seconds": f"{notes['seconds']:.1f}", "model": str(output)}
 
 
-def _beside(ratio: float, is_pca: bool) -> str:
+def _compare_with_pca(ratio: float, is_pca: bool) -> str:
     if is_pca:
         return "no network was found that is better, so the model is PCA"
     return f"the model's is {ratio:.2f} times that"
 
 
-def _some(names: list[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+def _parse_components(text: str) -> int | float:
+    with suppress(ValueError):
+        number = float(text)
+        if number >= 1:
+            return int(text)
+        if number > 0:
+            return number
+    raise UsageError(
+        f"--components {text!r} is neither a whole number from 1 on nor a share between 0 and 1; "
+        "give one of these."
+    )
 
 
-def names_in(text: str | None) -> list[str] | None:
-    """Names between commas, as a line of CSV has them."""
-    if text is None:
-        return None
-    import csv
-
-    return [name.strip() for name in next(csv.reader([text]), []) if name.strip()]
-
-
-def _components(text: str) -> int | float:
-    try:
-        return int(text) if float(text) >= 1 else _share(float(text))
-    except ValueError as error:
-        raise UsageError(
-            f"--components {text!r} is neither a whole number from 1 on nor a share between 0 and "
-            "1; give one of these."
-        ) from error
-
-
-def _share(value: float) -> float:
-    if not 0 < value < 1:
-        raise ValueError
-    return value
-
-
-def _hidden(text: str) -> Any:
+def _parse_hidden_sizes(text: str) -> Any:
     if text == "auto":
         return text
-    try:
+    with suppress(ValueError):
         sizes = [int(size) for size in text.split(",")]
-        if min(sizes) < 1:
-            raise ValueError
-    except ValueError as error:
-        raise UsageError(
-            f"--hidden {text!r} is neither auto nor numbers of units; give some such as 64,32."
-        ) from error
-    return sizes
+        if min(sizes) >= 1:
+            return sizes
+    raise UsageError(
+        f"--hidden {text!r} is neither auto nor numbers of units; give some such as 64,32."
+    )
 
 
-def _validation(share: float) -> float:
-    """What the estimator takes, which is never asked for a share of 0."""
+def _parse_validation(share: float) -> float:
+    """Return the share for the estimator, which does not use it without early stopping."""
     if share >= 1:
         raise UsageError("--validation 1 leaves no row to train on; give a share such as 0.1.")
     return share or 0.1

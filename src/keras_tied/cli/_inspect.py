@@ -1,44 +1,47 @@
-"""``keras-tied inspect``: what is in a model file."""
+"""``keras-tied inspect``: show what a model file holds."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from keras_tied._text import list_some
 from keras_tied.cli._app import command
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Json, ModelFile
 from keras_tied.cli._show import print_facts, print_json, print_table
+from keras_tied.cli._table import explain_left_out
 
-MOST_NAMED = 8
+if TYPE_CHECKING:
+    from keras_tied.tables import Column
 
 
 @command("keras-tied inspect model.keras")
 def inspect(model: ModelFile, json: Json = False) -> None:
     """Show what a model file holds: its columns, its network, and how it was trained."""
-    loaded = load(model)
+    opened_model = load(model)
     if json:
-        print_json(_describe(loaded))
+        print_json(_describe(opened_model))
         return
-    print_facts(_facts(loaded))
-    if loaded.columns is not None:
+    print_facts(_summarize(opened_model))
+    if opened_model.columns is not None:
         rows = [
-            (column.name, column.kind.value, _some(column.categories, column.other))
-            for column in loaded.columns.used
+            (column.name, column.kind.value, _list_categories(column))
+            for column in opened_model.columns.used
         ]
         print_table(("column", "holds", "categories"), rows)
 
 
 def _describe(model: Model) -> dict[str, Any]:
-    fitted, learned = model.fitted, model.contents.learned
+    value, state = model.fitted_value, model.contents.learned
     return {
         "model": str(model.path),
-        "features": fitted.n_features,
-        "components": fitted.n_components,
-        "layers": fitted.network.widths,
-        "parameters": fitted.network.n_parameters,
-        "is_pca": learned["is_pca_"],
-        "iterations": learned["n_iter_"],
-        "reconstruction_r2": learned["reconstruction_r2_"],
+        "features": value.n_features,
+        "components": value.n_components,
+        "layers": value.network.widths,
+        "parameters": value.network.n_parameters,
+        "is_pca": state["is_pca_"],
+        "iterations": state["n_iter_"],
+        "reconstruction_r2": state["reconstruction_r2_"],
         "settings": {
             name: value if isinstance(value, int | float | str | list | None) else repr(value)
             for name, value in model.contents.params.items()
@@ -47,33 +50,31 @@ def _describe(model: Model) -> dict[str, Any]:
     }
 
 
-def _facts(model: Model) -> dict[str, str]:
-    fitted, learned, notes = model.fitted, model.contents.learned, model.notes
-    widths = " → ".join(map(str, fitted.network.widths))
+def _summarize(model: Model) -> dict[str, str]:
+    value, state, notes = model.fitted_value, model.contents.learned, model.notes
+    widths = " → ".join(map(str, value.network.widths))
     facts = {
         "model": str(model.path),
-        "network": widths + (", PCA" if learned["is_pca_"] else ""),
-        "parameters": f"{fitted.network.n_parameters:,}",
-        "variance kept": f"{learned['reconstruction_r2_']:.2%} of that of the training rows",
+        "network": widths + (", PCA" if state["is_pca_"] else ""),
+        "parameters": f"{value.network.n_parameters:,}",
+        "variance kept": f"{state['reconstruction_r2_']:.2%} of that of the training rows",
     }
-    match notes:  # which a file can hold anything as
+    match notes:  # the file may hold notes of any type
         case {"error": int() | float() as error, "pca_error": int() | float() as pca_error}:
             facts["error"] = f"{error:.4g}, and PCA's {pca_error:.4g}"
     for name in ("trained", "rows", "seconds", "command"):
         if name in notes:
-            noted = notes[name]
-            facts[name] = f"{noted:,}" if type(noted) is int else str(noted)
+            note = notes[name]
+            facts[name] = f"{note:,}" if type(note) is int else str(note)
     if isinstance(notes.get("versions"), dict):
         facts["made by"] = ", ".join(f"{name} {what}" for name, what in notes["versions"].items())
     if model.columns is None:
-        facts["columns"] = f"not noted; it takes {fitted.n_features} numbers"
+        facts["columns"] = f"not noted; it takes {value.n_features} numbers"
     elif model.columns.left_out:
-        reasons = [f"{name} ({why})" for name, why in model.columns.left_out.items()]
-        facts["left out"] = _some(reasons, False)
+        facts["left out"] = list_some(explain_left_out(model.columns))
     return facts
 
 
-def _some(names: Any, other: bool) -> str:
-    shown = [*names[:MOST_NAMED]]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + f" and {more:,} more" * (more > 0) + ", others together" * other
+def _list_categories(column: Column) -> str:
+    names = list_some(column.categories)
+    return f"{names}, others together" if column.other else names

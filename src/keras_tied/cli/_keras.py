@@ -1,4 +1,4 @@
-"""Keras, imported for a command that needs it."""
+"""Import Keras for a command that needs it."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ from keras_tied.cli._messages import UsageError
 
 
 class Backend(StrEnum):
-    """What Keras can run on."""
+    """The backends of Keras."""
 
     jax = "jax"
     tensorflow = "tensorflow"
@@ -25,36 +25,36 @@ class Backend(StrEnum):
 
 
 def require_backend(backend: Backend | None = None) -> None:
-    """Settle what Keras runs on, before it is imported and fails without it.
+    """Choose the backend of Keras, before Keras is imported.
 
-    ``keras.json`` has no say: Keras writes that file on its first import, naming TensorFlow, and
-    the second run of a command must not differ from the first.
+    ``keras.json`` is ignored: Keras writes that file on its first import, with TensorFlow in it,
+    and the second run of a command must not differ from the first.
     """
     name = backend or _backend.USER_CHOICE or _backend.find_installed()
-    known = ", ".join(_backend.BACKENDS)
+    choices = ", ".join(_backend.BACKENDS)
     if name not in _backend.BACKENDS:
-        given = f"Keras is set to run on {name!r}" if name else "no Keras backend is installed"
-        raise UsageError(f"{given}; install one of {known}, and name it with --backend.")
-    if not _backend.installed(name):
-        raise UsageError(f"{name} is not installed; install it, or name another of {known}.")
+        problem = f"Keras is set to run on {name!r}" if name else "no Keras backend is installed"
+        raise UsageError(f"{problem}; install one of {choices}, and name it with --backend.")
+    if not _backend.is_installed(name):
+        raise UsageError(f"{name} is not installed; install it, or name another of {choices}.")
     os.environ["KERAS_BACKEND"] = name
 
 
 def import_keras() -> None:
-    """Import Keras without TensorFlow's remarks on this machine, unless the import fails.
+    """Import Keras, and hide TensorFlow's log messages unless the import fails.
 
-    They bypass Python and come whatever TF_CPP_MIN_LOG_LEVEL says, so the file descriptor itself
-    is turned away meanwhile.
+    The messages bypass Python and ignore TF_CPP_MIN_LOG_LEVEL, so that the file descriptor itself
+    is redirected.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     terminal = os.dup(2)
-    with tempfile.TemporaryFile() as remarks:
-        os.dup2(remarks.fileno(), 2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
         try:
             import keras  # noqa: F401
         except BaseException:
-            remarks.seek(0)
-            os.write(terminal, remarks.read())
+            messages.seek(0)
+            os.write(terminal, messages.read())
             raise
         finally:
             os.dup2(terminal, 2)
@@ -62,25 +62,25 @@ def import_keras() -> None:
 
 
 def import_keras_alone() -> None:
-    """Import Keras, and leave TensorFlow alone where Keras runs on something else.
+    """Import Keras without TensorFlow, unless that is the backend.
 
-    When Keras first serialises anything, it imports TensorFlow where that is installed, only to
-    compare types: that takes seconds, and hundreds of megabytes.
+    When Keras first serialises anything, it imports TensorFlow if that is installed, only to
+    compare types. The import takes seconds, and hundreds of megabytes.
     """
     if os.environ["KERAS_BACKEND"] == Backend.tensorflow or "keras" in sys.modules:
         import_keras()
         return
-    with hidden("tensorflow"):
+    with hide_module("tensorflow"):
         import_keras()
         import keras
 
         keras.activations.serialize(keras.activations.tanh)
 
 
-def versions() -> dict[str, str]:
-    """The versions of the libraries that a model is trained with.
+def collect_versions() -> dict[str, str]:
+    """Return the versions of the libraries that train a model.
 
-    Each module is asked itself: the distribution of the module ``tensorflow`` may be called
+    The versions are those of the modules: the module ``tensorflow`` may come from the distribution
     ``tensorflow-cpu``.
     """
     import keras
@@ -97,22 +97,22 @@ def versions() -> dict[str, str]:
     }
 
 
-class _Missing(MetaPathFinder):
-    """Finds that a module is not installed."""
+class _MissingModule(MetaPathFinder):
+    """A finder that reports one module as not installed."""
 
     def __init__(self, module: str) -> None:
         self.module = module
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> None:
-        """Refuse the module, and leave all others to the other finders."""
+        """Raise for that module, and leave all others to the next finder."""
         if name == self.module:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 @contextmanager
-def hidden(module: str) -> Iterator[None]:
-    """As if a module were not installed, unless it has been imported."""
-    finder = _Missing(module)
+def hide_module(module: str) -> Iterator[None]:
+    """Make a module appear as not installed, unless it has been imported."""
+    finder = _MissingModule(module)
     sys.meta_path.insert(0, finder)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What the user is told, and the exit code that goes with it."""
+"""Messages for the user, and exit codes."""
 
 import os
 import sys
@@ -8,28 +8,28 @@ from contextlib import contextmanager
 
 import typer
 
-from keras_tied._text import visible
+from keras_tied._text import replace_controls
 
-INTERRUPTED = 130
+INTERRUPT_CODE = 130
 """The exit code after Ctrl-C."""
 
 
 class UsageError(Exception):
-    """The command cannot do what it was asked; the message is one sentence for the user."""
+    """The command was used wrongly; the message is one sentence for the user."""
 
 
 class FailedError(Exception):
-    """What was asked could be done, and failed; the message is one sentence for the user."""
+    """The command was used rightly, and failed; the message is one sentence for the user."""
 
 
 def say(message: str) -> None:
-    """Print one line for the user, who may be reading a pipe's other end."""
-    print("keras-tied:", visible(" ".join(message.split())), file=sys.stderr)
+    """Print a message in one line to the standard error."""
+    print("keras-tied:", replace_controls(" ".join(message.split())), file=sys.stderr)
 
 
 @contextmanager
 def report_errors(debug: bool) -> Iterator[None]:
-    """Turn what goes wrong into one sentence and an exit code."""
+    """Turn an exception into one sentence and an exit code."""
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
@@ -39,11 +39,11 @@ def report_errors(debug: bool) -> Iterator[None]:
             case typer.Exit():
                 raise
             case BrokenPipeError():
-                # Whoever read the output has had enough; Python would complain when it ends.
+                # The reader has closed the pipe: Python would print an error when it exits.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 raise typer.Exit(1) from error
             case KeyboardInterrupt():
-                message, code = "interrupted.", INTERRUPTED
+                message, code = "interrupted.", INTERRUPT_CODE
             case UsageError():
                 message, code = str(error), 2
             case FailedError():
@@ -56,8 +56,8 @@ def report_errors(debug: bool) -> Iterator[None]:
 
 
 @contextmanager
-def wrong_use() -> Iterator[None]:
-    """Take what the library refuses, before any work is done, for wrong use of the command."""
+def report_wrong_use() -> Iterator[None]:
+    """Turn an exception of a check before the work into a `UsageError`."""
     try:
         yield
     except OSError as error:

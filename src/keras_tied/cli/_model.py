@@ -1,4 +1,4 @@
-"""A model file, and how a table becomes what its model takes."""
+"""A model file, and the rows of a table in the form that the model takes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._keras import import_keras_alone, require_backend
 from keras_tied.cli._messages import UsageError
-from keras_tied.cli._table import Reading, say_ignored
+from keras_tied.cli._table import TableOptions, require_column, say_ignored
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +28,8 @@ class Model:
     Attributes:
         path: the file.
         contents: what was saved.
-        notes: what `keras-tied fit` has noted; nothing, where the file comes from Python.
-        columns: those that it was fitted to, where they are noted.
+        notes: those of `keras-tied fit`; empty if Python wrote the file.
+        columns: those that it was fitted to, or None if the notes lack them.
     """
 
     path: Path
@@ -38,40 +38,40 @@ class Model:
     columns: Columns | None
 
     @property
-    def fitted(self) -> Fitted:
-        """What encodes, decodes and scores rows."""
+    def fitted_value(self) -> Fitted:
+        """The value that encodes, decodes and scores rows."""
         return self.contents.fitted
 
     def columns_of(self, source: Source) -> Columns:
-        """The columns of a table that the model takes."""
+        """Return the columns of a table that the model takes."""
         if self.columns is not None:
             return self.columns
         from keras_tied.tables import Column as TableColumn
         from keras_tied.tables import Columns, Kind
 
-        names: Sequence[str] | None = self.fitted.feature_names
+        names: Sequence[str] | None = self.fitted_value.feature_names
         if names is None:
             numbers = Kind.boolean, Kind.integer, Kind.number
             names = [name for name, kind in source.kinds.items() if kind in numbers]
-            if len(names) != self.fitted.n_features:
+            if len(names) != self.fitted_value.n_features:
                 raise UsageError(
                     f"{source.name!r} has {len(names)} columns of numbers, and "
                     f"{str(self.path)!r}, which knows no names, takes "
-                    f"{self.fitted.n_features}; give a table of these."
+                    f"{self.fitted_value.n_features}; give a table of these."
                 )
         return Columns(tuple(TableColumn(str(name), Kind.number) for name in names))
 
 
 @dataclass
 class Rows:
-    """The rows of a table, as a model takes them.
+    """The rows of a table, in the form that a model takes.
 
     Attributes:
         source: the table.
         columns: those that the model takes.
-        id: the column that is kept, if there is one.
-        label: the column that tells rows apart in pictures, where one is made.
-        unseen: how many values are of rare or new categories, by column.
+        id: the column of ids for the output, or None.
+        label: the column of labels for pictures, or None.
+        unseen: the number of values of rare or new categories, by column.
     """
 
     source: Source
@@ -81,7 +81,7 @@ class Rows:
     unseen: Counter[str] = field(default_factory=Counter)
 
     def batches(self) -> Iterator[tuple[pa.RecordBatch, NDArray[np.float32]]]:
-        """The rows as they are, and as numbers; in order."""
+        """Yield the rows in order, as a batch and as numbers."""
         self.unseen.clear()
         beside = [name for name in (self.id, self.label) if name is not None]
         names = list(dict.fromkeys([*self.columns.names, *beside]))
@@ -90,20 +90,21 @@ class Rows:
             yield batch, self.columns.encode(batch, first, self.unseen)
             first += batch.num_rows
 
-    def named(self, batch: pa.RecordBatch, columns: dict[str, Any]) -> pa.RecordBatch:
-        """Columns that were made of a batch, after its id."""
+    def add_id(self, batch: pa.RecordBatch, columns: dict[str, Any]) -> pa.RecordBatch:
+        """Put the id column of a batch before results for its rows."""
         import pyarrow as pa
 
-        kept = {self.id: batch.column(self.id)} if self.id else {}
+        if self.id is None:
+            return pa.record_batch(columns)
         if self.id in columns:
             raise UsageError(
                 f"the id column {self.id!r} has the name of a column of the result; rename it."
             )
-        return pa.record_batch(kept | columns)
+        return pa.record_batch({self.id: batch.column(self.id)} | columns)
 
 
 def load(path: Path) -> Model:
-    """Read a model file; Keras is imported only for an encoder or activation of the user's own."""
+    """Read a model file, and import Keras only for the user's own encoder or activation."""
     if not path.is_file():
         raise UsageError(
             f"there is no file {str(path)!r}; name one that keras-tied fit has written."
@@ -133,29 +134,32 @@ def _import_keras() -> None:
 def open_rows(
     model: Model,
     data: str,
-    reading: Reading,
+    options: TableOptions,
     id: str | None,
     quiet: bool,
     output: str = "",
     label: str | None = None,
 ) -> Rows:
-    """Open a table whose rows a model is to take; their id goes to the output if it can."""
+    """Open a table for a model, with the id column if the output can hold it."""
     noted = model.columns
     text = [*(noted.text if noted else []), *([id] if id else [])]
-    source = reading.open(data, text)
-    there = source.schema.names
-    if id is not None and id not in there:
-        raise UsageError(f"{data!r} has no column {id!r}; name another as --id.")
+    source = options.open(data, text)
+    output_id = choose_id(source, id, noted.id if noted else None, output)
     columns = model.columns_of(source)
-    kept = id or columns.id
-    arrays = output.lower().endswith((".npy", ".npz"))
-    if kept not in there or (arrays and id is None):
-        kept = None
-    ignored = replace(columns, id=kept or columns.id, label=label or columns.label).match(there)
-    say_ignored(ignored, data, quiet)
-    return Rows(source, columns, kept)
+    known = replace(columns, id=output_id or columns.id, label=label or columns.label)
+    say_ignored(known.match(source.schema.names), data, quiet)
+    return Rows(source, columns, output_id)
 
 
-def code_names(width: int) -> Sequence[str]:
-    """The names of the numbers of a code."""
-    return [f"code{index}" for index in range(width)]
+def choose_id(source: Source, id: str | None, noted_id: str | None, output: str) -> str | None:
+    """Return the column of ids for the output, if the table has one and the output can hold it."""
+    require_column(source, id, "--id")
+    is_array = output.lower().endswith((".npy", ".npz"))
+    if id is None and (is_array or noted_id not in source.schema.names):
+        return None
+    return id or noted_id
+
+
+def code_names(n_components: int) -> Sequence[str]:
+    """Return the names of the components of a code."""
+    return [f"code{index}" for index in range(n_components)]

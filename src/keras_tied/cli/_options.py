@@ -41,6 +41,14 @@ SafeCsv = Annotated[
     bool,
     typer.Option("--safe-csv", help="Put a ' before text that a spreadsheet would run, in CSV."),
 ]
+UsedColumns = Annotated[
+    str | None, typer.Option(metavar="A,B", help="The columns to use, instead of all.")
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(metavar="A,B", help="Columns not to use; can be given several times."),
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Fixes all that is random.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")]

@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def figure_target(output: Path) -> Path:
-    """Where a figure will be written, if it can be."""
+def check_figure_path(output: Path) -> Path:
+    """Return the absolute path of a figure, if it can be written."""
     from keras_tied.plotting import FORMATS
 
     return check_writable(output, FORMATS, "--output")
 
 
 @contextmanager
-def written(output: Path, target: Path) -> Iterator[Path]:
-    """The file to write meanwhile; `output` is what the user calls the target."""
-    with writing(output), replace_atomically(target) as part:
+def replace_output(output: Path, target: Path) -> Iterator[Path]:
+    """Yield a temporary file, which replaces the target; the messages name `output`."""
+    with report_write_errors(output), replace_atomically(target) as part:
         yield part
 
 
 @contextmanager
-def writing(output: Path) -> Iterator[None]:
-    """Say of what fails meanwhile that the output could not be written."""
+def report_write_errors(output: Path) -> Iterator[None]:
+    """Turn an `OSError` into the message that the output could not be written."""
     try:
         yield
     except OSError as error:
@@ -42,7 +42,7 @@ def writing(output: Path) -> Iterator[None]:
 
 
 def save_figure(figure: Figure, output: Path, target: Path) -> None:
-    """Write a figure, in which a character that no font has is drawn as a box."""
-    with written(output, target) as part, warnings.catch_warnings():
+    """Write a figure; a character that no font has is drawn as a box."""
+    with replace_output(output, target) as part, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure.savefig(part, dpi=160)

@@ -1,4 +1,4 @@
-"""``keras-tied plot``: a model and a table as four panels."""
+"""``keras-tied plot``: draw a model and a table as four panels."""
 
 from __future__ import annotations
 
@@ -8,22 +8,14 @@ from typing import Annotated
 import typer
 
 from keras_tied.cli._app import command
-from keras_tied.cli._messages import wrong_use
+from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
-from keras_tied.cli._options import (
-    ArrayName,
-    Data,
-    Delimiter,
-    Encoding,
-    Json,
-    ModelFile,
-    Quiet,
-)
-from keras_tied.cli._output import figure_target, save_figure
-from keras_tied.cli._progress import waiting
-from keras_tied.cli._sample import Label, open_labelled, take
+from keras_tied.cli._options import Data, Json, ModelFile, Quiet
+from keras_tied.cli._output import check_figure_path, save_figure
+from keras_tied.cli._progress import show_activity
+from keras_tied.cli._sample import Label, open_with_label, take
 from keras_tied.cli._show import print_json
-from keras_tied.cli._table import Reading
+from keras_tied.cli._table import TableOptions
 
 
 @command("keras-tied plot model.keras rows.csv -o rows.png --label kind")
@@ -34,30 +26,28 @@ def plot(
         Path, typer.Option("--output", "-o", help="The figure to write: .png, .svg or .pdf.")
     ],
     label: Label = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = "utf-8",
-    array: ArrayName = None,
+    *,
+    options: TableOptions,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw rows, their codes, what is left of them, and the cost of training."""
-    with wrong_use():
-        target = figure_target(output)
+    """Draw rows, their codes, their reconstructions, and the cost of training."""
+    with report_wrong_use():
+        target = check_figure_path(output)
         from keras_tied import plotting
 
         figure = plotting.new_figure()
-    loaded = load(model)
-    reading = Reading(delimiter, encoding, array)
-    rows = open_labelled(loaded, data, reading, None, label, quiet)
+    opened_model = load(model)
+    rows = open_with_label(opened_model, data, options, None, label, quiet)
     sample = take(rows, quiet)
-    with waiting("drawing", quiet):
+    with show_activity("drawing", quiet):
         from keras_tied.estimator.internal import baseline_errors
 
-        error, pca_error = baseline_errors(loaded.fitted, sample.numbers)
+        error, pca_error = baseline_errors(opened_model.fitted_value, sample.numbers)
         plotting.AutoencoderDisplay.from_estimator(
-            loaded.fitted,
+            opened_model.fitted_value,
             sample.numbers,
-            history={"loss": loaded.contents.learned["loss_curve_"]},
+            history={"loss": opened_model.contents.learned["loss_curve_"]},
             figure=figure,
             y=sample.labels,
             label_name=sample.label_name or "label",
@@ -67,7 +57,7 @@ def plot(
         save_figure(figure, output, target)
     n = len(sample.numbers)
     if json:
-        found = {"rows": rows.source.n_rows, "drawn": n, "error": error, "pca_error": pca_error}
-        print_json({"output": str(output)} | found)
+        facts = {"rows": rows.source.n_rows, "drawn": n, "error": error, "pca_error": pca_error}
+        print_json({"output": str(output)} | facts)
     elif not quiet:
         print(f"drew {n:,} of {rows.source.n_rows:,} rows to {output}")

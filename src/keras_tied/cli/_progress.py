@@ -1,4 +1,4 @@
-"""Bars on the terminal, where somebody watches."""
+"""Progress bars, which are shown if the standard error is a terminal."""
 
 from __future__ import annotations
 
@@ -11,77 +11,68 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-def watched(quiet: bool) -> bool:
-    """Whether anybody would see a bar."""
+def is_visible(quiet: bool) -> bool:
+    """Whether a bar would be visible."""
     return not quiet and sys.stderr.isatty()
 
 
-def _bar(said: str) -> Progress:
-    """A bar with something said beside it, a format of Rich."""
+def _make_bar(text_format: str) -> Progress:
+    """Make a bar with a text beside it, in a format of Rich."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    what, beside = TextColumn("{task.description}"), TextColumn(said)
+    what, beside = TextColumn("{task.description}"), TextColumn(text_format)
     columns = what, BarColumn(), beside, TimeRemainingColumn()
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 @contextmanager
-def epochs_bar(
-    epochs: int, quiet: bool
-) -> Iterator[Callable[[int, Mapping[str, float]], None] | None]:
-    """A bar of epochs, and the callback that moves it; None where nobody watches."""
-    if not watched(quiet):
+def show_training(
+    what: str, quiet: bool
+) -> Iterator[Callable[[int, int, Mapping[str, float]], None] | None]:
+    """Show a bar of epochs whose number is not known before; yield what moves it, or None.
+
+    Cross-validation of a few rows trains several times: the bar restarts with each.
+    """
+    if not is_visible(quiet):
         yield None
         return
-    with _bar("epoch {task.completed} of {task.total}  loss {task.fields[loss]}") as bar:
-        task = bar.add_task("starting", total=epochs, loss="-")
+    with _make_bar("{task.fields[epoch]}") as bar:
+        task = bar.add_task(what, total=None, epoch="")
 
-        def on_epoch(epoch: int, logs: Mapping[str, float]) -> None:
-            loss = f"{logs['loss']:.2e}"
-            bar.update(task, description="training", completed=epoch + 1, loss=loss)
+        def on_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
+            if epoch == 1:
+                bar.reset(task, total=epochs)
+            text = f"epoch {epoch} of {epochs}  loss {logs['loss']:.2e}"
+            bar.update(task, completed=epoch, epoch=text)
 
         yield on_epoch
 
 
 @contextmanager
-def training_bar(
-    what: str, quiet: bool
-) -> Iterator[Callable[[int, int, Mapping[str, float]], None] | None]:
-    """A bar of epochs of which nobody knows before how many they are, and what moves it.
-
-    Rows are held out in turn where they are few: the bar begins anew with each part.
-    """
-    if not watched(quiet):
-        yield None
-        return
-    with _bar("{task.fields[epoch]}") as bar:
-        task = bar.add_task(what, total=None, epoch="")
-
-        def tell(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
-            if epoch == 1:
-                bar.reset(task, total=epochs)
-            said = f"epoch {epoch} of {epochs}  loss {logs['loss']:.2e}"
-            bar.update(task, completed=epoch, epoch=said)
-
-        yield tell
+def show_epochs(
+    epochs: int, quiet: bool
+) -> Iterator[Callable[[int, Mapping[str, float]], None] | None]:
+    """Show a bar of epochs; yield the callback that moves it, or None without a bar."""
+    with show_training("training", quiet) as on_epoch:
+        yield on_epoch and (lambda epoch, logs: on_epoch(epoch + 1, epochs, logs))
 
 
 @contextmanager
-def rows_bar(what: str, rows: int, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A bar of rows, and what moves it on by some."""
-    if not watched(quiet):
+def show_rows(what: str, rows: int, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show a bar of rows; yield the function that advances it."""
+    if not is_visible(quiet):
         yield lambda _: None
         return
-    with _bar("{task.completed:,.0f} of {task.total:,.0f} rows") as bar:
+    with _make_bar("{task.completed:,.0f} of {task.total:,.0f} rows") as bar:
         task = bar.add_task(what, total=rows)
         yield lambda more: bar.advance(task, more)
 
 
 @contextmanager
-def stages(first: str, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A sign of what is going on, of which nobody knows how long it takes, and what renames it."""
-    if not watched(quiet):
+def show_stages(first: str, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Show a spinner with the name of a stage; yield the function that renames it."""
+    if not is_visible(quiet):
         yield lambda _: None
         return
     from rich.console import Console
@@ -95,7 +86,7 @@ def stages(first: str, quiet: bool) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def waiting(what: str, quiet: bool) -> Iterator[None]:
-    """A sign that something is going on, of which nobody knows how long it takes."""
-    with stages(what, quiet):
+def show_activity(what: str, quiet: bool) -> Iterator[None]:
+    """Show a spinner."""
+    with show_stages(what, quiet):
         yield

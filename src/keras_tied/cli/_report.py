@@ -1,4 +1,4 @@
-"""``keras-tied report``: a model and a table as one page."""
+"""``keras-tied report``: write a page on a model and a table."""
 
 from __future__ import annotations
 
@@ -12,23 +12,14 @@ import typer
 
 from keras_tied._files import check_writable
 from keras_tied.cli._app import command
-from keras_tied.cli._messages import UsageError, wrong_use
+from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._model import Model, Rows, load
-from keras_tied.cli._options import (
-    ArrayName,
-    Data,
-    Delimiter,
-    Encoding,
-    Id,
-    Json,
-    ModelFile,
-    Quiet,
-)
-from keras_tied.cli._output import written
-from keras_tied.cli._progress import waiting
-from keras_tied.cli._sample import Label, Sample, open_labelled, take
+from keras_tied.cli._options import Data, Id, Json, ModelFile, Quiet
+from keras_tied.cli._output import replace_output
+from keras_tied.cli._progress import show_activity
+from keras_tied.cli._sample import Label, Sample, open_with_label, take
 from keras_tied.cli._show import print_json
-from keras_tied.cli._table import Reading
+from keras_tied.cli._table import TableOptions, explain_left_out
 
 if TYPE_CHECKING:
     from keras_tied.report import Report
@@ -42,10 +33,9 @@ def report(
         Path, typer.Option("--output", "-o", metavar="OUT", help="The .html file to write.")
     ],
     label: Label = None,
+    *,
     id: Id = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = "utf-8",
-    array: ArrayName = None,
+    options: TableOptions,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -53,23 +43,23 @@ def report(
 
     PCA's error on it is that of PCA of the rows on the page.
     """
-    with wrong_use():
+    with report_wrong_use():
         target = check_writable(output, ["html"], "--output")
     _require_bokeh()
-    loaded = load(model)
-    rows = open_labelled(loaded, data, Reading(delimiter, encoding, array), id, label, quiet)
+    opened_model = load(model)
+    rows = open_with_label(opened_model, data, options, id, label, quiet)
     sample = take(rows, quiet)
-    with waiting("writing the page", quiet):
+    with show_activity("writing the page", quiet):
         from keras_tied.estimator.internal import baseline_errors
 
-        error, pca_error = baseline_errors(loaded.fitted, sample.numbers)
-        page = _page(loaded, rows, sample, pca_error)
-        with written(output, target) as part:
+        error, pca_error = baseline_errors(opened_model.fitted_value, sample.numbers)
+        page = _make_page(opened_model, rows, sample, pca_error)
+        with replace_output(output, target) as part:
             part.write_text(page.to_html(), encoding="utf-8")
     n = len(sample.numbers)
     if json:
-        found = {"rows": rows.source.n_rows, "shown": n, "error": error, "pca_error": pca_error}
-        print_json({"output": str(output)} | found)
+        facts = {"rows": rows.source.n_rows, "shown": n, "error": error, "pca_error": pca_error}
+        print_json({"output": str(output)} | facts)
     elif not quiet:
         print(f"reported on {n:,} of {rows.source.n_rows:,} rows to {output}")
 
@@ -84,11 +74,11 @@ def _require_bokeh() -> None:
         ) from error
 
 
-def _page(model: Model, rows: Rows, sample: Sample, pca_error: float) -> Report:
+def _make_page(model: Model, rows: Rows, sample: Sample, pca_error: float) -> Report:
     from keras_tied.report import Report
 
     return Report.from_estimator(
-        model.fitted,
+        model.fitted_value,
         sample.numbers,
         history={"loss": model.contents.learned["loss_curve_"]},
         feature_names=rows.columns.features,
@@ -97,29 +87,28 @@ def _page(model: Model, rows: Rows, sample: Sample, pca_error: float) -> Report:
         label_name=sample.label_name or "label",
         pca_error=pca_error,
         title=Path(rows.source.name).name or rows.source.name,
-        command=_commands(model.notes),
-        versions=_versions(model.notes),
-        notes=_notes(rows, sample),
+        command=_join_commands(model.notes),
+        versions=_merge_versions(model.notes),
+        notes=_write_notes(rows, sample),
     )
 
 
-def _commands(notes: dict[str, Any]) -> str:
-    """What made the model and the page; a file may note anything."""
+def _join_commands(notes: dict[str, Any]) -> str:
+    """Return the commands that made the model and the page; notes may have any type."""
     of_model = notes.get("command")
     commands = [of_model] if isinstance(of_model, str) else []
     return " && ".join([*commands, shlex.join(["keras-tied", *sys.argv[1:]])])
 
 
-def _versions(notes: dict[str, Any]) -> dict[str, str]:
-    noted = notes.get("versions")
-    versions = noted if isinstance(noted, dict) else {}
+def _merge_versions(notes: dict[str, Any]) -> dict[str, str]:
+    versions = notes.get("versions")
+    versions = versions if isinstance(versions, dict) else {}
     return {str(name): str(what) for name, what in versions.items()} | {"bokeh": version("bokeh")}
 
 
-def _notes(rows: Rows, sample: Sample) -> list[str]:
-    left_out = [f"{name} ({reason})" for name, reason in rows.columns.left_out.items()]
-    notes = [
-        sample.note,
-        f"Columns that the model does not use: {', '.join(left_out)}." if left_out else None,
-    ]
-    return [note for note in notes if note is not None]
+def _write_notes(rows: Rows, sample: Sample) -> list[str]:
+    notes = [sample.note] if sample.note else []
+    if rows.columns.left_out:
+        left_out = ", ".join(explain_left_out(rows.columns))
+        notes.append(f"Columns that the model does not use: {left_out}.")
+    return notes

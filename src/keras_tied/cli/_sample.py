@@ -1,4 +1,4 @@
-"""The rows of a table that are shown, all of them or some, with what they are called."""
+"""The rows of a table to show, all or a sample, with their ids and labels."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_tied._text import count
-from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import Model, Rows, open_rows
-from keras_tied.cli._progress import rows_bar
-from keras_tied.cli._table import Reading, say_unseen
+from keras_tied.cli._progress import show_rows
+from keras_tied.cli._table import TableOptions, require_column, say_unseen
 
 MOST_ROWS, MOST_NUMBERS = 20_000, 2**22
-"""Rows that are shown of a long table, and numbers of a wide one."""
-FEWEST_ROWS = 100
+"""Rows of the sample of a long table, and its numbers for one with many columns."""
+SMALLEST_SAMPLE = 100
+"""Rows of the sample of a table with very many columns."""
 
 Label = Annotated[
     str | None,
@@ -31,10 +30,10 @@ class Sample:
 
     Attributes:
         numbers: (n, features) float32, as the model takes them.
-        ids: (n,) what the rows are called: their id, or their number, counted from 1.
+        ids: (n,) their ids, or else their numbers, counted from 1.
         labels: (n,) their labels, or None.
-        label_name: the column that these come from, or None.
-        note: what was left out, or None.
+        label_name: the column of the labels, or None.
+        note: a sentence on the rows that were left out, or None.
     """
 
     numbers: Any
@@ -44,37 +43,36 @@ class Sample:
     note: str | None
 
 
-def open_labelled(
-    model: Model, data: str, reading: Reading, id: str | None, label: str | None, quiet: bool
+def open_with_label(
+    model: Model, data: str, options: TableOptions, id: str | None, label: str | None, quiet: bool
 ) -> Rows:
-    """Open a table whose rows are to be shown."""
-    rows = open_rows(model, data, reading, id, quiet, label=label)
-    there = rows.source.schema.names
-    if label is not None and label not in there:
-        raise UsageError(f"{data!r} has no column {label!r}; name another as --label.")
-    noted = rows.columns.label
-    rows.label = label or (noted if noted in there else None)
+    """Open a table of rows to show, with a column of labels."""
+    rows = open_rows(model, data, options, id, quiet, label=label)
+    require_column(rows.source, label, "--label")
+    if label is None and rows.columns.label in rows.source.schema.names:
+        label = rows.columns.label
+    rows.label = label
     return rows
 
 
 def take(rows: Rows, quiet: bool) -> Sample:
-    """Read the rows to show: all, or as many of them as fit, at random."""
+    """Read the rows to show: all, or a random sample of a large table."""
     import numpy as np
     import pyarrow as pa
 
-    n_rows, width = rows.source.n_rows, len(rows.columns.features)
-    most = max(FEWEST_ROWS, min(MOST_ROWS, MOST_NUMBERS // width))
-    chosen = np.arange(n_rows)
+    n_rows, n_features = rows.source.n_rows, len(rows.columns.features)
+    most = max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // n_features))
+    indices = np.arange(n_rows)
     if n_rows > most:
-        chosen = np.sort(np.random.default_rng(0).choice(n_rows, most, replace=False))
+        indices = np.sort(np.random.default_rng(0).choice(n_rows, most, replace=False))
     numbers: list[Any] = []
     ids: list[Any] = []
     labels: list[Any] = []
     first = 0
-    with rows_bar("reading", n_rows, quiet) as advance:
+    with show_rows("reading", n_rows, quiet) as advance:
         for batch, of_batch in rows.batches():
-            begin, end = np.searchsorted(chosen, [first, first + batch.num_rows])
-            here = chosen[begin:end] - first
+            begin, end = np.searchsorted(indices, [first, first + batch.num_rows])
+            here = indices[begin:end] - first
             numbers.append(of_batch[here])
             some = batch.take(pa.array(here))
             ids += some.column(rows.id).to_pylist() if rows.id else []
@@ -82,24 +80,26 @@ def take(rows: Rows, quiet: bool) -> Sample:
             first += batch.num_rows
             advance(batch.num_rows)
     say_unseen(rows.unseen, quiet)
-    places = (chosen + 1).tolist()
+    places = (indices + 1).tolist()
     return Sample(
         np.concatenate(numbers),
-        np.array([_text(name) for name in ids] if rows.id else [count(place) for place in places]),
-        _labels(labels) if rows.label else None,
+        np.array(
+            [_to_text(name) for name in ids] if rows.id else [f"{place:,}" for place in places]
+        ),
+        _to_labels(labels) if rows.label else None,
         rows.label,
-        f"The table has {count(n_rows)} rows; here are {count(most)} of them, chosen at random."
+        f"The table has {n_rows:,} rows; here are {most:,} of them, chosen at random."
         if n_rows > most
         else None,
     )
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _labels(values: list[Any]) -> Any:
-    """Labels as numbers where they are: a column of CSV was read as text."""
+def _to_labels(values: list[Any]) -> Any:
+    """Turn labels into numbers if all are: a column of CSV was read as text."""
     import numpy as np
 
     from keras_tied._labels import MOST_GROUPS
@@ -108,7 +108,7 @@ def _labels(values: list[Any]) -> Any:
         present = [value for value in values if value is not None]
         whole = len(present) == len(values)
         return np.array(values if whole else [np.nan if v is None else v for v in values])
-    texts = [_text(value) for value in values]
+    texts = [_to_text(value) for value in values]
     if len(set(texts)) > MOST_GROUPS:
         try:
             return np.array([float(text) if text else np.nan for text in texts])

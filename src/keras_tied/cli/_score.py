@@ -1,4 +1,4 @@
-"""``keras-tied score``: which rows a model reconstructs worst, and why."""
+"""``keras-tied score``: the reconstruction error of each row, and its causes."""
 
 from __future__ import annotations
 
@@ -9,28 +9,18 @@ import typer
 
 from keras_tied.cli._app import command
 from keras_tied.cli._model import Model, Rows, load, open_rows
-from keras_tied.cli._options import (
-    ArrayName,
-    Data,
-    Delimiter,
-    Encoding,
-    Id,
-    Json,
-    ModelFile,
-    Quiet,
-    SafeCsv,
-)
-from keras_tied.cli._progress import rows_bar
+from keras_tied.cli._options import Data, Id, Json, ModelFile, Quiet, SafeCsv
+from keras_tied.cli._progress import show_rows
 from keras_tied.cli._show import print_json, print_table
-from keras_tied.cli._table import STANDARD_OUTPUT, Reading, require_output, say_unseen
+from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, require_output, say_unseen
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SHOWN = 10
-"""Rows that are printed where neither a file nor a number is asked for."""
-MOST_NAMED = 3
-"""Columns that are named for each row."""
+DEFAULT_TOP = 10
+"""Rows that are printed without --output and --top."""
+MOST_COLUMNS = 3
+"""Columns that are listed for each row."""
 
 
 @command("keras-tied score model.keras rows.csv --top 20")
@@ -51,120 +41,119 @@ def score(
         int | None,
         typer.Option(min=1, help="Only so many rows, those with the largest errors first."),
     ] = None,
+    *,
     id: Id = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = "utf-8",
-    array: ArrayName = None,
+    options: TableOptions,
     safe_csv: SafeCsv = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Tell how well each row is reconstructed, its rank, and the columns that contribute most."""
+    """Compute the error of each row, its rank, and the columns that contribute most."""
     from keras_tied.tables import write_table
 
     if output is not None:
         require_output(output, json)
-    loaded = load(model)
-    rows = open_rows(loaded, data, Reading(delimiter, encoding, array), id, quiet)
-    with rows_bar("scoring", 2 * rows.source.n_rows, quiet) as advance:
-        errors = _errors(loaded, rows, advance)
+    opened_model = load(model)
+    rows = open_rows(opened_model, data, options, id, quiet)
+    with show_rows("scoring", 2 * rows.source.n_rows, quiet) as advance:
+        errors = _compute_errors(opened_model, rows, advance)
         if output is None or top is not None:
-            batches = _worst(loaded, rows, errors, top or SHOWN, advance)
+            batches = _select_worst(opened_model, rows, errors, top or DEFAULT_TOP, advance)
         else:
-            batches = _all(loaded, rows, errors, advance)
+            batches = _score_all(opened_model, rows, errors, advance)
         if output is not None:
-            written = write_table(output, batches, safe_csv=safe_csv)
+            n_written = write_table(output, batches, safe_csv=safe_csv)
         else:
-            shown = next(batches)
+            worst = next(batches)
     say_unseen(rows.unseen, quiet)
     mean = float(errors.mean(dtype=float))
     if output is None:
-        _print(shown, json)
+        _print_worst(worst, json)
     elif json:
-        print_json({"scored": len(errors), "written": written, "output": output, "mean": mean})
+        print_json({"scored": len(errors), "written": n_written, "output": output, "mean": mean})
     elif not quiet and output != STANDARD_OUTPUT:
         print(f"scored {len(errors):,} rows, mean error {mean:.4g}, to {output}")
 
 
-def _errors(model: Model, rows: Rows, advance: Any) -> Any:
-    """The errors of all rows, in single precision: there may be very many."""
+def _compute_errors(model: Model, rows: Rows, advance: Any) -> Any:
+    """Compute the errors of all rows, in single precision to save memory."""
     import numpy as np
 
     errors, first = np.empty(rows.source.n_rows, np.float32), 0
     for batch, numbers in rows.batches():
-        errors[first : first + len(numbers)] = model.fitted.reconstruction_error(numbers)
+        errors[first : first + len(numbers)] = model.fitted_value.reconstruction_error(numbers)
         first += len(numbers)
         advance(batch.num_rows)
     return errors
 
 
-def _all(model: Model, rows: Rows, errors: Any, advance: Any) -> Iterator[pa.RecordBatch]:
-    """All rows in order, with their error, their rank and what contributes most."""
+def _score_all(model: Model, rows: Rows, errors: Any, advance: Any) -> Iterator[pa.RecordBatch]:
+    """Yield all rows in order, with error, rank, and the columns that contribute most."""
     from keras_tied.estimator.internal import ranks
 
     places, first = ranks(errors), 0
     for batch, numbers in rows.batches():
         part = slice(first, first := first + batch.num_rows)
-        found = {"error": errors[part], "rank": places[part]}
-        yield rows.named(batch, found | _attribute(model, rows, numbers))
+        facts = {"error": errors[part], "rank": places[part]}
+        yield rows.add_id(batch, facts | _attribute(model, rows, numbers))
         advance(batch.num_rows)
 
 
-def _worst(
+def _select_worst(
     model: Model, rows: Rows, errors: Any, top: int, advance: Any
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of the largest errors, these first, with their place in the table."""
+    """Yield the rows with the largest errors, largest first, with their row numbers."""
     import numpy as np
     import pyarrow as pa
 
     from keras_tied.estimator.internal import ranks
 
-    places, first, found = ranks(errors), 0, []
+    places, first, parts = ranks(errors), 0, []
     for batch, numbers in rows.batches():
         part = slice(first, first + batch.num_rows)
-        chosen = np.flatnonzero(places[part] <= top)
-        if len(chosen):
+        worst_rows = np.flatnonzero(places[part] <= top)
+        if len(worst_rows):
             facts = {
-                "row": chosen + first + 1,
-                "error": errors[part][chosen],
-                "rank": places[part][chosen],
+                "row": worst_rows + first + 1,
+                "error": errors[part][worst_rows],
+                "rank": places[part][worst_rows],
             }
-            blamed = _attribute(model, rows, numbers[chosen])
-            found.append(rows.named(batch.take(pa.array(chosen)), facts | blamed))
+            attribution = _attribute(model, rows, numbers[worst_rows])
+            parts.append(rows.add_id(batch.take(pa.array(worst_rows)), facts | attribution))
         first += batch.num_rows
         advance(batch.num_rows)
-    table = pa.Table.from_batches(found).sort_by("rank").combine_chunks()
+    table = pa.Table.from_batches(parts).sort_by("rank").combine_chunks()
     yield table.to_batches()[0]
 
 
 def _attribute(model: Model, rows: Rows, numbers: Any) -> dict[str, Any]:
-    """The columns that contribute most to each row's error, and their shares of it."""
+    """Return the columns that contribute most to each row's error, and their shares."""
     import pyarrow as pa
 
     from keras_tied.estimator.internal import largest_shares
 
-    errors = model.fitted.reconstruction_error(numbers, per_feature=True)
-    names, order, shares = largest_shares(errors, rows.columns.feature_columns, MOST_NAMED)
+    errors = model.fitted_value.reconstruction_error(numbers, per_feature=True)
+    names, order, shares = largest_shares(errors, rows.columns.feature_columns, MOST_COLUMNS)
     labels = pa.array(names, pa.string())
-    found: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     for place in range(order.shape[1]):
-        found[f"column{place + 1}"] = labels.take(pa.array(order[:, place]))
-        found[f"share{place + 1}"] = shares[:, place].astype("float32")
-    return found
+        facts[f"column{place + 1}"] = labels.take(pa.array(order[:, place]))
+        facts[f"share{place + 1}"] = shares[:, place].astype("float32")
+    return facts
 
 
-def _print(worst: pa.RecordBatch, json: bool) -> None:
+def _print_worst(worst: pa.RecordBatch, json: bool) -> None:
     rows = worst.to_pylist()
     if json:
         print_json({"worst": rows})
         return
-    fixed = [name for name in worst.schema.names if not name.startswith(("column", "share"))]
+    fact_names = [name for name in worst.schema.names if not name.startswith(("column", "share"))]
     count = sum(name.startswith("share") for name in worst.schema.names)
     table = [
         [
-            *(f"{row[name]:.4g}" if name == "error" else str(row[name]) for name in fixed),
+            *(f"{row[name]:.4g}" if name == "error" else str(row[name]) for name in fact_names),
             ", ".join(f"{row[f'column{i + 1}']} {row[f'share{i + 1}']:.0%}" for i in range(count)),
         ]
         for row in rows
     ]
-    print_table([*fixed, "largest shares of the error"], table)
+    print_table([*fact_names, "largest shares of the error"], table)

@@ -1,4 +1,4 @@
-"""Results, for people and for machines."""
+"""Print results as tables or JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_tied._text import visible
+from keras_tied._text import replace_controls
 
 
 def print_json(facts: Mapping[str, Any]) -> None:
@@ -15,19 +15,19 @@ def print_json(facts: Mapping[str, Any]) -> None:
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
-    """Print names and what is to be said of each, side by side."""
+    """Print names and texts side by side."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     grid = Table.grid(padding=(0, 2))
-    for name, said in facts.items():
-        grid.add_row(Text(visible(name)), Text(visible(said), overflow="fold"))
+    for name, text in facts.items():
+        grid.add_row(Text(replace_controls(name)), Text(replace_controls(text), overflow="fold"))
     Console(highlight=False).print(grid)
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, whose first column is text and all others are numbers, or text at the end."""
+    """Print a table."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -35,7 +35,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in header:
-        table.add_column(Text(visible(name)), overflow="fold")
+        table.add_column(Text(replace_controls(name)), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
+        table.add_row(*(Text(replace_controls(cell)) for cell in row))
     Console(highlight=False).print(table)

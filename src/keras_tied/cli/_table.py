@@ -1,4 +1,4 @@
-"""Tables, as commands read and write them."""
+"""Options and messages for the tables of commands."""
 
 from __future__ import annotations
 
@@ -7,49 +7,51 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from keras_tied.cli._keras import hidden
+from keras_tied._text import list_some
+from keras_tied.cli._keras import hide_module
 from keras_tied.cli._messages import FailedError, UsageError, say
+from keras_tied.cli._options import ArrayName, Delimiter, Encoding
 
 if TYPE_CHECKING:
     from collections import Counter
 
-    from keras_tied.tables import Source
+    from keras_tied.tables import Columns, Source
 
 STANDARD_OUTPUT = "-"
-NAMED = {"tab": "\t", r"\t": "\t", "space": " "}
-"""Delimiters that are hard to type at a shell."""
+DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
+"""Names of delimiters that are hard to type at a shell."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How a table is to be read; see `keras_tied.tables.open_table`."""
+class TableOptions:
+    """The options of how to read a table; see `keras_tied.tables.open_table`."""
 
-    delimiter: str | None = None
-    encoding: str = "utf-8"
-    array: str | None = None
+    delimiter: Delimiter = None
+    encoding: Encoding = "utf-8"
+    array: ArrayName = None
 
     def open(self, path: str, text: Collection[str] = ()) -> Source:
         """Open a table."""
         from keras_tied.tables import open_table
 
-        _leave_pandas_alone()
-        delimiter = NAMED.get(self.delimiter or "", self.delimiter)
+        _keep_pandas_out()
+        delimiter = DELIMITER_NAMES.get(self.delimiter or "", self.delimiter)
         return open_table(
             path, delimiter=delimiter, encoding=self.encoding, text=text, array=self.array
         )
 
 
-def _leave_pandas_alone() -> None:
-    """Let pyarrow look for pandas while there is none: it would import it, for 0.2 s, unused."""
+def _keep_pandas_out() -> None:
+    """Make pyarrow look for pandas while that is hidden: importing it takes 0.2 s, for nothing."""
     import pyarrow as pa
 
-    with hidden("pandas"):
+    with hide_module("pandas"):
         pa.array([0])
 
 
 @contextmanager
-def table_errors() -> Iterator[None]:
-    """Tell wrong tables, which are wrong use, from those that could not be written."""
+def report_table_errors() -> Iterator[None]:
+    """Turn an error of a table into wrong use, or into a failure if writing failed."""
     try:
         from keras_tied.tables import TableError, WriteError
     except ImportError as error:
@@ -63,7 +65,7 @@ def table_errors() -> Iterator[None]:
 
 
 def require_output(output: str, json: bool) -> None:
-    """Refuse a table that could not be written, before any work is done."""
+    """Raise if a table could not be written, before any work is done."""
     from keras_tied.tables import check_output
 
     check_output(output)
@@ -73,15 +75,25 @@ def require_output(output: str, json: bool) -> None:
         )
 
 
+def require_column(source: Source, name: str | None, option: str) -> None:
+    """Raise if a table lacks the column that an option names."""
+    if name is not None and name not in source.schema.names:
+        raise UsageError(f"{source.name!r} has no column {name!r}; name another as {option}.")
+
+
+def explain_left_out(columns: Columns) -> list[str]:
+    """Return each column that is not used, with the reason."""
+    return [f"{name} ({reason})" for name, reason in columns.left_out.items()]
+
+
 def say_ignored(columns: list[str], data: str, quiet: bool) -> None:
-    """Tell of columns that the model has never seen."""
+    """Print which columns the model does not know, and ignores."""
     if columns and not quiet:
-        some = ", ".join(map(repr, columns[:8]))
-        more = f" and {len(columns) - 8} more" if len(columns) > 8 else ""
-        say(f"ignored the column {some}{more} of {data!r}, which the model has never seen.")
+        some = list_some(list(map(repr, columns)))
+        say(f"ignored the column {some} of {data!r}, which the model has never seen.")
 
 
 def say_unseen(unseen: Counter[str], quiet: bool) -> None:
-    """Tell of values that are in none of the categories that have a number."""
+    """Print how many values are in no category of the model."""
     for column, times in () if quiet else unseen.items():
         say(f"column {column!r} holds {times:,} values of rare or new categories, taken together.")

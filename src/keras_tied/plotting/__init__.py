@@ -1,4 +1,4 @@
-"""Pictures in Matplotlib: what goes in, its code, what comes out, and how good that is."""
+"""Figures in Matplotlib: the input, the code, the reconstruction and the cost."""
 
 from keras_tied.plotting._comparison import comparison
 from keras_tied.plotting._display import AutoencoderDisplay, four_panels

@@ -1,4 +1,4 @@
-"""Bars that compare methods: how large their errors are, and how long they take."""
+"""Bar charts of the errors and the times of several methods."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_tied._labels import palette
-from keras_tied._text import number, shown
-from keras_tied.plotting._figure import INK, MUTED, bare, name, new_figure
+from keras_tied._text import format_number, format_value
+from keras_tied.plotting._figure import GREY, INK, label_axes, new_figure, remove_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ def comparison(
     Args:
         names: (n,) the methods, from top to bottom; the first one is drawn in colour.
         errors: (n,) their errors divided by PCA's; NaN for a method that gives none.
-        seconds: (n,) what they took; NaN where it was not measured.
+        seconds: (n,) their times; NaN where one was not measured.
         figure: An empty Matplotlib figure to draw into, or None for a new one.
 
     Returns:
@@ -54,28 +54,31 @@ def comparison(
     figure = new_figure((9.0, 1.6 + 0.45 * len(names))) if figure is None else figure
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
     left, right = figure.subplots(1, 2, sharey=True)
-    for axes, values, written in ((left, errors, "{:.2f}".format), (right, seconds, number)):
-        bare(axes)
+    for axes, values, formatter in (
+        (left, errors, "{:.2f}".format),
+        (right, seconds, format_number),
+    ):
+        remove_frame(axes)
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
-        _bars(axes, np.asarray(values, dtype=float), written)
+        _draw_bars(axes, np.asarray(values, dtype=float), formatter)
     left.invert_yaxis()
-    left.set_yticks(range(len(names)), [shown(name, _LONGEST) for name in names])
+    left.set_yticks(range(len(names)), [format_value(name, _LONGEST) for name in names])
     for text in left.get_yticklabels():
         text.set_parse_math(False)
     left.axvline(1.0, color=INK, linewidth=1.0, linestyle=(0, (5, 3)))
     right.tick_params(labelleft=False)
     for axes in (left, right):
         axes.tick_params(axis="y", length=0)
-    name(left, "Error", "relative to PCA", "")
-    name(right, "Time", "seconds", "")
+    label_axes(left, "Error", "relative to PCA", "")
+    label_axes(right, "Time", "seconds", "")
     return figure
 
 
-def _bars(axes: Axes, values: NDArray[np.float64], written: Callable[[float], str]) -> None:
-    colours = [palette(1)[0], *[MUTED] * (len(values) - 1)]
+def _draw_bars(axes: Axes, values: NDArray[np.float64], formatter: Callable[[float], str]) -> None:
+    colours = [palette(1)[0], *[GREY] * (len(values) - 1)]
     bars = axes.barh(range(len(values)), np.nan_to_num(values), height=0.6, color=colours)
-    texts = ["none" if np.isnan(value) else written(value) for value in values.tolist()]
+    texts = ["none" if np.isnan(value) else formatter(value) for value in values.tolist()]
     behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
     axes.bar_label(bars, texts, padding=4, color=INK, fontsize=10, bbox=behind)
     axes.set_xlim(0, 1.18 * max(np.nanmax(values, initial=0.0), 1e-9))

@@ -1,18 +1,19 @@
-"""The article's picture: what goes in, its code, what comes out, and how the cost fell."""
+"""The article's figure: the input, the code, the reconstruction and the cost by epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from keras_tied import _plane
-from keras_tied._labels import labelled, palette
-from keras_tied._text import shown
-from keras_tied.plotting._figure import INK, bare, name, new_figure
-from keras_tied.plotting._points import key, scatter
+from keras_tied._labels import classify_labels, palette
+from keras_tied._text import format_value
+from keras_tied.plotting._figure import INK, label_axes, new_figure, remove_frame
+from keras_tied.plotting._points import draw_key, scatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 
 _ROOM = 0.3
 """Of the cost's axis, for its legend."""
-_LONGEST = 30
-"""Characters of a name or a label that are drawn."""
+_shorten = partial(format_value, longest=30)
 
 
 class AutoencoderDisplay:
@@ -34,19 +34,19 @@ class AutoencoderDisplay:
     scale.
 
     Args:
-        X: (n, features) the rows that went in, with NaN where a value is missing.
+        X: (n, features) the input rows, with NaN where a value is missing.
         code: (n, components) their code.
-        reconstruction: (n, features) what the decoder made of the code.
+        reconstruction: (n, features) the reconstructed rows.
         history: ``{"loss": ..., "val_loss": ...}``, one cost per epoch each, as in
             ``keras.callbacks.History.history``; either may be missing or empty. Defaults to none.
         y: (n,) labels to colour the rows by, numbers or texts, None or NaN where one is missing.
             Defaults to none.
         errors: (n,) the error of each row. Defaults to the mean squared difference between its
-            features and what is reconstructed.
-        pca_error: The error of a PCA of the same width, drawn as a line to compare with. Defaults
-            to none.
+            features and their reconstruction.
+        pca_error: The error of a PCA with as many components, drawn as a line to compare with.
+            Defaults to none.
         feature_names: A name for each feature. Defaults to "feature 1", ...
-        label_name: What the labels are. Defaults to "label".
+        label_name: The name of the labels. Defaults to "label".
         plane: ``"principal"`` draws the first two principal components of the standardised
             features where there are more than two, ``"features"`` the first two features. Defaults
             to ``"principal"``.
@@ -81,9 +81,9 @@ class AutoencoderDisplay:
         plane: Literal["principal", "features"] = "principal",
     ) -> None:
         n = len(np.asarray(X))
-        self.X = _table(X, "X", n)
-        self.code = _table(code, "code", n)
-        self.reconstruction = _table(reconstruction, "reconstruction", n)
+        self.X = _check_table(X, "X", n)
+        self.code = _check_table(code, "code", n)
+        self.reconstruction = _check_table(reconstruction, "reconstruction", n)
         self.history = {} if history is None else dict(history)
         self.y = None if y is None else np.asarray(y)
         if self.y is not None and self.y.shape != (n,):
@@ -102,10 +102,10 @@ class AutoencoderDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, *, figure: Figure | None = None, **kwargs: Any
     ) -> Self:
-        """Draw what a fitted estimator makes of some rows.
+        """Draw some rows, their code and reconstruction by a fitted estimator.
 
         Args:
-            estimator: A fitted `TiedAutoencoder`, or what has its methods.
+            estimator: A fitted `TiedAutoencoder`, or an object with its methods.
             X: (n, features) the rows: an array, or a data frame.
             figure: An empty Matplotlib figure to draw into, or None for `new_figure`.
             **kwargs: The other arguments of `AutoencoderDisplay`.
@@ -122,13 +122,13 @@ class AutoencoderDisplay:
             >>> [axes.get_title("left") for axes in display.axes_.flat]
             ['Incoming data, 4-D', 'Encoded data, 2-D', 'Decoded data, 4-D', 'Cost']
         """
-        given = {
+        defaults = {
             "history": {"loss": getattr(estimator, "loss_curve_", [])},
             "errors": estimator.reconstruction_error(X),
             "feature_names": getattr(estimator, "feature_names_in_", None),
         }
-        made = cls(X, estimator.transform(X), estimator.reconstruct(X), **(given | kwargs))
-        return made.plot(figure)
+        display = cls(X, estimator.transform(X), estimator.reconstruct(X), **(defaults | kwargs))
+        return display.plot(figure)
 
     def plot(self, figure: Figure | None = None) -> Self:
         """Draw the four panels.
@@ -145,23 +145,24 @@ class AutoencoderDisplay:
         self.figure_ = new_figure() if figure is None else figure
         self.figure_.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
         self.axes_ = self.figure_.subplots(2, 2)
-        (incoming, encoded), (decoded, cost) = self.axes_
+        (input_axes, code_axes), (reconstruction_axes, cost_axes) = self.axes_
         for axes in self.axes_.flat:
             axes.set_box_aspect(1)
-            bare(axes)
-        decoded.sharex(incoming)
-        decoded.sharey(incoming)
-        labels = None if self.y is None else labelled(self.y, lambda label: shown(label, _LONGEST))
-        plane, width = self._plane(), self.code.shape[1]
-        drawn = scatter(incoming, plane.of(self.X), labels)
-        name(incoming, f"Incoming data, {self.X.shape[1]}-D", *plane.names)
-        scatter(encoded, self._code_points(), labels)
-        name(encoded, f"Encoded data, {width}-D", "unit 1", "unit 2" if width > 1 else "error")
-        scatter(decoded, plane.of(self.reconstruction), labels)
-        name(decoded, f"Decoded data, {self.X.shape[1]}-D", *plane.names)
+            remove_frame(axes)
+        reconstruction_axes.sharex(input_axes)
+        reconstruction_axes.sharey(input_axes)
+        labels = None if self.y is None else classify_labels(self.y, _shorten)
+        plane, n_components = self._plane(), self.code.shape[1]
+        collection = scatter(input_axes, plane.project(self.X), labels)
+        label_axes(input_axes, f"Incoming data, {self.X.shape[1]}-D", *plane.names)
+        scatter(code_axes, self._code_points(), labels)
+        second = "unit 2" if n_components > 1 else "error"
+        label_axes(code_axes, f"Encoded data, {n_components}-D", "unit 1", second)
+        scatter(reconstruction_axes, plane.project(self.reconstruction), labels)
+        label_axes(reconstruction_axes, f"Decoded data, {self.X.shape[1]}-D", *plane.names)
         if labels is not None:
-            key(self.figure_, incoming, drawn, labels, shown(self.label_name, _LONGEST))
-        _cost(cost, self.history, self.pca_error, components=width)
+            draw_key(self.figure_, input_axes, collection, labels, _shorten(self.label_name))
+        _draw_cost(cost_axes, self.history, self.pca_error, components=n_components)
         return self
 
     def _plane(self) -> _plane.Plane:
@@ -169,10 +170,10 @@ class AutoencoderDisplay:
         names: Sequence[Any] | None = self.feature_names
         if names is None:
             names = [f"feature {i + 1}" for i in range(n_features)]
-        names = [shown(name, _LONGEST) for name in names]
+        names = list(map(_shorten, names))
         if self.plane == "features":
-            return _plane.columns(names, n_features)
-        return _plane.principal(self.X, names)
+            return _plane.make_feature_plane(names, n_features)
+        return _plane.fit_principal_plane(self.X, names)
 
     def _code_points(self) -> NDArray[Any]:
         if self.code.shape[1] > 1:
@@ -196,13 +197,13 @@ def four_panels(
     an `AutoencoderDisplay` of these.
 
     Args:
-        X: (n, features) the rows that went in.
+        X: (n, features) the input rows.
         code: (n, components) their code.
-        reconstruction: (n, features) what the decoder made of the code.
+        reconstruction: (n, features) the reconstructed rows.
         history: ``{"loss": ..., "val_loss": ...}``, one cost per epoch each, as in
             ``keras.callbacks.History.history``; ``val_loss`` may be missing.
         y: (n,) labels to colour the rows by, or None.
-        pca_mse: The error of a PCA of the same width, drawn as a line to compare with, or None.
+        pca_mse: The error of a PCA with as many components, drawn as a line, or None.
         figure: An empty Matplotlib figure to draw into, or None for `new_figure`.
 
     Returns:
@@ -224,7 +225,7 @@ def four_panels(
     return display.plot(figure).figure_
 
 
-def _table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
+def _check_table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
     values = np.asarray(table)
     if values.ndim != 2 or values.shape[1] < 1 or len(values) != n_rows:
         raise ValueError(
@@ -234,9 +235,9 @@ def _table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
     return values
 
 
-def _cost(axes: Axes, history: History, pca_error: float | None, components: int) -> None:
-    """The curves lie on each other: a wide pale one below, a thin dark one on top."""
-    name(axes, "Cost", "epoch", "loss")
+def _draw_cost(axes: Axes, history: History, pca_error: float | None, components: int) -> None:
+    """Draw the curves on each other: a wide pale one below, a thin dark one on top."""
+    label_axes(axes, "Cost", "epoch", "loss")
     curves = {key: np.asarray(cost) for key, cost in history.items() if len(cost)}
     for key_, label, colour, width in (
         ("loss", "train", "#9CCBE8", 5.0),

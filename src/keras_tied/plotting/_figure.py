@@ -1,4 +1,4 @@
-"""Figures to draw into, and how their axes look."""
+"""Empty figures, and the style of their axes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 FORMATS = ("png", "svg", "pdf")
 """The endings of the files that the command writes figures to."""
 
-INK, MUTED, FAINT = "#222222", "#8A8F96", "#DDDDDD"
+INK, GREY, FAINT = "#222222", "#8A8F96", "#DDDDDD"
 
 _SIZE = (9.0, 8.8)
 
@@ -20,7 +20,7 @@ _WINDOWLESS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 
 
 def new_figure(size: tuple[float, float] = _SIZE) -> Figure:
-    """Make a figure apart from pyplot.
+    """Make a figure without pyplot.
 
     Args:
         size: its width and height in inches. Defaults to what the four panels are laid out for.
@@ -42,7 +42,7 @@ def new_window() -> Figure:
     """Make a figure for the four panels in a window, which ``matplotlib.pyplot.show()`` opens.
 
     Raises:
-        ImportError: If Matplotlib, or what it draws windows with, is not installed.
+        ImportError: If Matplotlib, or its library for windows, is not installed.
         RuntimeError: If Matplotlib is set to a backend that has no windows, which it chooses by
             itself where there is no display.
     """
@@ -57,8 +57,8 @@ def new_window() -> Figure:
     return pyplot.figure(figsize=_SIZE)
 
 
-def bare(axes: Axes) -> None:
-    """Take the frame away, so that the data are what is seen."""
+def remove_frame(axes: Axes) -> None:
+    """Remove the frame of the axes, and draw a pale grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.tick_params(which="both", color=FAINT, labelcolor=INK, labelsize=10)
@@ -66,8 +66,8 @@ def bare(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def name(axes: Axes, title: str, x: str, y: str) -> None:
-    """Say what is shown; the user's own names are not taken for formulas."""
+def label_axes(axes: Axes, title: str, x: str, y: str) -> None:
+    """Set the title and the names of the axes, which are not read as formulas."""
     axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK, pad=10)
     axes.set_xlabel(x, fontsize=11, color=INK, parse_math=False)
     axes.set_ylabel(y, fontsize=11, color=INK, parse_math=False)

@@ -1,8 +1,8 @@
 """The tied autoencoder of one hidden layer, written out by hand: in NumPy, and in PyTensor.
 
 An article series of 2017 builds the same network three times, in NumPy, in Theano and in Keras.
-Here are the first two; PyTensor is Theano's maintained successor. They use nothing of the rest of
-keras-tied, so that its layers can be checked against them.
+Here are the first two; PyTensor is Theano's maintained successor. They import nothing from the rest
+of keras-tied, so that its layers can be tested against them.
 
     >>> import numpy as np
     >>> from keras_tied.reference import NumpyAutoencoder

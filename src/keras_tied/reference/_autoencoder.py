@@ -1,4 +1,4 @@
-"""What both engines share: settings, checks, the start, the loop over epochs, the two maps."""
+"""The base class of both engines: settings, checks, initial weights, epochs, encoder, decoder."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Weights(NamedTuple):
     output_bias: Array
 
 
-class Training(Protocol):
-    """An engine at work on given rows, from given weights."""
+class Engine(Protocol):
+    """Computes steps of training on given rows, from given weights."""
 
     def step(self, learning_rate: float) -> Logs:
         """Move the weights once; return the loss before that and, if any, val_loss after it."""
@@ -49,7 +49,7 @@ class Training(Protocol):
 
 @dataclass(eq=False)
 class HandWrittenAutoencoder(ABC):
-    """The autoencoder itself, but for one thing: how a step of training is computed."""
+    """The autoencoder, without the computation of a step of training."""
 
     n_components: int = 2
     _: KW_ONLY
@@ -93,20 +93,22 @@ class HandWrittenAutoencoder(ABC):
             FloatingPointError: If the loss stops being finite.
         """
         self._check_settings()
-        rows = as_rows(X, "X", self.dtype)
+        rows = check_rows(X, "X", self.dtype)
         n_features = rows.shape[1]
-        watched = None if X_val is None else as_rows(X_val, "X_val", self.dtype, n_features)
+        validation_rows = (
+            None if X_val is None else check_rows(X_val, "X_val", self.dtype, n_features)
+        )
         if initial_weights is None:
             start = self._draw_weights(n_features)
         else:
-            start = as_weights(initial_weights, n_features, self.n_components, self.dtype)
+            start = check_weights(initial_weights, n_features, self.n_components, self.dtype)
 
-        training = self._training(rows, watched, start)
+        engine = self._start_engine(rows, validation_rows, start)
         history: dict[str, list[float]] = {"loss": []}
-        if watched is not None:
+        if validation_rows is not None:
             history["val_loss"] = []
         for epoch in range(self.epochs):
-            logs = training.step(self.learning_rate / (1.0 + self.decay * epoch))
+            logs = engine.step(self.learning_rate / (1.0 + self.decay * epoch))
             if not all(map(math.isfinite, logs.values())):
                 raise FloatingPointError(
                     f"Training with learning_rate={self.learning_rate} diverged at epoch {epoch}, "
@@ -117,7 +119,7 @@ class HandWrittenAutoencoder(ABC):
             if on_epoch is not None:
                 on_epoch(epoch, logs)
 
-        self.kernel_, self.code_bias_, self.output_bias_ = training.weights()
+        self.kernel_, self.code_bias_, self.output_bias_ = engine.weights()
         self.history_ = history
         return self
 
@@ -134,8 +136,8 @@ class HandWrittenAutoencoder(ABC):
             NotFittedError: Before `fit`.
             ValueError: If X is not a table of as many finite features as were fitted.
         """
-        kernel, code_bias, _ = self._learned()
-        rows = as_rows(X, "X", kernel.dtype, kernel.shape[0])
+        kernel, code_bias, _ = self._get_weights()
+        rows = check_rows(X, "X", kernel.dtype, kernel.shape[0])
         # The sigmoid, without its exp(-z), which overflows for z far below zero.
         return np.asarray(0.5 + 0.5 * np.tanh(0.5 * (rows @ kernel + code_bias)))
 
@@ -152,12 +154,12 @@ class HandWrittenAutoencoder(ABC):
             NotFittedError: Before `fit`.
             ValueError: If code is not a table of n_components finite columns.
         """
-        kernel, _, output_bias = self._learned()
-        codes = as_rows(code, "code", kernel.dtype, kernel.shape[1])
+        kernel, _, output_bias = self._get_weights()
+        codes = check_rows(code, "code", kernel.dtype, kernel.shape[1])
         return np.asarray(codes @ kernel.T + output_bias)
 
     @abstractmethod
-    def _training(self, X: Array, X_val: Array | None, start: Weights) -> Training: ...
+    def _start_engine(self, X: Array, X_val: Array | None, start: Weights) -> Engine: ...
 
     def _draw_weights(self, n_features: int) -> Weights:
         limit = math.sqrt(6.0 / (n_features + self.n_components))
@@ -168,7 +170,7 @@ class HandWrittenAutoencoder(ABC):
             np.zeros(n_features, self.dtype),
         )
 
-    def _learned(self) -> Weights:
+    def _get_weights(self) -> Weights:
         if not hasattr(self, "kernel_"):
             raise NotFittedError(f"This {type(self).__name__} is not fitted yet; call fit first.")
         return Weights(self.kernel_, self.code_bias_, self.output_bias_)
@@ -190,7 +192,9 @@ class HandWrittenAutoencoder(ABC):
             raise ValueError(f"dtype must be one of {DTYPES}, not {self.dtype!r}.")
 
 
-def as_rows(values: ArrayLike, name: str, dtype: DTypeLike, n_columns: int | None = None) -> Array:
+def check_rows(
+    values: ArrayLike, name: str, dtype: DTypeLike, n_columns: int | None = None
+) -> Array:
     """Check a table of numbers, and convert it.
 
     Raises:
@@ -206,10 +210,10 @@ def as_rows(values: ArrayLike, name: str, dtype: DTypeLike, n_columns: int | Non
         )
     if n_columns is not None and table.shape[1] != n_columns:
         raise ValueError(f"{name} has {table.shape[1]} columns; give it {n_columns}.")
-    return _finite(table, name, dtype)
+    return _check_finite(table, name, dtype)
 
 
-def as_weights(
+def check_weights(
     weights: tuple[ArrayLike, ArrayLike, ArrayLike],
     n_features: int,
     n_components: int,
@@ -227,7 +231,7 @@ def as_weights(
             f"initial_weights holds {len(weights)} arrays; give the kernel, the code's bias and "
             "the output's bias."
         )
-    checked = []
+    arrays = []
     for value, name, shape in zip(weights, *shapes, strict=True):
         array = np.asarray(value)
         if array.dtype.kind not in "biuf" or array.shape != shape:
@@ -235,17 +239,17 @@ def as_weights(
                 f"The {name} has the shape {array.shape} and the dtype {array.dtype}; "
                 f"give real numbers of the shape {shape}."
             )
-        checked.append(_finite(array, f"The {name}", dtype))
-    return Weights(*checked)
+        arrays.append(_check_finite(array, f"The {name}", dtype))
+    return Weights(*arrays)
 
 
-def _finite(array: NDArray[Any], name: str, dtype: DTypeLike) -> Array:
+def _check_finite(array: NDArray[Any], name: str, dtype: DTypeLike) -> Array:
     with np.errstate(over="ignore"):
-        converted = array.astype(dtype)
-    missing = converted.size - np.count_nonzero(np.isfinite(converted))
-    if missing:
+        copy = array.astype(dtype)
+    n_bad = copy.size - np.count_nonzero(np.isfinite(copy))
+    if n_bad:
         raise ValueError(
-            f"{name} has {missing} values that are not finite in {converted.dtype}; "
+            f"{name} has {n_bad} values that are not finite in {copy.dtype}; "
             "remove them or fill them in."
         )
-    return converted
+    return copy

@@ -10,8 +10,8 @@ from keras_tied.reference._autoencoder import (
     HandWrittenAutoencoder,
     Logs,
     Weights,
-    as_rows,
-    as_weights,
+    check_rows,
+    check_weights,
 )
 
 
@@ -58,8 +58,8 @@ class NumpyAutoencoder(HandWrittenAutoencoder):
         True
     """
 
-    def _training(self, X: Array, X_val: Array | None, start: Weights) -> _Training:
-        return _Training(X, X_val, start, self.momentum)
+    def _start_engine(self, X: Array, X_val: Array | None, start: Weights) -> _Engine:
+        return _Engine(X, X_val, start, self.momentum)
 
 
 def loss_and_gradient(
@@ -101,15 +101,15 @@ def loss_and_gradient(
     """
     arguments = [np.asarray(argument) for argument in (X, kernel, code_bias, output_bias)]
     dtype = np.float32 if all(a.dtype == np.float32 for a in arguments) else np.float64
-    rows = as_rows(X, "X", dtype)
+    rows = check_rows(X, "X", dtype)
     n_components = np.atleast_1d(kernel).shape[-1]
-    weights = as_weights((kernel, code_bias, output_bias), rows.shape[1], n_components, dtype)
+    weights = check_weights((kernel, code_bias, output_bias), rows.shape[1], n_components, dtype)
     network = _Network(rows, n_components)
     return network.loss(weights), network.gradient(weights)
 
 
 class _Network:
-    """Forward and backward over fixed rows, in arrays that are made once and written over.
+    """The forward and backward passes over fixed rows, in arrays that are allocated once.
 
     All arrays lie features by rows, the transpose of the formulas' X, code, R and D: with few
     features and many rows, each array operation then runs over long contiguous lines.
@@ -152,13 +152,13 @@ class _Network:
         )
 
 
-class _Training:
+class _Engine:
     """Momentum descent, in place on a copy of the weights."""
 
     def __init__(self, X: Array, X_val: Array | None, start: Weights, momentum: float) -> None:
         n_components = len(start.code_bias)
-        self._trained_on = _Network(X, n_components)
-        self._watched = None if X_val is None else _Network(X_val, n_components)
+        self._network = _Network(X, n_components)
+        self._validation_network = None if X_val is None else _Network(X_val, n_components)
         self._weights = Weights(*(weight.copy() for weight in start))
         self._velocity = Weights(*(np.zeros_like(weight) for weight in start))
         self._momentum = momentum
@@ -166,16 +166,16 @@ class _Training:
     def step(self, learning_rate: float) -> Logs:
         # What overflows shows in the loss, which the caller checks.
         with np.errstate(over="ignore", invalid="ignore"):
-            logs = {"loss": self._trained_on.loss(self._weights)}
-            gradient = self._trained_on.gradient(self._weights)
+            logs = {"loss": self._network.loss(self._weights)}
+            gradient = self._network.gradient(self._weights)
             for weight, velocity, slope in zip(
                 self._weights, self._velocity, gradient, strict=True
             ):
                 velocity *= self._momentum
                 velocity -= learning_rate * slope
                 weight += velocity
-            if self._watched is not None:
-                logs["val_loss"] = self._watched.loss(self._weights)
+            if self._validation_network is not None:
+                logs["val_loss"] = self._validation_network.loss(self._weights)
         return logs
 
     def weights(self) -> Weights:

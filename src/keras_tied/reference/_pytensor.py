@@ -40,11 +40,11 @@ class PyTensorAutoencoder(HandWrittenAutoencoder):
                 'pip install "keras-tied[pytensor]".'
             ) from error
 
-    def _training(self, X: Array, X_val: Array | None, start: Weights) -> _Training:
-        return _Training(X, X_val, start, self.momentum)
+    def _start_engine(self, X: Array, X_val: Array | None, start: Weights) -> _Engine:
+        return _Engine(X, X_val, start, self.momentum)
 
 
-class _Training:
+class _Engine:
     """Momentum descent as one compiled function, whose shared variables are the state."""
 
     def __init__(self, X: Array, X_val: Array | None, start: Weights, momentum: float) -> None:
@@ -75,8 +75,8 @@ class _Training:
 
         logs = {"loss": loss}
         if X_val is not None:
-            watched = pytensor.shared(np.ascontiguousarray(X_val.T), "X_val")
-            logs["val_loss"] = _loss(watched, *new_weights)
+            validation_rows = pytensor.shared(np.ascontiguousarray(X_val.T), "X_val")
+            logs["val_loss"] = _loss(validation_rows, *new_weights)
         self._names = tuple(logs)
         self._weights = weights
         self._dtype = dtype

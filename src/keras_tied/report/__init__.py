@@ -1,4 +1,4 @@
-"""`Report`, what an autoencoder makes of a table, as one HTML page that needs nothing else."""
+"""`Report`: the rows of a table, their code and reconstruction, as one self-contained HTML page."""
 
 from keras_tied.report._report import Report
 

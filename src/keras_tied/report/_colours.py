@@ -1,4 +1,4 @@
-"""What the colours of the points stand for, on a light page and on a dark one."""
+"""The colours of the points, on a light page and on a dark one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from bokeh.palettes import Viridis256
 from numpy.typing import NDArray
 
-from keras_tied._labels import Groups, labelled
-from keras_tied._text import number, shown
-from keras_tied.report._drawn import Drawn
+from keras_tied._labels import Groups, classify_labels
+from keras_tied._text import format_number, format_value
+from keras_tied.report._drawn import DrawnRows
 
 if TYPE_CHECKING:
     from keras_tied.report._report import Report
@@ -49,12 +49,12 @@ class Colours:
     """A number for each row, and the colours from the lowest to the highest.
 
     Attributes:
-        what: what the colours stand for.
+        what: the name of what the colours show.
         values: (drawn,) the numbers.
-        low, high: what the ends of the palettes are.
+        low, high: the numbers at the ends of the palettes.
         light, dark: the palettes.
-        groups: what each number is, or None where they are shades.
-        ends: how the lowest and the highest are written beside the shades.
+        groups: the group of each number, or None for shades.
+        ends: the labels at the ends of the shades.
     """
 
     what: str
@@ -67,32 +67,32 @@ class Colours:
     ends: tuple[str, str] = ("", "")
 
 
-def colours(report: Report, errors: NDArray[np.float64], chosen: Drawn) -> Colours:
-    """The colours of the rows that are drawn: by label where there is one, else by error."""
+def choose_colours(report: Report, errors: NDArray[np.float64], drawn: DrawnRows) -> Colours:
+    """Colour the drawn rows by label if there are labels, else by error."""
     if report.labels is None:
-        drawn = errors[chosen.rows]
-        smallest = np.nanmin(drawn[drawn > 0], initial=np.inf)
+        drawn_errors = errors[drawn.rows]
+        smallest = np.nanmin(drawn_errors[drawn_errors > 0], initial=np.inf)
         if not np.isfinite(smallest):
-            return _shades("error", np.zeros(len(drawn)), log=False)
+            return _make_shades("error", np.zeros(len(drawn_errors)), log=False)
         # Errors differ by orders of magnitude, so that their logarithm is shown.
-        return _shades("error", np.log10(np.maximum(drawn, smallest)), log=True)
-    labels = labelled(report.labels, shown)
+        return _make_shades("error", np.log10(np.maximum(drawn_errors, smallest)), log=True)
+    labels = classify_labels(report.labels, format_value)
     if not isinstance(labels, Groups):
-        return _shades(shown(report.label_name), labels.values[chosen.rows], log=False)
-    index = labels.index[chosen.rows]
+        return _make_shades(format_value(report.label_name), labels.values[drawn.rows], log=False)
+    index = labels.index[drawn.rows]
     n_neutral = len(labels.names) - labels.n_coloured
     light = [*labels.colours, *[NEUTRAL[0]] * n_neutral]
     dark = [*(_LIGHTER.get(colour, colour) for colour in labels.colours), *[NEUTRAL[1]] * n_neutral]
     n = np.bincount(index, minlength=len(light)).tolist()
     groups = [Group(*entry) for entry in zip(labels.names, n, light, dark, strict=True)]
-    what = shown(report.label_name)
+    what = format_value(report.label_name)
     return Colours(what, index.astype(float), -0.5, len(light) - 0.5, light, dark, groups)
 
 
-def _shades(what: str, values: NDArray[np.float64], log: bool) -> Colours:
+def _make_shades(what: str, values: NDArray[np.float64], log: bool) -> Colours:
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    ends = (number(10**low), number(10**high)) if log else (number(low), number(high))
+    ends = format_number(10**low if log else low), format_number(10**high if log else high)
     room = 0.0 if high > low else 0.5
     return Colours(
         what, values, low - room, high + room, list(_SHADES_LIGHT), list(_SHADES_DARK), None, ends

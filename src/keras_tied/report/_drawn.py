@@ -1,4 +1,4 @@
-"""Which rows are drawn, and what is told of each of them."""
+"""Choose the rows to draw, and the features to list for each."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-N_CONTRIBUTING = 3
-"""Features named for each row: those that contribute most to its error."""
+N_CONTRIBUTIONS = 3
+"""Features that are listed for each row."""
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnRows:
     """The rows that are drawn, in the order of the table.
 
     Attributes:
@@ -24,21 +24,21 @@ class Drawn:
     worst: NDArray[np.intp]
 
 
-def drawn(errors: NDArray[np.float64], most: int, n_worst: int, seed: int) -> Drawn:
-    """All rows, or the worst ones and as many others at random as make `most`."""
+def choose_rows(errors: NDArray[np.float64], most: int, n_worst: int, seed: int) -> DrawnRows:
+    """Choose all rows, or the worst ones and random others, `most` in all."""
     order = np.argsort(-np.nan_to_num(errors, nan=-1.0), kind="stable")
     worst = order[:n_worst]
     rows = np.arange(len(errors))
     if len(errors) > most:
         others = np.random.default_rng(seed).permutation(order[n_worst:])
         rows = np.sort(np.concatenate([worst, others[: max(0, most - len(worst))]]))
-    return Drawn(rows, np.searchsorted(rows, worst))
+    return DrawnRows(rows, np.searchsorted(rows, worst))
 
 
-def contributing(
+def find_contributions(
     feature_errors: NDArray[np.float64],
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The features that contribute most to the error of each row, and their shares of it.
+    """Find the features that contribute most to the error of each row, and their shares.
 
     Args:
         feature_errors: (n, features) squared errors, NaN where a value is missing.
@@ -48,12 +48,12 @@ def contributing(
         that contributes nothing.
 
     Examples:
-        >>> features, shares = contributing(np.array([[1.0, 3.0], [np.nan, 2.0]]))
+        >>> features, shares = find_contributions(np.array([[1.0, 3.0], [np.nan, 2.0]]))
         >>> features.tolist(), shares.tolist()
         ([[1, 0], [1, 0]], [[0.75, 0.25], [1.0, 0.0]])
     """
     present = np.nan_to_num(feature_errors)
-    n = min(N_CONTRIBUTING, present.shape[1])
+    n = min(N_CONTRIBUTIONS, present.shape[1])
     features = np.argsort(-present, axis=1, kind="stable")[:, :n]
     totals = present.sum(axis=1, keepdims=True)
     shares = np.take_along_axis(present, features, axis=1) / np.where(totals > 0, totals, 1.0)

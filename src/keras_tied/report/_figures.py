@@ -61,30 +61,30 @@ class Panel:
 
 
 class Figures:
-    """The figures of one page; they share their rows, so that a row marked in one is in all."""
+    """The figures of one page; a row that is marked in one is marked in all."""
 
     def __init__(self) -> None:
         self._plots: list[Any] = []
 
     def add_panels(self, panels: Sequence[Panel], colours: NDArray[np.float64]) -> None:
-        """Three panels of the same rows: the input, the code, the reconstruction.
+        """Add three panels of the same rows: the input, the code, the reconstruction.
 
         Args:
             panels: the first and the last are drawn on the same axes.
-            colours: (n,) what the colour of a row stands for.
+            colours: (n,) the number that the colour of a row shows.
         """
-        data: dict[str, Any] = {"colour": _small(colours)}
+        data: dict[str, Any] = {"colour": _to_float32(colours)}
         for panel in panels:
-            data[f"{panel.name}_x"], data[f"{panel.name}_y"] = map(_small, panel.points.T)
+            data[f"{panel.name}_x"], data[f"{panel.name}_y"] = map(_to_float32, panel.points.T)
         source = ColumnDataSource(data, name="rows")
         mapper = LinearColorMapper(palette=["#808080"], name="colours")
-        size, alpha = _marker(len(colours))
+        size, alpha = _choose_marker(len(colours))
         first = panels[0]
-        shared = _ranges(np.concatenate([first.points, panels[-1].points]))
+        shared_ranges = _fit_ranges(np.concatenate([first.points, panels[-1].points]))
         for panel in panels:
-            on_shared = panel is first or panel is panels[-1]
-            x_range, y_range = shared if on_shared else _ranges(panel.points, panel.log_y)
-            plot = self._plot(panel.name, panel.axes, x_range, y_range, panel.log_y)
+            is_shared = panel is first or panel is panels[-1]
+            ranges = shared_ranges if is_shared else _fit_ranges(panel.points, panel.log_y)
+            plot = self._add_plot(panel.name, panel.axes, *ranges, panel.log_y)
             plot.add_tools(BoxSelectTool(), LassoSelectTool(), PanTool(), WheelZoomTool())
             plot.add_tools(ResetTool(), TapTool(visible=False))
             plot.add_tools(HoverTool(tooltips=None, visible=False))
@@ -108,18 +108,18 @@ class Figures:
     def add_errors(
         self, name: str, errors: NDArray[np.float64], lines: Mapping[str, float]
     ) -> None:
-        """A histogram of the rows' errors; a stretch of it can be selected.
+        """Add a histogram of the rows' errors, in which an interval can be selected.
 
         Args:
             name: the id of the element on the page.
             errors: (n,) the errors of all rows.
             lines: errors that are marked by a line, by the name of the line.
         """
-        counts, edges, log = _bins(errors)
-        plot = self._plot(
+        counts, edges, log = _bin_errors(errors)
+        plot = self._add_plot(
             name,
             ("error of a row", "rows"),
-            _range(edges, log),
+            _fit_range(edges, log),
             Range1d(start=0, end=float(counts.max()) * 1.08),
             log_x=log,
         )
@@ -137,12 +137,12 @@ class Figures:
             source, bars, selection_glyph=selected, nonselection_glyph=others, name="bars"
         )
         for label, value in lines.items():
-            plot.add_layout(_line(label, value, "height"))
+            plot.add_layout(_make_line(label, value, "height"))
 
     def add_losses(
         self, name: str, curves: Mapping[str, Sequence[float]], lines: Mapping[str, float]
     ) -> None:
-        """The loss after each epoch.
+        """Add the curve of the loss by epoch.
 
         Args:
             name: the id of the element on the page.
@@ -150,13 +150,13 @@ class Figures:
             lines: losses that are marked by a line across, by the name of the line.
         """
         most = max(len(losses) for losses in curves.values())
-        known = np.concatenate([*curves.values(), list(lines.values())])
-        log = bool((known[np.isfinite(known)] > 0).all())
-        plot = self._plot(
+        finite_losses = np.concatenate([*curves.values(), list(lines.values())])
+        log = bool((finite_losses[np.isfinite(finite_losses)] > 0).all())
+        plot = self._add_plot(
             name,
             ("epoch", "loss"),
             Range1d(start=1 if most > 1 else 0, end=max(most, 2)),
-            _range(known, log),
+            _fit_range(finite_losses, log),
             log_y=log,
         )
         plot.yaxis.formatter = BasicTickFormatter()
@@ -170,10 +170,10 @@ class Figures:
             if len(losses) == 1:
                 plot.scatter("epoch", "loss", source=source, name=label, size=7, line_color=None)
         for label, value in lines.items():
-            plot.add_layout(_line(label, value, "width"))
+            plot.add_layout(_make_line(label, value, "width"))
 
-    def as_json(self) -> str:
-        """The figures for the page's script: BokehJS's document, and where its roots go."""
+    def to_json(self) -> str:
+        """Return the document of BokehJS, and the element of each of its roots."""
         document = Document()
         for plot in self._plots:
             document.add_root(plot)
@@ -182,7 +182,7 @@ class Figures:
             f'{{"document": {serialize_json(document.to_json(deferred=False))}, "roots": {roots}}}'
         )
 
-    def _plot(
+    def _add_plot(
         self,
         name: str,
         axes: tuple[str, str],
@@ -207,8 +207,8 @@ class Figures:
         )
         plot.toolbar.logo = None
         # Plain text, because a name such as $$x$$ would be taken for a formula.
-        plot.xaxis.axis_label = PlainText(text=_short(axes[0]))
-        plot.yaxis.axis_label = PlainText(text=_short(axes[1]))
+        plot.xaxis.axis_label = PlainText(text=_shorten(axes[0]))
+        plot.yaxis.axis_label = PlainText(text=_shorten(axes[1]))
         plot.axis.axis_label_text_font_style = "normal"
         plot.axis.minor_tick_line_color = None
         plot.axis.axis_line_color = None
@@ -219,32 +219,32 @@ class Figures:
         return plot
 
 
-def _line(name: str, at: float, along: Literal["width", "height"]) -> Span:
+def _make_line(name: str, at: float, along: Literal["width", "height"]) -> Span:
     dash = "dashed" if name == "pca" else "solid"
     return Span(location=at, dimension=along, name=name, line_width=1.5, line_dash=dash)
 
 
-def _short(name: str) -> str:
+def _shorten(name: str) -> str:
     return name if len(name) <= 40 else f"{name[:38]}…"
 
 
-def _small(values: Points) -> NDArray[np.float32]:
+def _to_float32(values: Points) -> NDArray[np.float32]:
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
-def _marker(n: int) -> tuple[float, float]:
-    """The size and the opacity at which so many points can be told apart."""
+def _choose_marker(n: int) -> tuple[float, float]:
+    """Choose the size and the opacity of n points."""
     if n <= 300:
         return 8.0, 0.85
     return (6.0, 0.75) if n <= 2000 else (4.5, 0.6)
 
 
-def _ranges(points: Points, log_y: bool = False) -> tuple[Range1d, Range1d]:
-    return _range(points[:, 0]), _range(points[:, 1], log_y)
+def _fit_ranges(points: Points, log_y: bool = False) -> tuple[Range1d, Range1d]:
+    return _fit_range(points[:, 0]), _fit_range(points[:, 1], log_y)
 
 
-def _range(values: Points, log: bool = False) -> Range1d:
-    """From the smallest to the largest value, with some room."""
+def _fit_range(values: Points, log: bool = False) -> Range1d:
+    """Make a range from the smallest to the largest value, with a margin."""
     finite = values[np.isfinite(values)].astype(np.float64)
     finite = np.log10(finite[finite > 0]) if log else finite
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
@@ -255,8 +255,8 @@ def _range(values: Points, log: bool = False) -> Range1d:
     return Range1d(start=float(low), end=float(high))
 
 
-def _bins(errors: NDArray[np.float64]) -> tuple[NDArray[np.intp], Points, bool]:
-    """How many errors lie between which edges, and whether these are on a logarithmic scale."""
+def _bin_errors(errors: NDArray[np.float64]) -> tuple[NDArray[np.intp], Points, bool]:
+    """Return the counts, the edges, and whether the scale is logarithmic."""
     finite = errors[np.isfinite(errors)]
     positive = finite[finite > 0]
     log = positive.size > 0 and positive.max() > 3 * positive.min()

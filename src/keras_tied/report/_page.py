@@ -1,8 +1,8 @@
-"""The page of a report: its parts put into the template, with nothing that could run but ours.
+"""The page of a report: the template with its parts, which runs no script but ours.
 
-All of the user's own texts reach the page in one of two ways: through the template, which escapes
-them, or as JSON, which the page's script turns into text nodes. The page's Content-Security-Policy
-says the rest: it may run the scripts that are in it, known by their hashes, and load nothing.
+The user's texts reach the page in two ways: through the template, which escapes them, or as JSON,
+which the page's script turns into text nodes. The Content-Security-Policy of the page allows its
+own scripts, by their hashes, and loads nothing.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from keras_tied._plane import principal
-from keras_tied._text import count, number, quantity, shown
-from keras_tied.report._colours import Colours, colours
-from keras_tied.report._drawn import Drawn, contributing, drawn
+from keras_tied._plane import fit_principal_plane
+from keras_tied._text import format_number, format_quantity, format_value
+from keras_tied.report._colours import Colours, choose_colours
+from keras_tied.report._drawn import DrawnRows, choose_rows, find_contributions
 from keras_tied.report._figures import Figures, Panel
 
 if TYPE_CHECKING:
@@ -31,23 +31,26 @@ N_BARS = 20
 """Features whose errors are shown; of many, those with the largest."""
 
 
-def html(report: Report) -> str:
-    """The whole page."""
+def render_html(report: Report) -> str:
+    """Return the whole page."""
     errors = report.errors
-    chosen = drawn(errors, report.most_points, report.n_worst, report.random_state)
-    coloured = colours(report, errors, chosen)
-    curves = _curves(report)
+    drawn = choose_rows(errors, report.most_points, report.n_worst, report.random_state)
+    colours = choose_colours(report, errors, drawn)
+    curves = _select_curves(report)
     figures = Figures()
-    panels = _panels(report, errors)
+    panels = _make_panels(report, errors)
     figures.add_panels(
-        [Panel(p.name, p.points[chosen.rows], p.axes, p.log_y) for p in panels], coloured.values
+        [Panel(p.name, p.points[drawn.rows], p.axes, p.log_y) for p in panels], colours.values
     )
     marks = {"mean": float(np.nanmean(errors))} if np.isfinite(errors).any() else {}
     pca = {} if report.pca_error is None else {"pca": float(report.pca_error)}
     figures.add_errors("errors", errors, marks | pca)
     if curves:
         figures.add_losses("losses", curves, pca)
-    scripts = [*Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw, _script()]
+    scripts = [
+        *Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw,
+        _read_script(),
+    ]
     environment = Environment(
         loader=PackageLoader("keras_tied.report", "page"),
         autoescape=True,
@@ -55,31 +58,33 @@ def html(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(shown=shown, number=number, count=count, quantity=quantity)
+    environment.filters.update(
+        text=format_value, number=format_number, count="{:,}".format, quantity=format_quantity
+    )
     return environment.get_template("page.html").render(
         report=report,
-        policy=_policy(scripts),
+        policy=_make_policy(scripts),
         style=Markup(resources.files(__package__).joinpath("page/page.css").read_text("utf-8")),
         scripts=[Markup(script) for script in scripts],
-        figures=_data(figures.as_json()),
-        rows=_data(json.dumps(_rows(report, errors, chosen, coloured))),
-        colours=coloured,
+        figures=_embed_json(figures.to_json()),
+        rows=_embed_json(json.dumps(_describe_rows(report, errors, drawn, colours))),
+        colours=colours,
         panels=panels,
-        n_drawn=len(chosen.rows),
-        n_worst=len(chosen.worst),
+        n_drawn=len(drawn.rows),
+        n_worst=len(drawn.worst),
         mean_error=marks.get("mean"),
         median_error=float(np.nanmedian(errors)) if marks else None,
         curves=curves,
-        bars=_bars(report),
+        bars=_rank_features(report),
     )
 
 
-def _script() -> str:
+def _read_script() -> str:
     return resources.files(__package__).joinpath("page/page.js").read_text("utf-8")
 
 
-def _policy(scripts: list[str]) -> str:
-    """What the page may do: run these scripts, and load nothing from anywhere."""
+def _make_policy(scripts: list[str]) -> str:
+    """Return the policy that allows these scripts, and loads nothing."""
     digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
     hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     return (
@@ -88,30 +93,30 @@ def _policy(scripts: list[str]) -> str:
     )
 
 
-def _data(text: str) -> Markup:
-    """JSON that cannot end the element that it stands in."""
+def _embed_json(text: str) -> Markup:
+    """Escape JSON so that it cannot end its HTML element."""
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
 
 
-def _panels(report: Report, errors: Any) -> list[Panel]:
-    names = [shown(name) for name in report.feature_names]
-    plane = principal(report.X, names)
-    width = report.code.shape[1]
-    if width > 1:
+def _make_panels(report: Report, errors: Any) -> list[Panel]:
+    names = [format_value(name) for name in report.feature_names]
+    plane = fit_principal_plane(report.X, names)
+    n_components = report.code.shape[1]
+    if n_components > 1:
         code = Panel("code", report.code[:, :2], ("unit 1", "unit 2"))
     else:
         against = np.column_stack([report.code[:, 0], errors])
         code = Panel("code", against, ("unit 1", "error"), bool((errors > 0).all()))
     return [
-        Panel("input", plane.of(report.X), plane.names),
+        Panel("input", plane.project(report.X), plane.names),
         code,
-        Panel("reconstruction", plane.of(report.reconstruction), plane.names),
+        Panel("reconstruction", plane.project(report.reconstruction), plane.names),
     ]
 
 
-def _curves(report: Report) -> dict[str, list[float]]:
+def _select_curves(report: Report) -> dict[str, list[float]]:
     names = {"training": "loss", "validation": "val_loss"}
     curves = {name: report.history.get(key, []) for name, key in names.items()}
     return {
@@ -121,46 +126,48 @@ def _curves(report: Report) -> dict[str, list[float]]:
     }
 
 
-def _rows(report: Report, errors: Any, chosen: Drawn, coloured: Colours) -> dict[str, Any]:
-    """What the page's script tells of each row that is drawn."""
-    rows = chosen.rows
-    features, shares = contributing(report.feature_errors[rows])
-    used, feature = np.unique(features, return_inverse=True)
+def _describe_rows(
+    report: Report, errors: Any, drawn: DrawnRows, colours: Colours
+) -> dict[str, Any]:
+    """Return the data of the drawn rows for the page's script."""
+    rows = drawn.rows
+    features, shares = find_contributions(report.feature_errors[rows])
+    columns, feature = np.unique(features, return_inverse=True)
     at = (rows[:, None], features)
     return {
-        "ids": [count(int(row) + 1) for row in rows]
+        "ids": [f"{row + 1:,}" for row in rows]
         if report.ids is None
-        else [shown(name) for name in report.ids[rows].tolist()],
+        else [format_value(name) for name in report.ids[rows].tolist()],
         "labels": None
         if report.labels is None
-        else [_label(label) for label in report.labels[rows].tolist()],
+        else [_format_label(label) for label in report.labels[rows].tolist()],
         "errors": [None if np.isnan(error) else float(f"{error:.4g}") for error in errors[rows]],
-        "shown": [number(error) for error in errors[rows]],
-        "mean": number(float(np.nanmean(errors))) if np.isfinite(errors).any() else None,
+        "error_texts": [format_number(error) for error in errors[rows]],
+        "mean": format_number(float(np.nanmean(errors))) if np.isfinite(errors).any() else None,
         "features": feature.reshape(features.shape).tolist(),
         "shares": np.round(shares, 3).tolist(),
-        "given": [[number(value) for value in row] for row in report.X[at].tolist()],
-        "restored": [
-            [number(value) for value in row] for row in report.reconstruction[at].tolist()
+        "inputs": [[format_number(value) for value in row] for row in report.X[at].tolist()],
+        "reconstructions": [
+            [format_number(value) for value in row] for row in report.reconstruction[at].tolist()
         ],
-        "names": [shown(name, 60) for name in report.feature_names[used]],
-        "worst": chosen.worst.tolist(),
-        "groups": None if coloured.groups is None else coloured.values.astype(int).tolist(),
+        "names": [format_value(name, 60) for name in report.feature_names[columns]],
+        "worst": drawn.worst.tolist(),
+        "groups": None if colours.groups is None else colours.values.astype(int).tolist(),
         "colours": {
-            "low": coloured.low,
-            "high": coloured.high,
-            "light": coloured.light,
-            "dark": coloured.dark,
+            "low": colours.low,
+            "high": colours.high,
+            "light": colours.light,
+            "dark": colours.dark,
         },
     }
 
 
-def _label(label: Any) -> str:
-    return "" if label is None or label != label else shown(label)
+def _format_label(label: Any) -> str:
+    return "" if label is None or label != label else format_value(label)
 
 
-def _bars(report: Report) -> list[tuple[str, float, float]]:
-    """The features with the largest errors: name, mean error, share of the largest."""
+def _rank_features(report: Report) -> list[tuple[str, float, float]]:
+    """Return the features with the largest errors: name, mean error, share of the largest."""
     present = (~np.isnan(report.feature_errors)).sum(axis=0)
     means = np.nansum(report.feature_errors, axis=0) / np.maximum(present, 1)
     order = [i for i in np.argsort(-means, kind="stable") if present[i]][:N_BARS]

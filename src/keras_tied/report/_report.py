@@ -1,4 +1,4 @@
-"""`Report`, what an autoencoder makes of a table, as one HTML page that needs nothing else."""
+"""`Report`: the rows of a table, their code and reconstruction, as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from keras_tied._types import Array
 
 
 class Report:
-    """A page with the rows of a table, their code, what is left of them, and their errors.
+    """A page with the rows of a table, their code, their reconstruction and their errors.
 
     The three panels are linked: rows that are selected in one of them, in a legend or in the table
     of the worst rows are marked in all. The page is one file, loads nothing, and shows the user's
-    own texts as text, whatever they hold. Where there are many rows it draws a random sample of
+    own texts as plain text. Where there are many rows it draws a random sample of
     them, and the worst ones always.
 
     Args:
@@ -24,20 +24,20 @@ class Report:
             the first two principal components of the standardised columns are drawn.
         code: (n, components) their code, of which the first two units are drawn; a code of one
             unit is drawn against the row's error.
-        reconstruction: (n, features) what is left of the rows.
+        reconstruction: (n, features) the reconstructed rows.
         feature_errors: (n, features) the squared error of each value, NaN where one is missing;
             the error of a row is their mean.
         feature_names: a name for each feature. Defaults to "column 1", ...
-        ids: (n,) what the rows are called. Defaults to their numbers, counted from 1.
+        ids: (n,) the names of the rows. Defaults to their numbers, counted from 1.
         labels: (n,) labels to colour the rows by, numbers or texts, None or NaN where one is
             missing. Defaults to the error.
-        label_name: what the labels are. Defaults to "label".
+        label_name: the name of the labels. Defaults to "label".
         history: the ``"loss"``, and maybe the ``"val_loss"``, of each epoch. Defaults to none.
         pca_error: the mean error of PCA with as many components, to compare with. Defaults to
             none.
         title: the page's heading, such as the name of the file. Defaults to "Autoencoder".
         command: the command that made the page. Defaults to none.
-        versions: the versions of what made it, by name. Defaults to none.
+        versions: the versions of the libraries that made it, by name. Defaults to none.
         notes: sentences on what was left out, and why. Defaults to none.
         most_points: rows that are drawn at most. Defaults to 5,000.
         n_worst: rows that the table begins with, those with the largest errors. Defaults to 20.
@@ -75,19 +75,19 @@ class Report:
         n_worst: int = 20,
         random_state: int = 0,
     ) -> None:
-        self.X = _table(X, "X")
+        self.X = _check_table(X, "X")
         n, n_features = self.X.shape
-        self.code = _table(code, "code", n)
-        self.reconstruction = _table(reconstruction, "reconstruction", n, n_features)
-        self.feature_errors = _table(feature_errors, "feature_errors", n, n_features)
+        self.code = _check_table(code, "code", n)
+        self.reconstruction = _check_table(reconstruction, "reconstruction", n, n_features)
+        self.feature_errors = _check_table(feature_errors, "feature_errors", n, n_features)
         names = (
             feature_names
             if feature_names is not None
             else [f"column {i + 1}" for i in range(n_features)]
         )
-        self.feature_names = _column(names, "feature_names", n_features, "column")
-        self.ids = None if ids is None else _column(ids, "ids", n, "row")
-        self.labels = None if labels is None else _column(labels, "labels", n, "row")
+        self.feature_names = _check_column(names, "feature_names", n_features, "column")
+        self.ids = None if ids is None else _check_column(ids, "ids", n, "row")
+        self.labels = None if labels is None else _check_column(labels, "labels", n, "row")
         self.label_name = label_name
         self.history = {} if history is None else {k: list(v) for k, v in history.items()}
         self.pca_error = pca_error
@@ -97,10 +97,10 @@ class Report:
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, **kwargs: Any) -> Self:
-        """A report on what a fitted estimator makes of some rows.
+        """Make a report on some rows and a fitted estimator.
 
         Args:
-            estimator: a fitted `TiedAutoencoder`, or what has its methods.
+            estimator: a fitted `TiedAutoencoder`, or an object with its methods.
             X: (n, features) the rows: an array, or a data frame whose column names are used.
             **kwargs: the other arguments of `Report`, instead of what the estimator gives.
 
@@ -113,7 +113,7 @@ class Report:
             >>> report.code.shape
             (150, 2)
         """
-        given: dict[str, Any] = {
+        defaults: dict[str, Any] = {
             "feature_names": getattr(estimator, "feature_names_in_", None),
             "history": {"loss": getattr(estimator, "loss_curve_", [])},
         }
@@ -122,7 +122,7 @@ class Report:
             estimator.transform(X),
             estimator.reconstruct(X),
             estimator.reconstruction_error(X, per_feature=True),
-            **(given | kwargs),
+            **(defaults | kwargs),
         )
 
     @property
@@ -133,7 +133,7 @@ class Report:
         return np.where(present.any(axis=1), total / np.maximum(present.sum(axis=1), 1), np.nan)
 
     def to_html(self) -> str:
-        """The page, to be written as UTF-8.
+        """Return the page, to be written as UTF-8.
 
         Raises:
             ImportError: if Bokeh or Jinja2 is not installed.
@@ -145,16 +145,18 @@ class Report:
                 "a report needs Bokeh and Jinja2, which are not installed; "
                 'run pip install "keras-tied[report]".'
             ) from error
-        return _page.html(self)
+        return _page.render_html(self)
 
 
-def _table(values: ArrayLike, name: str, n: int | None = None, width: int | None = None) -> Array:
+def _check_table(
+    values: ArrayLike, name: str, n: int | None = None, n_columns: int | None = None
+) -> Array:
     table = np.asarray(values)
     if table.dtype.kind not in "biuf":
         raise ValueError(f"{name} holds values of type {table.dtype}; give numbers.")
-    fits = table.ndim == 2 and n in (None, len(table)) and width in (None, table.shape[-1])
+    fits = table.ndim == 2 and n in (None, len(table)) and n_columns in (None, table.shape[-1])
     if not fits or 0 in table.shape:
-        rows, columns = n or "at least 1", width or "at least 1"
+        rows, columns = n or "at least 1", n_columns or "at least 1"
         raise ValueError(
             f"{name} has the shape {table.shape}; give a table of {rows} rows and {columns} "
             "columns."
@@ -165,7 +167,7 @@ def _table(values: ArrayLike, name: str, n: int | None = None, width: int | None
     return table
 
 
-def _column(values: ArrayLike, name: str, n: int, of: str) -> Array:
+def _check_column(values: ArrayLike, name: str, n: int, of: str) -> Array:
     column = np.asarray(values)
     if column.shape != (n,):
         raise ValueError(f"{name} has the shape {column.shape}; give one for each {of}, {n}.")

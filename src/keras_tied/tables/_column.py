@@ -7,14 +7,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from keras_tied._types import Array
-from keras_tied.tables._kinds import Kind, kind
+from keras_tied.tables._kinds import Kind, find_kind
 
 OTHER = "(other)"
-"""What stands for the categories that were too rare to have a number of their own."""
+"""The name of all categories that were too rare to have a number of their own."""
 
 
 class MisfitError(Exception):
-    """A value of a column is not what was expected; says which value, and in which row."""
+    """A value of a column is not of the expected kind; holds the value and its row."""
 
     def __init__(self, row: int, value: object, what: str) -> None:
         super().__init__(row, value, what)
@@ -23,7 +23,7 @@ class MisfitError(Exception):
 
 @dataclass(frozen=True)
 class Column:
-    """A column that is used, and what it was found to hold.
+    """A column that is used, and the kind of its values.
 
     Attributes:
         name: its name in the table.
@@ -49,42 +49,42 @@ class Column:
         return [*self.categories, *[OTHER] * self.other]
 
     def encode(self, values: pa.Array) -> tuple[Array, int]:
-        """Its numbers, float32 (n, features), and how many values are of no category known."""
+        """Return its numbers, (n, features) float32, and how many values have no known category."""
         if self.kind is not Kind.text:
-            return _numbers(values)[:, None], 0
-        texts = _usable(values, "text").cast(pa.string())
-        found = pc.index_in(texts, value_set=pa.array(self.categories, pa.string()))
-        missing = texts.is_null().to_numpy(zero_copy_only=False)
-        unseen = found.is_null().to_numpy(zero_copy_only=False) & ~missing
-        index = found.fill_null(len(self.categories)).to_numpy(zero_copy_only=False)
+            return _to_numbers(values)[:, None], 0
+        texts = _require_usable(values, "text").cast(pa.string())
+        index = pc.index_in(texts, value_set=pa.array(self.categories, pa.string()))
+        is_missing = texts.is_null().to_numpy(zero_copy_only=False)
+        unseen = index.is_null().to_numpy(zero_copy_only=False) & ~is_missing
+        index = index.fill_null(len(self.categories)).to_numpy(zero_copy_only=False)
         # A row more stands for what has no number at all.
         codes = np.zeros((len(self.categories) + 1, len(self._labels)), np.float32)
         np.fill_diagonal(codes, 1.0)
         numbers = codes[index]
-        numbers[missing] = np.nan
+        numbers[is_missing] = np.nan
         return numbers, int(unseen.sum())
 
     def decode(self, numbers: Array) -> pa.Array:
-        """The values that its numbers, (n, features), stand for; NaN is a missing one."""
-        missing = np.isnan(numbers).any(axis=1)
+        """Return the values for its numbers, (n, features); NaN is a missing value."""
+        is_missing = np.isnan(numbers).any(axis=1)
         single = numbers[:, 0]
         match self.kind:
             case Kind.text:
-                filled = np.where(np.isnan(numbers), -np.inf, numbers)
+                present = np.where(np.isnan(numbers), -np.inf, numbers)
                 labels = pa.array(self._labels, pa.string())
-                return labels.take(pa.array(filled.argmax(axis=1), mask=missing))
+                return labels.take(pa.array(present.argmax(axis=1), mask=is_missing))
             case Kind.boolean:
-                return pa.array(single >= 0.5, mask=missing)
+                return pa.array(single >= 0.5, mask=is_missing)
             case Kind.integer:
-                filled = np.where(missing, 0.0, single.astype(np.float64))
-                within = np.clip(np.rint(filled), -(2.0**63), 2.0**63 - 1024)
-                return pa.array(within.astype(np.int64), mask=missing)
-        return pa.array(single, mask=missing)
+                whole = np.where(is_missing, 0.0, single.astype(np.float64))
+                within = np.clip(np.rint(whole), -(2.0**63), 2.0**63 - 1024)
+                return pa.array(within.astype(np.int64), mask=is_missing)
+        return pa.array(single, mask=is_missing)
 
 
-def _numbers(values: pa.Array) -> Array:
-    values = _usable(values, "a number")
-    if kind(values.type) is Kind.text:
+def _to_numbers(values: pa.Array) -> Array:
+    values = _require_usable(values, "a number")
+    if find_kind(values.type) is Kind.text:
         values = _parse(values)
     numbers: Array = values.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
     infinite = np.isinf(numbers)
@@ -94,9 +94,9 @@ def _numbers(values: pa.Array) -> Array:
     return numbers
 
 
-def _usable(values: pa.Array, what: str) -> pa.Array:
-    """The values, if their type has anything to do with numbers and text, or all are missing."""
-    if kind(values.type) not in (Kind.time, Kind.other):
+def _require_usable(values: pa.Array, what: str) -> pa.Array:
+    """Return the values if they are numbers or text, or all missing; else raise."""
+    if find_kind(values.type) not in (Kind.time, Kind.other):
         return values
     row = pc.index(values.is_valid(), True).as_py()
     if row >= 0:
@@ -105,7 +105,7 @@ def _usable(values: pa.Array, what: str) -> pa.Array:
 
 
 def _parse(texts: pa.Array) -> pa.Array:
-    """Text that says numbers."""
+    """Parse text as numbers."""
     try:
         return pc.cast(texts, pa.float64())
     except pa.ArrowInvalid:

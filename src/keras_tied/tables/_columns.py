@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from keras_tied._types import Array
 from keras_tied.tables import _learning
 from keras_tied.tables._column import Column, MisfitError
-from keras_tied.tables._errors import TableError, quoted
+from keras_tied.tables._errors import TableError, quote
 from keras_tied.tables._kinds import Kind
 
 VERSION = 1
@@ -23,7 +23,7 @@ USABLE = (Kind.boolean, Kind.integer, Kind.number, Kind.text)
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table that are used, and how they become numbers.
+    """The columns of a table that are used, and their encoding as numbers.
 
     Numbers and booleans are used as they are, booleans as 0 and 1. Text becomes a number for each
     category, 1 for the one that it is and 0 for the others. A missing value is NaN in all of the
@@ -32,7 +32,7 @@ class Columns:
     Attributes:
         used: the columns that are used, in the order of their numbers.
         left_out: why each other column is not used, by name.
-        label: the column that tells rows apart and is never used, or None.
+        label: the column of labels, which is never used, or None.
         id: the column that names rows and is never used, or None.
 
     Examples:
@@ -76,13 +76,13 @@ class Columns:
             sample: the rows, such as `Source.sample` gives.
             columns: the columns that may be used. Defaults to all.
             exclude: columns that are not used. Defaults to none.
-            label: the column that tells rows apart. Defaults to none.
+            label: the column of labels. Defaults to none.
             id: the column that names rows. Defaults to none.
 
         Raises:
             TableError: if a column that is named is not in the table, or none can be used.
         """
-        used, left_out = _learning.chosen(sample, columns, exclude, label, id)
+        used, left_out = _learning.choose_columns(sample, columns, exclude, label, id)
         return cls(tuple(used), left_out, label, id)
 
     @property
@@ -92,7 +92,7 @@ class Columns:
 
     @property
     def text(self) -> list[str]:
-        """The columns that are to be read as text: categories, the label and the id."""
+        """The columns to read as text: categories, the label and the id."""
         categories = [column.name for column in self.used if column.kind is Kind.text]
         return [*categories, *[name for name in (self.label, self.id) if name is not None]]
 
@@ -119,15 +119,15 @@ class Columns:
             TableError: if one that is used is not there. The message names all that are not.
         """
         there = set(names)
-        if missing := [name for name in self.names if name not in there]:
-            raise TableError(f"the table has no column {quoted(missing)}, which the model uses.")
-        known = {*self.names, *self.left_out, self.label, self.id}
-        return [name for name in names if name not in known]
+        if absent := [name for name in self.names if name not in there]:
+            raise TableError(f"the table has no column {quote(absent)}, which the model uses.")
+        known_names = {*self.names, *self.left_out, self.label, self.id}
+        return [name for name in names if name not in known_names]
 
     def encode(
         self, batch: pa.RecordBatch, first_row: int = 0, unseen: Counter[str] | None = None
     ) -> NDArray[np.float32]:
-        """The numbers for some rows.
+        """Encode rows as numbers.
 
         Args:
             batch: the rows; columns that are not used are ignored, and may come in any order.
@@ -161,9 +161,9 @@ class Columns:
         return numbers
 
     def decode(self, numbers: ArrayLike) -> pa.RecordBatch:
-        """The rows that some numbers stand for, with the columns that are used.
+        """Decode numbers to rows, with the columns that are used.
 
-        Of the numbers of a text column the largest wins; booleans are true from 0.5 on; a column of
+        Text is the category of the largest number; booleans are true from 0.5 on; a column of
         whole numbers is rounded; NaN is a missing value.
 
         Args:
@@ -181,11 +181,11 @@ class Columns:
             rows = rows.astype(np.float64)
         ends = np.cumsum([len(column.features) for column in self.used])
         blocks = np.split(rows, ends[:-1], axis=1)
-        decoded = [column.decode(block) for column, block in zip(self.used, blocks, strict=True)]
-        return pa.record_batch(decoded, names=self.names)
+        arrays = [column.decode(block) for column, block in zip(self.used, blocks, strict=True)]
+        return pa.record_batch(arrays, names=self.names)
 
     def to_json(self) -> dict[str, Any]:
-        """All of this as JSON has it: dicts, lists, text, booleans."""
+        """Return all of this as JSON: dicts, lists, text, booleans."""
         columns = [
             {
                 "name": column.name,
@@ -205,7 +205,7 @@ class Columns:
 
     @classmethod
     def from_json(cls, json: Any) -> Self:
-        """What `to_json` gave, checked: the file that it comes from may be anyone's.
+        """Check and read the result of `to_json`; it may come from an untrusted file.
 
         Raises:
             TableError: if it is not what `to_json` gives.
@@ -218,7 +218,7 @@ class Columns:
                 "label": str() | None as label,
                 "id": str() | None as id,
             } if all(isinstance(text, str) for pair in left_out.items() for text in pair):
-                used = tuple(_column(entry) for entry in columns)
+                used = tuple(_parse_column(entry) for entry in columns)
             case _:
                 raise _damage_error("they are not those of this version")
         if len({column.name for column in used}) < len(used):
@@ -226,7 +226,7 @@ class Columns:
         return cls(used, dict(left_out), label, id)
 
 
-def _column(entry: Any) -> Column:
+def _parse_column(entry: Any) -> Column:
     match entry:
         case {
             "name": str() as name,

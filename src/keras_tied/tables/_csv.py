@@ -1,8 +1,7 @@
 """CSV files, each a single piece.
 
-The whole file is read once before anything else: so its types are known however late a word turns
-up in a column of numbers, its number of rows is, and a line that is broken is found before any work
-has been done.
+The whole file is read once when it is opened. So the types are right even if a word turns up late
+in a column of numbers, the number of rows is known, and a broken line is found before any work.
 """
 
 import codecs
@@ -16,14 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow
 
-from keras_tied.tables._errors import TableError, reading
+from keras_tied.tables._errors import TableError, report_read_errors
 from keras_tied.tables._kinds import require_distinct
 
 MISSING = (
     *("", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "NAN", "-NaN", "-nan"),
     *("NULL", "Null", "null", "None", "none", "?"),
 )
-"""What stands for a missing value, in quotes or without."""
+"""The texts of a missing value, in quotes or without."""
 
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, 2**26, 64
@@ -50,8 +49,8 @@ class CsvFile:
         except LookupError as error:
             raise TableError(f"{error}; name one such as utf-8 or latin-1.") from error
         self._delimiter, self._encoding = delimiter, encoding
-        self._ragged: arrow.InvalidRow | None = None
-        names, longest = self._header()
+        self._ragged_row: arrow.InvalidRow | None = None
+        names, longest = self._read_header()
         require_distinct(names, name)
         self._several = len(names) > 1  # of a single one, an empty line is a missing value
         self._block = min(max(BLOCK, LINES_IN_BLOCK * longest), LARGEST_BLOCK)
@@ -65,14 +64,14 @@ class CsvFile:
         """Read the file; see `TableFile`."""
         types = {field.name: field.type for field in self.schema}
         for _ in pieces:
-            with self._errors():
+            with self._report_errors():
                 yield from self._open(types, names)
 
     def _scan(
         self, names: Sequence[str], as_text: Mapping[str, pa.DataType]
     ) -> tuple[pa.Schema, int]:
-        """The types of the columns and the number of rows."""
-        with self._errors():
+        """Return the types of the columns and the number of rows."""
+        with self._report_errors():
             reader = self._open(as_text)
             schema = reader.schema
             if any(pa.types.is_binary(dtype) for dtype in schema.types):
@@ -82,12 +81,12 @@ class CsvFile:
             except pa.ArrowInvalid as error:
                 if "CSV conversion error" not in str(error):
                     raise
-        # A value did not fit what the first block had promised; as text, every value fits.
-        with self._errors():
+        # A later value does not fit the type of the first block; every value fits text.
+        with self._report_errors():
             types, n_rows = list(schema.types), 0
             for batch in self._open({name: pa.string() for name in names}):
                 n_rows += batch.num_rows
-                types = [_holding(*pair) for pair in zip(types, batch.columns, strict=True)]
+                types = [_widen_type(*pair) for pair in zip(types, batch.columns, strict=True)]
         return pa.schema(list(zip(names, types, strict=True))), n_rows
 
     def _open(
@@ -115,14 +114,14 @@ class CsvFile:
         )
 
     def _refuse(self, row: arrow.InvalidRow) -> str:
-        self._ragged = row
+        self._ragged_row = row
         return "error"
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Tell what is wrong with the file in the user's words: lines and names."""
-        self._ragged = None
-        with reading(self.name, "a CSV file"):
+    def _report_errors(self) -> Iterator[None]:
+        """Turn an error of Arrow into one with the lines and names of the file."""
+        self._ragged_row = None
+        with report_read_errors(self.name, "a CSV file"):
             try:
                 yield
             except UnicodeDecodeError as error:
@@ -131,31 +130,31 @@ class CsvFile:
                 raise self._explain(error) from error
 
     def _explain(self, error: Exception) -> Exception:
-        said = str(error)
-        if row := self._ragged:
+        message = str(error)
+        if row := self._ragged_row:
             return TableError(
                 f"{self.name!r} has {row.actual_columns} cells in line "
-                f"{self._line_of(row)}, where its first line has {row.expected_columns}; put text "
-                "that holds the delimiter in quotes, or name another delimiter."
+                f"{self._find_line(row)}, where its first line has {row.expected_columns}; put "
+                "text that holds the delimiter in quotes, or name another delimiter."
             )
-        if "UTF8" in said:
+        if "UTF8" in message:
             return self._encoding_error()
-        if "straddling" in said:
+        if "straddling" in message:
             return TableError(
                 f"{self.name!r} has a line of more than {self._block // 2**20} million characters; "
                 "look for a quotation mark that is not closed."
             )
-        if found := re.search(r"column #(\d+): (?:Row #(\d+): )?.*?(invalid value '.*')", said):
-            column = self.schema.names[int(found[1])]
+        if match := re.search(r"column #(\d+): (?:Row #(\d+): )?.*?(invalid value '.*')", message):
+            column = self.schema.names[int(match[1])]
             return TableError(
-                f"{self.name!r} has, in column {column!r} and row {int(found[2] or 1) - 1}, an "
-                f"{found[3]}; it was not there a moment ago: let nothing else write to the file."
+                f"{self.name!r} has, in column {column!r} and row {int(match[2] or 1) - 1}, an "
+                f"{match[3]}; it was not there a moment ago: let nothing else write to the file."
             )
         return error
 
-    def _header(self) -> tuple[list[str], int]:
-        """The names in the first line, and the length of the longer one of it and the next."""
-        with self._errors(), self._text() as file:
+    def _read_header(self) -> tuple[list[str], int]:
+        """Return the names in the first line, and the length of the longer of two lines."""
+        with self._report_errors(), self._open_text() as file:
             reader = csv.reader(file, delimiter=self._delimiter)
             try:
                 lines = [line for line, _ in zip(filter(None, reader), range(2), strict=False)]
@@ -181,21 +180,21 @@ class CsvFile:
     def _require_delimiter(self, names: Sequence[str], cells: Sequence[str]) -> None:
         if len(names) > 1:
             return
-        for other, said in DELIMITERS.items():
+        for other, description in DELIMITERS.items():
             times = names[0].count(other)
             if times and len(cells) == 1 and cells[0].count(other) == times:
                 raise TableError(
                     f"{self.name!r} has a single column, {names[0]!r}, whose cells seem to be "
-                    f"delimited by {said}; name {other!r} as the delimiter."
+                    f"delimited by {description}; name {other!r} as the delimiter."
                 )
 
-    def _text(self) -> TextIOWrapper:
+    def _open_text(self) -> TextIOWrapper:
         encoding = "utf-8-sig" if codecs.lookup(self._encoding).name == "utf-8" else self._encoding
         return TextIOWrapper(pa.input_stream(self.name, compression="detect"), encoding, newline="")
 
-    def _line_of(self, row: arrow.InvalidRow) -> int:
-        """The line in which a row begins; Arrow counts rows, and leaves empty lines out."""
-        with self._text() as file:
+    def _find_line(self, row: arrow.InvalidRow) -> int:
+        """Return the line in which a row begins; Arrow counts rows without empty lines."""
+        with self._open_text() as file:
             reader = csv.reader(file, delimiter=self._delimiter)
             begins = 1
             for cells in reader:
@@ -205,7 +204,7 @@ class CsvFile:
         return int(row.number or 0)
 
     def _encoding_error(self) -> TableError:
-        """Where the file is not text in its encoding."""
+        """Make the error that tells where the file is not text in its encoding."""
         decoder = codecs.getincrementaldecoder(self._encoding)()
         position, lines = 0, 1
         with pa.input_stream(self.name, compression="detect") as file:
@@ -226,8 +225,8 @@ class CsvFile:
         )
 
 
-def _holding(dtype: pa.DataType, values: pa.Array) -> pa.DataType:
-    """The narrowest type, not narrower than one, that holds what some text says."""
+def _widen_type(dtype: pa.DataType, values: pa.Array) -> pa.DataType:
+    """Return the narrowest type that holds `dtype` and the values that some text stands for."""
     candidates = [dtype]
     if pa.types.is_string(dtype):
         return dtype

@@ -1,10 +1,12 @@
-"""What goes wrong with tables, in one sentence each."""
+"""The errors of tables, each of one sentence."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pyarrow as pa
+
+from keras_tied._text import list_some
 
 
 class TableError(ValueError):
@@ -15,19 +17,25 @@ class WriteError(TableError):
     """A table cannot be written; the message is one sentence for the user."""
 
 
-def quoted(names: list[str], most: int = 8) -> str:
-    """Names for a message, of which there may be thousands."""
-    shown = ", ".join(repr(name) for name in names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+def quote(names: list[str]) -> str:
+    """List the first names in quotes, for a message."""
+    return list_some(list(map(repr, names)))
 
 
 @contextmanager
-def reading(name: str, what: str) -> Iterator[None]:
-    """Turn what goes wrong when a file is read into a `TableError`.
+def open_source(name: str, what: str) -> Iterator[pa.OSFile]:
+    """Open a file of Arrow's, and turn an error while it is read into a `TableError`."""
+    with report_read_errors(name, what), pa.OSFile(name) as source:
+        yield source
+
+
+@contextmanager
+def report_read_errors(name: str, what: str) -> Iterator[None]:
+    """Turn an error while a file is read into a `TableError`.
 
     Args:
         name: of the file.
-        what: it should be, such as `"a Parquet file"`.
+        what: the kind of file, such as `"a Parquet file"`.
     """
     try:
         yield

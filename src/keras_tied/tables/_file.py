@@ -1,4 +1,4 @@
-"""What is asked of a file, whatever its format."""
+"""The interface of a file of any format."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""What a column holds, as far as an autoencoder is concerned."""
+"""The kinds of values in a column, and their Arrow types."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from enum import StrEnum
 
 import pyarrow as pa
 
-from keras_tied.tables._errors import TableError, quoted
+from keras_tied.tables._errors import TableError, quote
 
 
 class Kind(StrEnum):
-    """What a column holds."""
+    """The kind of the values in a column."""
 
     boolean = "boolean"
     integer = "integer"
@@ -21,11 +21,11 @@ class Kind(StrEnum):
     other = "other"
 
 
-def kind(dtype: pa.DataType) -> Kind:
-    """The kind of a column of an Arrow type."""
+def find_kind(dtype: pa.DataType) -> Kind:
+    """Return the kind of an Arrow type."""
     of = pa.types
     if of.is_dictionary(dtype):
-        return kind(dtype.value_type)
+        return find_kind(dtype.value_type)
     if of.is_boolean(dtype):
         return Kind.boolean
     if of.is_integer(dtype):
@@ -39,29 +39,29 @@ def kind(dtype: pa.DataType) -> Kind:
     return Kind.empty if of.is_null(dtype) else Kind.other
 
 
-def plain(dtype: pa.DataType) -> pa.DataType:
-    """The type in which a column of this type is handed out: every kind of text is a string."""
+def simplify_type(dtype: pa.DataType) -> pa.DataType:
+    """Return the type that batches have for a type: every kind of text is a string."""
     if pa.types.is_dictionary(dtype):
-        return plain(dtype.value_type)
-    if kind(dtype) is Kind.text:
+        return simplify_type(dtype.value_type)
+    if find_kind(dtype) is Kind.text:
         return pa.string()
     return pa.float32() if pa.types.is_float16(dtype) else dtype
 
 
-def common(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
-    """The type that holds the values of both, or None if they are of different kinds."""
+def merge_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
+    """Return the type that holds the values of both, or None if their kinds differ."""
     if first == second or pa.types.is_null(second):
         return first
     if pa.types.is_null(first):
         return second
-    kinds = {kind(first), kind(second)}
+    kinds = {find_kind(first), find_kind(second)}
     if kinds == {Kind.integer}:
         return pa.int64()
     return pa.float64() if kinds <= {Kind.integer, Kind.number} else None
 
 
 def require_distinct(names: Sequence[str], file: str) -> None:
-    """Refuse names that several columns have."""
+    """Raise if several columns have one name."""
     if len(set(names)) < len(names):
         twice = [name for name, times in Counter(names).items() if times > 1]
-        raise TableError(f"{file!r} has several columns of the name {quoted(twice)}; rename them.")
+        raise TableError(f"{file!r} has several columns of the name {quote(twice)}; rename them.")

@@ -1,4 +1,4 @@
-"""NumPy's files of numbers: `.npy` read where it lies, `.npz` taken into memory."""
+"""NumPy's files of numbers: `.npy` is mapped, `.npz` is read into memory."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from keras_tied.tables._errors import TableError, quoted, reading
+from keras_tied.tables._errors import TableError, quote, report_read_errors
 
 CELLS = 2**20
 """Numbers in a piece."""
@@ -21,9 +21,9 @@ class ArrayFile:
     def __init__(self, name: str, array: NDArray[Any] | None = None) -> None:
         self.name = name
         self._array = array
-        rows = _check_array(self._rows(), name)
+        rows = _check_array(self._open_rows(), name)
         fields = [
-            pa.field(f"x{i}", pa.from_numpy_dtype(_native(rows.dtype)))
+            pa.field(f"x{i}", pa.from_numpy_dtype(_to_native(rows.dtype)))
             for i in range(rows.shape[1])
         ]
         self.schema = pa.schema(fields)
@@ -31,15 +31,15 @@ class ArrayFile:
         n = len(rows)
         self.rows = [min(self._size, n - start) for start in range(0, n, self._size)]
 
-    def _rows(self) -> NDArray[Any]:
-        """All rows; mapped anew each time, so that what was read does not stay in memory."""
+    def _open_rows(self) -> NDArray[Any]:
+        """Return all rows; a new map each time lets go of the memory of rows read before."""
         if self._array is not None:
             return self._array
-        with reading(self.name, "an .npy file"):
+        with report_read_errors(self.name, "an .npy file"):
             try:
                 return cast("NDArray[Any]", npy.open_memmap(self.name, mode="r"))
             except (ValueError, EOFError) as error:
-                raise _not_plain(self.name, error) from error
+                raise _array_error(self.name, error) from error
 
     def read(
         self, pieces: Sequence[int], names: Sequence[str], n_rows: int
@@ -48,38 +48,38 @@ class ArrayFile:
         indices = [self.schema.get_field_index(name) for name in names]
         for piece in pieces:
             start = piece * self._size
-            rows = self._rows()[start : start + self.rows[piece]]
-            columns = rows.T[indices].astype(_native(rows.dtype), order="C")
+            rows = self._open_rows()[start : start + self.rows[piece]]
+            columns = rows.T[indices].astype(_to_native(rows.dtype), order="C")
             del rows
             yield pa.record_batch([pa.array(column) for column in columns], names=list(names))
 
 
 def open_npz(name: str, array: str | None) -> ArrayFile:
     """Open an array of an `.npz` file, by name where there are several."""
-    with reading(name, "an .npz file"), open(name, "rb") as file:
+    with report_read_errors(name, "an .npz file"), open(name, "rb") as file:
         try:
             arrays = np.load(file, allow_pickle=False)
             if not isinstance(arrays, np.lib.npyio.NpzFile):
                 raise TableError(f"{name!r} is not an .npz file; call it .npy if it is one array.")
-            return ArrayFile(name, arrays[_one_of(arrays.files, array, name)])
+            return ArrayFile(name, arrays[_choose_array(arrays.files, array, name)])
         except TableError:
             raise
         except (ValueError, EOFError, BadZipFile) as error:
-            raise _not_plain(name, error) from error
+            raise _array_error(name, error) from error
 
 
-def _one_of(names: list[str], wanted: str | None, file: str) -> str:
-    if wanted is None and len(names) != 1:
+def _choose_array(names: list[str], array: str | None, file: str) -> str:
+    if array is None and len(names) != 1:
         raise TableError(
-            f"{file!r} holds {len(names)} arrays, {quoted(names)}; name the one to use."
+            f"{file!r} holds {len(names)} arrays, {quote(names)}; name the one to use."
         )
-    if wanted is not None and wanted not in names:
-        raise TableError(f"{file!r} has no array {wanted!r}; name one of {quoted(names)}.")
-    return names[0] if wanted is None else wanted
+    if array is not None and array not in names:
+        raise TableError(f"{file!r} has no array {array!r}; name one of {quote(names)}.")
+    return names[0] if array is None else array
 
 
-def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The type in this machine's byte order, and one that Arrow computes with."""
+def _to_native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type in this machine's byte order; Arrow does not compute with float16."""
     return np.dtype(np.float32) if dtype == np.float16 else dtype.newbyteorder("=")
 
 
@@ -96,7 +96,7 @@ def _check_array(rows: NDArray[Any], name: str) -> NDArray[Any]:
     return rows
 
 
-def _not_plain(name: str, error: Exception) -> TableError:
+def _array_error(name: str, error: Exception) -> TableError:
     if "Object arrays" in str(error) or "Python objects" in str(error):
         return TableError(
             f"{name!r} holds pickled objects, which could run code and are never read; save an "

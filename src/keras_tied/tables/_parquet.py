@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from keras_tied.tables._errors import reading
+from keras_tied.tables._errors import open_source
 
 WHAT = "a Parquet file"
 BUFFER = 2**20
@@ -17,7 +17,7 @@ class ParquetFile:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        with reading(name, WHAT), pa.OSFile(name) as source, pq.ParquetFile(source) as file:
+        with open_source(name, WHAT) as source, pq.ParquetFile(source) as file:
             self._metadata = file.metadata
             self.schema = file.schema_arrow
         groups = range(self._metadata.num_row_groups)
@@ -28,8 +28,7 @@ class ParquetFile:
     ) -> Iterator[pa.RecordBatch]:
         """Read some row groups; see `TableFile`."""
         with (
-            reading(self.name, WHAT),
-            pa.OSFile(self.name) as source,
+            open_source(self.name, WHAT) as source,
             pq.ParquetFile(
                 source, metadata=self._metadata, buffer_size=BUFFER, pre_buffer=False
             ) as file,

@@ -1,10 +1,10 @@
-"""Which files a path stands for, and their format."""
+"""Find the files of a path, and their format."""
 
 import glob
 import os
 from pathlib import Path
 
-from keras_tied.tables._errors import TableError, quoted, reading
+from keras_tied.tables._errors import TableError, quote, report_read_errors
 
 TEXTS = {"csv": ",", "tsv": "\t"}
 """The formats that are text, and the delimiter of each."""
@@ -12,28 +12,28 @@ COMPRESSIONS = {"gz": "gzip", "bz2": "bz2", "zst": "zstd"}
 """The endings of compressed text, and what Arrow calls the compression."""
 ARROWS = ("feather", "arrow")
 FORMATS = (*TEXTS, "parquet", *ARROWS, "npy", "npz")
-ENDINGS = (*FORMATS, *(f"{text}.{packed}" for text in TEXTS for packed in COMPRESSIONS))
+ENDINGS = (*FORMATS, *(f"{text}.{compression}" for text in TEXTS for compression in COMPRESSIONS))
 """The endings of the files that are read."""
 OUTPUT_ENDINGS = tuple(ending for ending in ENDINGS if not ending.endswith("bz2"))
 """The endings of the files that are written; Arrow fails at bzip2 on a full disk."""
 
 
-def format_of(path: str) -> str | None:
-    """The format that the ending of a file stands for, or None for no format of ours."""
+def find_format(path: str) -> str | None:
+    """Return the format for the ending of a file, or None if it is unknown."""
     _, *endings = Path(path).name.lower().split(".")
     if endings and endings[-1] in FORMATS:
         return endings[-1]
-    packed = len(endings) > 1 and endings[-1] in COMPRESSIONS and endings[-2] in TEXTS
-    return endings[-2] if packed else None
+    compression = len(endings) > 1 and endings[-1] in COMPRESSIONS and endings[-2] in TEXTS
+    return endings[-2] if compression else None
 
 
-def compression_of(path: str) -> str | None:
-    """How a text file is compressed, by its ending, or None."""
+def find_compression(path: str) -> str | None:
+    """Return the compression for the ending of a text file, or None."""
     return COMPRESSIONS.get(Path(path).name.lower().rsplit(".", 1)[-1])
 
 
 def find_files(path: str) -> list[str]:
-    """The files that a path stands for, in sorted order, all of one format.
+    """Return the files of a path, sorted, all of one format.
 
     Args:
         path: a file, a folder or a pattern with `*`, `?` or `[...]`. In a folder, and among what a
@@ -43,34 +43,36 @@ def find_files(path: str) -> list[str]:
     Raises:
         TableError: if there is none, or they are of several formats.
     """
-    with reading(path, "a table"):
+    with report_read_errors(path, "a table"):
         if os.path.isdir(path):
-            found = [entry.path for entry in os.scandir(path)]
+            paths = [entry.path for entry in os.scandir(path)]
         elif os.path.exists(path) or not glob.has_magic(path):
             os.stat(path)  # says why it cannot be read
-            if format_of(path) is None:
-                raise TableError(f"{path!r} has not one of the endings {_endings()}; rename it.")
+            if find_format(path) is None:
+                raise TableError(
+                    f"{path!r} has not one of the endings {_list_endings()}; rename it."
+                )
             return [path]
         else:
-            found = glob.glob(path, recursive=True)
-    files = sorted(file for file in found if _counts(file))
+            paths = glob.glob(path, recursive=True)
+    files = sorted(file for file in paths if _is_table(file))
     if not files:
         raise TableError(
-            f"{path!r} holds no file with one of the endings {_endings()}; name another."
+            f"{path!r} holds no file with one of the endings {_list_endings()}; name another."
         )
     first = files[0]
-    if other := next((file for file in files if format_of(file) != format_of(first)), None):
+    if other := next((file for file in files if find_format(file) != find_format(first)), None):
         raise TableError(
-            f"{path!r} holds files of several formats, such as {quoted([first, other])}; choose "
+            f"{path!r} holds files of several formats, such as {quote([first, other])}; choose "
             "those of one, for example with '*.csv'."
         )
     return files
 
 
-def _counts(file: str) -> bool:
+def _is_table(file: str) -> bool:
     hidden = Path(file).name.startswith((".", "_"))
-    return not hidden and format_of(file) is not None and os.path.isfile(file)
+    return not hidden and find_format(file) is not None and os.path.isfile(file)
 
 
-def _endings() -> str:
+def _list_endings() -> str:
     return ", ".join(f".{ending}" for ending in ENDINGS)

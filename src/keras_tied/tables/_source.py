@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 
 from keras_tied.tables._arrow import open_arrow
 from keras_tied.tables._csv import CsvFile
-from keras_tied.tables._errors import TableError, quoted
+from keras_tied.tables._errors import TableError, quote
 from keras_tied.tables._file import TableFile
-from keras_tied.tables._kinds import Kind, common, kind, plain, require_distinct
+from keras_tied.tables._kinds import Kind, find_kind, merge_types, require_distinct, simplify_type
 from keras_tied.tables._numpy import ArrayFile, open_npz
 from keras_tied.tables._parquet import ParquetFile
-from keras_tied.tables._paths import ARROWS, TEXTS, find_files, format_of
+from keras_tied.tables._paths import ARROWS, TEXTS, find_files, find_format
 
-CELLS_AT_ONCE, FEWEST_ROWS, MOST_ROWS = 2**20, 2**7, 2**16
-"""A batch has about so many numbers, and its number of rows is between these."""
-CELLS_TO_SHUFFLE = 2**21
-PIECES_IN_SAMPLE = 64
+BATCH_CELLS, SMALLEST_BATCH, LARGEST_BATCH = 2**20, 2**7, 2**16
+"""About how many numbers a batch has, and the bounds of its number of rows."""
+SHUFFLE_CELLS = 2**21
+SAMPLE_PIECES = 64
 
 
 class Source:
-    """The rows of one or several files, which are read as often as they are asked for.
+    """The rows of one or several files, which are read anew by each method.
 
     Only a batch of rows is in memory at a time, and a few more where they are shuffled.
 
@@ -40,20 +39,20 @@ class Source:
         self._files = files
         for file in files:
             require_distinct(file.schema.names, file.name)
-        self.schema = _common_schema(files)
+        self.schema = _merge_schemas(files)
         self.n_rows = sum(sum(file.rows) for file in files)
         if not self.n_rows:
             raise TableError(f"{name!r} has columns and no rows; give it rows.")
 
     @property
     def kinds(self) -> dict[str, Kind]:
-        """What each column holds, by its name."""
-        return {field.name: kind(field.type) for field in self.schema}
+        """The kind of each column, by name."""
+        return {field.name: find_kind(field.type) for field in self.schema}
 
     def batches(
         self, n_rows: int | None = None, names: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """All rows in order.
+        """Yield all rows in order.
 
         Args:
             n_rows: the rows of a batch; the last may have fewer. Defaults to as many as hold about
@@ -64,11 +63,11 @@ class Source:
             Batches with these columns, in this order.
         """
         names = self._check_names(names)
-        size = n_rows or _rows_at_once(names)
+        size = n_rows or _choose_batch_size(names)
         pieces = [(file, range(len(file.rows))) for file in self._files]
-        yield from _of_size(self._read(pieces, names, size), size)
+        yield from _resize_batches(self._read(pieces, names, size), size)
 
-    def shuffled(
+    def shuffled_batches(
         self,
         n_rows: int | None = None,
         names: Sequence[str] | None = None,
@@ -76,7 +75,7 @@ class Source:
         seed: int,
         buffer_rows: int | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """All rows, each once, in another order.
+        """Yield all rows in a random order.
 
         The pieces of the files (row groups of Parquet, record batches of Arrow, parts of arrays)
         come in a random order, and rows are shuffled within a buffer as they come. A CSV file is
@@ -95,13 +94,15 @@ class Source:
         random = np.random.default_rng(seed)
         pieces = [(file, [piece]) for file in self._files for piece in range(len(file.rows))]
         order = [pieces[index] for index in random.permutation(len(pieces))]
-        buffer = buffer_rows or max(FEWEST_ROWS, CELLS_TO_SHUFFLE // max(1, len(names)))
-        rows = _of_size(self._read(order, names, min(buffer, _rows_at_once(names))), buffer)
-        mixed = (block.take(random.permutation(block.num_rows)) for block in rows)
-        yield from _of_size(mixed, n_rows or _rows_at_once(names))
+        buffer = buffer_rows or max(SMALLEST_BATCH, SHUFFLE_CELLS // max(1, len(names)))
+        rows = _resize_batches(
+            self._read(order, names, min(buffer, _choose_batch_size(names))), buffer
+        )
+        shuffled_blocks = (block.take(random.permutation(block.num_rows)) for block in rows)
+        yield from _resize_batches(shuffled_blocks, n_rows or _choose_batch_size(names))
 
     def sample(self, n: int, names: Sequence[str] | None = None, *, seed: int) -> pa.RecordBatch:
-        """Some rows from all over the table, in a random order.
+        """Sample rows from all over the table, in a random order.
 
         Args:
             n: how many at most; all, if there are no more. They come from 64 pieces of the files,
@@ -111,25 +112,25 @@ class Source:
         """
         names = self._check_names(names)
         random = np.random.default_rng(seed)
-        pieces, available = self._some_pieces(n, random)
+        pieces, available = self._choose_pieces(n, random)
         n = min(n, available)
-        chosen, seen = [], 0
-        for batch in self._read(pieces, names, _rows_at_once(names)):
+        parts, end = [], 0
+        for batch in self._read(pieces, names, _choose_batch_size(names)):
             # In proportion, so that every part of the table has its share.
-            begin, seen = seen, seen + batch.num_rows
-            share = n * seen // available - n * begin // available
+            begin, end = end, end + batch.num_rows
+            share = n * end // available - n * begin // available
             if share:
                 rows = random.choice(batch.num_rows, share, replace=False, shuffle=False)
-                chosen.append(batch.take(np.sort(rows)))
-        if not chosen:
+                parts.append(batch.take(np.sort(rows)))
+        if not parts:
             return self.schema.empty_table().select(names).to_batches()[0]
-        whole = _concatenate(chosen)
+        whole = _concatenate(parts)
         return whole.take(random.permutation(whole.num_rows))
 
-    def _some_pieces(
+    def _choose_pieces(
         self, n: int, random: np.random.Generator
     ) -> tuple[list[tuple[TableFile, list[int]]], int]:
-        """Pieces with at least n rows, if there are as many, and how many rows they have."""
+        """Choose random pieces with n rows or more, if there are; return their rows' number too."""
         pieces = [
             (number, piece)
             for number, file in enumerate(self._files)
@@ -138,21 +139,21 @@ class Source:
         order = random.permutation(len(pieces))
         sizes = [self._files[pieces[i][0]].rows[pieces[i][1]] for i in order]
         enough = int(np.searchsorted(np.cumsum(sizes), n)) + 1
-        taken = min(max(enough, PIECES_IN_SAMPLE), len(pieces))
+        n_pieces = min(max(enough, SAMPLE_PIECES), len(pieces))
         by_file: dict[int, list[int]] = {}
-        for index in sorted(order[:taken]):
+        for index in sorted(order[:n_pieces]):
             number, piece = pieces[index]
             by_file.setdefault(number, []).append(piece)
-        chosen = [(self._files[number], indices) for number, indices in by_file.items()]
-        return chosen, sum(sizes[:taken])
+        parts = [(self._files[number], indices) for number, indices in by_file.items()]
+        return parts, sum(sizes[:n_pieces])
 
     def _check_names(self, names: Sequence[str] | None) -> list[str]:
         if names is None:
             return list(self.schema.names)
         there = set(self.schema.names)
-        missing = [name for name in names if name not in there]
-        if missing:
-            raise TableError(f"{self.name!r} has no column {quoted(missing)}.")
+        absent = [name for name in names if name not in there]
+        if absent:
+            raise TableError(f"{self.name!r} has no column {quote(absent)}.")
         return list(names)
 
     def _read(
@@ -161,8 +162,8 @@ class Source:
         schema = pa.schema([self.schema.field(name) for name in names])
         for file, indices in pieces:
             for batch in file.read(indices, names, n_rows):
-                chosen = batch if batch.schema.names == names else batch.select(names)
-                yield chosen if chosen.schema.equals(schema) else _cast(chosen, schema)
+                parts = batch if batch.schema.names == names else batch.select(names)
+                yield parts if parts.schema.equals(schema) else _cast(parts, schema)
 
 
 def open_table(
@@ -215,7 +216,7 @@ def open_table(
 def _open(
     file: str, delimiter: str | None, encoding: str, text: Collection[str], array: str | None
 ) -> TableFile:
-    ending = format_of(file)
+    ending = find_format(file)
     if ending in TEXTS:
         return CsvFile(file, delimiter or TEXTS[ending], encoding, text)
     if ending in ARROWS:
@@ -225,52 +226,53 @@ def _open(
     return ParquetFile(file) if ending == "parquet" else ArrayFile(file)
 
 
-def _common_schema(files: Sequence[TableFile]) -> pa.Schema:
-    """The columns of all files, in the order of the first."""
+def _merge_schemas(files: Sequence[TableFile]) -> pa.Schema:
+    """Return the columns of all files, in the order of the first."""
     first = files[0]
-    types = {field.name: plain(field.type) for field in first.schema}
+    types = {field.name: simplify_type(field.type) for field in first.schema}
     for file in files[1:]:
-        others = {field.name: plain(field.type) for field in file.schema}
-        if missing := [name for name in types if name not in others]:
+        others = {field.name: simplify_type(field.type) for field in file.schema}
+        if absent := [name for name in types if name not in others]:
             raise TableError(
-                f"{file.name!r} has no column {quoted(missing)}, which {first.name!r} has; give "
+                f"{file.name!r} has no column {quote(absent)}, which {first.name!r} has; give "
                 "files with the same columns."
             )
         if extra := [name for name in others if name not in types]:
             raise TableError(
-                f"{file.name!r} has the column {quoted(extra)}, which {first.name!r} has not; give "
+                f"{file.name!r} has the column {quote(extra)}, which {first.name!r} has not; give "
                 "files with the same columns."
             )
         for name, other in others.items():
-            shared = common(types[name], other)
-            if shared is None:
+            dtype = merge_types(types[name], other)
+            if dtype is None:
                 raise TableError(
-                    f"{file.name!r} has {kind(other)} in column {name!r}, where {first.name!r} has "
-                    f"{kind(types[name])}; give files with the same columns."
+                    f"{file.name!r} has {find_kind(other)} in column {name!r}, where "
+                    f"{first.name!r} has {find_kind(types[name])}; give files with the same "
+                    "columns."
                 )
-            types[name] = shared
+            types[name] = dtype
     return pa.schema(list(types.items()))
 
 
-def _rows_at_once(names: Sequence[str]) -> int:
-    return min(MOST_ROWS, max(FEWEST_ROWS, CELLS_AT_ONCE // max(1, len(names))))
+def _choose_batch_size(names: Sequence[str]) -> int:
+    return min(LARGEST_BATCH, max(SMALLEST_BATCH, BATCH_CELLS // max(1, len(names))))
 
 
-def _of_size(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches of one size, but for the last."""
-    held: list[pa.RecordBatch] = []
-    n_held = 0
+def _resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
+    """Yield the same rows in batches of one size; the last may have fewer."""
+    parts: list[pa.RecordBatch] = []
+    n_rows = 0
     for batch in batches:
-        held.append(batch)
-        n_held += batch.num_rows
-        if n_held >= size:
-            whole = _concatenate(held)
-            edges = range(0, n_held + 1, size)
-            for begin, end in pairwise(edges):
-                yield whole.slice(begin, end - begin)
-            held, n_held = [whole.slice(edges[-1])], n_held - edges[-1]
-    if n_held:
-        yield _concatenate(held)
+        parts.append(batch)
+        n_rows += batch.num_rows
+        if n_rows >= size:
+            whole = _concatenate(parts)
+            rest = n_rows % size
+            for begin in range(0, n_rows - rest, size):
+                yield whole.slice(begin, size)
+            parts, n_rows = [whole.slice(n_rows - rest)], rest
+    if n_rows:
+        yield _concatenate(parts)
 
 
 def _concatenate(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:

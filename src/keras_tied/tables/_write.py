@@ -13,21 +13,21 @@ import pyarrow as pa
 from keras_tied import _files
 from keras_tied.tables._errors import TableError, WriteError
 from keras_tied.tables._paths import OUTPUT_ENDINGS
-from keras_tied.tables._writers import Writer, file_writer, text_writer
+from keras_tied.tables._writers import Writer, open_text_writer, open_writer
 
 STANDARD_OUTPUT = "-"
-Opening = Callable[[pa.Schema], Writer]
+OpenWriter = Callable[[pa.Schema], Writer]
 
 
 def check_output(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that `write_table` could not write to, before any work is done.
+    """Raise if `write_table` could not write to a path, before any work is done.
 
     Raises:
         TableError: if its ending is not one of ours, it is a folder, or its folder does not exist
             or may not be written to.
     """
     if os.fspath(path) != STANDARD_OUTPUT:
-        _target(os.fspath(path))
+        _check_target(os.fspath(path))
 
 
 def write_table(
@@ -36,8 +36,8 @@ def write_table(
     r"""Write a table, whole or not at all.
 
     The ending tells the format, as in `open_table`, but for `.bz2`, which is only read. The rows
-    go to a new file beside the one that was named, which takes its place at the end; whatever goes
-    wrong before leaves no file behind, and the old one as it was.
+    go to a temporary file in the same folder, which replaces the file at the end. After an error,
+    the temporary file is deleted, and an old file is unchanged.
 
     Args:
         path: the file, or `"-"` for CSV on the standard output.
@@ -68,27 +68,27 @@ def write_table(
     if name == STANDARD_OUTPUT:
         sys.stdout.flush()
         output = sys.stdout.buffer
-        return _write_all(batches, lambda schema: text_writer(output, schema, safe=safe_csv))
-    target = _target(name)
-    with _errors(name), _files.replace_atomically(target) as part:
-        return _write_all(batches, lambda schema: file_writer(name, part, schema, safe_csv))
+        return _write_all(batches, lambda schema: open_text_writer(output, schema, safe=safe_csv))
+    target = _check_target(name)
+    with _report_errors(name), _files.replace_atomically(target) as part:
+        return _write_all(batches, lambda schema: open_writer(name, part, schema, safe_csv))
 
 
-def _target(name: str) -> Path:
-    with _errors(name):
+def _check_target(name: str) -> Path:
+    with _report_errors(name):
         try:
             return _files.check_writable(Path(name), OUTPUT_ENDINGS)
         except ValueError as error:
             raise TableError(str(error)) from error
 
 
-def _write_all(batches: Iterable[pa.RecordBatch], opening: Opening) -> int:
+def _write_all(batches: Iterable[pa.RecordBatch], opener: OpenWriter) -> int:
     rows = iter(batches)
     first = next(rows, None)
     if first is None:
         raise TableError("there are no rows to write.")
     n_rows = 0
-    with opening(first.schema) as write:
+    with opener(first.schema) as write:
         for batch in chain([first], rows):
             write(batch)
             n_rows += batch.num_rows
@@ -96,8 +96,8 @@ def _write_all(batches: Iterable[pa.RecordBatch], opening: Opening) -> int:
 
 
 @contextmanager
-def _errors(name: str) -> Iterator[None]:
-    """Tell in one sentence why a file was not written."""
+def _report_errors(name: str) -> Iterator[None]:
+    """Turn an error while a file is written into a `WriteError`."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""How each format is written: what takes the batches one by one, and ends the file."""
+"""The writers of each format: context managers that give a function of one batch."""
 
 import csv
 import shutil
@@ -18,9 +18,9 @@ from numpy.lib import format as npy
 from pyarrow import csv as arrow
 from pyarrow import ipc
 
-from keras_tied.tables._errors import TableError, quoted
-from keras_tied.tables._kinds import Kind, kind
-from keras_tied.tables._paths import TEXTS, compression_of, format_of
+from keras_tied.tables._errors import TableError, quote
+from keras_tied.tables._kinds import Kind, find_kind
+from keras_tied.tables._paths import TEXTS, find_compression, find_format
 
 Write: TypeAlias = Callable[[pa.RecordBatch], None]
 Writer: TypeAlias = AbstractContextManager[Write]
@@ -31,44 +31,44 @@ FORMULA = "^([=+\\-@\t\r\n＝＋－＠])"  # noqa: RUF001
 NUMBERS = (Kind.boolean, Kind.integer, Kind.number)
 
 
-def file_writer(name: str, part: Path, schema: pa.Schema, safe_csv: bool) -> Writer:
-    """What writes the format that a name stands for, to another file."""
-    ending = format_of(name)
+def open_writer(name: str, part: Path, schema: pa.Schema, safe_csv: bool) -> Writer:
+    """Return the writer for the format of `name`, which writes to `part`."""
+    ending = find_format(name)
     if ending in TEXTS:
-        return _text_file(name, part, schema, TEXTS[ending], safe_csv)
+        return _write_text(name, part, schema, TEXTS[ending], safe_csv)
     if ending == "parquet":
-        return _parquet_file(part, schema)
+        return _write_parquet(part, schema)
     if ending == "npy":
-        return _npy_file(part, schema)
-    return _npz_file(part, schema) if ending == "npz" else _arrow_file(part, schema)
+        return _write_npy(part, schema)
+    return _write_npz(part, schema) if ending == "npz" else _write_arrow(part, schema)
 
 
 @contextmanager
-def text_writer(
+def open_text_writer(
     file: IO[bytes], schema: pa.Schema, delimiter: str = ",", safe: bool = False
 ) -> Iterator[Write]:
-    """Writes CSV to an open file; see `write_table` for what is safe."""
-    if nested := [field.name for field in schema if kind(field.type) is Kind.other]:
+    """Write CSV to an open file; see `write_table` for `safe`."""
+    if others := [field.name for field in schema if find_kind(field.type) is Kind.other]:
         raise TableError(
-            f"column {quoted(nested)} holds values that CSV cannot; use .parquet, or leave it out."
+            f"column {quote(others)} holds values that CSV cannot; use .parquet, or leave it out."
         )
     names = StringIO(newline="")
     writer = csv.writer(names, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(_harmless(pa.array(schema.names)).to_pylist() if safe else schema.names)
+    writer.writerow(_escape_formulas(pa.array(schema.names)).to_pylist() if safe else schema.names)
     file.write(names.getvalue().encode())
 
     def write(batch: pa.RecordBatch) -> None:
         if safe:
-            columns = [_harmless(column) for column in batch.columns]
+            columns = [_escape_formulas(column) for column in batch.columns]
             batch = pa.record_batch(columns, names=batch.schema.names)
-        file.write(_lines(batch, delimiter, quote=safe))
+        file.write(_format_lines(batch, delimiter, quote=safe))
 
     yield write
     file.flush()
 
 
-def _lines(batch: pa.RecordBatch, delimiter: str, quote: bool) -> pa.Buffer:
-    """The rows as text, with text in quotes where it has to be, or all of it."""
+def _format_lines(batch: pa.RecordBatch, delimiter: str, quote: bool) -> pa.Buffer:
+    """Format rows as text; quote all text, or only the values that need it."""
     for style in ("needed",) if quote else ("none", "needed"):
         options = arrow.WriteOptions(include_header=False, delimiter=delimiter, quoting_style=style)
         lines = pa.BufferOutputStream()
@@ -82,64 +82,64 @@ def _lines(batch: pa.RecordBatch, delimiter: str, quote: bool) -> pa.Buffer:
     return lines.getvalue()
 
 
-def _harmless(values: pa.Array) -> pa.Array:
-    if kind(values.type) is not Kind.text:
+def _escape_formulas(values: pa.Array) -> pa.Array:
+    if find_kind(values.type) is not Kind.text:
         return values
     return pc.replace_substring_regex(values.cast(pa.string()), FORMULA, r"'\1")
 
 
 @contextmanager
-def _text_file(
+def _write_text(
     name: str, part: Path, schema: pa.Schema, delimiter: str, safe: bool
 ) -> Iterator[Write]:
     with (
-        pa.output_stream(str(part), compression=compression_of(name)) as file,
-        text_writer(file, schema, delimiter, safe) as write,
+        pa.output_stream(str(part), compression=find_compression(name)) as file,
+        open_text_writer(file, schema, delimiter, safe) as write,
     ):
         yield write
 
 
 @contextmanager
-def _parquet_file(part: Path, schema: pa.Schema) -> Iterator[Write]:
-    """Writes Parquet, with batches gathered to row groups that are worth their while."""
-    texts = [field.name for field in schema if kind(field.type) is Kind.text]
+def _write_parquet(part: Path, schema: pa.Schema) -> Iterator[Write]:
+    """Write Parquet, in row groups of many batches."""
+    texts = [field.name for field in schema if find_kind(field.type) is Kind.text]
     with (
         pa.OSFile(str(part), "wb") as file,
-        # A dictionary is worth its while where values repeat, which numbers rarely do.
+        # A dictionary helps only where values repeat, which numbers rarely do.
         pq.ParquetWriter(file, schema, use_dictionary=texts or False) as writer,
     ):
-        held: list[pa.RecordBatch] = []
+        batches: list[pa.RecordBatch] = []
 
         def write(batch: pa.RecordBatch) -> None:
-            held.append(batch)
-            if sum(batch.num_rows for batch in held) >= ROWS_IN_GROUP:
+            batches.append(batch)
+            if sum(batch.num_rows for batch in batches) >= ROWS_IN_GROUP:
                 flush()
 
         def flush() -> None:
-            if held:
-                writer.write_table(pa.Table.from_batches(held))
-                held.clear()
+            if batches:
+                writer.write_table(pa.Table.from_batches(batches))
+                batches.clear()
 
         yield write
         flush()
 
 
 @contextmanager
-def _arrow_file(part: Path, schema: pa.Schema) -> Iterator[Write]:
+def _write_arrow(part: Path, schema: pa.Schema) -> Iterator[Write]:
     with pa.OSFile(str(part), "wb") as file, ipc.new_file(file, schema) as writer:
         yield writer.write_batch
 
 
 @contextmanager
-def _npy_file(part: Path, schema: pa.Schema) -> Iterator[Write]:
-    with part.open("wb") as file, _array(file, schema) as write:
+def _write_npy(part: Path, schema: pa.Schema) -> Iterator[Write]:
+    with part.open("wb") as file, _write_array(file, schema) as write:
         yield write
 
 
 @contextmanager
-def _npz_file(part: Path, schema: pa.Schema) -> Iterator[Write]:
+def _write_npz(part: Path, schema: pa.Schema) -> Iterator[Write]:
     with tempfile.TemporaryFile(dir=part.parent) as file:
-        with _array(file, schema) as write:
+        with _write_array(file, schema) as write:
             yield write
         file.seek(0)
         with ZipFile(part, "w") as archive, archive.open("rows.npy", "w", force_zip64=True) as rows:
@@ -147,14 +147,14 @@ def _npz_file(part: Path, schema: pa.Schema) -> Iterator[Write]:
 
 
 @contextmanager
-def _array(file: IO[bytes], schema: pa.Schema) -> Iterator[Write]:
-    """Writes an .npy file, with its header once more at the end: it has the number of rows."""
-    if texts := [field.name for field in schema if kind(field.type) not in NUMBERS]:
+def _write_array(file: IO[bytes], schema: pa.Schema) -> Iterator[Write]:
+    """Write an .npy file; its header is written again at the end, with the number of rows."""
+    if texts := [field.name for field in schema if find_kind(field.type) not in NUMBERS]:
         raise TableError(
-            f"column {quoted(texts)} does not hold numbers, and an array holds nothing else; use "
+            f"column {quote(texts)} does not hold numbers, and an array holds nothing else; use "
             ".csv or .parquet."
         )
-    dtype = _smallest(schema)
+    dtype = _choose_dtype(schema)
     n_rows = 0
 
     def write_header() -> None:
@@ -177,8 +177,8 @@ def _array(file: IO[bytes], schema: pa.Schema) -> Iterator[Write]:
     write_header()
 
 
-def _smallest(schema: pa.Schema) -> np.dtype[Any]:
-    """Single precision if it holds the values of all columns, else double."""
+def _choose_dtype(schema: pa.Schema) -> np.dtype[Any]:
+    """Choose single precision if it holds the values of all columns, else double."""
     single = (
         pa.bool_(),
         pa.int8(),

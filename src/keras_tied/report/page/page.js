@@ -85,7 +85,7 @@
 
   function lines(row) {
     const label = rows.labels === null ? [] : [`${labelName()} ${rows.labels[row] || "missing"}`];
-    return [`Row ${rows.ids[row]}`, ...label, `error ${rows.shown[row]}`];
+    return [`Row ${rows.ids[row]}`, ...label, `error ${rows.error_texts[row]}`];
   }
 
   function labelName() {
@@ -197,12 +197,12 @@
     const contributing = rows.features[row].flatMap((feature, i) => {
       const share = rows.shares[row][i];
       if (share < 0.005) return [];
-      const change = `${rows.given[row][i]} → ${rows.restored[row][i]}, ${Math.round(100 * share)} %`;
+      const change = `${rows.inputs[row][i]} → ${rows.reconstructions[row][i]}, ${Math.round(100 * share)} %`;
       return [make("li", {}, make("bdi", {}, rows.names[feature]), " ", make("span", { className: "change" }, change))];
     });
     const made = make("tr", {}, cell("mark", box), cell("id", rows.ids[row]));
     if (rows.labels !== null) made.append(cell("label", rows.labels[row]));
-    made.append(cell("error", rows.shown[row]), cell("contributing", make("ul", {}, ...contributing)));
+    made.append(cell("error", rows.error_texts[row]), cell("contributing", make("ul", {}, ...contributing)));
     made.setAttribute("role", "row");
     made.dataset.row = row;
     return made;
