@@ -64,7 +64,13 @@ def test_a_renamed_clone_beside_its_original_uses_its_own_kernel(tmp_path):
     original = flat()
     clone = keras.models.clone_model(original, clone_function=renamed)
     inputs = keras.Input((6,))
-    both = keras.Model(inputs, [original(inputs), clone(inputs), ])
+    both = keras.Model(
+        inputs,
+        [
+            original(inputs),
+            clone(inputs),
+        ],
+    )
     wanted = [
         expected(original.get_layer("code"), original.get_layer("out")),
         expected(clone.get_layer("code_copy"), clone.get_layer("out_copy")),
@@ -98,7 +104,9 @@ def test_halves_copied_in_one_container_are_tied_when_joined(copied, container):
     original = halves()
     found = copied(container(original))
     encoder, decoder = found.values() if isinstance(found, dict) else found
-    assert_close(join(encoder, decoder).predict(X, verbose=0), join(*original).predict(X, verbose=0))
+    assert_close(
+        join(encoder, decoder).predict(X, verbose=0), join(*original).predict(X, verbose=0)
+    )
     assert decoder.get_layer("out").tied_to is encoder.get_layer("code")
 
 
@@ -157,7 +165,9 @@ def step(encoder: keras.Model, decoder: keras.Model) -> None:
     elif backend == "torch":
         import torch
 
-        loss = ((decoder(encoder(X)) - torch.as_tensor(X).to(keras.ops.zeros(1).device)) ** 2).mean()
+        loss = (
+            (decoder(encoder(X)) - torch.as_tensor(X).to(keras.ops.zeros(1).device)) ** 2
+        ).mean()
         loss.backward()
     else:
         import jax
@@ -266,8 +276,10 @@ def test_ties_to_the_projections_of_two_attention_blocks_stay_apart(tmp_path):
     blocks = [keras.layers.MultiHeadAttention(2, 3, name=f"block_{i}") for i in range(2)]
     for block in blocks:
         x = block(x, x)
-    y = [tie(block.query_dense, name=f"tied_{i}")(b)
-         for i, (block, b) in enumerate(zip(blocks, (keras.layers.Reshape((5, 2, 3))(x),) * 2))]
+    y = [
+        tie(block.query_dense, name=f"tied_{i}")(b)
+        for i, (block, b) in enumerate(zip(blocks, (keras.layers.Reshape((5, 2, 3))(x),) * 2))
+    ]
     model = keras.Model(inputs, y)
     wanted = model.predict(np.stack([X[:, :5]] * 6, -1), verbose=0)
     found = saved(model, tmp_path)

@@ -253,7 +253,7 @@ def _train_on_all_rows(
 
     n_rows = table.source.n_rows
     size = choose_batch_rows(estimator, n_rows)
-    batches = table.source.shuffled_batches(size, table.columns.names, seed=seed)
+    batches = table.source.shuffled(size, table.columns.names, seed=seed)
     start = time.perf_counter()
     with show_rows("going through all rows", n_rows, quiet) as advance:
 

@@ -67,7 +67,7 @@ class Source:
         pieces = [(file, range(len(file.rows))) for file in self._files]
         yield from _resize_batches(self._read(pieces, names, size), size)
 
-    def shuffled_batches(
+    def shuffled(
         self,
         n_rows: int | None = None,
         names: Sequence[str] | None = None,
