@@ -63,6 +63,7 @@ def saved(model: keras.Model, folder: Path, name: str = "m.keras") -> keras.Mode
 def test_a_renamed_clone_beside_its_original_uses_its_own_kernel(tmp_path):
     original = flat()
     clone = keras.models.clone_model(original, clone_function=renamed)
+    clone.name = "clone"
     inputs = keras.Input((6,))
     both = keras.Model(
         inputs,
@@ -99,7 +100,9 @@ def test_a_layer_renamed_after_it_was_cloned_is_tied():
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
-@pytest.mark.parametrize("container", [tuple, list, lambda pair: dict(zip("ed", pair))])
+@pytest.mark.parametrize(
+    "container", [tuple, list, lambda pair: dict(zip("ed", pair, strict=True))]
+)
 def test_halves_copied_in_one_container_are_tied_when_joined(copied, container):
     original = halves()
     found = copied(container(original))
@@ -276,10 +279,8 @@ def test_ties_to_the_projections_of_two_attention_blocks_stay_apart(tmp_path):
     blocks = [keras.layers.MultiHeadAttention(2, 3, name=f"block_{i}") for i in range(2)]
     for block in blocks:
         x = block(x, x)
-    y = [
-        tie(block.query_dense, name=f"tied_{i}")(b)
-        for i, (block, b) in enumerate(zip(blocks, (keras.layers.Reshape((5, 2, 3))(x),) * 2))
-    ]
+    heads = keras.layers.Reshape((5, 2, 3))(x)
+    y = [tie(block.query_dense, name=f"tied_{i}")(heads) for i, block in enumerate(blocks)]
     model = keras.Model(inputs, y)
     wanted = model.predict(np.stack([X[:, :5]] * 6, -1), verbose=0)
     found = saved(model, tmp_path)
@@ -307,6 +308,10 @@ def test_decoders_of_an_encoder_and_of_its_clone_in_one_model_stay_apart(tmp_pat
 # 10. A class of the user's own
 
 
+def half(x):
+    return x / 2
+
+
 class Halved(keras.layers.Conv2D):
     def __init__(self, *args, halve=True, **kwargs):
         super().__init__(*args, **kwargs)
@@ -318,7 +323,7 @@ class Halved(keras.layers.Conv2D):
 
 def test_a_tie_to_an_unregistered_class_is_cloned():
     inputs = keras.Input((8, 8, 2))
-    layer = Halved(3, 3, strides=2, padding="same", activation=lambda x: x / 2, name="conv")
+    layer = Halved(3, 3, strides=2, padding="same", activation=half, name="conv")
     model = keras.Model(inputs, tie(layer, name="back")(layer(inputs)))
     clone = keras.models.clone_model(model)
     clone.set_weights(model.get_weights())

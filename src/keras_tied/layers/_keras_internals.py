@@ -130,6 +130,16 @@ def in_training_loop() -> bool:
     return any(_module(frame).rpartition(".")[2] in ("trainer", "_loop") for frame in _frames())
 
 
+def stored_numbers(variable: keras.Variable) -> Any:
+    """What a variable holds, as a NumPy array, also while a program is traced."""
+    if keras.backend.backend() != "tensorflow":
+        return keras.ops.convert_to_numpy(variable._value)
+    import tensorflow as tf
+
+    with tf.init_scope():
+        return variable._value.numpy()
+
+
 def refresh_parameters(layer: keras.layers.Layer) -> None:
     """Let PyTorch list the parameters of a layer that has got another kernel."""
     if keras.backend.backend() == "torch" and hasattr(layer, "_torch_params"):

@@ -17,6 +17,7 @@ from keras_tied.layers._keras_internals import (
     model_being_saved,
     reader_of_variables,
     refresh_parameters,
+    stored_numbers,
 )
 from keras_tied.layers._kernel import kernel_name, kernel_of, kernel_variables
 from keras_tied.layers._partner import (
@@ -115,6 +116,8 @@ class TiedLayer(keras.layers.Layer):
         """The layer tied to, looked for in these models as well if it has not been met yet."""
         if isinstance(self._link.partner, Reference):
             self._find_partner(self._link.partner, models)
+        elif self._link.alone:
+            self._look_for_another(self._link.partner)
         return None if isinstance(self._link.partner, Reference) else self._link.partner
 
     def _find_partner(
@@ -227,8 +230,6 @@ class TiedLayer(keras.layers.Layer):
 
     def _met(self) -> keras.layers.Layer:
         """The layer tied to, or an error that says where it was looked for."""
-        if self.tied_to and self._link.alone:
-            self._settle_alone(self.tied_to)
         if partner := self.tied_to:
             return partner
         reference, around = self._link.partner, homes(self)
@@ -240,7 +241,7 @@ class TiedLayer(keras.layers.Layer):
             f"'{self.name}', or tie them with `keras_tied.retie(decoder, encoder)`."
         )
 
-    def _settle_alone(self, own: keras.layers.Layer) -> None:
+    def _look_for_another(self, own: keras.layers.Layer) -> None:
         """Tie a layer that was loaded without its partner to that, if it has been put behind it.
 
         Its file brought the kernel. A layer of the same name with the same numbers is the partner,
@@ -248,13 +249,13 @@ class TiedLayer(keras.layers.Layer):
         """
         around = homes(self)
         for circle in layers_before(self, around):
-            found = self._only(circle, own.name)
-            if found is None or found is own:
+            found = self._only([layer for layer in circle if layer is not own], own.name)
+            if found is None:
                 continue
-            if _same_numbers(kernel_of(found), kernel_of(own)):
+            if _equal_kernels(found, own):
                 for layer in sharing(own, [self, *around]):
                     layer.tie_to(found, around)
-            else:
+            elif not self._link.doubtful:
                 warnings.warn(
                     f"{type(self).__name__} '{self.name}' was loaded without the layer that it "
                     f"is tied to, and uses the kernel that its file brought; it is not tied to "
@@ -262,6 +263,7 @@ class TiedLayer(keras.layers.Layer):
                     "two, use `keras_tied.retie(decoder, encoder)`.",
                     stacklevel=2,
                 )
+                self._link.doubtful = True
             return
 
     def _warn_of_a_kernel_of_its_own(self) -> None:
@@ -426,10 +428,7 @@ class TiedLayer(keras.layers.Layer):
         return layer
 
 
-def _same_numbers(first: Any, second: Any) -> bool:
-    """Whether two kernels are equal; False where they are not known while a program is traced."""
-    try:
-        tensors = map(keras.ops.convert_to_tensor, (first, second))
-        return bool(np.array_equal(*map(keras.ops.convert_to_numpy, tensors)))
-    except Exception:  # each backend raises an error of its own for the values of a trace
-        return False
+def _equal_kernels(first: keras.layers.Layer, second: keras.layers.Layer) -> bool:
+    """Whether what the kernels of two layers are made of is the same, bit by bit."""
+    pairs = zip(kernel_variables(first), kernel_variables(second), strict=False)
+    return all(np.array_equal(*map(stored_numbers, pair)) for pair in pairs)
