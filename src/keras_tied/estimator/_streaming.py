@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from keras_tied import training
 from keras_tied._types import Array
 from keras_tied.estimator import _network, _solvers
 from keras_tied.estimator._fitted import Fitted
 from keras_tied.estimator._seed_scope import seed_scope
-from keras_tied.estimator._training import Trainer
+from keras_tied.estimator._training import Outcome, Trainer
+from keras_tied.estimator._validation import validate_training_rows
 
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
@@ -68,11 +68,10 @@ def fit_stream(
         KeyboardInterrupt: after Ctrl-C, at the end of a batch.
     """
     before = _mean_error(estimator._fitted, held_out)
-    other, model = copy.copy(estimator), estimator._make_model()
-    trainer = Trainer(other, check_random_state(other.random_state))
+    model, trainer = estimator._make_model(), Trainer(estimator)
     try:
         with training.interrupts() as interrupted, seed_scope(trainer.seed):
-            losses = _fit_batches(other, trainer, model, batches, n_batches, interrupted)
+            losses = _fit_batches(estimator, trainer, model, batches, n_batches, interrupted)
     except FloatingPointError:  # the loss was not finite
         return StreamingResult(estimator, math.inf, before)
     network = _network.inference_network(model, estimator.encoder is None)
@@ -80,10 +79,15 @@ def fit_stream(
     after = _mean_error(fitted, held_out)
     if not after < before:
         return StreamingResult(estimator, after, before)
-    other.is_pca_, other._trainable = False, None
-    other.loss_curve_ = estimator.loss_curve_ + losses
-    other.n_iter_ += 1
-    other._finish(fitted, held_out, np.ones(len(held_out)), trainer.random)
+    outcome = Outcome(
+        fitted,
+        estimator.loss_curve_ + losses,
+        estimator.n_iter_ + 1,
+        False,
+        estimator._weight_decay,
+    )
+    other = copy.copy(estimator)
+    other._keep(trainer.measure(outcome, held_out, np.ones(len(held_out))))
     return StreamingResult(other, after, before)
 
 
@@ -101,7 +105,7 @@ def _fit_batches(
     for index, X in enumerate(batches):
         remaining = max(1 - index / n_batches, 1 / n_batches)
         model.optimizer.learning_rate = settings.learning_rate * remaining
-        X, weights = estimator._check_rows(X, None, reset=False)
+        X, weights = validate_training_rows(estimator, X, None, reset=False)
         rows = trainer.training_rows(estimator._fitted.preprocessing, X, weights)
         losses += _solvers.fit_batch(model, rows, settings)
         if interrupted():

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted import Fitted, Network, reconstruct_scaled
+from keras_tied.estimator._outlier_score import MOST_ROWS, fit_outlier_score, weighted_quantiles
 from keras_tied.estimator._pca import Components, pca_network
 from keras_tied.estimator._preprocessing import Preprocessing, fit_preprocessing
 from keras_tied.estimator._training_rows import TrainingRows
@@ -33,12 +36,14 @@ class Outcome(NamedTuple):
     """What training gives.
 
     Attributes:
-        fitted: the value, without an outlier score yet.
+        fitted: the fitted value; without outlier score until `Trainer.measure` adds it.
         losses: after each iteration or epoch.
         n_iter: iterations of L-BFGS or passes of Nadam over the rows.
         is_pca: whether the network is PCA.
         weight_decay: of the network.
-        interrupted: whether Ctrl-C ended it, and nobody else will say so.
+        trainable: the model that `partial_fit` trains further, or None.
+        r2: the share of the variance of the training rows that is reconstructed.
+        interrupted: whether Ctrl-C ended training, and no caller reports it.
     """
 
     fitted: Fitted
@@ -46,6 +51,8 @@ class Outcome(NamedTuple):
     n_iter: int
     is_pca: bool
     weight_decay: float
+    trainable: Autoencoder | None = None
+    r2: float = 0.0
     interrupted: bool = False
 
 
@@ -53,14 +60,16 @@ class Trainer:
     """Trains what a `TiedAutoencoder` computes with.
 
     Args:
-        estimator: its parameters are read, and nothing else.
-        random: draws all that is random.
+        estimator: its parameters and `feature_names_in_` are read, and nothing else.
+        random: the generator of all random numbers. Defaults to that of `random_state`.
     """
 
-    def __init__(self, estimator: Any, random: np.random.RandomState) -> None:
+    def __init__(self, estimator: Any, random: np.random.RandomState | None = None) -> None:
         self.params = SimpleNamespace(**estimator.get_params(deep=False))
-        self.random = random
-        self.seed = random.randint(2**31 - 1)
+        names = getattr(estimator, "feature_names_in_", None)
+        self.feature_names = None if names is None else tuple(map(str, names))
+        self.random = check_random_state(self.params.random_state) if random is None else random
+        self.seed = self.random.randint(2**31 - 1)
 
     @property
     def built(self) -> bool:
@@ -74,37 +83,63 @@ class Trainer:
         return self.built and not (params.noise or params.sparsity or params.contraction)
 
     def fit(self, X: Array, weights: Array) -> Outcome:
-        """Fit PCA and, where there is enough to learn from, a network; keep the better one."""
+        """Fit PCA and, where there are enough rows, a network; keep the better one."""
         preprocessing, rows, principal = self._preprocess(X, weights)
-        pca = Outcome(Fitted(preprocessing, pca_network(principal)), [], 1, True, 0.0)
-        if self.free and len(X) < FEWEST_ROWS:
-            return pca
-        outcome, rows, better = self._fit_network(X, preprocessing, rows, principal)
-        if self.free and (
-            better is False or not _beats_pca(outcome.fitted.network, rows, principal)
-        ):
-            return outcome._replace(fitted=pca.fitted, is_pca=True, weight_decay=0.0)
-        return outcome
+        outcome = Outcome(Fitted(preprocessing, pca_network(principal)), [], 1, True, 0.0)
+        if not self.free or len(X) >= FEWEST_ROWS:
+            pca = outcome.fitted
+            outcome, rows, better = self._fit_network(X, preprocessing, rows, principal)
+            network = outcome.fitted.network
+            if self.free and (better is False or not _beats_pca(network, rows, principal)):
+                outcome = outcome._replace(fitted=pca, is_pca=True, weight_decay=0.0)
+        return self.measure(outcome, X, weights)
 
-    def start(self, X: Array, weights: Array) -> tuple[Fitted, Autoencoder, float]:
-        """A network that has not been trained yet, for `fit_batch`, and its weight decay."""
-        preprocessing, _, principal = self._preprocess(X, weights)
-        model, weight_decay = self._build(principal, len(X))
-        self._start(model)(model, principal)
-        return self._value(preprocessing, model), model, weight_decay
+    def fit_batch(self, before: Callable[[], Outcome] | None, X: Array, weights: Array) -> Outcome:
+        """Train on some rows once.
 
-    def fit_batch(
-        self, fitted: Fitted, model: Autoencoder, X: Array, weights: Array
-    ) -> tuple[Fitted, list[float]]:
-        """Train a model on some rows once; returns the new value and the loss in a list."""
+        Args:
+            before: makes the outcome of the batches before; None for the first batch.
+            X: the rows, `(n, d)`.
+            weights: `(n,)`.
+        """
+        from keras_tied import training
         from keras_tied.estimator import _solvers
+        from keras_tied.estimator._seed_scope import seed_scope
 
-        settings = self.settings()
-        if not _solvers.can_fit_batch(model):
-            _solvers.compile_for_batches(model, settings)
-        rows = self.training_rows(fitted.preprocessing, X, weights)
-        losses = _solvers.fit_batch(model, rows, settings)
-        return self._value(fitted.preprocessing, model, fitted.network), losses
+        with training.interrupts() as interrupted, seed_scope(self.seed):
+            outcome = self._start_network(X, weights) if before is None else before()
+            model, fitted = outcome.trainable, outcome.fitted
+            assert model is not None
+            settings = self.settings()
+            if not _solvers.can_fit_batch(model):
+                _solvers.compile_for_batches(model, settings)
+            rows = self.training_rows(fitted.preprocessing, X, weights)
+            losses = _solvers.fit_batch(model, rows, settings)
+            outcome = outcome._replace(
+                fitted=self._make_fitted(fitted.preprocessing, model, fitted.network),
+                losses=outcome.losses + losses,
+                n_iter=outcome.n_iter + 1,
+                is_pca=False,
+            )
+        outcome = self.measure(outcome, X, weights)
+        return outcome._replace(interrupted=interrupted())
+
+    def measure(self, outcome: Outcome, X: Array, weights: Array) -> Outcome:
+        """Fit the outlier score to some rows, with its threshold, and compute their R²."""
+        fitted = outcome.fitted
+        r2 = fitted.score(X, weights)
+        if len(X) > MOST_ROWS:
+            chosen = self.random.permutation(len(X))[:MOST_ROWS]
+            X, weights = X[chosen], weights[chosen]
+        blocks = fitted.fold(X, lambda part, block: fitted.outlier_inputs(block))
+        features, codes, residuals = map(np.concatenate, zip(*blocks, strict=True))
+        outlier_score = fit_outlier_score(features, codes, residuals, weights)
+        scores = -outlier_score.score(features, codes, residuals)[:, None]
+        offset = float(weighted_quantiles(scores, weights, self.params.contamination)[0])
+        fitted = replace(
+            fitted, outlier_score=outlier_score, offset=offset, feature_names=self.feature_names
+        )
+        return outcome._replace(fitted=fitted, r2=r2)
 
     def settings(self) -> Settings:
         """The parameters of the solvers."""
@@ -146,6 +181,14 @@ class Trainer:
             set_arrays(model, network)
         model.compile(None)  # without an optimizer and its state
         return model
+
+    def _start_network(self, X: Array, weights: Array) -> Outcome:
+        """A network that computes PCA, for `fit_batch` to train."""
+        preprocessing, _, principal = self._preprocess(X, weights)
+        model, weight_decay = self._build(principal, len(X))
+        self._start(model)(model, principal)
+        fitted = self._make_fitted(preprocessing, model)
+        return Outcome(fitted, [], 0, False, weight_decay, model)
 
     def _preprocess(
         self, X: Array, weights: Array
@@ -194,16 +237,16 @@ class Trainer:
             else:
                 result = _solvers.fit_nadam(*arguments, self._reconstruct)
         outcome = Outcome(
-            self._value(preprocessing, model),
+            self._make_fitted(preprocessing, model),
             result.losses,
             max(1, result.n_iter),
             False,
             weight_decay,
-            interrupted() and interrupted.outermost,
+            interrupted=interrupted() and interrupted.outermost,
         )
         return outcome, rows, result.better
 
-    def _value(
+    def _make_fitted(
         self, preprocessing: Preprocessing, model: Autoencoder, like: Network | None = None
     ) -> Fitted:
         from keras_tied.estimator._network import inference_network
