@@ -34,7 +34,7 @@ def _describe(model: Model) -> dict[str, Any]:
         "model": str(model.path),
         "features": fitted.n_features,
         "components": fitted.n_components,
-        "layers": fitted.network.widths,
+        "layers": fitted.network.layer_sizes,
         "parameters": fitted.network.n_parameters,
         "is_pca": learned["is_pca_"],
         "iterations": learned["n_iter_"],
@@ -49,7 +49,7 @@ def _describe(model: Model) -> dict[str, Any]:
 
 def _facts(model: Model) -> dict[str, str]:
     fitted, learned, notes = model.fitted, model.contents.learned, model.notes
-    widths = " → ".join(map(str, fitted.network.widths))
+    widths = " → ".join(map(str, fitted.network.layer_sizes))
     facts = {
         "model": str(model.path),
         "network": widths + (", PCA" if learned["is_pca_"] else ""),

@@ -28,32 +28,32 @@ if TYPE_CHECKING:
 
 
 class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedState):
-    """An autoencoder that reduces a table, reconstructs it, and tells which rows are odd.
+    """An autoencoder that reduces a table, reconstructs it, and detects outliers.
 
     Its decoder is its encoder transposed, with a gain for each unit. Some hidden units are linear
-    and carry the principal components; training starts there, at the error of PCA, and teaches the
-    other units what is not a straight line. Where that does not make the rows held out from
-    training better, PCA is what remains (`is_pca_`). So the reconstruction error on the training
-    rows is at most that of `sklearn.decomposition.PCA` with as many components on the scaled
-    columns, and on other rows it is not expected to be worse.
+    and carry the scores of PCA, so training starts at the error of PCA, and the other units learn
+    the nonlinear rest. If the network is not better than PCA on held-out rows, PCA replaces it
+    (`is_pca_`). So the reconstruction error on the training rows is at most that of
+    `sklearn.decomposition.PCA` with as many components on the scaled columns, and on other rows it
+    is not expected to be worse.
 
-    Missing values (NaN) are filled in from what is there, and left out of the loss. Where a tenth
-    of all numbers or more is missing, Nadam trains the network to reconstruct numbers that are
-    hidden from it, which imputes better; it is then compared with PCA by these numbers.
+    Missing values (NaN) are imputed, and do not count in the loss. Where a tenth of all numbers or
+    more is missing, Nadam trains the network to reconstruct numbers that are hidden from it, which
+    imputes better; it is then compared with PCA by these numbers.
 
     Args:
-        n_components: the width of the code, at most `min(n_samples, n_features)`; or a share of
-            variance in (0, 1), for the smallest width with which PCA keeps it. Defaults to 2.
-            Not used where an `encoder` is given.
+        n_components: the number of components of the code, at most `min(n_samples, n_features)`;
+            or a share of variance in (0, 1), for the smallest number with which PCA keeps it. Not
+            used where an `encoder` is given. Defaults to 2.
         hidden_layer_sizes: the units of each hidden layer of the encoder besides the linear ones,
             a number or a sequence. Defaults to `"auto"`: one layer of twice as many units as there
             are features, between 64 and 512, and at most one for every eight rows.
-        activation: the activation of the hidden units, a name that Keras knows or a function that
-            is registered with it. Defaults to `"tanh"`.
-        solver: `"lbfgs"` goes along all rows at once, `"nadam"` in batches. Defaults to `"auto"`:
+        activation: the activation of the hidden units, the name of one of Keras or a registered
+            function. Defaults to `"tanh"`.
+        solver: `"lbfgs"` takes all rows in each step, `"nadam"` batches. Defaults to `"auto"`:
             L-BFGS for fewer than 1,000 rows, where it is exact and takes a fraction of a second;
-            Nadam for more, where it is faster (on 5,000 rows and more, by ten times) and ends at
-            smaller errors; Nadam also where there is `noise`, or an `encoder` is given.
+            Nadam for more, where it is faster and ends at smaller errors, and also with `noise` or
+            an `encoder`.
         scaler: `"standard"` for columns of mean 0 and variance 1, `"minmax"` for columns from 0 to
             1, None for centred columns; `inverse_transform` undoes it. Errors are those of the
             scaled columns. Defaults to `"standard"`.
@@ -67,33 +67,32 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             the number of rows.
         encoder: a Keras model to use instead of `n_components`, `hidden_layer_sizes` and
             `activation`, with one input of known shape that has as many numbers as a row, such as
-            an image. A copy with new weights is trained, and mirrored; there is no start from PCA
-            and none to fall back on. Rows can have its shape or be flat. Defaults to none.
+            an image. A copy with new weights is trained, and mirrored; it neither starts from PCA
+            nor falls back on it. Rows can have its shape or be flat. Defaults to none.
         max_iter: iterations of L-BFGS, or epochs of Nadam. Defaults to None: at most 500
             iterations, or as many epochs as make 3,000 steps, and at least one.
         batch_size: rows in a step of Nadam. Defaults to 256.
         learning_rate: the largest learning rate of Nadam, which rises to it for a twentieth of the
             steps and falls to 0 along a cosine. Defaults to `"auto"`: 0.01, and 0.003 for an
             `encoder` that is given.
-        early_stopping: whether to hold rows out, to keep the best weights for these (Nadam), or
-            find the best number of iterations by cross-validation and then train with all rows
-            (L-BFGS), and to compare with PCA. Defaults to `True`. Without it, the comparison with
-            PCA is made on the training rows alone.
-        validation_fraction: the share of rows that are held out, where there are at least 1,000;
-            each of five parts is held out in turn where there are fewer. Defaults to 0.1.
-        n_iter_no_change: L-BFGS stops after so many iterations without a smaller error on the rows
-            held out. Defaults to 50.
+        early_stopping: whether to compare with PCA on held-out rows. Nadam also keeps the best
+            weights for these; L-BFGS finds the best number of iterations by cross-validation, and
+            then trains with all rows. Defaults to `True`; `False` compares on training rows.
+        validation_fraction: the share of rows that are held out of 1,000 and more. Of fewer rows,
+            each of five parts is held out in turn. Defaults to 0.1.
+        n_iter_no_change: L-BFGS stops after so many iterations without a smaller error on held-out
+            rows. Defaults to 50.
         contamination: the share of the training rows that `predict` calls outliers, in (0, 0.5].
             Defaults to 0.1.
-        random_state: seed of the weights, of the order of the rows and of what is held out; as in
+        random_state: seed of the weights, of the order of the rows and of held-out rows; as in
             scikit-learn. Defaults to None.
         verbose: 0, 1 or 2, as in Keras. Defaults to 0.
 
     Attributes:
         model_: the `keras_tied.Autoencoder`; it works on scaled rows.
         encoder_, decoder_: its halves, models.
-        n_components_: the width of the code.
-        is_pca_: whether the model is PCA, because no network was found that is better.
+        n_components_: the number of components.
+        is_pca_: whether the model is PCA, because no network was better.
         n_iter_: the number of iterations of L-BFGS, or how often Nadam went through the rows.
         loss_curve_: the loss after each iteration or epoch, with penalties; empty for PCA that was
             not trained.
@@ -190,9 +189,9 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train on some rows.
 
-        Ctrl-C ends training with the best weights so far, and a warning (not within
-        `keras_tied.training.interrupts`, which tells of it); while L-BFGS still looks for the
-        number of iterations it raises `KeyboardInterrupt`, as a second one does always.
+        Ctrl-C ends training with the best weights so far, and with a warning unless the call is
+        within `keras_tied.training.interrupts`. A second Ctrl-C raises `KeyboardInterrupt`, as the
+        first does while L-BFGS looks for the number of iterations.
 
         Args:
             X: the rows, `(n_samples, n_features)`: an array, a sparse matrix or a data frame of
@@ -244,7 +243,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         return self
 
     def transform(self, X: Any) -> Array:
-        """The codes of some rows.
+        """Encode rows.
 
         Args:
             X: the rows, `(n_samples, n_features)`.
@@ -256,7 +255,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         return self._fitted.transform(X)
 
     def inverse_transform(self, X: Any) -> Array:
-        """The rows that the decoder makes of some codes.
+        """Reconstruct rows from codes.
 
         Args:
             X: the codes, `(n_samples, n_components_)`.
@@ -340,7 +339,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         return fitted.score_samples(X) - fitted.offset
 
     def predict(self, X: Any) -> NDArray[np.int64]:
-        """Tell outliers from inliers.
+        """Classify rows as outliers and inliers.
 
         Args:
             X: the rows, `(n_samples, n_features)`.
