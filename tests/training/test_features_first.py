@@ -21,7 +21,7 @@ def network(parameters, x):
     return jnp.mean((output - x) ** 2) + 0.1 * jnp.max(jnp.abs(hidden), axis=0).sum()
 
 
-def centred(parameters, x):
+def center(parameters, x):
     first, bias, second, _ = parameters
     hidden = jnp.tanh((x - x.mean(axis=0)) / x.std(axis=1, keepdims=True) @ first + bias)
     return jnp.var(hidden @ second + x[:, :1], axis=0).sum() + jnp.sum(jnp.sort(hidden, axis=0)[:3])
@@ -39,7 +39,7 @@ def parameters(rng):
     return [jnp.asarray(rng.normal(size=shape), "float32") for shape in shapes]
 
 
-@pytest.mark.parametrize("function", [network, centred, between_rows])
+@pytest.mark.parametrize("function", [network, center, between_rows])
 def test_value_and_gradient_are_those_of_the_function(function, parameters, rng):
     x = jnp.asarray(rng.normal(size=(ROWS, 5)), "float32")
     both = jax.value_and_grad(function)

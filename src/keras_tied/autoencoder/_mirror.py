@@ -95,14 +95,14 @@ class _Step:
 
     name: str
     shape: Shape
-    """Of what it gives, without the batch."""
+    """Of its output, without the batch."""
     operation: Any = None
     entry: Entry | None = None
     sources: list[int] = field(default_factory=list)
     """The steps whose outputs it takes in."""
     consumers: list[_Step] = field(default_factory=list)
     activation: Any = None
-    """What the decoder's version of this output goes through: a function, a layer or None."""
+    """Of the decoder's version of this output: a function, a layer or None."""
 
     @property
     def has_kernel(self) -> bool:
@@ -116,7 +116,7 @@ class _Step:
 
 
 def _walk(encoder: Any) -> list[_Step]:
-    """The steps of an encoder in the order of computation, nested models laid open."""
+    """The steps of an encoder in the order of computation, with those of nested models."""
     if not isinstance(encoder, keras.Model) or not _has_graph(encoder):
         layer_name = f" '{encoder.name}'" if isinstance(encoder, layers.Layer) else ""
         raise ValueError(
@@ -179,7 +179,7 @@ def _add_step(operation: Any, sources: list[int], shape: Shape, steps: list[_Ste
 
 
 def _settle_activations(steps: list[_Step], output_activation: Any) -> None:
-    """Keep the activations between two kernels, and put the one of the output into its place."""
+    """Keep only the activations between two kernels, and add the one of the output."""
     after: set[int] = set()
     for index, step in enumerate(steps):
         if step.has_kernel or not after.isdisjoint(step.sources):
@@ -215,7 +215,7 @@ def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
     parts[-1].append(code)
     for step, tensors in zip(reversed(steps), reversed(parts), strict=True):
         if not tensors:
-            continue  # it only led to an input that a nested model makes no use of
+            continue  # its output is an input that a nested model does not use
         tensor = tensors[0]
         if len(tensors) > 1:
             tensor = layers.Add(name=make_name(step, "sum"))(tensors)

@@ -26,9 +26,9 @@ class FlippedMatrix:
         self.transpose = transpose
 
 
-def is_worthwhile(rows: int, shape: Sequence[int], widths: Sequence[int]) -> bool:
-    """Whether features-first is faster for batches `(rows, *shape)` and layers of these widths."""
-    narrow = len(shape) == 1 and max(*shape, *widths) <= MAX_FEATURES
+def is_worthwhile(rows: int, shape: Sequence[int], units: Sequence[int]) -> bool:
+    """Whether features-first is faster for batches `(rows, *shape)` and layers of so many units."""
+    narrow = len(shape) == 1 and max(*shape, *units) <= MAX_FEATURES
     return narrow and rows >= 8 * shape[0] and jax.default_backend() == "cpu"
 
 

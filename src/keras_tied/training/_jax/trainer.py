@@ -59,10 +59,10 @@ class JaxEpochs:
         self.seconds_per_step = 0.0
         self.pull()
         self.arrays: list[jax.Array] = []
-        widths = [variable.shape[-1] for variable in model.variables if variable.shape]
+        units = [variable.shape[-1] for variable in model.variables if variable.shape]
         places: dict[tuple[int, bool], int] = {}
         self.parts = [
-            _Part(rows, self.arrays, places, widths) for rows in (train, validation) if rows
+            _Part(rows, self.arrays, places, units) for rows in (train, validation) if rows
         ]
 
     def pull(self) -> None:
@@ -205,7 +205,7 @@ class _Part:
         arrays: the arrays on the device, to which those of `rows` are added.
         places: the index in `arrays` of each array of the host, by its id and whether it is
             transposed; an array that is both input and target is on the device once.
-        widths: the units of the model's layers.
+        units: those of the model's layers.
     """
 
     def __init__(
@@ -213,12 +213,12 @@ class _Part:
         rows: BatchedRows,
         arrays: list[jax.Array],
         places: dict[tuple[int, bool], int],
-        widths: Sequence[int],
+        units: Sequence[int],
     ) -> None:
         self.full, self.last, self.size = rows.full, rows.last, rows.batch_size
         leaves, self.structure = jax.tree.flatten(rows.data)
         shapes = [leaf.shape[1:] for leaf in leaves if leaf.ndim > 1]
-        narrow = bool(shapes) and all(is_worthwhile(self.size, shape, widths) for shape in shapes)
+        narrow = bool(shapes) and all(is_worthwhile(self.size, shape, units) for shape in shapes)
         self.flipped = [narrow and leaf.ndim > 1 for leaf in leaves]
         self.places = []
         for leaf, flipped in zip(leaves, self.flipped, strict=True):
@@ -230,7 +230,11 @@ class _Part:
         self.key = self.full, self.last, self.size, self.structure, self.places, self.flipped
 
     def batch(self, arrays: Sequence[Any], begin: Any, size: int, order: Any) -> Any:
-        """The batch of so many rows that begins at row `begin` of an order."""
+        """The rows `begin .. begin + size - 1` of an order, `(size, ...)` each.
+
+        A flipped matrix is held as `(features, size)`. Where all rows are one batch, `arrays` has
+        it in this form; otherwise rows are taken first, and then transposed.
+        """
         leaves = []
         for place, flipped in zip(self.places, self.flipped, strict=True):
             array = arrays[place]
