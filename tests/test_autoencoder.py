@@ -31,7 +31,7 @@ def by_hand(autoencoder: Autoencoder, rate: float = 0.1) -> keras.Model:
     return model
 
 
-def compiled(rate: float = 0.1, **kwargs: Any) -> Autoencoder:
+def make_compiled_model(rate: float = 0.1, **kwargs: Any) -> Autoencoder:
     model = Autoencoder(encoder(3), **kwargs)
     model.compile(keras.optimizers.SGD(rate), metrics=["mae"], weighted_metrics=["mse"])
     return model
@@ -42,7 +42,7 @@ def assert_same(found: Any, expected: Any) -> None:
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def restored(model: Autoencoder, x: np.ndarray) -> np.ndarray:
+def reconstruct(model: Autoencoder, x: np.ndarray) -> np.ndarray:
     tensor = model.decoder(model.encoder(keras.ops.convert_to_tensor(x)))
     return np.asarray(keras.ops.convert_to_numpy(tensor))
 
@@ -64,7 +64,7 @@ FITS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 @pytest.mark.parametrize(("given", "spelt_out"), FITS.values(), ids=FITS.keys())
 def test_fit_is_that_of_a_keras_model_with_the_input_as_target(given, spelt_out):
-    model = compiled()
+    model = make_compiled_model()
     twin = by_hand(model)
     settings = {"epochs": 2, "batch_size": 16, "shuffle": False, "verbose": 0}
     found = model.fit(X, **settings, **given)
@@ -78,7 +78,7 @@ def test_fit_is_that_of_a_keras_model_with_the_input_as_target(given, spelt_out)
     "given", [{}, {"y": Y}, {"sample_weight": WEIGHTS}], ids=["rows alone", "a target", "weights"]
 )
 def test_evaluate_is_that_of_a_keras_model_with_the_input_as_target(given):
-    model = compiled()
+    model = make_compiled_model()
     expected = by_hand(model).evaluate(X, **{"y": X, **given}, verbose=0)
     np.testing.assert_allclose(model.evaluate(X, **given, verbose=0), expected, atol=1e-6)
 
@@ -126,7 +126,7 @@ ITEMS = {"x": (X,), "x and y": (X, Y), "x, y and weights": (X, Y, WEIGHTS)}
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
 @pytest.mark.parametrize("arrays", ITEMS.values(), ids=ITEMS.keys())
 def test_streamed_data_trains_as_arrays_do(source, arrays):
-    streamed, whole = compiled(), compiled()
+    streamed, whole = make_compiled_model(), make_compiled_model()
     steps = 4 if source is batches else None
     streamed.fit(source(*arrays), steps_per_epoch=steps, shuffle=False, verbose=0)
     y, weights = [*arrays[1:], None, None][:2]
@@ -142,7 +142,7 @@ BARE = {
 
 @pytest.mark.parametrize("source", BARE.values(), ids=BARE.keys())
 def test_data_sets_may_yield_rows_that_are_in_no_tuple(source):
-    streamed, whole = compiled(), compiled()
+    streamed, whole = make_compiled_model(), make_compiled_model()
     streamed.fit(source(), shuffle=False, verbose=0)
     whole.fit(X, batch_size=10, shuffle=False, verbose=0)
     assert_same(streamed.get_weights(), whole.get_weights())
@@ -152,7 +152,7 @@ def test_compile_minimises_the_squared_error_with_adam_by_default():
     model = Autoencoder(encoder(3))
     model.compile()
     assert isinstance(model.optimizer, keras.optimizers.Adam)
-    expected = np.mean((restored(model, X) - X) ** 2)
+    expected = np.mean((reconstruct(model, X) - X) ** 2)
     np.testing.assert_allclose(model.evaluate(X, verbose=0), expected, rtol=1e-5)
 
 
@@ -165,17 +165,17 @@ class Shift(keras.layers.Layer):
 
 
 def test_noise_is_added_to_the_input_in_training_and_the_target_stays_clean():
-    model = compiled(rate=0.0, noise=Shift())
+    model = make_compiled_model(rate=0.0, noise=Shift())
     trained = model.train_on_batch(X)[0]
     model.reset_metrics()
     evaluated = model.test_on_batch(X)[0]
-    np.testing.assert_allclose(trained, np.mean((restored(model, X + 1) - X) ** 2), rtol=1e-5)
-    np.testing.assert_allclose(evaluated, np.mean((restored(model, X) - X) ** 2), rtol=1e-5)
-    np.testing.assert_allclose(model.predict(X, verbose=0), restored(model, X), atol=1e-6)
+    np.testing.assert_allclose(trained, np.mean((reconstruct(model, X + 1) - X) ** 2), rtol=1e-5)
+    np.testing.assert_allclose(evaluated, np.mean((reconstruct(model, X) - X) ** 2), rtol=1e-5)
+    np.testing.assert_allclose(model.predict(X, verbose=0), reconstruct(model, X), atol=1e-6)
 
 
 def test_noise_that_is_a_number_is_the_deviation_of_gaussian_noise():
-    model = compiled(rate=0.0, noise=0.5)
+    model = make_compiled_model(rate=0.0, noise=0.5)
     assert isinstance(model.noise, keras.layers.GaussianNoise)
     assert model.noise.stddev == 0.5
     trained = model.train_on_batch(X)[0]
@@ -184,9 +184,9 @@ def test_noise_that_is_a_number_is_the_deviation_of_gaussian_noise():
 
 
 def test_code_regularizer_is_the_mean_penalty_of_a_row():
-    model = compiled(rate=0.0, code_regularizer=keras.regularizers.L1(0.3))
+    model = make_compiled_model(rate=0.0, code_regularizer=keras.regularizers.L1(0.3))
     code = keras.ops.convert_to_numpy(model.encoder(X))
-    expected = np.mean((restored(model, X) - X) ** 2) + 0.3 * np.abs(code).sum() / len(X)
+    expected = np.mean((reconstruct(model, X) - X) ** 2) + 0.3 * np.abs(code).sum() / len(X)
     np.testing.assert_allclose(model.train_on_batch(X)[0], expected, rtol=1e-5)
     model.reset_metrics()
     np.testing.assert_allclose(model.test_on_batch(X)[0], expected, rtol=1e-5)
@@ -206,7 +206,7 @@ def test_contraction_penalises_the_jacobian_of_the_encoder_in_training():
     model = Autoencoder(encoder(3, activation=None), contraction=0.2)
     model.compile(keras.optimizers.SGD(0.0))
     first, second = (keras.ops.convert_to_numpy(each.kernel) for each in model.encoder.layers)
-    error = np.mean((restored(model, X) - X) ** 2)
+    error = np.mean((reconstruct(model, X) - X) ** 2)
     expected = error + 0.2 * np.sum((first @ second) ** 2)
     np.testing.assert_allclose(model.train_on_batch(X), expected, rtol=1e-5)
     model.reset_metrics()
@@ -214,15 +214,15 @@ def test_contraction_penalises_the_jacobian_of_the_encoder_in_training():
 
 
 def test_encode_and_decode_are_the_halves():
-    model = compiled()
+    model = make_compiled_model()
     code = model.encode(X)
     np.testing.assert_allclose(code, keras.ops.convert_to_numpy(model.encoder(X)), atol=1e-6)
-    np.testing.assert_allclose(model.decode(code), restored(model, X), atol=1e-6)
+    np.testing.assert_allclose(model.decode(code), reconstruct(model, X), atol=1e-6)
 
 
 def test_reconstruction_error_is_the_squared_difference():
-    model = compiled()
-    squares = (restored(model, X) - X) ** 2
+    model = make_compiled_model()
+    squares = (reconstruct(model, X) - X) ** 2
     found = model.reconstruction_error(X, per_feature=True)
     np.testing.assert_allclose(found, squares, atol=1e-5)
     np.testing.assert_allclose(model.reconstruction_error(X), squares.mean(axis=1), atol=1e-5)
@@ -258,7 +258,7 @@ COPYING = KEEPING | REBUILDING
 
 def full() -> Autoencoder:
     noise = keras.layers.Dropout(0.2, seed=0)
-    return compiled(noise=noise, code_regularizer="l1", contraction=0.1, name="full")
+    return make_compiled_model(noise=noise, code_regularizer="l1", contraction=0.1, name="full")
 
 
 @pytest.mark.parametrize("make", COPYING.values(), ids=COPYING.keys())
@@ -396,7 +396,7 @@ ERRORS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "noise": (lambda: Autoencoder(encoder(), noise="gaussian"), "`noise` .* 'gaussian'"),
     "contraction": (lambda: Autoencoder(encoder(), contraction=-1), "`contraction` .* -1"),
-    "start": (lambda: compiled().fit(X, start="svd"), "`start` is 'pca', .* 'svd'"),
+    "start": (lambda: make_compiled_model().fit(X, start="svd"), "`start` is 'pca', .* 'svd'"),
 }
 
 

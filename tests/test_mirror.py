@@ -33,12 +33,12 @@ def functional(wire: Callable[[Any], Any], shape: tuple[int, ...] = (WIDTH,)) ->
     return keras.Model(inputs, wire(inputs))
 
 
-def joined(encoder: keras.Model, decoder: keras.Model) -> keras.Model:
+def join(encoder: keras.Model, decoder: keras.Model) -> keras.Model:
     inputs = keras.Input(encoder.input_shape[1:])
     return keras.Model(inputs, decoder(encoder(inputs)))
 
 
-def randomized(model: keras.Model, seed: int = 0) -> keras.Model:
+def randomize(model: keras.Model, seed: int = 0) -> keras.Model:
     """The model, all its weights random; variances positive."""
     rng = np.random.default_rng(seed)
     for variable in model.weights:
@@ -97,7 +97,7 @@ HIDDEN = {
 class TestActivations:
     @pytest.mark.parametrize("hidden", HIDDEN.values(), ids=HIDDEN)
     def test_a_hidden_activation_comes_between_the_tied_layers_however_it_is_written(self, hidden):
-        encoder = randomized(sequential(*hidden(), layers.Dense(3)))
+        encoder = randomize(sequential(*hidden(), layers.Dense(3)))
         first, second = matrices(encoder)
         z = codes(encoder)
         assert_close(run(plain(encoder), z), relu(z @ second.T) @ first.T)
@@ -132,7 +132,7 @@ class TestActivations:
 
     def test_two_activations_in_a_row_come_in_reverse(self):
         parts = layers.Dense(5, "tanh"), layers.ReLU(), layers.Dense(3)
-        encoder = randomized(sequential(*parts))
+        encoder = randomize(sequential(*parts))
         first, second = matrices(encoder)
         z = codes(encoder)
         assert_close(run(plain(encoder), z), np.tanh(relu(z @ second.T)) @ first.T)
@@ -146,12 +146,12 @@ class TestActivations:
         ],
     )
     def test_the_activation_of_the_code_is_not_repeated(self, last):
-        encoder = randomized(sequential(*last()))
+        encoder = randomize(sequential(*last()))
         z = codes(encoder)
         assert_close(run(plain(encoder), z), z.reshape(ROWS, 3) @ matrices(encoder)[0].T)
 
     def test_an_activation_before_the_first_kernel_is_not_repeated(self):
-        encoder = randomized(sequential(layers.ReLU(), layers.Dense(3)))
+        encoder = randomize(sequential(layers.ReLU(), layers.Dense(3)))
         z = codes(encoder)
         assert_close(run(plain(encoder), z), z @ matrices(encoder)[0].T)
 
@@ -172,7 +172,7 @@ class TestOutputActivation:
         ids=["plain", "dropout first", "reshape first", "activation first"],
     )
     def test_it_is_applied_once_at_the_end(self, start):
-        encoder = randomized(sequential(*start(), layers.Dense(3)))
+        encoder = randomize(sequential(*start(), layers.Dense(3)))
         first, second = matrices(encoder)
         z = codes(encoder)
         decoded = run(plain(encoder, output_activation="sigmoid"), z)
@@ -185,7 +185,7 @@ class TestOutputActivation:
 
     def test_scaling_at_the_start_is_undone_after_it(self):
         scaling = normalization(), layers.Rescaling(0.5, 1.0)
-        encoder = randomized(sequential(*scaling, layers.Dense(3)))
+        encoder = randomize(sequential(*scaling, layers.Dense(3)))
         z = codes(encoder)
         decoded = run(plain(encoder, output_activation="sigmoid"), z)
         inner = sigmoid(z @ matrices(encoder)[0].T)
@@ -202,7 +202,7 @@ class TestOutputActivation:
             x = start(x)
             return x + layers.Dense(WIDTH)(layers.Flatten()(layers.Dense(5, "relu")(x)))
 
-        encoder = randomized(functional(wire))
+        encoder = randomize(functional(wire))
         first, second = matrices(encoder)
         z = codes(encoder)
         inner = sigmoid(z + relu(z @ second.T) @ first.T)
@@ -232,7 +232,7 @@ class TestResiduals:
             x = add(x, layers.Dense(5)(layers.Dense(7, "tanh")(x)))
             return layers.Dense(3)(x)
 
-        encoder = randomized(functional(wire))
+        encoder = randomize(functional(wire))
         outer, up, down, last = matrices(encoder)
         z = codes(encoder)
         hidden = z @ last.T
@@ -243,7 +243,7 @@ class TestResiduals:
         def wire(x):
             return layers.Dense(3)(x) + layers.Dense(3)(layers.Dense(5, "relu")(x))
 
-        encoder = randomized(functional(wire))
+        encoder = randomize(functional(wire))
         kernels = {matrix.shape: matrix for matrix in matrices(encoder)}
         z = codes(encoder)
         expected = z @ kernels[6, 3].T + relu(z @ kernels[5, 3].T) @ kernels[6, 5].T
@@ -256,7 +256,7 @@ class TestResiduals:
                 x = layers.Activation(activation)(x + layers.Dense(5)(x))
             return layers.Dense(3)(x)
 
-        encoder = randomized(functional(wire))
+        encoder = randomize(functional(wire))
         outer, one, two, last = matrices(encoder)
         z = codes(encoder)
         hidden = np.tanh(z @ last.T)
@@ -270,7 +270,7 @@ class TestResiduals:
             c = layers.Add()([layers.Dense(5, use_bias=False)(x), a, b])
             return layers.Dense(3, use_bias=False)(b + c) + layers.Dense(3, use_bias=False)(x)
 
-        encoder = randomized(functional(wire))
+        encoder = randomize(functional(wire))
         forward = run(encoder, np.eye(WIDTH, dtype="float32"))
         assert_close(run(plain(encoder), np.eye(3, dtype="float32")), forward.T)
 
@@ -284,7 +284,7 @@ class TestResiduals:
 class TestNesting:
     def test_a_nested_model_is_mirrored_like_its_layers(self):
         inner, last = sequential(layers.Dense(5, "relu"), layers.Dense(4, "tanh")), layers.Dense(3)
-        encoder = randomized(functional(lambda x: last(inner(x))))
+        encoder = randomize(functional(lambda x: last(inner(x))))
         one, two, three = *matrices(inner), np.array(last.get_weights()[0])
         z = codes(encoder)
         expected = relu(np.tanh(z @ three.T) @ two.T) @ one.T
@@ -293,7 +293,7 @@ class TestNesting:
     def test_models_two_levels_deep_are_mirrored(self):
         innermost = functional(lambda x: x + layers.Dense(5, "relu")(x), shape=(5,))
         inner = sequential(layers.Dense(5), innermost)
-        encoder = randomized(sequential(inner, layers.Dense(3)))
+        encoder = randomize(sequential(inner, layers.Dense(3)))
         one, two, three = (
             each.get_weights()[0]
             for each in (inner.layers[0], innermost.layers[1], encoder.layers[1])
@@ -326,11 +326,11 @@ class TestNesting:
     def test_a_layer_used_twice_is_counted_once(self):
         twice = layers.Dense(WIDTH, use_bias=False)
         encoder = functional(lambda x: twice(twice(x)))
-        assert joined(encoder, plain(encoder)).count_params() == WIDTH * WIDTH
+        assert join(encoder, plain(encoder)).count_params() == WIDTH * WIDTH
 
     def test_a_model_used_twice_is_mirrored_twice(self):
         inner = sequential(layers.Dense(WIDTH, "relu"))
-        encoder = randomized(functional(lambda x: inner(inner(x))))
+        encoder = randomize(functional(lambda x: inner(inner(x))))
         (matrix,) = matrices(encoder)
         z = codes(encoder)
         assert_close(run(plain(encoder), z), relu(z @ matrix.T) @ matrix.T)
@@ -364,7 +364,7 @@ class TestGain:
     def test_it_costs_one_weight_for_each_unit_of_a_kernel(self, gain, own):
         encoder = sequential(layers.Dense(5, "relu"), layers.Dense(3))
         decoder = mirror(encoder, gain=gain)
-        both = joined(encoder, decoder).count_params()
+        both = join(encoder, decoder).count_params()
         assert both - encoder.count_params() == own
 
     def test_it_is_there_by_default(self):
@@ -559,7 +559,7 @@ class TestPrecision:
         encoder = sequential(
             layers.Dense(5, "relu", dtype="mixed_bfloat16"), layers.Dense(3, dtype="mixed_bfloat16")
         )
-        model = joined(encoder, mirror(encoder))
+        model = join(encoder, mirror(encoder))
         model.compile("adam", "mse")
         X = np.random.default_rng(0).normal(size=(32, WIDTH)).astype("float32")
         loss = model.fit(X, X, epochs=3, verbose=0).history["loss"]
@@ -600,7 +600,7 @@ def convolutional() -> keras.Model:
     return sequential(*parts, shape=(28, 28, 1))
 
 
-def strided() -> keras.Model:
+def build_strided() -> keras.Model:
     def normalization() -> layers.Layer:
         return layers.BatchNormalization(momentum=0.9)  # after 200 steps 0.99 has not settled
 
@@ -659,7 +659,7 @@ def renormalize() -> keras.Model:
 
 
 ENCODERS = [
-    *(dense_stack, convolutional, strided, sequences, volumes),
+    *(dense_stack, convolutional, build_strided, sequences, volumes),
     *(residual, transformer, with_nested, renormalize),
 ]
 
@@ -689,7 +689,7 @@ def trained(request) -> tuple[keras.Model, keras.Model, keras.Model, np.ndarray]
     keras.utils.set_random_seed(0)
     encoder = request.param()
     decoder = mirror(encoder)
-    model = joined(encoder, decoder)
+    model = join(encoder, decoder)
     X = smooth(encoder.input_shape[1:])
     model.compile(keras.optimizers.Adam(0.005), "mse")
     model.fit(X, X, batch_size=16, epochs=50, verbose=0)
@@ -791,7 +791,7 @@ class TestAnyEncoder:
     @settings(max_examples=10, deadline=None)
     def test_joined_with_its_mirror_it_has_each_kernel_once(self, data):
         encoder = drawn_encoder(data.draw)
-        both = joined(encoder, mirror(encoder)).weights
+        both = join(encoder, mirror(encoder)).weights
         kernels = [
             [id(w) for w in found if w.name == "kernel"] for found in (both, encoder.weights)
         ]
@@ -801,7 +801,7 @@ class TestAnyEncoder:
     @settings(max_examples=6, deadline=None)
     def test_its_mirror_is_saved_and_loaded_by_itself(self, tmp_path_factory, data):
         encoder = drawn_encoder(data.draw, depth=3)
-        decoder, path = randomized(mirror(encoder)), tmp_path_factory.mktemp("decoder")
+        decoder, path = randomize(mirror(encoder)), tmp_path_factory.mktemp("decoder")
         decoder.save(path / "decoder.keras")
         code = codes(encoder)
         loaded = keras.models.load_model(path / "decoder.keras")

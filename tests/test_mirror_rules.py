@@ -22,7 +22,7 @@ def encoder_of(*parts: Any, shape: tuple[int | None, ...]) -> keras.Model:
     return keras.Sequential([keras.Input(shape), *parts])
 
 
-def shaped(size: tuple[int, ...], data_format: str = "channels_last") -> tuple[int, ...]:
+def make_shape(size: tuple[int, ...], data_format: str = "channels_last") -> tuple[int, ...]:
     """An input shape with that spatial size and two channels."""
     return (*size, 2) if data_format == "channels_last" else (2, *size)
 
@@ -97,7 +97,7 @@ class TestPadding:
     def test_zero_padding_is_cut_off(self, rank, data_format):
         widths = WIDTHS[rank]
         layer = of_rank("ZeroPadding", rank)(widths, data_format=data_format)
-        x, restored = there_and_back(layer, shaped(PARTS[rank], data_format))
+        x, restored = there_and_back(layer, make_shape(PARTS[rank], data_format))
         np.testing.assert_array_equal(restored, x)
 
     @pytest.mark.parametrize("rank", [1, 2, 3])
@@ -108,7 +108,7 @@ class TestPadding:
             pytest.skip("Cropping1D has channels last")
         settings = {"data_format": data_format} if rank > 1 else {}
         layer = of_rank("Cropping", rank)(widths, **settings)
-        x, restored = there_and_back(layer, shaped(PARTS[rank], data_format))
+        x, restored = there_and_back(layer, make_shape(PARTS[rank], data_format))
         first = 1 if data_format == "channels_last" else 2
         kept = np.zeros_like(x)
         per_axis = [widths] if rank == 1 else widths
@@ -128,7 +128,7 @@ class TestUpsampling:
             pytest.skip("UpSampling1D has channels last")
         settings = {"data_format": data_format} if rank > 1 else {}
         layer = of_rank("UpSampling", rank)((2, 3, 2)[:rank] if rank > 1 else 3, **settings)
-        x, restored = there_and_back(layer, shaped(PARTS[rank], data_format))
+        x, restored = there_and_back(layer, make_shape(PARTS[rank], data_format))
         np.testing.assert_allclose(restored, x, atol=1e-6)
 
     def test_upsampled_places_are_averaged(self):
@@ -149,7 +149,7 @@ class TestPooling:
     @pytest.mark.parametrize("data_format", FORMATS)
     def test_what_is_spread_pools_to_the_code_again(self, kind, rank, padding, data_format):
         layer = of_rank(kind, rank)(2, padding=padding, data_format=data_format)
-        code, again = back_and_there(layer, shaped(PARTS[rank], data_format))
+        code, again = back_and_there(layer, make_shape(PARTS[rank], data_format))
         np.testing.assert_allclose(again, code, atol=1e-6)
 
     @given(
@@ -186,11 +186,11 @@ class TestPooling:
     @pytest.mark.parametrize("data_format", FORMATS)
     def test_global_pooling_is_spread_to_every_place(self, kind, rank, keepdims, data_format):
         layer = of_rank(kind, rank)(data_format=data_format, keepdims=keepdims)
-        shape = shaped(PARTS[rank], data_format)
+        shape = make_shape(PARTS[rank], data_format)
         encoder = encoder_of(layer, shape=shape)
         code = arrays_of(encoder.output_shape[1:])
         ones = (1,) * rank
-        single = (ROWS, *shaped(ones, data_format))
+        single = (ROWS, *make_shape(ones, data_format))
         expected = np.broadcast_to(code.reshape(single), (ROWS, *shape))
         np.testing.assert_array_equal(run(mirror(encoder), code), expected)
 
@@ -356,7 +356,7 @@ class TestKernels:
 def test_channels_first_convolution_and_pooling_are_restored(rank):
     convolution = of_rank("Conv", rank)(3, 2, data_format="channels_first", activation="relu")
     pooling = of_rank("MaxPooling", rank)(2, data_format="channels_first", padding="same")
-    shape = shaped((6, 5, 4)[:rank], "channels_first")
+    shape = make_shape((6, 5, 4)[:rank], "channels_first")
     encoder = encoder_of(convolution, pooling, shape=shape)
     try:
         code = run(encoder, arrays_of(shape))

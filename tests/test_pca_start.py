@@ -33,13 +33,15 @@ def dense(*widths: int, activation: Any = "tanh", last: Any = None) -> list[kera
     return [keras.layers.Dense(*each) for each in zip(widths, activations, strict=True)]
 
 
-def built(shape: tuple[int, ...], *layers: Any, gain: bool = True, **kwargs: Any) -> Autoencoder:
+def build_model(
+    shape: tuple[int, ...], *layers: Any, gain: bool = True, **kwargs: Any
+) -> Autoencoder:
     encoder = keras.Sequential([keras.Input(shape), *layers], name="encoder")
     return Autoencoder(encoder, mirror(encoder, gain=gain, **kwargs))
 
 
-def started(x: np.ndarray, *widths: int, **kwargs: Any) -> Autoencoder:
-    model = built(x.shape[1:], *dense(*widths, **kwargs))
+def make_started_model(x: np.ndarray, *widths: int, **kwargs: Any) -> Autoencoder:
+    model = build_model(x.shape[1:], *dense(*widths, **kwargs))
     model.start_from_pca(x)
     return model
 
@@ -62,13 +64,13 @@ ACTIVATIONS = (
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_error_is_that_of_pca(activation):
-    assert_starts_at_pca(started(DIGITS, 80, 5, activation=activation), DIGITS, 5)
+    assert_starts_at_pca(make_started_model(DIGITS, 80, 5, activation=activation), DIGITS, 5)
 
 
 @pytest.mark.parametrize("widths", [(5,), (5, 5), (12, 7, 5), (7, 12, 9, 5)], ids=str)
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_error_is_that_of_pca_at_any_depth_and_width(widths, activation):
-    model = started(DIGITS, *widths, activation=activation, last=activation)
+    model = make_started_model(DIGITS, *widths, activation=activation, last=activation)
     assert_starts_at_pca(model, DIGITS, 5)
 
 
@@ -76,25 +78,25 @@ def test_error_is_that_of_pca_at_any_depth_and_width(widths, activation):
 def test_error_is_that_of_pca_for_rows_of_any_location_and_scale(activation):
     for scale in (1e-3, 1.0, 1e3):
         x = scale * rows()
-        assert_starts_at_pca(started(x, 9, 2, activation=activation), x, 2)
+        assert_starts_at_pca(make_started_model(x, 9, 2, activation=activation), x, 2)
 
 
 def test_error_is_that_of_pca_for_other_rows_too():
     x, others = rows(), rows(seed=0)[::-1] + 0.1
     pca = PCA(2).fit(x)
     expected = np.mean((pca.inverse_transform(pca.transform(others)) - others) ** 2)
-    found = errors(started(x, 9, 2), others).mean()
+    found = errors(make_started_model(x, 9, 2), others).mean()
     assert found == pytest.approx(expected, rel=2e-3)
 
 
-def test_rows_that_pca_restores_are_restored():
+def test_rows_that_pca_reconstructs_are_reconstructed():
     plane = rows()[:, :2] @ np.random.default_rng(0).normal(size=(2, 6)).astype("float32")
-    model = started(plane, 9, 3)
+    model = make_started_model(plane, 9, 3)
     assert errors(model, plane).mean() < 1e-6 * plane.var(axis=0).mean()
 
 
 def test_linear_layers_need_no_gain():
-    model = built((6,), *dense(8, 4, 2, activation=None), gain=False)
+    model = build_model((6,), *dense(8, 4, 2, activation=None), gain=False)
     model.start_from_pca(rows())
     assert_starts_at_pca(model, rows(), 2)
     kernel = keras.ops.convert_to_numpy(model.encoder.layers[0].kernel)[:, :2]
@@ -103,7 +105,7 @@ def test_linear_layers_need_no_gain():
 
 def test_code_of_a_linear_encoder_is_the_scores_of_pca_around_another_origin():
     x = rows()
-    model = started(x, 2)
+    model = make_started_model(x, 2)
     scores, code = PCA(2).fit_transform(x), model.encode(x)
     correlation = np.abs(np.corrcoef(scores.T, code.T)[:2, 2:])
     np.testing.assert_allclose(correlation, np.eye(2), atol=1e-4)
@@ -112,7 +114,7 @@ def test_code_of_a_linear_encoder_is_the_scores_of_pca_around_another_origin():
 def test_images_are_flattened_and_rescaled():
     images = (DIGITS * 16).reshape(-1, 8, 8, 1)
     layers = [keras.layers.Rescaling(1 / 16), keras.layers.Flatten(), *dense(20, 4)]
-    model = built((8, 8, 1), *layers)
+    model = build_model((8, 8, 1), *layers)
     model.start_from_pca(images)
     assert_starts_at_pca(model, images, 4)
 
@@ -121,7 +123,7 @@ def test_behind_a_normalization_it_is_pca_of_the_normalised_rows():
     x = rows()
     normalization = keras.layers.Normalization()
     normalization.adapt(x)
-    model = built((6,), normalization, *dense(9, 2))
+    model = build_model((6,), normalization, *dense(9, 2))
     model.start_from_pca(x)
     deviation = x.std(axis=0)
     found = errors(model, x) / deviation**2
@@ -132,7 +134,7 @@ def test_activations_and_dropout_may_be_layers_of_their_own():
     layers = [*dense(9, 3, 2, activation=None)]
     layers[1:1] = [keras.layers.LeakyReLU(), keras.layers.Dropout(0.1)]
     layers[4:4] = [keras.layers.Activation("silu"), keras.layers.GaussianNoise(0.1)]
-    model = built((6,), keras.layers.GaussianNoise(0.1), *layers)
+    model = build_model((6,), keras.layers.GaussianNoise(0.1), *layers)
     model.start_from_pca(rows())
     assert_starts_at_pca(model, rows(), 2)
 
@@ -149,7 +151,7 @@ RATES = {"relu": 1e-2, "elu": 1e-2, "silu": 3e-3, "tanh": 1e-3, "sigmoid": 1e-2}
 
 @pytest.mark.parametrize(("activation", "rate"), RATES.items())
 def test_error_falls_from_there(activation, rate):
-    model = started(curve(), 12, 1, activation=activation)
+    model = make_started_model(curve(), 12, 1, activation=activation)
     model.compile(keras.optimizers.SGD(rate))
     losses = model.fit(curve(), batch_size=200, epochs=40, verbose=0).history["loss"]
     assert np.all(np.diff(losses) < 1e-6 * losses[0])
@@ -163,7 +165,7 @@ def test_error_falls_from_there(activation, rate):
 def test_units_that_carry_no_score_learn(activation, widths):
     """The error has a slope along the gains of such units, by central differences."""
     x = curve()
-    model = started(x, *widths, activation=activation)
+    model = make_started_model(x, *widths, activation=activation)
     gain = model.decoder.layers[-1].gain
     start = keras.ops.convert_to_numpy(gain).copy()
     slopes = []
@@ -178,7 +180,7 @@ def test_units_that_carry_no_score_learn(activation, widths):
 
 
 def test_relu_network_that_starts_from_pca_gets_far_better():
-    model = built((3,), *dense(12, 1, activation="relu"))
+    model = build_model((3,), *dense(12, 1, activation="relu"))
     model.compile(keras.optimizers.Adam(0.01))
     losses = model.fit(curve(), epochs=40, start="pca", verbose=0).history["loss"]
     assert losses[-1] < 0.5 * pca_errors(curve(), 1).mean()
@@ -186,7 +188,7 @@ def test_relu_network_that_starts_from_pca_gets_far_better():
 
 def test_fit_starts_from_the_rows_that_are_not_held_out():
     x = rows(100)
-    fitted, by_hand = built((6,), *dense(2)), built((6,), *dense(2))
+    fitted, by_hand = build_model((6,), *dense(2)), build_model((6,), *dense(2))
     fitted.compile(keras.optimizers.SGD(0.0))
     fitted.fit(x, validation_split=0.3, start="pca", verbose=0)
     by_hand.start_from_pca(x[:70])
@@ -214,41 +216,44 @@ def parity(x: Any) -> Any:
 
 ERRORS: dict[str, tuple[Callable[[], Autoencoder], str]] = {
     "no gain": (
-        lambda: built((6,), *dense(4, 2), gain=False),
+        lambda: build_model((6,), *dense(4, 2), gain=False),
         r"'dense.*_mirror' has none: build the decoder with `mirror\(encoder, gain=True\)`",
     ),
     "output activation": (
-        lambda: built((6,), *dense(4, 2), output_activation="sigmoid"),
+        lambda: build_model((6,), *dense(4, 2), output_activation="sigmoid"),
         "'dense.*_mirror' is followed by one: leave `output_activation` out",
     ),
     "no bias": (
-        lambda: built((6,), keras.layers.Dense(2, use_bias=False, name="bare")),
+        lambda: build_model((6,), keras.layers.Dense(2, use_bias=False, name="bare")),
         "'bare.*' has no bias: build it with use_bias=True",
     ),
     "narrow": (
-        lambda: built((6,), keras.layers.Dense(2, name="narrow"), keras.layers.Dense(3)),
+        lambda: build_model((6,), keras.layers.Dense(2, name="narrow"), keras.layers.Dense(3)),
         "'narrow' has 2 units: give it at least 3",
     ),
     "convolution": (
-        lambda: built((6, 1), keras.layers.Conv1D(2, 3, name="conv"), keras.layers.Flatten()),
+        lambda: build_model((6, 1), keras.layers.Conv1D(2, 3, name="conv"), keras.layers.Flatten()),
         r"'conv' \(Conv1D\) in 'encoder' is none of these",
     ),
     "normalisation": (
-        lambda: built((6,), *dense(4), keras.layers.BatchNormalization(name="bn"), *dense(2)),
+        lambda: build_model((6,), *dense(4), keras.layers.BatchNormalization(name="bn"), *dense(2)),
         r"'bn' \(BatchNormalization\) in 'encoder' is none of these",
     ),
     "branches": (branched, "'branched' .* is none: write it as a Sequential model"),
     "other decoder": (half_tied, "tied to all of them, in reverse"),
     "softmax": (
-        lambda: built((6,), *dense(4, 2, last="softmax"), *dense(2)),
+        lambda: build_model((6,), *dense(4, 2, last="softmax"), *dense(2)),
         "found no region in which the activations",
     ),
     "no straight line": (
-        lambda: built((6,), *dense(4, 2, activation=parity)),
+        lambda: build_model((6,), *dense(4, 2, activation=parity)),
         "found no region in which the activations",
     ),
-    "wide code": (lambda: built((6,), *dense(7)), "at most 6 components, and the code has 7"),
-    "axes": (lambda: built((2, 6), *dense(2)), r"gives it \(300, 2, 6\): put a Flatten layer"),
+    "wide code": (lambda: build_model((6,), *dense(7)), "at most 6 components, and the code has 7"),
+    "axes": (
+        lambda: build_model((2, 6), *dense(2)),
+        r"gives it \(300, 2, 6\): put a Flatten layer",
+    ),
 }
 
 
@@ -263,4 +268,4 @@ def test_error_names_the_layer_and_what_to_do(make, message):
 @pytest.mark.parametrize("x", [iter([rows()]), rows()[0]], ids=["iterator", "one row"])
 def test_rows_that_are_no_array_are_an_error(x):
     with pytest.raises(ValueError, match=r"all rows in one array of shape \(n, 6\)"):
-        built((6,), *dense(2)).start_from_pca(x)
+        build_model((6,), *dense(2)).start_from_pca(x)

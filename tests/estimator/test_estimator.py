@@ -45,9 +45,9 @@ def test_codes_and_rows_are_those_of_the_keras_models(scaler, iris):
     codes = np.asarray(estimator.encoder_.predict(scaled, verbose=0))
     np.testing.assert_allclose(estimator.transform(iris), codes, atol=1e-5)
     decoded = np.asarray(estimator.decoder_.predict(codes, verbose=0))
-    restored = SCALERS[scaler].inverse_transform(decoded)
-    np.testing.assert_allclose(estimator.reconstruct(iris), restored, atol=1e-5)
-    np.testing.assert_allclose(estimator.inverse_transform(codes), restored, atol=1e-5)
+    reconstruction = SCALERS[scaler].inverse_transform(decoded)
+    np.testing.assert_allclose(estimator.reconstruct(iris), reconstruction, atol=1e-5)
+    np.testing.assert_allclose(estimator.inverse_transform(codes), reconstruction, atol=1e-5)
     error = np.mean((decoded - scaled) ** 2, axis=1)
     np.testing.assert_allclose(estimator.reconstruction_error(iris), error, atol=1e-5)
 
@@ -57,9 +57,9 @@ def test_inverse_transform_undoes_the_scaling(scaler, rng):
     """Rows on a plane, in units that differ by a factor of a million, come back."""
     X = rng.normal(size=(60, 2)) @ rng.normal(size=(2, 4)) * [1e-3, 1.0, 1e3, 10.0] + 5.0
     estimator = TiedAutoencoder(2, scaler=scaler, random_state=0).fit(X)
-    restored = estimator.inverse_transform(estimator.transform(X))
+    reconstruction = estimator.inverse_transform(estimator.transform(X))
     unit = X.std() if scaler is None else X.std(axis=0)
-    np.testing.assert_allclose((restored - X) / unit, 0, atol=1e-4)
+    np.testing.assert_allclose((reconstruction - X) / unit, 0, atol=1e-4)
 
 
 def test_kernels_are_tied(fitted):
@@ -69,16 +69,16 @@ def test_kernels_are_tied(fitted):
 
 def test_error_per_feature_is_the_square_of_each(fitted, iris):
     scaled = StandardScaler().fit_transform(iris)
-    restored = (fitted.reconstruct(iris) - iris.mean(axis=0)) / iris.std(axis=0)
+    reconstruction = (fitted.reconstruct(iris) - iris.mean(axis=0)) / iris.std(axis=0)
     squares = fitted.reconstruction_error(iris, per_feature=True)
-    np.testing.assert_allclose(squares, (restored - scaled) ** 2, atol=1e-5)
+    np.testing.assert_allclose(squares, (reconstruction - scaled) ** 2, atol=1e-5)
     np.testing.assert_allclose(fitted.reconstruction_error(iris), squares.mean(axis=1))
 
 
-def test_score_is_the_share_of_variance_that_is_restored(fitted, iris):
+def test_score_is_the_share_of_variance_that_is_reconstructed(fitted, iris):
     scaled = StandardScaler().fit_transform(iris)
-    restored = (fitted.reconstruct(iris) - iris.mean(axis=0)) / iris.std(axis=0)
-    expected = 1 - np.sum((restored - scaled) ** 2) / np.sum(scaled**2)
+    reconstruction = (fitted.reconstruct(iris) - iris.mean(axis=0)) / iris.std(axis=0)
+    expected = 1 - np.sum((reconstruction - scaled) ** 2) / np.sum(scaled**2)
     np.testing.assert_allclose(fitted.score(iris), expected, rtol=1e-5)
     np.testing.assert_allclose(fitted.reconstruction_r2_, expected, rtol=1e-5)
 
@@ -197,7 +197,7 @@ def test_constant_columns_come_back_and_do_no_harm(value, iris):
     assert estimator.reconstruction_r2_ > 0.7
 
 
-def test_all_constant_rows_are_restored():
+def test_all_constant_rows_are_reconstructed():
     X = np.full((60, 3), 2.5)
     estimator = quick().fit(X)
     np.testing.assert_allclose(estimator.reconstruct(X), X)

@@ -56,7 +56,7 @@ def iris() -> np.ndarray:
     return load_iris(return_X_y=True)[0].astype("float32")
 
 
-def trained(X: np.ndarray, **params) -> TiedAutoencoder:
+def fit_estimator(X: np.ndarray, **params) -> TiedAutoencoder:
     """A network that stays one, PCA or not, because of its sparsity."""
     defaults = {
         "hidden_layer_sizes": 6,
@@ -92,7 +92,7 @@ def with_activation(estimator: TiedAutoencoder, activation: str) -> TiedAutoenco
 
 @pytest.fixture(scope="module")
 def of_digits(digits) -> TiedAutoencoder:
-    return trained(digits, hidden_layer_sizes=(8, 6))
+    return fit_estimator(digits, hidden_layer_sizes=(8, 6))
 
 
 def run(model, **inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -148,7 +148,7 @@ def test_every_activation_of_keras_that_has_a_name_is_exported(activation, iris,
 
 def test_what_only_trains_leaves_no_trace(iris, tmp_path):
     penalties = {"noise": 0.1, "contraction": 0.01, "sparsity": 0.01, "weight_decay": 0.1}
-    assert_exported(trained(iris, **penalties), iris, tmp_path)
+    assert_exported(fit_estimator(iris, **penalties), iris, tmp_path)
 
 
 def test_trained_in_batches_it_is_exported(iris, tmp_path):
@@ -363,7 +363,7 @@ def table(X: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(X, columns=list("abcd")).assign(kind=kinds)
 
 
-def converted(pipeline, rows: pd.DataFrame, **options: bool) -> dict[str, np.ndarray]:
+def convert_pipeline(pipeline, rows: pd.DataFrame, **options: bool) -> dict[str, np.ndarray]:
     """What a converted pipeline gives for the rows of a table."""
     types = [(name, data_types.FloatTensorType([None, 1])) for name in "abcd"]
     types.append(("kind", data_types.StringTensorType([None, 1])))
@@ -372,7 +372,7 @@ def converted(pipeline, rows: pd.DataFrame, **options: bool) -> dict[str, np.nda
     return run(model, kind=kinds, **{name: rows[[name]].to_numpy() for name in "abcd"})
 
 
-def prepared() -> ColumnTransformer:
+def make_preparation() -> ColumnTransformer:
     return ColumnTransformer(
         [("numbers", StandardScaler(), list("abcd")), ("kinds", OneHotEncoder(), ["kind"])],
         sparse_threshold=0,
@@ -387,16 +387,16 @@ def test_pipeline_with_standard_scaler_and_one_hot_encoder_converts(iris, gaps):
     estimator = TiedAutoencoder(
         2, hidden_layer_sizes=6, sparsity=1e-6, solver="lbfgs", max_iter=3, random_state=0
     )
-    pipeline = make_pipeline(prepared(), estimator).fit(rows)
+    pipeline = make_pipeline(make_preparation(), estimator).fit(rows)
     assert not estimator.is_pca_
-    assert_close(converted(pipeline, rows)["code"], pipeline.transform(rows))
+    assert_close(convert_pipeline(pipeline, rows)["code"], pipeline.transform(rows))
 
 
 def test_pipeline_that_ends_in_a_classifier_converts(iris):
     rows, labels = table(iris)[::4], load_iris().target[::4]
-    pipeline = make_pipeline(prepared(), TiedAutoencoder(2), LogisticRegression())
+    pipeline = make_pipeline(make_preparation(), TiedAutoencoder(2), LogisticRegression())
     pipeline.fit(rows, labels)
-    found = converted(pipeline, rows, zipmap=False)
+    found = convert_pipeline(pipeline, rows, zipmap=False)
     assert_close(found["probabilities"], pipeline.predict_proba(rows))
     np.testing.assert_array_equal(found["label"], pipeline.predict(rows))
 
@@ -406,7 +406,7 @@ def test_inside_a_column_transformer_it_converts(iris):
     reduced = make_pipeline(StandardScaler(), TiedAutoencoder(2))
     columns = ColumnTransformer([("code", reduced, list("abcd")), ("k", OneHotEncoder(), ["kind"])])
     columns.fit(rows)
-    assert_close(converted(columns, rows)["transformed_column"], columns.transform(rows))
+    assert_close(convert_pipeline(columns, rows)["transformed_column"], columns.transform(rows))
 
 
 def test_grid_search_over_it_converts(iris):

@@ -241,7 +241,7 @@ def rewritten(file, **members: bytes | None) -> None:
                 archive.writestr(name, value)
 
 
-def changed(file, *path: str, value) -> None:
+def change_file(file, *path: str, value) -> None:
     """Change one setting in the file."""
     with zipfile.ZipFile(file) as archive:
         settings = json.loads(archive.read("estimator.json"))
@@ -252,7 +252,7 @@ def changed(file, *path: str, value) -> None:
     rewritten(file, estimator__json=json.dumps(settings).encode())
 
 
-def refused(file, message: str) -> None:
+def assert_refused(file, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         TiedAutoencoder.load(file)
     assert file.name in str(caught.value)
@@ -263,7 +263,7 @@ def refused(file, message: str) -> None:
 def test_truncated_file(share, file):
     content = file.read_bytes()
     file.write_bytes(content[: int(share * len(content))])
-    refused(file, "or only a part of one")
+    assert_refused(file, "or only a part of one")
 
 
 def test_flipped_bits_are_noticed(file):
@@ -283,13 +283,13 @@ def test_flipped_bits_are_noticed(file):
 def test_file_of_another_kind(tmp_path):
     path = tmp_path / "m.keras"
     path.write_bytes(pickle.dumps({"a": 1}))
-    refused(path, "is not a file that TiedAutoencoder.save has written")
+    assert_refused(path, "is not a file that TiedAutoencoder.save has written")
 
 
 def test_model_that_is_no_estimator(tmp_path):
     path = tmp_path / "m.keras"
     keras.Sequential([keras.Input((2,)), layers.Dense(1)]).save(path)
-    refused(path, "holds no TiedAutoencoder; try keras.models.load_model")
+    assert_refused(path, "holds no TiedAutoencoder; try keras.models.load_model")
 
 
 def test_missing_file(tmp_path):
@@ -310,8 +310,8 @@ def test_missing_file(tmp_path):
     ],
 )
 def test_changed_settings(path, value, message, file):
-    changed(file, *path, value=value)
-    refused(file, message)
+    change_file(file, *path, value=value)
+    assert_refused(file, message)
 
 
 def test_arrays_that_are_objects_are_never_unpickled(file, tmp_path):
@@ -322,15 +322,15 @@ def test_arrays_that_are_objects_are_never_unpickled(file, tmp_path):
     content = io.BytesIO()
     np.savez(content, mean=np.array([Trap()], dtype=object))
     rewritten(file, estimator__npz=content.getvalue())
-    refused(file, "cannot be loaded")
+    assert_refused(file, "cannot be loaded")
     assert not tmp_path.joinpath("sprung").exists()
 
 
 def test_lambdas_in_the_file_are_never_run(file, tmp_path):
     """Keras stores the byte code of a lambda, and would run it."""
     trap = layers.Lambda(lambda x: x)
-    changed(file, "params", "noise", value=keras.saving.serialize_keras_object(trap))
-    refused(file, "cannot be loaded")
+    change_file(file, "params", "noise", value=keras.saving.serialize_keras_object(trap))
+    assert_refused(file, "cannot be loaded")
 
 
 def test_other_model_in_the_file(file, tmp_path):
@@ -339,13 +339,13 @@ def test_other_model_in_the_file(file, tmp_path):
     with zipfile.ZipFile(tmp_path / "other.keras") as archive:
         content = {name: archive.read(name) for name in archive.namelist()}
     rewritten(file, **{name.replace(".", "__"): value for name, value in content.items()})
-    refused(file, "its weights lack")
+    assert_refused(file, "its weights lack")
 
 
 @pytest.mark.parametrize("member", ["config.json", "model.weights.h5", "estimator.npz"])
 def test_part_that_is_missing(member, file):
     rewritten(file, **{member.replace(".", "__"): None})
-    refused(file, "cannot be loaded")
+    assert_refused(file, "cannot be loaded")
 
 
 def test_save_refuses_another_ending(fitted, tmp_path):

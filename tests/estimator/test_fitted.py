@@ -32,16 +32,18 @@ def random_model(activation: str, hidden: tuple[int, ...] = (9, 7)) -> keras.Mod
 def assert_computes(network, model: keras.Model, rows: np.ndarray, sizes: tuple[int, ...]) -> None:
     """A network gives what the halves of a model give, for any number of rows."""
     codes = keras.ops.convert_to_numpy(model.encoder(rows))
-    restored = keras.ops.convert_to_numpy(model.decoder(codes))
+    reconstruction = keras.ops.convert_to_numpy(model.decoder(codes))
     for n in sizes:
         np.testing.assert_allclose(network.encode(rows[:n]), codes[:n], rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(network.decode(codes[:n]), restored[:n], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            network.decode(codes[:n]), reconstruction[:n], rtol=1e-5, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_activation_gives_what_keras_gives(activation, rng):
     model = random_model(activation)
-    network = inference_network(model, built=True)
+    network = inference_network(model, own=True)
     assert isinstance(network, DenseNetwork)
     rows = (5 * rng.normal(size=(300, 5))).astype(np.float32)
     rows[0], rows[1] = 30, -30
@@ -99,7 +101,7 @@ def test_no_rows_have_no_codes(fitted):
 
 
 def test_an_activation_without_numpy_takes_compiled_functions():
-    network = inference_network(random_model("sparsemax"), built=True)
+    network = inference_network(random_model("sparsemax"), own=True)
     assert isinstance(network, CompiledNetwork)
 
 
@@ -183,8 +185,8 @@ def test_missing_numbers_are_left_out_of_errors_and_score(fitted, iris, rng):
     missing[:2] = [[True] * 4, [False] * 4]
     rows[missing] = np.nan
     scaler = StandardScaler().fit(iris)
-    scaled, restored = scaler.transform(rows), scaler.transform(fitted.reconstruct(rows))
-    squares = np.ma.masked_array(np.square(restored - scaled), missing)
+    scaled, reconstruction = scaler.transform(rows), scaler.transform(fitted.reconstruct(rows))
+    squares = np.ma.masked_array(np.square(reconstruction - scaled), missing)
     found = fitted.reconstruction_error(rows, per_feature=True)
     np.testing.assert_allclose(found, squares.filled(np.nan), atol=1e-5)
     means = squares.mean(axis=1).filled(0)  # of nothing: 0
@@ -212,5 +214,5 @@ def test_a_number_out_of_range_is_an_infinite_error_and_an_outlier(number, fitte
 
 def test_an_activation_that_overflows_is_as_silent_as_in_keras():
     model, rows = random_model("exponential"), np.full((3, 5), 1e4, np.float32)
-    assert not np.isfinite(inference_network(model, built=True).encode(rows)).any()
+    assert not np.isfinite(inference_network(model, own=True).encode(rows)).any()
     assert not np.isfinite(keras.ops.convert_to_numpy(model.encoder(rows))).any()

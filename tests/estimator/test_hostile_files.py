@@ -461,7 +461,7 @@ def external(file: Any) -> None:
     file.create_dataset(KERNEL, (7, 8), "f4", external=[("/etc/passwd", 0, 7 * 8 * 4)])
 
 
-def filtered(shape: tuple[int, ...]) -> Callable[[Any], None]:
+def make_filter(shape: tuple[int, ...]) -> Callable[[Any], None]:
     """A change for a dataset of zeros that takes next to no bytes."""
 
     def change(file: Any) -> None:
@@ -528,8 +528,8 @@ WEIGHT_CHANGES: dict[str, Callable[[Any], None]] = {
     "a dtype with a name for a kernel": link(KERNEL, np.dtype("f4")),
     "a virtual dataset": virtual,
     "a dataset in another file": external,
-    "chunks that are packed": filtered((7, 8)),
-    "10 ** 11 zeros that are packed": filtered((7, 10**10)),
+    "chunks that are packed": make_filter((7, 8)),
+    "10 ** 11 zeros that are packed": make_filter((7, 10**10)),
     "a dataset that is not written": unwritten((7, 8)),
     "10 ** 11 zeros that are not written": unwritten((7, 10**10)),
     "one kernel for 500 layers": many_layers,
@@ -743,10 +743,12 @@ CODE = ("Lambda", "TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper")
 
 
 def function(module: Any, name: str, registered: Any = "function") -> dict[str, Any]:
-    return named(module, "function", name, registered)
+    return make_config(module, "function", name, registered)
 
 
-def named(module: Any, name: str, config: Any = None, registered: Any = None) -> dict[str, Any]:
+def make_config(
+    module: Any, name: str, config: Any = None, registered: Any = None
+) -> dict[str, Any]:
     """What Keras stores of an object."""
     return {
         "module": module,
@@ -758,30 +760,30 @@ def named(module: Any, name: str, config: Any = None, registered: Any = None) ->
 
 OURS = "keras_tied>Autoencoder"
 REFUSED: dict[str, dict[str, Any]] = {
-    "a Lambda": named("keras.layers", "Lambda", {"function": "tanh"}),
-    "a Lambda under our name": named("keras.layers", "Lambda", {"function": "tanh"}, OURS),
-    "a private Lambda": named("keras.src.layers.core.lambda_layer", "Lambda"),
-    "a TFSMLayer": named("keras.layers", "TFSMLayer", {"filepath": "trap"}),
-    "a JaxLayer": named("keras.layers", "JaxLayer"),
-    "a TorchModuleWrapper": named("keras.layers", "TorchModuleWrapper"),
-    "the code of a lambda": named(None, "__lambda__", {"value": "x"}),
-    "the code of a lambda under our name": named("x", "__lambda__", {"value": "x"}, OURS),
-    "a type of TensorFlow": named("trap", "__typespec__", [1], OURS) | {"spec_name": "x"},
+    "a Lambda": make_config("keras.layers", "Lambda", {"function": "tanh"}),
+    "a Lambda under our name": make_config("keras.layers", "Lambda", {"function": "tanh"}, OURS),
+    "a private Lambda": make_config("keras.src.layers.core.lambda_layer", "Lambda"),
+    "a TFSMLayer": make_config("keras.layers", "TFSMLayer", {"filepath": "trap"}),
+    "a JaxLayer": make_config("keras.layers", "JaxLayer"),
+    "a TorchModuleWrapper": make_config("keras.layers", "TorchModuleWrapper"),
+    "the code of a lambda": make_config(None, "__lambda__", {"value": "x"}),
+    "the code of a lambda under our name": make_config("x", "__lambda__", {"value": "x"}, OURS),
+    "a type of TensorFlow": make_config("trap", "__typespec__", [1], OURS) | {"spec_name": "x"},
     "os.system": function("os", "system"),
     "posix.system": function("posix", "system"),
-    "subprocess.Popen": named("subprocess", "Popen", {"args": ["touch", "trap"]}),
+    "subprocess.Popen": make_config("subprocess", "Popen", {"args": ["touch", "trap"]}),
     "builtins.eval": function("builtins", "eval"),
-    "builtins.exec": named("builtins", "exec"),
-    "a module to import": named("trap", "Trap"),
+    "builtins.exec": make_config("builtins", "exec"),
+    "a module to import": make_config("trap", "Trap"),
     "a module to import for a function": function("trap", "trap"),
     "a module to import under our name": function("trap", "trap", OURS),
-    "a module of Keras to import": named("keras.src.trap", "Trap"),
-    "a module of Keras to import for data": named("keras.src.trap", "__numpy__"),
-    "a module of Keras to import for a tuple": named("keras.src.trap", "__tuple__"),
-    "a module of Keras to import for operations": named("keras.src.ops.trap", "Trap"),
-    "another package of Keras": named("keras_hub.trap", "Trap"),
+    "a module of Keras to import": make_config("keras.src.trap", "Trap"),
+    "a module of Keras to import for data": make_config("keras.src.trap", "__numpy__"),
+    "a module of Keras to import for a tuple": make_config("keras.src.trap", "__tuple__"),
+    "a module of Keras to import for operations": make_config("keras.src.ops.trap", "Trap"),
+    "another package of Keras": make_config("keras_hub.trap", "Trap"),
     "get_file": function("keras.utils", "get_file"),
-    "get_file as a class": named("keras.utils", "get_file"),
+    "get_file as a class": make_config("keras.utils", "get_file"),
     "load_model": function("keras.models", "load_model"),
     "load_model under our name": function("keras.models", "load_model", OURS),
     "clone_model under our name": function("keras.models", "clone_model", OURS),
@@ -790,13 +792,15 @@ REFUSED: dict[str, dict[str, Any]] = {
     "keras.activations.deserialize": function("keras.activations", "deserialize"),
     "keras.losses.get": function("keras.losses", "get"),
     "enable_unsafe_deserialization": function("keras.config", "enable_unsafe_deserialization"),
-    "a private class": named("keras.src.trainers.trainer", "Trainer"),
-    "a private operation's neighbour": named("keras.src.ops.numpy", "KerasTensor"),
+    "a private class": make_config("keras.src.trainers.trainer", "Trainer"),
+    "a private operation's neighbour": make_config("keras.src.ops.numpy", "KerasTensor"),
     "a private module's function": function("keras.src.saving.saving_lib", "load_model"),
-    "a class of the user's that is not registered": named("package", "Layer", {}, "package>Layer"),
-    "text of 1 GB": named(None, "__numpy__", {"value": ["a"], "dtype": "S1000000000"}),
-    "a name that is no text": named("keras.layers", ["Dense"]),  # type: ignore[arg-type]
-    "a registered name that is no text": named("keras.layers", "Trap", {}, ["x"]),
+    "a class of the user's that is not registered": make_config(
+        "package", "Layer", {}, "package>Layer"
+    ),
+    "text of 1 GB": make_config(None, "__numpy__", {"value": ["a"], "dtype": "S1000000000"}),
+    "a name that is no text": make_config("keras.layers", ["Dense"]),  # type: ignore[arg-type]
+    "a registered name that is no text": make_config("keras.layers", "Trap", {}, ["x"]),
     "an old name of a layer": {"class_name": "Dense", "config": {"units": 1}},
     "an old name of a layer under our name": {
         "class_name": "Functional",
@@ -933,7 +937,7 @@ def test_all_layers_of_keras_that_hold_no_code_are_known():
 
     public = {name for name, it in vars(keras.layers).items() if isinstance(it, type)}
     for name in public - set(CODE):
-        require_known(named("keras.layers", name))
+        require_known(make_config("keras.layers", name))
 
 
 def test_a_graph_of_layers_and_operations_is_known():

@@ -44,8 +44,8 @@ def test_not_worse_than_pca_where_little_is_missing(iris):
     scaled = (X - np.nanmean(X, axis=0)) / np.nanstd(X, axis=0)
     filled = fit_gaussian(scaled, np.random.RandomState(0)).impute(scaled)
     pca = PCA(2, svd_solver="full").fit(filled)
-    restored = pca.inverse_transform(pca.transform(filled))
-    of_pca = np.nanmean((restored - scaled) ** 2)
+    reconstruction = pca.inverse_transform(pca.transform(filled))
+    of_pca = np.nanmean((reconstruction - scaled) ** 2)
     errors = estimator.reconstruction_error(X, per_feature=True)
     assert np.nanmean(errors) <= 1.001 * of_pca
 

@@ -20,7 +20,7 @@ from keras_tied.estimator.internal import (
 )
 
 
-def curved(rng, n):
+def draw_curve(rng, n):
     z = rng.normal(size=(n, 2))
     X = np.column_stack([z, z**2, z.prod(axis=1)]) + 0.1 * rng.normal(size=(n, 5))
     return X.astype(np.float32)
@@ -28,11 +28,11 @@ def curved(rng, n):
 
 @pytest.fixture
 def fitted(rng):
-    return TiedAutoencoder(max_iter=2, random_state=0).fit(curved(rng, 2000))
+    return TiedAutoencoder(max_iter=2, random_state=0).fit(draw_curve(rng, 2000))
 
 
 def test_more_rows_make_a_model_of_few_better(fitted, rng):
-    rows, held_out = curved(rng, 40 * 1024), curved(rng, 2000)
+    rows, held_out = draw_curve(rng, 40 * 1024), draw_curve(rng, 2000)
     before = fitted.reconstruction_error(held_out).mean()
     result = fit_stream(fitted, np.split(rows, 40), 40, held_out)
     assert result.better
@@ -42,7 +42,7 @@ def test_more_rows_make_a_model_of_few_better(fitted, rng):
 
 
 def test_the_estimator_is_left_as_it_is_and_kept_where_others_are_worse(fitted, rng):
-    held_out = curved(rng, 1000)
+    held_out = draw_curve(rng, 1000)
     before = fitted.transform(held_out)
     noise = rng.normal(size=(4, 1024, 5)).astype(np.float32) * 9
     result = fit_stream(fitted, noise, 4, held_out)
@@ -55,19 +55,19 @@ def test_ctrl_c_is_heard_when_the_batch_is_learned(fitted, rng, ctrl_c):
     begun = []
 
     def batches():
-        for batch in np.split(curved(rng, 8 * 1024), 8):
+        for batch in np.split(draw_curve(rng, 8 * 1024), 8):
             begun.append(batch)
             if len(begun) == 3:
                 ctrl_c()
             yield batch
 
     with pytest.raises(KeyboardInterrupt):
-        fit_stream(fitted, batches(), 8, curved(rng, 1000))
+        fit_stream(fitted, batches(), 8, draw_curve(rng, 1000))
     assert len(begun) == 3
 
 
 def test_what_was_streamed_is_saved_without_an_optimizer(fitted, rng, tmp_path):
-    result = fit_stream(fitted, np.split(curved(rng, 8 * 1024), 8), 8, curved(rng, 1000))
+    result = fit_stream(fitted, np.split(draw_curve(rng, 8 * 1024), 8), 8, draw_curve(rng, 1000))
     assert result.better
     result.estimator.save(tmp_path / "m.keras")
     with zipfile.ZipFile(tmp_path / "m.keras") as archive:
@@ -89,7 +89,7 @@ def test_batches_are_compiled_once_for_all(fitted, n_rows):
 
 
 def test_errors_beside_pca_are_those_of_scikit_learn(rng):
-    X, others = curved(rng, 1500), curved(rng, 500)
+    X, others = draw_curve(rng, 1500), draw_curve(rng, 500)
     estimator = TiedAutoencoder(max_iter=1, random_state=0).fit(X)
     scaler = StandardScaler().fit(X)
     pca = PCA(2).fit(scaler.transform(X))

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from keras_tied.layers import TiedDense
 from keras_tied.training import fit
-from keras_tied.training._jax.trace import Traced
+from keras_tied.training._jax.trace import TracedFunction
 
 FORMS = ["ab", "aTb", "abT", "aTbT", "(ab)T", "(aTb)T", "gradient"]
 
@@ -36,7 +36,7 @@ def test_products_are_those_of_the_rounded_matrices(form, sizes, seed):
     rng = np.random.default_rng(seed)
     a = jnp.asarray(rng.normal(size=(rows, inner)), jnp.bfloat16)
     b = jnp.asarray(rng.normal(size=(inner, columns)), jnp.bfloat16)
-    traced = Traced(lambda a, b: product(form, a, b), a, b)
+    traced = TracedFunction(lambda a, b: product(form, a, b), a, b)
 
     got = jax.jit(traced)(a, b)
 

@@ -19,7 +19,7 @@ def x():
     return np.random.default_rng(1).normal(size=(ROWS, 6)).astype("float32")
 
 
-def tied(between=(), **of_the_kernel):
+def build_tied(between=(), **of_the_kernel):
     """6-4-6, with more layers around the code."""
     inputs = keras.Input((6,))
     encoder = layers.Dense(4, "tanh", **of_the_kernel)
@@ -69,14 +69,14 @@ class Drawn(layers.Layer):
 
 
 MODELS = {
-    "tied": tied,
-    "kernel regulariser": lambda: tied(kernel_regularizer=regularizers.L2(0.01)),
-    "activity regulariser": lambda: tied(activity_regularizer=regularizers.L1(0.01)),
-    "kernel constraint": lambda: tied(kernel_constraint=keras.constraints.UnitNorm()),
-    "add_loss": lambda: tied([Drawn()]),
-    "batch normalisation": lambda: tied([layers.BatchNormalization()]),
-    "dropout": lambda: tied([layers.Dropout(0.2)]),
-    "noise": lambda: tied([layers.GaussianNoise(0.1), layers.GaussianDropout(0.1)]),
+    "tied": build_tied,
+    "kernel regulariser": lambda: build_tied(kernel_regularizer=regularizers.L2(0.01)),
+    "activity regulariser": lambda: build_tied(activity_regularizer=regularizers.L1(0.01)),
+    "kernel constraint": lambda: build_tied(kernel_constraint=keras.constraints.UnitNorm()),
+    "add_loss": lambda: build_tied([Drawn()]),
+    "batch normalisation": lambda: build_tied([layers.BatchNormalization()]),
+    "dropout": lambda: build_tied([layers.Dropout(0.2)]),
+    "noise": lambda: build_tied([layers.GaussianNoise(0.1), layers.GaussianDropout(0.1)]),
 }
 
 
@@ -107,7 +107,7 @@ OPTIMIZERS = {
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_optimizers(kind, x):
     compiled = lambda: {"optimizer": OPTIMIZERS[kind](), "metrics": ["mae"]}  # noqa: E731
-    assert_same(by_both(tied, x, compiled=compiled))
+    assert_same(by_both(build_tied, x, compiled=compiled))
 
 
 def test_weights_of_rows_and_weighted_metrics(x):
@@ -115,7 +115,7 @@ def test_weights_of_rows_and_weighted_metrics(x):
     compiled = lambda: {"weighted_metrics": ["mae"], "metrics": [keras.metrics.R2Score()]}  # noqa: E731
     held_out = (x[:10], x[:10], weights[:10])
     assert_same(
-        by_both(tied, x, compiled=compiled, sample_weight=weights, validation_data=held_out)
+        by_both(build_tied, x, compiled=compiled, sample_weight=weights, validation_data=held_out)
     )
 
 
@@ -164,7 +164,7 @@ def test_mixed_precision(policy, x):
     def build():
         keras.config.set_dtype_policy(policy)
         try:
-            return tied()
+            return build_tied()
         finally:
             keras.config.set_dtype_policy("float32")
 
@@ -185,7 +185,7 @@ class Halved(keras.Model):
 @pytest.mark.skipif(not ON_JAX, reason="each backend has steps of its own form")
 def test_a_step_of_ones_own(x):
     def build():
-        base = tied()
+        base = build_tied()
         return Halved(base.inputs, base.outputs)
 
     assert_same(by_both(build, x))
@@ -209,7 +209,7 @@ def test_options(options, x):
     single = options.get("batch_size", BATCH) == 1000 or "initial_epoch" in options
     if not ON_JAX and not single:
         pytest.skip("Keras's own fit takes this")
-    assert_same(by_both(tied, x, **options), in_the_loop=options.get("epochs") != 0)
+    assert_same(by_both(build_tied, x, **options), in_the_loop=options.get("epochs") != 0)
 
 
 class Shrinks(keras.callbacks.Callback):
@@ -241,7 +241,7 @@ def test_callbacks(kind, x):
     if kind == "in evaluation":
         compiled = lambda: {"optimizer": optimizers.SGD(0.1, use_ema=True)}  # noqa: E731
     results = by_both(
-        tied, x, compiled=compiled, set_up=CALLBACKS[kind], validation_data=(x[:20], x[:20])
+        build_tied, x, compiled=compiled, set_up=CALLBACKS[kind], validation_data=(x[:20], x[:20])
     )
     assert_same(results, in_the_loop=kind not in ("at steps", "in evaluation"))
 
@@ -254,7 +254,7 @@ def test_checkpoints_are_those_of_keras(x, tmp_path):
         path.parent.mkdir()
         return [keras.callbacks.ModelCheckpoint(path, save_weights_only=True)]
 
-    (ours, _), (theirs, _) = by_both(tied, x, set_up=set_up, epochs=4)
+    (ours, _), (theirs, _) = by_both(build_tied, x, set_up=set_up, epochs=4)
 
     for epoch in range(1, 5):
         ours.load_weights(tmp_path / f"ours/{epoch:02d}.weights.h5")
@@ -265,7 +265,7 @@ def test_checkpoints_are_those_of_keras(x, tmp_path):
 
 def test_csv_logs_are_those_of_keras(x, tmp_path):
     files = iter([tmp_path / "ours.csv", tmp_path / "theirs.csv"])
-    by_both(tied, x, set_up=lambda _: [keras.callbacks.CSVLogger(next(files))], epochs=4)
+    by_both(build_tied, x, set_up=lambda _: [keras.callbacks.CSVLogger(next(files))], epochs=4)
 
     ours, theirs = (
         np.genfromtxt(tmp_path / name, delimiter=",", skip_header=1)
@@ -303,7 +303,7 @@ def test_streams_are_left_to_keras(kind, x):
     results = []
     for train in (fit, keras.Model.fit):
         keras.utils.set_random_seed(3)
-        model = tied()
+        model = build_tied()
         model.compile("sgd", "mse")
         steps = 4 if kind == "generator" else None
         history = train(model, stream(), epochs=3, steps_per_epoch=steps, verbose=0, shuffle=False)
@@ -312,7 +312,7 @@ def test_streams_are_left_to_keras(kind, x):
 
 
 def test_what_keras_refuses_is_refused_in_its_words(x):
-    model = tied()
+    model = build_tied()
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match="same number of samples"):
         fit(model, x, x[1:], verbose=0)

@@ -8,8 +8,8 @@ if keras.backend.backend() != "jax":
 import jax
 import jax.numpy as jnp
 
-from keras_tied.training._jax.features_first import Flipped, is_worthwhile
-from keras_tied.training._jax.trace import Traced
+from keras_tied.training._jax.features_first import FlippedMatrix, is_worthwhile
+from keras_tied.training._jax.trace import TracedFunction
 
 ROWS = 64
 
@@ -21,7 +21,7 @@ def network(parameters, x):
     return jnp.mean((output - x) ** 2) + 0.1 * jnp.max(jnp.abs(hidden), axis=0).sum()
 
 
-def centred(parameters, x):
+def center(parameters, x):
     first, bias, second, _ = parameters
     hidden = jnp.tanh((x - x.mean(axis=0)) / x.std(axis=1, keepdims=True) @ first + bias)
     return jnp.var(hidden @ second + x[:, :1], axis=0).sum() + jnp.sum(jnp.sort(hidden, axis=0)[:3])
@@ -39,14 +39,16 @@ def parameters(rng):
     return [jnp.asarray(rng.normal(size=shape), "float32") for shape in shapes]
 
 
-@pytest.mark.parametrize("function", [network, centred, between_rows])
+@pytest.mark.parametrize("function", [network, center, between_rows])
 def test_value_and_gradient_are_those_of_the_function(function, parameters, rng):
     x = jnp.asarray(rng.normal(size=(ROWS, 5)), "float32")
     both = jax.value_and_grad(function)
 
-    traced = Traced(both, parameters, x)
+    traced = TracedFunction(both, parameters, x)
 
-    value, gradient = jax.jit(lambda p, transposed: traced(p, Flipped(transposed)))(parameters, x.T)
+    value, gradient = jax.jit(lambda p, transposed: traced(p, FlippedMatrix(transposed)))(
+        parameters, x.T
+    )
     expected_value, expected_gradient = both(parameters, x)
     np.testing.assert_allclose(value, expected_value, rtol=2e-5)
     for got, expected in zip(gradient, expected_gradient, strict=True):
@@ -56,10 +58,10 @@ def test_value_and_gradient_are_those_of_the_function(function, parameters, rng)
 def test_no_matrix_product_keeps_the_rows_first(parameters):
     x = jax.ShapeDtypeStruct((ROWS, 5), "float32")
 
-    traced = Traced(jax.value_and_grad(network), parameters, x)
+    traced = TracedFunction(jax.value_and_grad(network), parameters, x)
 
     transposed = jax.ShapeDtypeStruct((5, ROWS), "float32")
-    jaxpr = jax.make_jaxpr(lambda p, x: traced(p, Flipped(x)))(parameters, transposed)
+    jaxpr = jax.make_jaxpr(lambda p, x: traced(p, FlippedMatrix(x)))(parameters, transposed)
     products = [eqn for eqn in jaxpr.eqns if eqn.primitive.name == "dot_general"]
     assert products
     assert not [eqn for eqn in products if eqn.outvars[0].aval.shape[0] == ROWS]

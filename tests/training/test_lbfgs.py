@@ -16,7 +16,7 @@ def rows(rng):
     return rng.normal(size=(80, 4)).astype("float32") @ rng.normal(size=(4, 6)).astype("float32")
 
 
-def tied(optimizer="lbfgs", between=(), **of_the_kernel):
+def build_tied(optimizer="lbfgs", between=(), **of_the_kernel):
     keras.utils.set_random_seed(2)
     inputs = keras.Input((6,))
     encoder = keras.layers.Dense(3, "tanh", **of_the_kernel)
@@ -42,7 +42,7 @@ def loss_and_gradient(weights, x):
     return np.mean(residual**2), np.concatenate([part.ravel() for part in parts])
 
 
-def named(model):
+def get_named_weights(model):
     """Kernel, bias, gain and output bias."""
     weights = {variable.path: variable for variable in model.trainable_variables}
     pick = lambda end, tied: next(  # noqa: E731
@@ -54,8 +54,10 @@ def named(model):
 
 
 def test_its_steps_are_those_of_scipy_with_a_gradient_by_hand(rows):
-    model = tied()
-    start = np.concatenate([weight.ravel() for weight in named(model)]).astype(np.float64)
+    model = build_tied()
+    start = np.concatenate([weight.ravel() for weight in get_named_weights(model)]).astype(
+        np.float64
+    )
     x = rows.astype(np.float64)
     scale = 1 / loss_and_gradient(start, x)[0]
     options = {"maxiter": 12, "maxcor": 20, "ftol": 0, "gtol": 0}
@@ -92,7 +94,7 @@ def test_the_logs_are_those_of_the_weights_after_the_iteration(rows):
             np.testing.assert_allclose(logs["val_mae"], np.abs(outputs - rows).mean(), rtol=1e-4)
 
     history = fit(
-        tied(),
+        build_tied(),
         rows,
         rows,
         epochs=12,
@@ -109,21 +111,21 @@ def test_the_model_holds_the_weights_of_the_last_iteration(rows):
         def on_epoch_end(self, epoch, logs=None):
             self.model.stop_training = epoch == 6
 
-    model = tied()
+    model = build_tied()
     history = fit(model, rows, rows, epochs=50, verbose=0, callbacks=[Stop()])
     assert len(history.epoch) == 7
     assert model.evaluate(rows, rows, verbose=0)[0] == pytest.approx(history.history["loss"][-1])
 
 
 def test_it_goes_on_from_where_it_stopped(rows):
-    model = tied()
+    model = build_tied()
     first = fit(model, rows, rows, epochs=5, verbose=0).history["loss"]
     second = fit(model, rows, rows, epochs=5, verbose=0).history["loss"]
     assert second[0] < first[-1]
 
 
 def test_early_stopping_restores_the_best_weights(rows):
-    model = tied()
+    model = build_tied()
     stop = keras.callbacks.EarlyStopping("val_loss", patience=5, restore_best_weights=True)
     history = fit(
         model,
@@ -140,7 +142,7 @@ def test_early_stopping_restores_the_best_weights(rows):
 
 def test_regularisers_normalisation_and_noise_are_part_of_the_loss(rows):
     between = [keras.layers.BatchNormalization(momentum=0.5), keras.layers.GaussianNoise(0.01)]
-    model = tied(between=between, kernel_regularizer=keras.regularizers.L2(0.01))
+    model = build_tied(between=between, kernel_regularizer=keras.regularizers.L2(0.01))
     before = [keras.ops.convert_to_numpy(v) for v in between[0].non_trainable_variables]
     history = fit(model, rows, rows, epochs=30, verbose=0).history["loss"]
     assert history[-1] < history[0]
@@ -149,7 +151,7 @@ def test_regularisers_normalisation_and_noise_are_part_of_the_loss(rows):
 
 
 def test_weights_of_rows_count(rows):
-    doubled, weighted = tied(), tied()
+    doubled, weighted = build_tied(), build_tied()
     weights = np.repeat([1.0, 2.0], 40)
     repeated = np.concatenate([rows, rows[40:]])
     one = fit(doubled, repeated, repeated, epochs=20, verbose=0).history["loss"][-1] * 120
@@ -173,14 +175,14 @@ def test_the_articles_network_reaches_its_optimum(donut_file):
 
 def test_an_optimum_from_the_start_is_told_once():
     zeros = np.zeros((20, 6), "float32")
-    model = tied()
+    model = build_tied()
     model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
     history = fit(model, zeros, zeros, validation_data=(zeros, zeros), epochs=10, verbose=0)
     assert (history.history["loss"], history.history["val_loss"]) == ([0.0], [0.0])
 
 
 def test_it_is_saved_with_the_model(rows, tmp_path):
-    model = tied(LBFGS(memory=7, tolerance=1e-6))
+    model = build_tied(LBFGS(memory=7, tolerance=1e-6))
     fit(model, rows, rows, epochs=3, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -190,16 +192,16 @@ def test_it_is_saved_with_the_model(rows, tmp_path):
 
 def test_keras_s_own_fit_is_told_what_to_do(rows):
     with pytest.raises(ValueError, match=r"train with keras_tied\.training\.fit"):
-        tied().fit(rows, rows, verbose=0)
+        build_tied().fit(rows, rows, verbose=0)
 
 
 def test_streams_constraints_and_callbacks_at_steps_are_refused(rows):
     with pytest.raises(ValueError, match="x is no array in memory: give arrays"):
-        fit(tied(), ((rows, rows) for _ in range(3)), verbose=0)
+        fit(build_tied(), ((rows, rows) for _ in range(3)), verbose=0)
     with pytest.raises(ValueError, match="TerminateOnNaN works at single steps"):
-        fit(tied(), rows, rows, callbacks=[keras.callbacks.TerminateOnNaN()], verbose=0)
+        fit(build_tied(), rows, rows, callbacks=[keras.callbacks.TerminateOnNaN()], verbose=0)
     with pytest.raises(ValueError, match=r"'dense.*/kernel' to its constraint"):
-        fit(tied(kernel_constraint=keras.constraints.UnitNorm()), rows, rows, verbose=0)
+        fit(build_tied(kernel_constraint=keras.constraints.UnitNorm()), rows, rows, verbose=0)
 
 
 @pytest.mark.parametrize("options", [{"memory": 0}, {"tolerance": -1.0}])
@@ -210,7 +212,7 @@ def test_impossible_options_are_refused(options):
 
 def test_nan_is_an_error_that_leaves_the_weights_alone(rows):
     rows[2, 3] = np.nan
-    model = tied()
+    model = build_tied()
     before = model.get_weights()
     with pytest.raises(FloatingPointError, match="check the data"):
         fit(model, rows, rows, epochs=5, verbose=0)

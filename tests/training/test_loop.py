@@ -255,7 +255,7 @@ def test_a_second_fit_of_the_same_shapes_does_not_compile_again(rows, batch_size
     assert not compiled
 
 
-def normalised(data):
+def normalise(data):
     """A model whose program has numbers of the data in it."""
     layer = keras.layers.Normalization()
     layer.adapt(data)
@@ -270,17 +270,17 @@ def test_another_model_of_the_same_make_does_not_compile_again(rows, batch_size,
     import jax
 
     options = {"batch_size": batch_size, "epochs": 3, "verbose": 0}
-    first = fit(normalised(rows), rows, rows, **options)
+    first = fit(normalise(rows), rows, rows, **options)
     compiled = []
     original = jax.stages.Lowered.compile
     monkeypatch.setattr(
         jax.stages.Lowered, "compile", lambda *a, **k: compiled.append(1) or original(*a, **k)
     )
-    fit(normalised(rows), rows, rows, **options)
+    fit(normalise(rows), rows, rows, **options)
     assert not compiled
 
-    other = normalised(5 * rows - 1)
-    theirs = normalised(5 * rows - 1)
+    other = normalise(5 * rows - 1)
+    theirs = normalise(5 * rows - 1)
     theirs.set_weights(other.get_weights())
     keras.utils.set_random_seed(0)
     history = fit(other, rows, rows, **options)

@@ -1,4 +1,4 @@
-"""`Autoencoder`: an encoder and its decoder, trained to reconstruct what it is given."""
+"""`Autoencoder`: an encoder and its decoder, trained to reconstruct the input."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH_SIZE = 1024
 
 @keras.saving.register_keras_serializable(package="keras_tied")
 class Autoencoder(keras.Model):
-    r"""An encoder and its decoder as one model, which learns to reconstruct what it is given.
+    r"""An encoder and its decoder as one model, which learns to reconstruct its input.
 
     It is a `keras.Model` in every respect, and needs no targets: `fit(x)`, `evaluate(x)` and
     whatever yields rows alone compare the output with the input. For an encoder $e$, a decoder
@@ -81,10 +81,10 @@ class Autoencoder(keras.Model):
     ) -> None:
         # The encoder casts its input itself, as it does without an autoencoder around it.
         super().__init__(autocast=False, **kwargs)
-        source = _source(encoder)
+        source = _make_source(encoder)
         self.encoder = encoder
         self.decoder = mirror(encoder) if decoder is None else _check_model(decoder, "decoder")
-        self.noise = _noise(noise)
+        self.noise = _get_noise(noise)
         self.code_regularizer = keras.regularizers.get(code_regularizer)
         self.contraction = _check_contraction(contraction)
         self(source)
@@ -111,7 +111,7 @@ class Autoencoder(keras.Model):
             self.noise(inputs)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Restore the inputs; corrupt them first while training."""
+        """Reconstruct the inputs; corrupt them first while training."""
         noisy = self.noise(inputs, training=True) if training and self.noise else inputs
         code = self.encoder(noisy, training=training)
         if self.code_regularizer is not None:
@@ -215,11 +215,11 @@ class Autoencoder(keras.Model):
             )
         if isinstance(validation_data, tuple) and len(validation_data) == 3:
             x_val, y_val, weights = validation_data
-            validation_data = x_val, _target(x_val, y_val, weights), weights
+            validation_data = x_val, _get_target(x_val, y_val, weights), weights
         return training.fit(
             self,
             x,
-            _target(x, y, sample_weight),
+            _get_target(x, y, sample_weight),
             batch_size=batch_size,
             epochs=epochs,
             verbose=verbose,
@@ -259,28 +259,29 @@ class Autoencoder(keras.Model):
         Returns:
             The loss, or a list of the loss and the metrics, or a dictionary of them.
         """
-        target = _target(x, y, sample_weight)
+        target = _get_target(x, y, sample_weight)
         return super().evaluate(x, target, batch_size, verbose, sample_weight, **kwargs)
 
     def start_from_pca(self, x: Any) -> None:
         """Set the weights so that training begins at the error of PCA, and falls from there.
 
-        The principal components go into the kernels and the scores through the first units of
-        each layer, in the region where its activation is nearly straight; the other units are
-        left out of the reconstruction at first, and learn to take part. The error on `x` is that
-        of `sklearn.decomposition.PCA` with as many components as the code has units, to 0.1 %.
-        Where the encoder begins with a Normalization, it is PCA of the normalised rows.
+        The first kernel holds the principal components. The first units of each layer carry the
+        scores through the region where its activation is nearly linear; the other units do not
+        contribute to the reconstruction before they are trained. The error on `x` is that of
+        `sklearn.decomposition.PCA` with as many components as the code, to 0.1 %. Where the
+        encoder begins with a Normalization, it is PCA of the normalised rows.
 
-        The error falls from there if the steps are small. Activations that are straight only in
-        a tight region, such as `tanh` and `sigmoid`, need smaller ones than `relu` and its kin.
+        The error falls from there if the steps are small. Activations with a small linear region,
+        such as `tanh` and `sigmoid`, need smaller steps than `relu`.
 
         Args:
             x: the rows, an array `(n, ...)`, at least as many as the code has units.
 
         Raises:
-            ValueError: if the encoder is not a chain of Dense layers with biases, each at least
-                as wide as the code; if the decoder is not its mirror, with gains (`mirror(encoder,
-                gain=True)`) unless all is linear, and a linear output; or if no region is found.
+            ValueError: if the encoder is not a chain of Dense layers with biases, each of at least
+                as many units as the code has components; if the decoder is not its mirror, with
+                gains (`mirror(encoder, gain=True)`) unless all is linear, and a linear output; or
+                if no region is found.
 
         Examples:
             >>> import keras, numpy as np
@@ -335,7 +336,7 @@ class Autoencoder(keras.Model):
             ValueError: if the encoder is not a chain of layers, or the decoder not tied to each
                 that has a kernel.
         """
-        halves, noise = (self.encoder, self.decoder), _noise(noise)
+        halves, noise = (self.encoder, self.decoder), _get_noise(noise)
         return pretrain(*halves, x, epochs, batch_size, optimizer, noise, verbose)
 
     def encode(self, x: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0) -> NDArray[Any]:
@@ -354,7 +355,7 @@ class Autoencoder(keras.Model):
     def decode(
         self, code: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0
     ) -> NDArray[Any]:
-        """What the decoder makes of a code.
+        """The rows that the decoder reconstructs from codes.
 
         Args:
             code: the code, `(n, ...)`, or anything else that `keras.Model.predict` takes.
@@ -369,11 +370,11 @@ class Autoencoder(keras.Model):
     def reconstruction_error(
         self, x: Any, per_feature: bool = False, batch_size: int | None = BATCH_SIZE
     ) -> NDArray[Any]:
-        """The squared difference between rows and what the model makes of them.
+        """The squared difference between rows and their reconstructions.
 
         Args:
             x: the rows, an array `(n, ...)`.
-            per_feature: whether to tell the features apart. Defaults to `False`: their mean.
+            per_feature: whether to return the error of each feature. Defaults to `False`: the mean.
             batch_size: rows at a time. Defaults to 1024.
 
         Returns:
@@ -412,22 +413,22 @@ class Autoencoder(keras.Model):
         """
 
 
-def _target(x: Any, y: Any, sample_weight: Any) -> Any:
-    """The target where there are weights: Keras drops them in silence if there is none."""
+def _get_target(x: Any, y: Any, sample_weight: Any) -> Any:
+    """The target; `x` where there are weights, which Keras ignores if there is no target."""
     return x if y is None and sample_weight is not None else y
 
 
 def _check_model(half: Any, role: str) -> keras.Model:
     if isinstance(half, keras.Model):
         return half
-    described = f" '{half.name}'" if isinstance(half, layers.Layer) else ""
+    layer_name = f" '{half.name}'" if isinstance(half, layers.Layer) else ""
     raise ValueError(
-        f"An Autoencoder is made of two models; received {type(half).__name__}{described} as its "
+        f"An Autoencoder is made of two models; received {type(half).__name__}{layer_name} as its "
         f"{role}: put a layer into a keras.Sequential with a keras.Input of its input shape."
     )
 
 
-def _source(encoder: Any) -> Any:
+def _make_source(encoder: Any) -> Any:
     """A symbolic input for the encoder."""
     encoder = _check_model(encoder, "encoder")
     inputs = getattr(encoder, "inputs", None) or []
@@ -448,7 +449,7 @@ def _source(encoder: Any) -> Any:
     return keras.Input(batch_shape=(None, *shape[1:]))
 
 
-def _noise(noise: Any) -> layers.Layer | None:
+def _get_noise(noise: Any) -> layers.Layer | None:
     if noise is None or isinstance(noise, layers.Layer):
         return noise
     if isinstance(noise, Real):

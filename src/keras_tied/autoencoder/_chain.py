@@ -8,7 +8,7 @@ from keras import layers
 
 
 def copy_chain(chain: Sequence[layers.Layer], shape: Sequence[int | None]) -> keras.Sequential:
-    """A model of copies of some layers and their weights, which leaves no trace in the originals.
+    """A model of copies of some layers and their weights; it does not touch the originals.
 
     Args:
         chain: the layers, built, each to be fed by the one before it.
@@ -19,7 +19,7 @@ def copy_chain(chain: Sequence[layers.Layer], shape: Sequence[int | None]) -> ke
     copy_weights(chain, copies)
     for layer in copies:
         if isinstance(layer, layers.Normalization):
-            layer.finalize_state()  # it computes with constants that it makes of its weights
+            layer.finalize_state()  # it computes with constants, derived from its weights
     return model
 
 

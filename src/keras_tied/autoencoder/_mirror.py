@@ -13,10 +13,10 @@ from keras_tied.autoencoder._mirror_rules import (
     Entry,
     LayerContext,
     Shape,
+    copy_layer,
     entry_for,
     leave_out,
     mirror_branches,
-    own,
     register,
     repeat,
 )
@@ -95,14 +95,14 @@ class _Step:
 
     name: str
     shape: Shape
-    """Of what it gives, without the batch."""
+    """Of its output, without the batch."""
     operation: Any = None
     entry: Entry | None = None
     sources: list[int] = field(default_factory=list)
     """The steps whose outputs it takes in."""
     consumers: list[_Step] = field(default_factory=list)
     activation: Any = None
-    """What the decoder's version of this output goes through: a function, a layer or None."""
+    """Of the decoder's version of this output: a function, a layer or None."""
 
     @property
     def has_kernel(self) -> bool:
@@ -116,12 +116,12 @@ class _Step:
 
 
 def _walk(encoder: Any) -> list[_Step]:
-    """The steps of an encoder in the order of computation, nested models laid open."""
+    """The steps of an encoder in the order of computation, with those of nested models."""
     if not isinstance(encoder, keras.Model) or not _has_graph(encoder):
-        described = f" '{encoder.name}'" if isinstance(encoder, layers.Layer) else ""
+        layer_name = f" '{encoder.name}'" if isinstance(encoder, layers.Layer) else ""
         raise ValueError(
             f"mirror takes a Sequential or Functional model that is built, so that its layers can "
-            f"be walked through; received {type(encoder).__name__}{described}: start it with a "
+            f"be walked through; received {type(encoder).__name__}{layer_name}: start it with a "
             "`keras.Input`, or write it as a Functional model."
         )
     if len(encoder.inputs) != 1 or len(encoder.outputs) != 1:
@@ -134,16 +134,16 @@ def _walk(encoder: Any) -> list[_Step]:
     return steps
 
 
-def _visit(tensor: Any, known: dict[int, int], steps: list[_Step]) -> int:
+def _visit(tensor: Any, places: dict[int, int], steps: list[_Step]) -> int:
     """The index of the step that gives `tensor`, after adding it and those before it."""
-    if id(tensor) in known:
-        return known[id(tensor)]
+    if id(tensor) in places:
+        return places[id(tensor)]
     operation, inputs = producer(tensor)
     if isinstance(operation, Contractive):
         operation = operation.layer
     sources = []
     for source in inputs:  # a comprehension would double the depth of the recursion
-        sources.append(_visit(source, known, steps))
+        sources.append(_visit(source, places, steps))
     if isinstance(operation, keras.Model) and _has_graph(operation):
         if len(operation.outputs) != 1:
             raise ValueError(
@@ -154,7 +154,7 @@ def _visit(tensor: Any, known: dict[int, int], steps: list[_Step]) -> int:
         index = _visit(operation.outputs[0], inner, steps)
     else:
         index = _add_step(operation, sources, tuple(tensor.shape[1:]), steps)
-    known[id(tensor)] = index
+    places[id(tensor)] = index
     return index
 
 
@@ -162,7 +162,7 @@ def _add_step(operation: Any, sources: list[int], shape: Shape, steps: list[_Ste
     """The index of a new step, or of the one before it where the decoder leaves the layer out."""
     entry = entry_for(operation)
     if entry is None or (len(sources) != 1 and entry.rule is not mirror_branches):
-        raise _no_rule(operation)
+        raise _make_rule_error(operation)
     if entry.rule is leave_out:
         return sources[0]
     step = _Step(operation.name, shape, operation, entry, sources)
@@ -179,7 +179,7 @@ def _add_step(operation: Any, sources: list[int], shape: Shape, steps: list[_Ste
 
 
 def _settle_activations(steps: list[_Step], output_activation: Any) -> None:
-    """Keep the activations between two kernels, and put the one of the output into its place."""
+    """Keep only the activations between two kernels, and add the one of the output."""
     after: set[int] = set()
     for index, step in enumerate(steps):
         if step.has_kernel or not after.isdisjoint(step.sources):
@@ -203,7 +203,7 @@ def _last_scaling(step: _Step) -> _Step:
 
 
 def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
-    """What the decoder makes of the code: each step undone, from the last to the first."""
+    """The decoder's output for the code: each step undone, from the last to the first."""
     counts: Counter[str] = Counter()
 
     def make_name(step: _Step, role: str) -> str:
@@ -213,12 +213,12 @@ def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
 
     parts: list[list[Any]] = [[] for _ in steps]
     parts[-1].append(code)
-    for step, returned in zip(reversed(steps), reversed(parts), strict=True):
-        if not returned:
-            continue  # it only led to an input that a nested model makes no use of
-        tensor = returned[0]
-        if len(returned) > 1:
-            tensor = layers.Add(name=make_name(step, "sum"))(returned)
+    for step, tensors in zip(reversed(steps), reversed(parts), strict=True):
+        if not tensors:
+            continue  # its output is an input that a nested model does not use
+        tensor = tensors[0]
+        if len(tensors) > 1:
+            tensor = layers.Add(name=make_name(step, "sum"))(tensors)
         if step.activation is not None and step.fused_activation is None:
             tensor = _activation(step.activation, make_name(step, "activation"))(tensor)
         if step.entry is not None:
@@ -242,14 +242,14 @@ def _undo(step: _Step, context: LayerContext, tensor: Any) -> Any:
         raise ValueError(
             f"The rule of mirror for layer '{step.name}' ({type(step.operation).__name__}) gives "
             f"the shape {tuple(tensor.shape[1:])}, and the layer takes in {context.input_shape}: "
-            "correct the rule registered for this class, so that it restores what it undoes."
+            "correct the rule registered for this class, so that it undoes this layer."
         )
     return tensor
 
 
 def _activation(activation: Any, name: str) -> layers.Layer:
     if isinstance(activation, layers.Layer):
-        return own(activation, name)
+        return copy_layer(activation, name)
     return layers.Activation(activation, name=name)
 
 
@@ -273,7 +273,7 @@ def _check_sum(step: _Step, shapes: list[Shape]) -> None:
         )
 
 
-def _no_rule(operation: Any) -> ValueError:
+def _make_rule_error(operation: Any) -> ValueError:
     kind = type(operation).__name__
     if not isinstance(operation, layers.Layer):
         return ValueError(

@@ -1,4 +1,4 @@
-"""What `mirror` makes of each class of layers; the first line of a rule stands in the docs."""
+"""The rules of `mirror`, one for each class of layers. The docs have the first line of each."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Shape = tuple[int | None, ...]
 
 @dataclass(frozen=True)
 class LayerContext:
-    """What a rule is told about an encoder layer besides the layer itself.
+    """The facts about an encoder layer that a rule gets besides the layer itself.
 
     Attributes:
-        input_shape: what the encoder layer took in, and its mirror gives back, without the batch.
-        output_shape: what it gave, and its mirror takes in, without the batch.
+        input_shape: the shape of the encoder layer's input and its mirror's output, without batch.
+        output_shape: the shape of the encoder layer's output and its mirror's input, without batch.
         name: a name for the mirror layer, made from the encoder layer's.
         gain: whether tied layers are to have a gain.
         activation: what follows a tied layer: the activation that stood before its encoder layer.
@@ -40,7 +40,7 @@ Rule = Callable[[Any, LayerContext], "layers.Layer | Sequence[layers.Layer]"]
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a class of layers; see `register`."""
+    """The rule of a class of layers; see `register`."""
 
     rule: Rule
     kernel: bool
@@ -50,7 +50,7 @@ RULES: dict[type, Entry] = {}
 
 
 def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
-    """Teach `mirror` a layer class, or replace what it knows of one. Subclasses are included.
+    """Add a rule for layer classes and their subclasses to `mirror`, or replace one.
 
     Use as a decorator, `@mirror.register(MyLayer)`.
 
@@ -83,7 +83,7 @@ def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
 
 
 def entry_for(operation: Any) -> Entry | None:
-    """What is registered for the operation's class, or the nearest of its bases."""
+    """The entry of the operation's class, or of its nearest base that has one."""
     return next((RULES[each] for each in type(operation).__mro__ if each in RULES), None)
 
 
@@ -101,7 +101,7 @@ def mirror_kernel(layer: Any, context: LayerContext) -> layers.Layer:
         gain=context.gain,
         activation=context.activation,
         use_bias=layer.bias is not None,
-        **_settings(layer, context.name),
+        **_get_settings(layer, context.name),
     )
 
 
@@ -114,14 +114,14 @@ def repeat(layer: Any, context: LayerContext) -> list[layers.Layer]:
     return []  # `mirror` applies it, as it does those that are part of a layer with a kernel
 
 
-# What `x + y` makes of symbolic tensors is no layer, and its class is not public.
+# The operation behind `x + y` is not a layer, and its class is not public.
 ADDITION = type(producer(keras.KerasTensor((1,)) + keras.KerasTensor((1,)))[0])
 
 
 @register(layers.Add, ADDITION)
 def mirror_branches(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """Each branch reversed; where the branches began, what comes out of them is added."""
-    return []  # every branch is handed the sum
+    return []  # `mirror` gives the sum to every branch
 
 
 @register(layers.Flatten, layers.Reshape)
@@ -135,44 +135,48 @@ def undo_reshape(layer: Any, context: LayerContext) -> list[layers.Layer]:
         )
     first, *rest = [-1 if length is None else length for length in context.input_shape]
     if isinstance(layer, layers.Flatten) and _channels_first(layer) and rest:
-        # It turned the channels last before it flattened.
+        # The encoder layer moved the channels last before it flattened.
         order = (len(rest) + 1, *range(1, len(rest) + 1))
         return [
-            layers.Reshape((*rest, first), **_settings(layer, f"{context.name}_reshape")),
-            layers.Permute(order, **_settings(layer, context.name)),
+            layers.Reshape((*rest, first), **_get_settings(layer, f"{context.name}_reshape")),
+            layers.Permute(order, **_get_settings(layer, context.name)),
         ]
-    return [layers.Reshape((first, *rest), **_settings(layer, context.name))]
+    return [layers.Reshape((first, *rest), **_get_settings(layer, context.name))]
 
 
 @register(layers.Permute)
 def undo_permute(layer: Any, context: LayerContext) -> layers.Layer:
     """The inverse Permute."""
     order = np.argsort(layer.dims) + 1
-    return layers.Permute(tuple(order.tolist()), **_settings(layer, context.name))
+    return layers.Permute(tuple(order.tolist()), **_get_settings(layer, context.name))
 
 
 @register(layers.RepeatVector)
 def undo_repeat_vector(layer: Any, context: LayerContext) -> layers.Layer:
     """The mean over the repetitions."""
-    return layers.GlobalAveragePooling1D("channels_last", **_settings(layer, context.name))
+    return layers.GlobalAveragePooling1D("channels_last", **_get_settings(layer, context.name))
 
 
 @register(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 def undo_padding(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """A Cropping of the same widths."""
-    return _over_space("Cropping", _per_axis(layer.padding, context), layer, context.name)
+    return _make_layers("Cropping", _spread_over_axes(layer.padding, context), layer, context.name)
 
 
 @register(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D)
 def undo_cropping(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """A ZeroPadding of the same widths."""
-    return _over_space("ZeroPadding", _per_axis(layer.cropping, context), layer, context.name)
+    return _make_layers(
+        "ZeroPadding", _spread_over_axes(layer.cropping, context), layer, context.name
+    )
 
 
 @register(layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D)
 def undo_upsampling(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """An AveragePooling over as many places."""
-    return _over_space("AveragePooling", _per_axis(layer.size, context), layer, context.name)
+    return _make_layers(
+        "AveragePooling", _spread_over_axes(layer.size, context), layer, context.name
+    )
 
 
 @register(
@@ -181,25 +185,30 @@ def undo_upsampling(layer: Any, context: LayerContext) -> list[layers.Layer]:
 )
 def undo_pooling(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """An UpSampling by the strides, cropped or padded to the size that the layer took in."""
-    sizes, pooled_sizes = _sizes(layer, context.input_shape), _sizes(layer, context.output_shape)
-    cut, add = [], []
+    sizes, pooled_sizes = (
+        _get_sizes(layer, context.input_shape),
+        _get_sizes(layer, context.output_shape),
+    )
+    crops, pads = [], []
     for axis in zip(sizes, pooled_sizes, layer.pool_size, layer.strides, strict=True):
-        before, after = _margins(*axis, layer.padding)
-        cut.append((max(-before, 0), max(-after, 0)))
-        add.append((max(before, 0), max(after, 0)))
-    steps = _over_space("UpSampling", layer.strides, layer, context.name)
-    if np.any(cut):
-        steps += _over_space("Cropping", cut, layer, f"{context.name}_crop")
-    if np.any(add):
-        steps += _over_space("ZeroPadding", add, layer, f"{context.name}_pad")
+        before, after = _compute_margins(*axis, layer.padding)
+        crops.append((max(-before, 0), max(-after, 0)))
+        pads.append((max(before, 0), max(after, 0)))
+    steps = _make_layers("UpSampling", layer.strides, layer, context.name)
+    if np.any(crops):
+        steps += _make_layers("Cropping", crops, layer, f"{context.name}_crop")
+    if np.any(pads):
+        steps += _make_layers("ZeroPadding", pads, layer, f"{context.name}_pad")
     return steps
 
 
-def _margins(size: int, pooled_size: int, pool: int, stride: int, padding: str) -> tuple[int, int]:
-    """How much of an axis of `size` lies before and after the places spread out over it.
+def _compute_margins(
+    size: int, pooled_size: int, pool: int, stride: int, padding: str
+) -> tuple[int, int]:
+    """The places of an axis before and after those that upsampling fills; negative for too many.
 
-    Window i covers `pool` places from `i * stride - hidden`, where `hidden` is padding; its value
-    is spread over `stride` places in the middle of these. Negative where they stand out.
+    Window i covers places `i * stride - hidden + (0 .. pool - 1)`, where `hidden` is the padding
+    before; its value fills the `stride` places in the middle of these.
     """
     hidden = max((pooled_size - 1) * stride + pool - size, 0) // 2 if padding == "same" else 0
     before = int((pool - stride) / 2) - hidden
@@ -213,12 +222,12 @@ def _margins(size: int, pooled_size: int, pool: int, stride: int, padding: str) 
 )
 def spread_globally(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """The pooled value at every place that it was pooled over."""
-    sizes = _sizes(layer, context.input_shape)
+    sizes = _get_sizes(layer, context.input_shape)
     ones = (1,) * len(sizes)
     single = (-1, *ones) if _channels_first(layer) else (*ones, -1)
     return [
-        layers.Reshape(single, **_settings(layer, f"{context.name}_reshape")),
-        *_over_space("UpSampling", sizes, layer, context.name),
+        layers.Reshape(single, **_get_settings(layer, f"{context.name}_reshape")),
+        *_make_layers("UpSampling", sizes, layer, context.name),
     ]
 
 
@@ -239,7 +248,7 @@ def undo_normalization(layer: Any, context: LayerContext) -> layers.Layer:
         mean=mean,
         variance=variance,
         invert=not layer.invert,
-        **_settings(layer, context.name),
+        **_get_settings(layer, context.name),
     )
 
 
@@ -253,7 +262,7 @@ def undo_rescaling(layer: Any, context: LayerContext) -> layers.Layer:
             "leave it out of the encoder, or give it a scale other than 0."
         )
     return layers.Rescaling(
-        (1 / scale).tolist(), (-offset / scale).tolist(), **_settings(layer, context.name)
+        (1 / scale).tolist(), (-offset / scale).tolist(), **_get_settings(layer, context.name)
     )
 
 
@@ -263,7 +272,7 @@ def undo_rescaling(layer: Any, context: LayerContext) -> layers.Layer:
 )
 def renormalize(layer: Any, context: LayerContext) -> layers.Layer:
     """A layer of its own, with the same settings."""
-    return own(layer, context.name)
+    return copy_layer(layer, context.name)
 
 
 @register(
@@ -277,12 +286,12 @@ def leave_out(layer: Any, context: LayerContext) -> list[layers.Layer]:
     return []
 
 
-def own(layer: Any, name: str) -> layers.Layer:
+def copy_layer(layer: Any, name: str) -> layers.Layer:
     """A new layer of the same class and settings, to be trained even if `layer` is frozen."""
     return type(layer).from_config({**layer.get_config(), "name": name, "trainable": True})
 
 
-def _settings(layer: Any, name: str) -> dict[str, Any]:
+def _get_settings(layer: Any, name: str) -> dict[str, Any]:
     return {"name": name, "dtype": layer.dtype_policy}
 
 
@@ -290,26 +299,26 @@ def _channels_first(layer: Any) -> bool:
     return getattr(layer, "data_format", None) == "channels_first"
 
 
-def _sizes(layer: Any, shape: Shape) -> list[int]:
+def _get_sizes(layer: Any, shape: Shape) -> list[int]:
     """The spatial sizes in a shape without batch."""
     sizes = [size for size in (shape[1:] if _channels_first(layer) else shape[:-1]) if size]
     if len(sizes) < len(shape) - 1:
         raise ValueError(
-            f"mirror cannot restore what layer '{layer.name}' ({type(layer).__name__}) pooled, "
+            f"mirror cannot undo the pooling of layer '{layer.name}' ({type(layer).__name__}), "
             f"since an axis of {shape} is of unknown length: give all lengths in the encoder's "
             "Input, and in the output shapes of its EinsumDense layers."
         )
     return sizes
 
 
-def _per_axis(amounts: Any, context: LayerContext) -> Sequence[Any]:
-    """What a layer was given, one for each spatial axis: a 1-D layer has its one bare."""
+def _spread_over_axes(amounts: Any, context: LayerContext) -> Sequence[Any]:
+    """The amounts of a layer, one for each spatial axis; a 1-D layer has it without a tuple."""
     return (amounts,) if len(context.input_shape) == 2 else amounts
 
 
-def _over_space(kind: str, amounts: Sequence[Any], layer: Any, name: str) -> list[layers.Layer]:
+def _make_layers(kind: str, amounts: Sequence[Any], layer: Any, name: str) -> list[layers.Layer]:
     """The layer `kind`, such as Cropping, with one of `amounts` for each spatial axis."""
-    settings, rank = _settings(layer, name), len(amounts)
+    settings, rank = _get_settings(layer, name), len(amounts)
     cls = getattr(layers, f"{kind}{rank}D")
     if cls not in (layers.Cropping1D, layers.UpSampling1D):
         amount = amounts if rank > 1 else amounts[0]
@@ -318,8 +327,9 @@ def _over_space(kind: str, amounts: Sequence[Any], layer: Any, name: str) -> lis
     reverse = cls(amounts[0], **settings)
     if not _channels_first(layer):
         return [reverse]
-    # These two know channels last only.
+    # These two layers only support channels last.
     before, after = (
-        layers.Permute((2, 1), **_settings(layer, f"{name}_{turn}")) for turn in ("turn", "return")
+        layers.Permute((2, 1), **_get_settings(layer, f"{name}_{turn}"))
+        for turn in ("turn", "return")
     )
     return [before, reverse, after]

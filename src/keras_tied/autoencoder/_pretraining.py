@@ -29,7 +29,7 @@ def pretrain(
     verbose: int,
 ) -> list[keras.callbacks.History]:
     """Train the layers of an autoencoder one by one; see `Autoencoder.pretrain`."""
-    front, stages = _stages(encoder, decoder)
+    front, stages = _make_stages(encoder, decoder)
     optimizer = keras.optimizers.get(optimizer or "adam")
     codes = np.asarray(x)
     if front:
@@ -61,9 +61,11 @@ class _Stage(NamedTuple):
     """What comes after that, a function or a layer."""
 
 
-def _stages(encoder: keras.Model, decoder: keras.Model) -> tuple[list[layers.Layer], list[_Stage]]:
+def _make_stages(
+    encoder: keras.Model, decoder: keras.Model
+) -> tuple[list[layers.Layer], list[_Stage]]:
     """The layers before the first one with a kernel, and the stages from that on."""
-    path, back = _path(encoder), _path(decoder)
+    path, back = _get_chain(encoder), _get_chain(decoder)
     front: list[layers.Layer] = []
     chains: list[list[layers.Layer]] = []
     for layer in path:
@@ -72,10 +74,10 @@ def _stages(encoder: keras.Model, decoder: keras.Model) -> tuple[list[layers.Lay
             chains.append([layer])
         else:
             (chains[-1] if chains else front).append(layer)
-    return front, [_stage(chain, decoder.name, back) for chain in chains]
+    return front, [_make_stage(chain, decoder.name, back) for chain in chains]
 
 
-def _path(model: keras.Model) -> list[layers.Layer]:
+def _get_chain(model: keras.Model) -> list[layers.Layer]:
     path = layer_chain(model)
     if path is None:
         raise ValueError(
@@ -86,7 +88,7 @@ def _path(model: keras.Model) -> list[layers.Layer]:
     return path
 
 
-def _stage(chain: list[layers.Layer], name: str, back: list[layers.Layer]) -> _Stage:
+def _make_stage(chain: list[layers.Layer], name: str, back: list[layers.Layer]) -> _Stage:
     tied = next((each for each in back if getattr(each, "tied_to", None) is chain[0]), None)
     if not isinstance(tied, TiedLayer):
         raise ValueError(
@@ -107,14 +109,14 @@ def _stage(chain: list[layers.Layer], name: str, back: list[layers.Layer]) -> _S
 def _take_over(
     stage: _Stage, decoder: keras.Model, part: keras.Sequential, back: keras.Model
 ) -> None:
-    """Put what a part has learned into the autoencoder."""
+    """Copy the weights of a trained part into the autoencoder."""
     copy_weights(part.layers, stage.chain)
-    own = {layer.name: layer for layer in _path(decoder)}
+    own = {layer.name: layer for layer in _get_chain(decoder)}
     for layer in back.layers:
         if isinstance(layer, TiedLayer):
             for name in ("bias", "gain"):
-                learned, variable = getattr(layer, name), getattr(stage.tied, name)
-                if learned is not None and variable is not None:
-                    variable.assign(learned)
+                value, variable = getattr(layer, name), getattr(stage.tied, name)
+                if value is not None and variable is not None:
+                    variable.assign(value)
         elif layer.weights and layer.name in own:  # a normalisation that the mirror repeats
             own[layer.name].set_weights(layer.get_weights())

@@ -37,7 +37,7 @@ def _describe(model: Model) -> dict[str, Any]:
         "model": str(model.path),
         "features": value.n_features,
         "components": value.n_components,
-        "layers": value.network.widths,
+        "layers": value.network.layer_sizes,
         "parameters": value.network.n_parameters,
         "is_pca": state["is_pca_"],
         "iterations": state["n_iter_"],
@@ -52,7 +52,7 @@ def _describe(model: Model) -> dict[str, Any]:
 
 def _summarize(model: Model) -> dict[str, str]:
     value, state, notes = model.fitted_value, model.contents.learned, model.notes
-    widths = " → ".join(map(str, value.network.widths))
+    widths = " → ".join(map(str, value.network.layer_sizes))
     facts = {
         "model": str(model.path),
         "network": widths + (", PCA" if state["is_pca_"] else ""),

@@ -164,16 +164,16 @@ ACROSS_UNITS = frozenset({"softmax", "log_softmax"})
 ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 
 
-def activation_name(stored: Any) -> str | None:
+def activation_name(config: Any) -> str | None:
     """The key in `ACTIVATIONS` of an activation as a file stores it, None where it has none.
 
     Args:
-        stored: a name, or what `keras.saving.serialize_keras_object` gives for a function.
+        config: a name, or what `keras.saving.serialize_keras_object` gives for a function.
     """
-    match stored:
+    match config:
         case {"class_name": "function", "module": "builtins", "config": str() as name}:
-            stored = name
-    if not isinstance(stored, str):
+            config = name
+    if not isinstance(config, str):
         return None
-    name = ALIASES.get(stored, stored)
+    name = ALIASES.get(config, config)
     return name if name in ACTIVATIONS else None

@@ -1,4 +1,4 @@
-"""Reads members of an archive of unknown origin, after they have been counted and measured."""
+"""Reads members of an archive from an unknown source, after checks of their number and size."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ def open_archive(path: str | os.PathLike[str], names: Collection[str]) -> Iterat
             f"{name} is not a file that TiedAutoencoder.save has written, or only a part of one."
         )
     with zipfile.ZipFile(path) as archive:
-        members, found = archive.infolist(), archive.namelist()
-        require(len(found) == len(set(found)), "two of its parts have one name")
+        members, names_in_file = archive.infolist(), archive.namelist()
+        require(len(names_in_file) == len(set(names_in_file)), "two of its parts have one name")
         for member in members:
             part = f"its part {member.filename!r}"
             require(member.filename in names, f"{part} is none that such a file has")
-            packed = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-            require(packed, f"{part} is packed in another way than deflate")
+            is_readable = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+            require(is_readable, f"{part} is packed in another way than deflate")
             longest = os.path.getsize(path)
             require(member.compress_size <= longest, f"{part} is longer than the file")
             ratio = member.file_size / max(1, member.compress_size)
-            bounded = member.file_size <= SMALL or member.filename.endswith(".json")  # see below
+            is_bounded = member.file_size <= SMALL or member.filename.endswith(".json")  # see below
             require(
-                bounded or ratio <= MOST_PACKED,
+                is_bounded or ratio <= MOST_PACKED,
                 f"{part} would unpack to {ratio:,.0f} times its size",
             )
         size = sum(member.file_size for member in members if member.filename.endswith(".json"))
@@ -88,7 +88,10 @@ def read_json(archive: zipfile.ZipFile) -> dict[str, Any]:
         require(values <= most, f"it has more than {most:,} values in JSON")
     return {
         name: json.loads(
-            text, parse_float=_finite, parse_constant=_finite, object_pairs_hook=_unique
+            text,
+            parse_float=_parse_finite,
+            parse_constant=_parse_finite,
+            object_pairs_hook=_make_unique,
         )
         for name, text in texts.items()
     }
@@ -97,33 +100,33 @@ def read_json(archive: zipfile.ZipFile) -> dict[str, Any]:
 @contextmanager
 def open_npz(content: bytes) -> Iterator[zipfile.ZipFile]:
     """Open an archive of arrays as `numpy.savez` writes them, which is without packing them."""
-    # zipfile makes an object of each entry before it says how many there are.
+    # zipfile creates an object for each entry before it gives their number.
     require(content.count(ENTRY) <= MOST_ARRAYS, "it has too many arrays")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for member in archive.infolist():
-            stored = member.compress_type == zipfile.ZIP_STORED
-            require(stored, f"its array {member.filename!r} is packed")
+            is_stored = member.compress_type == zipfile.ZIP_STORED
+            require(is_stored, f"its array {member.filename!r} is packed")
         yield archive
 
 
-def shape_of(npz: zipfile.ZipFile, name: str) -> tuple[int, ...]:
+def read_shape(npz: zipfile.ZipFile, name: str) -> tuple[int, ...]:
     """The shape of an array, from its header."""
     with npz.open(f"{name}.npy") as member:
-        return _header(member, name)[0]
+        return _read_header(member, name)[0]
 
 
 def read_array(npz: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> Array:
     """Read a float64 array of this shape."""
     with npz.open(f"{name}.npy") as member:
-        found, fortran = _header(member, name)
-        require(found == shape, f"{name!r} is not {shape} numbers")
+        actual_shape, fortran = _read_header(member, name)
+        require(actual_shape == shape, f"{name!r} is not {shape} numbers")
         size = 8 * math.prod(shape)
         content = member.read(size + 1)
         require(len(content) == size, f"{name!r} is not {shape} numbers")
     return np.frombuffer(content, "<f8").reshape(shape, order="F" if fortran else "C")
 
 
-def _header(member: Any, name: str) -> tuple[tuple[int, ...], bool]:
+def _read_header(member: Any, name: str) -> tuple[tuple[int, ...], bool]:
     version = np.lib.format.read_magic(member)
     require(version == (1, 0), f"{name!r} has a header of another version")
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(member)
@@ -141,7 +144,7 @@ def open_hdf5(content: bytes) -> Iterator[dict[str, Any]]:
     import h5py
 
     with h5py.File(io.BytesIO(content), "r") as file:
-        datasets, groups, known, left = {}, [file], {file}, len(content)
+        datasets, groups, objects, bytes_left = {}, [file], {file}, len(content)
         while groups:
             group = groups.pop()
             for name in group:
@@ -149,15 +152,15 @@ def open_hdf5(content: bytes) -> Iterator[dict[str, Any]]:
                 hard = isinstance(group.get(name, getlink=True), h5py.HardLink)
                 require(hard, f"its weights {path!r} are only a link")
                 item = group[name]
-                require(item not in known, f"its weights {path!r} are there under another name")
-                known.add(item)
-                require(len(known) <= MOST_OBJECTS, f"it has more than {MOST_OBJECTS:,} weights")
+                require(item not in objects, f"its weights {path!r} are there under another name")
+                objects.add(item)
+                require(len(objects) <= MOST_OBJECTS, f"it has more than {MOST_OBJECTS:,} weights")
                 if isinstance(item, h5py.Group):
                     groups.append(item)
                     continue
                 require(_is_plain(item), f"its weights {path!r} are not plain numbers")
-                left -= item.nbytes
-                require(left >= 0, f"its weights {path!r} are more than are stored")
+                bytes_left -= item.nbytes
+                require(bytes_left >= 0, f"its weights {path!r} are more than are stored")
                 finite = item.dtype.kind != "f" or bool(np.isfinite(item[()]).all())
                 require(finite, f"its weights {path!r} are not finite")
                 datasets[path] = item
@@ -165,7 +168,7 @@ def open_hdf5(content: bytes) -> Iterator[dict[str, Any]]:
 
 
 def _is_plain(item: Any) -> bool:
-    """Whether it is a dataset of numbers that lie in the file, in one piece and as they are."""
+    """Whether an item is a dataset of plain numbers, contiguous and uncompressed in the file."""
     import h5py
 
     return (
@@ -191,13 +194,13 @@ def read_dataset(datasets: dict[str, Any], path: str, shape: tuple[int | None, .
         shape: its shape, with None for any length from 1 on.
     """
     require(path in datasets, f"its weights lack {path!r}")
-    found = datasets[path].shape
-    fits = len(found) == len(shape) and all(
-        length == wanted or (wanted is None and length > 0)
-        for length, wanted in zip(found, shape, strict=True)
+    actual_shape = datasets[path].shape
+    fits = len(actual_shape) == len(shape) and all(
+        length == expected or (expected is None and length > 0)
+        for length, expected in zip(actual_shape, shape, strict=True)
     )
-    wanted = ", ".join("n" if length is None else str(length) for length in shape)
-    require(fits, f"its weights {path!r} have the shape {found}, and not ({wanted})")
+    expected = ", ".join("n" if length is None else str(length) for length in shape)
+    require(fits, f"its weights {path!r} have the shape {actual_shape}, and not ({expected})")
     require(datasets[path].dtype.kind == "f", f"its weights {path!r} are not of float32")
     with np.errstate(over="ignore"):
         array: Array = datasets[path][()].astype(np.float32)
@@ -211,12 +214,12 @@ def require(holds: bool, otherwise: str) -> None:
         raise ValueError(otherwise)
 
 
-def _finite(number: str) -> float:
+def _parse_finite(number: str) -> float:
     require(math.isfinite(float(number)), f"it holds the number {number:.20}")
     return float(number)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _make_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     require(len(content) == len(pairs), "it has two values for one key")
     return content

@@ -22,8 +22,8 @@ def baseline_errors(fitted: Fitted, X: Array, others: Array | None = None) -> tu
     """
     _, complete = fitted.preprocessing.forward(X, slice(None))
     principal = fit_pca(complete).truncate(fitted.n_components)
-    measured = X if others is None else others
-    scaled, complete = fitted.preprocessing.forward(measured, slice(None))
+    test_rows = X if others is None else others
+    scaled, complete = fitted.preprocessing.forward(test_rows, slice(None))
     squares = np.square(principal.reconstruct(complete) - scaled, dtype=np.float64)
     of_pca = float(np.nanmean(squares)) if np.isfinite(squares).any() else 0.0
-    return float(np.nanmean(fitted.reconstruction_error(measured, per_feature=True))), of_pca
+    return fitted.mean_error(test_rows), of_pca

@@ -1,4 +1,4 @@
-"""A function of blocks of rows, on threads where these help."""
+"""Maps a function over blocks of rows, on several threads where these are faster."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Result = TypeVar("Result")
 def map_blocks(
     function: Callable[[slice], Result], n_rows: int, block_rows: int, threads: bool
 ) -> list[Result]:
-    """What a function gives for each block of rows, in their order.
+    """The results of a function for each block of rows, in order.
 
     Args:
-        function: is given the place of the block among the rows.
+        function: takes the slice of the rows.
         n_rows: how many rows there are.
         block_rows: the rows of a block; the last one may be smaller.
         threads: whether to use as many threads as NumPy's BLAS would, which is then held to one
@@ -50,14 +50,14 @@ def map_blocks(
             start_new_thread(copy_context().run, (work,))  # numpy.errstate is in the context
         errors = [outcomes.get() for _ in range(n_workers)]
     finally:
-        queue.clear()  # after Ctrl-C the threads end with the blocks that they have begun
+        queue.clear()  # after Ctrl-C each thread ends with its current block
     for error in filter(None, errors):
         raise error
     return [results[index] for index in range(len(parts))]
 
 
 def _drain(queue: deque[Item]) -> Iterator[Item]:
-    """Take what is in a queue, which other threads take from too."""
+    """Take the items of a queue that other threads take from too."""
     while True:
         try:
             item = queue.popleft()

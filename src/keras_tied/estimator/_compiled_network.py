@@ -16,9 +16,9 @@ from keras_tied._types import Array
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
 
-FEW_ROWS, MOST_ROWS = 256, 4096
+FEWEST_BLOCK_ROWS, MOST_BLOCK_ROWS = 256, 4096
 NUMBERS = 2**18
-"""In a block of rows, about: more are not faster, and 257 rows cost as much as a block."""
+"""Numbers in a block of rows, about: larger blocks are not faster."""
 
 _PROCESS = os.getpid()
 _TRACING = Lock()
@@ -28,8 +28,8 @@ _TRACING = Lock()
 class CompiledNetwork:
     """An autoencoder of Keras as two pure functions, of its weights at one time and of rows.
 
-    Nothing is donated and nothing changes, so threads can share it. JAX and TensorFlow compile anew
-    for every number of rows: blocks are padded to one of two sizes, `FEW_ROWS` and `block_rows`.
+    It donates and changes no arrays, so threads can share it. JAX and TensorFlow compile for each
+    number of rows, so blocks are padded with zeros to `FEWEST_BLOCK_ROWS` or `block_rows` rows.
 
     Args:
         model: the autoencoder; it may be trained further, which does not change this network.
@@ -47,7 +47,7 @@ class CompiledNetwork:
             self._encoder, self._decoder = like._encoder, like._decoder
 
     @property
-    def widths(self) -> list[int]:
+    def layer_sizes(self) -> list[int]:
         """The numbers of a row and of a code."""
         return [math.prod(self.input_shape), math.prod(self.code_shape)]
 
@@ -59,7 +59,7 @@ class CompiledNetwork:
     @property
     def block_rows(self) -> int:
         """The rows to compute at a time."""
-        rows = max(FEW_ROWS, min(MOST_ROWS, NUMBERS // self.widths[0]))
+        rows = max(FEWEST_BLOCK_ROWS, min(MOST_BLOCK_ROWS, NUMBERS // self.layer_sizes[0]))
         return 2 ** int(math.log2(rows))
 
     def encode(self, rows: Array) -> Array:
@@ -68,14 +68,16 @@ class CompiledNetwork:
         return self._encoder(self._tensors, self._pad(rows, self.input_shape))[: len(rows)]
 
     def decode(self, codes: Array) -> Array:
-        """The scaled rows, `(n, d)` float32, that the decoder makes of codes, `(n, k)` float32."""
+        """The scaled rows, `(n, d)` float32, reconstructed from codes, `(n, k)` float32."""
         _require_no_fork()
         return self._decoder(self._tensors, self._pad(codes, self.code_shape))[: len(codes)]
 
     def _pad(self, rows: Array, shape: tuple[int, ...]) -> Array:
         """Rows in the shape that a model takes, followed by zeros up to one of two sizes."""
         n = len(rows)
-        padded = np.zeros((FEW_ROWS if n <= FEW_ROWS else self.block_rows, *shape), np.float32)
+        padded = np.zeros(
+            (FEWEST_BLOCK_ROWS if n <= FEWEST_BLOCK_ROWS else self.block_rows, *shape), np.float32
+        )
         padded[:n] = rows.reshape(n, *shape)
         return padded
 
@@ -95,7 +97,7 @@ class CompiledNetwork:
         return _Half(self.model, self.model.decoder)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the compiled functions behind."""
+        """The attributes without the compiled functions."""
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
 
@@ -116,19 +118,19 @@ class _Half:
                 return half(rows, training=False)
 
         self.function = _compile(compute, keras.backend.backend())
-        self.known: set[int] = set()
+        self.sizes: set[int] = set()
 
     def __call__(self, weights: list[Any], rows: Array) -> Array:
-        """What the half makes of rows, flat."""
+        """The output for rows, `(n, ...)`, flattened to `(n, k)` or `(n, d)`."""
         import keras
 
-        if len(rows) in self.known:
-            made = self.function(weights, keras.ops.convert_to_tensor(rows))
+        if len(rows) in self.sizes:
+            output = self.function(weights, keras.ops.convert_to_tensor(rows))
         else:
             with _TRACING:
-                made = self.function(weights, keras.ops.convert_to_tensor(rows))
-                self.known.add(len(rows))
-        flat: Array = keras.ops.convert_to_numpy(made).astype(np.float32, copy=False)
+                output = self.function(weights, keras.ops.convert_to_tensor(rows))
+                self.sizes.add(len(rows))
+        flat: Array = keras.ops.convert_to_numpy(output).astype(np.float32, copy=False)
         return flat.reshape(len(rows), -1)
 
 

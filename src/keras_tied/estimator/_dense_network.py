@@ -10,16 +10,16 @@ from keras_tied._types import Array
 from keras_tied.estimator._activations import ACROSS_UNITS, ACTIVATIONS
 
 NUMBERS = 2**20
-"""In the widest layer of a block of rows, about: more no longer fit in a processor's cache."""
-MOST_ROWS, FEWEST_ROWS = 8192, 256
+"""Numbers in the widest layer of a block, about: more do not fit in a processor's cache."""
+MOST_BLOCK_ROWS, FEWEST_BLOCK_ROWS = 8192, 256
 """Rows in a block."""
 LANES = 16
-"""Rows are padded to a multiple of it: BLAS rounds the rest of a matrix, and vectors, otherwise."""
+"""Blocks are padded to a multiple of so many rows: BLAS rounds the rows beyond one differently."""
 
 
 @dataclass(frozen=True, eq=False)
 class DenseNetwork:
-    r"""A tied autoencoder with $L$ layers, of widths $d = w_0, w_1, \dots, w_L = k$.
+    r"""A tied autoencoder with $L$ layers, of sizes $d = w_0, w_1, \dots, w_L = k$.
 
     The encoder computes $h_l = f(W_l^T h_{l-1} + b_l)$ for $l = 1 \dots L$, the decoder
     $r_{l-1} = f(W_l (g_l \odot r_l) + c_l)$ for $l = L \dots 1$; $f$ leaves the first
@@ -45,11 +45,11 @@ class DenseNetwork:
     linear_units: int
 
     threads = True
-    """Whether several threads are faster than one: NumPy leaves the lock while it computes."""
+    """Whether several threads are faster than one: NumPy releases the lock while it computes."""
 
     @property
-    def widths(self) -> list[int]:
-        """The widths of the layers, from a row to its code."""
+    def layer_sizes(self) -> list[int]:
+        """The features of a row, the units of each hidden layer, and the number of components."""
         return [len(self.kernels[0]), *map(len, self.biases)]
 
     @property
@@ -61,7 +61,7 @@ class DenseNetwork:
     @property
     def block_rows(self) -> int:
         """The rows to compute at a time."""
-        return max(FEWEST_ROWS, min(MOST_ROWS, NUMBERS // max(self.widths)))
+        return max(FEWEST_BLOCK_ROWS, min(MOST_BLOCK_ROWS, NUMBERS // max(self.layer_sizes)))
 
     def encode(self, rows: Array) -> Array:
         """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
@@ -75,7 +75,7 @@ class DenseNetwork:
         return units.T[: len(rows)]
 
     def decode(self, codes: Array) -> Array:
-        """The scaled rows, `(n, d)` float32, that the decoder makes of codes, `(n, k)` float32."""
+        """The scaled rows, `(n, d)` float32, reconstructed from codes, `(n, k)` float32."""
         units = _pad(codes).T
         with _silent_overflow():
             for index in reversed(range(1, len(self.kernels))):

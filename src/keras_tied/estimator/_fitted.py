@@ -1,4 +1,4 @@
-"""The fitted value: what encodes, decodes, imputes and scores rows, in arrays that never change."""
+"""The fitted value: immutable arrays that encode, decode, impute and score rows."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Fitted:
     @property
     def n_components(self) -> int:
         """The columns of a code, k."""
-        return self.network.widths[-1]
+        return self.network.layer_sizes[-1]
 
     def transform(self, X: Any) -> Array:
         """The codes, `(n, k)`, in the dtype of `X`."""
@@ -96,7 +96,7 @@ class Fitted:
         return codes
 
     def inverse_transform(self, codes: Array) -> Array:
-        """The rows, `(n, d)`, that the decoder makes of codes, in their dtype."""
+        """The rows, `(n, d)`, reconstructed from codes, in their dtype."""
         rows = np.empty((len(codes), self.n_features), codes.dtype)
 
         def decode(part: slice) -> None:
@@ -128,16 +128,20 @@ class Fitted:
         self.fold(X, square)
         return errors
 
+    def mean_error(self, X: Any) -> float:
+        """The mean squared error of all scaled numbers that are present."""
+        return float(np.nanmean(self.reconstruction_error(X, per_feature=True)))
+
     def score(self, X: Any, weights: Array) -> float:
         """The share of the variance that is reconstructed, R², over all scaled features."""
 
         def sums(part: slice, block: Block) -> tuple[float, float]:
-            lost = np.nansum(np.square(block.residuals, dtype=np.float64), axis=1)
+            error = np.nansum(np.square(block.residuals, dtype=np.float64), axis=1)
             total = np.nansum(np.square(block.scaled - self.preprocessing.mean), axis=1)
-            return weights[part] @ lost, weights[part] @ total
+            return weights[part] @ error, weights[part] @ total
 
-        lost, total = np.sum(self.fold(X, sums), axis=0)
-        return float(1 - lost / total) if total > 0 else float(lost == 0)
+        error, total = np.sum(self.fold(X, sums), axis=0)
+        return float(1 - error / total) if total > 0 else float(error == 0)
 
     def score_samples(self, X: Any) -> Array:
         """How normal rows are, `(n,)` float64: the higher, the less of an outlier."""
@@ -160,12 +164,11 @@ class Fitted:
         return block.complete, block.codes, residuals
 
     def fold(self, X: Any, use: Callable[[slice, Block], Result]) -> list[Result]:
-        """What a function makes of each block of rows after the forward pass, in their order.
+        """The results of a function for each block of rows after the forward pass, in order.
 
         Args:
             X: the rows.
-            use: is given the place of the block among the rows, and the block; from several threads
-                at a time.
+            use: takes the slice of the rows and the block; several threads call it at a time.
         """
 
         def forward(part: slice) -> Result:

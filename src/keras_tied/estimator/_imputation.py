@@ -41,25 +41,27 @@ class Gaussian(NamedTuple):
         some = missing.any(axis=1)
         if not some.any():
             return Z
-        filled = np.where(missing, self.mean.astype(Z.dtype), Z)
+        complete = np.where(missing, self.mean.astype(Z.dtype), Z)
         if self.precision is not None:
-            centred = filled[some] - self.mean
-            for part, matrices, sources in self._systems(centred, missing[some]):
-                centred[part] -= np.linalg.solve(matrices, sources[:, :, None])[:, :, 0]
-            filled[some] = self.mean + centred
-        return filled
+            deviations = complete[some] - self.mean
+            for part, matrices, sources in self._make_systems(deviations, missing[some]):
+                deviations[part] -= np.linalg.solve(matrices, sources[:, :, None])[:, :, 0]
+            complete[some] = self.mean + deviations
+        return complete
 
-    def conditional(self, centred: Array, missing: Array) -> tuple[Array, Array]:
-        """The rows less their mean, filled, and the sum of the conditional covariances."""
-        covariance = np.zeros((centred.shape[1],) * 2)
-        for part, matrices, sources in self._systems(centred, missing):
-            gone = missing[part]
-            inverses = np.linalg.inv(matrices) * gone[:, :, None] * gone[:, None, :]
-            centred[part] -= np.einsum("nij,nj->ni", inverses, sources)
+    def condition(self, deviations: Array, missing: Array) -> tuple[Array, Array]:
+        """The rows less their mean, imputed, and the sum of the conditional covariances."""
+        covariance = np.zeros((deviations.shape[1],) * 2)
+        for part, matrices, sources in self._make_systems(deviations, missing):
+            missing_here = missing[part]
+            inverses = np.linalg.inv(matrices) * missing_here[:, :, None] * missing_here[:, None, :]
+            deviations[part] -= np.einsum("nij,nj->ni", inverses, sources)
             covariance += inverses.sum(axis=0)
-        return centred, covariance
+        return deviations, covariance
 
-    def _systems(self, centred: Array, missing: Array) -> Iterator[tuple[slice, Array, Array]]:
+    def _make_systems(
+        self, deviations: Array, missing: Array
+    ) -> Iterator[tuple[slice, Array, Array]]:
         """For blocks of rows with 0 where one is missing: P_mm and P_mo x_o.
 
         The missing part m of a row solves P_mm x_m = -P_mo x_o, and P_mm⁻¹ is its covariance. The
@@ -68,12 +70,12 @@ class Gaussian(NamedTuple):
         precision = self.precision
         assert precision is not None
         size = max(1, BLOCK // precision.size)
-        for begin in range(0, len(centred), size):
+        for begin in range(0, len(deviations), size):
             part = slice(begin, begin + size)
-            gone = missing[part]
-            both = gone[:, :, None] & gone[:, None, :]
+            missing_here = missing[part]
+            both = missing_here[:, :, None] & missing_here[:, None, :]
             matrices = np.where(both, precision, np.eye(len(precision)))
-            yield part, matrices, np.where(gone, centred[part] @ precision, 0.0)
+            yield part, matrices, np.where(missing_here, deviations[part] @ precision, 0.0)
 
     def hide(self, Z: Array, copies: int, random: np.random.RandomState) -> tuple[Array, Array]:
         """Hide some present values, which the network then learns to impute.
@@ -92,8 +94,8 @@ class Gaussian(NamedTuple):
         """
         rows = np.tile(Z, (copies, 1))
         hidden = (random.uniform(size=rows.shape) < HIDDEN) & ~np.isnan(rows)
-        nothing = rows.dtype.type(np.nan)
-        return self.impute(np.where(hidden, nothing, rows)), np.where(hidden, rows, nothing)
+        nan = rows.dtype.type(np.nan)
+        return self.impute(np.where(hidden, nan, rows)), np.where(hidden, rows, nan)
 
 
 def fit_gaussian(Z: Array, random: np.random.RandomState) -> Gaussian:
@@ -106,18 +108,18 @@ def fit_gaussian(Z: Array, random: np.random.RandomState) -> Gaussian:
     d = Z.shape[1]
     if d > MOST_FEATURES:
         return Gaussian(np.zeros(d), None)
-    chosen = random.permutation(len(Z))[:MOST_ROWS] if len(Z) > MOST_ROWS else slice(None)
-    rows = Z[chosen].astype(np.float64)
+    sample = random.permutation(len(Z))[:MOST_ROWS] if len(Z) > MOST_ROWS else slice(None)
+    rows = Z[sample].astype(np.float64)
     missing = np.isnan(rows)
     mean = np.where(missing, 0.0, rows).sum(axis=0) / np.maximum((~missing).sum(axis=0), 1)
-    filled, extra = np.where(missing, mean, rows), np.zeros((d, d))
+    complete, extra = np.where(missing, mean, rows), np.zeros((d, d))
     for _ in range(ITERATIONS):
-        mean = filled.mean(axis=0)
-        covariance = (np.cov(filled.T, bias=True).reshape(d, d) * len(rows) + extra) / len(rows)
+        mean = complete.mean(axis=0)
+        covariance = (np.cov(complete.T, bias=True).reshape(d, d) * len(rows) + extra) / len(rows)
         ridge = RIDGE * (np.trace(covariance) / d or 1.0)
         fitted = Gaussian(mean, np.linalg.inv(covariance + ridge * np.eye(d)))
-        means, extra = fitted.conditional(np.where(missing, 0.0, filled - mean), missing)
-        before, filled = filled, np.where(missing, means + mean, filled)
-        if np.abs(filled - before).max() < TOLERANCE * np.sqrt(ridge / RIDGE):
+        means, extra = fitted.condition(np.where(missing, 0.0, complete - mean), missing)
+        before, complete = complete, np.where(missing, means + mean, complete)
+        if np.abs(complete - before).max() < TOLERANCE * np.sqrt(ridge / RIDGE):
             break
     return fitted

@@ -1,4 +1,4 @@
-"""The list of what the configuration of a model may name."""
+"""The classes and functions that the configuration of a model may name."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ PUBLIC = (
     keras.random,
     keras.regularizers,
 )
-"""Modules whose classes may be named, but for those that run code of the file or of other ones."""
+"""Modules whose classes may be named, except for those that run code."""
 CODE = ("Lambda", "JaxLayer", "FlaxLayer", "TorchModuleWrapper", "TFSMLayer")
 DATA = ("__numpy__", "__tensor__", "__keras_tensor__", "__ellipsis__", "__slice__", "__bytes__")
-"""How Keras stores what is no object of its own."""
+"""The names by which Keras stores plain data."""
 CODE_DATA = ("__lambda__", "__typespec__")
-"""The same, of what is code or leads to a class by another way."""
+"""The same for code, and for types that lead to a class."""
 FUNCTIONAL = ("keras.src.models.functional", "Functional")
-"""How Keras calls a Functional model, which has no public name."""
+"""The name of a Functional model, which is not public."""
 TORCH_OPTIMIZERS = "keras.src.backend.torch.optimizers.torch_"
 """Where the optimizers of `keras.optimizers` are on PyTorch, by the beginning of the module."""
 OPERATIONS = "keras.src.ops."
 """Where the operations are that a Functional model can hold besides layers."""
 WITH_FUNCTIONS = (keras.activations, keras.losses, keras.metrics)
 NO_FUNCTIONS = ("get", "serialize", "deserialize")
-"""Functions there that make others of what they are given."""
+"""Functions there that create others from their argument."""
 
 
 def require_known_classes(config: Any) -> None:
@@ -112,8 +112,8 @@ def _is_known_function(name: Any, module: Any) -> bool:
     if public:
         return name not in NO_FUNCTIONS
     # Keras up to 3.6 stored the name of a registered function without its package.
-    registered = keras.saving.get_custom_objects()
-    return module == "builtins" and any(known.endswith(f">{name}") for known in registered)
+    objects = keras.saving.get_custom_objects()
+    return module == "builtins" and any(full_name.endswith(f">{name}") for full_name in objects)
 
 
 def _is_registered(name: Any) -> bool:
@@ -124,5 +124,5 @@ def _is_operation(module: Any, name: str) -> bool:
     """Whether it is an operation, in a module that is imported already."""
     if not isinstance(module, str) or not module.startswith(OPERATIONS):
         return False
-    found = getattr(sys.modules.get(module), name, None)
-    return isinstance(found, type) and issubclass(found, keras.Operation)
+    operation = getattr(sys.modules.get(module), name, None)
+    return isinstance(operation, type) and issubclass(operation, keras.Operation)

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.autoencoder import Autoencoder, mirror
+from keras_tied.autoencoder.internal import locate_pairs
 from keras_tied.estimator._activations import activation_name
 from keras_tied.estimator._compiled_network import CompiledNetwork
 from keras_tied.estimator._dense_network import DenseNetwork
@@ -76,13 +77,13 @@ def choose_hidden_units(sizes: Any, n: int, n_features: int) -> list[int]:
         most = max(FEWEST_UNITS, n // ROWS_PER_UNIT)
         size = min(max(UNITS, 2 * n_features), MOST_UNITS, most)
         return [size + size % 2]
-    found = np.atleast_1d(np.asarray(sizes))
-    if found.ndim > 1 or any(size != int(size) or size < 1 for size in found):
+    array = np.atleast_1d(np.asarray(sizes))
+    if array.ndim > 1 or any(size != int(size) or size < 1 for size in array):
         raise ValueError(
             f"hidden_layer_sizes={sizes!r} must be 'auto', a number of units, or a sequence of "
             "such numbers."
         )
-    return [int(size) for size in found]
+    return [int(size) for size in array]
 
 
 def get_activation(identifier: Any) -> Any:
@@ -125,10 +126,9 @@ def set_to_pca(model: Autoencoder, principal: Components, rng: np.random.Generat
     """Set the weights so that the network computes PCA.
 
     The linear units carry the PCA scores. The other units of a hidden layer come in pairs with
-    equal weights: units `k .. k + p` and `k + p .. k + 2 p`, for k linear units and p pairs. Two of
-    a pair enter the next layer with opposite signs, and so cancel; their gains in the decoder are
-    0. Their gradients are not: in the decoder, the two of a pair have opposite kernels and so
-    different values.
+    equal weights (`locate_pairs`). The two of a pair enter the next layer with opposite signs, and
+    so cancel; their gains in the decoder are 0. The gradients of the gains are not 0: in the
+    decoder, the two of a pair have opposite kernels and so different values.
 
     A constant feature has zero weights and a zero gradient in both halves: it is reconstructed
     exactly, after training too.
@@ -138,51 +138,53 @@ def set_to_pca(model: Autoencoder, principal: Components, rng: np.random.Generat
         principal: as many components as the code has units.
         rng: draws the weights of the pairs.
     """
-    width, layers = principal.vectors.shape[1], _dense_layers(model)
+    k, layers = principal.vectors.shape[1], _dense_layers(model)
     sizes = np.sqrt(np.maximum(principal.variances, 1e-3 * principal.variances[0] + TINY))
-    for layer, back in layers:
-        rows, units = layer.kernel.shape
-        pairs = (units - width) // 2
-        one, other = slice(width, width + pairs), slice(width + pairs, width + 2 * pairs)
-        kernel, bias = rng.normal(size=(rows, units)) / np.sqrt(rows), np.zeros(units)
+    for place, (layer, back) in enumerate(layers):
+        inputs, units = layer.kernel.shape
+        kernel, bias = rng.normal(size=(inputs, units)) / np.sqrt(inputs), np.zeros(units)
+        pairs = (units - k) // 2
+        one, other = locate_pairs(k, pairs)
         kernel[:, other] = kernel[:, one]
         bias[one] = bias[other] = rng.uniform(-1, 1, pairs)
-        mirrored = np.zeros(rows)
-        if layer is layers[0][0]:
-            kernel[:, :width] = principal.vectors
-            bias[:width] = -principal.mean @ principal.vectors
+        if place == 0:
+            kernel[:, :k] = principal.vectors
+            bias[:k] = -principal.mean @ principal.vectors
             kernel[principal.spreads <= TINY] = 0.0
-            mirrored[:] = principal.mean
+            decoder_bias = principal.mean
         else:
-            pairs = (rows - width) // 2
-            one, other = slice(width, width + pairs), slice(width + pairs, width + 2 * pairs)
-            kernel[:, :width] = np.eye(rows, width)
-            kernel[one, :width] = rng.normal(size=(pairs, width)) / (np.sqrt(width) * sizes)
-            kernel[other, :width] = -kernel[one, :width]
-            mirrored[one] = mirrored[other] = rng.uniform(0.2, 1, pairs)
-        gain = (np.arange(units) < width).astype(np.float64) if back.use_gain else None
-        _assign(layer, back, kernel, bias, mirrored, gain)
+            pairs = (inputs - k) // 2
+            one, other = locate_pairs(k, pairs)
+            kernel[:, :k] = np.eye(inputs, k)
+            kernel[one, :k] = rng.normal(size=(pairs, k)) / (np.sqrt(k) * sizes)
+            kernel[other, :k] = -kernel[one, :k]
+            decoder_bias = np.zeros(inputs)
+            decoder_bias[one] = decoder_bias[other] = rng.uniform(0.2, 1, pairs)
+        gain = (np.arange(units) < k).astype(np.float64) if back.use_gain else None
+        _assign(layer, back, kernel, bias, decoder_bias, gain)
 
 
 def set_arrays(model: Autoencoder, arrays: DenseNetwork) -> None:
     """Set the weights of what `build_network` made to those of a `DenseNetwork`."""
     gains = arrays.gains or [None] * len(arrays.kernels)
-    stored = zip(arrays.kernels, arrays.biases, arrays.decoder_biases, gains, strict=True)
-    for (layer, back), weights in zip(_dense_layers(model), stored, strict=True):
+    weights_of_layers = zip(
+        arrays.kernels, arrays.biases, arrays.decoder_biases, gains, strict=True
+    )
+    for (layer, back), weights in zip(_dense_layers(model), weights_of_layers, strict=True):
         _assign(layer, back, *weights)
 
 
 def inference_network(
-    model: Autoencoder, built: bool, like: DenseNetwork | CompiledNetwork | None = None
+    model: Autoencoder, own: bool, like: DenseNetwork | CompiledNetwork | None = None
 ) -> DenseNetwork | CompiledNetwork:
     """A network that computes what a model does now: in NumPy if it can, else compiled.
 
     Args:
         model: an autoencoder.
-        built: whether it was made by `build_network`.
+        own: whether it was made by `build_network`.
         like: a network of the same model, whose compiled functions are used. Defaults to none.
     """
-    dense = _to_arrays(model) if built else None
+    dense = _to_arrays(model) if own else None
     return dense or CompiledNetwork(model, like if isinstance(like, CompiledNetwork) else None)
 
 
@@ -195,11 +197,11 @@ def _to_arrays(model: Autoencoder) -> DenseNetwork | None:
     if activation is None:
         return None
     layers = _dense_layers(model)
-    gains = tuple(_array(back.gain) for _, back in layers if back.use_gain)
+    gains = tuple(_to_array(back.gain) for _, back in layers if back.use_gain)
     return DenseNetwork(
-        kernels=tuple(_array(layer.kernel) for layer, _ in layers),
-        biases=tuple(_array(layer.bias) for layer, _ in layers),
-        decoder_biases=tuple(_array(back.bias) for _, back in layers),
+        kernels=tuple(_to_array(layer.kernel) for layer, _ in layers),
+        biases=tuple(_to_array(layer.bias) for layer, _ in layers),
+        decoder_biases=tuple(_to_array(back.bias) for _, back in layers),
         gains=gains or None,
         activation=activation,
         linear_units=hidden[0].linear_units if hidden else 0,
@@ -225,5 +227,5 @@ def _assign(
         back.gain.assign(gain.astype(np.float32))
 
 
-def _array(variable: Any) -> Array:
+def _to_array(variable: Any) -> Array:
     return np.array(keras.ops.convert_to_numpy(variable), np.float32)

@@ -12,11 +12,11 @@ from keras_tied.estimator._pca import fit_pca
 MOST_ROWS = 20_000
 """The score is fitted to a random sample of so many rows where there are more."""
 HUBER_DELTA = 2.0
-"""In standard deviations: from here on Huber's function is linear."""
+"""Huber's function is linear from here on, in standard deviations."""
 SMALLEST_SCALE = 0.05
-"""Relative to the standard deviation. A smaller median deviation says little: most are equal."""
+"""Relative to the standard deviation. Below it, most values are equal to the median."""
 SMALLEST_SPREAD = 1e-6
-"""A column that varies less than that is rounding."""
+"""The variation of a column below this is rounding error."""
 
 
 class Axes(NamedTuple):
@@ -43,8 +43,8 @@ class OutlierScore(NamedTuple):
     Code and residuals are the major and minor components of Shyu et al., "A novel anomaly
     detection scheme based on principal component classifier", ICDM workshop 2003, and the score
     and orthogonal distances of Hubert et al., "ROBPCA", Technometrics 2005; the function is that
-    of Huber, "Robust estimation of a location parameter", 1964. The features beside them tell of
-    rows that are extreme, and reconstructed well.
+    of Huber, "Robust estimation of a location parameter", 1964. The features detect extreme rows
+    that are reconstructed well.
 
     Attributes:
         code_axes, residual_axes: their principal axes.
@@ -65,14 +65,14 @@ class OutlierScore(NamedTuple):
             codes: `(n, k)`.
             residuals: `(n, d)`, 0 where a feature is missing.
         """
-        z = _coordinates(self.code_axes, self.residual_axes, features, codes, residuals)
+        z = _compute_coordinates(self.code_axes, self.residual_axes, features, codes, residuals)
         z -= self.median
         z /= self.scale
         np.abs(z, out=z)
         # With c = min(z, delta), Huber's function is c * (z - c / 2).
-        clipped = np.minimum(z, HUBER_DELTA)
-        z -= clipped / 2
-        return np.einsum("ij,ij->i", z, clipped)
+        huber_slope = np.minimum(z, HUBER_DELTA)
+        z -= huber_slope / 2
+        return np.einsum("ij,ij->i", z, huber_slope)
 
 
 def fit_outlier_score(
@@ -80,11 +80,11 @@ def fit_outlier_score(
 ) -> OutlierScore:
     """Fit the score to rows of these weights, `(n,)`; see `OutlierScore.score`."""
     code_axes, residual_axes = _fit_axes(codes, weights), _fit_axes(residuals, weights)
-    numbers = _coordinates(code_axes, residual_axes, features, codes, residuals)
-    median = weighted_quantiles(numbers, weights, 0.5)
-    scale = 1.4826 * weighted_quantiles(np.abs(numbers - median), weights, 0.5)
-    mean = np.average(numbers, axis=0, weights=weights)
-    spread = np.sqrt(np.average((numbers - mean) ** 2, axis=0, weights=weights))
+    coordinates = _compute_coordinates(code_axes, residual_axes, features, codes, residuals)
+    median = weighted_quantiles(coordinates, weights, 0.5)
+    scale = 1.4826 * weighted_quantiles(np.abs(coordinates - median), weights, 0.5)
+    mean = np.average(coordinates, axis=0, weights=weights)
+    spread = np.sqrt(np.average((coordinates - mean) ** 2, axis=0, weights=weights))
     scale = np.where(scale > SMALLEST_SCALE * spread, scale, spread)
     scale = np.where(spread > SMALLEST_SPREAD, scale, np.inf)
     return OutlierScore(code_axes, residual_axes, median, scale)
@@ -98,15 +98,15 @@ def weighted_quantiles(values: Array, weights: Array, share: float) -> Array:
     """
     order = np.argsort(values, axis=0, kind="stable")
     below = np.cumsum(weights[order], axis=0)
-    wanted = share * below[-1]
+    quantile_weight = share * below[-1]
     slack = 1e-9 * below[-1]
-    ranked = np.take_along_axis(values, order, axis=0)
+    ordered_values = np.take_along_axis(values, order, axis=0)
     last = len(values) - 1
-    first = np.minimum((below < wanted - slack).sum(axis=0), last)
-    second = np.minimum((below <= wanted + slack).sum(axis=0), last)
+    first = np.minimum((below < quantile_weight - slack).sum(axis=0), last)
+    second = np.minimum((below <= quantile_weight + slack).sum(axis=0), last)
     return (
-        np.take_along_axis(ranked, first[None], axis=0)[0]
-        + np.take_along_axis(ranked, second[None], axis=0)[0]
+        np.take_along_axis(ordered_values, first[None], axis=0)[0]
+        + np.take_along_axis(ordered_values, second[None], axis=0)[0]
     ) / 2
 
 
@@ -116,7 +116,7 @@ def _fit_axes(rows: Array, weights: Array) -> Axes:
     return Axes(principal.mean, principal.vectors[:, varying])
 
 
-def _coordinates(
+def _compute_coordinates(
     code_axes: Axes, residual_axes: Axes, features: Array, codes: Array, residuals: Array
 ) -> Array:
     """Features, codes and residuals side by side, `(n, d + a + b)` float64."""

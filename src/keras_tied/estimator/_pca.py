@@ -37,8 +37,8 @@ class Components(NamedTuple):
 
     def n_components_for(self, share: float) -> int:
         """The smallest number of components that keep this share of the variance."""
-        kept = np.cumsum(self.variances) / (self.variances.sum() or 1.0)
-        return min(int(np.searchsorted(kept, share * (1 - 1e-12))) + 1, len(self.variances))
+        shares = np.cumsum(self.variances) / (self.variances.sum() or 1.0)
+        return min(int(np.searchsorted(shares, share * (1 - 1e-12))) + 1, len(self.variances))
 
     def reconstruct(self, Z: Array) -> Array:
         """Project rows, `(n, d)`, onto the components and back."""

@@ -10,7 +10,7 @@ import numpy as np
 
 @contextmanager
 def seed_scope(seed: int) -> Iterator[None]:
-    """Seed the generators that Keras draws from, and restore their states at the end.
+    """Seed the generators that Keras draws from, and set their states back at the end.
 
     Keras orders rows with NumPy's global generator, on PyTorch with that of PyTorch, and seeds
     its layers with Python's.

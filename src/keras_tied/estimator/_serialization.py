@@ -1,7 +1,7 @@
-"""An estimator in one file: Keras's own archive of the model, with two or three more members.
+"""An estimator in one file: Keras's archive of the model, with two or three more members.
 
 `estimator.json` holds parameters and learned numbers, `estimator.npz` the arrays besides the
-network's weights, `notes.json` what the command has noted. The arrays of the estimator's own
+network's weights, `notes.json` the notes of the command. The arrays of the estimator's own
 network are read from Keras's `model.weights.h5` without Keras; an encoder of the user's own is
 loaded by Keras, after all that its configuration names has been found on a list.
 """
@@ -17,6 +17,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -56,21 +57,21 @@ LEARNED: dict[str, Callable[[Any], bool]] = {
     "offset_": lambda value: _is_number(value),
 }
 """What is learned besides the arrays, and which values it can have."""
-SHAPES = {
-    "scaling.shift": "d",
-    "scaling.scale": "d",
-    "mean": "d",
-    "gaussian.mean": "d",
-    "gaussian.precision": "dd",
-    "oddity.of_codes.mean": "k",
-    "oddity.of_codes.vectors": "ka",
-    "oddity.of_residuals.mean": "d",
-    "oddity.of_residuals.vectors": "db",
-    "oddity.median": "s",
-    "oddity.scale": "s",
+ARRAYS_OF_FILE = {
+    "scaling.shift": ("d", "preprocessing.scaling.shift"),
+    "scaling.scale": ("d", "preprocessing.scaling.scale"),
+    "mean": ("d", "preprocessing.mean"),
+    "gaussian.mean": ("d", "preprocessing.gaussian.mean"),
+    "gaussian.precision": ("dd", "preprocessing.gaussian.precision"),
+    "oddity.of_codes.mean": ("k", "outlier_score.code_axes.mean"),
+    "oddity.of_codes.vectors": ("ka", "outlier_score.code_axes.vectors"),
+    "oddity.of_residuals.mean": ("d", "outlier_score.residual_axes.mean"),
+    "oddity.of_residuals.vectors": ("db", "outlier_score.residual_axes.vectors"),
+    "oddity.median": ("s", "outlier_score.median"),
+    "oddity.scale": ("s", "outlier_score.scale"),
 }
-"""The arrays of a file, all float64, and their axes: d features, k components, a and b principal
-axes of codes and residuals, s = d + a + b."""
+"""The arrays of a file, all float64: their axes, and their place in a fitted value. The axes are d
+features, k components, a and b principal axes of codes and residuals, and s = d + a + b."""
 OPTIONAL = ("gaussian.precision", "gaussian.mean")
 """Arrays that a file may lack, the latter only with the former."""
 POSITIVE = ("scaling.scale", "oddity.scale")
@@ -86,7 +87,7 @@ class Contents(NamedTuple):
         fitted: the fitted value.
         weight_decay: of the network.
         trainable: an archive of Keras with an optimizer, after `partial_fit`; else None.
-        notes: what was noted beside it; None if nothing was.
+        notes: the notes of the command; None if there are none.
     """
 
     params: dict[str, Any]
@@ -115,7 +116,7 @@ def write(
         params: the estimator's parameters.
         learned: the values of `LEARNED`.
         feature_names: of the columns, or None.
-        notes: what else to keep, as JSON has it, or None.
+        notes: a JSON object to store too, or None.
     """
     target = Path(path)
     if target.suffix != ENDING:
@@ -127,9 +128,12 @@ def write(
         "learned": dict(learned),
         "feature_names_in": None if feature_names is None else list(map(str, feature_names)),
     }
-    members: dict[str, str | bytes] = {SETTINGS: _json(settings), ARRAYS: _npz(_arrays(fitted))}
+    members: dict[str, str | bytes] = {
+        SETTINGS: _write_json(settings),
+        ARRAYS: _write_npz(_get_arrays(fitted)),
+    }
     if notes is not None:
-        members[NOTES] = _json(notes)
+        members[NOTES] = _write_json(notes)
     with replace_atomically(target.resolve()) as part:
         model.save(part)
         with zipfile.ZipFile(part, "a", zipfile.ZIP_DEFLATED) as archive:
@@ -139,7 +143,7 @@ def write(
 
 
 def _require_readable(path: Path) -> None:
-    """Raise `ValueError` for a file that is larger in some way than what is read again."""
+    """Raise `ValueError` for a file that exceeds the limits of reading."""
     try:
         with _archive.open_archive(path, MEMBERS) as archive:
             _archive.read_json(archive)
@@ -190,8 +194,8 @@ def read(
         if network is None:
             if before_keras is not None:
                 before_keras()
-            network = _compiled_network(keras_archive, params, d, k)
-        mean, scaling, gaussian, outlier_score = _values(arrays)
+            network = _load_network(keras_archive, params, d, k)
+        mean, scaling, gaussian, outlier_score = _make_values(arrays)
         return Contents(
             params,
             learned,
@@ -202,7 +206,7 @@ def read(
                 learned["offset_"],
                 names,
             ),
-            _weight_decay(config),
+            _read_weight_decay(config),
             keras_archive if trained_in_batches else None,
             json_members.get(NOTES),
         )
@@ -210,17 +214,17 @@ def read(
 
 @contextmanager
 def errors_of(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn whatever goes wrong with a file into one `ValueError` that names it."""
+    """Turn any error of reading a file into one `ValueError` that names the file."""
     try:
         yield
     except (FileNotFoundError, _archive.NotAnArchiveError):
         raise
-    except Exception as error:  # there is no end to what a file that is not ours can hold
-        raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {_reason(error)}.") from error
+    except Exception as error:  # any file can be given
+        raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {_describe(error)}.") from error
 
 
-def _reason(error: Exception) -> str:
-    """The first line of a message, which may quote the file, as one may print it."""
+def _describe(error: Exception) -> str:
+    """The first line of a message, which may quote the file, in printable characters."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     line = lines[0] if len(lines[0]) <= LONGEST else f"{lines[0][:LONGEST]}..."
     printable = (letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
@@ -228,7 +232,7 @@ def _reason(error: Exception) -> str:
 
 
 def load_model(archive: bytes) -> Autoencoder:
-    """Load the model of an archive of Keras, after looking at all that it names."""
+    """Load the model of an archive of Keras, after a check of all classes that it names."""
     import keras
 
     from keras_tied.autoencoder import Autoencoder
@@ -264,14 +268,14 @@ def _serialize_param(name: str, value: Any) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of Keras, where there is a lambda in it
-            stored = json.loads(_json(keras.saving.serialize_keras_object(value)))
-        _deserialize_param(stored)
-    except Exception as error:  # whatever the layers and functions of the user's own raise
+            config = json.loads(_write_json(keras.saving.serialize_keras_object(value)))
+        _deserialize_param(config)
+    except Exception as error:  # layers and functions of the user's own can raise anything
         raise ValueError(
             f"{name}={value!r} cannot be read back from a file: register its classes and functions "
             "with keras.saving.register_keras_serializable, and use no lambda."
         ) from error
-    return stored
+    return config
 
 
 def _deserialize_param(value: Any) -> Any:
@@ -288,10 +292,10 @@ def _deserialize_param(value: Any) -> Any:
 def _check_settings(settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The parameters and the learned values."""
     require(isinstance(settings, dict), "its settings are none")
-    found = settings.get("format")
+    version = settings.get("format")
     require(
-        type(found) is int and found == FORMAT,
-        f"it has the format {reprlib.repr(found)}, and this version of keras-tied reads 1",
+        type(version) is int and version == FORMAT,
+        f"it has the format {reprlib.repr(version)}, and this version of keras-tied reads 1",
     )
     params, learned = settings.get("params"), settings.get("learned")
     require(isinstance(params, dict) and isinstance(learned, dict), "its settings are none")
@@ -312,24 +316,26 @@ def _check_names(names: Any, d: int) -> tuple[str, ...] | None:
 
 
 def _read_arrays(archive: zipfile.ZipFile, d: int, k: int) -> dict[str, Array]:
-    """The arrays, once their names, dtypes and shapes have been found to be right."""
+    """The arrays, once their names, dtypes and shapes have been checked."""
     with _archive.open_npz(_archive.read_member(archive, ARRAYS, _archive.ZIP)) as npz:
         names = sorted(name.removesuffix(".npy") for name in npz.namelist())
-        lacking = [{*OPTIONAL[:count]} for count in range(3)]
-        complete = any(names == sorted(set(SHAPES) - absent) for absent in lacking)
+        absences = [{*OPTIONAL[:count]} for count in range(3)]
+        complete = any(names == sorted(set(ARRAYS_OF_FILE) - absent) for absent in absences)
         require(complete, "it lacks arrays, or has others")
         sizes = {"d": d, "k": k}
         for name, axis, most in (
             ("oddity.of_codes.vectors", "a", k),
             ("oddity.of_residuals.vectors", "b", d),
         ):
-            shape = _archive.shape_of(npz, name)
+            shape = _archive.read_shape(npz, name)
             fits = len(shape) == 2 and 0 <= shape[1] <= most
             require(fits, f"{name!r} is not {most} numbers wide")
             sizes[axis] = shape[1]
         sizes["s"] = d + sizes["a"] + sizes["b"]
         arrays = {
-            name: _archive.read_array(npz, name, tuple(sizes[axis] for axis in SHAPES[name]))
+            name: _archive.read_array(
+                npz, name, tuple(sizes[axis] for axis in ARRAYS_OF_FILE[name][0])
+            )
             for name in names
         }
     for name, array in arrays.items():
@@ -340,7 +346,7 @@ def _read_arrays(archive: zipfile.ZipFile, d: int, k: int) -> dict[str, Array]:
     return arrays
 
 
-def _values(arrays: dict[str, Array]) -> tuple[Array, Scaling, Gaussian | None, OutlierScore]:
+def _make_values(arrays: dict[str, Array]) -> tuple[Array, Scaling, Gaussian | None, OutlierScore]:
     gaussian = None
     if "gaussian.mean" in arrays:
         gaussian = Gaussian(arrays["gaussian.mean"], arrays.get("gaussian.precision"))
@@ -357,24 +363,12 @@ def _values(arrays: dict[str, Array]) -> tuple[Array, Scaling, Gaussian | None, 
     )
 
 
-def _arrays(fitted: Fitted) -> dict[str, Array]:
-    """The arrays of `SHAPES`."""
-    preprocessing, score = fitted.preprocessing, fitted.outlier_score
-    assert score is not None
-    gaussian = preprocessing.gaussian
-    arrays = {
-        "scaling.shift": preprocessing.scaling.shift,
-        "scaling.scale": preprocessing.scaling.scale,
-        "mean": preprocessing.mean,
-        "gaussian.mean": gaussian and gaussian.mean,
-        "gaussian.precision": gaussian and gaussian.precision,
-        "oddity.of_codes.mean": score.code_axes.mean,
-        "oddity.of_codes.vectors": score.code_axes.vectors,
-        "oddity.of_residuals.mean": score.residual_axes.mean,
-        "oddity.of_residuals.vectors": score.residual_axes.vectors,
-        "oddity.median": score.median,
-        "oddity.scale": score.scale,
-    }
+def _get_arrays(fitted: Fitted) -> dict[str, Array]:
+    """The arrays of `ARRAYS_OF_FILE`, without those that are None."""
+    arrays = {}
+    for name, (_, place) in ARRAYS_OF_FILE.items():
+        if fitted.preprocessing.gaussian is not None or name not in OPTIONAL:
+            arrays[name] = attrgetter(place)(fitted)
     return {name: np.asarray(array, float) for name, array in arrays.items() if array is not None}
 
 
@@ -391,10 +385,10 @@ def _read_network(
     if activation is None:
         return None
     kernels, biases, decoder_biases, gains, width = [], [], [], [], d
-    left = {path for path in datasets if path.startswith("decoder/")}
+    unread = {path for path in datasets if path.startswith("decoder/")}
 
     def take(path: str, *shape: int | None) -> Array:
-        left.discard(path)
+        unread.discard(path)
         return _archive.read_dataset(datasets, path, shape)
 
     for name in reversed(names):  # the decoder's last layer is tied to the encoder's first
@@ -405,7 +399,7 @@ def _read_network(
         if len(names) > 1:
             gains.append(take(f"{layers}/{name}/vars/0", width))
         decoder_biases.append(take(f"{layers}/{name}/vars/{int(len(names) > 1)}", rows))
-    require(not left, f"no layer has its weights {min(left, default='')!r}")
+    require(not unread, f"no layer has its weights {min(unread, default='')!r}")
     hidden = [len(bias) for bias in biases[:-1]]
     require(
         width == k and all(units >= k for units in hidden),
@@ -421,13 +415,13 @@ def _read_network(
     )
 
 
-def _compiled_network(archive: bytes, params: dict[str, Any], d: int, k: int) -> Any:
+def _load_network(archive: bytes, params: dict[str, Any], d: int, k: int) -> Any:
     from keras_tied.estimator._compiled_network import CompiledNetwork
     from keras_tied.estimator._known_classes import require_known_classes
 
     require_known_classes(params)
     network = CompiledNetwork(load_model(archive))
-    first, last = network.widths
+    first, last = network.layer_sizes
     require(
         (first, last) == (d, k),
         f"its encoder turns {first} numbers into {last}, and not {d} into {k}",
@@ -435,7 +429,7 @@ def _compiled_network(archive: bytes, params: dict[str, Any], d: int, k: int) ->
     return network
 
 
-def _weight_decay(config: Any) -> float:
+def _read_weight_decay(config: Any) -> float:
     """The factor that the kernels of the encoder's first dense layer were trained with."""
     try:
         layers = config["config"]["encoder"]["config"]["layers"]
@@ -455,13 +449,13 @@ def _pack(members: Mapping[str, str | bytes]) -> bytes:
     return content.getvalue()
 
 
-def _npz(arrays: dict[str, Array]) -> bytes:
+def _write_npz(arrays: dict[str, Array]) -> bytes:
     content = io.BytesIO()
     np.savez(content, **arrays)  # type: ignore[arg-type] # NumPy takes names for flags
     return content.getvalue()
 
 
-def _json(content: Any) -> str:
+def _write_json(content: Any) -> str:
     return json.dumps(content, allow_nan=False, indent=1)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import keras
@@ -51,19 +52,8 @@ class TrainingResult:
     better: bool | None
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How to train; see `TiedAutoencoder`."""
-
-    max_iter: int | None
-    batch_size: int
-    learning_rate: float
-    validation_fraction: float
-    n_iter_no_change: int
-    early_stopping: bool
-    random_state: np.random.RandomState
-    verbose: int
-
+Params = SimpleNamespace
+"""The parameters of a `TiedAutoencoder`, with a number as `learning_rate`, and a generator."""
 
 Start = Callable[[Autoencoder, Components], None]
 """Sets a model's weights to PCA, or to what they were before training."""
@@ -118,20 +108,20 @@ def _compile(model: Autoencoder, optimizer: Any) -> None:
 
 
 def fit_lbfgs(
-    model: Autoencoder, start: Start, n_components: int, rows: TrainingRows, settings: Settings
+    model: Autoencoder, start: Start, n_components: int, rows: TrainingRows, params: Params
 ) -> TrainingResult:
     """Train on all rows, as many iterations as are best for held-out rows.
 
-    All fits are one compiled program, since held-out rows are rows of weight 0.
+    Held-out rows have weight 0, so all fits have the same shapes, and are one compiled program.
     """
     _compile(model, training.LBFGS())
     n = len(rows.inputs)
-    max_iter = settings.max_iter or ITERATIONS
+    max_iter = params.max_iter or ITERATIONS
     best, better = max_iter, None
 
-    def fit(chosen: Array, iterations: int, callbacks: list[Any], verbose: int = 0) -> Any:
-        weights = rows.weights * chosen
-        others = rows.weights * ~chosen if not chosen.all() else rows.weights
+    def fit(train_mask: Array, iterations: int, callbacks: list[Any], verbose: int = 0) -> Any:
+        weights = rows.weights * train_mask
+        others = rows.weights * ~train_mask if not train_mask.all() else rows.weights
         return training.fit(
             model,
             rows.inputs,
@@ -143,46 +133,44 @@ def fit_lbfgs(
             verbose=verbose,
         )
 
-    if settings.early_stopping:
+    if params.early_stopping:
         curves, of_pca = [], []
-        for held_out in _validation_folds(n, settings):
-            chosen = np.ones(n, bool)
-            chosen[held_out] = False
-            principal = rows.select(chosen).fit_pca().truncate(n_components)
+        for held_out in _make_folds(n, params):
+            train_mask = np.ones(n, bool)
+            train_mask[held_out] = False
+            principal = rows.select(train_mask).fit_pca().truncate(n_components)
             start(model, principal)
-            patience = _Patience(settings.n_iter_no_change)
-            with training.interrupts() as interrupted:
-                fit(chosen, max_iter, [patience])
-            if interrupted():
+            patience = _Patience(params.n_iter_no_change)
+            with training.interrupts() as is_interrupted:
+                fit(train_mask, max_iter, [patience])
+            if is_interrupted():
                 raise KeyboardInterrupt  # no model of all rows exists yet
             share = rows.weights[held_out]
             errors = rows.select(held_out).pca_errors(principal)
             of_pca.append(np.average(errors, weights=share) * share.sum())
             curves.append(np.array(patience.errors) * share.sum())
-        best, better = _best(curves, np.array(of_pca))
+        best, better = _choose_best(curves, np.array(of_pca))
     start(model, rows.fit_pca().truncate(n_components))
     losses: list[float] = []
     if best:
-        losses = fit(np.ones(n, bool), best, [], settings.verbose).history["loss"]
+        losses = fit(np.ones(n, bool), best, [], params.verbose).history["loss"]
     return TrainingResult(losses, len(losses), better)
 
 
-def _validation_folds(n: int, settings: Settings) -> list[Array]:
+def _make_folds(n: int, params: Params) -> list[Array]:
     if n < FEW_ROWS:
-        folds = KFold(min(FOLDS, n), shuffle=True, random_state=settings.random_state)
+        folds = KFold(min(FOLDS, n), shuffle=True, random_state=params.random_state)
         return [held_out for _, held_out in folds.split(np.zeros((n, 1)))]
-    return [_split(n, settings)[1]]
+    return [_split_rows(n, params)[1]]
 
 
-def _split(n: int, settings: Settings) -> tuple[Array, Array]:
+def _split_rows(n: int, params: Params) -> tuple[Array, Array]:
     """The places of the rows to train on, and of the held-out rows."""
-    split = ShuffleSplit(
-        1, test_size=settings.validation_fraction, random_state=settings.random_state
-    )
+    split = ShuffleSplit(1, test_size=params.validation_fraction, random_state=params.random_state)
     return next(split.split(np.zeros((n, 1))))
 
 
-def _best(curves: list[Array], of_pca: Array) -> tuple[int, bool]:
+def _choose_best(curves: list[Array], of_pca: Array) -> tuple[int, bool]:
     """The number of iterations of least error over all folds, and whether it beats PCA in each.
 
     Args:
@@ -201,28 +189,28 @@ def fit_nadam(
     start: Start,
     n_components: int,
     rows: TrainingRows,
-    settings: Settings,
+    params: Params,
     evaluate: Evaluate,
 ) -> TrainingResult:
     """Train in batches, with a warm-up and a cosine decay of the learning rate."""
-    chosen, held_out = np.arange(rows.count), np.arange(0)
-    if settings.early_stopping:
-        chosen, held_out = _split(rows.count, settings)
-    train, validation = rows.select(chosen), rows.select(held_out)
+    places, held_out = np.arange(rows.count), np.arange(0)
+    if params.early_stopping:
+        places, held_out = _split_rows(rows.count, params)
+    train, validation = rows.select(places), rows.select(held_out)
     n = len(train.inputs)
-    size = min(settings.batch_size, n)
+    size = min(params.batch_size, n)
     steps = -(-n // size)
-    if settings.max_iter is None:
+    if params.max_iter is None:
         steps = max(STEPS_PER_EPOCH, steps)
-    epochs = settings.max_iter or -(-STEPS // steps)
-    passes = steps * size / len(chosen)
-    # Full batches only, as others would be compiled apart: some rows come once more.
+    epochs = params.max_iter or -(-STEPS // steps)
+    passes = steps * size / len(places)
+    # Full batches only, since a smaller one would be compiled too: some rows are repeated.
     train = replace(train, copies=1).select(np.resize(np.arange(n), steps * size))
-    _compile(model, _nadam(settings.learning_rate, steps * epochs))
+    _compile(model, _make_nadam(params.learning_rate, steps * epochs))
     principal = train.fit_pca().truncate(n_components)
     start(model, principal)
     callbacks, validation_data = [], None
-    if settings.early_stopping:
+    if params.early_stopping:
         weights = validation.keras_weights(validation.weights)
         validation_data = validation.inputs, validation.targets, weights
         callbacks = [
@@ -241,25 +229,28 @@ def fit_nadam(
         validation_batch_size=max(1, min(len(validation.inputs), VALIDATION_NUMBERS // features)),
         epochs=epochs,
         callbacks=[*callbacks, *_callbacks.get()],
-        verbose=settings.verbose,
+        verbose=params.verbose,
     ).history["loss"]
     better = None
-    if settings.early_stopping:
+    if params.early_stopping:
         of_pca = validation.pca_errors(principal)
         errors = validation.errors(evaluate(model, validation.flat))
-        better = _clearly_less(errors, of_pca, validation.weights, len(held_out))
+        better = _is_clearly_less(errors, of_pca, validation.weights, len(held_out))
     return TrainingResult(history, max(1, round(passes * len(history))), better)
 
 
-def _nadam(rate: float, steps: int) -> keras.optimizers.Optimizer:
-    warming = max(1, steps // 20)
+def _make_nadam(rate: float, steps: int) -> keras.optimizers.Optimizer:
+    warmup_steps = max(1, steps // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
-        rate / warming, max(1, steps - warming), warmup_target=rate, warmup_steps=warming
+        rate / warmup_steps,
+        max(1, steps - warmup_steps),
+        warmup_target=rate,
+        warmup_steps=warmup_steps,
     )
     return keras.optimizers.Nadam(schedule, beta_2=0.99)
 
 
-def _clearly_less(errors: Array, others: Array, weights: Array, count: int) -> bool:
+def _is_clearly_less(errors: Array, others: Array, weights: Array, count: int) -> bool:
     """Whether errors are less than others by a margin, and by more than their standard error.
 
     Args:
@@ -280,25 +271,26 @@ def can_fit_batch(model: Autoencoder) -> bool:
     return bool(model.compiled and isinstance(model.optimizer, keras.optimizers.Nadam))
 
 
-def compile_for_batches(model: Autoencoder, settings: Settings) -> None:
+def compile_for_batches(model: Autoencoder, params: Params) -> None:
     """Compile a model for `fit_batch`."""
-    _compile(model, keras.optimizers.Nadam(settings.learning_rate / 3, beta_2=0.99))
+    _compile(model, keras.optimizers.Nadam(params.learning_rate / 3, beta_2=0.99))
 
 
-def fit_batch(model: Autoencoder, rows: TrainingRows, settings: Settings) -> list[float]:
+def fit_batch(model: Autoencoder, rows: TrainingRows, params: Params) -> list[float]:
     """Train on some rows once, in steps of `batch_size`; returns the loss in a list.
 
-    Rows of weight 0 pad them to a power of 2 steps, since each number of steps is compiled anew.
+    Rows of weight 0 pad `(n, ...)` to `(batch_size * 2**m, ...)`, the next power of 2 steps: JAX
+    compiles for each number of steps.
     """
-    n, size = len(rows.inputs), settings.batch_size
+    n, size = len(rows.inputs), params.batch_size
     full = size * 2 ** int(np.ceil(np.log2(max(1.0, n / size))))
-    filled = rows.select(np.resize(np.arange(n), full))
-    weights = np.where(np.arange(full) < n, filled.weights, 0.0)
+    padded_rows = rows.select(np.resize(np.arange(n), full))
+    weights = np.where(np.arange(full) < n, padded_rows.weights, 0.0)
     return training.fit(
         model,
-        filled.inputs,
-        filled.targets,
+        padded_rows.inputs,
+        padded_rows.targets,
         sample_weight=rows.keras_weights(weights),
         batch_size=size,
-        verbose=settings.verbose,
+        verbose=params.verbose,
     ).history["loss"]

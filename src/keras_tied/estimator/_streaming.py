@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from keras_tied import training
 from keras_tied._types import Array
 from keras_tied.estimator import _network, _solvers
 from keras_tied.estimator._fitted import Fitted
 from keras_tied.estimator._seed_scope import seed_scope
-from keras_tied.estimator._training import Trainer
+from keras_tied.estimator._training import Outcome, Trainer
+from keras_tied.estimator._validation import validate_training_rows
 
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
     from keras_tied.estimator._estimator import TiedAutoencoder
 
 NUMBERS = 2**22
-"""In a batch, at most."""
+"""The most numbers in a batch."""
 DECAY_STEPS = 32
 """The learning rate decays in at least about so many steps, one for each batch."""
 
@@ -32,7 +32,8 @@ class StreamingResult(NamedTuple):
 
     Attributes:
         estimator: the better one on the held-out rows.
-        error, error_before: the mean squared errors on these; infinite if training diverged.
+        error, error_before: the mean squared errors on these; `error` is infinite if training
+            diverged.
     """
 
     estimator: TiedAutoencoder
@@ -58,32 +59,36 @@ def fit_stream(
     """Train a fitted estimator on batches of rows, at a decaying learning rate.
 
     Args:
-        estimator: is not changed.
+        estimator: the fitted estimator, which is not changed.
         batches: `(batch_rows, n_features)` each, in random order.
         n_batches: how many of them there are.
-        held_out: the rows that tell which estimator is better, `(n, n_features)`; best none of
-            those that the estimator was fitted to, though they may be in the batches, once.
+        held_out: the rows that both estimators are compared on, `(n, n_features)`; better not
+            those that the estimator was fitted to. They may be in the batches, once.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, at the end of a batch.
     """
-    before = _mean_error(estimator._fitted, held_out)
-    other, model = copy.copy(estimator), estimator._make_model()
-    trainer = Trainer(other, check_random_state(other.random_state))
+    before = estimator._fitted.mean_error(held_out)
+    model, trainer = estimator._make_model(), Trainer(estimator)
     try:
-        with training.interrupts() as interrupted, seed_scope(trainer.seed):
-            losses = _fit_batches(other, trainer, model, batches, n_batches, interrupted)
+        with training.interrupts() as is_interrupted, seed_scope(trainer.seed):
+            losses = _fit_batches(estimator, trainer, model, batches, n_batches, is_interrupted)
     except FloatingPointError:  # the loss was not finite
         return StreamingResult(estimator, math.inf, before)
     network = _network.inference_network(model, estimator.encoder is None)
     fitted = Fitted(estimator._fitted.preprocessing, network)
-    after = _mean_error(fitted, held_out)
+    after = fitted.mean_error(held_out)
     if not after < before:
         return StreamingResult(estimator, after, before)
-    other.is_pca_, other._trainable = False, None
-    other.loss_curve_ = estimator.loss_curve_ + losses
-    other.n_iter_ += 1
-    other._finish(fitted, held_out, np.ones(len(held_out)), trainer.random)
+    outcome = Outcome(
+        fitted,
+        estimator.loss_curve_ + losses,
+        estimator.n_iter_ + 1,
+        False,
+        estimator._weight_decay,
+    )
+    other = copy.copy(estimator)
+    other._keep(trainer.measure(outcome, held_out, np.ones(len(held_out))))
     return StreamingResult(other, after, before)
 
 
@@ -93,21 +98,17 @@ def _fit_batches(
     model: Autoencoder,
     batches: Iterable[Array],
     n_batches: int,
-    interrupted: Callable[[], bool],
+    is_interrupted: Callable[[], bool],
 ) -> list[float]:
     """Train on each batch once; returns the losses."""
-    settings, losses = trainer.settings(), []
-    _solvers.compile_for_batches(model, settings)
+    losses: list[float] = []
+    _solvers.compile_for_batches(model, trainer.params)
     for index, X in enumerate(batches):
         remaining = max(1 - index / n_batches, 1 / n_batches)
-        model.optimizer.learning_rate = settings.learning_rate * remaining
-        X, weights = estimator._check_rows(X, None, reset=False)
-        rows = trainer.training_rows(estimator._fitted.preprocessing, X, weights)
-        losses += _solvers.fit_batch(model, rows, settings)
-        if interrupted():
+        model.optimizer.learning_rate = trainer.params.learning_rate * remaining
+        X, weights = validate_training_rows(estimator, X, None, reset=False)
+        rows = trainer.preprocess_rows(estimator._fitted.preprocessing, X, weights)
+        losses += _solvers.fit_batch(model, rows, trainer.params)
+        if is_interrupted():
             raise KeyboardInterrupt
     return losses
-
-
-def _mean_error(fitted: Fitted, rows: Array) -> float:
-    return float(np.nanmean(fitted.reconstruction_error(rows, per_feature=True)))

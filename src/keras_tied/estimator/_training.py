@@ -4,41 +4,46 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted import Fitted, Network, reconstruct_scaled
+from keras_tied.estimator._outlier_score import MOST_ROWS, fit_outlier_score, weighted_quantiles
 from keras_tied.estimator._pca import Components, pca_network
 from keras_tied.estimator._preprocessing import Preprocessing, fit_preprocessing
 from keras_tied.estimator._training_rows import TrainingRows
 
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
-    from keras_tied.estimator._solvers import Settings, Start
+    from keras_tied.estimator._solvers import Start
 
-FEWEST_ROWS = 50
-"""With fewer, only PCA is fitted: nothing else can be told from noise."""
+FEWEST_NETWORK_ROWS = 50
+"""With fewer rows, only PCA is fitted: any other structure may be noise."""
 WEIGHT_DECAY = 0.2
 MISSING_MUCH = 0.1
 """From this share of missing values on, the network is trained to impute."""
 HIDING_ROWS, MOST_COPIES = 20_000, 10
-LEARNING_RATE, LEARNING_RATE_OF_GIVEN = 0.01, 0.003
+LEARNING_RATE, LEARNING_RATE_OF_ENCODER = 0.01, 0.003
 
 
 class Outcome(NamedTuple):
     """What training gives.
 
     Attributes:
-        fitted: the value, without an outlier score yet.
+        fitted: the fitted value; without outlier score until `Trainer.measure` adds it.
         losses: after each iteration or epoch.
         n_iter: iterations of L-BFGS or passes of Nadam over the rows.
         is_pca: whether the network is PCA.
         weight_decay: of the network.
-        interrupted: whether Ctrl-C ended it, and nobody else will say so.
+        trainable: the model that `partial_fit` trains further, or None.
+        r2: the share of the variance of the training rows that is reconstructed.
+        interrupted: whether Ctrl-C ended training, and no caller reports it.
     """
 
     fitted: Fitted
@@ -46,92 +51,110 @@ class Outcome(NamedTuple):
     n_iter: int
     is_pca: bool
     weight_decay: float
+    trainable: Autoencoder | None = None
+    r2: float = 0.0
     interrupted: bool = False
 
 
 class Trainer:
-    """Trains what a `TiedAutoencoder` computes with.
+    """Trains the fitted value of a `TiedAutoencoder`.
 
     Args:
-        estimator: its parameters are read, and nothing else.
-        random: draws all that is random.
+        estimator: its parameters and `feature_names_in_` are read, and nothing else.
+        random: the generator of all random numbers. Defaults to that of `random_state`.
     """
 
-    def __init__(self, estimator: Any, random: np.random.RandomState) -> None:
-        self.params = SimpleNamespace(**estimator.get_params(deep=False))
-        self.random = random
-        self.seed = random.randint(2**31 - 1)
+    def __init__(self, estimator: Any, random: np.random.RandomState | None = None) -> None:
+        params = self.params = SimpleNamespace(**estimator.get_params(deep=False))
+        names = getattr(estimator, "feature_names_in_", None)
+        self.feature_names = None if names is None else tuple(map(str, names))
+        self.random = check_random_state(params.random_state) if random is None else random
+        params.random_state, params.verbose = self.random, int(params.verbose)
+        if params.learning_rate == "auto":
+            params.learning_rate = LEARNING_RATE if self.is_own else LEARNING_RATE_OF_ENCODER
+        self.seed = self.random.randint(2**31 - 1)
 
     @property
-    def built(self) -> bool:
+    def is_own(self) -> bool:
         """Whether the network is the estimator's own, made by `build_network`."""
         return self.params.encoder is None
 
     @property
-    def free(self) -> bool:
-        """Whether only the error is minimised, so that PCA may be kept instead of the network."""
+    def may_be_pca(self) -> bool:
+        """Whether the error is all that is minimised, so that PCA may replace the network."""
         params = self.params
-        return self.built and not (params.noise or params.sparsity or params.contraction)
+        return self.is_own and not (params.noise or params.sparsity or params.contraction)
 
     def fit(self, X: Array, weights: Array) -> Outcome:
-        """Fit PCA and, where there is enough to learn from, a network; keep the better one."""
-        preprocessing, rows, principal = self._preprocess(X, weights)
-        pca = Outcome(Fitted(preprocessing, pca_network(principal)), [], 1, True, 0.0)
-        if self.free and len(X) < FEWEST_ROWS:
-            return pca
-        outcome, rows, better = self._fit_network(X, preprocessing, rows, principal)
-        if self.free and (
-            better is False or not _beats_pca(outcome.fitted.network, rows, principal)
-        ):
-            return outcome._replace(fitted=pca.fitted, is_pca=True, weight_decay=0.0)
-        return outcome
+        """Fit PCA and, where there are enough rows, a network; keep the better one."""
+        preprocessing, rows, principal = self._fit_preprocessing(X, weights)
+        outcome = Outcome(Fitted(preprocessing, pca_network(principal)), [], 1, True, 0.0)
+        if not self.may_be_pca or len(X) >= FEWEST_NETWORK_ROWS:
+            pca = outcome.fitted
+            outcome, rows, better = self._fit_network(X, preprocessing, rows, principal)
+            network = outcome.fitted.network
+            if self.may_be_pca and (better is False or not _beats_pca(network, rows, principal)):
+                outcome = outcome._replace(fitted=pca, is_pca=True, weight_decay=0.0)
+        return self.measure(outcome, X, weights)
 
-    def start(self, X: Array, weights: Array) -> tuple[Fitted, Autoencoder, float]:
-        """A network that has not been trained yet, for `fit_batch`, and its weight decay."""
-        preprocessing, _, principal = self._preprocess(X, weights)
-        model, weight_decay = self._build(principal, len(X))
-        self._start(model)(model, principal)
-        return self._value(preprocessing, model), model, weight_decay
+    def fit_batch(self, before: Callable[[], Outcome] | None, X: Array, weights: Array) -> Outcome:
+        """Train on some rows once.
 
-    def fit_batch(
-        self, fitted: Fitted, model: Autoencoder, X: Array, weights: Array
-    ) -> tuple[Fitted, list[float]]:
-        """Train a model on some rows once; returns the new value and the loss in a list."""
+        Args:
+            before: makes the outcome of the batches before; None for the first batch.
+            X: the rows, `(n, d)`.
+            weights: `(n,)`.
+        """
+        from keras_tied import training
         from keras_tied.estimator import _solvers
+        from keras_tied.estimator._seed_scope import seed_scope
 
-        settings = self.settings()
-        if not _solvers.can_fit_batch(model):
-            _solvers.compile_for_batches(model, settings)
-        rows = self.training_rows(fitted.preprocessing, X, weights)
-        losses = _solvers.fit_batch(model, rows, settings)
-        return self._value(fitted.preprocessing, model, fitted.network), losses
+        with training.interrupts() as is_interrupted, seed_scope(self.seed):
+            outcome = self._start_network(X, weights) if before is None else before()
+            model, fitted = outcome.trainable, outcome.fitted
+            assert model is not None
+            if not _solvers.can_fit_batch(model):
+                _solvers.compile_for_batches(model, self.params)
+            rows = self.preprocess_rows(fitted.preprocessing, X, weights)
+            losses = _solvers.fit_batch(model, rows, self.params)
+            outcome = outcome._replace(
+                fitted=self._make_fitted(fitted.preprocessing, model, fitted.network),
+                losses=outcome.losses + losses,
+                n_iter=outcome.n_iter + 1,
+                is_pca=False,
+            )
+        outcome = self.measure(outcome, X, weights)
+        return outcome._replace(interrupted=is_interrupted())
 
-    def settings(self) -> Settings:
-        """The parameters of the solvers."""
-        from keras_tied.estimator._solvers import Settings
-
-        params, rate = self.params, self.params.learning_rate
-        if rate == "auto":
-            rate = LEARNING_RATE if self.built else LEARNING_RATE_OF_GIVEN
-        return Settings(
-            params.max_iter,
-            params.batch_size,
-            float(rate),
-            params.validation_fraction,
-            params.n_iter_no_change,
-            params.early_stopping,
-            self.random,
-            int(params.verbose),
+    def measure(self, outcome: Outcome, X: Array, weights: Array) -> Outcome:
+        """Fit the outlier score and its threshold to some rows, and compute their R²."""
+        fitted = outcome.fitted
+        r2 = fitted.score(X, weights)
+        if len(X) > MOST_ROWS:
+            sample = self.random.permutation(len(X))[:MOST_ROWS]
+            X, weights = X[sample], weights[sample]
+        blocks = fitted.fold(X, lambda part, block: fitted.outlier_inputs(block))
+        features, codes, residuals = map(np.concatenate, zip(*blocks, strict=True))
+        outlier_score = fit_outlier_score(features, codes, residuals, weights)
+        scores = -outlier_score.score(features, codes, residuals)[:, None]
+        offset = float(weighted_quantiles(scores, weights, self.params.contamination)[0])
+        fitted = replace(
+            fitted, outlier_score=outlier_score, offset=offset, feature_names=self.feature_names
         )
+        return outcome._replace(fitted=fitted, r2=r2)
 
-    def training_rows(self, preprocessing: Preprocessing, X: Array, weights: Array) -> TrainingRows:
+    def preprocess_rows(
+        self, preprocessing: Preprocessing, X: Array, weights: Array
+    ) -> TrainingRows:
         """Preprocessed rows, in the shape that the encoder takes."""
         scaled, complete = preprocessing.forward(X, slice(None))
-        inputs = self._shape(complete)
-        return TrainingRows(inputs, inputs if complete is scaled else self._shape(scaled), weights)
+        inputs = self._reshape(complete)
+        return TrainingRows(
+            inputs, inputs if complete is scaled else self._reshape(scaled), weights
+        )
 
     def make_model(self, fitted: Fitted, weight_decay: float) -> Autoencoder:
-        """A Keras model of its own that computes what a fitted value does."""
+        """A new Keras model that computes what a fitted value does."""
         from keras_tied.estimator._compiled_network import CompiledNetwork
         from keras_tied.estimator._network import set_arrays
 
@@ -140,35 +163,43 @@ class Trainer:
             model = copy.deepcopy(network.model)
             model.set_weights(network.weights)
         else:
-            first, *hidden, n_components = network.widths
+            first, *hidden, n_components = network.layer_sizes
             hidden = [units - network.linear_units for units in hidden]
             model = self._build_dense(first, n_components, hidden, weight_decay)
             set_arrays(model, network)
         model.compile(None)  # without an optimizer and its state
         return model
 
-    def _preprocess(
+    def _start_network(self, X: Array, weights: Array) -> Outcome:
+        """A network that computes PCA, for `fit_batch` to train."""
+        preprocessing, _, principal = self._fit_preprocessing(X, weights)
+        model, weight_decay = self._build(principal, len(X))
+        self._make_start(model)(model, principal)
+        fitted = self._make_fitted(preprocessing, model)
+        return Outcome(fitted, [], 0, False, weight_decay, model)
+
+    def _fit_preprocessing(
         self, X: Array, weights: Array
     ) -> tuple[Preprocessing, TrainingRows, Components]:
         """Fit the preprocessing, and PCA of as many components as the code has units."""
         preprocessing = fit_preprocessing(X, self.params.scaler, weights, self.random)
-        rows = self.training_rows(preprocessing, X, weights)
+        rows = self.preprocess_rows(preprocessing, X, weights)
         principal = rows.fit_pca()
         preprocessing = replace(preprocessing, mean=principal.mean)
-        return preprocessing, rows, principal.truncate(self._n_components(X, principal))
+        return preprocessing, rows, principal.truncate(self._choose_n_components(X, principal))
 
-    def _n_components(self, X: Array, principal: Components) -> int:
-        wanted = self.params.n_components
-        if not self.built:
+    def _choose_n_components(self, X: Array, principal: Components) -> int:
+        n_components = self.params.n_components
+        if not self.is_own:
             return math.prod(self.params.encoder.output_shape[1:])
-        if wanted < 1:
-            return principal.n_components_for(float(wanted))
-        if wanted > min(X.shape):
+        if n_components < 1:
+            return principal.n_components_for(float(n_components))
+        if n_components > min(X.shape):
             raise ValueError(
-                f"n_components={wanted} must be between 1 and "
+                f"n_components={n_components} must be between 1 and "
                 f"min(n_samples, n_features)={min(X.shape)}."
             )
-        return int(wanted)
+        return int(n_components)
 
     def _fit_network(
         self, X: Array, preprocessing: Preprocessing, rows: TrainingRows, principal: Components
@@ -178,42 +209,41 @@ class Trainer:
         from keras_tied.estimator import _solvers
         from keras_tied.estimator._seed_scope import seed_scope
 
-        hiding = preprocessing.gaussian is not None and np.isnan(X).mean() >= MISSING_MUCH
+        hides = preprocessing.gaussian is not None and np.isnan(X).mean() >= MISSING_MUCH
         solver = self.params.solver
         if solver == "auto":
-            exact = not self.params.noise and self.built and not hiding
+            exact = not self.params.noise and self.is_own and not hides
             solver = "lbfgs" if exact and len(X) < _solvers.FEW_ROWS else "nadam"
-        with training.interrupts() as interrupted, seed_scope(self.seed):
+
+        def reconstruct(model: Autoencoder, rows: Array) -> Array:
+            return reconstruct_scaled(self._make_fitted(preprocessing, model).network, rows)
+
+        with training.interrupts() as is_interrupted, seed_scope(self.seed):
             model, weight_decay = self._build(principal, len(X))
-            if hiding and solver == "nadam":
+            if hides and solver == "nadam":
                 rows = self._hide(preprocessing, X, rows.weights)
             n_components = principal.vectors.shape[1]
-            arguments = model, self._start(model), n_components, rows, self.settings()
+            arguments = model, self._make_start(model), n_components, rows, self.params
             if solver == "lbfgs":
                 result = _solvers.fit_lbfgs(*arguments)
             else:
-                result = _solvers.fit_nadam(*arguments, self._reconstruct)
+                result = _solvers.fit_nadam(*arguments, reconstruct)
         outcome = Outcome(
-            self._value(preprocessing, model),
+            self._make_fitted(preprocessing, model),
             result.losses,
             max(1, result.n_iter),
             False,
             weight_decay,
-            interrupted() and interrupted.outermost,
+            interrupted=is_interrupted() and is_interrupted.outermost,
         )
         return outcome, rows, result.better
 
-    def _value(
+    def _make_fitted(
         self, preprocessing: Preprocessing, model: Autoencoder, like: Network | None = None
     ) -> Fitted:
         from keras_tied.estimator._network import inference_network
 
-        return Fitted(preprocessing, inference_network(model, self.built, like))
-
-    def _reconstruct(self, model: Autoencoder, rows: Array) -> Array:
-        from keras_tied.estimator._network import inference_network
-
-        return reconstruct_scaled(inference_network(model, self.built), rows)
+        return Fitted(preprocessing, inference_network(model, self.is_own, like))
 
     def _hide(self, preprocessing: Preprocessing, X: Array, weights: Array) -> TrainingRows:
         """Copies of the rows, in which some values are hidden."""
@@ -222,12 +252,12 @@ class Trainer:
         scaled = preprocessing.scaling.forward(X)
         inputs, targets = preprocessing.gaussian.hide(scaled, copies, self.random)
         return TrainingRows(
-            self._shape(inputs), self._shape(targets), np.tile(weights, copies), copies
+            self._reshape(inputs), self._reshape(targets), np.tile(weights, copies), copies
         )
 
-    def _shape(self, rows: Array) -> Array:
+    def _reshape(self, rows: Array) -> Array:
         """Rows in the shape that the encoder takes."""
-        return rows if self.built else rows.reshape(-1, *self.params.encoder.input_shape[1:])
+        return rows if self.is_own else rows.reshape(-1, *self.params.encoder.input_shape[1:])
 
     def _build(self, principal: Components, n_rows: int) -> tuple[Autoencoder, float]:
         """A model for so many training rows, and its weight decay."""
@@ -237,9 +267,9 @@ class Trainer:
         from keras_tied.estimator._network import choose_hidden_units
 
         params = self.params
-        if not self.built:
+        if not self.is_own:
             encoder = keras.models.clone_model(params.encoder)
-            return Autoencoder(encoder, mirror(encoder, gain=True), **self._objectives()), 0.0
+            return Autoencoder(encoder, mirror(encoder, gain=True), **self._get_objectives()), 0.0
         decay = params.weight_decay
         decay = WEIGHT_DECAY / n_rows if decay == "auto" else float(decay)
         d, n_components = principal.vectors.shape
@@ -253,11 +283,11 @@ class Trainer:
 
         activation = get_activation(self.params.activation) if hidden else None
         return build_network(
-            n_features, n_components, hidden, activation, weight_decay, **self._objectives()
+            n_features, n_components, hidden, activation, weight_decay, **self._get_objectives()
         )
 
-    def _objectives(self) -> dict[str, Any]:
-        """What is minimised besides the error."""
+    def _get_objectives(self) -> dict[str, Any]:
+        """The arguments of `Autoencoder` for what is minimised besides the error."""
         import keras
 
         params = self.params
@@ -267,12 +297,12 @@ class Trainer:
             "contraction": float(params.contraction),
         }
 
-    def _start(self, model: Autoencoder) -> Start:
+    def _make_start(self, model: Autoencoder) -> Start:
         """A function that sets the weights of a model before training, to the same each time."""
         from keras_tied.estimator._network import set_to_pca
 
         seed = self.random.randint(2**31 - 1)
-        if self.built:
+        if self.is_own:
             return lambda model, principal: set_to_pca(
                 model, principal, np.random.default_rng(seed)
             )

@@ -31,9 +31,9 @@ class TrainingRows:
         """The number of different rows."""
         return len(self.inputs) // self.copies
 
-    def select(self, chosen: Array) -> TrainingRows:
+    def select(self, rows: Array) -> TrainingRows:
         """All copies of the rows at these places."""
-        places = (np.arange(self.copies)[:, None] * self.count + chosen).ravel()
+        places = (np.arange(self.copies)[:, None] * self.count + rows).ravel()
         inputs = self.inputs[places]
         targets = inputs if self.targets is self.inputs else self.targets[places]
         return TrainingRows(inputs, targets, self.weights[places], self.copies)

@@ -1,4 +1,4 @@
-"""Which callbacks a loop over many epochs can serve, and the two that it brings along."""
+"""Callbacks: which of them a loop over many epochs can serve, and the loop's own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Watcher(keras.callbacks.Callback):
 
 
 def works_within_epochs(callback: keras.callbacks.Callback) -> bool:
-    """Whether it has something to do at steps or in evaluation, where the loop does not stop."""
+    """Whether a callback acts at steps or in evaluation, where the loop does not stop."""
     if isinstance(callback, keras.callbacks.ModelCheckpoint):
         return bool(callback.save_freq != "epoch")
     if isinstance(callback, keras.callbacks.ProgbarLogger):
@@ -48,7 +48,7 @@ def works_within_epochs(callback: keras.callbacks.Callback) -> bool:
 
 
 def only_reads_logs(callback: keras.callbacks.Callback) -> bool:
-    """Whether it leaves the model alone, but for `stop_training`."""
+    """Whether a callback leaves the model as it is, except for `stop_training`."""
     if type(callback) is keras.callbacks.EarlyStopping:
         return not callback.restore_best_weights
     readers = (keras.callbacks.History, keras.callbacks.ProgbarLogger, keras.callbacks.CSVLogger)
@@ -59,40 +59,40 @@ class _InterruptHandler:
     """A signal handler that notes the first Ctrl-C, and raises at the second."""
 
     def __init__(self) -> None:
-        self.interrupted = False
+        self.is_interrupted = False
 
     def __call__(self, *_: Any) -> None:
-        if self.interrupted:
+        if self.is_interrupted:
             raise KeyboardInterrupt
-        self.interrupted = True
+        self.is_interrupted = True
 
 
 class Interruption:
-    """Tells, when it is called, whether Ctrl-C was pressed within `interrupts`.
+    """A function that returns whether Ctrl-C was pressed within `interrupts`.
 
     Attributes:
-        outermost: whether no caller is told of it as well, who would say so to the user.
+        outermost: whether no caller is within `interrupts` too, and reports it to the user.
     """
 
     def __init__(self, handler: _InterruptHandler, outermost: bool) -> None:
         self.handler, self.outermost = handler, outermost
 
     def __call__(self) -> bool:
-        return self.handler.interrupted
+        return self.handler.is_interrupted
 
 
 @contextmanager
 def interrupts() -> Iterator[Interruption]:
-    """Let Ctrl-C ask for an end, which the function given tells of, and only then raise.
+    """Note the first Ctrl-C instead of raising; the value is a function that returns whether.
 
-    A second Ctrl-C raises `KeyboardInterrupt` at once. What is called within and does the same,
-    as every `fit` does, is asked together with the outermost. Where somebody else handles the
-    signal, or in another thread than the main one, everything stays as it is.
+    A second Ctrl-C raises `KeyboardInterrupt` at once. Nested uses, such as that of every `fit`,
+    share the outermost one's state. Outside the main thread, and where the signal has another
+    handler, nothing changes.
 
     Examples:
-        >>> with interrupts() as asked:
+        >>> with interrupts() as is_interrupted:
         ...     for epoch in range(3):  # or several calls of `fit`
-        ...         if asked():
+        ...         if is_interrupted():
         ...             break
         >>> epoch
         2
@@ -116,44 +116,44 @@ def interrupts() -> Iterator[Interruption]:
 
 
 class Bar(keras.callbacks.ProgbarLogger):
-    """Keras's progress bar, for epochs that are over before they are told of."""
+    """Keras's progress bar, for epochs that are reported once they are over."""
 
     seconds = 0.0
-    """What each epoch took before it is said to begin."""
+    """The duration of each epoch that is reported late."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Draw a new bar, that began so many seconds ago."""
+        """Draw a new bar, whose time began `seconds` ago."""
         super().on_epoch_begin(epoch, logs)
         self.progbar._start -= self.seconds
 
 
 class Guard(keras.callbacks.Callback):
-    """Gives Keras's own `fit` the manners of the loop, at the end of every epoch.
+    """Ends Keras's own `fit` as the loop ends, after every epoch.
 
-    It stops when it was asked to, and raises for a loss that is not finite, after putting back the
-    weights of the last epoch that ended with a finite loss and finite weights.
+    It stops after Ctrl-C. For a loss or weights that are not finite it raises, after setting the
+    weights of the last epoch that ended with both finite.
     """
 
-    def __init__(self, interrupted: Callable[[], bool]) -> None:
+    def __init__(self, is_interrupted: Callable[[], bool]) -> None:
         super().__init__()
-        self.interrupted = interrupted
+        self.is_interrupted = is_interrupted
         self.weights: list[Any] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Keep the weights that training begins with."""
+        """Store the weights that training begins with."""
         self.weights = self.model.get_weights()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Keep the weights, or put back those kept."""
+        """Store the weights, or set the stored ones."""
         loss = (logs or {}).get("loss", 0.0)
         weights = self.model.get_weights()
         if not math.isfinite(loss) or not all_finite(weights):
             if self.model.stop_training:
-                return  # a TerminateOnNaN has seen to it
+                return  # a TerminateOnNaN has stopped it
             self.model.set_weights(self.weights)
-            raise diverged(self.model, epoch, loss)
+            raise make_divergence_error(self.model, epoch, loss)
         self.weights = weights
-        if self.interrupted():
+        if self.is_interrupted():
             self.model.stop_training = True
 
 
@@ -162,14 +162,14 @@ def all_finite(arrays: list[Any]) -> bool:
     return all(bool(np.isfinite(np.asarray(array, np.float32)).all()) for array in arrays)
 
 
-def diverged(model: keras.Model, epoch: int, loss: float) -> FloatingPointError:
-    """The error for an epoch, counted from 0, whose loss, or weights, came out not finite."""
+def make_divergence_error(model: keras.Model, epoch: int, loss: float) -> FloatingPointError:
+    """The error for an epoch, counted from 0, that ended with a loss or weights not finite."""
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     what = "weights" if math.isfinite(loss) else f"loss ({loss})"
-    kept = "that it began with" if epoch == 0 else f"of epoch {epoch}"
+    origin = "that it began with" if epoch == 0 else f"of epoch {epoch}"
     return FloatingPointError(
         f"Training of '{model.name}' stopped in epoch {epoch + 1}, whose {what} came out not "
         f"finite at a learning rate of {rate:.3g}; the model keeps the last finite weights, "
-        f"{kept}: try a learning rate of {rate / 10:.3g}, clipnorm=1.0 in the optimizer, or check "
-        "the data for NaN and very large values."
+        f"{origin}: try a learning rate of {rate / 10:.3g}, clipnorm=1.0 in the optimizer, or "
+        "check the data for NaN and very large values."
     )

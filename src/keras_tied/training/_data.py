@@ -13,11 +13,11 @@ import numpy as np
 BATCH_SIZE = 32
 """Keras's own default."""
 UNKNOWN: Any = object()
-"""Stands for what is not a dense array of numbers in memory."""
+"""Stands for anything but a dense array of numbers in memory."""
 
 
 @dataclass(frozen=True)
-class Rows:
+class BatchedRows:
     """Arrays of equally many rows, and how many rows make a batch.
 
     Attributes:
@@ -47,12 +47,12 @@ class Rows:
 
     def first(self, count: int) -> Any:
         """The first rows of `data`."""
-        return each_once(lambda array: array[:count], self.data)
+        return map_once(lambda array: array[:count], self.data)
 
 
-def rows(x: Any, y: Any, sample_weight: Any, batch_size: int | None) -> Rows | None:
-    """What Keras's `fit` makes of these, or None for what only Keras can take, or refuse."""
-    x, y, sample_weight = each_once(_array, (x, y, sample_weight))
+def batch_rows(x: Any, y: Any, sample_weight: Any, batch_size: int | None) -> BatchedRows | None:
+    """The rows as Keras's `fit` takes them; None if only Keras can take or refuse them."""
+    x, y, sample_weight = map_once(_to_array, (x, y, sample_weight))
     arrays = [part for part in keras.tree.flatten((x, y, sample_weight)) if part is not None]
     if not keras.tree.flatten(x) or any(array is UNKNOWN for array in arrays):
         return None
@@ -63,24 +63,24 @@ def rows(x: Any, y: Any, sample_weight: Any, batch_size: int | None) -> Rows | N
         return None
     count = counts.pop()
     data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
-    return Rows(data, count, min(batch_size or BATCH_SIZE, count))
+    return BatchedRows(data, count, min(batch_size or BATCH_SIZE, count))
 
 
-def split(parts: Any, share: float) -> tuple[Any, Any] | None:
-    """The first rows, and the last `share` of them, or None where only Keras can tell."""
-    parts = each_once(_array, parts)
+def split_rows(parts: Any, share: float) -> tuple[Any, Any] | None:
+    """The first rows, and the last `share` of them; None if only Keras can split them."""
+    parts = map_once(_to_array, parts)
     arrays = [part for part in keras.tree.flatten(parts) if part is not None]
     if not arrays or any(array is UNKNOWN for array in arrays):
         return None
     at = floor(len(arrays[0]) * (1.0 - share))
     if not 0 < at < len(arrays[0]):
         return None
-    return each_once(lambda part: part[:at], parts), each_once(lambda part: part[at:], parts)
+    return map_once(lambda part: part[:at], parts), map_once(lambda part: part[at:], parts)
 
 
-def weights_of_classes(y: Any, class_weight: dict[int, float]) -> Any:
+def weigh_classes(y: Any, class_weight: dict[int, float]) -> Any:
     """The weight of each row by its class, as Keras reads it from the targets."""
-    labels = UNKNOWN if keras.tree.is_nested(y) or y is None else _array(y)
+    labels = UNKNOWN if keras.tree.is_nested(y) or y is None else _to_array(y)
     if labels is UNKNOWN or labels.ndim > 2:
         return UNKNOWN
     if labels.ndim == 2:
@@ -90,8 +90,8 @@ def weights_of_classes(y: Any, class_weight: dict[int, float]) -> Any:
     return np.array(weights, keras.config.floatx())[places]
 
 
-def each_once(function: Callable[[Any], Any], structure: Any) -> Any:
-    """Map the leaves; what is there twice, as an autoencoder's input and target, stays one."""
+def map_once(function: Callable[[Any], Any], structure: Any) -> Any:
+    """Map the leaves; an object that occurs twice, as input and target, is mapped once."""
     values: dict[int, Any] = {}
 
     def map_leaf(leaf: Any) -> Any:
@@ -102,7 +102,7 @@ def each_once(function: Callable[[Any], Any], structure: Any) -> Any:
     return keras.tree.map_structure(map_leaf, structure)
 
 
-def _array(values: Any) -> Any:
+def _to_array(values: Any) -> Any:
     """A NumPy array as Keras would make it: floating-point numbers in its `floatx`."""
     if hasattr(values, "iloc"):  # of pandas; a Series is a column
         array = values.to_numpy()

@@ -1,4 +1,4 @@
-"""Evaluates a traced function equation by equation, so that some can be done otherwise."""
+"""Evaluates a jaxpr equation by equation, so that a subclass can replace some of them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ CALLS = frozenset("closed_call core_call custom_jvp_call custom_vjp_call jit pji
 
 
 class Evaluation:
-    """Gives what the function gives. A subclass may hold values in another form."""
+    """Evaluates every equation as it stands. A subclass may hold values in another form."""
 
-    def closed(self, jaxpr: ClosedJaxpr, arguments: Sequence[Any]) -> list[Any]:
-        """The outputs, in whatever form."""
-        return self.jaxpr(jaxpr.jaxpr, jaxpr.consts, arguments)
+    def evaluate_closed(self, jaxpr: ClosedJaxpr, arguments: Sequence[Any]) -> list[Any]:
+        """The outputs, in the form that the class holds values in."""
+        return self.evaluate_jaxpr(jaxpr.jaxpr, jaxpr.consts, arguments)
 
-    def jaxpr(self, jaxpr: Jaxpr, consts: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
-        """The outputs of a jaxpr whose constants are given apart."""
+    def evaluate_jaxpr(
+        self, jaxpr: Jaxpr, consts: Sequence[Any], arguments: Sequence[Any]
+    ) -> list[Any]:
+        """The outputs of a jaxpr without its constants."""
         values: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
         values |= zip(jaxpr.invars, arguments, strict=True)
 
@@ -36,25 +38,32 @@ class Evaluation:
             inputs = [read(atom) for atom in eqn.invars]
             if eqn.primitive.name in CALLS:
                 inner = next(v for v in eqn.params.values() if isinstance(v, ClosedJaxpr))
-                outputs = self.closed(inner, inputs)
+                outputs = self.evaluate_closed(inner, inputs)
             else:
-                outputs = self.equation(eqn, inputs)
+                outputs = self.evaluate_equation(eqn, inputs)
             values |= zip(eqn.outvars, outputs, strict=True)
         return [read(atom) for atom in jaxpr.outvars]
 
-    def equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
+    def evaluate_equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
         """The outputs of one equation."""
         return self.bind(eqn, inputs)
 
     def bind(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
         """The outputs of one equation, as it stands, for arrays."""
-        inputs = [self.plain(value) for value in inputs]
+        inputs = [self.to_array(value) for value in inputs]
         params = eqn.primitive.get_bind_params(eqn.params)
-        # Older releases of JAX give the functions among the parameters apart.
+        # Older releases of JAX return the functions among the parameters separately.
         functions, params = params if isinstance(params, tuple) else ((), params)
         outputs = eqn.primitive.bind(*functions, *inputs, **params)
         return list(outputs) if eqn.primitive.multiple_results else [outputs]
 
-    def plain(self, value: Any) -> Any:
+    def to_array(self, value: Any) -> Any:
         """The array that a value stands for."""
         return value
+
+
+def is_matrix_product(eqn: JaxprEqn) -> bool:
+    """Whether a `dot_general` multiplies two matrices along one axis of each."""
+    (left, right), (batch, _) = eqn.params["dimension_numbers"]
+    ranks = [len(getattr(atom.aval, "shape", ())) for atom in eqn.invars]
+    return ranks == [2, 2] and len(left) == len(right) == 1 and not batch

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from keras_tied.training._callbacks import Guard, interrupts, works_within_epochs
-from keras_tied.training._data import Rows, rows, split, weights_of_classes
+from keras_tied.training._data import BatchedRows, batch_rows, split_rows, weigh_classes
 from keras_tied.training._epochs import Epochs
 from keras_tied.training._lbfgs_search import is_seed
 from keras_tied.training._loop import Loop
@@ -104,12 +104,12 @@ def fit(
     )
     data = (x, y, sample_weight, class_weight, batch_size)
     held_out = (validation_split, validation_data, validation_batch_size)
-    parts = _parts(data, held_out) if plain else None
+    parts = _pack_parts(data, held_out) if plain else None
     if isinstance(model.optimizer, LBFGS):
-        parts = _all_at_once(model, parts, callbacks)
-    taken = None if parts is None else _epochs(model, *parts, shuffle)
-    with interrupts() as interrupted:
-        if taken is None:
+        parts = _join_batches(model, parts, callbacks)
+    trainer = None if parts is None else _make_trainer(model, *parts, shuffle)
+    with interrupts() as is_interrupted:
+        if trainer is None:
             return keras.Model.fit(
                 model,
                 x,
@@ -117,7 +117,7 @@ def fit(
                 batch_size=batch_size,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=[*callbacks, Guard(interrupted)],
+                callbacks=[*callbacks, Guard(is_interrupted)],
                 validation_split=validation_split,
                 validation_data=validation_data,
                 shuffle=shuffle,
@@ -130,39 +130,41 @@ def fit(
                 validation_freq=validation_freq,
             )
         assert parts is not None
-        loop = Loop(model, taken, parts[0], callbacks, verbose, interrupted)
+        loop = Loop(model, trainer, parts[0], callbacks, verbose, is_interrupted)
         return loop.run(initial_epoch, epochs)
 
 
-def _parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> tuple[Rows, Rows | None] | None:
+def _pack_parts(
+    data: tuple[Any, ...], held_out: tuple[Any, ...]
+) -> tuple[BatchedRows, BatchedRows | None] | None:
     """The rows to train on and to evaluate, or None if they are not arrays in memory."""
     x, y, sample_weight, class_weight, batch_size = data
     share, validation_data, validation_batch_size = held_out
     if validation_data is None and share:
-        halves = split((x, y, sample_weight), share)
+        halves = split_rows((x, y, sample_weight), share)
         if halves is None:
             return None
         (x, y, sample_weight), validation_data = halves
     if class_weight is not None:
         if sample_weight is not None:
             return None
-        sample_weight = weights_of_classes(y, class_weight)
-    train = rows(x, y, sample_weight, batch_size)
+        sample_weight = weigh_classes(y, class_weight)
+    train = batch_rows(x, y, sample_weight, batch_size)
     if train is None or validation_data is None:
         return None if train is None else (train, None)
     if isinstance(validation_data, (list, tuple)) and len(validation_data) > 3:
         return None
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
-    validation = rows(x, y, sample_weight, validation_batch_size or batch_size)
+    validation = batch_rows(x, y, sample_weight, validation_batch_size or batch_size)
     return None if validation is None else (train, validation)
 
 
-def _all_at_once(
+def _join_batches(
     model: keras.Model,
-    parts: tuple[Rows, Rows | None] | None,
+    parts: tuple[BatchedRows, BatchedRows | None] | None,
     callbacks: list[keras.callbacks.Callback],
-) -> tuple[Rows, Rows | None]:
-    """The same rows, each part in one batch, as L-BFGS takes them."""
+) -> tuple[BatchedRows, BatchedRows | None]:
+    """The same rows with each part in one batch, for L-BFGS."""
     steps = [type(callback).__name__ for callback in callbacks if works_within_epochs(callback)]
     if parts is None:
         cause = f"{steps[0]} works at single steps" if steps else "x is no array in memory"
@@ -182,13 +184,13 @@ def _all_at_once(
     return train, validation
 
 
-def _epochs(
-    model: keras.Model, train: Rows, validation: Rows | None, shuffle: bool | str
+def _make_trainer(
+    model: keras.Model, train: BatchedRows, validation: BatchedRows | None, shuffle: bool | str
 ) -> Epochs | None:
-    """What trains the model many epochs at a time, or None if only Keras's `fit` can."""
+    """The backend's `Epochs` for a model; None if only Keras's `fit` can train it."""
     backend = keras.backend.backend()
-    limited = keras.config.max_epochs() or keras.config.max_steps_per_epoch()
-    if model.run_eagerly or limited or keras.distribution.distribution() is not None:
+    has_limit = keras.config.max_epochs() or keras.config.max_steps_per_epoch()
+    if model.run_eagerly or has_limit or keras.distribution.distribution() is not None:
         return None
     single = train.steps == 1 and (validation is None or validation.steps == 1)
     # Random numbers for each row depend on the order of the rows, and on PyTorch on the loader.
@@ -197,9 +199,8 @@ def _epochs(
         return None
     if backend == "jax" and (not model.jit_compile or keras.config.is_nnx_enabled()):
         return None
-    # No epoch of Keras's own fit: it builds what is not built yet of model, metrics and optimizer.
-    # It is given all rows, as it draws an order of them for that, and so all later ones are drawn
-    # alike.
+    # Zero epochs of Keras's own fit build the model, the metrics and the optimizer. It takes all
+    # rows, since it draws an order of them: so the later orders are those of Keras, too.
     x, y, weight = keras.utils.unpack_x_y_sample_weight(train.data)
     keras.Model.fit(
         model,

@@ -16,59 +16,59 @@ from keras_tied.training.lbfgs import LBFGS
 class Objective(Protocol):
     """The loss of a model on all rows, as a function of its weights."""
 
-    def weights(self) -> Any:
-        """The weights, one after the other in a vector."""
+    def get_weights(self) -> Any:
+        """The weights, flattened into one vector."""
 
     def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
-        """What the model logs, and the gradient of its loss."""
+        """The model's logs for the training rows, and the gradient of the loss."""
 
     def accept(self) -> None:
-        """Keep what else the last evaluation changed, such as moving averages."""
+        """Keep the other variables, such as moving averages, of the last evaluation."""
 
     def validate(self, weights: Any) -> dict[str, float]:
-        """What the model logs for the rows held out."""
+        """The model's logs for the validation rows."""
 
     def push(self, weights: Any) -> None:
-        """Let the model's variables hold the weights."""
+        """Write the weights to the model's variables."""
 
 
 class InPlaceObjective:
-    """The loss on TensorFlow and PyTorch, whose steps work on the model's variables."""
+    """The loss on TensorFlow and PyTorch, whose steps change the model's variables."""
 
     def __init__(self, epochs: InPlace) -> None:
         self.model = epochs.model
-        self.train = epochs.compiled(epochs.train)
-        self.evaluate_others = epochs.compiled(epochs.validate)
+        self.train = epochs.compile_step(epochs.train)
+        self.evaluate_validation = epochs.compile_step(epochs.validate)
         self.shapes = [tuple(variable.shape) for variable in self.model.trainable_variables]
-        self.kept = [(v, _numpy(v).copy()) for v in self.model.non_trainable_variables]
+        self._others = [(v, _to_numpy(v).copy()) for v in self.model.non_trainable_variables]
 
-    def weights(self) -> Any:
+    def get_weights(self) -> Any:
         """The weights; see `Objective`."""
-        return _flat(self.model.trainable_variables)
+        return _flatten(self.model.trainable_variables)
 
     def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
         """Loss and gradient; see `Objective`."""
         self.push(weights)
-        for variable, value in self.kept:
+        for variable, value in self._others:
             variable.assign(value)
         logs = self.train()
-        return logs, _flat(self.model.optimizer.gradients)
+        return logs, _flatten(self.model.optimizer.gradients)
 
     def accept(self) -> None:
-        """Keep what else changed; see `Objective`."""
-        self.kept = [
-            (variable, value if is_seed(variable) else _numpy(variable).copy())
-            for variable, value in self.kept
+        """Keep the other variables; see `Objective`."""
+        self._others = [
+            (variable, value if is_seed(variable) else _to_numpy(variable).copy())
+            for variable, value in self._others
         ]
 
     def validate(self, weights: Any) -> dict[str, float]:
-        """The rows held out; see `Objective`."""
+        """The validation logs; see `Objective`."""
         self.push(weights)
-        return self.evaluate_others()
+        return self.evaluate_validation()
 
     def push(self, weights: Any) -> None:
-        """Let the model hold the weights; see `Objective`."""
-        values = unflattened(weights, self.shapes)
+        """Write the weights to the model; see `Objective`."""
+        values = split_vector(weights, self.shapes)
         for variable, value in zip(self.model.trainable_variables, values, strict=True):
             variable.assign(value.astype("float32"))
 
@@ -79,17 +79,17 @@ def search(
     iterations: int,
     report: Callable[[dict[str, float], Any], bool],
 ) -> Any:
-    """Minimise, and give the weights of the last iteration.
+    """Minimise; return the weights of the last iteration.
 
     Args:
         objective: what to minimise.
         optimizer: its memory and tolerance.
         iterations: the most iterations.
-        report: is called with the logs and the weights after each, and says whether to go on.
+        report: takes the logs and the weights after each iteration; returns whether to go on.
     """
     from scipy.optimize import minimize  # takes a while, and few need it
 
-    start = objective.weights()
+    start = objective.get_weights()
     last: dict[str, Any] = {}
 
     def evaluate(weights: Any) -> tuple[float, Any]:
@@ -105,12 +105,12 @@ def search(
         if not np.array_equal(weights, last["weights"]):
             evaluate(weights)
         objective.accept()
-        last["reached"] = weights.copy()
+        last["accepted"] = weights.copy()
         if not report(last["logs"] | objective.validate(weights), weights):
             raise StopIteration
 
-    last["reached"] = start
-    # SciPy's own products are tiny: more threads would wait for each other, and keep XLA's out.
+    last["accepted"] = start
+    # SciPy's own products are tiny; BLAS threads would only compete with XLA's.
     with blas_limit.limit_to_one():
         minimize(
             evaluate,
@@ -126,25 +126,27 @@ def search(
                 "gtol": 0.0,
             },
         )
-    return last["reached"]
+    return last["accepted"]
 
 
 def is_seed(variable: keras.Variable) -> bool:
-    """Whether it is the state of a generator of random numbers."""
+    """Whether a variable is the state of a random generator."""
     return "seed_generator_state" in variable.name
 
 
-def unflattened(vector: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
-    """The arrays of these shapes that lie one after the other in a vector."""
+def split_vector(vector: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
+    """The arrays of these shapes that a vector holds, one after the other."""
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes]).tolist()
     begins = [0, *ends[:-1]]
     places = zip(begins, ends, shapes, strict=True)
     return [vector[begin:end].reshape(shape) for begin, end, shape in places]
 
 
-def _flat(variables: list[Any]) -> Any:
-    return np.concatenate([_numpy(variable).astype(np.float64).ravel() for variable in variables])
+def _flatten(variables: list[Any]) -> Any:
+    return np.concatenate(
+        [_to_numpy(variable).astype(np.float64).ravel() for variable in variables]
+    )
 
 
-def _numpy(variable: keras.Variable) -> Any:
+def _to_numpy(variable: keras.Variable) -> Any:
     return keras.ops.convert_to_numpy(variable)

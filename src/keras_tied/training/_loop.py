@@ -1,4 +1,4 @@
-"""The loop of `fit`: epochs in bunches, with callbacks in between."""
+"""The loop of `fit`: bunches of epochs, with callbacks in between."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_tied.training._callbacks import Bar, diverged, only_reads_logs
-from keras_tied.training._data import Rows
+from keras_tied.training._callbacks import Bar, make_divergence_error, only_reads_logs
+from keras_tied.training._data import BatchedRows
 from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Epochs, InPlace, Logs
 from keras_tied.training._lbfgs_search import InPlaceObjective, Objective, search
 from keras_tied.training.lbfgs import LBFGS
@@ -19,23 +19,23 @@ FIRST_BUNCH = 8
 
 
 class Loop:
-    """Epochs in bunches, with callbacks in between."""
+    """Runs bunches of epochs, with callbacks in between."""
 
     def __init__(
         self,
         model: keras.Model,
-        taken: Epochs,
-        train: Rows,
+        trainer: Epochs,
+        train: BatchedRows,
         callbacks: list[keras.callbacks.Callback],
         verbose: Any,
-        interrupted: Callable[[], bool],
+        is_interrupted: Callable[[], bool],
     ) -> None:
-        self.model, self.taken, self.train = model, taken, train
-        self.callbacks, self.verbose, self.interrupted = callbacks, verbose, interrupted
+        self.model, self.trainer, self.train = model, trainer, train
+        self.callbacks, self.verbose, self.is_interrupted = callbacks, verbose, is_interrupted
         self.only_read = all(map(only_reads_logs, callbacks))
 
     def run(self, begin: int, end: int) -> keras.callbacks.History:
-        """Train from epoch `begin` to epoch `end`, and give the history."""
+        """Train from epoch `begin` to epoch `end`; return the history."""
         model = self.model
         self.bar = Bar()
         self.hooks = keras.callbacks.CallbackList(
@@ -49,35 +49,35 @@ class Loop:
         model.stop_training = False
         self.hooks.on_train_begin()
         if isinstance(model.optimizer, LBFGS):
-            logs = self._search(begin, end)
+            logs = self._run_search(begin, end)
         else:
-            logs = self._bunches(begin, end)
+            logs = self._run_bunches(begin, end)
         self.hooks.on_train_end(logs)
         return model.history
 
-    def _search(self, epoch: int, end: int) -> dict[str, float]:
+    def _run_search(self, epoch: int, end: int) -> dict[str, float]:
         """Iterations of L-BFGS, each as an epoch."""
         optimizer, logs = self.model.optimizer, {}
-        objective = _objective(self.taken)
+        objective = _make_objective(self.trainer)
 
-        def report(seen: dict[str, float], weights: Any) -> bool:
+        def report(new_logs: dict[str, float], weights: Any) -> bool:
             nonlocal epoch, logs
-            logs = seen
+            logs = new_logs
             self.hooks.on_epoch_begin(epoch)
             if not self.only_read:
                 objective.push(weights)
             self._report(epoch, [logs], True)
             epoch += 1
-            return not (self.model.stop_training or self.interrupted())
+            return not (self.model.stop_training or self.is_interrupted())
 
         optimizer.only_differentiates = True
-        weights = objective.weights()
+        weights = objective.get_weights()
         try:
             first, _ = objective.evaluate(weights)
             if not np.isfinite(first["loss"]):
-                raise diverged(self.model, epoch, first["loss"])
+                raise make_divergence_error(self.model, epoch, first["loss"])
             weights = search(objective, optimizer, end - epoch, report)
-            if not logs and end > epoch:  # it began at an optimum, as far as numbers tell
+            if not logs and end > epoch:  # the start was an optimum, up to rounding
                 report(first | objective.validate(weights), weights)
         finally:
             optimizer.only_differentiates = False
@@ -85,13 +85,13 @@ class Loop:
                 objective.push(weights)
         return logs
 
-    def _bunches(self, epoch: int, end: int) -> dict[str, float]:
+    def _run_bunches(self, epoch: int, end: int) -> dict[str, float]:
         """Epochs of gradient descent, a bunch at a time."""
         try:
             return self._train(epoch, end)
         finally:
             if self.only_read:
-                self.taken.push()
+                self.trainer.push()
             if end > epoch:
                 self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
 
@@ -100,40 +100,42 @@ class Loop:
         logs: dict[str, float] = {}
         while epoch < end and not self.model.stop_training:
             count = min(bunch, end - epoch) if self.only_read else 1
-            begun = count == 1
+            has_begun = count == 1
             self.bar.seconds = 0.0
-            if begun:
+            if has_begun:
                 self.hooks.on_epoch_begin(epoch)
             if not self.only_read:
-                self.taken.pull()
+                self.trainer.pull()
             start = time.perf_counter()
-            values = self.taken.run(count, self._visit)
+            values = self.trainer.run(count, self._visit)
             seconds = time.perf_counter() - start
             count = len(next(iter(values.values())))
             self.bar.seconds = seconds / count
             columns = [column.tolist() for column in values.values()]
             epochs = [dict(zip(values, row, strict=True)) for row in zip(*columns, strict=True)]
-            failed = self._first_failure(values, count)
+            failure = self._first_failure(values, count)
             if not self.only_read:
-                self.taken.push()
-            reported = self._report(epoch, epochs[:failed], begun)
-            if failed is not None and not self.model.stop_training:
-                self._recover(failed)
-                raise diverged(self.model, epoch + failed, epochs[failed].get("loss", 0.0))
-            if reported < count:
-                self.taken.rewind(reported)
-            epoch += reported
-            logs = epochs[reported - 1]
+                self.trainer.push()
+            n_reported = self._report(epoch, epochs[:failure], has_begun)
+            if failure is not None and not self.model.stop_training:
+                self._recover(failure)
+                raise make_divergence_error(
+                    self.model, epoch + failure, epochs[failure].get("loss", 0.0)
+                )
+            if n_reported < count:
+                self.trainer.rewind(n_reported)
+            epoch += n_reported
+            logs = epochs[n_reported - 1]
             pace = SECONDS_BETWEEN_VISITS / max(seconds, 1e-9)
             bunch = max(1, min(8 * count, int(count * pace)))
-            if self.interrupted():
+            if self.is_interrupted():
                 self.model.stop_training = True
         return logs
 
-    def _report(self, epoch: int, epochs: list[dict[str, float]], begun: bool) -> int:
-        """Call back for each epoch until one stops the training, and give how many that were."""
+    def _report(self, epoch: int, epochs: list[dict[str, float]], has_begun: bool) -> int:
+        """Call back for each epoch until one stops training; return how many were reported."""
         for index, logs in enumerate(epochs):
-            if not begun:
+            if not has_begun:
                 self.hooks.on_epoch_begin(epoch + index)
             self.hooks.on_epoch_end(epoch + index, logs)
             if self.model.stop_training:
@@ -145,29 +147,29 @@ class Loop:
             self.bar.on_train_batch_end(step - 1, logs)
 
     def _first_failure(self, values: Logs, count: int) -> int | None:
-        """The first epoch of a bunch whose loss, or whose weights at the end, are not finite."""
+        """The first epoch of a bunch with a loss, or the last one with weights, not finite."""
         bad = ~np.isfinite(values.get("loss", np.zeros(count)))
         if bad.any():
             return int(bad.argmax())
-        return None if self.taken.finite() else count - 1
+        return None if self.trainer.is_finite() else count - 1
 
-    def _recover(self, failed: int) -> None:
-        """Give the model the last weights that are finite, and whose loss is.
+    def _recover(self, failure: int) -> None:
+        """Give the model the last weights that are finite and have a finite loss.
 
-        The loss of an epoch is that of the weights before its steps: those after the last epoch of
-        a finite loss can be bad already, and those before it cannot.
+        The loss of an epoch is that of the weights before its steps, so the weights after the last
+        epoch with a finite loss can be bad, and those before it cannot.
         """
-        self.taken.rewind(failed)
-        if not self.taken.finite() or not np.isfinite(self.taken.loss()):
-            self.taken.rewind(failed - 1)
-        self.taken.push()
+        self.trainer.rewind(failure)
+        if not self.trainer.is_finite() or not np.isfinite(self.trainer.compute_loss()):
+            self.trainer.rewind(failure - 1)
+        self.trainer.push()
 
 
-def _objective(taken: Epochs) -> Objective:
-    if isinstance(taken, InPlace):
-        return InPlaceObjective(taken)
+def _make_objective(trainer: Epochs) -> Objective:
+    if isinstance(trainer, InPlace):
+        return InPlaceObjective(trainer)
     from keras_tied.training._jax.objective import JaxObjective
     from keras_tied.training._jax.trainer import JaxEpochs
 
-    assert isinstance(taken, JaxEpochs)
-    return JaxObjective(taken)
+    assert isinstance(trainer, JaxEpochs)
+    return JaxObjective(trainer)

@@ -1,4 +1,4 @@
-"""What was trained, as ONNX: a file, or a part of a scikit-learn pipeline that skl2onnx converts.
+"""Fitted estimators as ONNX: as a file, or in a scikit-learn pipeline that skl2onnx converts.
 
 Written without Keras's help where every layer has a rule (`_layers.py`), so that `onnx` is all that
 is needed, on any backend; with Keras's own export otherwise.

@@ -15,8 +15,8 @@ from onnx import helper
 from keras_tied._files import replace_atomically
 from keras_tied._version import __version__
 from keras_tied.estimator._fitted import Fitted
-from keras_tied.estimator._onnx._graph import Graph, element_type, numbered
-from keras_tied.estimator._onnx._parts import PARTS, add_part, widths
+from keras_tied.estimator._onnx._graph import Graph, element_type, make_namer
+from keras_tied.estimator._onnx._parts import PARTS, add_part, count_columns
 
 DTYPES = ("float32", "float64")
 IR_VERSION = 8
@@ -31,12 +31,12 @@ def write(
     name: str = "TiedAutoencoder",
 ) -> None:
     """Write a part of a fitted value; see `TiedAutoencoder.export`."""
-    target = _target(path)
+    target = _check_path(path)
     if part not in PARTS:
         raise ValueError(f"part={part!r} is none of {_join(PARTS)}; choose one of them.")
     if dtype not in DTYPES:
         raise ValueError(f"dtype={dtype!r} is none of {_join(DTYPES)}; choose one of them.")
-    model = _model(fitted, part, np.dtype(dtype), name)
+    model = _make_model(fitted, part, np.dtype(dtype), name)
     onnx.checker.check_model(model, full_check=True)
     with replace_atomically(target.resolve()) as beside:
         onnx.save(model, beside)
@@ -46,8 +46,8 @@ def _join(words: Any) -> str:
     return ", ".join(map(repr, words))
 
 
-def _target(path: str | os.PathLike[str]) -> Path:
-    """Where the file will be, looked at before there is any work to lose."""
+def _check_path(path: str | os.PathLike[str]) -> Path:
+    """The path as given, after a check of it before any work is done."""
     target = Path(path)
     if target.suffix.lower() != ".onnx":
         raise ValueError(f"path={str(path)!r} must end in '.onnx'.")
@@ -62,14 +62,14 @@ def _target(path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def _model(fitted: Fitted, part: str, dtype: np.dtype[Any], name: str) -> onnx.ModelProto:
+def _make_model(fitted: Fitted, part: str, dtype: np.dtype[Any], name: str) -> onnx.ModelProto:
     names = PARTS[part]
-    graph = Graph(numbered(*names))
+    graph = Graph(make_namer(*names))
     output = add_part(graph, fitted, part, names.input, dtype)
     graph.add("Identity", output, name=names.output)
 
     def describe(name: str) -> onnx.ValueInfoProto:
-        shape = ["rows", widths(fitted)[name]]
+        shape = ["rows", count_columns(fitted)[name]]
         return helper.make_tensor_value_info(name, element_type(dtype), shape)
 
     model = helper.make_model(

@@ -23,7 +23,7 @@ class Graph:
     stored once.
 
     Args:
-        unique: makes a new name out of one that may be taken.
+        unique: makes a new name from one that may be in use.
         opset: the version of the operators.
     """
 
@@ -31,22 +31,22 @@ class Graph:
         self.unique, self.opset = unique, opset
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
-        self._known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._names: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def inner(self) -> Graph:
         """A graph for the body of a loop, whose constants are stored in this one."""
         body = Graph(self.unique, self.opset)
-        body.constants, body._known = self.constants, self._known
+        body.constants, body._names = self.constants, self._names
         return body
 
     def constant(self, value: Any, dtype: Any = None, name: str = "constant") -> str:
         """A tensor that holds these numbers."""
         array = np.ascontiguousarray(value, dtype).reshape(np.shape(value))
         key = array.dtype.str, array.shape, array.tobytes()
-        if key not in self._known:
-            self._known[key] = self.unique(name)
-            self.constants.append(numpy_helper.from_array(array, self._known[key]))
-        return self._known[key]
+        if key not in self._names:
+            self._names[key] = self.unique(name)
+            self.constants.append(numpy_helper.from_array(array, self._names[key]))
+        return self._names[key]
 
     def add(self, op: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
         """The output of a new node; `name` is that of the output, if it is given."""
@@ -69,14 +69,14 @@ def element_type(dtype: Any) -> int:
     return int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
 
-def numbered(*taken: str) -> Callable[[str], str]:
-    """Makes names unique by a number, where they have been taken."""
-    used = set(taken)
+def make_namer(*names: str) -> Callable[[str], str]:
+    """A function that makes names unique by a number; those given are in use."""
+    used_names = set(names)
 
     def unique(name: str) -> str:
         candidates = itertools.chain([name], (f"{name}_{n}" for n in itertools.count(2)))
-        new = next(candidate for candidate in candidates if candidate not in used)
-        used.add(new)
+        new = next(candidate for candidate in candidates if candidate not in used_names)
+        used_names.add(new)
         return new
 
     return unique

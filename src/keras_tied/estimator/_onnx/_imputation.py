@@ -1,4 +1,4 @@
-"""The conditional mean of what is missing, in the operators of ONNX."""
+"""The conditional means of missing values, in the operators of ONNX."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MOST_STEPS = 10
 """For each feature; in exact arithmetic one would do."""
 
 
-def filled(graph: Graph, gaussian: Gaussian, scaled: str) -> str:
-    r"""Scaled rows, `(n, d)` float32, with what `Gaussian.impute` puts where one is missing.
+def add_imputation(graph: Graph, gaussian: Gaussian, scaled: str) -> str:
+    r"""Add the imputation of scaled rows, `(n, d)` float32, as `Gaussian.impute` computes it.
 
     The missing part m of a row less its mean solves $P_{mm} x_m = -P_{mo} x_o$, with another
     matrix for each row, which ONNX has no operator for. Conjugate gradients (Hestenes & Stiefel,
@@ -29,31 +29,31 @@ def filled(graph: Graph, gaussian: Gaussian, scaled: str) -> str:
         return graph.add("Where", missing, graph.constant(gaussian.mean, np.float32), scaled)
     mean = graph.constant(gaussian.mean, np.float64, "mean_of_scaled")
     precision = graph.constant(gaussian.precision, np.float64, "precision")
-    nothing = graph.constant(0.0, np.float64)
-    centred = graph.add("Sub", graph.cast(scaled, np.float64), mean)
-    present = graph.add("Where", missing, nothing, centred)
-    wanted = graph.add("Neg", graph.add("MatMul", present, precision))
-    solution = _solve(
-        graph, gaussian.precision, graph.add("Where", missing, wanted, nothing), missing
+    zero = graph.constant(0.0, np.float64)
+    deviations = graph.add("Sub", graph.cast(scaled, np.float64), mean)
+    present = graph.add("Where", missing, zero, deviations)
+    right_side = graph.add("Neg", graph.add("MatMul", present, precision))
+    solution = _add_solution(
+        graph, gaussian.precision, graph.add("Where", missing, right_side, zero), missing
     )
-    imputed = graph.cast(graph.add("Add", solution, mean), np.float32)
-    return graph.add("Where", missing, imputed, scaled)
+    result = graph.cast(graph.add("Add", solution, mean), np.float32)
+    return graph.add("Where", missing, result, scaled)
 
 
-def _solve(graph: Graph, precision: Array, residual: str, missing: str) -> str:
-    """The numbers, 0 where nothing is missing, that P takes to these where something is."""
+def _add_solution(graph: Graph, precision: Array, residual: str, missing: str) -> str:
+    """Solve P x = residual in the missing columns of each row; x is 0 in the others."""
     inverse = graph.constant(1 / np.diag(precision), np.float64, "preconditioner")
-    conditioned = graph.add("Mul", residual, inverse)
-    size = graph.sum(graph.add("Mul", residual, conditioned), 1)
+    scaled_residual = graph.add("Mul", residual, inverse)
+    size = graph.sum(graph.add("Mul", residual, scaled_residual), 1)
     enough = graph.add("Mul", size, graph.constant(TOLERANCE**2, np.float64))
     start = graph.add("Sub", residual, residual)
     steps = graph.constant(MOST_STEPS * len(precision), np.int64, "steps")
-    body = _step(graph.inner(), precision, inverse, missing, enough)
+    body = _make_step(graph.inner(), precision, inverse, missing, enough)
     outputs = [graph.unique(name) for name in ("solution", "residual", "direction", "size")]
     graph.nodes.append(
         helper.make_node(
             "Loop",
-            [steps, _any_greater(graph, size, enough), start, residual, conditioned, size],
+            [steps, _add_any_greater(graph, size, enough), start, residual, scaled_residual, size],
             outputs,
             name=graph.unique("Loop_node"),
             body=body,
@@ -62,25 +62,25 @@ def _solve(graph: Graph, precision: Array, residual: str, missing: str) -> str:
     return outputs[0]
 
 
-def _step(
+def _make_step(
     graph: Graph, precision: Array, inverse: str, missing: str, enough: str
 ) -> onnx.GraphProto:
     """One step along the directions of all rows."""
     names = ("iteration", "going_on", "solution", "residual", "direction", "size")
     inputs = [graph.unique(f"{name}_before") for name in names]
     _, _, solution, residual, direction, size = inputs
-    turned = graph.add("MatMul", direction, graph.constant(precision, np.float64, "precision"))
-    turned = graph.add("Where", missing, turned, graph.constant(0.0, np.float64))
-    length = _ratio(graph, size, graph.sum(graph.add("Mul", direction, turned), 1))
+    product = graph.add("MatMul", direction, graph.constant(precision, np.float64, "precision"))
+    product = graph.add("Where", missing, product, graph.constant(0.0, np.float64))
+    length = _divide(graph, size, graph.sum(graph.add("Mul", direction, product), 1))
     solution = graph.add("Add", solution, graph.add("Mul", length, direction))
-    residual = graph.add("Sub", residual, graph.add("Mul", length, turned))
-    conditioned = graph.add("Mul", residual, inverse)
-    new_size = graph.sum(graph.add("Mul", residual, conditioned), 1)
-    share = _ratio(graph, new_size, size)
-    direction = graph.add("Add", conditioned, graph.add("Mul", share, direction))
-    going_on = _any_greater(graph, new_size, enough)
-    carried = [solution, residual, direction, new_size]
-    width = [len(precision)] * 3 + [1]
+    residual = graph.add("Sub", residual, graph.add("Mul", length, product))
+    scaled_residual = graph.add("Mul", residual, inverse)
+    new_size = graph.sum(graph.add("Mul", residual, scaled_residual), 1)
+    share = _divide(graph, new_size, size)
+    direction = graph.add("Add", scaled_residual, graph.add("Mul", share, direction))
+    going_on = _add_any_greater(graph, new_size, enough)
+    outputs = [solution, residual, direction, new_size]
+    n_columns = [len(precision)] * 3 + [1]
     flags = [
         helper.make_tensor_value_info(inputs[0], onnx.TensorProto.INT64, []),
         helper.make_tensor_value_info(inputs[1], onnx.TensorProto.BOOL, []),
@@ -89,24 +89,24 @@ def _step(
     return helper.make_graph(
         graph.nodes,
         "step",
-        [*flags, *map(_rows_of, inputs[2:], width)],
-        [ends, *map(_rows_of, carried, width)],
+        [*flags, *map(_describe_rows, inputs[2:], n_columns)],
+        [ends, *map(_describe_rows, outputs, n_columns)],
     )
 
 
-def _rows_of(tensor: str, width: int) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(tensor, onnx.TensorProto.DOUBLE, [None, width])
+def _describe_rows(tensor: str, n_columns: int) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(tensor, onnx.TensorProto.DOUBLE, [None, n_columns])
 
 
-def _ratio(graph: Graph, above: str, below: str) -> str:
-    """The quotient, and 0 where there is nothing to divide by: in rows that are done."""
-    nothing, one = graph.constant(0.0, np.float64), graph.constant(1.0, np.float64)
-    some = graph.add("Greater", below, nothing)
+def _divide(graph: Graph, above: str, below: str) -> str:
+    """The quotient, and 0 where the divisor is 0: in rows that have converged."""
+    zero, one = graph.constant(0.0, np.float64), graph.constant(1.0, np.float64)
+    some = graph.add("Greater", below, zero)
     quotient = graph.add("Div", above, graph.add("Where", some, below, one))
-    return graph.add("Where", some, quotient, nothing)
+    return graph.add("Where", some, quotient, zero)
 
 
-def _any_greater(graph: Graph, one: str, other: str) -> str:
+def _add_any_greater(graph: Graph, one: str, other: str) -> str:
     greater = graph.add("Cast", graph.add("Greater", one, other), to=element_type(np.float32))
     count = graph.add("ReduceSum", greater, keepdims=0)
     return graph.add("Greater", count, graph.constant(0.0, np.float32))

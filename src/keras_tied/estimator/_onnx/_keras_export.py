@@ -16,13 +16,13 @@ from onnx import compose, helper, inliner, version_converter
 from keras_tied.estimator._onnx._graph import Graph
 
 CONVERTERS = {"jax": "jax2onnx", "tensorflow": "tf2onnx", "torch": "onnxscript"}
-"""What Keras needs on each backend."""
+"""The package that Keras needs on each backend."""
 
 
 def add_exported_model(
     model: Any, shape: Sequence[int], why: str, graph: Graph, tensor: str
 ) -> str:
-    """What a model makes of a tensor.
+    """Add a model to a graph; returns the name of its output.
 
     Args:
         model: the model.
@@ -36,7 +36,7 @@ def add_exported_model(
         ValueError: if Keras cannot export the model.
     """
     whole = inliner.inline_local_functions(_from_keras(model, shape, why, graph.opset))
-    if any(known.version != graph.opset for known in whole.opset_import if not known.domain):
+    if any(opset.version != graph.opset for opset in whole.opset_import if not opset.domain):
         whole = version_converter.convert_version(whole, graph.opset)
     part = compose.add_prefix(whole, f"{graph.unique('network')}/").graph
     graph.nodes.append(helper.make_node("Identity", [tensor], [part.input[0].name]))
@@ -54,10 +54,10 @@ def _from_keras(model: Any, shape: Sequence[int], why: str, opset: int) -> onnx.
             model.export(file, format="onnx", verbose=False, opset_version=opset)
         except ImportError as error:
             backend = keras.backend.backend()
-            needed = CONVERTERS.get(backend, "another backend")
+            package = CONVERTERS.get(backend, "another backend")
             raise ImportError(
                 f"The network has {why}, which keras-tied leaves to Keras's own export; on "
-                f"{backend} that needs {needed}: run pip install {needed}."
+                f"{backend} that needs {package}: run pip install {package}."
             ) from error
         except Exception as error:
             reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"

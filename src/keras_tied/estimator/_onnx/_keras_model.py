@@ -16,23 +16,23 @@ from keras_tied.layers.internal import layer_chain
 def add_model(
     graph: Graph, network: CompiledNetwork, rows: str, encodes: bool, decodes: bool
 ) -> str:
-    """Add what encoder, decoder or both make of flat rows, flat again."""
+    """Add the encoder, the decoder or both, from flat rows `(n, d)` to flat rows."""
     model = copy.deepcopy(network.model)
     model.set_weights(network.weights)
     models = [model.encoder] * encodes + [model.decoder] * decodes
-    shape, returned = models[0].input_shape[1:], models[-1].output_shape[1:]
+    shape, output_shape = models[0].input_shape[1:], models[-1].output_shape[1:]
     rows = rows if len(shape) == 1 else add_reshape(graph, rows, shape)
-    why = _without_rules(models)
+    why = _find_unsupported(models)
     if why is None:
         path = [layer for half in models for layer in layer_chain(half) or ()]
         rows = add_layers(path, graph, rows, (None, *shape))
     else:
         rows = add_exported_model(models[0] if len(models) == 1 else model, shape, why, graph, rows)
-    return rows if len(returned) == 1 else add_reshape(graph, rows, [math.prod(returned)])
+    return rows if len(output_shape) == 1 else add_reshape(graph, rows, [math.prod(output_shape)])
 
 
-def _without_rules(models: list[Any]) -> str | None:
-    """What keeps models from being written with rules, None if nothing does."""
+def _find_unsupported(models: list[Any]) -> str | None:
+    """The first layer without a rule, in words; None if all have one."""
     for model in models:
         path = layer_chain(model)
         if path is None:

@@ -18,23 +18,23 @@ Shape = tuple[int | None, ...]
 Rule = Callable[[Any, Graph, str, Shape], str]
 
 RULES: dict[type, Rule] = {}
-"""What each class adds to a graph: a function of the layer, the graph, the input and its shape."""
+"""For each class, a function of a layer, a graph, the input and its shape."""
 
 
 def find_unsupported(layer: Any) -> str | None:
-    """What keeps a layer from being written with the rules here, None if nothing does."""
-    described = f"the layer '{layer.name}' ({type(layer).__name__}"
+    """The reason why no rule here writes a layer; None if one does."""
+    layer_name = f"the layer '{layer.name}' ({type(layer).__name__}"
     if type(layer) not in RULES:
-        return f"{described})"
+        return f"{layer_name})"
     if _name(getattr(layer, "activation", activations.linear)) is None:
-        return f"{described} with the activation {layer.activation!r})"
+        return f"{layer_name} with the activation {layer.activation!r})"
     if layer.quantization_mode or layer.compute_dtype != "float32":
-        return f"{described} computing in {layer.quantization_mode or layer.compute_dtype})"
+        return f"{layer_name} computing in {layer.quantization_mode or layer.compute_dtype})"
     return None
 
 
 def add_layers(path: Sequence[Any], graph: Graph, tensor: str, shape: Shape) -> str:
-    """What layers that have a rule, one after the other, make of a tensor of this shape."""
+    """Add layers that have a rule, one after the other, to a tensor of this shape."""
     for layer in path:
         tensor = RULES[type(layer)](layer, graph, tensor, shape)
         shape = layer.compute_output_shape(shape)
@@ -55,19 +55,19 @@ def _rule(*kinds: type) -> Callable[[Rule], Rule]:
     *(layers.ActivityRegularization, layers.Identity, MaskingNoise, SaltAndPepperNoise),
 )
 def _identity(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
-    """Of what works in training alone."""
+    """The rule of layers that only act in training."""
     return x
 
 
 @_rule(layers.Dense)
 def _dense(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
-    kernel = graph.constant(_numbers(kernel_of(layer)), name=f"{layer.name}_kernel")
+    kernel = graph.constant(_to_float32(kernel_of(layer)), name=f"{layer.name}_kernel")
     return _finish(layer, graph, graph.add("MatMul", x, kernel))
 
 
 @_rule(TiedDense)
 def _tied_dense(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
-    kernel = graph.constant(_numbers(layer.tied_kernel()), name=f"{layer.tied_to.name}_kernel")
+    kernel = graph.constant(_to_float32(layer.tied_kernel()), name=f"{layer.tied_to.name}_kernel")
     if layer.transpose:
         scaled = _scale(layer, graph, x)
         output = graph.add("MatMul", scaled, graph.add("Transpose", kernel, perm=[1, 0]))
@@ -79,7 +79,7 @@ def _tied_dense(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
 def _scale(layer: Any, graph: Graph, x: str) -> str:
     if layer.gain is None:
         return x
-    return graph.add("Mul", x, graph.constant(_numbers(layer.gain), name=f"{layer.name}_gain"))
+    return graph.add("Mul", x, graph.constant(_to_float32(layer.gain), name=f"{layer.name}_gain"))
 
 
 def _name(activation: Any) -> str | None:
@@ -88,14 +88,14 @@ def _name(activation: Any) -> str | None:
 
 def _activate(activation: Any, graph: Graph, x: str) -> str:
     name = _name(activation)
-    assert name is not None  # `find_unsupported` has been asked
+    assert name is not None  # `find_unsupported` has checked it
     return ACTIVATIONS[name](graph, x)
 
 
 def _finish(layer: Any, graph: Graph, x: str) -> str:
     """Bias and activation."""
     if layer.bias is not None:
-        bias = graph.constant(_numbers(layer.bias), name=f"{layer.name}_bias")
+        bias = graph.constant(_to_float32(layer.bias), name=f"{layer.name}_bias")
         x = graph.add("Add", x, bias)
     return _activate(layer.activation, graph, x)
 
@@ -130,5 +130,5 @@ def add_reshape(graph: Graph, x: str, shape: Sequence[int | None]) -> str:
     return graph.add("Reshape", x, graph.constant([-1, *shape], np.int64, "shape"))
 
 
-def _numbers(variable: Any) -> Any:
+def _to_float32(variable: Any) -> Any:
     return ops.convert_to_numpy(ops.convert_to_tensor(variable)).astype(np.float32)

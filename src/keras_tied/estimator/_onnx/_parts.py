@@ -13,7 +13,7 @@ from keras_tied.estimator._fitted import Fitted
 from keras_tied.estimator._imputation import Gaussian
 from keras_tied.estimator._onnx._activations import RULES as ACTIVATIONS
 from keras_tied.estimator._onnx._graph import Graph
-from keras_tied.estimator._onnx._imputation import filled
+from keras_tied.estimator._onnx._imputation import add_imputation
 
 
 class Part(NamedTuple):
@@ -30,7 +30,7 @@ PARTS = {
 }
 
 
-def widths(fitted: Fitted) -> dict[str, int]:
+def count_columns(fitted: Fitted) -> dict[str, int]:
     """The number of columns of each input and output."""
     features, code = fitted.n_features, fitted.n_components
     return {"X": features, "code": code, "reconstruction": features}
@@ -58,7 +58,7 @@ def _preprocess(graph: Graph, fitted: Fitted, rows: str, dtype: Any) -> str:
     rows = graph.add("Sub", rows, graph.constant(scaling.shift, dtype, "shift"))
     rows = graph.add("Div", rows, graph.constant(scaling.scale, dtype, "scale"))
     scaled = _cast(graph, rows, dtype, np.float32)
-    return filled(graph, fitted.preprocessing.gaussian or Gaussian(mean, None), scaled)
+    return add_imputation(graph, fitted.preprocessing.gaussian or Gaussian(mean, None), scaled)
 
 
 def _cast(graph: Graph, tensor: str, before: Any, after: Any) -> str:

@@ -1,4 +1,4 @@
-"""What skl2onnx asks an estimator that it does not know of: how to convert it, as a transformer."""
+"""The functions with which skl2onnx converts an estimator in a pipeline, as a transformer."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def parser(estimator: TiedAutoencoder) -> Any:
-    """What tells the one output: codes, although the estimator can also tell outliers.
+    """The parser of the outputs: codes alone, although the estimator is an outlier detector too.
 
-    It is asked for before anything is converted, and so is the time to register the converter, as
-    the one of `GridSearchCV` looks there, and not at the estimator.
+    skl2onnx calls it before the conversion. It also registers the converter, since the converter of
+    `GridSearchCV` uses the registered ones, not those of the estimator.
     """
     from skl2onnx import update_registered_converter
 
@@ -29,7 +29,7 @@ def parser(estimator: TiedAutoencoder) -> Any:
 
 
 def set_shapes(operator: Any) -> None:
-    """Codes are double if what they are made of is."""
+    """Set the type of the codes: double for double inputs, else float."""
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     kind = DoubleTensorType if _double(operator.inputs) else FloatTensorType
@@ -38,7 +38,7 @@ def set_shapes(operator: Any) -> None:
 
 
 def convert(scope: Any, operator: Any, container: Any) -> None:
-    """Add what `transform` does."""
+    """Add the operators of `transform`."""
     estimator: TiedAutoencoder = operator.raw_operator
     if container.target_opset < OLDEST_OPSET:
         raise ValueError(
@@ -64,10 +64,10 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
 
 def _table(graph: Graph, inputs: Sequence[Any], dtype: Any) -> str:
     """The inputs as one, of one dtype."""
-    wanted = "float" if dtype == np.float32 else "double"
+    element = "float" if dtype == np.float32 else "double"
     columns = [
         variable.full_name
-        if _element(variable) == wanted
+        if _element(variable) == element
         else graph.cast(variable.full_name, dtype)
         for variable in inputs
     ]
@@ -79,7 +79,7 @@ def _double(inputs: Sequence[Any]) -> bool:
 
 
 def _element(variable: Any) -> str:
-    """What a variable of skl2onnx holds, by the name that its type has there."""
+    """The element type of a variable of skl2onnx: "double", "float" or "other"."""
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     kinds = {DoubleTensorType: "double", FloatTensorType: "float"}

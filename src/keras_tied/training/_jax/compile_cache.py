@@ -1,8 +1,7 @@
-"""Compiled programs, kept by what they compute.
+"""A cache of compiled programs, by their text.
 
-A network that is built and trained again, by a grid search or for each fold of a cross-validation,
-is another model with another program in JAX's eyes; XLA would compile the same again, which for a
-small network takes longer than the training.
+JAX compiles a program anew for each new model, also for one like an earlier one, as a grid search
+and a cross-validation build. For a small network that takes longer than the training.
 """
 
 from __future__ import annotations
@@ -16,28 +15,28 @@ import jax
 import numpy as np
 
 CAPACITY = 64
-"""The most programs that are kept; the one that was used longest ago goes first."""
+"""The most programs in the cache; the least recently used one is removed first."""
 
 _programs: OrderedDict[tuple[str, Any], Any] = OrderedDict()
 
 
-def compiled(
+def compile_program(
     function: Callable[..., Any], arguments: tuple[Any, ...], constants: Iterable[Any]
 ) -> Any:
-    """The function compiled for arguments of these shapes.
+    """Compile a function for arguments of these shapes, or take it from the cache.
 
     Args:
         function: what to compile.
         arguments: its arguments.
         constants: the arrays that are part of the function.
     """
-    lowered = jax.jit(function).lower(*arguments)
-    digest = hashlib.sha256(lowered.as_text().encode())
+    program = jax.jit(function).lower(*arguments)
+    digest = hashlib.sha256(program.as_text().encode())
     for constant in constants:
         digest.update(np.asarray(constant).tobytes())
-    key = digest.hexdigest(), (lowered.in_tree, lowered.out_tree)
+    key = digest.hexdigest(), (program.in_tree, program.out_tree)
     if key not in _programs:
-        _programs[key] = lowered.compile()
+        _programs[key] = program.compile()
     _programs.move_to_end(key)
     while len(_programs) > CAPACITY:
         _programs.popitem(last=False)
@@ -45,5 +44,5 @@ def compiled(
 
 
 def forget() -> None:
-    """Keep no program any longer, so that the next is compiled anew."""
+    """Empty the cache, so that the next program is compiled anew."""
     _programs.clear()

@@ -1,9 +1,8 @@
 """Evaluates a function of tall, narrow matrices with features along rows.
 
-XLA's CPU backend computes on a `(rows, features)` matrix of few features several times slower
-than on its transpose: its vectors run along the last axis, and there are few features to fill them
-with. The evaluation here holds each matrix that has as many rows as the data has transposed. The
-numbers are the same up to the order of summation.
+XLA's CPU backend vectorises along the last axis. On a `(rows, features)` matrix of few features it
+is several times slower than on the `(features, rows)` transpose. The evaluation here holds each
+matrix with as many rows as the data as its transpose. Results differ in the order of summation.
 """
 
 from __future__ import annotations
@@ -14,65 +13,68 @@ from typing import Any
 import jax
 from jax.extend.core import JaxprEqn
 
-from keras_tied.training._evaluation import ELEMENTWISE, REDUCTIONS, Evaluation
+from keras_tied.training._evaluation import ELEMENTWISE, REDUCTIONS, Evaluation, is_matrix_product
 
 MAX_FEATURES = 256
 """With more, rows first is as fast (`benchmarks/features_first.py`)."""
 
 
-class Flipped:
+class FlippedMatrix:
     """A matrix of shape `(rows, features)`, held as its transpose."""
 
     def __init__(self, transpose: jax.Array) -> None:
         self.transpose = transpose
 
 
-def is_worthwhile(rows: int, shape: Sequence[int], widths: Sequence[int]) -> bool:
-    """Whether features-first is faster for batches of so many rows of a shape, and such layers."""
-    narrow = len(shape) == 1 and max(*shape, *widths) <= MAX_FEATURES
+def is_worthwhile(rows: int, shape: Sequence[int], units: Sequence[int]) -> bool:
+    """Whether features-first is faster for batches `(rows, *shape)` and layers of so many units."""
+    narrow = len(shape) == 1 and max(*shape, *units) <= MAX_FEATURES
     return narrow and rows >= 8 * shape[0] and jax.default_backend() == "cpu"
 
 
 class FeaturesFirst(Evaluation):
-    """Keeps tall matrices flipped where it can.
+    """Holds tall matrices flipped where it can.
 
     Args:
-        rows: the numbers of rows by which a tall matrix is known.
+        rows: the numbers of rows of a tall matrix.
     """
 
     def __init__(self, rows: set[int]) -> None:
         self.rows = rows
 
-    def equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
-        """The outputs of one equation; those that are tall come flipped."""
+    def evaluate_equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
+        """The outputs of one equation, tall ones flipped."""
         name = eqn.primitive.name
-        flipped = any(isinstance(value, Flipped) for value in inputs)
-        if name in ELEMENTWISE and flipped:
-            across = [_across(value) for value in inputs]
-            return [Flipped(eqn.primitive.bind(*across, **eqn.params))]
-        if name in REDUCTIONS and flipped:
+        has_flipped = any(isinstance(value, FlippedMatrix) for value in inputs)
+        if name in ELEMENTWISE and has_flipped:
+            across = [_flip(value) for value in inputs]
+            return [FlippedMatrix(eqn.primitive.bind(*across, **eqn.params))]
+        if name in REDUCTIONS and has_flipped:
             axes = tuple(1 - axis for axis in eqn.params["axes"])
             return [eqn.primitive.bind(inputs[0].transpose, **{**eqn.params, "axes": axes})]
-        if name == "dot_general" and flipped and _is_product(eqn):
-            return [self.product(eqn, *inputs)]
+        if name == "dot_general" and has_flipped and is_matrix_product(eqn):
+            return [self.multiply(eqn, *inputs)]
         if name == "broadcast_in_dim" and self.is_tall(eqn.outvars[0].aval):
-            return [Flipped(_broadcast(eqn, inputs))]
-        if name == "transpose" and flipped:
+            return [FlippedMatrix(_broadcast(eqn, inputs))]
+        if name == "transpose" and has_flipped:
             return [inputs[0].transpose]
         if name == "transpose" and self.is_tall(eqn.outvars[0].aval):
-            return [Flipped(inputs[0])]
+            return [FlippedMatrix(inputs[0])]
         return self.bind(eqn, inputs)
 
-    def product(self, eqn: JaxprEqn, left: Any, right: Any) -> Any:
-        """A product of two matrices of which at least one is flipped."""
+    def multiply(self, eqn: JaxprEqn, left: Any, right: Any) -> Any:
+        """A product of two matrices of which at least one is flipped.
+
+        A tall result `(rows, units)` is computed as its transpose, by swapping the factors.
+        """
         (left_axes, right_axes), batch = eqn.params["dimension_numbers"]
         (left, left_axis), (right, right_axis) = (
-            (value.transpose, 1 - axis) if isinstance(value, Flipped) else (value, axis)
+            (value.transpose, 1 - axis) if isinstance(value, FlippedMatrix) else (value, axis)
             for value, axis in ((left, left_axes[0]), (right, right_axes[0]))
         )
         if self.is_tall(eqn.outvars[0].aval):
             numbers = (((right_axis,), (left_axis,)), batch)
-            return Flipped(
+            return FlippedMatrix(
                 eqn.primitive.bind(right, left, **{**eqn.params, "dimension_numbers": numbers})
             )
         numbers = (((left_axis,), (right_axis,)), batch)
@@ -83,25 +85,19 @@ class FeaturesFirst(Evaluation):
         shape: tuple[int, ...] = getattr(aval, "shape", ())
         return len(shape) == 2 and shape[0] in self.rows
 
-    def plain(self, value: Any) -> Any:
+    def to_array(self, value: Any) -> Any:
         """The matrix with rows first."""
-        return value.transpose.T if isinstance(value, Flipped) else value
+        return value.transpose.T if isinstance(value, FlippedMatrix) else value
 
 
-def _is_product(eqn: JaxprEqn) -> bool:
-    (left, right), (batch, _) = eqn.params["dimension_numbers"]
-    ranks = [len(getattr(atom.aval, "shape", ())) for atom in eqn.invars]
-    return ranks == [2, 2] and len(left) == len(right) == 1 and not batch
-
-
-def _across(value: Any) -> Any:
-    if isinstance(value, Flipped):
+def _flip(value: Any) -> Any:
+    if isinstance(value, FlippedMatrix):
         return value.transpose
     return value.T if jax.numpy.ndim(value) == 2 else value
 
 
 def _broadcast(eqn: JaxprEqn, inputs: list[Any]) -> jax.Array:
-    operand = _across(inputs[0])
+    operand = _flip(inputs[0])
     axes = tuple(sorted(1 - axis for axis in eqn.params["broadcast_dimensions"]))
     shape = eqn.params["shape"][::-1]
     return jax.lax.broadcast_in_dim(operand, shape, axes)

@@ -1,4 +1,4 @@
-"""A traced function, and the way in which it is evaluated fastest."""
+"""A traced function, evaluated in the fastest way."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import jax
 from jax.extend.core import ClosedJaxpr
 
 from keras_tied.training._evaluation import Evaluation
-from keras_tied.training._jax.bfloat16 import Widened
-from keras_tied.training._jax.features_first import FeaturesFirst, Flipped
+from keras_tied.training._jax.bfloat16 import WideEvaluation
+from keras_tied.training._jax.features_first import FeaturesFirst, FlippedMatrix
 
 
-class Traced:
-    """A function, traced once, that can be called with some of its matrices flipped.
+class TracedFunction:
+    """A function that is traced once, and can be called with some matrices flipped.
 
     Args:
         function: a function of pytrees of arrays, to a pytree of arrays without tall matrices.
         *arguments: its arguments, or their shapes and dtypes.
-        widen: whether bfloat16 may be evaluated as `Widened` does.
+        widen: whether bfloat16 may be evaluated as `WideEvaluation` does.
     """
 
     def __init__(self, function: Callable[..., Any], *arguments: Any, widen: bool = True) -> None:
@@ -28,20 +28,20 @@ class Traced:
 
     @property
     def constants(self) -> list[Any]:
-        """The arrays that the function was traced with, which are no arguments."""
+        """The arrays of the function that are not arguments."""
         return list(_constants(self.jaxpr))
 
     def __call__(self, *arguments: Any) -> Any:
-        """The function's value, for arguments of the same shapes; any leaf may be `Flipped`."""
+        """The function's value for arguments of the same shapes, any leaf a `FlippedMatrix`."""
         leaves = jax.tree.leaves(arguments)
-        rows = {leaf.transpose.shape[1] for leaf in leaves if isinstance(leaf, Flipped)}
+        rows = {leaf.transpose.shape[1] for leaf in leaves if isinstance(leaf, FlippedMatrix)}
         evaluation = Evaluation()
         if rows:
             evaluation = FeaturesFirst(rows)
         elif self.widen:
-            evaluation = Widened()
-        outputs = evaluation.closed(self.jaxpr, leaves)
-        plain = [evaluation.plain(output) for output in outputs]
+            evaluation = WideEvaluation()
+        outputs = evaluation.evaluate_closed(self.jaxpr, leaves)
+        plain = [evaluation.to_array(output) for output in outputs]
         return jax.tree.unflatten(jax.tree.structure(self.outputs), plain)
 
 

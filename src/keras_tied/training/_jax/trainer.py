@@ -13,23 +13,23 @@ import keras
 import numpy as np
 
 from keras_tied.training._callbacks import all_finite
-from keras_tied.training._data import Rows
+from keras_tied.training._data import BatchedRows
 from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Logs, Visit
 from keras_tied.training._jax import compile_cache
-from keras_tied.training._jax.features_first import Flipped, is_worthwhile
-from keras_tied.training._jax.trace import Traced
+from keras_tied.training._jax.features_first import FlippedMatrix, is_worthwhile
+from keras_tied.training._jax.trace import TracedFunction
 from keras_tied.training._lbfgs_search import is_seed
 
 CAPACITY = 4096
 """The most epochs that one call can train, and log."""
 PLACES = 2**20
-"""The most row numbers that one call takes along, to say in which order the rows come."""
+"""The most row numbers that one call takes, for the orders of the rows."""
 FIRST_STEPS = 8
-"""So many steps are made before the first look at the clock."""
+"""The steps of the first call, before the duration of a step is known."""
 
 
 class _Run(NamedTuple):
-    """What a run began with."""
+    """The state and the orders that a run began with."""
 
     state: Any
     orders: Any
@@ -40,12 +40,16 @@ class JaxEpochs:
     """Trains with the model's own `train_step` and `test_step`, in loops that XLA compiles.
 
     The state (the weights, and the variables of the optimizer and the metrics) is an argument and
-    a result of a pure function: an earlier state can be gone back to, and what followed from it
-    computed again.
+    a result of a pure function. Training can return to an earlier state, and repeat what followed
+    from it.
     """
 
     def __init__(
-        self, model: keras.Model, train: Rows, validation: Rows | None, shuffle: bool | str
+        self,
+        model: keras.Model,
+        train: BatchedRows,
+        validation: BatchedRows | None,
+        shuffle: bool | str,
     ) -> None:
         self.model, self.train, self.validation = model, train, validation
         # In one batch the order only matters to layers that draw random numbers for each row.
@@ -55,14 +59,14 @@ class JaxEpochs:
         self.seconds_per_step = 0.0
         self.pull()
         self.arrays: list[jax.Array] = []
-        widths = [variable.shape[-1] for variable in model.variables if variable.shape]
+        units = [variable.shape[-1] for variable in model.variables if variable.shape]
         places: dict[tuple[int, bool], int] = {}
         self.parts = [
-            _Part(rows, self.arrays, places, widths) for rows in (train, validation) if rows
+            _Part(rows, self.arrays, places, units) for rows in (train, validation) if rows
         ]
 
     def pull(self) -> None:
-        """Take over what the model's variables hold; see `Epochs`."""
+        """Read the model's variables; see `Epochs`."""
         model = self.model
         self.variables = [
             model.trainable_variables,
@@ -73,7 +77,7 @@ class JaxEpochs:
         self.state = tuple([variable.value for variable in group] for group in self.variables)
 
     def push(self) -> None:
-        """Let the model's variables hold the state; see `Epochs`."""
+        """Write the model's variables; see `Epochs`."""
         for variables, values in zip(self.variables, self.state, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
@@ -81,39 +85,39 @@ class JaxEpochs:
     def run(self, epochs: int, visit: Visit) -> Logs:
         """Train for so many epochs; see `Epochs`."""
         epochs = min(epochs, self.capacity)
-        run = _Run(self.state, self._orders(epochs), epochs)
+        run = _Run(self.state, self._draw_orders(epochs), epochs)
         self.runs.append(run)
         if epochs == 1 and self.train.full:
-            return self._in_parts(run, visit)
-        return self._at_once(run, epochs)
+            return self._run_steps(run, visit)
+        return self._run_epochs(run, epochs)
 
     def rewind(self, epochs: int) -> None:
-        """Go back into the last run; see `Epochs`."""
+        """Return to an earlier state; see `Epochs`."""
         run = self.runs[-1]
         if epochs < 0 and not _is_deleted(self.runs[0].state):
             run = self.runs[0]
             epochs += run.epochs if len(self.runs) > 1 else 0
         self.state = run.state
         if epochs > 0:
-            self._at_once(run, epochs)
+            self._run_epochs(run, epochs)
 
-    def finite(self) -> bool:
+    def is_finite(self) -> bool:
         """Whether no weight is a NaN or an infinity; see `Epochs`."""
         return all_finite(self.state[0])
 
-    def loss(self) -> float:
+    def compute_loss(self) -> float:
         """The loss of the first rows; see `Epochs`."""
         trainable, non_trainable, _, metrics = self.state
         state = trainable, non_trainable, [jnp.zeros_like(value) for value in metrics]
         logs, _ = jax.jit(self.model.test_step)(state, self.train.first(self.train.batch_size))
         return float(logs.get("loss", 0.0))
 
-    def _at_once(self, run: _Run, epochs: int) -> Logs:
+    def _run_epochs(self, run: _Run, epochs: int) -> Logs:
         self.state, logs = self._call(run.state, run.orders, epochs, 0, self.train.full)
         return logs
 
-    def _in_parts(self, run: _Run, visit: Visit) -> Logs:
-        """One epoch, a few steps at a time, so that the host hears of it meanwhile."""
+    def _run_steps(self, run: _Run, visit: Visit) -> Logs:
+        """One epoch, a few steps at a time, with a visit of the host after each of these."""
         begin, full = 0, self.train.full
         while True:
             steps = FIRST_STEPS
@@ -125,12 +129,12 @@ class JaxEpochs:
             self.seconds_per_step = (time.perf_counter() - start) / (end - begin)
             if end == full:
                 return logs
-            shown = {n: v for n, v in logs.items() if v.size == 1 and not n.startswith("val_")}
-            visit(end, {name: values.item() for name, values in shown.items()})
+            scalars = {n: v for n, v in logs.items() if v.size == 1 and not n.startswith("val_")}
+            visit(end, {name: values.item() for name, values in scalars.items()})
             begin = end
 
-    def _orders(self, epochs: int) -> Any:
-        """In which order the rows come in each epoch, from the numbers that Keras draws it from."""
+    def _draw_orders(self, epochs: int) -> Any:
+        """The orders of the rows, `(capacity, rows)`, drawn as Keras draws them."""
         if not self.shuffle:
             return None
         count, size = self.train.count, self.train.batch_size
@@ -146,18 +150,17 @@ class JaxEpochs:
 
     def _call(self, state: Any, orders: Any, epochs: int, begin: int, end: int) -> tuple[Any, Logs]:
         arguments = state, orders, epochs, begin, end, self.arrays
-        program, groups = self.compiled("epochs", self._compiled, arguments)
+        program, groups = self.get_program("epochs", self._compile, arguments)
         state, tables = program(*arguments)
         logs: Logs = {}
         for names, table in zip(groups, map(np.asarray, tables), strict=True):
             logs |= {name: table[:epochs, place] for place, name in enumerate(names)}
         return state, logs
 
-    def compiled(self, kind: str, compile_for: Callable[[Any], Any], arguments: Any) -> Any:
-        """A program for arguments of these shapes, compiled where it is needed for the first time.
+    def get_program(self, kind: str, compile_for: Callable[[Any], Any], arguments: Any) -> Any:
+        """The program of a kind for arguments of these shapes, compiled at its first use.
 
-        It is kept with the function that Keras compiles for the model's steps, and so forgotten
-        with it: `compile` sets the model another one.
+        Programs are stored on the model's `train_function`, which `compile` replaces.
         """
         programs = vars(self.model.train_function).setdefault("keras_tied_programs", {})
         shapes = [
@@ -173,16 +176,16 @@ class JaxEpochs:
         """What is to be compiled."""
         return Program(self.model, self.parts, self.arrays, self.state, self.capacity, widen)
 
-    def _compiled(self, arguments: Any, widen: bool = True) -> Any:
+    def _compile(self, arguments: Any, widen: bool = True) -> Any:
         program = self.program(widen)
-        compiled = compile_cache.compiled(program, arguments, program.constants())
-        if program.widened:
-            # Whether this release of XLA knows the products it was given shows when it runs.
+        executable = compile_cache.compile_program(program, arguments, program.constants())
+        if program.is_wide:
+            # A release of XLA without these products fails only when the program runs.
             try:
-                jax.block_until_ready(compiled(*arguments))
+                jax.block_until_ready(executable(*arguments))
             except jax.errors.JaxRuntimeError:
-                return self._compiled(arguments, widen=False)
-        return compiled, program.log_names
+                return self._compile(arguments, widen=False)
+        return executable, program.log_names
 
 
 def _is_array(value: Any) -> bool:
@@ -190,7 +193,7 @@ def _is_array(value: Any) -> bool:
 
 
 def _is_deleted(state: Any) -> bool:
-    """Whether Keras has given away the memory, as its `evaluate` does with the model's values."""
+    """Whether Keras has donated the memory, as its `evaluate` does with the model's values."""
     return any(value.is_deleted() for value in jax.tree.leaves(state))
 
 
@@ -199,48 +202,52 @@ class _Part:
 
     Args:
         rows: the rows.
-        arrays: what is on the device already, to which the arrays of `rows` are added.
-        places: where among `arrays` each array of the host is, so that one that is there twice, as
-            an autoencoder's input and target, is put on the device once.
-        widths: those of the model's layers.
+        arrays: the arrays on the device, to which those of `rows` are added.
+        places: the index in `arrays` of each array of the host, by its id and whether it is
+            transposed; an array that is both input and target is on the device once.
+        units: those of the model's layers.
     """
 
     def __init__(
         self,
-        rows: Rows,
+        rows: BatchedRows,
         arrays: list[jax.Array],
         places: dict[tuple[int, bool], int],
-        widths: Sequence[int],
+        units: Sequence[int],
     ) -> None:
         self.full, self.last, self.size = rows.full, rows.last, rows.batch_size
         leaves, self.structure = jax.tree.flatten(rows.data)
         shapes = [leaf.shape[1:] for leaf in leaves if leaf.ndim > 1]
-        narrow = bool(shapes) and all(is_worthwhile(self.size, shape, widths) for shape in shapes)
+        narrow = bool(shapes) and all(is_worthwhile(self.size, shape, units) for shape in shapes)
         self.flipped = [narrow and leaf.ndim > 1 for leaf in leaves]
         self.places = []
         for leaf, flipped in zip(leaves, self.flipped, strict=True):
-            transposed = flipped and not self.full
-            if (id(leaf), transposed) not in places:
-                places[id(leaf), transposed] = len(arrays)
-                arrays.append(jnp.asarray(leaf.T if transposed else leaf))
-            self.places.append(places[id(leaf), transposed])
+            is_transpose = flipped and not self.full
+            if (id(leaf), is_transpose) not in places:
+                places[id(leaf), is_transpose] = len(arrays)
+                arrays.append(jnp.asarray(leaf.T if is_transpose else leaf))
+            self.places.append(places[id(leaf), is_transpose])
         self.key = self.full, self.last, self.size, self.structure, self.places, self.flipped
 
     def batch(self, arrays: Sequence[Any], begin: Any, size: int, order: Any) -> Any:
-        """The batch of so many rows that begins at row `begin` of an order."""
+        """The rows `begin .. begin + size - 1` of an order, `(size, ...)` each.
+
+        A flipped matrix is held as `(features, size)`. Where all rows are one batch, `arrays` has
+        it in this form; otherwise rows are taken first, and then transposed.
+        """
         leaves = []
         for place, flipped in zip(self.places, self.flipped, strict=True):
             array = arrays[place]
             if not self.full:
                 if order is not None:
                     array = array[:, order] if flipped else array[order]
-                leaves.append(Flipped(array) if flipped else array)
+                leaves.append(FlippedMatrix(array) if flipped else array)
                 continue
             if order is None:
                 rows = jax.lax.dynamic_slice_in_dim(array, begin, size)
             else:
                 rows = array[jax.lax.dynamic_slice_in_dim(order, begin, size)]
-            leaves.append(Flipped(rows.T) if flipped else rows)
+            leaves.append(FlippedMatrix(rows.T) if flipped else rows)
         return jax.tree.unflatten(self.structure, leaves)
 
     def example(self, arrays: Sequence[Any], size: int) -> Any:
@@ -254,15 +261,15 @@ class _Part:
 
 
 class Program:
-    """What is compiled: a function of the state that gives the state some epochs later.
+    """The function that is compiled: from the state to the state some epochs later, and logs.
 
     Args:
         model: the model to train.
         parts: the rows to train on, and those for validation, if there are any.
-        arrays: where these are on the device.
-        state: the state, or one of its kind.
+        arrays: their arrays on the device.
+        state: a state of the same shapes.
         capacity: the most epochs of a call.
-        widen: whether bfloat16 may be evaluated as `Widened` does.
+        widen: whether bfloat16 may be evaluated as `WideEvaluation` does.
     """
 
     def __init__(
@@ -278,24 +285,25 @@ class Program:
         self.capacity = capacity
         self.fresh = [jnp.zeros_like(value) for value in state[3]]
 
-        def traced(step: Any, state: Any, part: _Part) -> dict[int, Traced]:
+        def trace(step: Any, state: Any, part: _Part) -> dict[int, TracedFunction]:
             sizes = {part.size if part.full else 0, part.last} - {0}
             return {
-                size: Traced(step, state, part.example(arrays, size), widen=widen) for size in sizes
+                size: TracedFunction(step, state, part.example(arrays, size), widen=widen)
+                for size in sizes
             }
 
-        self.train_steps = traced(model.train_step, state, self.train)
+        self.train_steps = trace(model.train_step, state, self.train)
         for part in self.validation:
-            self.test_steps = traced(model.test_step, (*state[:2], state[3]), part)
+            self.test_steps = trace(model.test_step, (*state[:2], state[3]), part)
 
     def constants(self) -> list[Any]:
-        """The arrays that the steps were traced with, which are no arguments."""
+        """The arrays of the steps that are not arguments."""
         steps = [*self.train_steps.values(), *(self.test_steps.values() if self.validation else ())]
         return [constant for step in steps for constant in step.constants]
 
     @property
-    def widened(self) -> bool:
-        """Whether something is evaluated as `Widened` does."""
+    def is_wide(self) -> bool:
+        """Whether something is evaluated as `WideEvaluation` does."""
         return any(step.widen for step in self.train_steps.values())
 
     def __call__(
@@ -303,8 +311,8 @@ class Program:
     ) -> Any:
         """The state after so many epochs, and the logs.
 
-        Of each epoch, the full batches from `begin` to `end` are taken; the smaller last one and
-        the validation follow where `end` is the last of them.
+        Each epoch takes the full batches from `begin` to `end`. The smaller last batch and the
+        validation follow if `end` is the number of full batches.
         """
 
         def epoch(index: Any, carry: Any) -> Any:
@@ -316,11 +324,11 @@ class Program:
             else:
                 metrics = self.fresh
             state, values = self.train_part((*variables, metrics), begin, end, order, arrays)
-            put = jax.lax.dynamic_update_index_in_dim
+            update = jax.lax.dynamic_update_index_in_dim
             rows = [jnp.stack([values[name] for name in names]) for names in self.log_names]
-            return state, [put(*pair, index, axis=0) for pair in zip(logs, rows, strict=True)]
+            return state, [update(*pair, index, axis=0) for pair in zip(logs, rows, strict=True)]
 
-        kinds = self._logs()
+        kinds = self._log_shapes()
         empty = []
         for names in self.log_names:
             kind = kinds[names[0]]
@@ -329,18 +337,18 @@ class Program:
 
     @property
     def log_names(self) -> list[list[str]]:
-        """The names of what is logged, those of one shape and dtype together."""
+        """The names of the logs, those of one shape and dtype together."""
         groups: dict[Any, list[str]] = {}
-        for name, kind in self._logs().items():
+        for name, kind in self._log_shapes().items():
             groups.setdefault((kind.shape, kind.dtype), []).append(name)
         return list(groups.values())
 
     def train_part(
         self, state: Any, begin: Any, end: Any, order: Any, arrays: Sequence[Any]
     ) -> Any:
-        """The state after some steps of an epoch, and what was logged."""
+        """The state after some steps of an epoch, and the logs."""
         part = self.train
-        empty = {name: jnp.zeros(v.shape, v.dtype) for name, v in self._logs().items()}
+        empty = {name: jnp.zeros(v.shape, v.dtype) for name, v in self._log_shapes().items()}
 
         def step(index: Any, carry: Any) -> Any:
             batch = part.batch(arrays, index * part.size, part.size, order)
@@ -353,8 +361,8 @@ class Program:
                 last, state = self.train_steps[part.last](state, batch)
                 values = values | last
             for validation in self.validation:
-                state, seen = self.validate(validation, state, arrays)
-                values = values | seen
+                state, logs_of_part = self.validate(validation, state, arrays)
+                values = values | logs_of_part
             return state, values
 
         if not part.full:
@@ -365,7 +373,7 @@ class Program:
         return jax.lax.cond(end == part.full, finish, lambda *same: same, state, values)
 
     def validate(self, part: _Part, state: Any, arrays: Sequence[Any]) -> Any:
-        """The state after the rows held out were evaluated, and what was logged."""
+        """The state after the evaluation of the validation rows, and the logs."""
         trainable, non_trainable, optimizer, _ = state
 
         def step(index: Any, carry: Any) -> Any:
@@ -386,10 +394,10 @@ class Program:
         logs = {f"val_{name}": value for name, value in values.items()}
         return (trainable, non_trainable, optimizer, metrics), logs
 
-    def _logs(self) -> dict[str, Any]:
-        """The names of what is logged, with shapes and dtypes."""
+    def _log_shapes(self) -> dict[str, Any]:
+        """The names of the logs, with shapes and dtypes."""
         logs: dict[str, Any] = dict(next(iter(self.train_steps.values())).outputs[0])
         for _ in self.validation:
-            seen = next(iter(self.test_steps.values())).outputs[0]
-            logs |= {f"val_{name}": value for name, value in seen.items()}
+            logs_of_part = next(iter(self.test_steps.values())).outputs[0]
+            logs |= {f"val_{name}": value for name, value in logs_of_part.items()}
         return logs

@@ -1,0 +1,251 @@
+"""What `fit` leaves in an estimator: arrays, Keras models made from them, and files."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from keras_tied.estimator import _serialization
+from keras_tied.estimator._fitted import Fitted
+from keras_tied.estimator._training import Outcome, Trainer
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_tied.autoencoder import Autoencoder
+
+
+class FittedState(BaseEstimator):
+    """The learned attributes of `TiedAutoencoder`, and the methods that write and read them."""
+
+    n_components_: int
+    n_iter_: int
+    is_pca_: bool
+    loss_curve_: list[float]
+    reconstruction_r2_: float
+    _fitted: Fitted
+    _weight_decay: float
+    _trainable: Autoencoder | bytes | None
+    """What `partial_fit` trains further: a compiled model or its archive; None after `fit`."""
+
+    @property
+    def model_(self) -> Autoencoder:
+        """A copy of the autoencoder, as a Keras model of scaled rows; a new one after each fit."""
+        check_is_fitted(self)
+        cached = vars(self).get("_model")
+        if cached is None or cached[0] is not self._fitted:
+            cached = self._model = (self._fitted, self._make_model())
+        return cached[1]
+
+    @property
+    def encoder_(self) -> keras.Model:
+        """The encoder of `model_`."""
+        return self.model_.encoder
+
+    @property
+    def decoder_(self) -> keras.Model:
+        """The decoder of `model_`."""
+        return self.model_.decoder
+
+    @property
+    def offset_(self) -> float:
+        """The threshold of `score_samples`, which can be set."""
+        check_is_fitted(self)
+        return self._fitted.offset
+
+    @offset_.setter
+    def offset_(self, value: float) -> None:
+        # Score and offset are in one value, so another thread sees both change at once.
+        self._fitted = replace(self._fitted, offset=float(value))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_fitted")
+
+    def _keep(self, outcome: Outcome) -> None:
+        """Store what training has learned."""
+        self.n_components_ = outcome.fitted.n_components
+        self.n_iter_, self.is_pca_ = outcome.n_iter, outcome.is_pca
+        self.loss_curve_, self.reconstruction_r2_ = outcome.losses, outcome.r2
+        self._trainable, self._weight_decay = outcome.trainable, outcome.weight_decay
+        self._fitted = outcome.fitted
+
+    def _make_outcome(self) -> Outcome:
+        """What `_keep` was given, with the model to train further."""
+        return Outcome(
+            self._fitted,
+            self.loss_curve_,
+            self.n_iter_,
+            self.is_pca_,
+            self._weight_decay,
+            self._trainable_model(),
+            self.reconstruction_r2_,
+        )
+
+    def _make_model(self) -> Autoencoder:
+        """A new Keras model that computes what the fitted value does."""
+        if self._trainable is not None:
+            return copy.deepcopy(self._trainable_model())
+        return Trainer(self, np.random.RandomState(0)).make_model(self._fitted, self._weight_decay)
+
+    def _trainable_model(self) -> Autoencoder:
+        """The model that `partial_fit` trains further."""
+        if isinstance(self._trainable, bytes):
+            self._trainable = _serialization.load_model(self._trainable)
+        return self._make_model() if self._trainable is None else self._trainable
+
+    def __copy__(self) -> Self:
+        """A copy that shares arrays, which never change, but no model that `partial_fit` trains."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__getstate__())
+        other._trainable = copy.deepcopy(vars(self).get("_trainable"))
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_model"}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator to one file, without pickle.
+
+        It is a Keras archive that holds the estimator's parameters and what it learned too:
+        `load` reads it, on any backend, and `keras.models.load_model` the `model_` alone. A
+        `random_state` that is a generator is stored as None.
+
+        Args:
+            path: the file, whose name ends in `.keras`; replaced, once all is written, if it
+                exists.
+
+        Raises:
+            sklearn.exceptions.NotFittedError: before `fit`.
+            ValueError: for another ending, or a parameter that only code could store.
+
+        Examples:
+            >>> import tempfile
+            >>> from sklearn.datasets import load_iris
+            >>> from keras_tied import TiedAutoencoder
+            >>> X, _ = load_iris(return_X_y=True)
+            >>> autoencoder = TiedAutoencoder(1, max_iter=5, random_state=0).fit(X)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     autoencoder.save(f"{folder}/iris.keras")
+            ...     loaded = TiedAutoencoder.load(f"{folder}/iris.keras")
+            >>> bool(abs(loaded.transform(X) - autoencoder.transform(X)).max() < 1e-5)
+            True
+        """
+        self._save(path, None)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` has written; no code in the file is run.
+
+        Register layers and functions of your own, in `encoder`, `noise` or `activation`, with
+        `keras.saving.register_keras_serializable` first.
+
+        Args:
+            path: the file.
+
+        Returns:
+            The fitted estimator.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is something else, incomplete or changed.
+        """
+        contents = _serialization.read(path)
+        with _serialization.errors_of(path):
+            return cls._from_contents(contents)
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        part: Literal["encoder", "decoder", "reconstruction"] = "encoder",
+        *,
+        dtype: Literal["float32", "float64"] = "float32",
+    ) -> None:
+        """Write a part of the estimator to an ONNX file, which needs neither Python nor Keras.
+
+        Missing values (NaN) are imputed; text, infinities and columns in another order are not
+        refused. The file's metadata has the names of the features as `features`, a JSON list.
+        Layers and activations of the user's own without an ONNX equivalent here are left to Keras's
+        export, which needs another package on each backend.
+
+        Args:
+            path: the file, whose name ends in `.onnx`.
+            part: `"encoder"` for `transform`, from `X`, `(rows, n_features)`, to `code`,
+                `(rows, n_components_)`; `"decoder"` for `inverse_transform`, from `code` to
+                `reconstruction`, `(rows, n_features)`; or `"reconstruction"` for `reconstruct`,
+                from `X` to `reconstruction`. Defaults to `"encoder"`.
+            dtype: of input and output. `"float64"` scales in double precision, for columns whose
+                mean is large beside their spread; the network always computes in single precision.
+                Defaults to `"float32"`.
+
+        Raises:
+            ImportError: if a package is not installed, `onnx` or the one that Keras needs.
+            ValueError: for another ending, part or dtype, or a network that cannot be exported.
+            OSError: if the file cannot be written.
+
+        Examples:
+            >>> import os, tempfile
+            >>> from sklearn.datasets import load_iris
+            >>> from keras_tied import TiedAutoencoder
+            >>> X, _ = load_iris(return_X_y=True)
+            >>> autoencoder = TiedAutoencoder(1, max_iter=5, random_state=0).fit(X)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     autoencoder.export(f"{folder}/iris.onnx")
+            ...     os.listdir(folder)
+            ['iris.onnx']
+        """
+        from keras_tied.estimator import _onnx
+
+        check_is_fitted(self)
+        _onnx.write(self._fitted, path, part, dtype, type(self).__name__)
+
+    def onnx_parser(self) -> Any:
+        """The parser with which skl2onnx finds the outputs of this step of a pipeline."""
+        from keras_tied.estimator import _onnx
+
+        return _onnx.parser(self)
+
+    def onnx_shape_calculator(self) -> Any:
+        """The function with which skl2onnx finds the shapes of the outputs."""
+        from keras_tied.estimator import _onnx
+
+        return _onnx.set_shapes
+
+    def onnx_converter(self) -> Any:
+        """The function with which skl2onnx writes the operators of `transform`."""
+        from keras_tied.estimator import _onnx
+
+        return _onnx.convert
+
+    def _save(self, path: str | os.PathLike[str], notes: Mapping[str, Any] | None) -> None:
+        """Write the estimator and some notes, a JSON object."""
+        check_is_fitted(self)
+        model = self.model_ if self._trainable is None else self._trainable_model()
+        _serialization.write(
+            path,
+            model,
+            self._fitted,
+            self.get_params(deep=False),
+            {name: getattr(self, name) for name in _serialization.LEARNED},
+            getattr(self, "feature_names_in_", None),
+            notes,
+        )
+
+    @classmethod
+    def _from_contents(cls, contents: _serialization.Contents) -> Self:
+        estimator = cls(**_serialization.deserialize_params(contents.params))
+        estimator._validate_params()
+        estimator._fitted = contents.fitted
+        for name, value in contents.learned.items():
+            setattr(estimator, name, value)
+        if contents.fitted.feature_names is not None:
+            estimator.feature_names_in_ = np.array(contents.fitted.feature_names, dtype=object)
+        estimator._weight_decay = contents.weight_decay
+        estimator._trainable = contents.trainable
+        return estimator
