@@ -115,11 +115,12 @@ def fit_lbfgs(
     Held-out rows have weight 0, so all fits have the same shapes, and are one compiled program.
     """
     _compile(model, training.LBFGS())
-    n = len(rows.inputs)
+    n = rows.count
     max_iter = params.max_iter or ITERATIONS
     best, better = max_iter, None
 
     def fit(train_mask: Array, iterations: int, callbacks: list[Any], verbose: int = 0) -> Any:
+        train_mask = np.tile(train_mask, rows.copies)
         weights = rows.weights * train_mask
         others = rows.weights * ~train_mask if not train_mask.all() else rows.weights
         return training.fit(
@@ -138,15 +139,16 @@ def fit_lbfgs(
         for held_out in _make_folds(n, params):
             train_mask = np.ones(n, bool)
             train_mask[held_out] = False
-            principal = rows.select(train_mask).fit_pca().truncate(n_components)
+            principal = rows.select(np.flatnonzero(train_mask)).fit_pca().truncate(n_components)
             start(model, principal)
             patience = _Patience(params.n_iter_no_change)
             with training.interrupts() as is_interrupted:
                 fit(train_mask, max_iter, [patience])
             if is_interrupted():
                 raise KeyboardInterrupt  # no model of all rows exists yet
-            share = rows.weights[held_out]
-            errors = rows.select(held_out).pca_errors(principal)
+            validation_rows = rows.select(held_out)
+            share = validation_rows.weights
+            errors = validation_rows.pca_errors(principal)
             of_pca.append(np.average(errors, weights=share) * share.sum())
             curves.append(np.array(patience.errors) * share.sum())
         best, better = _choose_best(curves, np.array(of_pca))

@@ -32,7 +32,7 @@ class TrainingRows:
         return len(self.inputs) // self.copies
 
     def select(self, rows: Array) -> TrainingRows:
-        """All copies of the rows at these places."""
+        """All copies of the rows at these places, which are indices and not a mask."""
         places = (np.arange(self.copies)[:, None] * self.count + rows).ravel()
         inputs = self.inputs[places]
         targets = inputs if self.targets is self.inputs else self.targets[places]

@@ -1,0 +1,44 @@
+"""Cross-validation of the number of iterations, beside scikit-learn's PCA of each fold."""
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.model_selection import KFold
+
+from keras_tied import TiedAutoencoder
+from keras_tied.estimator import _solvers
+
+
+def test_each_fold_starts_from_the_pca_of_its_training_rows(monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(60, 5)) * [5, 4, 3, 2, 1]
+    starts, real = [], _solvers.fit_lbfgs
+    splits = list(KFold(5, shuffle=True, random_state=0).split(rows))
+
+    def fit_lbfgs(model, start, *arguments):
+        def record(model, principal):
+            starts.append(principal.vectors)
+            start(model, principal)
+
+        return real(model, record, *arguments)
+
+    monkeypatch.setattr(_solvers, "fit_lbfgs", fit_lbfgs)
+    monkeypatch.setattr(_solvers, "_make_folds", lambda n, params: [test for _, test in splits])
+    TiedAutoencoder(2, solver="lbfgs", scaler=None, max_iter=3, random_state=0).fit(rows)
+
+    parts = [*(rows[train] for train, _ in splits), rows]
+    assert len(starts) == len(parts)
+    for vectors, part in zip(starts, parts, strict=True):
+        axes = PCA(2).fit(part).components_
+        np.testing.assert_allclose(np.abs(axes @ vectors), np.eye(2), atol=1e-3)
+
+
+@pytest.mark.parametrize("n_rows", [40, 300])
+def test_a_table_that_only_pca_fits_is_no_worse_held_out(n_rows):
+    random = np.random.default_rng(1)
+    rows = random.normal(size=(n_rows + 500, 2)) @ random.normal(size=(2, 6))
+    rows += 0.3 * random.normal(size=rows.shape)
+    train, test = rows[:n_rows], rows[n_rows:]
+    ours = TiedAutoencoder(2, scaler=None, random_state=0).fit(train)
+    pca = PCA(2).fit(train)
+    error = np.mean((ours.reconstruct(test) - test) ** 2)
+    assert error <= 1.02 * np.mean((pca.inverse_transform(pca.transform(test)) - test) ** 2)
