@@ -2,6 +2,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,23 @@ OFFLINE = (
     "--no-first-run",
 )
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have all workers and processes of the tests share what JAX compiles.
+
+    Compiling takes most of their time. `pytest --cache-clear` empties the folder.
+    """
+    if hasattr(config, "cache"):  # not with -p no:cacheprovider
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark those parameters of a test `full` that its mark `quick` does not name."""
+    mark = item.get_closest_marker("quick")
+    if mark and not any(fnmatchcase(item.callspec.id, pattern) for pattern in mark.args):
+        item.add_marker("full")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

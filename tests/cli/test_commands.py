@@ -291,6 +291,7 @@ def test_encode_imports_nothing_that_it_does_not_need(model, fruit_csv, tmp_path
     assert done.stdout == "set()\n"
 
 
+@pytest.mark.full
 def test_ctrl_c_in_training_leaves_the_best_model_so_far(interrupted, tmp_path):
     rows = np.random.default_rng(0).normal(size=(5_000, 8))
     np.save(tmp_path / "rows.npy", rows)
@@ -305,6 +306,7 @@ def test_ctrl_c_in_training_leaves_the_best_model_so_far(interrupted, tmp_path):
     assert 2 <= model.n_iter_ < 100_000
 
 
+@pytest.mark.full
 def test_ctrl_c_while_all_rows_are_gone_through_keeps_the_model_of_the_sample(
     interrupted, tmp_path
 ):

@@ -10,7 +10,7 @@ from keras_tied import datasets
 RUN = (sys.executable, "-m", "keras_tied.cli")
 
 
-def keras_tied(*arguments, cwd, start=RUN, **environment):
+def run_process(*arguments, cwd, start=RUN, **environment):
     """Run the command as a user does, with nobody watching a terminal."""
     return subprocess.run(
         [*start, *map(str, arguments)],
@@ -40,12 +40,14 @@ def assert_one_sentence(text):
     ("engine", "ending", "start"),
     [("keras", "png", b"\x89PNG"), ("numpy", "svg", b"<?xml"), ("pytensor", "PDF", b"%PDF")],
 )
-def test_demo_writes_the_figure_of_each_engine_in_each_format(tmp_path, engine, ending, start):
+def test_demo_writes_the_figure_of_each_engine_in_each_format(
+    keras_tied, tmp_path, engine, ending, start
+):
     if engine == "pytensor":
         pytest.importorskip("pytensor")
     output = f"donuts.{ending}"
-    done = keras_tied("demo", "--engine", engine, "--epochs", 20, "--output", output, cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
+    done = keras_tied("demo", "--engine", engine, "--epochs", 20, "--output", output)
+    assert (done.code, done.err) == (0, "")
     assert [path.name for path in tmp_path.iterdir()] == [output]
     assert (tmp_path / output).read_bytes().startswith(start)
 
@@ -64,8 +66,8 @@ def quick(small_file):
     return "demo", "--data", small_file, "--engine", "numpy", "--epochs", 5
 
 
-def test_demo_prints_a_table_with_errors_parameters_tie_and_figure(quick, tmp_path):
-    done = keras_tied(*quick, cwd=tmp_path)
+def test_demo_prints_a_table_with_errors_parameters_tie_and_figure(keras_tied, quick, tmp_path):
+    done = keras_tied(*quick)
     for said in (
         "tied autoencoder",
         "PCA",
@@ -73,24 +75,22 @@ def test_demo_prints_a_table_with_errors_parameters_tie_and_figure(quick, tmp_pa
         "= 0\n",
         "keras-tied-demo.png",
     ):
-        assert said in done.stdout
+        assert said in done.out
 
 
-def test_demo_runs_on_the_articles_file(donut_file, tmp_path):
-    done = keras_tied(
-        "demo", "--data", donut_file, "--engine", "numpy", "--epochs", 5, cwd=tmp_path
-    )
-    assert done.returncode == 0
+def test_demo_runs_on_the_articles_file(keras_tied, donut_file, tmp_path):
+    done = keras_tied("demo", "--data", donut_file, "--engine", "numpy", "--epochs", 5)
+    assert done.code == 0
 
 
-def test_quiet_prints_nothing(quick, tmp_path):
-    done = keras_tied(*quick, "--quiet", cwd=tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+def test_quiet_prints_nothing(keras_tied, quick, tmp_path):
+    done = keras_tied(*quick, "--quiet")
+    assert (done.code, done.out, done.err) == (0, "", "")
 
 
-def test_the_same_seed_draws_the_same_picture(quick, tmp_path):
-    for name in ("a.png", "b.png"):
-        keras_tied(*quick, "--seed", 3, "--output", name, cwd=tmp_path)
+def test_the_same_seed_draws_the_same_picture(keras_tied, quick, tmp_path):
+    keras_tied(*quick, "--seed", 3, "--output", "a.png")
+    run_process(*quick, "--seed", 3, "--output", "b.png", cwd=tmp_path)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
@@ -101,7 +101,7 @@ def test_show_opens_the_figure_in_a_window_and_saves_it_too(quick, tmp_path):
         "def show(*args, **kwargs): print('a window opens')\n"
     )
     paths = f"{tmp_path / 'backend'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    done = keras_tied(
+    done = run_process(
         *quick, "--show", cwd=tmp_path, MPLBACKEND="module://windows", PYTHONPATH=paths
     )
     assert done.returncode == 0
@@ -109,6 +109,7 @@ def test_show_opens_the_figure_in_a_window_and_saves_it_too(quick, tmp_path):
     assert (tmp_path / "keras-tied-demo.png").exists()
 
 
+@pytest.mark.full
 def test_backend_is_what_keras_runs_on_whatever_the_environment_says(tmp_path):
     program = (
         "import sys, keras_tied.cli as cli; sys.argv[1:] = ['demo', '--epochs', '1', "
@@ -116,7 +117,7 @@ def test_backend_is_what_keras_runs_on_whatever_the_environment_says(tmp_path):
         "try: cli.main()\n"
         "finally: import keras; print(keras.backend.backend())"
     )
-    done = keras_tied(cwd=tmp_path, start=(sys.executable, "-c", program), KERAS_BACKEND="torch")
+    done = run_process(cwd=tmp_path, start=(sys.executable, "-c", program), KERAS_BACKEND="torch")
     assert done.stdout == "jax\n"
 
 
@@ -129,22 +130,22 @@ def test_help_gives_an_example_and_imports_nothing_heavy(tmp_path):
         "try: cli.main()\n"
         f"finally: print({HEAVY} & set(sys.modules))"
     )
-    done = keras_tied(cwd=tmp_path, start=(sys.executable, "-c", program))
+    done = run_process(cwd=tmp_path, start=(sys.executable, "-c", program))
     assert done.returncode == 0
     assert "Example:  keras-tied fit rows.csv -o model.keras" in done.stdout
     assert done.stdout.endswith("set()\n")
 
 
-def test_version_is_the_packages(tmp_path):
+def test_version_is_the_packages(keras_tied, tmp_path):
     from keras_tied import __version__
 
-    assert keras_tied("--version", cwd=tmp_path).stdout == f"keras-tied {__version__}\n"
+    assert keras_tied("--version").out == f"keras-tied {__version__}\n"
 
 
-def test_without_a_command_the_help_comes_with_exit_code_2(tmp_path):
-    done = keras_tied(cwd=tmp_path)
-    assert done.returncode == 2
-    assert "Usage: keras-tied" in done.stdout
+def test_without_a_command_the_help_comes_with_exit_code_2(keras_tied, tmp_path):
+    done = keras_tied()
+    assert done.code == 2
+    assert "Usage: keras-tied" in done.out
 
 
 def rows(**changes):
@@ -176,14 +177,15 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("what", BAD_FILES)
-def test_a_bad_data_file_is_one_sentence_and_exit_code_2(tmp_path, what):
+def test_a_bad_data_file_is_one_sentence_and_exit_code_2(keras_tied, monkeypatch, tmp_path, what):
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
     np.save(tmp_path / "in" / "rows.npy", BAD_FILES[what], allow_pickle=True)
-    done = keras_tied("demo", "--data", "../in/rows.npy", cwd=tmp_path / "out")
-    assert done.returncode == 2
-    assert_one_sentence(done.stderr)
-    assert done.stdout == ""
+    monkeypatch.chdir(tmp_path / "out")
+    done = keras_tied("demo", "--data", "../in/rows.npy")
+    assert done.code == 2
+    assert_one_sentence(done.err)
+    assert done.out == ""
     assert not any((tmp_path / "out").iterdir())
 
 
@@ -209,35 +211,35 @@ WRONG_USES = {
 
 
 @pytest.mark.parametrize("what", WRONG_USES)
-def test_wrong_use_is_one_sentence_that_says_what_and_exit_code_2(tmp_path, what):
+def test_wrong_use_is_one_sentence_that_says_what_and_exit_code_2(keras_tied, tmp_path, what):
     arguments, said = WRONG_USES[what]
-    done = keras_tied("demo", *arguments, cwd=tmp_path, MPLBACKEND="agg")
-    assert done.returncode == 2
-    assert_one_sentence(done.stderr)
-    assert said in done.stderr
-    assert done.stdout == ""
+    done = keras_tied("demo", *arguments)
+    assert done.code == 2
+    assert_one_sentence(done.err)
+    assert said in done.err
+    assert done.out == ""
     assert not any(tmp_path.iterdir())
 
 
-def test_a_folder_as_output_is_wrong_use(tmp_path):
+def test_a_folder_as_output_is_wrong_use(keras_tied, tmp_path):
     (tmp_path / "folder.png").mkdir()
-    done = keras_tied("demo", "--output", "folder.png", cwd=tmp_path)
-    assert done.returncode == 2
-    assert_one_sentence(done.stderr)
+    done = keras_tied("demo", "--output", "folder.png")
+    assert done.code == 2
+    assert_one_sentence(done.err)
 
 
-def test_a_folder_that_may_not_be_written_to_is_wrong_use(tmp_path):
+def test_a_folder_that_may_not_be_written_to_is_wrong_use(keras_tied, tmp_path):
     tmp_path.chmod(0o500)
     if os.access(tmp_path, os.W_OK):
         pytest.skip("this user may write anywhere")
-    done = keras_tied("demo", cwd=tmp_path)
-    assert done.returncode == 2
-    assert_one_sentence(done.stderr)
+    done = keras_tied("demo")
+    assert done.code == 2
+    assert_one_sentence(done.err)
 
 
 @pytest.mark.parametrize("backend", ["abacus", "numpy"])
 def test_a_backend_in_the_environment_that_we_do_not_know_is_wrong_use(tmp_path, backend):
-    done = keras_tied("demo", cwd=tmp_path, KERAS_BACKEND=backend)
+    done = run_process("demo", cwd=tmp_path, KERAS_BACKEND=backend)
     assert done.returncode == 2
     assert_one_sentence(done.stderr)
     assert repr(backend) in done.stderr
@@ -254,7 +256,7 @@ def test_a_backend_in_the_environment_that_we_do_not_know_is_wrong_use(tmp_path,
     ],
 )
 def test_what_is_not_installed_is_wrong_use(tmp_path, missing, arguments, said):
-    done = keras_tied("demo", *arguments, cwd=tmp_path, start=without(missing))
+    done = run_process("demo", *arguments, cwd=tmp_path, start=without(missing))
     assert done.returncode == 2
     assert_one_sentence(done.stderr)
     assert said in done.stderr
@@ -262,32 +264,34 @@ def test_what_is_not_installed_is_wrong_use(tmp_path, missing, arguments, said):
 
 
 def test_without_typer_one_sentence_says_what_to_install(tmp_path):
-    done = keras_tied("demo", cwd=tmp_path, start=without("typer"))
+    done = run_process("demo", cwd=tmp_path, start=without("typer"))
     assert done.returncode == 1
     assert_one_sentence(done.stderr)
     assert "keras-tied[cli]" in done.stderr
 
 
-def test_debug_shows_the_traceback_before_the_sentence(tmp_path):
-    done = keras_tied("demo", "--data", "none.npy", "--debug", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "Traceback" in done.stderr
-    assert_one_sentence(done.stderr.splitlines(keepends=True)[-1])
+def test_debug_shows_the_traceback_before_the_sentence(keras_tied, tmp_path):
+    done = keras_tied("demo", "--data", "none.npy", "--debug")
+    assert done.code == 2
+    assert "Traceback" in done.err
+    assert_one_sentence(done.err.splitlines(keepends=True)[-1])
 
 
+@pytest.mark.full
 def test_a_file_name_beyond_the_terminals_encoding_is_printed_escaped(quick, tmp_path):
-    done = keras_tied(*quick, "--output", "Δ.png", cwd=tmp_path, PYTHONIOENCODING="ascii")
+    done = run_process(*quick, "--output", "Δ.png", cwd=tmp_path, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert r"\u0394.png" in done.stdout
     assert (tmp_path / "Δ.png").exists()
 
 
+@pytest.mark.full
 def test_a_full_disk_is_exit_code_1_and_leaves_the_old_figure_alone(quick, tmp_path):
     figure = tmp_path / "donuts.png"
     figure.write_text("the old figure")
     # To the command, a limit on the size of a file is what the end of a disk is.
     start = ("sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *RUN)
-    done = keras_tied(*quick, "--output", figure.name, cwd=tmp_path, start=start)
+    done = run_process(*quick, "--output", figure.name, cwd=tmp_path, start=start)
     assert done.returncode == 1
     assert_one_sentence(done.stderr)
     assert figure.read_text() == "the old figure"

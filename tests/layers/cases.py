@@ -60,6 +60,11 @@ class Case:
     def __str__(self) -> str:
         return f"{self.family.name}-{self.topology.name}{'-gain' if self.gain else ''}"
 
+    @property
+    def quick(self) -> bool:
+        """Whether it is the case of its family, or of its topology, that the quick tests have."""
+        return self.gain and (self.family.name == "Dense" or self.topology.name == "functional")
+
     def build(self, seed: int = 0) -> keras.Model:
         """A new model, all of whose weights, gain and bias included, are random."""
         model = self.topology.build(self.family, self.gain)
