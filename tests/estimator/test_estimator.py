@@ -38,6 +38,12 @@ def quick(**parameters) -> TiedAutoencoder:
     return TiedAutoencoder(**({"n_components": 1, "max_iter": 3, "random_state": 0} | parameters))
 
 
+@pytest.fixture(scope="module")
+def plain(iris) -> TiedAutoencoder:
+    """Trained for the error of reconstruction alone; tests must not change it."""
+    return quick(solver="nadam", max_iter=1).fit(iris)
+
+
 @pytest.mark.parametrize("scaler", SCALERS)
 def test_codes_and_rows_are_those_of_the_keras_models(scaler, iris):
     estimator = quick(scaler=scaler).fit(iris)
@@ -129,6 +135,7 @@ def test_integers_and_lists_are_taken(fitted, iris):
     )
 
 
+@pytest.mark.quick("csr_matrix")
 @pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csc_array, sparse.coo_matrix])
 def test_sparse_rows_are_as_good_as_dense_ones(kind, digits):
     X = digits[:120]
@@ -205,6 +212,7 @@ def test_all_constant_rows_are_reconstructed():
     assert estimator.score(X) == 1.0
 
 
+@pytest.mark.quick("{'noise': 0.3}", "*sparsity*", "*contraction*")
 @pytest.mark.parametrize(
     "objective",
     [
@@ -215,8 +223,7 @@ def test_all_constant_rows_are_reconstructed():
     ],
     ids=str,
 )
-def test_objectives_change_what_is_learned_and_keep_the_network(objective, iris):
-    plain = quick(solver="nadam", max_iter=1).fit(iris)
+def test_objectives_change_what_is_learned_and_keep_the_network(objective, plain, iris):
     other = quick(solver="nadam", max_iter=1, **objective).fit(iris)
     assert not other.is_pca_
     assert np.abs(other.transform(iris) - plain.transform(iris)).max() > 1e-4
@@ -235,6 +242,7 @@ def test_weight_decay_makes_kernels_smaller(iris):
     assert norms[1] < norms[0]
 
 
+@pytest.mark.quick("*6, 4]")
 @pytest.mark.parametrize("sizes", [6, (6,), [6, 4], np.array([6, 4, 3])], ids=repr)
 def test_hidden_layers_are_as_wide_as_told(sizes, iris):
     encoder = quick(hidden_layer_sizes=sizes, noise=0.1).fit(iris).encoder_
@@ -242,6 +250,7 @@ def test_hidden_layers_are_as_wide_as_told(sizes, iris):
     assert units == [size + 1 for size in np.atleast_1d(sizes)] + [1]
 
 
+@pytest.mark.quick("relu", "elu")
 @pytest.mark.parametrize("activation", ["relu", "silu", keras.activations.elu])
 def test_any_activation_of_keras_is_taken(activation, iris):
     estimator = quick(activation=activation, noise=0.1).fit(iris)
@@ -268,6 +277,7 @@ def test_encoder_of_images_is_mirrored(digits):
         np.testing.assert_array_equal(weight, now, err_msg="the encoder that was given is trained")
 
 
+@pytest.mark.full
 def test_encoder_of_sequences_is_mirrored(rng):
     encoder = keras.Sequential(
         [keras.Input((12, 2)), layers.Conv1D(3, 4, strides=4), layers.Flatten(), layers.Dense(2)]

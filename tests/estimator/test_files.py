@@ -78,6 +78,7 @@ def test_file_holds_each_kernel_once(file, fitted):
     assert sum(sizes) == fitted.model_.count_params()
 
 
+@pytest.mark.quick("parameters0", "parameters2")
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -125,6 +126,7 @@ def test_columns_of_one_name_come_back(fitted, tmp_path):
     assert loaded.feature_names_in_.tolist() == ["a", "b", "a", "b"]
 
 
+@pytest.mark.full
 def test_a_curve_that_is_too_long_to_be_read_back_is_not_written(fitted, tmp_path):
     estimator = copy.copy(fitted)
     path = tmp_path / "m.keras"
@@ -199,6 +201,7 @@ def test_clone_is_not_fitted():
         cloned.transform(np.zeros((1, 4)))
 
 
+@pytest.mark.quick("jax-save")
 @pytest.mark.parametrize("how", ["pickle", "save"])
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
 def test_same_codes_in_a_new_process_under_any_backend(how, backend, fitted, iris, tmp_path):

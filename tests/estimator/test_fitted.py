@@ -40,6 +40,7 @@ def assert_computes(network, model: keras.Model, rows: np.ndarray, sizes: tuple[
         )
 
 
+@pytest.mark.quick("tanh", "relu", "softmax", "exponential")
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_activation_gives_what_keras_gives(activation, rng):
     model = random_model(activation)
@@ -51,6 +52,7 @@ def test_every_activation_gives_what_keras_gives(activation, rng):
     assert_computes(network, model, rows, (0, 1, 17, 300))
 
 
+@pytest.mark.quick("tanh")
 @pytest.mark.parametrize("activation", ["tanh", "sparsemax"])
 def test_compiled_functions_give_what_keras_gives(activation, rng):
     model = random_model(activation)

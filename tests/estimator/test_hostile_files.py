@@ -597,15 +597,15 @@ case("weights are half of them", lambda: replace(model__weights__h5=members()[WE
 # The other process.
 
 
-def main(folder: Path) -> None:
-    """Read what is in a folder, and print a line of JSON on each file, and on the changed ones."""
+def main(folder: Path, *kinds: str) -> None:
+    """Read what is in a folder, and print a line of JSON on each file, and on changed ones."""
     read_twice(FORMAT_1 / "text.keras")  # to import all that it takes
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for file in sorted(folder.glob("*.keras")):
         result = read_twice(file)
         result["bytes"] = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most)
         print(json.dumps(result), flush=True)
-    for kind in KINDS:
+    for kind in kinds:
         print(json.dumps(read_changed(kind, folder / "changed.keras")), flush=True)
 
 
@@ -674,15 +674,25 @@ def change_bytes(content: bytes, draw: random.Random) -> bytes:
     return content[:place] + draw.randbytes(length) + content[place + length :]
 
 
+QUICK = list(CASES)[::7]
+
+
 @pytest.fixture(scope="module")
-def read(tmp_path_factory) -> dict[str, Any]:
-    """What came of each file, by the name of the case or the kind of the file that was changed."""
+def read(request, tmp_path_factory) -> dict[str, Any]:
+    """What came of each file, by the name of the case or the kind of the file that was changed.
+
+    Only of those that some test asks for.
+    """
+    params = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    wanted = {each.get("name") for each in params}
+    names = [name for name in CASES if name in wanted] or list(CASES)
+    kinds = [kind for kind in KINDS if {"kind": kind} in params]
     folder, temporary = tmp_path_factory.mktemp("files"), tmp_path_factory.mktemp("temporary")
-    for index, make in enumerate(CASES.values()):
-        (folder / f"{index}.keras").write_bytes(make())
+    for index, name in enumerate(names):
+        (folder / f"{index}.keras").write_bytes(CASES[name]())
     os.mkfifo(folder / "pipe")  # whoever opens it waits for ever
     done = subprocess.run(
-        [sys.executable, __file__, folder],
+        [sys.executable, __file__, folder, *kinds],
         cwd=folder,
         env=os.environ | {"TMPDIR": str(temporary)},
         capture_output=True,
@@ -691,39 +701,34 @@ def read(tmp_path_factory) -> dict[str, Any]:
     )
     assert done.returncode == 0, done.stderr
     lines = {line["file"]: line for line in map(json.loads, done.stdout.splitlines())}
-    named = {name: lines.pop(str(index)) for index, name in enumerate(CASES)}
-    return named | lines | {"left": [path.name for path in temporary.iterdir()]}
+    of_files = {name: lines.pop(str(index)) for index, name in enumerate(names)}
+    left = [path.name for path in temporary.iterdir()]
+    return of_files | lines | {"left": left}
 
 
 def one_sentence(message: str) -> bool:
     return message.endswith(".") and message.isprintable() and len(message) < 600
 
 
+@pytest.mark.quick(*QUICK)
 @pytest.mark.parametrize("name", CASES)
-def test_a_hostile_file_is_refused_by_load(read, name):
+def test_a_hostile_file_is_refused_by_load_in_little_memory_without_keras(read, name):
     kind, message = read[name]["error"]
     assert kind == "ValueError"
     assert one_sentence(message)
+    assert read[name]["bytes"] <= MOST_BYTES
+    assert not read[name]["keras"]
 
 
+@pytest.mark.quick(*QUICK)
 @pytest.mark.parametrize("name", CASES)
-def test_a_hostile_file_is_refused_by_the_command(read, name):
+def test_a_hostile_file_is_refused_by_the_command_and_leaves_nothing(read, name):
     assert read[name]["code"] == 2
     assert one_sentence(read[name]["said"].removesuffix("\n"))
-
-
-def test_a_hostile_file_takes_little_memory(read):
-    assert [name for name in CASES if read[name]["bytes"] > MOST_BYTES] == []
-
-
-def test_a_hostile_file_does_not_need_keras(read):
-    assert [name for name in CASES if read[name]["keras"]] == []
-
-
-def test_a_hostile_file_leaves_nothing(read):
     assert read["left"] == []
 
 
+@pytest.mark.quick("text")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_with_random_changes_is_refused_or_gives_what_it_gave(read, kind):
     assert read[kind]["wrong"] == []
@@ -809,6 +814,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     },
 }
 """By name: what must neither be imported nor called. There is no module `trap`."""
+QUICKLY_REFUSED = list(REFUSED)[::5]
 
 
 def first_layer(config: dict[str, Any]) -> dict[str, Any]:
@@ -866,6 +872,7 @@ def refuse(file: Path) -> None:
     assert one_sentence(str(caught.value))
 
 
+@pytest.mark.quick(*QUICKLY_REFUSED)
 @pytest.mark.parametrize("what", REFUSED)
 def test_a_model_names_only_what_is_known(hostile, what):
     refuse(hostile(CONFIG, lambda config: first_layer(config).update(activation=REFUSED[what])))
@@ -876,6 +883,7 @@ def test_no_place_in_a_model_names_what_is_not_known(hostile, place):
     refuse(hostile(CONFIG, lambda config: PLACES[place](config, REFUSED["os.system"])))
 
 
+@pytest.mark.quick(*QUICKLY_REFUSED)
 @pytest.mark.parametrize("what", REFUSED)
 def test_a_parameter_names_only_what_is_known(hostile, what):
     def change(settings: dict[str, Any]) -> None:
@@ -893,6 +901,7 @@ def test_no_parameter_names_what_is_not_known(hostile, param, kind):
     refuse(hostile(SETTINGS, change, kind))
 
 
+@pytest.mark.quick(*QUICKLY_REFUSED)
 @pytest.mark.parametrize("what", REFUSED)
 def test_the_command_reads_no_model_that_names_what_is_not_known(hostile, what):
     file = hostile(CONFIG, lambda config: first_layer(config).update(activation=REFUSED[what]))
@@ -901,6 +910,7 @@ def test_the_command_reads_no_model_that_names_what_is_not_known(hostile, what):
     assert one_sentence(result["said"].removesuffix("\n"))
 
 
+@pytest.mark.quick(*QUICKLY_REFUSED)
 @pytest.mark.parametrize("what", REFUSED)
 def test_training_goes_on_with_no_model_that_names_what_is_not_known(hostile, what):
     """`load` itself does without the model of such a file."""
@@ -916,6 +926,7 @@ def test_a_name_that_keras_would_look_up_elsewhere_is_refused(hostile):
     refuse(hostile(CONFIG, lambda config: first_layer(config).update(name=deep)))
 
 
+@pytest.mark.quick("[0-4]")
 @pytest.mark.parametrize("seed", range(20))
 def test_an_encoder_with_random_changes_is_refused_or_gives_what_it_gave(tmp_path, seed):
     whole = (FORMAT_1 / "encoder.keras").read_bytes()
@@ -1023,4 +1034,4 @@ def test_what_the_user_has_registered_is_known(tmp_path):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -26,9 +26,11 @@ def draw_curve(rng, n):
     return X.astype(np.float32)
 
 
-@pytest.fixture
-def fitted(rng):
-    return TiedAutoencoder(max_iter=2, random_state=0).fit(draw_curve(rng, 2000))
+@pytest.fixture(scope="module")
+def fitted():
+    """Trained on few rows; tests must not change it."""
+    rows = draw_curve(np.random.default_rng(1), 2000)
+    return TiedAutoencoder(max_iter=2, random_state=0).fit(rows)
 
 
 def test_more_rows_make_a_model_of_few_better(fitted, rng):
