@@ -696,6 +696,7 @@ def trained(request) -> tuple[keras.Model, keras.Model, keras.Model, np.ndarray]
     return encoder, decoder, model, X
 
 
+@pytest.mark.quick("dense_stack", "sequences")
 class TestEncoders:
     def test_the_mirror_gives_back_the_shape_of_the_input(self, trained):
         encoder, decoder, model, _ = trained
@@ -787,6 +788,7 @@ class TestAnyEncoder:
         encoder = drawn_encoder(data.draw)
         assert mirror(encoder, output_activation="tanh").output_shape == encoder.input_shape
 
+    @pytest.mark.full
     @given(data=st.data())
     @settings(max_examples=10, deadline=None)
     def test_joined_with_its_mirror_it_has_each_kernel_once(self, data):
@@ -797,6 +799,7 @@ class TestAnyEncoder:
         ]
         assert sorted(kernels[0]) == sorted(kernels[1])
 
+    @pytest.mark.full
     @given(data=st.data())
     @settings(max_examples=6, deadline=None)
     def test_its_mirror_is_saved_and_loaded_by_itself(self, tmp_path_factory, data):

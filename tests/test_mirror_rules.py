@@ -92,6 +92,7 @@ WIDTHS = {1: (1, 2), 2: ((1, 2), (0, 1)), 3: ((1, 0), (1, 2), (0, 1))}
 
 
 class TestPadding:
+    @pytest.mark.quick("*-2")
     @pytest.mark.parametrize("rank", [1, 2, 3])
     @pytest.mark.parametrize("data_format", FORMATS)
     def test_zero_padding_is_cut_off(self, rank, data_format):
@@ -100,6 +101,7 @@ class TestPadding:
         x, restored = there_and_back(layer, make_shape(PARTS[rank], data_format))
         np.testing.assert_array_equal(restored, x)
 
+    @pytest.mark.quick("*-2")
     @pytest.mark.parametrize("rank", [1, 2, 3])
     @pytest.mark.parametrize("data_format", FORMATS)
     def test_what_was_cropped_is_filled_with_zeros(self, rank, data_format):
@@ -121,6 +123,7 @@ class TestPadding:
 
 
 class TestUpsampling:
+    @pytest.mark.quick("*-2")
     @pytest.mark.parametrize("rank", [1, 2, 3])
     @pytest.mark.parametrize("data_format", FORMATS)
     def test_upsampling_is_undone(self, rank, data_format):
@@ -143,6 +146,7 @@ class TestUpsampling:
 
 
 class TestPooling:
+    @pytest.mark.quick("*-2-*")
     @pytest.mark.parametrize("kind", ["MaxPooling", "AveragePooling"])
     @pytest.mark.parametrize("rank", [1, 2, 3])
     @pytest.mark.parametrize("padding", ["valid", "same"])
@@ -180,6 +184,7 @@ class TestPooling:
         code = arrays_of(encoder.output_shape[1:])
         np.testing.assert_array_equal(run(encoder, run(decoder, code)), code)
 
+    @pytest.mark.quick("*-2-*")
     @pytest.mark.parametrize("kind", ["GlobalMaxPooling", "GlobalAveragePooling"])
     @pytest.mark.parametrize("rank", [1, 2, 3])
     @pytest.mark.parametrize("keepdims", [False, True])

@@ -80,6 +80,13 @@ MODELS = {
 }
 
 
+@pytest.mark.quick(
+    "tied-True",
+    "kernel regulariser-False",
+    "add_loss-False",
+    "batch normalisation-True",
+    "dropout-True",
+)
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("kind", MODELS)
 def test_models(kind, shuffle, x):
@@ -104,6 +111,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.quick("accumulation", "averages that overwrite", "loss scaling", "clipped global norm")
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_optimizers(kind, x):
     compiled = lambda: {"optimizer": OPTIMIZERS[kind](), "metrics": ["mae"]}  # noqa: E731
@@ -119,6 +127,7 @@ def test_weights_of_rows_and_weighted_metrics(x):
     )
 
 
+@pytest.mark.quick("False")
 @pytest.mark.parametrize("one_hot", [False, True])
 def test_weights_of_classes(one_hot, x):
     labels = np.arange(ROWS) % 3
@@ -159,6 +168,7 @@ def test_integers(x):
     assert_same(by_both(build, words, words, compiled=loss))
 
 
+@pytest.mark.quick("mixed_float16")
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float16"])
 def test_mixed_precision(policy, x):
     def build():
@@ -191,6 +201,7 @@ def test_a_step_of_ones_own(x):
     assert_same(by_both(build, x))
 
 
+@pytest.mark.quick("*shuffle*", "*validation_split*", "*initial_epoch*", "*1000*", "*0}")
 @pytest.mark.parametrize(
     "options",
     [
@@ -235,6 +246,7 @@ CALLBACKS = {
 }
 
 
+@pytest.mark.quick("early stopping with*", "one that*", "at steps", "in evaluation", "scheduler")
 @pytest.mark.parametrize("kind", CALLBACKS)
 def test_callbacks(kind, x):
     compiled = None
@@ -277,6 +289,7 @@ def test_csv_logs_are_those_of_keras(x, tmp_path):
 STREAMS = ["generator", "dataset", "loader", "tf.data"]
 
 
+@pytest.mark.quick("generator", "dataset")
 @pytest.mark.parametrize("kind", STREAMS)
 def test_streams_are_left_to_keras(kind, x):
     batches = [x[i : i + 16] for i in range(0, ROWS, 16)]
