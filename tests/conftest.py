@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import is_hypothesis_test, settings
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -25,20 +26,38 @@ OFFLINE = (
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Have all workers and processes of the tests share what JAX compiles.
+settings.register_profile("quick", max_examples=5, deadline=None)
+settings.register_profile("full", max_examples=40, deadline=None)
 
-    Compiling takes most of their time. `pytest --cache-clear` empties the folder.
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how many examples a property has, and let all processes share what JAX compiles.
+
+    Compiling takes most of the time of the tests. `pytest --cache-clear` empties the folder.
     """
+    settings.load_profile("full" if config.option.markexpr else "quick")
     if hasattr(config, "cache"):  # not with -p no:cacheprovider
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Leave tests that stand together to one worker, for their fixtures and what JAX compiles."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.option.dist == "load" else None
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark those parameters of a test `full` that its mark `quick` does not name."""
+    """Mark those parameters of a test `full` that its mark `quick` does not name.
+
+    Properties are among the full tests too, with more examples.
+    """
     mark = item.get_closest_marker("quick")
     if mark and not any(fnmatchcase(item.callspec.id, pattern) for pattern in mark.args):
+        item.add_marker("full")
+    if item.config.option.markexpr == "full" and is_hypothesis_test(getattr(item, "obj", None)):
         item.add_marker("full")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest
 from sklearn.preprocessing import minmax_scale
@@ -98,6 +98,7 @@ def test_no_samples_are_refused():
         make_correlated_donuts(0)
 
 
+@settings(max_examples=100)
 @given(hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2), elements=FINITE))
 def test_prepared_columns_span_zero_to_one_or_are_zero(X):
     prepared, _ = prepare(X, random_state=0)
@@ -211,6 +212,7 @@ def test_a_file_cut_short_is_refused(tmp_path, length):
         load_donuts(path)
 
 
+@settings(max_examples=100)
 @given(st.binary(max_size=200), st.integers(0, 200))
 def test_damaged_bytes_never_end_in_another_error(tmp_path_factory, noise, start):
     path = saved(tmp_path_factory.getbasetemp() / "damaged.npy", np.ones((9, 5)))

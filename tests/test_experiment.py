@@ -148,6 +148,7 @@ def test_an_unknown_engine_is_refused(donuts):
         experiment.run(donuts, engine="steam")
 
 
+@pytest.mark.quick("0")
 @pytest.mark.parametrize("seed", range(10))
 def test_after_3000_epochs_the_errors_on_the_articles_file_are_low(donut_file, seed):
     X, _ = datasets.prepare(*datasets.load_donuts(donut_file), random_state=seed)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from keras import layers
@@ -14,7 +14,6 @@ numbers = st.one_of(st.just(np.nan), st.floats(-9, 9, width=32))
 
 
 @given(y=hnp.arrays("float32", (4, 3), elements=numbers), reduction=st.sampled_from(["sum", None]))
-@settings(max_examples=30, deadline=None)
 def test_sums_the_squares_of_what_is_there_over_the_number_of_features(y, reduction):
     predicted = np.random.default_rng(0).normal(size=y.shape).astype("float32")
     expected = np.nansum((y - predicted) ** 2, axis=1) / 3

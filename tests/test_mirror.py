@@ -783,7 +783,6 @@ def drawn_encoder(draw: Callable[[Any], Any], depth: int = 5) -> keras.Model:
 
 class TestAnyEncoder:
     @given(data=st.data())
-    @settings(max_examples=30, deadline=None)
     def test_its_mirror_gives_back_the_shape_of_its_input(self, data):
         encoder = drawn_encoder(data.draw)
         assert mirror(encoder, output_activation="tanh").output_shape == encoder.input_shape

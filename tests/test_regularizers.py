@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers, ops
 
@@ -34,7 +34,6 @@ class TestKLSparsity:
         factor=st.floats(0, 10),
         seed=SEEDS,
     )
-    @settings(max_examples=25, deadline=None)
     def test_the_loss_of_a_layer_is_the_formula(self, shape, target, factor, seed):
         x = activations(*shape, seed=seed)
         layer = layers.Identity(activity_regularizer=KLSparsity(target, factor))
@@ -96,7 +95,6 @@ class TestOrthonormal:
         factor=st.floats(0, 10),
         seed=SEEDS,
     )
-    @settings(max_examples=25, deadline=None)
     def test_it_is_the_formula(self, shape, factor, seed):
         kernel = np.random.default_rng(seed).normal(size=shape).astype("float32")
         singular = np.linalg.svd(kernel.reshape(-1, shape[-1]).astype("float64"), compute_uv=False)

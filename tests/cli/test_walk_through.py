@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.full
 
 
 def keras_tied(*arguments, cwd):

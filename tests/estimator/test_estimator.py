@@ -7,7 +7,7 @@ import signal
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers
 from scipy import sparse
@@ -167,7 +167,6 @@ def of_width(width):
 
 
 @given(n=st.integers(1, 700), width=st.sampled_from([1, 3, 40]))
-@settings(max_examples=20, deadline=None)
 def test_blocks_of_rows_are_as_good_as_all_at_once(n, width):
     rng, estimator = np.random.default_rng(1), of_width(width)
     rows = rng.normal(size=(n, width)).astype("float32")

@@ -190,9 +190,7 @@ def with_gaps(digits) -> TiedAutoencoder:
 
 
 @given(missing=hnp.arrays(bool, (5, 64), elements=st.booleans()))
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_missing_is_filled_in_as_the_estimator_does(
     with_gaps, digits, missing, tmp_path
 ):

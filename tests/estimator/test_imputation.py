@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
@@ -69,7 +69,6 @@ def test_missing_only_where_codes_are_wanted(iris):
 
 
 @given(seed=st.integers(0, 50), d=st.integers(2, 6))
-@settings(max_examples=15, deadline=None)
 def test_conditional_means_are_those_of_the_formula(seed, d):
     rng = np.random.default_rng(seed)
     Z = rng.normal(size=(80, d)) @ rng.normal(size=(d, d))

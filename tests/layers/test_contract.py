@@ -2,7 +2,7 @@
 
 import copy
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,13 @@ REBUILDING: dict[str, Callable[[keras.Model, Path], keras.Model]] = {
 COPYING = KEEPING | REBUILDING
 
 
-def named(ways: dict[str, Any]) -> dict[str, Any]:
-    return {"argvalues": ways.values(), "ids": ways.keys()}
+def named(ways: dict[str, Any], quick: Collection[str] = ()) -> dict[str, Any]:
+    """The ways of making a copy; where some are named as quick, the others are not."""
+    values = [
+        pytest.param(way, marks=pytest.mark.full) if quick and name not in quick else way
+        for name, way in ways.items()
+    ]
+    return {"argvalues": values, "ids": ways.keys()}
 
 
 @pytest.fixture(params=CASES, ids=str)
@@ -83,7 +88,7 @@ def test_rebuilt_copy_given_the_weights_gives_the_same_outputs(case, model, make
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-@pytest.mark.parametrize("make", **named(COPYING))
+@pytest.mark.parametrize("make", **named(COPYING, quick=("saved and loaded", "clone_model")))
 def test_training_the_copy_leaves_the_original_alone(case, model, make, tmp_path):
     copied = make(model, tmp_path)
     before = weights(model)
@@ -116,7 +121,7 @@ def silence(layer: Any) -> None:
         variable.assign(np.zeros(variable.shape))
 
 
-@pytest.mark.parametrize("make", **named(COPYING))
+@pytest.mark.parametrize("make", **named(COPYING, quick=("saved and loaded", "clone_model")))
 @pytest.mark.parametrize("case", select("functional", "nested", "deep", "in_wrappers"), ids=str)
 def test_copy_is_tied_before_its_first_call(case, model, make, tmp_path):
     copied = make(model, tmp_path)
@@ -124,7 +129,7 @@ def test_copy_is_tied_before_its_first_call(case, model, make, tmp_path):
         assert find(copied, tied).tied_to is find(copied, partner)
 
 
-@pytest.mark.parametrize("make", **named(COPYING))
+@pytest.mark.parametrize("make", **named(COPYING, quick=("saved and loaded", "clone_model")))
 @pytest.mark.parametrize("case", select("nested", "made_of_models"), ids=str)
 def test_copy_of_a_copy_is_tied_to_a_layer_of_its_own(case, model, make, tmp_path):
     first = make(model, tmp_path)
@@ -213,6 +218,7 @@ COMPILED = [
 ]
 
 
+@pytest.mark.quick("Dense-functional*", "Dense-nested*", "Dense-in_wrappers*", "Conv-functional*")
 @pytest.mark.parametrize("case", COMPILED, ids=str)
 def test_compiled_training_is_eager_training(case):
     compiled, eager = case.build(), case.build()

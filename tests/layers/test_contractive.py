@@ -42,7 +42,10 @@ ENCODERS: dict[str, Callable[[], layers.Layer]] = {
     "a model of one layer": lambda: keras.Sequential([dense(3, "sigmoid")], name="encoder"),
     "deep": lambda: keras.Sequential([dense(5, "silu", "one"), dense(3, "tanh")], name="encoder"),
 }
-encoders = pytest.mark.parametrize("kind", ENCODERS)
+encoders = pytest.mark.parametrize(
+    "kind",
+    ["one layer", pytest.param("a model of one layer", marks=pytest.mark.full), "deep"],
+)
 
 
 def dense(units: int, activation: str, name: str = "code") -> layers.Dense:
@@ -102,12 +105,14 @@ def by_differences(encoder: layers.Layer, x: np.ndarray) -> np.ndarray:
     return total
 
 
+@pytest.mark.quick("linear", "sigmoid", "relu", "gelu", "softmax")
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_norm_of_one_layer(activation):
     encoder = built(dense(3, activation))
     np.testing.assert_allclose(norms(encoder, rows()), by_jax(encoder, rows()), rtol=1e-5)
 
 
+@pytest.mark.full
 @settings(max_examples=6, deadline=None)
 @given(
     widths=st.sampled_from([(4, 3), (2, 5, 3), (5, 3, 2), (3, 2, 4), (1, 4, 4, 1)]),
@@ -154,6 +159,7 @@ def test_norm_of_a_model_that_is_called_otherwise_than_its_graph_says():
     np.testing.assert_allclose(norms(encoder, rows()), 4 * by_jax(layer, rows()), rtol=1e-5)
 
 
+@pytest.mark.quick("convolution", "steps", "recurrent")
 @pytest.mark.parametrize(
     ("stack", "shape"),
     [
@@ -187,6 +193,7 @@ def test_one_dense_layer_takes_no_passes(monkeypatch):
     norms(built(keras.Sequential([dense(3, "sigmoid")])), rows())
 
 
+@pytest.mark.quick("2-5-2")
 @pytest.mark.parametrize(("features", "units", "fewer"), [(2, 5, 2), (5, 2, 2), (3, 3, 3)])
 def test_passes_are_as_many_as_a_row_or_a_code_has_numbers(features, units, fewer):
     encoder, x = built(dense(units, "tanh"), features), rows(4, features)
@@ -304,6 +311,7 @@ class TestContractive:
 
         self.assert_moved(encoder, encoder, slopes(penalty, W), run_eagerly)
 
+    @pytest.mark.quick("3-False")
     @pytest.mark.parametrize(
         ("units", "run_eagerly"),
         [(3, False), (6, False), (3, True)],  # fewer than features, and more
@@ -407,6 +415,7 @@ class TestTied:
         assert own == 2  # gain and bias
         assert len({id(variable) for variable in model.weights}) == len(model.weights)
 
+    @pytest.mark.quick("*-deep", "cloned-*")
     @encoders
     @pytest.mark.parametrize("how", ["saved", "cloned", "rebuilt"])
     def test_copy_is_tied_to_its_own_encoder(self, kind, how, tmp_path):

@@ -126,6 +126,7 @@ STOPS = [(case, "momentum") for case in select(*TOPOLOGIES)]
 STOPS += [(case, name) for case in select("nested", family="Dense") for name in OPTIMIZERS]
 
 
+@pytest.mark.quick("Dense-nested-gain-*", "Dense-functional*", "Dense-made*", "Conv-functional*")
 @pytest.mark.parametrize(("case", "optimizer"), STOPS, ids=str)
 def test_training_goes_on_after_loading_as_if_it_had_not_stopped(case, model, optimizer, tmp_path):
     data = case.inputs(), case.targets()

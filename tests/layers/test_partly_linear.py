@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers
 
@@ -20,7 +20,6 @@ FUNCTIONS = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0)}
     linear_units=st.integers(0, 5),
     shape=st.sampled_from([(3, 5), (2, 4, 5)]),
 )
-@settings(max_examples=20, deadline=None)
 def test_the_first_units_pass_and_the_others_are_activated(name, linear_units, shape):
     x = np.random.default_rng(0).normal(size=shape).astype("float32")
     expected = np.concatenate(

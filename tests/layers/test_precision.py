@@ -13,7 +13,7 @@ from .cases import Case, arrays, find, kernel_variable, outputs, select, train
 CASES = [*select("functional"), *select("nested", "chain", family="Dense")]
 
 
-@pytest.fixture(params=["mixed_bfloat16", "mixed_float16"])
+@pytest.fixture(params=["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.full)])
 def policy(request: pytest.FixtureRequest) -> Iterator[str]:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(request.param)

@@ -24,8 +24,8 @@ CONVOLUTIONS = (
     keras.layers.DepthwiseConv2D,
 )
 
-DRAWN = 64
-"""How many configurations that Keras accepts are drawn of each class: 512 in all."""
+DRAWN = (4, 64)
+"""How many configurations that Keras accepts are drawn of each class: quickly, and 512 in all."""
 
 
 def drawn(rng: np.random.Generator, cls: type) -> tuple[dict[str, Any], tuple[int, ...]]:
@@ -75,11 +75,11 @@ def refused(layer: Any, shape: tuple[int, ...]) -> bool:
 
 
 @functools.cache
-def passages(cls: type) -> list[tuple[dict[str, Any], Passage]]:
+def passages(cls: type, count: int) -> list[tuple[dict[str, Any], Passage]]:
     """Passages through random configurations of a class that Keras does not refuse."""
     rng = np.random.default_rng(0)
     found: list[tuple[dict[str, Any], Passage]] = []
-    while len(found) < DRAWN:
+    while len(found) < count:
         settings, shape = drawn(rng, cls)
         try:
             layer = cls(**settings)
@@ -109,23 +109,29 @@ def misread(layer: Any, shape: tuple[int, ...]) -> bool:
 
 
 every_class = pytest.mark.parametrize("cls", CONVOLUTIONS, ids=lambda cls: cls.__name__)
+drawings = pytest.mark.parametrize(
+    "count", [pytest.param(n, marks=[pytest.mark.full] * (n > DRAWN[0])) for n in DRAWN]
+)
 
 
+@drawings
 @every_class
-def test_is_the_adjoint_of_every_configuration_that_keras_accepts(cls):
-    for settings, found in passages(cls):
+def test_is_the_adjoint_of_every_configuration_that_keras_accepts(cls, count):
+    for settings, found in passages(cls, count):
         assert found.adjoint_error <= 1e-5, (settings, found.x.shape)
 
 
+@drawings
 @every_class
-def test_restores_the_shape_of_the_input(cls):
-    for settings, found in passages(cls):
+def test_restores_the_shape_of_the_input(cls, count):
+    for settings, found in passages(cls, count):
         assert found.returned.shape == found.x.shape, settings
 
 
+@drawings
 @every_class
-def test_equals_the_gradient_of_the_layer(cls):
-    for settings, found in passages(cls):
+def test_equals_the_gradient_of_the_layer(cls, count):
+    for settings, found in passages(cls, count):
         assert found.gradient_error <= 1e-5, (settings, found.x.shape)
 
 
@@ -182,7 +188,15 @@ EXAMPLES = {
 }
 
 
-@pytest.fixture(params=EXAMPLES)
+QUICK = (
+    *("Conv1D", "strided causal Conv1D", "Conv2D, channels first", "Conv2DTranspose"),
+    "DepthwiseConv1D, channels first",
+)
+
+
+@pytest.fixture(
+    params=[pytest.param(n, marks=[pytest.mark.full] * (n not in QUICK)) for n in EXAMPLES]
+)
 def example(request: pytest.FixtureRequest) -> tuple[Any, tuple[int, ...]]:
     """A layer, and the shape of an input for it."""
     cls, shape, args, kwargs = EXAMPLES[request.param]

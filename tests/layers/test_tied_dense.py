@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers
 
@@ -29,7 +29,6 @@ def normal(*shape: int, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     features=st.integers(1, 4),
     units=st.integers(1, 4),

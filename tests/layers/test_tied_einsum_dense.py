@@ -56,7 +56,12 @@ EXAMPLES = {
 }
 
 
-@pytest.fixture(params=EXAMPLES)
+QUICK = "ab,bc->ac ...x,xy->...y ab...,bc->ac... abc,cde->abde abc,bcd->abd abcd,cde->abe".split()
+
+
+@pytest.fixture(
+    params=[pytest.param(n, marks=[pytest.mark.full] * (n not in QUICK)) for n in EXAMPLES]
+)
 def example(request: pytest.FixtureRequest) -> Example:
     return EXAMPLES[request.param]
 
@@ -195,11 +200,15 @@ def test_compiled_model_gives_the_outputs_of_the_eager_one(example):
 every_quantizable = pytest.mark.parametrize(
     "example",
     # Keras cannot quantise a layer whose equation has an ellipsis.
-    [example for example in EXAMPLES.values() if "..." not in example.equation],
-    ids=lambda example: example.equation,
+    [
+        pytest.param(example, id=name, marks=[pytest.mark.full] * (name not in QUICK))
+        for name, example in EXAMPLES.items()
+        if "..." not in name
+    ],
 )
 
 
+@pytest.mark.quick("ab,bc->ac-*", "abc,cde->abde-int8*")
 @pytest.mark.parametrize(("mode", "tolerance"), [("int8", 0.01), ("int4", 0.15)])
 @every_quantizable
 def test_adjoint_of_a_quantized_layer_is_near_that_of_the_float_one(example, mode, tolerance):

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_tied import TiedAutoencoder
@@ -116,7 +116,6 @@ def test_the_page_names_what_made_it_and_what_was_left_out(arrays):
         assert part in text
 
 
-@settings(max_examples=15, deadline=None)
 @given(text=st.text(min_size=1, max_size=40))
 def test_no_text_makes_an_element_or_an_attribute(text):
     X = np.arange(8.0).reshape(4, 2)

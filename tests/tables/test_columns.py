@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import OneHotEncoder
 
@@ -64,6 +64,7 @@ def test_decode_refuses_another_width(mixed):
 words = st.sampled_from(["red", "green", "blue", "Ölgrün", "", "a=b"])
 
 
+@settings(max_examples=100)
 @given(st.lists(words, min_size=8, max_size=60))
 def test_one_hot_is_that_of_scikit_learn(values):
     columns = Columns.learn(pa.record_batch({"word": values}))

@@ -13,6 +13,8 @@ FEW, COLUMNS = 800_000, 8
 MEGABYTES = 60
 """How much more many rows may take than few; whole, they would take 102 to 128 MB more."""
 
+pytestmark = pytest.mark.full
+
 PROGRAM = """
 import pathlib, re, sys
 from keras_tied.tables import Columns, open_table, write_table

@@ -261,6 +261,7 @@ def test_a_dictionary_of_arrow_is_read_as_text(folder):
     assert read(source)["word"].to_pylist() == ["a", "b", None, "a"]
 
 
+@pytest.mark.full
 def test_fifty_thousand_columns_are_read(folder, rng):
     expected = np.round(rng.normal(size=(2, 50_000)), 3)
     with open("wide.csv", "w") as file:
@@ -281,7 +282,7 @@ numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 @given(
     st.lists(st.tuples(words, numbers, st.none() | st.integers(-(2**63), 2**63 - 1)), min_size=1)
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_pythons_csv_writer_writes_is_read_back(folder, cells):
     with open("rows.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -115,7 +115,7 @@ numbers = st.none() | st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
 @given(st.lists(st.tuples(words, numbers), min_size=1), st.sampled_from(["csv", "tsv"]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_pythons_csv_reader_reads_what_is_written(folder, rows, ending):
     table = {"a": [word for word, _ in rows], "b": pa.array([x for _, x in rows], pa.float32())}
     write_table(f"rows.{ending}", [pa.record_batch(table)])
@@ -126,7 +126,7 @@ def test_pythons_csv_reader_reads_what_is_written(folder, rows, ending):
 
 
 @given(st.lists(st.tuples(words.filter(lambda word: word not in MISSING), numbers), min_size=1))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_csv_is_read_back_as_it_was_written(folder, rows):
     table = {"a": [word for word, _ in rows], "b": pa.array([x for _, x in rows], pa.float32())}
     write_table("rows.csv", [pa.record_batch(table)])

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 if keras.backend.backend() != "jax":
@@ -25,7 +25,6 @@ def product(form, a, b):
     return (result.T if form.startswith("(") else result).astype("float32")
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     form=st.sampled_from(FORMS),
     sizes=st.tuples(*[st.integers(1, 70)] * 3),
@@ -75,6 +74,7 @@ def test_each_product_of_a_step_takes_its_first_factor_row_by_row(rng):
     assert all("lhs_contracting_dims={1}" in line for line in products)
 
 
+@pytest.mark.quick("True")
 @pytest.mark.parametrize("known", [True, False])
 def test_training_is_as_exact_as_in_bfloat16(known, rng, monkeypatch):
     if not known:  # as with a release of XLA that knows no such products
