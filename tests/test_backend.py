@@ -115,6 +115,7 @@ def test_no_keras_json_gives_jax(tmp_path):
     assert run(CHOICE, KERAS_HOME=str(tmp_path)) == ["jax"]
 
 
+@pytest.mark.full
 def test_keras_runs_on_what_was_chosen(tmp_path):
     code = "import keras_tied, keras; print(keras.backend.backend())"
     assert run(code, **named(tmp_path, "not_installed_anywhere")) == ["jax"]
@@ -146,7 +147,7 @@ NAMES = ["TiedDense", "KSparse", "Orthonormal", "Autoencoder", "LBFGS"]
 FOUND = f"print(*[keras.saving.get_registered_object('keras_tied>' + n).__name__ for n in {NAMES}])"
 
 
-@pytest.mark.quick("keras_tied, keras", "keras, keras_tied")
+@pytest.mark.quick("keras, keras_tied")
 @pytest.mark.parametrize(
     "imports",
     [

@@ -696,7 +696,7 @@ def trained(request) -> tuple[keras.Model, keras.Model, keras.Model, np.ndarray]
     return encoder, decoder, model, X
 
 
-@pytest.mark.quick("dense_stack", "sequences")
+@pytest.mark.quick("dense_stack")
 class TestEncoders:
     def test_the_mirror_gives_back_the_shape_of_the_input(self, trained):
         encoder, decoder, model, _ = trained

@@ -67,6 +67,7 @@ def test_error_is_that_of_pca(activation):
     assert_starts_at_pca(make_started_model(DIGITS, 80, 5, activation=activation), DIGITS, 5)
 
 
+@pytest.mark.quick("*(5, 5)", "*(5,)", "relu-*")
 @pytest.mark.parametrize("widths", [(5,), (5, 5), (12, 7, 5), (7, 12, 9, 5)], ids=str)
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_error_is_that_of_pca_at_any_depth_and_width(widths, activation):
@@ -149,6 +150,7 @@ def curve() -> np.ndarray:
 RATES = {"relu": 1e-2, "elu": 1e-2, "silu": 3e-3, "tanh": 1e-3, "sigmoid": 1e-2}
 
 
+@pytest.mark.quick("relu-*", "tanh-*")
 @pytest.mark.parametrize(("activation", "rate"), RATES.items())
 def test_error_falls_from_there(activation, rate):
     model = make_started_model(curve(), 12, 1, activation=activation)

@@ -94,6 +94,7 @@ def test_the_same_seed_draws_the_same_picture(keras_tied, quick, tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+@pytest.mark.full
 def test_show_opens_the_figure_in_a_window_and_saves_it_too(quick, tmp_path):
     (tmp_path / "backend").mkdir()
     (tmp_path / "backend" / "windows.py").write_text(

@@ -236,7 +236,7 @@ def test_what_cannot_be_drawn_is_said_in_one_sentence_and_leaves_nothing(
     assert names(tmp_path) == before
 
 
-@pytest.mark.quick("plot*")
+@pytest.mark.full
 @pytest.mark.parametrize(("command", "output"), [("plot", "a.png"), ("report", "a.html")])
 def test_a_file_that_cannot_be_written_whole_is_not_there(
     model, fruit_csv, tmp_path, command, output

@@ -141,6 +141,7 @@ def test_a_curve_that_is_too_long_to_be_read_back_is_not_written(fitted, tmp_pat
     assert sorted(file.name for file in tmp_path.iterdir()) == ["m.keras"]
 
 
+@pytest.mark.full
 def test_given_encoder_comes_back(digits, tmp_path):
     encoder = keras.Sequential(
         [

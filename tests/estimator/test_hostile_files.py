@@ -674,7 +674,7 @@ def change_bytes(content: bytes, draw: random.Random) -> bytes:
     return content[:place] + draw.randbytes(length) + content[place + length :]
 
 
-QUICK = list(CASES)[::7]
+QUICK = list(CASES)[::11]
 
 
 @pytest.fixture(scope="module")

@@ -29,8 +29,8 @@ QUICK = ("jax-*-functional-gain", "jax-Dense-nested*", "jax-Dense-deep*", "jax-D
 @pytest.fixture(scope="module")
 def saved(request, tmp_path_factory) -> tuple[Path, dict[str, list[np.ndarray]]]:
     """A folder of the models that tests ask for, their inputs, and what they compute here."""
-    items = [item for item in request.session.items if "saved" in item.fixturenames]
-    wanted = {item.callspec.params["name"] for item in items}
+    params = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    wanted = {each.get("name") for each in params}
     folder, expected, ties = tmp_path_factory.mktemp("models"), {}, {}
 
     def save(name: str, model: Any, inputs: Any) -> None:

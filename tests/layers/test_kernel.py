@@ -60,6 +60,9 @@ ADAPTABLE = [
 ]
 
 
+QUICK = ("*-functional-gain", "Dense-nested-gain", "Dense-deep-gain", "Dense-chain-gain")
+
+
 def some(cases: list[Case], *topologies: str) -> list[Case]:
     """The cases that have one of these topologies."""
     return [case for case in cases if case.topology.name in topologies]
@@ -80,12 +83,14 @@ def relative_rms(found: list[np.ndarray], expected: list[np.ndarray]) -> float:
     return float(np.sqrt(np.mean((one - other) ** 2) / np.mean(other**2)))
 
 
+@pytest.mark.quick(*QUICK)
 def test_outputs_of_the_int8_model_are_within_two_percent(case, model):
     expected = outputs(model, case.inputs())
     model.quantize("int8")
     assert relative_rms(outputs(model, case.inputs()), expected) < 0.02
 
 
+@pytest.mark.quick("Dense-*")
 @pytest.mark.parametrize(
     "case", some(QUANTIZABLE, "functional", "nested", "deep", "chain"), ids=str
 )
@@ -104,6 +109,7 @@ def test_float8_model_trains(case, model):
     assert loss(model, case.inputs(), case.targets()) < before
 
 
+@pytest.mark.quick(*QUICK)
 @pytest.mark.parametrize("case", LOADABLE, ids=str)
 def test_copy_of_an_int8_model_gives_the_same_outputs_and_is_tied(case, model):
     model.quantize("int8")
@@ -240,6 +246,7 @@ def test_kernel_quantized_in_a_way_that_cannot_be_read_is_an_error_that_names_th
         tied(code())
 
 
+@pytest.mark.quick(*QUICK)
 @pytest.mark.parametrize("case", ADAPTABLE, ids=str)
 def test_decoder_reads_the_adapted_kernel(case, model):
     tied = find(model, case.topology.ties[0][0])
@@ -255,6 +262,7 @@ def rows_for(tied: Any) -> np.ndarray:
     return np.random.default_rng(3).normal(size=shape).astype("float32")
 
 
+@pytest.mark.quick(*QUICK)
 @pytest.mark.parametrize("case", ADAPTABLE, ids=str)
 def test_adapter_counts_once(case, model):
     before = model.count_params()
@@ -264,6 +272,7 @@ def test_adapter_counts_once(case, model):
     assert model.count_params() == before + sum(int(np.prod(side.shape)) for side in sides)
 
 
+@pytest.mark.quick(*QUICK)
 @pytest.mark.parametrize("case", ADAPTABLE, ids=str)
 def test_training_moves_the_adapter_and_leaves_the_kernel(case, model):
     layer = find(model, "code")
@@ -304,6 +313,7 @@ def test_adapter_in_the_decoder_alone_trains_as_in_a_decoder_without_an_earlier_
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+@pytest.mark.quick(*QUICK)
 @pytest.mark.parametrize(
     "case", [case for case in ADAPTABLE if case.topology.name != "made_in_init"], ids=str
 )

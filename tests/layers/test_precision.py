@@ -26,15 +26,18 @@ def case(request: pytest.FixtureRequest) -> Case:
     return request.param
 
 
+@pytest.mark.quick("*-Dense-*", "*-Conv-*")
 def test_outputs_have_the_compute_dtype(policy, case):
     (found,) = keras.tree.flatten(case.build()(case.inputs()))
     assert keras.backend.standardize_dtype(found.dtype) == policy.removeprefix("mixed_")
 
 
+@pytest.mark.quick("*-Dense-*", "*-Conv-*")
 def test_variables_are_float32(policy, case):
     assert {variable.dtype for variable in case.build().variables} == {"float32"}
 
 
+@pytest.mark.quick("*-Dense-*", "*-Conv-*")
 def test_outputs_are_near_those_in_float32(policy, case):
     mixed = case.build()
     keras.config.set_dtype_policy("float32")
@@ -51,6 +54,7 @@ def test_training_moves_the_kernel(policy, case):
     assert np.any(before != kernel.numpy())
 
 
+@pytest.mark.quick("*-Dense-*", "*-Conv-*")
 def test_loaded_model_computes_in_the_same_dtype(policy, case, tmp_path):
     model = case.build()
     model.save(tmp_path / "model.keras")

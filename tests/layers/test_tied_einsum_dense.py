@@ -221,6 +221,7 @@ def test_adjoint_of_a_quantized_layer_is_near_that_of_the_float_one(example, mod
     assert np.linalg.norm(found - expected) <= tolerance * np.linalg.norm(expected)
 
 
+@pytest.mark.quick("ab,bc->ac", "abc,cde->abde")
 @every_quantizable
 def test_int4_kernel_is_the_one_that_the_quantized_layer_computes_with(example):
     layer = example.layer()
@@ -230,6 +231,7 @@ def test_int4_kernel_is_the_one_that_the_quantized_layer_computes_with(example):
     np.testing.assert_allclose(*outputs(tied, x), *outputs(layer, x), atol=1e-4)
 
 
+@pytest.mark.quick("ab,bc->ac", "abc,cde->abde")
 @every_quantizable
 def test_adapter_is_added_to_the_kernel_of_an_int8_layer(example):
     layer = example.layer()
