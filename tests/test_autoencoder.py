@@ -62,7 +62,7 @@ FITS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 """What `Autoencoder.fit` is given, and what `keras.Model.fit` is for the same."""
 
 
-@pytest.mark.quick("rows alone", "a split", "validation rows and weights")
+@pytest.mark.quick("rows alone", "validation rows and weights")
 @pytest.mark.parametrize(("given", "spelt_out"), FITS.values(), ids=FITS.keys())
 def test_fit_is_that_of_a_keras_model_with_the_input_as_target(given, spelt_out):
     model = make_compiled_model()

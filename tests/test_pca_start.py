@@ -62,6 +62,7 @@ ACTIVATIONS = (
 )
 
 
+@pytest.mark.quick("linear", "tanh", "sigmoid", "relu", "silu", "gelu")
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_error_is_that_of_pca(activation):
     assert_starts_at_pca(make_started_model(DIGITS, 80, 5, activation=activation), DIGITS, 5)

@@ -176,6 +176,7 @@ def test_blocks_of_rows_are_as_good_as_all_at_once(n, width):
     )
 
 
+@pytest.mark.quick("lbfgs")
 @pytest.mark.parametrize("solver", ["lbfgs", "nadam"])
 def test_row_of_weight_two_counts_as_two(solver, iris, rng):
     """To 1e-4, whatever the batches; scikit-learn's own check of it takes few rows."""
