@@ -144,6 +144,65 @@ def test_an_interrupted_training_leaves_the_model_trained_so_far(rows):
     assert min(moved) > 0
 
 
+class Failing(Watcher):
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 6:
+            raise RuntimeError("from the callback")
+
+
+def train_until_it_fails(train, rows):
+    keras.utils.set_random_seed(0)
+    model = compiled_model()
+    with pytest.raises(RuntimeError, match="from the callback"):
+        train(model, rows, rows, batch_size=60, epochs=EPOCHS, callbacks=[Failing()], verbose=0)
+    return model.get_weights()
+
+
+def test_a_watcher_that_raises_leaves_the_model_as_after_that_epoch(rows):
+    pairs = zip(*(train_until_it_fails(t, rows) for t in (fit, keras.Model.fit)), strict=True)
+    for ours, theirs in pairs:
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+
+
+class StoppedBefore(Watcher):
+    def on_train_begin(self, logs=None):
+        self.model.stop_training = True
+
+
+@pytest.mark.parametrize("train", [fit, keras.Model.fit])
+def test_a_callback_that_stops_before_the_first_epoch_leaves_that_one(rows, train):
+    model = compiled_model()
+    history = train(model, rows, rows, epochs=EPOCHS, callbacks=[StoppedBefore()], verbose=0)
+    assert history.epoch == [0]
+
+
+class Adding(Watcher):
+    def on_epoch_end(self, epoch, logs=None):
+        logs["added"] = 2.0 * epoch
+
+
+@pytest.mark.parametrize("train", [fit, keras.Model.fit])
+def test_what_a_callback_adds_to_the_logs_is_in_the_history(rows, train):
+    for make in (list, lambda callbacks: keras.callbacks.CallbackList(callbacks, add_history=True)):
+        model, callbacks = compiled_model(), make([Adding()])
+        if not isinstance(callbacks, list):
+            callbacks.set_model(model)
+        history = train(model, rows, rows, epochs=3, callbacks=callbacks, verbose=0)
+        assert history.history["added"] == [0.0, 2.0, 4.0]
+
+
+def test_loss_scaling_is_built_once(rows):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = compiled_model(optimizer=keras.optimizers.Adam())
+    finally:
+        keras.config.set_dtype_policy("float32")
+    full(model, rows, epochs=2)
+    count = len(model.optimizer.variables)
+    full(model, rows, epochs=2)
+    assert len(model.optimizer.variables) == count
+
+
 def test_a_model_that_is_not_compiled_is_refused(rows):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)], name="plain")
     with pytest.raises(ValueError, match=r"'plain'.*compile\(\) first"):

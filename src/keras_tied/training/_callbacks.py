@@ -34,6 +34,13 @@ class Watcher(keras.callbacks.Callback):
     """
 
 
+def flatten_callbacks(callbacks: Any) -> list[keras.callbacks.Callback]:
+    """The callbacks in whatever Keras's `fit` takes: one, a list, or a `CallbackList`."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks = callbacks.callbacks
+    return keras.tree.flatten(callbacks) if callbacks else []
+
+
 def works_within_epochs(callback: keras.callbacks.Callback) -> bool:
     """Whether a callback acts at steps or in evaluation, where the loop does not stop."""
     if isinstance(callback, keras.callbacks.ModelCheckpoint):

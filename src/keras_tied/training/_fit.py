@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
 import keras
 
-from keras_tied.training._callbacks import Guard, interrupts, works_within_epochs
+from keras_tied.training._callbacks import (
+    Guard,
+    flatten_callbacks,
+    interrupts,
+    works_within_epochs,
+)
 from keras_tied.training._data import BatchedRows, batch_rows, split_rows, weigh_classes
 from keras_tied.training._epochs import Epochs
 from keras_tied.training._lbfgs_search import is_seed
 from keras_tied.training._loop import Loop
+from keras_tied.training._memory import SHARE, count_bytes, free_memory
 from keras_tied.training.lbfgs import LBFGS
 
 
@@ -42,7 +49,8 @@ def fit(
     and epochs run in one compiled program; it comes back to Python a few times a second, and a
     second `fit` of the same shapes finds it compiled. Where all rows are one batch, epochs are also
     taken together on TensorFlow (in one graph) and on PyTorch (in a plain loop). Everything else is
-    left to Keras's `fit`: streamed data, `steps_per_epoch`, `validation_freq`, models that run
+    left to Keras's `fit`: streamed data, arrays that
+    take more than 0.8 of the free memory, `steps_per_epoch`, `validation_freq`, models that run
     eagerly, and callbacks that work at single steps.
 
     Ctrl-C stops training at the end of the epoch and returns the history so far; a second one
@@ -95,7 +103,7 @@ def fit(
         raise ValueError(
             f"Model '{model.name}' has no optimizer and loss yet: call compile() first."
         )
-    callbacks = keras.tree.flatten(callbacks) if callbacks else []
+    callbacks = flatten_callbacks(callbacks)
     plain = (
         steps_per_epoch is None
         and validation_steps is None
@@ -105,6 +113,8 @@ def fit(
     data = (x, y, sample_weight, class_weight, batch_size)
     held_out = (validation_split, validation_data, validation_batch_size)
     parts = _pack_parts(data, held_out) if plain else None
+    if parts is not None and not isinstance(model.optimizer, LBFGS) and not _fit_into_memory(parts):
+        parts = None
     if isinstance(model.optimizer, LBFGS):
         parts = _join_batches(model, parts, callbacks)
     trainer = None if parts is None else _make_trainer(model, *parts, shuffle)
@@ -157,6 +167,19 @@ def _pack_parts(
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
     validation = batch_rows(x, y, sample_weight, validation_batch_size or batch_size)
     return None if validation is None else (train, validation)
+
+
+def _fit_into_memory(parts: tuple[BatchedRows, BatchedRows | None]) -> bool:
+    needed, free = count_bytes(*parts), free_memory()
+    if free is None or needed <= SHARE * free:
+        return True
+    warnings.warn(
+        f"The rows take {needed / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB of memory are free, "
+        "so that Keras's own fit streams them, which is slower: give fewer rows, or a smaller "
+        "dtype, to train in one program.",
+        stacklevel=3,
+    )
+    return False
 
 
 def _join_batches(
@@ -212,7 +235,8 @@ def _make_trainer(
         epochs=0,
         verbose=0,
     )
-    model.optimizer.build(model.trainable_variables)
+    if not model.optimizer.built:  # with loss scaling, a second `build` adds variables again
+        model.optimizer.build(model.trainable_variables)
     if backend == "jax":
         from keras_tied.training._jax.trainer import JaxEpochs
 

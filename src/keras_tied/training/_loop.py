@@ -38,8 +38,9 @@ class Loop:
         """Train from epoch `begin` to epoch `end`; return the history."""
         model = self.model
         self.bar = Bar()
+        has_bar = any(isinstance(c, keras.callbacks.ProgbarLogger) for c in self.callbacks)
         self.hooks = keras.callbacks.CallbackList(
-            [*self.callbacks, self.bar] if self.verbose != 0 else self.callbacks,
+            self.callbacks if has_bar or self.verbose == 0 else [*self.callbacks, self.bar],
             add_history=True,
             verbose=self.verbose,
             epochs=end,
@@ -98,7 +99,7 @@ class Loop:
     def _train(self, epoch: int, end: int) -> dict[str, float]:
         bunch = FIRST_BUNCH if self.train.steps == 1 else 1
         logs: dict[str, float] = {}
-        while epoch < end and not self.model.stop_training:
+        while epoch < end:  # as Keras, an epoch even where a callback stops before the first
             count = min(bunch, end - epoch) if self.only_read else 1
             has_begun = count == 1
             self.bar.seconds = 0.0
@@ -130,17 +131,29 @@ class Loop:
             bunch = max(1, min(8 * count, int(count * pace)))
             if self.is_interrupted():
                 self.model.stop_training = True
+            if self.model.stop_training:
+                break
         return logs
 
     def _report(self, epoch: int, epochs: list[dict[str, float]], has_begun: bool) -> int:
-        """Call back for each epoch until one stops training; return how many were reported."""
-        for index, logs in enumerate(epochs):
-            if not has_begun:
-                self.hooks.on_epoch_begin(epoch + index)
-            self.hooks.on_epoch_end(epoch + index, logs)
-            if self.model.stop_training:
-                return index + 1
-        return len(epochs)
+        """Call back for each epoch until one stops training; return how many were reported.
+
+        If a callback raises, the model is as after the epochs that have ended by then.
+        """
+        n_ended = 0
+        try:
+            for index, logs in enumerate(epochs):
+                if not has_begun:
+                    self.hooks.on_epoch_begin(epoch + index)
+                n_ended = index + 1
+                self.hooks.on_epoch_end(epoch + index, logs)
+                if self.model.stop_training:
+                    break
+        except BaseException:
+            if n_ended < len(epochs):
+                self.trainer.rewind(n_ended)
+            raise
+        return n_ended
 
     def _visit(self, step: int, logs: dict[str, float]) -> None:
         if self.verbose != 0:

@@ -225,7 +225,9 @@ class _Part:
             is_transpose = flipped and not self.full
             if (id(leaf), is_transpose) not in places:
                 places[id(leaf), is_transpose] = len(arrays)
-                arrays.append(jnp.asarray(leaf.T if is_transpose else leaf))
+                rows_of_leaf = np.ascontiguousarray(leaf.T) if is_transpose else leaf
+                # No copy where the device can read the host's memory, as Keras's `fit` does.
+                arrays.append(jax.device_put(rows_of_leaf, may_alias=True))
             self.places.append(places[id(leaf), is_transpose])
         self.key = self.full, self.last, self.size, self.structure, self.places, self.flipped
 
