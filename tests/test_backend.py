@@ -183,6 +183,20 @@ def test_keras_knows_our_classes_after_a_first_import_of_keras_that_failed():
     assert run(f"{failed}import keras; {FOUND}", KERAS_BACKEND="jax") == ["failed", *NAMES]
 
 
+def test_keras_knows_our_classes_if_another_finder_brings_it():
+    """As the finders of editable installs and of frozen applications do."""
+    finder = (
+        "import sys, importlib.machinery as m\n"
+        "class Finder(m.PathFinder):\n"
+        "    pass\n"
+        "sys.meta_path.insert(0, Finder)\n"
+        "find = m.PathFinder.find_spec\n"
+        "Finder.find_spec = classmethod(lambda cls, n, p=None, t=None: find(n, p, t))\n"
+        "m.PathFinder.find_spec = classmethod(lambda cls, n, p=None, t=None: None)\n"
+    )
+    assert run(f"{finder}import keras_tied, keras; {FOUND}", KERAS_BACKEND="jax") == NAMES
+
+
 def test_an_unknown_name_of_the_package_is_an_attribute_error():
     import keras_tied
 
