@@ -405,7 +405,9 @@ def test_size_that_no_input_of_a_transposed_convolution_gives():
 
 def test_size_to_restore_that_nothing_tells():
     layer = built(keras.layers.Conv1D, (None, None, 3), 8, 3, strides=2, name="code")
-    with pytest.raises(ValueError, match=r"'out' is to restore the input of 'code'.*`output_size`"):
+    with pytest.raises(
+        ValueError, match=r"'out' is to reconstruct the input of 'code'.*`output_size`"
+    ):
         TiedConv(layer, name="out")(keras.Input((None, 8)))
 
 

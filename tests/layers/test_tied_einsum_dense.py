@@ -277,7 +277,7 @@ def test_tied_to_something_else_than_an_einsum_dense():
 def test_axis_that_was_summed_away_cannot_be_restored():
     layer = keras.layers.EinsumDense("abc,cd->ad", 6, name="code")
     layer.build((None, 3, 4))
-    with pytest.raises(ValueError, match=r"'out' cannot restore .* 'code'.* the axes \['b'\]"):
+    with pytest.raises(ValueError, match=r"'out' cannot reconstruct .* 'code'.* the axes \['b'\]"):
         TiedEinsumDense(layer, name="out")(keras.Input((6,)))
 
 

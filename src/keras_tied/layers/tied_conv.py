@@ -55,7 +55,7 @@ class TiedConv(TiedLayer):
         transpose: whether the adjoint is computed. Defaults to `True`.
         gain: whether to learn one factor for each output channel of the layer tied to. Starts at
             ones. Defaults to `False`.
-        output_size: the size to restore along each spatial axis, an integer for all or one for
+        output_size: the size of the output along each spatial axis, an integer for all or one for
             each. Only for the adjoint of a convolution. Defaults to that of the inputs which the
             layer tied to was built for.
         **kwargs: `activation`, `use_bias`, `bias_initializer`, `bias_regularizer` and
@@ -114,7 +114,7 @@ class TiedConv(TiedLayer):
                 f"shape {tuple(input_shape)}: feed it such, or tie it to another layer."
             )
         if self.transpose or self.output_size is not None:
-            self._restore(self._spatial(input_shape))
+            self._output_sizes(self._spatial(input_shape))
         self.input_spec = keras.layers.InputSpec(ndim=settings.rank + 2, axes={axis: expected})
         self.add_gain((written,))
         self.add_bias((read if self.transpose else written,))
@@ -144,7 +144,7 @@ class TiedConv(TiedLayer):
 
     def _adjoint(self, inputs: Any) -> Any:
         settings = self.tied_settings()
-        self._restore(self._spatial(inputs.shape))
+        self._output_sizes(self._spatial(inputs.shape))
         place = self.kernel, self._windows(), settings.data_format
         if isinstance(settings, TRANSPOSED):
             return convolve(inputs, *place)
@@ -177,7 +177,10 @@ class TiedConv(TiedLayer):
         settings = self.tied_settings()
         if not self.transpose:
             return tuple(settings.compute_output_shape(input_shape))
-        sizes, (channels, _) = self._restore(self._spatial(input_shape)), self._partner_channels()
+        sizes, (channels, _) = (
+            self._output_sizes(self._spatial(input_shape)),
+            self._partner_channels(),
+        )
         if settings.data_format == "channels_last":
             return (input_shape[0], *sizes, channels)
         return (input_shape[0], channels, *sizes)
@@ -211,7 +214,7 @@ class TiedConv(TiedLayer):
         ]
 
     def _fixed_sizes(self) -> tuple[int | None, ...]:
-        """The sizes to restore, None where the size of the input leaves only one."""
+        """The sizes to reconstruct, None where the size of the input leaves only one."""
         settings = self.tied_settings()
         sizes: tuple[int | None, ...] = (None,) * settings.rank
         if self.output_size is not None:
@@ -222,10 +225,10 @@ class TiedConv(TiedLayer):
         strided = list(zip(built, settings.strides, strict=True))
         if any(size is None and stride > 1 for size, stride in strided):
             raise ValueError(
-                f"TiedConv '{self.name}' is to restore the input of '{settings.name}', which was "
-                f"built for inputs of size {built} and has strides {settings.strides}, so that "
-                "several sizes of input have the same size of output: pass the one to restore as "
-                f"`output_size`, or build '{settings.name}' for inputs of a fixed size."
+                f"TiedConv '{self.name}' is to reconstruct the input of '{settings.name}', which "
+                f"was built for inputs of size {built} and has strides {settings.strides}, so that "
+                "several sizes of input have the same size of output: pass the one to reconstruct "
+                f"as `output_size`, or build '{settings.name}' for inputs of a fixed size."
             )
         return tuple([size if stride > 1 else None for size, stride in strided])
 
@@ -247,30 +250,30 @@ class TiedConv(TiedLayer):
             )
         return each
 
-    def _restore(self, given: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def _output_sizes(self, given: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The spatial sizes of the adjoint's output, for an input of the given ones."""
         encodes = isinstance(self.tied_settings(), TRANSPOSED)
         back = Window.code_size if encodes else Window.image_size
         forth = Window.image_size if encodes else Window.code_size
         windows = self._windows()
-        restored = [
+        sizes = [
             back(window, size) if fixed is None and size is not None else fixed
             for window, size, fixed in zip(windows, given, self._fixed_sizes(), strict=True)
         ]
         # A size may be unknown, or symbolic while a model is exported: then it is not checked.
         checked = [
             (size, forth(window, image), image)
-            for window, size, image in zip(windows, given, restored, strict=True)
+            for window, size, image in zip(windows, given, sizes, strict=True)
             if isinstance(size, int) and isinstance(image, int)
         ]
         if any(size != expected or image < 1 for size, expected, image in checked):
             raise ValueError(
                 f"TiedConv '{self.name}' takes outputs of '{self.tied_settings().name}', which "
                 f"have size {tuple(expected for _, expected, _ in checked)} for the inputs of size "
-                f"{tuple(restored)} that are to be restored; received an input of size {given}: "
-                "feed it such outputs, or pass the size to restore as `output_size`."
+                f"{tuple(sizes)} that are to be reconstructed; received an input of size {given}: "
+                "feed it such outputs, or pass the size to reconstruct as `output_size`."
             )
-        return tuple(restored)
+        return tuple(sizes)
 
     def get_config(self) -> dict[str, Any]:
         """The configuration."""

@@ -72,7 +72,7 @@ class TiedEinsumDense(TiedLayer):
 
     Raises:
         ValueError: where `tied_to` is not an `EinsumDense`, if its equation sums over an axis of
-            the inputs that neither kernel nor outputs have, which nothing can restore, if
+            the inputs that neither kernel nor outputs have, which nothing can reconstruct, if
             `bias_axes` names an axis that the output does not have, or if the shapes do not fit.
 
     Examples:
@@ -122,7 +122,7 @@ class TiedEinsumDense(TiedLayer):
         lost = sorted(set(equation.inputs) - set(equation.kernel + equation.outputs))
         if lost:
             raise ValueError(
-                f"TiedEinsumDense '{self.name}' cannot restore the inputs of '{partner.name}', "
+                f"TiedEinsumDense '{self.name}' cannot reconstruct the inputs of '{partner.name}', "
                 f"whose equation '{partner.equation}' sums over the axes {lost} and keeps nothing "
                 "of them: keep them in its output, and sum over them in a layer of its own."
             )
