@@ -205,9 +205,8 @@ def test_halves_saved_at_two_times_and_joined_warn_that_they_are_not_tied(case, 
     kernel.assign(2 * kernel.value)
     decoder = loaded(half(model, "decoder"), tmp_path)
     inputs = encoder.inputs[0]
-    joined = keras.Model(inputs, decoder(encoder(inputs)))
     with pytest.warns(UserWarning, match="'out' .* not tied to 'code', which now stands before it"):
-        outputs(joined, case.inputs())
+        outputs(keras.Model(inputs, decoder(encoder(inputs))), case.inputs())
 
 
 @pytest.mark.parametrize("case", select("nested", family="Dense"), ids=str)

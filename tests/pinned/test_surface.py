@@ -30,14 +30,15 @@ REGISTERED = {
 
 LISTED = {
     "keras_tied": """
-        Autoencoder TiedAutoencoder __version__ comparison datasets estimator experiment layers
-        losses mirror plotting reference regularizers report tie training
+        Autoencoder TiedAutoencoder __version__ assert_tied comparison datasets estimator
+        experiment layers losses mirror plotting reference regularizers report retie tie ties
+        trainable_variables training
         """,
     "keras_tied.cli": "app main",
     "keras_tied.estimator": "TiedAutoencoder",
     "keras_tied.layers": """
-        Contractive KSparse MaskingNoise PartlyLinear SaltAndPepperNoise TiedConv TiedDense
-        TiedEinsumDense squared_jacobian_norm tie
+        Contractive KSparse MaskingNoise PartlyLinear SaltAndPepperNoise Tie TiedConv TiedDense
+        TiedEinsumDense assert_tied retie squared_jacobian_norm tie ties trainable_variables
         """,
     "keras_tied.plotting": """
         FORMATS AutoencoderDisplay comparison four_panels new_figure new_window

@@ -32,16 +32,21 @@ def inbound_nodes(layer: keras.layers.Layer) -> list[Any]:
     return list(layer._inbound_nodes)
 
 
-def upstream_layers(nodes: list[Any]) -> Iterator[keras.layers.Layer]:
+def upstream_layers(
+    nodes: list[Any], parents: dict[Any, list[Any]] | None = None
+) -> Iterator[keras.layers.Layer]:
     """Every layer that was called before these nodes in their graph, with the layers they hold.
 
     Breadth first, so that the order follows from the graph alone. What comes before a node never
-    changes.
+    changes, and `parents` can remember it from call to call.
     """
+    parents = {} if parents is None else parents
     queue = list(nodes)
     visited = set(map(id, queue))
     for node in queue:
-        for parent in node.parent_nodes:
+        if node not in parents:
+            parents[node] = node.parent_nodes
+        for parent in parents[node]:
             if id(parent) not in visited:
                 visited.add(id(parent))
                 queue.append(parent)
@@ -55,11 +60,12 @@ def callers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     before the model's first call. But Keras calls, counts, saves and loads a model in functions
     that have it as their first argument, so the stack of functions tells. A model that is at work
     without holding `layer` is no caller of it: a copy must not be tied to the original that it is
-    made of.
+    made of. (The functions that make copies have the original as their argument.)
     """
     at_work: dict[int, keras.layers.Layer] = {}
     for frame in _frames():
-        if _module(frame).startswith("keras."):
+        module = _module(frame)
+        if module.startswith("keras.") and module not in COPIES:
             found = _first_argument(frame)
             if found is not None:
                 at_work[id(found)] = found
@@ -74,16 +80,20 @@ def model_being_saved() -> keras.layers.Layer | None:
     return next((model for model in reversed(written) if model is not None), None)
 
 
-def model_being_copied(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """The largest model whose configuration is being read, of those that hold `layer`."""
-    copied = [
+def is_reading_file() -> bool:
+    """Whether Keras is reading or writing a model, so that not every variable may be set yet."""
+    return any(_module(frame) in FILES for frame in _frames())
+
+
+def models_being_copied() -> list[keras.layers.Layer]:
+    """The models and layers whose configuration is being read, outermost first."""
+    read = [
         found
         for frame in _frames()
         if frame.f_code.co_name == "get_config" or _module(frame) in COPIES
         if (found := _first_argument(frame)) is not None
     ]
-    unique = {id(found): found for found in reversed(copied)}.values()
-    return next((found for found in unique if layer in flatten_layers(found)), layer)
+    return list({id(found): found for found in reversed(read)}.values())
 
 
 def _frames() -> Iterator[FrameType]:

@@ -4,6 +4,7 @@ Low-rank adapters and weight quantisation change what a layer stores; a tied lay
 the layer computes with. The formulas are those of Keras's own forward passes.
 """
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -11,17 +12,23 @@ from typing import Any
 import keras
 from keras import ops
 
+NAMES = ("kernel", "embeddings")
+"""The attributes that hold a kernel, in Keras's own layers."""
+
 
 def kernel_name(layer: keras.layers.Layer) -> str | None:
     """The attribute that holds the layer's kernel: "kernel", "embeddings", or None.
 
     None also stands for a layer that sets the attribute when it is built, and is not built yet.
     """
-    for name in ("kernel", "embeddings"):
-        # Of the class, a property is not evaluated: it may not be readable yet.
-        if hasattr(type(layer), name) or name in vars(layer):
-            return name
-    return None
+    own = _property_name(type(layer))  # type: ignore[arg-type]
+    return own or next((name for name in NAMES if name in vars(layer)), None)
+
+
+@functools.cache
+def _property_name(layer_class: Any) -> str | None:
+    """The name of a property that gives the kernel. Of a layer it may not be readable yet."""
+    return next((name for name in NAMES if hasattr(layer_class, name)), None)
 
 
 def kernel_variables(layer: keras.layers.Layer, kind: str = "weights") -> list[keras.Variable]:
@@ -55,7 +62,7 @@ def kernel_of(layer: keras.layers.Layer) -> Any:
     stored = ops.cast(stored, layer.compute_dtype)
     if adapter is None:
         return _dequantize(layer, name, stored)
-    # Keras adds the adapter to the integers here, but to the restored values in its forward pass.
+    # Keras adds the adapter to the integers here, but to the dequantized kernel when it computes.
     return ops.add(_dequantize(layer, name, ops.subtract(stored, adapter)), adapter)
 
 

@@ -1,11 +1,11 @@
-"""Finding the layer that a rebuilt layer is tied to. See README.md here."""
+"""Find the layer that a rebuilt layer is tied to. See README.md here."""
 
 import functools
 import weakref
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import keras
 
@@ -13,31 +13,57 @@ from keras_tied.layers._keras_internals import (
     callers,
     flatten_layers,
     inbound_nodes,
+    model_being_saved,
+    models_being_copied,
     upstream_layers,
 )
 from keras_tied.layers._kernel import kernel_name
 
 
-class Place(NamedTuple):
-    """Where the partner of a tied layer stands, in terms that hold in every copy of its model.
-
-    Counted are the layers that have a kernel, in Keras's order, among those that a *scope* holds:
-    the tied layer itself, or a layer or model that it is in.
+class Address(NamedTuple):
+    """A layer's place among the layers with a kernel around a tied layer, in Keras's order.
 
     Attributes:
-        size: how many such layers the scope holds.
-        own: which of them is the tied layer.
-        upstream: whether the partner is one of the layers that the scope was called after in its
-            graph, instead of one of those that the scope holds.
-        partner: which of these is the partner.
-        classes: a checksum of the names of their classes, up to the partner.
+        size: how many layers with a kernel the scope holds: a model or layer that the tied layer
+            is in, or the tied layer itself.
+        own: which of these is the tied layer.
+        partner: which is the partner, of these or of those that the scope was called after.
+        classes: a checksum of the classes up to the partner.
     """
 
     size: int
     own: int
-    upstream: bool
     partner: int
     classes: int
+
+
+class Place(NamedTuple):
+    """Where the partner of a tied layer stands, in terms that hold in every copy of its model.
+
+    Attributes:
+        inside: its address in the smallest scope that holds both.
+        upstream: its address among the layers that a scope was called after in its graph, which
+            can be found from the decoder alone; None where it has none.
+    """
+
+    inside: Address
+    upstream: Address | None
+
+    def to_json(self) -> dict[str, list[int] | None]:
+        """Lists of numbers, as a configuration holds them."""
+        return {"inside": [*self.inside], "upstream": self.upstream and [*self.upstream]}
+
+    @classmethod
+    def from_json(cls, lists: Any) -> Self:
+        """The place that `to_json` gave as lists."""
+        match lists:
+            case {"inside": [_, _, _, _] as inside, "upstream": None | [_, _, _, _] as upstream}:
+                numbers = [*inside, *(upstream or [])]
+                if all(type(number) is int and number >= 0 for number in numbers):
+                    return cls(Address(*inside), Address(*upstream) if upstream else None)
+        raise ValueError(
+            f"The place of the layer tied to is to be two lists of four counts; received {lists!r}."
+        )
 
 
 class Reference:
@@ -60,6 +86,7 @@ class Reference:
         by_name: bool = False,
     ) -> None:
         self.name: str = serialized["config"]["name"]
+        self.class_name: str = serialized["class_name"]
         self.serialized = serialized
         self.place = place
         self.likeness = likeness
@@ -83,6 +110,9 @@ class Link:
         listed: whether the user has been told that two models list the kernel.
         homes: layers and models known to hold the tied layer.
     """
+
+    changes = 0
+    """How often a tied layer has got another partner, or one of its own, in this process."""
 
     def __init__(self, partner: keras.layers.Layer | Reference) -> None:
         self.partner = partner
@@ -115,14 +145,11 @@ def homes(tied: keras.layers.Layer) -> list[keras.layers.Layer]:
     return sorted(known, key=lambda home: len(flatten_layers(home)))
 
 
-def bringing(root: keras.layers.Layer, layer: keras.layers.Layer | None = None) -> set[int]:
-    """The ids of the tied layers whose partners a file of a model holds nowhere else.
+def _bringing(held: list[keras.layers.Layer]) -> set[int]:
+    """The ids of the tied layers whose partners a file of these layers holds nowhere else.
 
-    Each partner is brought by the first layer tied to it. `layer`: one to think of as in the model.
+    Each partner is brought by the first layer tied to it.
     """
-    held = flatten_layers(root)
-    if layer is not None and layer not in held:
-        held = [layer, *held]
     inside = set(map(id, held))
     first: dict[int, int] = {}
     for tied in held:
@@ -132,121 +159,199 @@ def bringing(root: keras.layers.Layer, layer: keras.layers.Layer | None = None) 
     return set(first.values())
 
 
-def _alone(layers: Iterable[keras.layers.Layer]) -> set[int]:
-    """The ids of the tied layers that have their partners to themselves."""
-    return {id(layer) for layer in layers if (link := link_of(layer)) and link.alone}
+class Members:
+    """Layers in their order, and the place of each."""
+
+    def __init__(self, layers: Iterable[keras.layers.Layer]) -> None:
+        self.layers = list(layers)
+        self.places = {id(layer): place for place, layer in enumerate(self.layers)}
 
 
-def _with_kernel(
+class Survey:
+    """The layers with a kernel in a model and in each of its parts.
+
+    Args:
+        root: the model.
+        saved: whether it is being saved, and not copied in memory.
+    """
+
+    def __init__(self, root: keras.layers.Layer, saved: bool) -> None:
+        self.state, self.saved = _state(root, saved), saved
+        held = flatten_layers(root)
+        alone = {id(layer) for layer in held if (link := link_of(layer)) and link.alone}
+        self.brings = _bringing(held) if saved else alone
+        self.parents: dict[Any, list[Any]] = {}
+        self.parts: list[tuple[keras.layers.Layer, Members]] = []
+        for scope in reversed(held):  # inner ones come before those that hold them
+            layers = flatten_layers(scope)
+            if len(layers) > 1 or scope is root:
+                self.parts.append((scope, Members(with_kernel(layers, self.brings))))
+        self.parts.sort(key=lambda part: len(part[1].layers))
+        self.members = self.parts[-1][1]
+
+    def scopes(self, tied: keras.layers.Layer) -> Iterator[tuple[keras.layers.Layer, Members]]:
+        """The tied layer and each part of the model that holds it, innermost first."""
+        yield tied, Members([tied])
+        for scope, members in self.parts:
+            if scope is not tied and id(tied) in members.places:
+                yield scope, members
+
+    def leaves_to(self, tied: keras.layers.Layer, partner: keras.layers.Layer) -> bool:
+        """Whether a copy of the tied layer has to bring the partner, which nothing else does."""
+        if id(tied) in self.members.places:
+            return id(tied) in self.brings
+        return self.saved and id(partner) not in self.members.places
+
+    def upstream(self, node: Any) -> Iterator[keras.layers.Layer]:
+        """The layers with a kernel before a node."""
+        return with_kernel(upstream_layers([node], self.parents), self.brings)
+
+
+def _state(root: keras.layers.Layer, saved: bool) -> tuple[Any, ...]:
+    """What a survey of a model depends on."""
+    return saved, Link.changes, *map(id, flatten_layers(root))
+
+
+def survey(root: keras.layers.Layer, saved: bool = False) -> Survey:
+    """The survey of a model, taken once for all the ties in it."""
+    found: Survey | None = vars(root).get(SURVEY)
+    if found is None or found.state != _state(root, saved):
+        found = Survey(root, saved)
+        vars(root)[SURVEY] = found  # Keras would track what a plain assignment holds
+    return found
+
+
+SURVEY = "_keras_tied_survey"
+
+
+def with_kernel(
     layers: Iterable[keras.layers.Layer], brings: set[int]
 ) -> Iterator[keras.layers.Layer]:
     """Those of these layers that have a kernel, each partner after the layer that brings it."""
     for layer in layers:
-        link = link_of(layer)
-        if link or kernel_name(layer) is not None:
-            yield layer
-        if link and id(layer) in brings and isinstance(link.partner, keras.layers.Layer):
-            yield link.partner
+        if kernel_name(layer) is None:
+            continue
+        yield layer
+        if id(layer) in brings:
+            yield layer._link.partner
 
 
-def _scopes(
-    tied: keras.layers.Layer, roots: Iterable[keras.layers.Layer], brings: set[int]
-) -> list[tuple[keras.layers.Layer, list[keras.layers.Layer]]]:
-    """The tied layer and each layer of these models that holds it, with what they hold.
-
-    Innermost first.
-    """
-    held = {id(layer): layer for root in roots for layer in reversed(flatten_layers(root))}
-    scopes = [(tied, [tied])]
-    for layer in held.values():
-        inside = flatten_layers(layer)
-        if len(inside) > 1 and layer is not tied and tied in inside:
-            scopes.append((layer, list(_with_kernel(inside, brings))))
-    return sorted(scopes, key=lambda scope: len(scope[1]))
+def survey_copied(tied: keras.layers.Layer) -> Survey:
+    """The survey of the largest model that is being saved, or copied, and holds a tied layer."""
+    if (saved := model_being_saved()) is not None:
+        return survey(saved, saved=True)
+    surveys = map(survey, models_being_copied())
+    return next((found for found in surveys if id(tied) in found.members.places), survey(tied))
 
 
-def locate(
-    tied: keras.layers.Layer, partner: keras.layers.Layer, root: keras.layers.Layer, saved: bool
-) -> Place | None:
-    """The place of a partner in the model that is being copied, or saved; None if not in there."""
-    brings = bringing(root) if saved else _alone(flatten_layers(root))
-    scopes = _scopes(tied, [root], brings)
-    held = {id(layer) for layer in scopes[-1][1]}
-    if id(partner) not in held:
-        return None
-    for scope, members in scopes:
-        layers = _upstream_in(scope, held, brings) if scope is not root else []
-        if partner in layers:
-            return _place(tied, members, True, layers, partner)
-    for _, members in scopes:
-        if partner in members:
-            return _place(tied, members, False, members, partner)
-    return None
+def locate(tied: keras.layers.Layer, partner: keras.layers.Layer, around: Survey) -> Place | None:
+    """The place of a partner in the model that is being copied; None if it is not in there."""
+    root = around.parts[-1][0]
+    inside = upstream = None
+    for scope, members in around.scopes(tied):
+        if upstream is None and scope is not root:
+            layers = _before_each_call(scope, partner, around)
+            upstream = _address(tied, members, layers, len(layers) - 1) if layers else None
+        if id(partner) in members.places:
+            inside = _address(tied, members, members.layers, members.places[id(partner)])
+            break
+    return inside and Place(inside, upstream)
 
 
-def _upstream_in(
-    scope: keras.layers.Layer, held: set[int], brings: set[int]
+def _before_each_call(
+    scope: keras.layers.Layer, partner: keras.layers.Layer, around: Survey
 ) -> list[keras.layers.Layer]:
-    """The layers with a kernel before every call of a scope in the model that holds these.
+    """The layers with a kernel before the calls of a scope in a model, up to the partner.
 
-    None of them if they differ from call to call: a copy would not tell which was which.
+    None if they differ from call to call: a copy would not tell which call was which.
     """
     found: dict[tuple[int, ...], list[keras.layers.Layer]] = {}
     for node in inbound_nodes(scope):
-        layers = list(_with_kernel(upstream_layers([node]), brings))
-        if layers and held.issuperset(map(id, layers)):
-            found[tuple(map(id, layers))] = layers
+        layers = []
+        for layer in around.upstream(node):
+            layers.append(layer)
+            if layer is partner:
+                found[tuple(map(id, layers))] = layers
+            elif id(layer) in around.members.places:
+                continue
+            break  # met the partner, or left the model
     return next(iter(found.values())) if len(found) == 1 else []
 
 
-def _place(
-    tied: keras.layers.Layer,
-    members: list[keras.layers.Layer],
-    upstream: bool,
-    layers: list[keras.layers.Layer],
-    partner: keras.layers.Layer,
-) -> Place:
-    index = layers.index(partner)
-    return Place(len(members), members.index(tied), upstream, index, _checksum(layers[: index + 1]))
+def _address(
+    tied: keras.layers.Layer, members: Members, layers: list[keras.layers.Layer], partner: int
+) -> Address:
+    size, own = len(members.layers), members.places[id(tied)]
+    return Address(size, own, partner, _checksum(layers[: partner + 1]))
 
 
-def _checksum(layers: list[keras.layers.Layer]) -> int:
+def _checksum(layers: Iterable[keras.layers.Layer]) -> int:
     return zlib.crc32(",".join(type(layer).__name__ for layer in layers).encode())
 
 
-def at_place(
-    tied: keras.layers.Layer, place: Place, roots: Iterable[keras.layers.Layer]
-) -> keras.layers.Layer | None:
-    """The layer at a place, in the first of these models that is the copy which it is noted for."""
-    roots = list(roots)
-    brings = _alone(layer for root in roots for layer in flatten_layers(root))
-    for scope, members in _scopes(tied, roots, brings):
-        if len(members) != place.size or members[place.own] is not tied:
-            continue
-        layers: Iterable[keras.layers.Layer] = members
-        if place.upstream:  # what a copy is called with first is what its original was called with
-            layers = _with_kernel(upstream_layers(inbound_nodes(scope)[:1]), brings)
-        found = list(islice(layers, place.partner + 1))
-        if len(found) == place.partner + 1 and _checksum(found) == place.classes:
-            return found[-1]
+def at_place(tied: keras.layers.Layer, place: Place, around: Survey) -> keras.layers.Layer | None:
+    """The layer at a place, if a model or one of its parts is the copy which it is noted for."""
+    for _, members in around.scopes(tied):
+        if found := _at_address(place.inside, tied, members, members.layers):
+            return found
+    for scope, members in around.scopes(tied):
+        nodes = inbound_nodes(scope)[:1]  # the first call of a copy is that of its original
+        if place.upstream and nodes:
+            layers = around.upstream(nodes[0])
+            if found := _at_address(place.upstream, tied, members, layers):
+                return found
     return None
+
+
+def partners_at_places(
+    tied: keras.layers.Layer, roots: Iterable[keras.layers.Layer]
+) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
+    """The partner of a tied layer, and of all that wait for theirs in the model that tells it."""
+    for root in [*roots, tied]:
+        around = survey(root)
+        if at_place(tied, tied._link.partner.place, around) is None:
+            continue
+        waiting = [
+            (layer, link.partner.place)
+            for layer in around.members.layers
+            if (link := link_of(layer)) and isinstance(link.partner, Reference)
+        ]
+        found = [
+            (layer, at_place(layer, place, around)) for layer, place in waiting if place is not None
+        ]
+        return [(layer, partner) for layer, partner in found if partner is not None]
+    return []
+
+
+def _at_address(
+    address: Address,
+    tied: keras.layers.Layer,
+    members: Members,
+    layers: Iterable[keras.layers.Layer],
+) -> keras.layers.Layer | None:
+    if len(members.layers) != address.size or members.places[id(tied)] != address.own:
+        return None
+    found = list(islice(layers, address.partner + 1))
+    if len(found) != address.partner + 1 or _checksum(found) != address.classes:
+        return None
+    return found[-1] if found[-1] is not tied else None
 
 
 def layers_before(
     tied: keras.layers.Layer, around: Iterable[keras.layers.Layer]
-) -> Iterator[list[keras.layers.Layer]]:
+) -> Iterator[tuple[list[keras.layers.Layer], list[keras.layers.Layer]]]:
     """The layers that a tied one may take inputs from, in ever wider circles.
 
-    The graph tells; of a model that has none, such as a subclass of `Model`, all its layers count.
-    The layers that tied layers are tied to belong to their circle.
+    Each circle comes with the layers that tied layers in it are tied to. The graph tells; of a
+    model that has none, such as a subclass of `Model`, all layers count.
     """
     for scope in (tied, *around):
         circle = list(upstream_layers(inbound_nodes(scope)))
         if scope is not tied and not hasattr(scope, "operations"):
             circle += flatten_layers(scope)
-        partners = [link.partner for layer in circle if (link := link_of(layer))]
-        layers = [layer for layer in circle + partners if isinstance(layer, keras.layers.Layer)]
-        yield [layer for layer in layers if layer is not tied]
+        layers = [layer for layer in circle if layer is not tied]
+        partners = [link.partner for layer in layers if (link := link_of(layer))]
+        yield layers, [layer for layer in partners if isinstance(layer, keras.layers.Layer)]
 
 
 def likeness_of(partner: keras.layers.Layer) -> dict[str, Any] | None:

@@ -13,8 +13,7 @@ import numpy as np
 from keras_tied.layers._keras_internals import (
     flatten_layers,
     in_training_loop,
-    model_being_copied,
-    model_being_saved,
+    is_reading_file,
     reader_of_variables,
     refresh_parameters,
     stored_numbers,
@@ -24,14 +23,14 @@ from keras_tied.layers._partner import (
     Link,
     Place,
     Reference,
-    at_place,
-    bringing,
     homes,
     layers_before,
     likeness_of,
     link_of,
     locate,
+    partners_at_places,
     sharing,
+    survey_copied,
 )
 
 LISTS = ("trainable_variables", "trainable_weights", "losses", "count_params")
@@ -126,12 +125,14 @@ class TiedLayer(keras.layers.Layer):
         """Look for the layer tied to: at its place in a copy of its model, else by its name."""
         around = [*homes(self), *models]
         if reference.place is not None:
-            found = at_place(self, reference.place, around)
-            if found is not None and self._fits(found):
-                self.tie_to(found, around)
+            for layer, partner in partners_at_places(self, reversed(around)):
+                if layer._fits(partner):
+                    layer._use(partner)
+            if self._link.partner is not reference:
+                self._refresh(around)
             return
-        for circle in layers_before(self, around):
-            found = self._only(circle, reference.name)
+        for layers, partners in layers_before(self, around):
+            found = self._only([*layers, *partners], reference.name, reference.class_name)
             if found is not None:
                 self.tie_to(found, around)
                 self._link.doubtful = not reference.by_name
@@ -141,8 +142,16 @@ class TiedLayer(keras.layers.Layer):
 
     def tie_to(self, partner: keras.layers.Layer, around: Iterable[keras.layers.Layer]) -> None:
         """Use the kernel of a layer from now on; `around` are models that hold this one."""
+        self._use(partner)
+        self._refresh(around)
+
+    def _use(self, partner: keras.layers.Layer) -> None:
         self._link.partner, self._link.alone, self._link.doubtful = partner, False, False
-        for layer in (self, *around):
+        Link.changes += 1
+
+    def _refresh(self, around: Iterable[keras.layers.Layer]) -> None:
+        held = {id(layer): layer for home in (self, *around) for layer in flatten_layers(home)}
+        for layer in held.values():
             refresh_parameters(layer)
 
     def can_be_tied_to(self, layer: keras.layers.Layer) -> bool:
@@ -211,7 +220,7 @@ class TiedLayer(keras.layers.Layer):
 
             return keras.ops.copy(kernel), gradient
 
-        return same(keras.ops.convert_to_tensor(kernel))
+        return same(keras.ops.add(kernel, 0))  # a variable is not a function's argument everywhere
 
     def tied_settings(self) -> keras.layers.Layer:
         """The layer tied to or, while it has not been met, one with its settings, not built."""
@@ -247,24 +256,27 @@ class TiedLayer(keras.layers.Layer):
         Its file brought the kernel. A layer of the same name with the same numbers is the partner,
         saved and loaded by itself; with other numbers it may be, and nobody can tell from them.
         """
-        around = homes(self)
-        for circle in layers_before(self, around):
-            found = self._only([layer for layer in circle if layer is not own], own.name)
-            if found is None:
-                continue
-            if _equal_kernels(found, own):
+        if is_reading_file():
+            return  # the numbers come later
+        around, strangers = homes(self), False
+        for layers, partners in layers_before(self, around):
+            others = [layer for layer in [*layers, *partners] if layer is not own]
+            alike = self._alike(others, own.name, type(own).__name__)
+            found = next((layer for layer in alike if _equal_kernels(layer, own)), None)
+            if found is not None:
                 for layer in sharing(own, [self, *around]):
                     layer.tie_to(found, around)
-            elif not self._link.doubtful:
-                warnings.warn(
-                    f"{type(self).__name__} '{self.name}' was loaded without the layer that it "
-                    f"is tied to, and uses the kernel that its file brought; it is not tied to "
-                    f"'{own.name}', which now stands before it with another kernel: to tie the "
-                    "two, use `keras_tied.retie(decoder, encoder)`.",
-                    stacklevel=2,
-                )
-                self._link.doubtful = True
-            return
+                return
+            strangers |= any(layer in layers for layer in alike)
+        if strangers and not self._link.doubtful:
+            warnings.warn(
+                f"{type(self).__name__} '{self.name}' was loaded without the layer that it is "
+                f"tied to, and uses the kernel that its file brought; it is not tied to "
+                f"'{own.name}', which now stands before it with another kernel: to tie the two, "
+                "use `keras_tied.retie(decoder, encoder)`.",
+                stacklevel=2,
+            )
+            self._link.doubtful = True
 
     def _warn_of_a_kernel_of_its_own(self) -> None:
         if not self._link.doubtful:
@@ -286,16 +298,29 @@ class TiedLayer(keras.layers.Layer):
             stacklevel=2,
         )
 
-    def _only(self, layers: list[keras.layers.Layer], name: str) -> keras.layers.Layer | None:
-        """The one layer of that name whose kernel fits; two are an error, never a guess."""
-        fitting = {id(layer): layer for layer in layers if layer.name == name and self._fits(layer)}
-        if len(fitting) > 1:
+    def _only(
+        self, layers: list[keras.layers.Layer], name: str, class_name: str
+    ) -> keras.layers.Layer | None:
+        """The one layer of that name and class whose kernel fits; two are an error, no guess."""
+        alike = self._alike(layers, name, class_name)
+        if len(alike) > 1:
             raise ValueError(
                 f"{type(self).__name__} '{self.name}' was copied without '{name}', which it was "
-                f"tied to, and {len(fitting)} layers of that name stand around it: say which with "
+                f"tied to, and {len(alike)} layers of that name stand around it: say which with "
                 "`keras_tied.retie(decoder, encoder)`."
             )
-        return next(iter(fitting.values()), None)
+        return next(iter(alike), None)
+
+    def _alike(
+        self, layers: list[keras.layers.Layer], name: str, class_name: str
+    ) -> list[keras.layers.Layer]:
+        """The layers of that name and class whose kernels fit, each once."""
+        unique = {id(layer): layer for layer in layers}.values()
+        return [
+            layer
+            for layer in unique
+            if layer.name == name and type(layer).__name__ == class_name and self._fits(layer)
+        ]
 
     def _fits(self, layer: keras.layers.Layer) -> bool:
         """Whether a layer is built and has a kernel of the right shape."""
@@ -351,8 +376,11 @@ class TiedLayer(keras.layers.Layer):
         read = reader_of_variables()
         if not read or read[0] not in LISTS or partner in flatten_layers(read[1]):
             return
-        self._link.listed = True
         name, model = read
+        kernel = kernel_variables(partner)
+        if name == "losses" and not any(variable.regularizer for variable in kernel):
+            return
+        self._link.listed = True
         warnings.warn(
             f"`{name}` of '{model.name}' counts the kernel of '{partner.name}', which "
             f"'{self.name}' is tied to, and the model that holds '{partner.name}' counts it too: "
@@ -384,28 +412,38 @@ class TiedLayer(keras.layers.Layer):
         }
 
     def _tie_config(self) -> dict[str, Any]:
-        partner = self.tied_to or self._link.partner
+        partner, alone = self.tied_to or self._link.partner, False
         if isinstance(partner, Reference):
             serialized, likeness, place = partner.serialized, partner.likeness, partner.place
         else:
             serialized = keras.saving.serialize_keras_object(partner)
             if partner.built:
                 self.tied_kernel_shape()
-            saved = model_being_saved()
-            root = saved or model_being_copied(self)
-            likeness, place = likeness_of(partner), locate(self, partner, root, saved is not None)
+            around = survey_copied(self)
+            likeness, place = likeness_of(partner), locate(self, partner, around)
+            alone = around.leaves_to(self, partner)
+            if place is None and not around.saved:
+                self._require_no_namesake(partner, around.members.layers)
         return {
             "tied_to": serialized,
             "kernel_shape": self._link.kernel_shape,
-            "alone": self._brings(),
-            "place": place and place._asdict(),
+            "alone": alone,
+            "place": place and place.to_json(),
             "likeness": likeness,
         }
 
-    def _brings(self) -> bool:
-        """Whether a copy has to bring the layer tied to, because nothing around it holds that."""
-        root = model_being_saved() or (self._link.alone and model_being_copied(self))
-        return bool(root) and id(self) in bringing(root, self)
+    def _require_no_namesake(
+        self, partner: keras.layers.Layer, held: list[keras.layers.Layer]
+    ) -> None:
+        """Refuse a copy without the partner where another layer would be taken for it."""
+        others = [layer for layer in held if layer not in (partner, self)]
+        if self._alike(others, partner.name, type(partner).__name__):
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}' is tied to layer '{partner.name}', and the "
+                "model that is copied holds another layer of that name and kernel shape instead, "
+                "which a copy would be tied to: copy the model that holds both, or give the two "
+                "different names."
+            )
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -417,18 +455,23 @@ class TiedLayer(keras.layers.Layer):
         serialized, kernel_shape = config.pop("tied_to"), config.pop("kernel_shape")
         alone, by_name = config.pop("alone"), "place" not in config
         place, likeness = config.pop("place", None), config.pop("likeness", None)
+        place = None if place is None else Place.from_json(place)
         partner = (
             keras.saving.deserialize_keras_object(serialized)
             if alone
-            else Reference(serialized, place and Place(**place), likeness, by_name)
+            else Reference(serialized, place, likeness, by_name)
         )
         layer: Self = super().from_config({**config, "tied_to": partner})
         layer._link.kernel_shape = None if kernel_shape is None else tuple(kernel_shape)
         layer._link.alone = alone
+        Link.changes += alone
         return layer
 
 
 def _equal_kernels(first: keras.layers.Layer, second: keras.layers.Layer) -> bool:
-    """Whether what the kernels of two layers are made of is the same, bit by bit."""
+    """Whether the kernels of two layers hold the same numbers, which are not all one number."""
     pairs = zip(kernel_variables(first), kernel_variables(second), strict=False)
-    return all(np.array_equal(*map(stored_numbers, pair)) for pair in pairs)
+    kernels = [[stored_numbers(variable) for variable in pair] for pair in pairs]
+    return all(np.array_equal(*pair) for pair in kernels) and any(
+        np.ptp(kernel) > 0 for kernel, _ in kernels
+    )
