@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     Compiling takes most of the time of the tests. `pytest --cache-clear` empties the folder.
     """
-    settings.load_profile("full" if config.option.markexpr else "quick")
+    settings.load_profile("full" if config.option.markexpr.startswith("full") else "quick")
     if hasattr(config, "cache"):  # not with -p no:cacheprovider
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
@@ -57,7 +57,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     mark = item.get_closest_marker("quick")
     if mark and not any(fnmatchcase(item.callspec.id, pattern) for pattern in mark.args):
         item.add_marker("full")
-    if item.config.option.markexpr == "full" and is_hypothesis_test(getattr(item, "obj", None)):
+    if item.config.option.markexpr.startswith("full") and is_hypothesis_test(
+        getattr(item, "obj", None)
+    ):
         item.add_marker("full")
 
 
