@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+import types
 import weakref
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from keras_tied import retie, tie, trainable_variables
 from keras_tied.layers import TiedDense
+from keras_tied.layers._partner import survey
 
 X = np.random.default_rng(0).normal(size=(32, 6)).astype("float32")
 AVERAGE = keras.layers.Average
@@ -190,6 +192,13 @@ def test_halves_of_two_files_warn_in_a_loop_of_ones_own(tmp_path):
         step(encoder, decoder)
 
 
+def test_halves_of_two_files_warn_in_a_loop_in_a_module_called_trainer(tmp_path):
+    module = types.ModuleType("trainer")
+    exec("def run(step, *halves): step(*halves)", vars(module))
+    with pytest.warns(UserWarning, match="'out' was loaded without 'code'"):
+        module.run(step, *load_apart(tmp_path))
+
+
 def test_halves_tied_again_do_not_warn_in_a_loop_of_ones_own(tmp_path):
     encoder, decoder = load_apart(tmp_path, 2.0)
     retie(decoder, encoder)
@@ -328,6 +337,24 @@ def test_a_tie_to_an_unregistered_class_is_cloned():
     x = np.random.default_rng(1).normal(size=(2, 8, 8, 2)).astype("float32")
     assert clone.get_layer("back").tied_to is clone.get_layer("conv")
     assert_close(clone.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+class Late(keras.layers.Layer):
+    """Has a kernel only once it is built."""
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(shape=(input_shape[-1], 3), name="kernel")
+
+    def call(self, x):
+        return x @ self.kernel
+
+
+def test_a_layer_that_gets_its_kernel_after_it_was_first_looked_at_is_found():
+    late = Late(name="late")
+    model = Joined(late, TiedDense(late, name="out"))
+    assert late not in survey(model).members.layers
+    model(X)
+    assert late in survey(model).members.layers
 
 
 # 11. The old format of files

@@ -161,6 +161,12 @@ def test_halves_in_the_wrong_order_are_refused():
         retie(encoder, decoder)
 
 
+def test_a_decoder_is_not_tied_to_itself():
+    (decoder,) = cloned(halves(units=6, n=2)[1])
+    with pytest.raises(ValueError, match="no layers of 'decoder' have; its kernels are: none"):
+        retie(decoder, decoder)
+
+
 def test_a_layer_of_another_class_is_refused():
     inputs, maps = keras.Input((8, 6)), keras.Input((8, 3))
     convolution = keras.layers.Conv1D(3, 1, name="conv")

@@ -137,7 +137,9 @@ def reader_of_variables() -> tuple[str, keras.layers.Layer] | None:
 
 def in_training_loop() -> bool:
     """Whether Keras or this package is training, evaluating or predicting."""
-    return any(_module(frame).rpartition(".")[2] in ("trainer", "_loop") for frame in _frames())
+    modules = (_module(frame) for frame in _frames())
+    ours = (module for module in modules if module.startswith(("keras.", "keras_tied.")))
+    return any(module.endswith((".trainer", "._loop")) for module in ours)
 
 
 def stored_numbers(variable: keras.Variable) -> Any:

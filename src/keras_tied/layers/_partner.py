@@ -196,8 +196,8 @@ class Survey:
             if scope is not tied and id(tied) in members.places:
                 yield scope, members
 
-    def leaves_to(self, tied: keras.layers.Layer, partner: keras.layers.Layer) -> bool:
-        """Whether a copy of the tied layer has to bring the partner, which nothing else does."""
+    def brings_partner(self, tied: keras.layers.Layer, partner: keras.layers.Layer) -> bool:
+        """Whether a copy of a tied layer has to bring its partner, because nothing else does."""
         if id(tied) in self.members.places:
             return id(tied) in self.brings
         return self.saved and id(partner) not in self.members.places
@@ -208,8 +208,9 @@ class Survey:
 
 
 def _state(root: keras.layers.Layer, saved: bool) -> tuple[Any, ...]:
-    """What a survey of a model depends on."""
-    return saved, Link.changes, *map(id, flatten_layers(root))
+    """What a survey of a model depends on: a layer may have its kernel only once it is built."""
+    held = flatten_layers(root)
+    return saved, Link.changes, sum(layer.built for layer in held), *map(id, held)
 
 
 def survey(root: keras.layers.Layer, saved: bool = False) -> Survey:
@@ -236,7 +237,7 @@ def with_kernel(
             yield layer._link.partner
 
 
-def survey_copied(tied: keras.layers.Layer) -> Survey:
+def survey_original(tied: keras.layers.Layer) -> Survey:
     """The survey of the largest model that is being saved, or copied, and holds a tied layer."""
     if (saved := model_being_saved()) is not None:
         return survey(saved, saved=True)
@@ -263,7 +264,7 @@ def _before_each_call(
 ) -> list[keras.layers.Layer]:
     """The layers with a kernel before the calls of a scope in a model, up to the partner.
 
-    None if they differ from call to call: a copy would not tell which call was which.
+    Empty if they differ from call to call: a copy would not tell which call was which.
     """
     found: dict[tuple[int, ...], list[keras.layers.Layer]] = {}
     for node in inbound_nodes(scope):

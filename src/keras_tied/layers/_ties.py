@@ -163,7 +163,12 @@ def retie(decoder: keras.layers.Layer, encoder: keras.layers.Layer) -> list[Tie]
             f"'{decoder.name}' holds no layer that is tied to one outside of it; pass the decoder "
             "first, then the encoder."
         )
-    partners = [_choose(layer, encoder) for layer in tied]
+    kernels = [
+        layer
+        for layer in flatten_layers(encoder)
+        if layer.built and kernel_name(layer) is not None and id(layer) not in inside
+    ]
+    partners = [_choose(layer, kernels, encoder.name) for layer in tied]
     for layer, partner in zip(tied, partners, strict=True):
         layer.tie_to(partner, [decoder])
     made = set(map(id, tied))
@@ -175,13 +180,8 @@ def retie(decoder: keras.layers.Layer, encoder: keras.layers.Layer) -> list[Tie]
     ]
 
 
-def _choose(tied: TiedLayer, encoder: keras.layers.Layer) -> keras.layers.Layer:
-    """The layer of an encoder that a tied layer is to be tied to."""
-    kernels = [
-        layer
-        for layer in flatten_layers(encoder)
-        if layer.built and kernel_name(layer) is not None and layer is not tied
-    ]
+def _choose(tied: TiedLayer, kernels: list[keras.layers.Layer], encoder: str) -> keras.layers.Layer:
+    """The one of an encoder's layers with a kernel that a tied layer is to be tied to."""
     fitting = [layer for layer in kernels if tied.can_be_tied_to(layer)]
     named = [layer for layer in fitting if layer.name == tied._link.partner.name]
     chosen = named if len(named) == 1 else fitting
@@ -190,7 +190,7 @@ def _choose(tied: TiedLayer, encoder: keras.layers.Layer) -> keras.layers.Layer:
     given = ", ".join(f"'{kernel.name}' {tuple(_shape(kernel))}" for kernel in kernels) or "none"
     raise ValueError(
         f"{type(tied).__name__} '{tied.name}' uses a kernel of shape {tied._link.kernel_shape}, "
-        f"which {len(fitting) or 'no'} layers of '{encoder.name}' have; its kernels are: {given}. "
+        f"which {len(fitting) or 'no'} layers of '{encoder}' have; its kernels are: {given}. "
         "Pass the encoder that it belongs to, or name the two layers: `retie(layer, layer)`."
     )
 

@@ -30,7 +30,7 @@ from keras_tied.layers._partner import (
     locate,
     partners_at_places,
     sharing,
-    survey_copied,
+    survey_original,
 )
 
 LISTS = ("trainable_variables", "trainable_weights", "losses", "count_params")
@@ -419,9 +419,9 @@ class TiedLayer(keras.layers.Layer):
             serialized = keras.saving.serialize_keras_object(partner)
             if partner.built:
                 self.tied_kernel_shape()
-            around = survey_copied(self)
+            around = survey_original(self)
             likeness, place = likeness_of(partner), locate(self, partner, around)
-            alone = around.leaves_to(self, partner)
+            alone = around.brings_partner(self, partner)
             if place is None and not around.saved:
                 self._require_no_namesake(partner, around.members.layers)
         return {
