@@ -25,6 +25,11 @@ Solver = Literal["lbfgs", "nadam"]
 FEW_ROWS = 1000
 """With fewer, cross-validation: a single validation part would be too small."""
 FOLDS = 5
+STANDARD_ERRORS = 2
+"""By how many of them the network's error has to be below PCA's, over the folds.
+
+Chosen on other splits of the benchmark's small tables than those that it reports.
+"""
 ITERATIONS = 500
 """The most iterations of L-BFGS."""
 STEPS = 3000
@@ -173,7 +178,7 @@ def _split_rows(n: int, params: Params) -> tuple[Array, Array]:
 
 
 def _choose_best(curves: list[Array], of_pca: Array) -> tuple[int, bool]:
-    """The number of iterations of least error over all folds, and whether it beats PCA in each.
+    """The number of iterations of least error over all folds, and whether that clearly beats PCA.
 
     Args:
         curves: for each fold, the error on its rows after 0, 1, ... iterations; infinite for 0.
@@ -182,8 +187,12 @@ def _choose_best(curves: list[Array], of_pca: Array) -> tuple[int, bool]:
     length = max(map(len, curves))
     table = np.array([np.pad(c, (0, length - len(c)), mode="edge") for c in curves])
     best = int(table.sum(axis=0).argmin())
-    ahead = table[:, best].sum() < (1 - MARGIN) * of_pca.sum()
-    return best, bool(ahead and (table[:, best] <= of_pca).all())
+    gains = of_pca - table[:, best]
+    ahead = gains.sum() > MARGIN * of_pca.sum()
+    if len(gains) > 1:
+        standard_error = gains.std(ddof=1) / np.sqrt(len(gains))
+        ahead &= gains.mean() > STANDARD_ERRORS * standard_error
+    return best, bool(ahead)
 
 
 def fit_nadam(
