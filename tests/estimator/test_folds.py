@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 from sklearn.decomposition import PCA
 from sklearn.model_selection import KFold
 
@@ -42,3 +43,22 @@ def test_a_table_that_only_pca_fits_is_no_worse_held_out(n_rows):
     pca = PCA(2).fit(train)
     error = np.mean((ours.reconstruct(test) - test) ** 2)
     assert error <= 1.02 * np.mean((pca.inverse_transform(pca.transform(test)) - test) ** 2)
+
+
+@pytest.mark.parametrize("shift", [-0.1, 0.0, 0.05, 0.1, 0.2, 0.4])
+def test_a_network_is_kept_if_it_is_two_standard_errors_ahead_of_pca(shift):
+    random, kept = np.random.default_rng(2), []
+    for _ in range(50):
+        of_pca = random.uniform(0.5, 1.5, 5)
+        errors = of_pca * (1 - shift) + random.normal(scale=0.1, size=5)
+        _, better = _solvers._choose_best([np.array([np.inf, error]) for error in errors], of_pca)
+        gains = of_pca - errors
+        statistic = ttest_1samp(gains, 0.0).statistic
+        assert better == (statistic > 2 and gains.sum() > 0.01 * of_pca.sum())
+        kept.append(better)
+    assert np.mean(kept) > 0.9 if shift == 0.4 else np.mean(kept) < 0.1 if shift <= 0 else True
+
+
+def test_one_part_is_no_sample_of_parts_and_a_margin_decides():
+    for error, better in ((0.98, True), (0.995, False)):
+        assert _solvers._choose_best([np.array([np.inf, error])], np.array([1.0])) == (1, better)
