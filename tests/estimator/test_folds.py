@@ -7,24 +7,23 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import KFold
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator import _solvers
+from keras_tied.estimator import _jax_solver, _keras_solvers, _training
 
 
-def test_each_fold_starts_from_the_pca_of_its_training_rows(monkeypatch):
+@pytest.mark.parametrize("solver", ["auto", "lbfgs"])
+def test_each_fold_starts_from_the_pca_of_its_training_rows(monkeypatch, solver):
     rows = np.random.default_rng(0).normal(size=(60, 5)) * [5, 4, 3, 2, 1]
-    starts, real = [], _solvers.fit_lbfgs
     splits = list(KFold(5, shuffle=True, random_state=0).split(rows))
+    starts, real = [], _training.start_network
 
-    def fit_lbfgs(model, start, *arguments):
-        def record(model, principal):
-            starts.append(principal.vectors)
-            start(model, principal)
+    def start_network(principal, *arguments):
+        starts.append(principal.vectors)
+        return real(principal, *arguments)
 
-        return real(model, record, *arguments)
-
-    monkeypatch.setattr(_solvers, "fit_lbfgs", fit_lbfgs)
-    monkeypatch.setattr(_solvers, "_make_folds", lambda n, params: [test for _, test in splits])
-    TiedAutoencoder(2, solver="lbfgs", scaler=None, max_iter=3, random_state=0).fit(rows)
+    monkeypatch.setattr(_training, "start_network", start_network)
+    for solvers in (_jax_solver, _keras_solvers):
+        monkeypatch.setattr(solvers, "make_folds", lambda *_: [test for _, test in splits])
+    TiedAutoencoder(2, solver=solver, scaler=None, max_iter=3, random_state=0).fit(rows)
 
     parts = [*(rows[train] for train, _ in splits), rows]
     assert len(starts) == len(parts)
@@ -51,7 +50,9 @@ def test_a_network_is_kept_if_it_is_two_standard_errors_ahead_of_pca(shift):
     for _ in range(50):
         of_pca = random.uniform(0.5, 1.5, 5)
         errors = of_pca * (1 - shift) + random.normal(scale=0.1, size=5)
-        _, better = _solvers._choose_best([np.array([np.inf, error]) for error in errors], of_pca)
+        _, better = _keras_solvers._choose_best(
+            [np.array([np.inf, error]) for error in errors], of_pca
+        )
         gains = of_pca - errors
         statistic = ttest_1samp(gains, 0.0).statistic
         assert better == (statistic > 2 and gains.sum() > 0.01 * of_pca.sum())
@@ -61,4 +62,7 @@ def test_a_network_is_kept_if_it_is_two_standard_errors_ahead_of_pca(shift):
 
 def test_one_part_is_no_sample_of_parts_and_a_margin_decides():
     for error, better in ((0.98, True), (0.995, False)):
-        assert _solvers._choose_best([np.array([np.inf, error])], np.array([1.0])) == (1, better)
+        assert _keras_solvers._choose_best([np.array([np.inf, error])], np.array([1.0])) == (
+            1,
+            better,
+        )

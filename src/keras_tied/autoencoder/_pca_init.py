@@ -24,6 +24,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_tied._pairs import locate_pairs
 from keras_tied._types import Array
 from keras_tied.autoencoder._chain import copy_chain
 from keras_tied.layers import TiedDense
@@ -333,16 +334,6 @@ def _assign(links: list[_Link], back: list[_Link], scores: _Scores, lines: _Line
     for link, kernel, bias in zip(links, kernels, biases, strict=True):
         link.layer.kernel.assign(kernel)
         link.layer.bias.assign(bias)
-
-
-def locate_pairs(n_components: int, pairs: int) -> tuple[slice, slice]:
-    """The first and the second units of the pairs of a hidden layer.
-
-    For k components and p pairs, units `0 .. k - 1` carry the scores; unit `k + i` and unit
-    `k + p + i` are a pair, for i from 0 to p - 1.
-    """
-    middle = n_components + pairs
-    return slice(n_components, middle), slice(middle, middle + pairs)
 
 
 def _cancel_pairs(kernels: list[Array], bias: Array, n_components: int, pairs: int) -> None:

@@ -11,15 +11,10 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.autoencoder import Autoencoder, mirror
-from keras_tied.autoencoder.internal import locate_pairs
 from keras_tied.estimator._activations import activation_name
 from keras_tied.estimator._compiled_network import CompiledNetwork
 from keras_tied.estimator._dense_network import DenseNetwork
-from keras_tied.estimator._pca import TINY, Components
 from keras_tied.layers import PartlyLinear, TiedDense
-
-UNITS, MOST_UNITS, FEWEST_UNITS = 64, 512, 8
-ROWS_PER_UNIT = 8
 
 
 def build_network(
@@ -71,21 +66,6 @@ def _zeros(shape: Any, dtype: Any = None) -> Any:
     return np.zeros(shape, np.float32)
 
 
-def choose_hidden_units(sizes: Any, n: int, n_features: int) -> list[int]:
-    """The units of the hidden layers for `hidden_layer_sizes` and `n` rows."""
-    if isinstance(sizes, str):
-        most = max(FEWEST_UNITS, n // ROWS_PER_UNIT)
-        size = min(max(UNITS, 2 * n_features), MOST_UNITS, most)
-        return [size + size % 2]
-    array = np.atleast_1d(np.asarray(sizes))
-    if array.ndim > 1 or any(size != int(size) or size < 1 for size in array):
-        raise ValueError(
-            f"hidden_layer_sizes={sizes!r} must be 'auto', a number of units, or a sequence of "
-            "such numbers."
-        )
-    return [int(size) for size in array]
-
-
 def get_activation(identifier: Any) -> Any:
     """The function of an activation, which decoder and files have to be able to repeat."""
     try:
@@ -122,48 +102,6 @@ def require_known_shapes(encoder: keras.Model | None) -> None:
         )
 
 
-def set_to_pca(model: Autoencoder, principal: Components, rng: np.random.Generator) -> None:
-    """Set the weights so that the network computes PCA.
-
-    The linear units carry the PCA scores. The other units of a hidden layer come in pairs with
-    equal weights (`locate_pairs`). The two of a pair enter the next layer with opposite signs, and
-    so cancel; their gains in the decoder are 0. The gradients of the gains are not 0: in the
-    decoder, the two of a pair have opposite kernels and so different values.
-
-    A constant feature has zero weights and a zero gradient in both halves: it is reconstructed
-    exactly, after training too.
-
-    Args:
-        model: made by `build_network`.
-        principal: as many components as the code has units.
-        rng: draws the weights of the pairs.
-    """
-    k, layers = principal.vectors.shape[1], _dense_layers(model)
-    sizes = np.sqrt(np.maximum(principal.variances, 1e-3 * principal.variances[0] + TINY))
-    for place, (layer, back) in enumerate(layers):
-        inputs, units = layer.kernel.shape
-        kernel, bias = rng.normal(size=(inputs, units)) / np.sqrt(inputs), np.zeros(units)
-        pairs = (units - k) // 2
-        one, other = locate_pairs(k, pairs)
-        kernel[:, other] = kernel[:, one]
-        bias[one] = bias[other] = rng.uniform(-1, 1, pairs)
-        if place == 0:
-            kernel[:, :k] = principal.vectors
-            bias[:k] = -principal.mean @ principal.vectors
-            kernel[principal.spreads <= TINY] = 0.0
-            decoder_bias = principal.mean
-        else:
-            pairs = (inputs - k) // 2
-            one, other = locate_pairs(k, pairs)
-            kernel[:, :k] = np.eye(inputs, k)
-            kernel[one, :k] = rng.normal(size=(pairs, k)) / (np.sqrt(k) * sizes)
-            kernel[other, :k] = -kernel[one, :k]
-            decoder_bias = np.zeros(inputs)
-            decoder_bias[one] = decoder_bias[other] = rng.uniform(0.2, 1, pairs)
-        gain = (np.arange(units) < k).astype(np.float64) if back.use_gain else None
-        _assign(layer, back, kernel, bias, decoder_bias, gain)
-
-
 def set_arrays(model: Autoencoder, arrays: DenseNetwork) -> None:
     """Set the weights of what `build_network` made to those of a `DenseNetwork`."""
     gains = arrays.gains or [None] * len(arrays.kernels)
@@ -171,7 +109,12 @@ def set_arrays(model: Autoencoder, arrays: DenseNetwork) -> None:
         arrays.kernels, arrays.biases, arrays.decoder_biases, gains, strict=True
     )
     for (layer, back), weights in zip(_dense_layers(model), weights_of_layers, strict=True):
-        _assign(layer, back, *weights)
+        kernel, bias, decoder_bias, gain = weights
+        layer.kernel.assign(kernel)
+        layer.bias.assign(bias)
+        back.bias.assign(decoder_bias)
+        if gain is not None:
+            back.gain.assign(gain)
 
 
 def inference_network(
@@ -213,18 +156,6 @@ def _dense_layers(model: Autoencoder) -> list[tuple[Any, Any]]:
     encoder = [layer for layer in model.encoder.layers if isinstance(layer, keras.layers.Dense)]
     decoder = [layer for layer in model.decoder.layers if isinstance(layer, TiedDense)]
     return list(zip(encoder, reversed(decoder), strict=True))
-
-
-def _assign(
-    layer: Any, back: Any, kernel: Array, bias: Array, decoder_bias: Array, gain: Array | None
-) -> None:
-    """Set the weights of an encoder layer and of its mirror."""
-    # As float32, since JAX compiles a conversion for each shape.
-    layer.kernel.assign(kernel.astype(np.float32))
-    layer.bias.assign(bias.astype(np.float32))
-    back.bias.assign(decoder_bias.astype(np.float32))
-    if gain is not None:
-        back.gain.assign(gain.astype(np.float32))
 
 
 def _to_array(variable: Any) -> Array:

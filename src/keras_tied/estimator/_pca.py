@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
+from keras_tied._pairs import locate_pairs
 from keras_tied._types import Array
 from keras_tied.estimator._dense_network import DenseNetwork
 
@@ -80,3 +83,51 @@ def pca_network(principal: Components) -> DenseNetwork:
         activation="linear",
         linear_units=0,
     )
+
+
+def start_network(
+    principal: Components, hidden: Sequence[int], activation: str, random: np.random.Generator
+) -> DenseNetwork:
+    """A network with hidden layers that computes PCA, and whose other units can learn the rest.
+
+    The first k units of each hidden layer, which skip the activation, carry the PCA scores. The
+    others come in pairs with equal weights (`locate_pairs`). The two of a pair enter the next layer
+    with opposite signs, and so cancel; their gains in the decoder are 0. The gradients of the gains
+    are not 0: in the decoder, the two of a pair have opposite kernels and so different values.
+
+    A constant feature has zero weights and a zero gradient in both halves: it is reconstructed
+    exactly, after training too.
+
+    Args:
+        principal: as many components as the code has units, k.
+        hidden: the units of each hidden layer besides those k.
+        activation: the name of the activation.
+        random: draws the weights of the pairs.
+    """
+    k = principal.vectors.shape[1]
+    sizes = [len(principal.mean), *(k + units for units in hidden), k]
+    deviations = np.sqrt(np.maximum(principal.variances, 1e-3 * principal.variances[0] + TINY))
+    layers = []
+    for place, (inputs, units) in enumerate(pairwise(sizes)):
+        kernel, bias = random.normal(size=(inputs, units)) / np.sqrt(inputs), np.zeros(units)
+        pairs = (units - k) // 2
+        one, other = locate_pairs(k, pairs)
+        kernel[:, other] = kernel[:, one]
+        bias[one] = bias[other] = random.uniform(-1, 1, pairs)
+        if place == 0:
+            kernel[:, :k] = principal.vectors
+            bias[:k] = -principal.mean @ principal.vectors
+            kernel[principal.spreads <= TINY] = 0.0
+            decoder_bias = principal.mean
+        else:
+            pairs = (inputs - k) // 2
+            one, other = locate_pairs(k, pairs)
+            kernel[:, :k] = np.eye(inputs, k)
+            kernel[one, :k] = random.normal(size=(pairs, k)) / (np.sqrt(k) * deviations)
+            kernel[other, :k] = -kernel[one, :k]
+            decoder_bias = np.zeros(inputs)
+            decoder_bias[one] = decoder_bias[other] = random.uniform(0.2, 1, pairs)
+        gain = (np.arange(units) < k).astype(np.float64)
+        layers.append([each.astype(np.float32) for each in (kernel, bias, decoder_bias, gain)])
+    kernels, biases, decoder_biases, gains = zip(*layers, strict=True)
+    return DenseNetwork(kernels, biases, decoder_biases, gains if hidden else None, activation, k)

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_tied import training
 from keras_tied._types import Array
-from keras_tied.estimator import _network, _solvers
+from keras_tied.estimator import _keras_solvers, _network
 from keras_tied.estimator._fitted import Fitted
 from keras_tied.estimator._seed_scope import seed_scope
 from keras_tied.estimator._training import Outcome, Trainer
@@ -102,13 +102,13 @@ def _fit_batches(
 ) -> list[float]:
     """Train on each batch once; returns the losses."""
     losses: list[float] = []
-    _solvers.compile_for_batches(model, trainer.params)
+    _keras_solvers.compile_for_batches(model, trainer.params)
     for index, X in enumerate(batches):
         remaining = max(1 - index / n_batches, 1 / n_batches)
         model.optimizer.learning_rate = trainer.params.learning_rate * remaining
         X, weights = validate_training_rows(estimator, X, None, reset=False)
         rows = trainer.preprocess_rows(estimator._fitted.preprocessing, X, weights)
-        losses += _solvers.fit_batch(model, rows, trainer.params)
+        losses += _keras_solvers.fit_batch(model, rows, trainer.params)
         if is_interrupted():
             raise KeyboardInterrupt
     return losses

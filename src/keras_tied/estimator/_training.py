@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,16 +12,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
+from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
 from keras_tied.estimator._fitted import Fitted, Network, reconstruct_scaled
+from keras_tied.estimator._held_out import FEW_ROWS, TrainingResult
+from keras_tied.estimator._layer_sizes import choose_hidden_units
 from keras_tied.estimator._outlier_score import MOST_ROWS, fit_outlier_score, weighted_quantiles
-from keras_tied.estimator._pca import Components, pca_network
+from keras_tied.estimator._pca import Components, pca_network, start_network
 from keras_tied.estimator._preprocessing import Preprocessing, fit_preprocessing
 from keras_tied.estimator._training_rows import TrainingRows
 
 if TYPE_CHECKING:
+    from keras_tied._interrupts import Interruption
     from keras_tied.autoencoder import Autoencoder
-    from keras_tied.estimator._solvers import Start
+    from keras_tied.estimator._dense_network import DenseNetwork
+    from keras_tied.estimator._keras_solvers import Start
 
 FEWEST_NETWORK_ROWS = 50
 """With fewer rows, only PCA is fitted: any other structure may be noise."""
@@ -106,17 +111,17 @@ class Trainer:
             weights: `(n,)`.
         """
         from keras_tied import training
-        from keras_tied.estimator import _solvers
+        from keras_tied.estimator import _keras_solvers
         from keras_tied.estimator._seed_scope import seed_scope
 
         with training.interrupts() as is_interrupted, seed_scope(self.seed):
             outcome = self._start_network(X, weights) if before is None else before()
             model, fitted = outcome.trainable, outcome.fitted
             assert model is not None
-            if not _solvers.can_fit_batch(model):
-                _solvers.compile_for_batches(model, self.params)
+            if not _keras_solvers.can_fit_batch(model):
+                _keras_solvers.compile_for_batches(model, self.params)
             rows = self.preprocess_rows(fitted.preprocessing, X, weights)
-            losses = _solvers.fit_batch(model, rows, self.params)
+            losses = _keras_solvers.fit_batch(model, rows, self.params)
             outcome = outcome._replace(
                 fitted=self._make_fitted(fitted.preprocessing, model, fitted.network),
                 losses=outcome.losses + losses,
@@ -174,7 +179,7 @@ class Trainer:
         """A network that computes PCA, for `fit_batch` to train."""
         preprocessing, _, principal = self._fit_preprocessing(X, weights)
         model, weight_decay = self._build(principal, len(X))
-        self._make_start(model)(model, principal)
+        self._make_model_start(model, self._choose_hidden(len(X), principal))(model, principal)
         fitted = self._make_fitted(preprocessing, model)
         return Outcome(fitted, [], 0, False, weight_decay, model)
 
@@ -205,31 +210,18 @@ class Trainer:
         self, X: Array, preprocessing: Preprocessing, rows: TrainingRows, principal: Components
     ) -> tuple[Outcome, TrainingRows, bool | None]:
         """Train a network; also the rows, and whether it beat PCA on held-out ones."""
-        from keras_tied import training
-        from keras_tied.estimator import _solvers
-        from keras_tied.estimator._seed_scope import seed_scope
-
-        hides = preprocessing.gaussian is not None and np.isnan(X).mean() >= MISSING_MUCH
-        solver = self.params.solver
-        if solver == "auto":
-            exact = not self.params.noise and self.is_own and not hides
-            solver = "lbfgs" if exact and len(X) < _solvers.FEW_ROWS else "nadam"
-
-        def reconstruct(model: Autoencoder, rows: Array) -> Array:
-            return reconstruct_scaled(self._make_fitted(preprocessing, model).network, rows)
-
-        with training.interrupts() as is_interrupted, seed_scope(self.seed):
-            model, weight_decay = self._build(principal, len(X))
-            if hides and solver == "nadam":
-                rows = self._hide(preprocessing, X, rows.weights)
-            n_components = principal.vectors.shape[1]
-            arguments = model, self._make_start(model), n_components, rows, self.params
-            if solver == "lbfgs":
-                result = _solvers.fit_lbfgs(*arguments)
-            else:
-                result = _solvers.fit_nadam(*arguments, reconstruct)
+        hides = (
+            self.params.solver != "lbfgs"
+            and preprocessing.gaussian is not None
+            and np.isnan(X).mean() >= MISSING_MUCH
+        )
+        if hides:
+            rows = self._hide(preprocessing, X, rows.weights)
+        solve = self._solve_in_jax if self._can_solve_in_jax(X, principal) else self._solve_in_keras
+        with interrupts() as is_interrupted:
+            network, weight_decay, result = solve(rows, principal, is_interrupted)
         outcome = Outcome(
-            self._make_fitted(preprocessing, model),
+            Fitted(preprocessing, network),
             result.losses,
             max(1, result.n_iter),
             False,
@@ -237,6 +229,54 @@ class Trainer:
             interrupted=is_interrupted() and is_interrupted.outermost,
         )
         return outcome, rows, result.better
+
+    def _can_solve_in_jax(self, X: Array, principal: Components) -> bool:
+        from keras_tied.estimator import _jax_solver
+
+        return _jax_solver.can_train(self.params) and bool(self._choose_hidden(len(X), principal))
+
+    def _solve_in_jax(
+        self, rows: TrainingRows, principal: Components, is_interrupted: Interruption
+    ) -> tuple[Network, float, TrainingResult]:
+        """Train the estimator's own network on arrays."""
+        from keras_tied.estimator import _jax_solver
+
+        hidden = self._choose_hidden(rows.count, principal)
+        weight_decay = self._choose_weight_decay(rows.count)
+        start = self._make_start(hidden, self.params.activation)
+        n_components = principal.vectors.shape[1]
+        network, result = _jax_solver.fit(
+            start, n_components, rows, self.params, weight_decay, is_interrupted
+        )
+        return network, weight_decay, result
+
+    def _solve_in_keras(
+        self, rows: TrainingRows, principal: Components, is_interrupted: Interruption
+    ) -> tuple[Network, float, TrainingResult]:
+        """Train a Keras model: an `encoder`, or with noise, a penalty or L-BFGS."""
+        from keras_tied.estimator import _keras_solvers
+        from keras_tied.estimator._network import inference_network
+        from keras_tied.estimator._seed_scope import seed_scope
+
+        def reconstruct(model: Autoencoder, rows: Array) -> Array:
+            return reconstruct_scaled(inference_network(model, self.is_own), rows)
+
+        with seed_scope(self.seed):
+            model, weight_decay = self._build(principal, rows.count)
+            n_components = principal.vectors.shape[1]
+            start = self._make_model_start(model, self._choose_hidden(rows.count, principal))
+            arguments = model, start, n_components, rows, self.params
+            if self._is_exact(rows):
+                result = _keras_solvers.fit_lbfgs(*arguments)
+            else:
+                result = _keras_solvers.fit_nadam(*arguments, reconstruct)
+        return inference_network(model, self.is_own), weight_decay, result
+
+    def _is_exact(self, rows: TrainingRows) -> bool:
+        """Whether a Keras model is trained by L-BFGS, on all rows in each step."""
+        if self.params.solver != "auto":
+            return bool(self.params.solver == "lbfgs")
+        return self.is_own and not self.params.noise and rows.copies == 1 and rows.count < FEW_ROWS
 
     def _make_fitted(
         self, preprocessing: Preprocessing, model: Autoencoder, like: Network | None = None
@@ -264,17 +304,26 @@ class Trainer:
         import keras
 
         from keras_tied.autoencoder import Autoencoder, mirror
-        from keras_tied.estimator._network import choose_hidden_units
 
         params = self.params
         if not self.is_own:
             encoder = keras.models.clone_model(params.encoder)
             return Autoencoder(encoder, mirror(encoder, gain=True), **self._get_objectives()), 0.0
-        decay = params.weight_decay
-        decay = WEIGHT_DECAY / n_rows if decay == "auto" else float(decay)
+        decay = self._choose_weight_decay(n_rows)
+        hidden = self._choose_hidden(n_rows, principal)
         d, n_components = principal.vectors.shape
-        hidden = choose_hidden_units(params.hidden_layer_sizes, n_rows, d)
         return self._build_dense(d, n_components, hidden, decay), decay
+
+    def _choose_weight_decay(self, n_rows: int) -> float:
+        decay = self.params.weight_decay
+        return WEIGHT_DECAY / n_rows if decay == "auto" else float(decay)
+
+    def _choose_hidden(self, n_rows: int, principal: Components) -> list[int]:
+        """The units of the hidden layers besides the linear ones; none for an `encoder`."""
+        if not self.is_own:
+            return []
+        sizes, n_features = self.params.hidden_layer_sizes, len(principal.mean)
+        return choose_hidden_units(sizes, n_rows, n_features)
 
     def _build_dense(
         self, n_features: int, n_components: int, hidden: list[int], weight_decay: float
@@ -297,15 +346,22 @@ class Trainer:
             "contraction": float(params.contraction),
         }
 
-    def _make_start(self, model: Autoencoder) -> Start:
-        """A function that sets the weights of a model before training, to the same each time."""
-        from keras_tied.estimator._network import set_to_pca
-
+    def _make_start(
+        self, hidden: Sequence[int], activation: str
+    ) -> Callable[[Components], DenseNetwork]:
+        """A function that makes the network before training, with the same draws each time."""
         seed = self.random.randint(2**31 - 1)
+        return lambda principal: start_network(
+            principal, hidden, activation, np.random.default_rng(seed)
+        )
+
+    def _make_model_start(self, model: Autoencoder, hidden: Sequence[int]) -> Start:
+        """A function that sets the weights of a model before training, to the same each time."""
+        from keras_tied.estimator._network import set_arrays
+
         if self.is_own:
-            return lambda model, principal: set_to_pca(
-                model, principal, np.random.default_rng(seed)
-            )
+            start = self._make_start(hidden, "")  # the model has it
+            return lambda model, principal: set_arrays(model, start(principal))
         initial = model.get_weights()
         return lambda model, principal: model.set_weights(initial)
 

@@ -17,7 +17,7 @@ from keras_tied.estimator._serialization import Contents, read
 
 if TYPE_CHECKING:
     from keras_tied.estimator._estimator import TiedAutoencoder
-    from keras_tied.estimator._solvers import epoch_callback
+    from keras_tied.estimator._progress import epoch_callback
     from keras_tied.estimator._streaming import choose_batch_rows, fit_stream
 
 __all__ = [
@@ -36,7 +36,7 @@ __all__ = [
 ]
 NEED_KERAS = {
     "choose_batch_rows": "_streaming",
-    "epoch_callback": "_solvers",
+    "epoch_callback": "_progress",
     "fit_stream": "_streaming",
 }
 

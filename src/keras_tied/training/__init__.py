@@ -1,6 +1,7 @@
 """Trains Keras models with many epochs compiled into one program."""
 
-from keras_tied.training._callbacks import Watcher, interrupts
+from keras_tied._interrupts import interrupts
+from keras_tied.training._callbacks import Watcher
 from keras_tied.training._fit import fit
 from keras_tied.training.lbfgs import LBFGS
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -60,66 +57,6 @@ def only_reads_logs(callback: keras.callbacks.Callback) -> bool:
         return not callback.restore_best_weights
     readers = (keras.callbacks.History, keras.callbacks.ProgbarLogger, keras.callbacks.CSVLogger)
     return isinstance(callback, (Watcher, *readers))
-
-
-class _InterruptHandler:
-    """A signal handler that notes the first Ctrl-C, and raises at the second."""
-
-    def __init__(self) -> None:
-        self.is_interrupted = False
-
-    def __call__(self, *_: Any) -> None:
-        if self.is_interrupted:
-            raise KeyboardInterrupt
-        self.is_interrupted = True
-
-
-class Interruption:
-    """A function that returns whether Ctrl-C was pressed within `interrupts`.
-
-    Attributes:
-        outermost: whether no caller is within `interrupts` too, and reports it to the user.
-    """
-
-    def __init__(self, handler: _InterruptHandler, outermost: bool) -> None:
-        self.handler, self.outermost = handler, outermost
-
-    def __call__(self) -> bool:
-        return self.handler.is_interrupted
-
-
-@contextmanager
-def interrupts() -> Iterator[Interruption]:
-    """Note the first Ctrl-C instead of raising; the value is a function that returns whether.
-
-    A second Ctrl-C raises `KeyboardInterrupt` at once. Nested uses, such as that of every `fit`,
-    share the outermost one's state. Outside the main thread, and where the signal has another
-    handler, nothing changes.
-
-    Examples:
-        >>> with interrupts() as is_interrupted:
-        ...     for epoch in range(3):  # or several calls of `fit`
-        ...         if is_interrupted():
-        ...             break
-        >>> epoch
-        2
-    """
-    before = signal.getsignal(signal.SIGINT)
-    if isinstance(before, _InterruptHandler):
-        yield Interruption(before, outermost=False)
-        return
-    handler = _InterruptHandler()
-    ours = (
-        threading.current_thread() is threading.main_thread()
-        and before is signal.default_int_handler
-    )
-    if ours:
-        signal.signal(signal.SIGINT, handler)
-    try:
-        yield Interruption(handler, outermost=True)
-    finally:
-        if ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Bar(keras.callbacks.ProgbarLogger):

@@ -8,12 +8,8 @@ from typing import Any
 
 import keras
 
-from keras_tied.training._callbacks import (
-    Guard,
-    flatten_callbacks,
-    interrupts,
-    works_within_epochs,
-)
+from keras_tied._interrupts import interrupts
+from keras_tied.training._callbacks import Guard, flatten_callbacks, works_within_epochs
 from keras_tied.training._data import BatchedRows, batch_rows, split_rows, weigh_classes
 from keras_tied.training._epochs import Epochs
 from keras_tied.training._lbfgs_search import is_seed

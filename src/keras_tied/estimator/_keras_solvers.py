@@ -1,73 +1,47 @@
-"""The solvers of the estimator: L-BFGS on all rows, Nadam in batches, and a batch at a time."""
+"""Solvers for Keras models: L-BFGS on all rows, Nadam in batches, and a batch at a time.
+
+They train an `encoder` that is given, with noise or a penalty, and whatever `_jax_solver` does not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from types import SimpleNamespace
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
-from sklearn.model_selection import KFold, ShuffleSplit
 
 from keras_tied import training
 from keras_tied._types import Array
 from keras_tied.autoencoder import Autoencoder
+from keras_tied.estimator._held_out import (
+    Params,
+    TrainingResult,
+    is_clearly_less,
+    is_clearly_less_in_folds,
+    make_folds,
+    split_rows,
+)
 from keras_tied.estimator._pca import Components
+from keras_tied.estimator._progress import OnEpoch, get_epoch_callback
 from keras_tied.estimator._training_rows import TrainingRows
 from keras_tied.losses import NanMeanSquaredError
 
-Solver = Literal["lbfgs", "nadam"]
-
-FEW_ROWS = 1000
-"""With fewer, cross-validation: a single validation part would be too small."""
-FOLDS = 5
-STANDARD_ERRORS = 2
-"""By how many of them the network's error has to be below PCA's, over the folds.
-
-Chosen on other splits of the benchmark's small tables than those that it reports.
-"""
 ITERATIONS = 500
 """The most iterations of L-BFGS."""
 STEPS = 3000
 """The steps of Nadam, about."""
 STEPS_PER_EPOCH = 400
 """At least: an epoch repeats the rows where they are few."""
-MARGIN = 0.01
-"""Relative to PCA's error: the network's has to be smaller by so much on held-out rows."""
 VALIDATION_NUMBERS = 2**22
 """The most numbers in a validation batch."""
-
-
-@dataclass
-class TrainingResult:
-    """The outcome of a solver.
-
-    Attributes:
-        losses: the loss after each iteration or epoch.
-        n_iter: the iterations of L-BFGS, or the passes of Nadam over the rows.
-        better: whether the model is better than PCA on held-out rows; None without such rows.
-    """
-
-    losses: list[float]
-    n_iter: int
-    better: bool | None
-
-
-Params = SimpleNamespace
-"""The parameters of a `TiedAutoencoder`, with a number as `learning_rate`, and a generator."""
 
 Start = Callable[[Autoencoder, Components], None]
 """Sets a model's weights to PCA, or to what they were before training."""
 
 Evaluate = Callable[[Autoencoder, Array], Array]
 """Reconstructs complete scaled rows, `(n, d)`, with a model as it is now."""
-
-OnEpoch = Callable[[int, int, Mapping[str, float]], None]
-"""Takes the number of the epoch, counted from 1, the number of epochs, and Keras's logs."""
 
 
 class _EpochCallback(training.Watcher):
@@ -81,17 +55,9 @@ class _EpochCallback(training.Watcher):
         self.on_epoch(epoch + 1, self.params["epochs"], logs or {})
 
 
-_callbacks: ContextVar[tuple[_EpochCallback, ...]] = ContextVar("callbacks", default=())
-
-
-@contextmanager
-def epoch_callback(on_epoch: OnEpoch | None) -> Iterator[None]:
-    """Register a per-epoch callback for the training within."""
-    token = _callbacks.set((_EpochCallback(on_epoch),) if on_epoch else ())
-    try:
-        yield
-    finally:
-        _callbacks.reset(token)
+def _make_callbacks() -> list[_EpochCallback]:
+    on_epoch = get_epoch_callback()
+    return [_EpochCallback(on_epoch)] if on_epoch else []
 
 
 class _Patience(training.Watcher):
@@ -135,13 +101,13 @@ def fit_lbfgs(
             sample_weight=rows.keras_weights(weights / weights.mean()),
             validation_data=(rows.inputs, rows.targets, rows.keras_weights(others / others.mean())),
             epochs=iterations,
-            callbacks=[*callbacks, *_callbacks.get()],
+            callbacks=[*callbacks, *_make_callbacks()],
             verbose=verbose,
         )
 
     if params.early_stopping:
         curves, of_pca = [], []
-        for held_out in _make_folds(n, params):
+        for held_out in make_folds(n, params):
             train_mask = np.ones(n, bool)
             train_mask[held_out] = False
             principal = rows.select(np.flatnonzero(train_mask)).fit_pca().truncate(n_components)
@@ -164,19 +130,6 @@ def fit_lbfgs(
     return TrainingResult(losses, len(losses), better)
 
 
-def _make_folds(n: int, params: Params) -> list[Array]:
-    if n < FEW_ROWS:
-        folds = KFold(min(FOLDS, n), shuffle=True, random_state=params.random_state)
-        return [held_out for _, held_out in folds.split(np.zeros((n, 1)))]
-    return [_split_rows(n, params)[1]]
-
-
-def _split_rows(n: int, params: Params) -> tuple[Array, Array]:
-    """The places of the rows to train on, and of the held-out rows."""
-    split = ShuffleSplit(1, test_size=params.validation_fraction, random_state=params.random_state)
-    return next(split.split(np.zeros((n, 1))))
-
-
 def _choose_best(curves: list[Array], of_pca: Array) -> tuple[int, bool]:
     """The number of iterations of least error over all folds, and whether that clearly beats PCA.
 
@@ -187,12 +140,7 @@ def _choose_best(curves: list[Array], of_pca: Array) -> tuple[int, bool]:
     length = max(map(len, curves))
     table = np.array([np.pad(c, (0, length - len(c)), mode="edge") for c in curves])
     best = int(table.sum(axis=0).argmin())
-    gains = of_pca - table[:, best]
-    ahead = gains.sum() > MARGIN * of_pca.sum()
-    if len(gains) > 1:
-        standard_error = gains.std(ddof=1) / np.sqrt(len(gains))
-        ahead &= gains.mean() > STANDARD_ERRORS * standard_error
-    return best, bool(ahead)
+    return best, is_clearly_less_in_folds(table[:, best], of_pca)
 
 
 def fit_nadam(
@@ -206,7 +154,7 @@ def fit_nadam(
     """Train in batches, with a warm-up and a cosine decay of the learning rate."""
     places, held_out = np.arange(rows.count), np.arange(0)
     if params.early_stopping:
-        places, held_out = _split_rows(rows.count, params)
+        places, held_out = split_rows(rows.count, params)
     train, validation = rows.select(places), rows.select(held_out)
     n = len(train.inputs)
     size = min(params.batch_size, n)
@@ -239,14 +187,14 @@ def fit_nadam(
         validation_data=validation_data,
         validation_batch_size=max(1, min(len(validation.inputs), VALIDATION_NUMBERS // features)),
         epochs=epochs,
-        callbacks=[*callbacks, *_callbacks.get()],
+        callbacks=[*callbacks, *_make_callbacks()],
         verbose=params.verbose,
     ).history["loss"]
     better = None
     if params.early_stopping:
         of_pca = validation.pca_errors(principal)
         errors = validation.errors(evaluate(model, validation.flat))
-        better = _is_clearly_less(errors, of_pca, validation.weights, len(held_out))
+        better = is_clearly_less(errors, of_pca, validation.weights, len(held_out))
     return TrainingResult(history, max(1, round(passes * len(history))), better)
 
 
@@ -259,22 +207,6 @@ def _make_nadam(rate: float, steps: int) -> keras.optimizers.Optimizer:
         warmup_steps=warmup_steps,
     )
     return keras.optimizers.Nadam(schedule, beta_2=0.99)
-
-
-def _is_clearly_less(errors: Array, others: Array, weights: Array, count: int) -> bool:
-    """Whether errors are less than others by a margin, and by more than their standard error.
-
-    Args:
-        errors: of the rows, `(n,)`.
-        others: other errors of the same rows, `(n,)`.
-        weights: the weights of the rows.
-        count: of different rows.
-    """
-    differences = others - errors
-    mean = np.average(differences, weights=weights)
-    variance = np.average((differences - mean) ** 2, weights=weights)
-    certain = mean > np.sqrt(variance / count)
-    return bool(certain and mean > MARGIN * np.average(others, weights=weights))
 
 
 def can_fit_batch(model: Autoencoder) -> bool:

@@ -1,0 +1,85 @@
+"""Rows that are held out of training, and whether a network beats PCA on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+from sklearn.model_selection import KFold, ShuffleSplit
+
+from keras_tied._types import Array
+
+FEW_ROWS = 1000
+"""With fewer, cross-validation: a single validation part would be too small."""
+FOLDS = 5
+STANDARD_ERRORS = 2
+"""By how many of them the network's error has to be below PCA's, over the folds.
+
+Chosen on other splits of the benchmark's small tables than those that it reports.
+"""
+MARGIN = 0.01
+"""Relative to PCA's error: the network's has to be smaller by so much on held-out rows."""
+
+Params = SimpleNamespace
+"""The parameters of a `TiedAutoencoder`, with a number as `learning_rate`, and a generator."""
+
+
+@dataclass
+class TrainingResult:
+    """The outcome of a solver.
+
+    Attributes:
+        losses: the loss after each iteration or epoch.
+        n_iter: the iterations of L-BFGS, or the passes of Nadam over the rows.
+        better: whether the model is better than PCA on held-out rows; None without such rows.
+    """
+
+    losses: list[float]
+    n_iter: int
+    better: bool | None
+
+
+def make_folds(n: int, params: Params) -> list[Array]:
+    """The places of the rows that are held out, in turn."""
+    if n < FEW_ROWS:
+        folds = KFold(min(FOLDS, n), shuffle=True, random_state=params.random_state)
+        return [held_out for _, held_out in folds.split(np.zeros((n, 1)))]
+    return [split_rows(n, params)[1]]
+
+
+def split_rows(n: int, params: Params) -> tuple[Array, Array]:
+    """The places of the rows to train on, and of the held-out rows."""
+    split = ShuffleSplit(1, test_size=params.validation_fraction, random_state=params.random_state)
+    return next(split.split(np.zeros((n, 1))))
+
+
+def is_clearly_less_in_folds(errors: Array, others: Array) -> bool:
+    """Whether errors are less than others by a margin, and by standard errors over the folds.
+
+    Args:
+        errors: the sum of the errors of the rows of each fold, `(folds,)`.
+        others: other errors of the same rows, `(folds,)`.
+    """
+    gains = others - errors
+    ahead = gains.sum() > MARGIN * others.sum()
+    if len(gains) > 1:
+        standard_error = gains.std(ddof=1) / np.sqrt(len(gains))
+        ahead &= gains.mean() > STANDARD_ERRORS * standard_error
+    return bool(ahead)
+
+
+def is_clearly_less(errors: Array, others: Array, weights: Array, count: int) -> bool:
+    """Whether errors are less than others by a margin, and by more than their standard error.
+
+    Args:
+        errors: of the rows, `(n,)`.
+        others: other errors of the same rows, `(n,)`.
+        weights: the weights of the rows.
+        count: of different rows.
+    """
+    differences = others - errors
+    mean = np.average(differences, weights=weights)
+    variance = np.average((differences - mean) ** 2, weights=weights)
+    certain = mean > np.sqrt(variance / count)
+    return bool(certain and mean > MARGIN * np.average(others, weights=weights))

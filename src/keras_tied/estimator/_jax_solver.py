@@ -1,0 +1,307 @@
+"""The solver of the estimator's own networks: Nadam on arrays, with rows held out.
+
+`take_steps` runs a part of the steps as one program. Between parts, Python compares held-out
+errors, reports progress and looks for Ctrl-C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from keras_tied._types import Array
+from keras_tied.estimator._dense_network import DenseNetwork
+from keras_tied.estimator._held_out import (
+    FEW_ROWS,
+    Params,
+    TrainingResult,
+    is_clearly_less,
+    is_clearly_less_in_folds,
+    make_folds,
+    split_rows,
+)
+from keras_tied.estimator._jax_steps import (
+    ACTIVATIONS,
+    Rows,
+    State,
+    Steps,
+    begin,
+    take_steps,
+    to_network,
+)
+from keras_tied.estimator._pca import Components
+from keras_tied.estimator._progress import get_epoch_callback
+from keras_tied.estimator._training_rows import TrainingRows
+
+STEPS, STEPS_OF_FEW_ROWS = 3000, 600
+PART_STEPS, PART_STEPS_OF_FEW_ROWS = 250, 25
+"""At most so many steps in a part."""
+PART_MULTIPLICATIONS = 2**34
+"""About so many in a part, a second of work: Ctrl-C is seen between parts."""
+PATIENCE = 6
+"""Parts without a smaller error after which the training on few rows ends."""
+WARMUP = 0.05
+"""The share of the steps in which the learning rate rises."""
+MOST_HELD_OUT = 20_000
+"""At most so many rows are held out: more would only take time."""
+
+Start = Callable[[Components], DenseNetwork]
+"""Makes the network that computes PCA."""
+
+
+def can_train(params: Params) -> bool:
+    """Whether this solver knows all that the parameters ask for."""
+    return (
+        params.encoder is None
+        and params.solver != "lbfgs"
+        and isinstance(params.activation, str)
+        and params.activation in ACTIVATIONS
+        and not (params.noise or params.sparsity or params.contraction)
+    )
+
+
+def fit(
+    start: Start,
+    n_components: int,
+    rows: TrainingRows,
+    params: Params,
+    weight_decay: float,
+    is_interrupted: Callable[[], bool],
+) -> tuple[DenseNetwork, TrainingResult]:
+    """Train a network, and keep its weights of the least error on held-out rows.
+
+    Of few rows, each of five parts is held out of a network, and a sixth network learns from all
+    rows. They are trained side by side; the sixth is kept as of the step at which the errors of
+    the five on their parts are least.
+
+    Args:
+        start: makes the network that training begins with.
+        n_components: the components of the code.
+        rows: the rows.
+        params: the parameters of the estimator.
+        weight_decay: the factor of the squares of the kernels.
+        is_interrupted: returns whether Ctrl-C was pressed.
+
+    Raises:
+        FloatingPointError: for a loss that is not finite.
+    """
+    few = params.solver == "auto" and rows.count < FEW_ROWS and rows.copies == 1
+    if few and params.early_stopping:
+        members = _hold_out_folds(start, n_components, rows, params)
+    else:
+        members = [_hold_out_part(start, n_components, rows, params)]
+    schedule = _Schedule.make(members, params, few)
+    best, losses = _Best(), []
+    for part in range(schedule.parts):
+        places, rates = schedule.next_part(part)
+        results = [member.train(places, rates, weight_decay) for member in members]
+        losses += np.asarray(results[-1].losses, np.float64).tolist()
+        if not all(np.isfinite(result.losses[-1]) for result in results):
+            raise FloatingPointError(
+                f"The loss came out not finite at learning_rate={params.learning_rate:.3g}: try "
+                f"{params.learning_rate / 10:.3g}."
+            )
+        best.update(part, results)
+        _report(part + 1, schedule.parts, losses[-1], best, params.verbose)
+        if is_interrupted() or (few and part - best.part >= PATIENCE):
+            break
+    assert best.state is not None
+    curve = schedule.average_by_pass(losses, best.part)
+    better = _is_better(members, best) if params.early_stopping else None
+    network = to_network(best.state, members[-1].network)
+    return network, TrainingResult(curve, len(curve), better)
+
+
+@dataclass
+class _Member:
+    """A network in training, the rows that it learns from, and those held out of it.
+
+    Attributes:
+        network: the network at the start.
+        of_pca: the error of PCA on each row of `held_out`.
+    """
+
+    network: DenseNetwork
+    rows: Rows
+    held_out: Rows
+    of_pca: Array
+    state: State = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.state = begin(self.network)
+
+    def train(self, places: Array, rates: Array, weight_decay: float) -> Steps:
+        """Take some steps; returns before they are computed."""
+        steps = take_steps(
+            self.state,
+            self.rows,
+            self.held_out,
+            places,
+            rates,
+            np.float32(weight_decay),
+            activation=self.network.activation,
+            linear_units=self.network.linear_units,
+        )
+        self.state = steps.state
+        return steps
+
+
+def _hold_out_folds(
+    start: Start, n_components: int, rows: TrainingRows, params: Params
+) -> list[_Member]:
+    """A network for each fold, and one for all rows. Held-out rows have weight 0 in training.
+
+    So all have the same shapes, and are trained by one compiled program.
+    """
+    members = []
+    for held_out in [*make_folds(rows.count, params), np.arange(0)]:
+        mask = np.ones(rows.count, bool)
+        mask[held_out] = False
+        principal = rows.select(np.flatnonzero(mask)).fit_pca().truncate(n_components)
+        of_pca = np.where(mask, 0.0, rows.pca_errors(principal))
+        weights = rows.weights * mask
+        members.append(
+            _Member(
+                start(principal),
+                _to_rows(rows, weights / weights.mean()),
+                _to_rows(rows, rows.weights * ~mask),
+                of_pca,
+            )
+        )
+    return members
+
+
+def _hold_out_part(start: Start, n_components: int, rows: TrainingRows, params: Params) -> _Member:
+    """A network, and the part of the rows that is held out of it, if any is."""
+    if not params.early_stopping:
+        one = rows.select(np.arange(1))
+        principal = rows.fit_pca().truncate(n_components)
+        train, held_out = _to_rows(rows, rows.weights), _to_rows(one, np.zeros(len(one.weights)))
+        return _Member(start(principal), train, held_out, np.zeros(len(one.weights)))
+    places, held_out_places = split_rows(rows.count, params)
+    validation = rows.select(held_out_places[:MOST_HELD_OUT])
+    train_rows = rows.select(np.concatenate([places, held_out_places[MOST_HELD_OUT:]]))
+    principal = train_rows.fit_pca().truncate(n_components)
+    return _Member(
+        start(principal),
+        _to_rows(train_rows, train_rows.weights),
+        _to_rows(validation, validation.weights),
+        validation.pca_errors(principal),
+    )
+
+
+def _to_rows(rows: TrainingRows, weights: Array) -> Rows:
+    targets = None if rows.targets is rows.inputs else rows.targets
+    return Rows(rows.inputs, targets, weights.astype(np.float32))
+
+
+@dataclass
+class _Schedule:
+    """The rows and the learning rate of each step.
+
+    Attributes:
+        batches: the places of the rows of each batch, without an end.
+        rates: `(parts, steps of a part)`; 0 after the last step.
+        steps: the number of steps.
+        steps_per_pass: the steps that go through all rows once, about.
+    """
+
+    batches: Iterator[Array]
+    rates: Array
+    steps: int
+    steps_per_pass: int
+
+    @classmethod
+    def make(cls, members: list[_Member], params: Params, few: bool) -> _Schedule:
+        network, n = members[-1].network, len(members[-1].rows.weights)
+        size = n if few else min(params.batch_size, n)
+        steps_per_pass = -(-n // size)
+        steps = STEPS_OF_FEW_ROWS if few else max(STEPS, steps_per_pass)
+        if params.max_iter is not None:
+            steps = params.max_iter * steps_per_pass
+        multiplications = 6 * network.n_parameters * size * len(members)
+        most = PART_STEPS_OF_FEW_ROWS if few else PART_STEPS
+        part_steps = max(1, min(most, steps, PART_MULTIPLICATIONS // multiplications))
+        rates = _make_rates(params.learning_rate, steps, part_steps)
+        return cls(_draw_batches(n, size, params.random_state), rates, steps, steps_per_pass)
+
+    @property
+    def parts(self) -> int:
+        return len(self.rates)
+
+    def next_part(self, part: int) -> tuple[Array, Array]:
+        """The places of the rows, `(steps, batch_size)`, and the rates, `(steps,)`, of a part."""
+        rates = self.rates[part]
+        return np.array([next(self.batches) for _ in rates], np.int32), rates
+
+    def average_by_pass(self, losses: list[float], last_part: int) -> list[float]:
+        """The mean loss of each pass up to the end of a part."""
+        end = min(self.steps, (last_part + 1) * self.rates.shape[1])
+        starts = range(0, end, self.steps_per_pass)
+        return [float(np.mean(losses[i : min(i + self.steps_per_pass, end)])) for i in starts]
+
+
+def _make_rates(rate: float, steps: int, part_steps: int) -> Array:
+    """Learning rates that rise linearly for the warm-up and then fall along a cosine to 0."""
+    step, warmup = np.arange(steps), max(1, int(steps * WARMUP))
+    fall = 0.5 * (1 + np.cos(np.pi * (step - warmup) / max(1, steps - warmup)))
+    rates = rate * np.where(step < warmup, (step + 1) / warmup, fall)
+    return np.pad(rates, (0, -steps % part_steps)).astype(np.float32).reshape(-1, part_steps)
+
+
+def _draw_batches(n: int, size: int, random: np.random.RandomState) -> Iterator[Array]:
+    """Batches of places from one random order of all rows after the other."""
+    places = np.arange(n)
+    if size == n:
+        while True:
+            yield places
+    remaining = places[:0]
+    while True:
+        if len(remaining) < size:
+            remaining = np.concatenate([remaining, random.permutation(n)])
+        yield remaining[:size]
+        remaining = remaining[size:]
+
+
+@dataclass
+class _Best:
+    """The part after which the held-out rows had the least error; the last, without such rows.
+
+    Attributes:
+        state: of the last network.
+        errors: of the held-out rows of each network, times their weights.
+    """
+
+    error: float = np.inf
+    part: int = 0
+    state: State | None = None
+    errors: list[Array] = field(default_factory=list)
+
+    def update(self, part: int, results: list[Steps]) -> None:
+        """Compare a part with the best one before."""
+        errors = [np.asarray(result.errors, np.float64) for result in results]
+        total = float(sum(map(np.sum, errors)))
+        if total <= self.error:
+            self.error, self.part = total, part
+            self.state, self.errors = results[-1].state, errors
+
+
+def _is_better(members: list[_Member], best: _Best) -> bool:
+    """Whether the networks are better than PCA on the rows that were held out of them."""
+    if len(members) == 1:
+        (member,), (errors,) = members, best.errors
+        weights = np.asarray(member.held_out.weights, np.float64)
+        return is_clearly_less(errors / weights, member.of_pca, weights, len(weights))
+    folds = list(zip(members, best.errors, strict=True))[:-1]
+    of_pca = [member.held_out.weights @ member.of_pca for member, _ in folds]
+    return is_clearly_less_in_folds(np.array([e.sum() for _, e in folds]), np.array(of_pca))
+
+
+def _report(part: int, parts: int, loss: float, best: _Best, verbose: int) -> None:
+    """Tell who wants to know after a part."""
+    if (on_epoch := get_epoch_callback()) is not None:
+        on_epoch(part, parts, {"loss": loss, "val_error": best.error})
+    if verbose:
+        print(f"Part {part}/{parts} - loss: {loss:.4g}", flush=True)

@@ -1,0 +1,185 @@
+"""Steps of Nadam for the estimator's own networks: JAX on their arrays, without a Keras model.
+
+Rows are columns here, `(units, rows)`: XLA multiplies matrices of few features faster so. All
+functions are compiled once for each shape, and so serve every later fit of this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keras_tied._types import Array
+from keras_tied.estimator._dense_network import DenseNetwork
+
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "elu": jax.nn.elu,
+    "gelu": partial(jax.nn.gelu, approximate=False),
+    "relu": jax.nn.relu,
+    "selu": jax.nn.selu,
+    "sigmoid": jax.nn.sigmoid,
+    "silu": jax.nn.silu,
+    "softplus": jax.nn.softplus,
+    "softsign": jax.nn.soft_sign,
+    "tanh": jnp.tanh,
+}
+BETA_1, BETA_2, EPSILON = 0.9, 0.99, 1e-7
+
+
+class Weights(NamedTuple):
+    """The arrays of a `DenseNetwork`, which is trained."""
+
+    kernels: tuple[Any, ...]
+    biases: tuple[Any, ...]
+    decoder_biases: tuple[Any, ...]
+    gains: tuple[Any, ...]
+
+
+class State(NamedTuple):
+    """The weights, Nadam's averages of gradients and of their squares, and the steps taken."""
+
+    weights: Weights
+    averages: Weights
+    squares: Weights
+    step: Any
+
+
+class Rows(NamedTuple):
+    """Rows to train on or to compare on.
+
+    Attributes:
+        inputs: `(n, d)`, complete.
+        targets: `(n, d)`, with NaN where a number is missing; None for the inputs themselves.
+        weights: `(n,)`.
+    """
+
+    inputs: Any
+    targets: Any
+    weights: Any
+
+
+class Steps(NamedTuple):
+    """Consecutive steps of training.
+
+    Attributes:
+        state: after the last of them.
+        losses: the loss before each of them, `(steps,)`.
+        errors: of the rows that are held out, times their weights, `(n,)`, after the last.
+    """
+
+    state: State
+    losses: Any
+    errors: Any
+
+
+def begin(network: DenseNetwork) -> State:
+    """The state before the first step."""
+    assert network.gains is not None
+    weights = Weights(network.kernels, network.biases, network.decoder_biases, network.gains)
+    zeros = jax.tree.map(np.zeros_like, weights)
+    return State(weights, zeros, zeros, np.int32(0))
+
+
+def to_network(state: State, like: DenseNetwork) -> DenseNetwork:
+    """The network with the weights of a state."""
+    weights = jax.tree.map(np.asarray, state.weights)
+    return replace(like, **weights._asdict())
+
+
+@partial(jax.jit, static_argnames=("activation", "linear_units"))
+def take_steps(
+    state: State,
+    train: Rows,
+    held_out: Rows,
+    batches: Array,
+    rates: Array,
+    weight_decay: float,
+    *,
+    activation: str,
+    linear_units: int,
+) -> Steps:
+    """Train for some steps.
+
+    Args:
+        state: before the first step.
+        train: the rows to train on.
+        held_out: the rows whose errors are measured.
+        batches: the places of the rows of each step, `(steps, batch_size)`.
+        rates: the learning rate of each step, `(steps,)`.
+        weight_decay: the factor of the squares of the kernels.
+        activation: a key of `ACTIVATIONS`.
+        linear_units: the units of a hidden layer that skip it.
+    """
+    activate = partial(_activate, ACTIVATIONS[activation], linear_units)
+
+    def loss(weights: Weights, batch: Array) -> Any:
+        errors = _errors(weights, _select(train, batch), activate)
+        return jnp.mean(errors) + weight_decay * sum(
+            jnp.vdot(kernel, kernel) for kernel in weights.kernels
+        )
+
+    def take_step(state: State, step: tuple[Any, Any]) -> tuple[State, Any]:
+        batch, rate = step
+        value, gradient = jax.value_and_grad(loss)(state.weights, batch)
+        return _update(state, gradient, rate), value
+
+    state, losses = jax.lax.scan(take_step, state, (batches, rates))
+    return Steps(state, losses, _errors(state.weights, held_out, activate))
+
+
+def _activate(function: Callable[[Any], Any], linear_units: int, units: Any) -> Any:
+    return jnp.concatenate([units[:linear_units], function(units[linear_units:])])
+
+
+def _select(rows: Rows, places: Any) -> Rows:
+    return Rows(*(None if array is None else array[places] for array in rows))
+
+
+def _errors(weights: Weights, rows: Rows, activate: Callable[[Any], Any]) -> Any:
+    """The mean squared error of each row, times its weight, `(n,)`."""
+    targets = inputs = rows.inputs.T
+    outputs = _reconstruct(weights, inputs, activate)
+    if rows.targets is not None:
+        targets = jnp.where(jnp.isnan(rows.targets.T), outputs, rows.targets.T)
+    return rows.weights * jnp.mean(jnp.square(outputs - targets), axis=0)
+
+
+def _reconstruct(weights: Weights, units: Any, activate: Callable[[Any], Any]) -> Any:
+    """As `DenseNetwork` encodes and decodes `(d, n)`."""
+    last = len(weights.kernels) - 1
+    for index, (kernel, bias) in enumerate(zip(weights.kernels, weights.biases, strict=True)):
+        units = kernel.T @ units + bias[:, None]
+        if index < last:
+            units = activate(units)
+    for index in reversed(range(last + 1)):
+        units = weights.kernels[index] @ (weights.gains[index][:, None] * units)
+        units += weights.decoder_biases[index][:, None]
+        if index:
+            units = activate(units)
+    return units
+
+
+def _update(state: State, gradient: Weights, rate: Any) -> State:
+    """A step of Nadam, as `keras.optimizers.Nadam` takes it but for its momentum's schedule.
+
+    Dozat, "Incorporating Nesterov momentum into Adam", 2016.
+    """
+    step = state.step + 1
+    averages = jax.tree.map(lambda m, g: BETA_1 * m + (1 - BETA_1) * g, state.averages, gradient)
+    squares = jax.tree.map(lambda v, g: BETA_2 * v + (1 - BETA_2) * g * g, state.squares, gradient)
+    of_average = BETA_1 / (1 - BETA_1 ** (step + 1))
+    of_gradient = (1 - BETA_1) / (1 - BETA_1**step)
+    of_square = 1 / (1 - BETA_2**step)
+
+    def move(weight: Any, m: Any, v: Any, g: Any) -> Any:
+        direction = of_average * m + of_gradient * g
+        return weight - rate * direction / (jnp.sqrt(of_square * v) + EPSILON)
+
+    weights = jax.tree.map(move, state.weights, averages, squares, gradient)
+    return State(weights, averages, squares, step)

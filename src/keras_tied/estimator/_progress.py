@@ -1,0 +1,27 @@
+"""Who is told of each epoch while an estimator is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+OnEpoch = Callable[[int, int, Mapping[str, float]], None]
+"""Takes the number of the epoch, counted from 1, the number of epochs, and Keras's logs."""
+
+_on_epoch: ContextVar[OnEpoch | None] = ContextVar("on_epoch", default=None)
+
+
+@contextmanager
+def epoch_callback(on_epoch: OnEpoch | None) -> Iterator[None]:
+    """Register a per-epoch callback for the training within."""
+    token = _on_epoch.set(on_epoch)
+    try:
+        yield
+    finally:
+        _on_epoch.reset(token)
+
+
+def get_epoch_callback() -> OnEpoch | None:
+    """The callback that is registered."""
+    return _on_epoch.get()
