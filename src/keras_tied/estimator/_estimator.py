@@ -147,7 +147,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         n_components: int | float = 2,
         *,
         hidden_layer_sizes: Any = "auto",
-        activation: Any = "tanh",
+        activation: Any = "relu",
         solver: Literal["auto", "lbfgs", "nadam"] = "auto",
         scaler: Literal["standard", "minmax"] | None = "standard",
         noise: Any = 0.0,

@@ -17,6 +17,7 @@ from keras_tied.estimator._held_out import (
     FEW_ROWS,
     Params,
     TrainingResult,
+    choose_margin,
     is_clearly_less,
     is_clearly_less_in_folds,
     make_folds,
@@ -35,11 +36,12 @@ from keras_tied.estimator._pca import Components
 from keras_tied.estimator._progress import get_epoch_callback
 from keras_tied.estimator._training_rows import TrainingRows
 
-STEPS, STEPS_OF_FEW_ROWS = 3000, 600
+STEPS, STEPS_OF_FEW_ROWS = 3000, 400
 PART_STEPS, PART_STEPS_OF_FEW_ROWS = 250, 25
 """At most so many steps in a part."""
-PART_MULTIPLICATIONS = 2**34
-"""About so many in a part, a second of work: Ctrl-C is seen between parts."""
+FEWEST_STEPS = 300
+MULTIPLICATIONS, PART_MULTIPLICATIONS = 2**37, 2**33
+"""About so many in all, and in a part, which takes a second: Ctrl-C is seen between parts."""
 PATIENCE = 6
 """Parts without a smaller error after which the training on few rows ends."""
 WARMUP = 0.05
@@ -120,12 +122,16 @@ class _Member:
 
     Attributes:
         network: the network at the start.
-        of_pca: the error of PCA on each row of `held_out`.
+        rows: those to learn from.
+        held_out: those with a weight in `weights`.
+        weights: of the held-out rows, `(n,)`.
+        of_pca: the error of PCA on each row of `held_out`, `(n,)`.
     """
 
     network: DenseNetwork
     rows: Rows
-    held_out: Rows
+    held_out: TrainingRows
+    weights: Array
     of_pca: Array
     state: State = field(init=False)
 
@@ -137,7 +143,7 @@ class _Member:
         steps = take_steps(
             self.state,
             self.rows,
-            self.held_out,
+            _to_rows(self.held_out, self.weights),
             places,
             rates,
             np.float32(weight_decay),
@@ -160,13 +166,14 @@ def _hold_out_folds(
         mask = np.ones(rows.count, bool)
         mask[held_out] = False
         principal = rows.select(np.flatnonzero(mask)).fit_pca().truncate(n_components)
-        of_pca = np.where(mask, 0.0, rows.pca_errors(principal))
+        of_pca = rows.pca_errors(principal)
         weights = rows.weights * mask
         members.append(
             _Member(
                 start(principal),
                 _to_rows(rows, weights / weights.mean()),
-                _to_rows(rows, rows.weights * ~mask),
+                rows,
+                rows.weights * ~mask,
                 of_pca,
             )
         )
@@ -175,26 +182,28 @@ def _hold_out_folds(
 
 def _hold_out_part(start: Start, n_components: int, rows: TrainingRows, params: Params) -> _Member:
     """A network, and the part of the rows that is held out of it, if any is."""
-    if not params.early_stopping:
-        one = rows.select(np.arange(1))
-        principal = rows.fit_pca().truncate(n_components)
-        train, held_out = _to_rows(rows, rows.weights), _to_rows(one, np.zeros(len(one.weights)))
-        return _Member(start(principal), train, held_out, np.zeros(len(one.weights)))
-    places, held_out_places = split_rows(rows.count, params)
-    validation = rows.select(held_out_places[:MOST_HELD_OUT])
-    train_rows = rows.select(np.concatenate([places, held_out_places[MOST_HELD_OUT:]]))
+    if params.early_stopping:
+        places, held_out_places = split_rows(rows.count, params)
+        train_rows = rows.select(np.concatenate([places, held_out_places[MOST_HELD_OUT:]]))
+        held_out = rows.select(held_out_places[:MOST_HELD_OUT])
+        weights = held_out.weights
+    else:
+        train_rows, held_out = rows, rows.select(np.arange(1))
+        weights = np.zeros(len(held_out.weights))
     principal = train_rows.fit_pca().truncate(n_components)
     return _Member(
         start(principal),
         _to_rows(train_rows, train_rows.weights),
-        _to_rows(validation, validation.weights),
-        validation.pca_errors(principal),
+        held_out,
+        weights,
+        held_out.pca_errors(principal),
     )
 
 
 def _to_rows(rows: TrainingRows, weights: Array) -> Rows:
+    """Rows whose errors are the mean over all features, also those that a projection lost."""
     targets = None if rows.targets is rows.inputs else rows.targets
-    return Rows(rows.inputs, targets, weights.astype(np.float32))
+    return Rows(rows.inputs, targets, (weights * rows.share).astype(np.float32))
 
 
 @dataclass
@@ -218,10 +227,13 @@ class _Schedule:
         network, n = members[-1].network, len(members[-1].rows.weights)
         size = n if few else min(params.batch_size, n)
         steps_per_pass = -(-n // size)
-        steps = STEPS_OF_FEW_ROWS if few else max(STEPS, steps_per_pass)
+        multiplications = 6 * network.n_parameters * size * len(members)
+        steps = min(
+            STEPS_OF_FEW_ROWS if few else max(STEPS, steps_per_pass),
+            max(FEWEST_STEPS, MULTIPLICATIONS // multiplications),
+        )
         if params.max_iter is not None:
             steps = params.max_iter * steps_per_pass
-        multiplications = 6 * network.n_parameters * size * len(members)
         most = PART_STEPS_OF_FEW_ROWS if few else PART_STEPS
         part_steps = max(1, min(most, steps, PART_MULTIPLICATIONS // multiplications))
         rates = _make_rates(params.learning_rate, steps, part_steps)
@@ -290,13 +302,18 @@ class _Best:
 
 def _is_better(members: list[_Member], best: _Best) -> bool:
     """Whether the networks are better than PCA on the rows that were held out of them."""
+    errors, of_pca = [], []
+    for member, weighted_errors in zip(members, best.errors, strict=True):
+        errors.append(weighted_errors + member.weights * member.held_out.lost)
+        of_pca.append(member.weights * member.of_pca)
     if len(members) == 1:
-        (member,), (errors,) = members, best.errors
-        weights = np.asarray(member.held_out.weights, np.float64)
-        return is_clearly_less(errors / weights, member.of_pca, weights, len(weights))
-    folds = list(zip(members, best.errors, strict=True))[:-1]
-    of_pca = [member.held_out.weights @ member.of_pca for member, _ in folds]
-    return is_clearly_less_in_folds(np.array([e.sum() for _, e in folds]), np.array(of_pca))
+        weights = members[0].weights
+        return is_clearly_less(errors[0] / weights, of_pca[0] / weights, weights, len(weights))
+    in_folds, of_pca_in_folds = (
+        np.array([each.sum() for each in parts[:-1]]) for parts in (errors, of_pca)
+    )
+    margin = choose_margin(len(members[0].weights))
+    return is_clearly_less_in_folds(in_folds, of_pca_in_folds, margin)
 
 
 def _report(part: int, parts: int, loss: float, best: _Best, verbose: int) -> None:

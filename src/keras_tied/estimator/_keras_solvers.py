@@ -16,8 +16,10 @@ from keras_tied import training
 from keras_tied._types import Array
 from keras_tied.autoencoder import Autoencoder
 from keras_tied.estimator._held_out import (
+    MARGIN,
     Params,
     TrainingResult,
+    choose_margin,
     is_clearly_less,
     is_clearly_less_in_folds,
     make_folds,
@@ -122,7 +124,7 @@ def fit_lbfgs(
             errors = validation_rows.pca_errors(principal)
             of_pca.append(np.average(errors, weights=share) * share.sum())
             curves.append(np.array(patience.errors) * share.sum())
-        best, better = _choose_best(curves, np.array(of_pca))
+        best, better = _choose_best(curves, np.array(of_pca), choose_margin(n))
     start(model, rows.fit_pca().truncate(n_components))
     losses: list[float] = []
     if best:
@@ -130,17 +132,18 @@ def fit_lbfgs(
     return TrainingResult(losses, len(losses), better)
 
 
-def _choose_best(curves: list[Array], of_pca: Array) -> tuple[int, bool]:
+def _choose_best(curves: list[Array], of_pca: Array, margin: float = MARGIN) -> tuple[int, bool]:
     """The number of iterations of least error over all folds, and whether that clearly beats PCA.
 
     Args:
         curves: for each fold, the error on its rows after 0, 1, ... iterations; infinite for 0.
         of_pca: PCA's error on the rows of each fold.
+        margin: by what share of it the network's has to be smaller. Defaults to 0.01.
     """
     length = max(map(len, curves))
     table = np.array([np.pad(c, (0, length - len(c)), mode="edge") for c in curves])
     best = int(table.sum(axis=0).argmin())
-    return best, is_clearly_less_in_folds(table[:, best], of_pca)
+    return best, is_clearly_less_in_folds(table[:, best], of_pca, margin)
 
 
 def fit_nadam(

@@ -6,8 +6,16 @@ from typing import Any
 
 import numpy as np
 
-UNITS, MOST_UNITS, FEWEST_UNITS = 64, 512, 8
+UNITS, MOST_UNITS, FEWEST_UNITS = 48, 512, 8
 ROWS_PER_UNIT = 8
+LAYERS, FEWER_LAYERS = 3, 2
+MANY_FEATURES, FEW_ROWS = 32, 1000
+FEWEST_AXES = 64
+
+
+def count_axes(n_components: int) -> int:
+    """The principal axes that a network learns from where a row has more than twice as many."""
+    return max(FEWEST_AXES, 2 * n_components)
 
 
 def choose_hidden_units(sizes: Any, n: int, n_features: int) -> list[int]:
@@ -15,7 +23,9 @@ def choose_hidden_units(sizes: Any, n: int, n_features: int) -> list[int]:
     if isinstance(sizes, str):
         most = max(FEWEST_UNITS, n // ROWS_PER_UNIT)
         size = min(max(UNITS, 2 * n_features), MOST_UNITS, most)
-        return [size + size % 2]
+        deep = n_features <= MANY_FEATURES and n >= FEW_ROWS
+        layers = LAYERS if deep else FEWER_LAYERS
+        return [size + size % 2] * layers
     array = np.atleast_1d(np.asarray(sizes))
     if array.ndim > 1 or any(size != int(size) or size < 1 for size in array):
         raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -131,3 +132,18 @@ def start_network(
         layers.append([each.astype(np.float32) for each in (kernel, bias, decoder_bias, gain)])
     kernels, biases, decoder_biases, gains = zip(*layers, strict=True)
     return DenseNetwork(kernels, biases, decoder_biases, gains if hidden else None, activation, k)
+
+
+def undo_projection(network: DenseNetwork, principal: Components) -> DenseNetwork:
+    """The network of rows, `(n, d)`, for one of their scores on principal components, `(n, m)`."""
+    vectors, mean = principal.vectors, principal.mean
+    first, *kernels = network.kernels
+    bias, *biases = network.biases
+    decoder_bias, *decoder_biases = network.decoder_biases
+    kernel = vectors @ first
+    return replace(
+        network,
+        kernels=(kernel.astype(np.float32), *kernels),
+        biases=((bias - mean @ kernel).astype(np.float32), *biases),
+        decoder_biases=((mean + vectors @ decoder_bias).astype(np.float32), *decoder_biases),
+    )

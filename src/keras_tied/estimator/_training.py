@@ -16,9 +16,9 @@ from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
 from keras_tied.estimator._fitted import Fitted, Network, reconstruct_scaled
 from keras_tied.estimator._held_out import FEW_ROWS, TrainingResult
-from keras_tied.estimator._layer_sizes import choose_hidden_units
+from keras_tied.estimator._layer_sizes import choose_hidden_units, count_axes
 from keras_tied.estimator._outlier_score import MOST_ROWS, fit_outlier_score, weighted_quantiles
-from keras_tied.estimator._pca import Components, pca_network, start_network
+from keras_tied.estimator._pca import Components, pca_network, start_network, undo_projection
 from keras_tied.estimator._preprocessing import Preprocessing, fit_preprocessing
 from keras_tied.estimator._training_rows import TrainingRows
 
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 
 FEWEST_NETWORK_ROWS = 50
 """With fewer rows, only PCA is fitted: any other structure may be noise."""
-WEIGHT_DECAY = 0.2
+WEIGHT_DECAY = 400.0
+"""Divided by the square of the number of rows."""
 MISSING_MUCH = 0.1
 """From this share of missing values on, the network is trained to impute."""
 HIDING_ROWS, MOST_COPIES = 20_000, 10
-LEARNING_RATE, LEARNING_RATE_OF_ENCODER = 0.01, 0.003
+LEARNING_RATE, LEARNING_RATE_OF_ENCODER = 0.02, 0.003
 
 
 class Outcome(NamedTuple):
@@ -241,13 +242,18 @@ class Trainer:
         """Train the estimator's own network on arrays."""
         from keras_tied.estimator import _jax_solver
 
-        hidden = self._choose_hidden(rows.count, principal)
-        weight_decay = self._choose_weight_decay(rows.count)
-        start = self._make_start(hidden, self.params.activation)
         n_components = principal.vectors.shape[1]
+        axes = None
+        if rows.targets is rows.inputs and rows.width > 2 * count_axes(n_components):
+            axes = rows.fit_pca().truncate(count_axes(n_components))
+            rows = rows.project(axes)
+        weight_decay = self._choose_weight_decay(rows.count)
+        hidden = choose_hidden_units(self.params.hidden_layer_sizes, rows.count, rows.width)
+        start = self._make_start(hidden, self.params.activation)
         network, result = _jax_solver.fit(
             start, n_components, rows, self.params, weight_decay, is_interrupted
         )
+        network = network if axes is None else undo_projection(network, axes)
         return network, weight_decay, result
 
     def _solve_in_keras(
@@ -316,7 +322,7 @@ class Trainer:
 
     def _choose_weight_decay(self, n_rows: int) -> float:
         decay = self.params.weight_decay
-        return WEIGHT_DECAY / n_rows if decay == "auto" else float(decay)
+        return WEIGHT_DECAY / n_rows**2 if decay == "auto" else float(decay)
 
     def _choose_hidden(self, n_rows: int, principal: Components) -> list[int]:
         """The units of the hidden layers besides the linear ones; none for an `encoder`."""

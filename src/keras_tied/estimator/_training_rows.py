@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,12 +19,16 @@ class TrainingRows:
         targets: the same, with NaN where the input was imputed.
         weights: `(n,)` float64, positive, with mean 1.
         copies: the copies of all rows in these arrays, one after the other.
+        share: the features of `inputs` divided by all that errors are the mean of.
+        lost: the mean squared error of each row that `project` leaves, `(n,)`, or 0.
     """
 
     inputs: Array
     targets: Array
     weights: Array
     copies: int = 1
+    share: float = 1.0
+    lost: Array | float = 0.0
 
     @property
     def count(self) -> int:
@@ -36,7 +40,29 @@ class TrainingRows:
         places = (np.arange(self.copies)[:, None] * self.count + rows).ravel()
         inputs = self.inputs[places]
         targets = inputs if self.targets is self.inputs else self.targets[places]
-        return TrainingRows(inputs, targets, self.weights[places], self.copies)
+        lost = self.lost[places] if isinstance(self.lost, np.ndarray) else self.lost
+        return replace(
+            self, inputs=inputs, targets=targets, weights=self.weights[places], lost=lost
+        )
+
+    def project(self, principal: Components) -> TrainingRows:
+        """The scores of complete rows on the components, `(n, k)`."""
+        deviations = self.flat - principal.mean.astype(np.float32)
+        scores = deviations @ principal.vectors.astype(np.float32)
+        lost = np.square(deviations).sum(axis=1) - np.square(scores).sum(axis=1)
+        return TrainingRows(
+            scores,
+            scores,
+            self.weights,
+            self.copies,
+            share=scores.shape[1] / self.width,
+            lost=np.maximum(lost, 0) / self.width,
+        )
+
+    @property
+    def width(self) -> int:
+        """The features of a row."""
+        return int(np.prod(self.inputs.shape[1:]))
 
     def keras_weights(self, weights: Array) -> Array:
         """Weights of the rows as Keras takes them: with as many axes as losses have."""
@@ -54,7 +80,8 @@ class TrainingRows:
     def errors(self, reconstruction: Array) -> Array:
         """The mean squared error of each row, `(n,)`, for reconstructions `(n, d)`."""
         targets = self.targets.reshape(len(self.targets), -1)
-        return np.nan_to_num(np.square(reconstruction - targets, dtype=np.float64)).mean(axis=1)
+        squares = np.nan_to_num(np.square(reconstruction - targets, dtype=np.float64))
+        return squares.mean(axis=1) * self.share + self.lost
 
     def pca_errors(self, principal: Components) -> Array:
         """The mean squared error of each row, `(n,)`, for PCA."""
