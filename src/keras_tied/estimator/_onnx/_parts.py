@@ -47,18 +47,30 @@ def add_part(graph: Graph, fitted: Fitted, part: str, tensor: str, dtype: Any) -
     tensor = _cast(graph, tensor, np.float32, dtype)
     if not decodes:
         return tensor
-    scaling = fitted.preprocessing.scaling
-    tensor = graph.add("Mul", tensor, graph.constant(scaling.scale, dtype, "scale"))
-    return graph.add("Add", tensor, graph.constant(scaling.shift, dtype, "shift"))
+    shift, scale = _add_scaling(graph, fitted, dtype)
+    return graph.add("Add", graph.add("Mul", tensor, scale), shift)
 
 
 def _preprocess(graph: Graph, fitted: Fitted, rows: str, dtype: Any) -> str:
     """Scaled rows in single precision, missing values imputed."""
-    scaling, mean = fitted.preprocessing.scaling, fitted.preprocessing.mean
-    rows = graph.add("Sub", rows, graph.constant(scaling.shift, dtype, "shift"))
-    rows = graph.add("Div", rows, graph.constant(scaling.scale, dtype, "scale"))
+    shift, scale = _add_scaling(graph, fitted, dtype)
+    rows = graph.add("Div", graph.add("Sub", rows, shift), scale)
     scaled = _cast(graph, rows, dtype, np.float32)
+    mean = fitted.preprocessing.mean
     return add_imputation(graph, fitted.preprocessing.gaussian or Gaussian(mean, None), scaled)
+
+
+def _add_scaling(graph: Graph, fitted: Fitted, dtype: Any) -> tuple[str, str]:
+    """The constants that are subtracted from rows, and that they are divided by."""
+    scaling = fitted.preprocessing.scaling
+    with np.errstate(over="ignore", under="ignore"):
+        shift, scale = scaling.shift.astype(dtype), scaling.scale.astype(dtype)
+    if not (np.isfinite(shift).all() and np.isfinite(scale).all() and scale.all()):
+        raise ValueError(
+            f"Some columns have numbers too large or too small for {np.dtype(dtype)}: use "
+            "dtype='float64'."
+        )
+    return graph.constant(shift, name="shift"), graph.constant(scale, name="scale")
 
 
 def _cast(graph: Graph, tensor: str, before: Any, after: Any) -> str:
