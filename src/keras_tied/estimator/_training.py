@@ -135,7 +135,8 @@ class Trainer:
             X, weights = X[sample], weights[sample]
         blocks = fitted.fold(X, lambda part, block: fitted.outlier_inputs(block))
         features, codes, residuals = map(np.concatenate, zip(*blocks, strict=True))
-        outlier_score = fit_outlier_score(features, codes, residuals, weights)
+        observed = ~np.isnan(np.fmin.reduce(X, axis=0))
+        outlier_score = fit_outlier_score(features, codes, residuals, weights, observed)
         scores = -outlier_score.score(features, codes, residuals)[:, None]
         offset = float(weighted_quantiles(scores, weights, self.params.contamination)[0])
         fitted = replace(
