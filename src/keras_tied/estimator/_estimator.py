@@ -21,7 +21,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from keras_tied._types import Array
 from keras_tied.estimator._fitted_state import FittedState
 from keras_tied.estimator._training import Trainer
-from keras_tied.estimator._validation import validate_rows, validate_training_rows
+from keras_tied.estimator._validation import sort_few_rows, validate_rows, validate_training_rows
 
 if TYPE_CHECKING:
     import keras
@@ -208,7 +208,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
                 rows or features.
         """
         X, weights = validate_training_rows(self, X, sample_weight, reset=True)
-        outcome = Trainer(self).fit(X, weights)
+        outcome = Trainer(self).fit(*sort_few_rows(X, weights))
         if outcome.interrupted:
             warnings.warn(
                 f"Training was interrupted: this {type(self).__name__} is the best so far.",
