@@ -20,6 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted_state import FittedState
+from keras_tied.estimator._output import wrap_rows
 from keras_tied.estimator._training import Trainer
 from keras_tied.estimator._validation import sort_few_rows, validate_rows, validate_training_rows
 
@@ -261,17 +262,18 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             X: the codes, `(n_samples, n_components_)`.
 
         Returns:
-            The rows, `(n_samples, n_features)`, in the units of the features.
+            The rows, `(n_samples, n_features)`, in the units of the features; a data frame with
+            their names where `set_output` asks for one.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
         fitted = self._fitted
-        if X.shape[1] != fitted.n_components:
+        if codes.shape[1] != fitted.n_components:
             raise ValueError(
-                f"X has {X.shape[1]} features, but {type(self).__name__} has codes of "
+                f"X has {codes.shape[1]} features, but {type(self).__name__} has codes of "
                 f"{fitted.n_components}."
             )
-        return fitted.inverse_transform(X)
+        return wrap_rows(self, fitted.inverse_transform(codes), X)
 
     def reconstruct(self, X: Any) -> Array:
         """Encode and decode rows; missing values are imputed.
@@ -280,10 +282,11 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             X: the rows, `(n_samples, n_features)`.
 
         Returns:
-            The rows, `(n_samples, n_features)`, in the units of the features and the dtype of `X`.
+            The rows, `(n_samples, n_features)`, in the units of the features and the dtype of `X`;
+            a data frame with their names where `set_output` asks for one.
         """
-        X = validate_rows(self, X)
-        return self._fitted.reconstruct(X)
+        rows = validate_rows(self, X)
+        return wrap_rows(self, self._fitted.reconstruct(rows), X)
 
     def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
         """The squared difference between scaled rows and their reconstructions.
