@@ -99,6 +99,8 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             not trained.
         reconstruction_r2_: the share of the variance of the training rows that is reconstructed,
             at most 1; for PCA the sum of `explained_variance_ratio_`.
+        feature_r2_: the same share of each scaled feature, `(n_features_in_,)`: 1 for a constant
+            one, NaN where all values are missing. It is not stored in files.
         offset_: the threshold of `score_samples` below which `predict` gives -1.
         n_features_in_: the number of features.
         feature_names_in_: their names, if `fit` was given a table with names.
@@ -185,6 +187,15 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self.contamination = contamination
         self.random_state = random_state
         self.verbose = verbose
+
+    def _validate_params(self) -> None:
+        n_components: Any = self.n_components
+        if n_components is None or n_components == "mle":
+            raise ValueError(
+                f"n_components={n_components!r} of PCA is not supported: give a number of "
+                "components, or a share of variance such as 0.95 for as many as PCA needs for it."
+            )
+        super()._validate_params()
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:

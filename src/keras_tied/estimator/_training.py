@@ -13,7 +13,13 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from keras_tied._types import Array
-from keras_tied.estimator._fitted import Fitted, Network, reconstruct_scaled
+from keras_tied.estimator._fitted import (
+    Fitted,
+    Network,
+    explained_share,
+    explained_shares,
+    reconstruct_scaled,
+)
 from keras_tied.estimator._outlier_score import MOST_ROWS, fit_outlier_score, weighted_quantiles
 from keras_tied.estimator._pca import Components, pca_network
 from keras_tied.estimator._preprocessing import Preprocessing, fit_preprocessing
@@ -43,6 +49,7 @@ class Outcome(NamedTuple):
         weight_decay: of the network.
         trainable: the model that `partial_fit` trains further, or None.
         r2: the share of the variance of the training rows that is reconstructed.
+        feature_r2: that of each feature, `(d,)`.
         interrupted: whether Ctrl-C ended training, and no caller reports it.
     """
 
@@ -53,6 +60,7 @@ class Outcome(NamedTuple):
     weight_decay: float
     trainable: Autoencoder | None = None
     r2: float = 0.0
+    feature_r2: Array | None = None
     interrupted: bool = False
 
 
@@ -129,7 +137,7 @@ class Trainer:
     def measure(self, outcome: Outcome, X: Array, weights: Array) -> Outcome:
         """Fit the outlier score and its threshold to some rows, and compute their R²."""
         fitted = outcome.fitted
-        r2 = fitted.score(X, weights)
+        sums = fitted.sums_of_squares(X, weights)
         if len(X) > MOST_ROWS:
             sample = self.random.permutation(len(X))[:MOST_ROWS]
             X, weights = X[sample], weights[sample]
@@ -142,7 +150,9 @@ class Trainer:
         fitted = replace(
             fitted, outlier_score=outlier_score, offset=offset, feature_names=self.feature_names
         )
-        return outcome._replace(fitted=fitted, r2=r2)
+        return outcome._replace(
+            fitted=fitted, r2=explained_share(sums), feature_r2=explained_shares(sums)
+        )
 
     def preprocess_rows(
         self, preprocessing: Preprocessing, X: Array, weights: Array
