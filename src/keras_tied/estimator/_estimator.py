@@ -210,14 +210,16 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
                 numbers, with NaN where one is missing.
             y: not used.
             sample_weight: the weight of each row, `(n_samples,)`, not negative. A row of weight 2
-                counts as two. Defaults to 1 each.
+                counts as two in scale, loss and scores. Training is exactly that of two rows only
+                with L-BFGS, `early_stopping=False`, and `hidden_layer_sizes` and `weight_decay`
+                that do not depend on the number of rows. Defaults to 1 each.
 
         Returns:
             The estimator.
 
         Raises:
-            ValueError: for text, infinities, fewer than 2 rows, or more components than there are
-                rows or features.
+            ValueError: for text, dates, complex numbers, infinities, a `LazyFrame`, fewer than 2
+                rows, or more components than there are rows or features.
         """
         X, weights = validate_training_rows(self, X, sample_weight, reset=True)
         outcome = Trainer(self).fit(*sort_few_rows(X, weights))
