@@ -152,15 +152,6 @@ def test_same_seed_same_estimator(iris):
     np.testing.assert_array_equal(*codes)
 
 
-def test_the_order_of_few_rows_does_not_matter(iris, rng):
-    order = rng.permutation(len(iris))
-    weights = rng.uniform(0.5, 2, len(iris))
-    one = quick(max_iter=20).fit(iris, sample_weight=weights)
-    other = quick(max_iter=20).fit(iris[order], sample_weight=weights[order])
-    np.testing.assert_array_equal(other.transform(iris), one.transform(iris))
-    np.testing.assert_allclose(other.score_samples(iris), one.score_samples(iris))
-
-
 def test_the_callers_random_numbers_are_left_alone(iris):
     np.random.seed(5)  # noqa: NPY002
     expected = np.random.uniform(size=3)  # noqa: NPY002

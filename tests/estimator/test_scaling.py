@@ -17,11 +17,11 @@ FACTORS = (1e-300, 1e-200, 1e-20, 1e200, 1e305)
 
 @pytest.fixture(scope="module")
 def few() -> np.ndarray:
-    """Rows of which only PCA is fitted, with some missing, at different scales."""
+    """Rows of decimals of which only PCA is fitted, with some missing, at different scales."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 5)) @ rng.normal(size=(5, 5)) * [1, 10, 0.1, 1, 3] + [5, 0, 2, -4, 0]
     X[rng.uniform(size=X.shape) < 0.05] = np.nan
-    return X
+    return X.round(3)
 
 
 def fit_few(X: np.ndarray, scaler="standard") -> TiedAutoencoder:
@@ -99,3 +99,13 @@ def test_components_are_those_of_scikit_learn(few):
     components = PCA(svd_solver="full").fit(Z).components_
     largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)
     np.testing.assert_allclose(fit_pca(Z).vectors.T, components * np.sign(largest), atol=1e-9)
+
+
+@pytest.mark.parametrize("offset", [1e4, 1e7])
+def test_a_large_mean_costs_single_precision_nothing_more(offset, rng):
+    """What single precision holds of a number is scaled as in double precision."""
+    X = (offset + rng.integers(-9, 9, (40, 3))).astype("float32")
+    estimator = TiedAutoencoder(2).fit(X)
+    for name in ("transform", "reconstruction_error", "score_samples"):
+        method = getattr(estimator, name)
+        np.testing.assert_allclose(method(X), method(X.astype("float64")), rtol=1e-5, atol=1e-5)

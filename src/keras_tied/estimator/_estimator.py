@@ -19,10 +19,11 @@ from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, St
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from keras_tied._types import Array
+from keras_tied.estimator._canonical_rows import canonicalize_few_rows
 from keras_tied.estimator._fitted_state import FittedState
 from keras_tied.estimator._output import wrap_rows
 from keras_tied.estimator._training import Trainer
-from keras_tied.estimator._validation import sort_few_rows, validate_rows, validate_training_rows
+from keras_tied.estimator._validation import validate_rows, validate_training_rows
 
 if TYPE_CHECKING:
     import keras
@@ -222,7 +223,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
                 rows, or more components than there are rows or features.
         """
         X, weights = validate_training_rows(self, X, sample_weight, reset=True)
-        outcome = Trainer(self).fit(*sort_few_rows(X, weights))
+        outcome = Trainer(self).fit(*canonicalize_few_rows(X, weights))
         if outcome.interrupted:
             warnings.warn(
                 f"Training was interrupted: this {type(self).__name__} is the best so far.",

@@ -30,15 +30,31 @@ class Scaling(NamedTuple):
 
     def forward(self, X: Array) -> NDArray[np.float32]:
         """Scale rows, `(n, d)`, in their own dtype; the result is in single precision."""
-        scaled: Array = X - self.shift.astype(X.dtype, copy=False)
+        shift, rest = split(self.shift, X.dtype)
+        scaled: Array = X - shift
+        if rest is not None:
+            scaled -= rest
         scaled /= self.scale.astype(X.dtype, copy=False)
         return scaled.astype(np.float32, copy=False)
+
+    def forward_in_double(self, X: Array) -> NDArray[np.float32]:
+        """Scale rows, `(n, d)`, in double precision, so that their dtype makes no difference."""
+        scaled: NDArray[np.float32] = np.empty(X.shape, np.float32)
+        for part in _make_parts(X):
+            scaled[part] = self.forward(X[part].astype(np.float64))
+        return scaled
 
     def backward(self, Z: Array, dtype: np.dtype[Any]) -> Array:
         """Undo the scaling, in this dtype."""
         rows: Array = Z * self.scale.astype(dtype, copy=False)
         rows += self.shift.astype(dtype, copy=False)
         return rows
+
+
+def split(shift: Array, dtype: np.dtype[Any]) -> tuple[Array, Array | None]:
+    """A number in a dtype, and what its rounding leaves over; None for double precision."""
+    first = shift.astype(dtype, copy=False)
+    return first, None if dtype == np.float64 else (shift - first).astype(dtype)
 
 
 def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:
@@ -78,9 +94,7 @@ def _fit_moments(X: Array, weights: Array, size: Array) -> tuple[Array, Array]:
     exponents = np.frexp(size)[1]
 
     def blocks() -> Iterator[tuple[Array, Array]]:
-        rows = max(1, BLOCK // X.shape[1])
-        for begin in range(0, len(X), rows):
-            part = slice(begin, begin + rows)
+        for part in _make_parts(X):
             block = np.ldexp(X[part].astype(np.float64), -exponents)
             yield block, np.where(np.isnan(block), 0.0, weights[part, None])
 
@@ -89,3 +103,9 @@ def _fit_moments(X: Array, weights: Array, size: Array) -> tuple[Array, Array]:
         mean = sum(np.nansum(block * shares, axis=0) for block, shares in blocks()) / total
         squares = sum(np.nansum((b - mean) ** 2 * shares, axis=0) for b, shares in blocks())
         return np.ldexp(mean, exponents), np.ldexp(np.sqrt(squares / total), exponents)
+
+
+def _make_parts(X: Array) -> Iterator[slice]:
+    """Blocks of rows of about `BLOCK` numbers."""
+    rows = max(1, BLOCK // X.shape[1])
+    return (slice(begin, begin + rows) for begin in range(0, len(X), rows))

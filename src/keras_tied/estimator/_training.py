@@ -158,7 +158,8 @@ class Trainer:
         self, preprocessing: Preprocessing, X: Array, weights: Array
     ) -> TrainingRows:
         """Preprocessed rows, in the shape that the encoder takes."""
-        scaled, complete = preprocessing.forward(X, slice(None))
+        scaled = preprocessing.scaling.forward_in_double(X)
+        complete = preprocessing.impute(scaled)
         inputs = self._reshape(complete)
         return TrainingRows(
             inputs, inputs if complete is scaled else self._reshape(scaled), weights
@@ -260,7 +261,7 @@ class Trainer:
         """Copies of the rows, in which some values are hidden."""
         assert preprocessing.gaussian is not None
         copies = min(max(1, HIDING_ROWS // len(X)), MOST_COPIES)
-        scaled = preprocessing.scaling.forward(X)
+        scaled = preprocessing.scaling.forward_in_double(X)
         inputs, targets = preprocessing.gaussian.hide(scaled, copies, self.random)
         return TrainingRows(
             self._reshape(inputs), self._reshape(targets), np.tile(weights, copies), copies

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 FEW_NUMBERS = 10_000
 """For at most this many, scikit-learn's validation takes longer than the arithmetic."""
-SORTED_ROWS = 1000
-"""Fewer are sorted: a part of these, held out, depends on which they are; more would be copied."""
 
 
 def validate_training_rows(
@@ -52,17 +50,6 @@ def validate_training_rows(
                 f"was given {len(X)}."
             )
     return X, weights / weights.mean()
-
-
-def sort_few_rows(X: Array, weights: Array) -> tuple[Array, Array]:
-    """Rows and weights in an order that does not depend on the given one, unless there are many.
-
-    Which rows are held out then depends on `random_state` alone.
-    """
-    if len(X) >= SORTED_ROWS:
-        return X, weights
-    order = np.lexsort((weights, *X.T[::-1]))
-    return X[order], weights[order]
 
 
 def validate_rows(estimator: TiedAutoencoder, X: Any) -> Any:

@@ -14,6 +14,7 @@ from keras_tied.estimator._imputation import Gaussian
 from keras_tied.estimator._onnx._activations import RULES as ACTIVATIONS
 from keras_tied.estimator._onnx._graph import Graph
 from keras_tied.estimator._onnx._imputation import add_imputation
+from keras_tied.estimator._scaling import split
 
 
 class Part(NamedTuple):
@@ -47,30 +48,35 @@ def add_part(graph: Graph, fitted: Fitted, part: str, tensor: str, dtype: Any) -
     tensor = _cast(graph, tensor, np.float32, dtype)
     if not decodes:
         return tensor
-    shift, scale = _add_scaling(graph, fitted, dtype)
-    return graph.add("Add", graph.add("Mul", tensor, scale), shift)
+    shift, _, scale = _make_scaling(fitted, dtype)
+    tensor = graph.add("Mul", tensor, graph.constant(scale, name="scale"))
+    return graph.add("Add", tensor, graph.constant(shift, name="shift"))
 
 
 def _preprocess(graph: Graph, fitted: Fitted, rows: str, dtype: Any) -> str:
     """Scaled rows in single precision, missing values imputed."""
-    shift, scale = _add_scaling(graph, fitted, dtype)
-    rows = graph.add("Div", graph.add("Sub", rows, shift), scale)
+    shift, rest, scale = _make_scaling(fitted, dtype)
+    rows = graph.add("Sub", rows, graph.constant(shift, name="shift"))
+    if rest is not None:
+        rows = graph.add("Sub", rows, graph.constant(rest, name="rest"))
+    rows = graph.add("Div", rows, graph.constant(scale, name="scale"))
     scaled = _cast(graph, rows, dtype, np.float32)
     mean = fitted.preprocessing.mean
     return add_imputation(graph, fitted.preprocessing.gaussian or Gaussian(mean, None), scaled)
 
 
-def _add_scaling(graph: Graph, fitted: Fitted, dtype: Any) -> tuple[str, str]:
-    """The constants that are subtracted from rows, and that they are divided by."""
+def _make_scaling(fitted: Fitted, dtype: Any) -> tuple[Array, Array | None, Array]:
+    """The shift of `Scaling`, what its rounding leaves over, and the scale."""
     scaling = fitted.preprocessing.scaling
     with np.errstate(over="ignore", under="ignore"):
-        shift, scale = scaling.shift.astype(dtype), scaling.scale.astype(dtype)
+        shift, rest = split(scaling.shift, dtype)
+        scale: Array = scaling.scale.astype(dtype)
     if not (np.isfinite(shift).all() and np.isfinite(scale).all() and scale.all()):
         raise ValueError(
             f"Some columns have numbers too large or too small for {np.dtype(dtype)}: use "
             "dtype='float64'."
         )
-    return graph.constant(shift, name="shift"), graph.constant(scale, name="scale")
+    return shift, rest, scale
 
 
 def _cast(graph: Graph, tensor: str, before: Any, after: Any) -> str:
