@@ -191,7 +191,9 @@ def test_numbers_beyond_single_precision_need_double(factor, iris, tmp_path):
 
 def test_constant_columns_do_no_harm(iris, tmp_path):
     X = np.hstack([iris, np.full((len(iris), 1), 7, "float32")])
-    assert_exported(of_few_rows(X), X, tmp_path)
+    estimator = of_few_rows(X)
+    assert_exported(estimator, X, tmp_path)
+    assert_exported(estimator, np.where(X == 7, np.float32(9), X), tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -264,7 +264,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             X: the rows, `(n_samples, n_features)`.
 
         Returns:
-            The codes, `(n_samples, n_components_)`, in the dtype of `X`.
+            The codes, `(n_samples, n_components_)`, in the dtype of `X`; float32 for float16.
         """
         X = validate_rows(self, X)
         return self._fitted.transform(X)
