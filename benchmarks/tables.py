@@ -4,7 +4,8 @@
 the features as width. Printed are the errors of the scaled columns, relative to PCA's, and the
 seconds of a second fit, for which everything is compiled already. `anomalies`: the area under the
 ROC curve of `score_samples` on tables with known anomalies (at most 10,000 rows), which are not
-shown to anybody before, beside scikit-learn's IsolationForest and PyOD's AutoEncoder.
+shown to anybody before, beside scikit-learn's IsolationForest and PyOD's AutoEncoder, COPOD and
+ECOD.
 """
 
 import argparse
@@ -90,8 +91,12 @@ def detectors() -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     found = {"TiedAutoencoder": ours, "IsolationForest": forest}
     if find_spec("pyod"):
         from pyod.models.auto_encoder import AutoEncoder
+        from pyod.models.copod import COPOD
+        from pyod.models.ecod import ECOD
 
         found["PyOD AutoEncoder"] = lambda X: AutoEncoder(verbose=0).fit(X).decision_scores_
+        found["COPOD"] = lambda X: COPOD().fit(X).decision_scores_
+        found["ECOD"] = lambda X: ECOD().fit(X).decision_scores_
     return found
 
 

@@ -185,7 +185,7 @@ def _make_autoencoder(n_components: int, seed: int) -> Reconstruct:
             estimator = TiedAutoencoder(n_components, random_state=seed).fit(train)
         if is_interrupted():
             raise KeyboardInterrupt
-        reconstruction: Array = estimator.reconstruct(test)
+        reconstruction: Array = np.asarray(estimator.reconstruct(test))
         return reconstruction
 
     return reconstruct

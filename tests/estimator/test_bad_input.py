@@ -1,6 +1,8 @@
 """What the estimator says of input it cannot use; each message is scikit-learn's or like it."""
 
 import copy
+import datetime
+from itertools import pairwise
 
 import keras
 import numpy as np
@@ -50,6 +52,81 @@ def test_codes_of_a_wrong_width(fitted):
 def test_rows(X, message):
     with pytest.raises(ValueError, match=message):
         TiedAutoencoder(1).fit(X)
+
+
+def to_frame(kind: str, values) -> object:
+    """A data frame of a number, `size`, and a column `other`."""
+    library = pytest.importorskip(kind)
+    return library.DataFrame({"size": [1.0, 2.0, 4.0], "other": values})
+
+
+DAYS = [datetime.date(2024, 1, day) for day in (1, 2, 3)]
+TIMES = [datetime.datetime(2024, 1, day) for day in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            ["a", "b", "a"],
+            "Non-numeric data not supported: column 'other' of X .*string to float: 'a'",
+        ),
+        (DAYS, "column 'other' of X "),
+        (TIMES, "Date data not supported: column 'other' of X has datetime"),
+        ([b - a for a, b in pairwise([*TIMES, TIMES[0]])], "column 'other' of X has "),
+        ([[1.0], [2.0], [3.0]], "column 'other' of X cannot be used"),
+    ],
+    ids=["text", "days", "times", "durations", "lists"],
+)
+def test_the_column_that_is_no_number_is_named(kind, values, message):
+    frame = to_frame(kind, values)
+    with pytest.raises(ValueError, match=f"(?i){message}") as caught:
+        TiedAutoencoder(1).fit(frame)
+    assert "\n" not in str(caught.value)
+
+
+def test_complex_column_is_named():
+    frame = to_frame("pandas", [1j, 2.0, 3.0])
+    with pytest.raises(
+        ValueError, match="Complex data not supported: column 'other' of X"
+    ) as caught:
+        TiedAutoencoder(1).fit(frame)
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_to_encode_are_checked_as_those_to_learn_from():
+    estimator = TiedAutoencoder(1).fit(to_frame("pandas", [1.0, 3.0, 2.0]))
+    with pytest.raises(ValueError, match="column 'other' of X"):
+        estimator.transform(to_frame("pandas", ["a", "b", "c"]))
+
+
+def test_array_of_dates():
+    dates = np.array(DAYS, "datetime64[D]").reshape(-1, 1)
+    with pytest.raises(ValueError, match=r"Date data not supported: X has datetime64\[D\]"):
+        TiedAutoencoder(1).fit(dates)
+
+
+def test_lazy_frame():
+    frame = to_frame("polars", [1.0, 2.0, 3.0]).lazy()
+    with pytest.raises(ValueError, match=r"X is a LazyFrame.*X\.collect\(\)"):
+        TiedAutoencoder(1).fit(frame)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_column_without_values_warns_by_name(kind):
+    frame = to_frame(kind, [None, None, None])
+    with pytest.warns(UserWarning, match=r"no value in the columns \['other'\]") as caught:
+        estimator = TiedAutoencoder(1).fit(frame)
+    assert caught[0].filename == __file__
+    np.testing.assert_array_equal(estimator.reconstruct(frame)[:, 1], 0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_further_apart_than_their_dtype_can_hold(dtype):
+    X = np.array([[1, -0.9], [2, 0.9], [4, 0.8]], dtype) * np.array([1, np.finfo(dtype).max])
+    with pytest.raises(ValueError, match=rf"columns \[1\] of X differ by more than {dtype}"):
+        TiedAutoencoder(1).fit(X.astype(dtype))
 
 
 def test_more_components_than_features(iris):

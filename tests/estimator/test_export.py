@@ -177,9 +177,23 @@ def test_double_precision_keeps_a_small_spread_beside_a_large_mean(rng, tmp_path
     assert_exported(estimator, X.astype("float32"), tmp_path)
 
 
+@pytest.mark.parametrize("factor", [1e-60, 1e60])
+def test_numbers_beyond_single_precision_need_double(factor, iris, tmp_path):
+    X = iris.astype("float64") * factor
+    estimator = of_few_rows(X)
+    path = tmp_path / "codes.onnx"
+    with pytest.raises(ValueError, match=r"too large or too small for float32.*dtype='float64'"):
+        estimator.export(path)
+    assert not path.exists()
+    estimator.export(path, dtype="float64")
+    assert_close(run(path, X=X)["code"], estimator.transform(X))
+
+
 def test_constant_columns_do_no_harm(iris, tmp_path):
     X = np.hstack([iris, np.full((len(iris), 1), 7, "float32")])
-    assert_exported(of_few_rows(X), X, tmp_path)
+    estimator = of_few_rows(X)
+    assert_exported(estimator, X, tmp_path)
+    assert_exported(estimator, np.where(X == 7, np.float32(9), X), tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,8 @@ def test_row_and_column_of_nothing():
     X = LINE.copy()
     X[:, 3] = np.nan
     X[7] = np.nan
-    estimator = TiedAutoencoder(1, max_iter=2, random_state=0).fit(X)
+    with pytest.warns(UserWarning, match=r"no value in the columns \[3\]"):
+        estimator = TiedAutoencoder(1, max_iter=2, random_state=0).fit(X)
     assert np.isfinite(estimator.transform(X)).all()
     np.testing.assert_allclose(estimator.reconstruct(X)[:, 3], 0, atol=0.1)
 

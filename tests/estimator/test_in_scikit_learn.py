@@ -69,6 +69,42 @@ def test_set_output(kind, iris):
     np.testing.assert_allclose(codes.to_numpy(), quick().fit_transform(iris), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+@pytest.mark.parametrize("named", [True, False])
+def test_set_output_reaches_rows_that_are_reconstructed(kind, named, iris):
+    library = pytest.importorskip(kind)
+    table = library.DataFrame(dict(zip("abcd", iris.T, strict=True))) if named else iris
+    names = list("abcd") if named else ["x0", "x1", "x2", "x3"]
+    plain = quick().fit(table)
+    expected = plain.reconstruct(table)
+    assert type(expected) is np.ndarray
+    estimator = quick().set_output(transform=kind).fit(table)
+    codes = estimator.transform(table)
+    for rows in (estimator.reconstruct(table), estimator.inverse_transform(codes)):
+        assert isinstance(rows, library.DataFrame)
+        assert list(rows.columns) == names
+        np.testing.assert_allclose(rows.to_numpy(), expected, atol=1e-5)
+
+
+def test_index_of_the_rows_stays(iris):
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(iris, columns=list("abcd")).set_index(np.arange(150)[::-1] + 7)
+    estimator = quick().set_output(transform="pandas").fit(table)
+    for rows in (
+        estimator.reconstruct(table),
+        estimator.inverse_transform(estimator.transform(table)),
+    ):
+        assert rows.index.equals(table.index)
+
+
+def test_configuration_of_scikit_learn_reaches_them_too(iris):
+    pandas = pytest.importorskip("pandas")
+    estimator = quick().fit(iris)
+    with sklearn.config_context(transform_output="pandas"):
+        assert isinstance(estimator.reconstruct(iris), pandas.DataFrame)
+    assert type(estimator.reconstruct(iris)) is np.ndarray
+
+
 def test_sample_weight_is_routed(iris):
     weights = np.repeat([0.0, 1.0, 1.0], 50)
     with sklearn.config_context(enable_metadata_routing=True):

@@ -19,7 +19,9 @@ from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, St
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from keras_tied._types import Array
+from keras_tied.estimator._canonical_rows import canonicalize_few_rows
 from keras_tied.estimator._fitted_state import FittedState
+from keras_tied.estimator._output import wrap_rows
 from keras_tied.estimator._training import Trainer
 from keras_tied.estimator._validation import validate_rows, validate_training_rows
 
@@ -98,6 +100,8 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             not trained.
         reconstruction_r2_: the share of the variance of the training rows that is reconstructed,
             at most 1; for PCA the sum of `explained_variance_ratio_`.
+        feature_r2_: the same share of each scaled feature, `(n_features_in_,)`: 1 for a constant
+            one, NaN where all values are missing. It is not stored in files.
         offset_: the threshold of `score_samples` below which `predict` gives -1.
         n_features_in_: the number of features.
         feature_names_in_: their names, if `fit` was given a table with names.
@@ -185,6 +189,15 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self.random_state = random_state
         self.verbose = verbose
 
+    def _validate_params(self) -> None:
+        n_components: Any = self.n_components
+        if n_components is None or n_components == "mle":
+            raise ValueError(
+                f"n_components={n_components!r} of PCA is not supported: give a number of "
+                "components, or a share of variance such as 0.95 for as many as PCA needs for it."
+            )
+        super()._validate_params()
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train on some rows.
@@ -198,17 +211,19 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
                 numbers, with NaN where one is missing.
             y: not used.
             sample_weight: the weight of each row, `(n_samples,)`, not negative. A row of weight 2
-                counts as two. Defaults to 1 each.
+                counts as two in scale, loss and scores. Training is exactly that of two rows only
+                with L-BFGS, `early_stopping=False`, and `hidden_layer_sizes` and `weight_decay`
+                that do not depend on the number of rows. Defaults to 1 each.
 
         Returns:
             The estimator.
 
         Raises:
-            ValueError: for text, infinities, fewer than 2 rows, or more components than there are
-                rows or features.
+            ValueError: for text, dates, complex numbers, infinities, a `LazyFrame`, fewer than 2
+                rows, or more components than there are rows or features.
         """
         X, weights = validate_training_rows(self, X, sample_weight, reset=True)
-        outcome = Trainer(self).fit(X, weights)
+        outcome = Trainer(self).fit(*canonicalize_few_rows(X, weights))
         if outcome.interrupted:
             warnings.warn(
                 f"Training was interrupted: this {type(self).__name__} is the best so far.",
@@ -249,7 +264,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             X: the rows, `(n_samples, n_features)`.
 
         Returns:
-            The codes, `(n_samples, n_components_)`, in the dtype of `X`.
+            The codes, `(n_samples, n_components_)`, in the dtype of `X`; float32 for float16.
         """
         X = validate_rows(self, X)
         return self._fitted.transform(X)
@@ -261,17 +276,18 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             X: the codes, `(n_samples, n_components_)`.
 
         Returns:
-            The rows, `(n_samples, n_features)`, in the units of the features.
+            The rows, `(n_samples, n_features)`, in the units of the features; a data frame with
+            their names where `set_output` asks for one.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
         fitted = self._fitted
-        if X.shape[1] != fitted.n_components:
+        if codes.shape[1] != fitted.n_components:
             raise ValueError(
-                f"X has {X.shape[1]} features, but {type(self).__name__} has codes of "
+                f"X has {codes.shape[1]} features, but {type(self).__name__} has codes of "
                 f"{fitted.n_components}."
             )
-        return fitted.inverse_transform(X)
+        return wrap_rows(self, fitted.inverse_transform(codes), X)
 
     def reconstruct(self, X: Any) -> Array:
         """Encode and decode rows; missing values are imputed.
@@ -280,10 +296,11 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             X: the rows, `(n_samples, n_features)`.
 
         Returns:
-            The rows, `(n_samples, n_features)`, in the units of the features and the dtype of `X`.
+            The rows, `(n_samples, n_features)`, in the units of the features and the dtype of `X`;
+            a data frame with their names where `set_output` asks for one.
         """
-        X = validate_rows(self, X)
-        return self._fitted.reconstruct(X)
+        rows = validate_rows(self, X)
+        return wrap_rows(self, self._fitted.reconstruct(rows), X)
 
     def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
         """The squared difference between scaled rows and their reconstructions.

@@ -11,6 +11,7 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.estimator._blocks import map_blocks
 from keras_tied.estimator._outlier_score import OutlierScore
+from keras_tied.estimator._pca import TINY
 from keras_tied.estimator._preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -134,14 +135,20 @@ class Fitted:
 
     def score(self, X: Any, weights: Array) -> float:
         """The share of the variance that is reconstructed, R², over all scaled features."""
+        return explained_share(self.sums_of_squares(X, weights))
 
-        def sums(part: slice, block: Block) -> tuple[float, float]:
-            error = np.nansum(np.square(block.residuals, dtype=np.float64), axis=1)
-            total = np.nansum(np.square(block.scaled - self.preprocessing.mean), axis=1)
-            return weights[part] @ error, weights[part] @ total
+    def sums_of_squares(self, X: Any, weights: Array) -> Array:
+        """Of each scaled feature the squared errors, squared deviations and weights, `(3, d)`."""
 
-        error, total = np.sum(self.fold(X, sums), axis=0)
-        return float(1 - error / total) if total > 0 else float(error == 0)
+        def sums(part: slice, block: Block) -> Array:
+            squares = np.square(block.residuals, dtype=np.float64)
+            deviations = np.square(block.scaled - self.preprocessing.mean)
+            present = ~np.isnan(block.scaled)
+            return np.stack(
+                [weights[part] @ np.where(present, a, 0.0) for a in (squares, deviations, present)]
+            )
+
+        return np.sum(self.fold(X, sums), axis=0)
 
     def score_samples(self, X: Any) -> Array:
         """How normal rows are, `(n,)` float64: the higher, the less of an outlier."""
@@ -193,6 +200,24 @@ def reconstruct_scaled(network: Network, rows: Array) -> Array:
         network.threads,
     )
     return np.concatenate(blocks)
+
+
+def explained_share(sums: Array) -> float:
+    """R² over all features, from `sums_of_squares`."""
+    error, total, _ = sums.sum(axis=1)
+    return float(1 - error / total) if total > 0 else float(error == 0)
+
+
+def explained_shares(sums: Array) -> Array:
+    """R² of each feature, `(d,)`, from `sums_of_squares`; NaN where all values are missing.
+
+    Of a constant feature it is 1 if it is reconstructed, and else 0.
+    """
+    error, total, weight = sums
+    constant = total <= TINY * weight
+    shares = 1 - error / np.where(constant, 1.0, total)
+    shares = np.where(constant, error <= TINY * weight, shares)
+    return np.where(weight > 0, shares, np.nan)
 
 
 def mean_of_present(squares: Array) -> Array:

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from keras_tied._types import Array
 from keras_tied.estimator import _serialization
 from keras_tied.estimator._fitted import Fitted
 from keras_tied.estimator._training import Outcome, Trainer
@@ -20,6 +21,18 @@ if TYPE_CHECKING:
     import keras
 
     from keras_tied.autoencoder import Autoencoder
+
+ABSENT = {
+    "components_": "a code is not linear in the features: use inverse_transform to see what a code "
+    "stands for, and encoder_.get_weights() for the kernels",
+    "explained_variance_ratio_": "the shares of nonlinear components do not add up: use "
+    "reconstruction_r2_ for that of all, and feature_r2_ for what is kept of each feature",
+    "singular_values_": "a nonlinear code has none: use transform(X).std(axis=0) for the spread of "
+    "each component",
+    "mean_": "transform scales the rows by itself: use X.mean(axis=0)",
+    "feature_r2_": "it is known after fit and not stored in a file",
+}
+"""Attributes that are looked for in vain, and what to use instead."""
 
 
 class FittedState(BaseEstimator):
@@ -30,6 +43,7 @@ class FittedState(BaseEstimator):
     is_pca_: bool
     loss_curve_: list[float]
     reconstruction_r2_: float
+    feature_r2_: Array | None
     _fitted: Fitted
     _weight_decay: float
     _trainable: Autoencoder | bytes | None
@@ -65,6 +79,14 @@ class FittedState(BaseEstimator):
         # Score and offset are in one value, so another thread sees both change at once.
         self._fitted = replace(self._fitted, offset=float(value))
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Say what to use instead of an attribute of PCA."""
+            if name in ABSENT and self.__sklearn_is_fitted__():
+                raise AttributeError(f"{type(self).__name__} has no {name}, as {ABSENT[name]}.")
+            return super().__getattribute__(name)  # raises what a property has raised
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_fitted")
 
@@ -73,6 +95,7 @@ class FittedState(BaseEstimator):
         self.n_components_ = outcome.fitted.n_components
         self.n_iter_, self.is_pca_ = outcome.n_iter, outcome.is_pca
         self.loss_curve_, self.reconstruction_r2_ = outcome.losses, outcome.r2
+        self.feature_r2_ = outcome.feature_r2
         self._trainable, self._weight_decay = outcome.trainable, outcome.weight_decay
         self._fitted = outcome.fitted
 
@@ -86,6 +109,7 @@ class FittedState(BaseEstimator):
             self._weight_decay,
             self._trainable_model(),
             self.reconstruction_r2_,
+            vars(self).get("feature_r2_"),
         )
 
     def _make_model(self) -> Autoencoder:

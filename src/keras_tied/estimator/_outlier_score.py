@@ -14,7 +14,10 @@ MOST_ROWS = 20_000
 HUBER_DELTA = 2.0
 """Huber's function is linear from here on, in standard deviations."""
 SMALLEST_SCALE = 0.05
-"""Relative to the standard deviation. Below it, most values are equal to the median."""
+"""Relative to the standard deviation. Below it, most values are equal to the median.
+
+Also the scale of a feature that is constant: a row with another value is an outlier.
+"""
 SMALLEST_SPREAD = 1e-6
 """The variation of a column below this is rounding error."""
 
@@ -44,12 +47,13 @@ class OutlierScore(NamedTuple):
     detection scheme based on principal component classifier", ICDM workshop 2003, and the score
     and orthogonal distances of Hubert et al., "ROBPCA", Technometrics 2005; the function is that
     of Huber, "Robust estimation of a location parameter", 1964. The features detect extreme rows
-    that are reconstructed well.
+    that are reconstructed well, and rows that differ from the others in a column that is constant.
 
     Attributes:
         code_axes, residual_axes: their principal axes.
-        median, scale: of the features and of the coordinates along the axes, in this order; a scale
-            is infinite where all values are equal.
+        median, scale: of the features and of the coordinates along the axes, in this order. The
+            scale of a constant feature is `SMALLEST_SCALE`; it is infinite for a feature that is
+            missing in all rows and for a coordinate that is constant.
     """
 
     code_axes: Axes
@@ -76,9 +80,12 @@ class OutlierScore(NamedTuple):
 
 
 def fit_outlier_score(
-    features: Array, codes: Array, residuals: Array, weights: Array
+    features: Array, codes: Array, residuals: Array, weights: Array, observed: Array
 ) -> OutlierScore:
-    """Fit the score to rows of these weights, `(n,)`; see `OutlierScore.score`."""
+    """Fit the score to rows of these weights, `(n,)`; see `OutlierScore.score`.
+
+    `observed`, `(d,)`, says which features are not missing in all rows.
+    """
     code_axes, residual_axes = _fit_axes(codes, weights), _fit_axes(residuals, weights)
     coordinates = _compute_coordinates(code_axes, residual_axes, features, codes, residuals)
     median = weighted_quantiles(coordinates, weights, 0.5)
@@ -86,7 +93,9 @@ def fit_outlier_score(
     mean = np.average(coordinates, axis=0, weights=weights)
     spread = np.sqrt(np.average((coordinates - mean) ** 2, axis=0, weights=weights))
     scale = np.where(scale > SMALLEST_SCALE * spread, scale, spread)
-    scale = np.where(spread > SMALLEST_SPREAD, scale, np.inf)
+    constant_scale = np.full(len(scale), np.inf)
+    constant_scale[: len(observed)][observed] = SMALLEST_SCALE
+    scale = np.where(spread > SMALLEST_SPREAD, scale, constant_scale)
     return OutlierScore(code_axes, residual_axes, median, scale)
 
 

@@ -15,6 +15,8 @@ from keras_tied.estimator._dense_network import DenseNetwork
 
 TINY = 1e-12
 """A smaller variance is that of a constant feature."""
+EQUAL = 1e-4
+"""Relative to the largest number of a component: so near to it a number is as large."""
 CHUNK = 8192
 """Rows that are brought to double precision at a time."""
 
@@ -25,7 +27,7 @@ class Components(NamedTuple):
     Attributes:
         mean: `(d,)`.
         vectors: one component in each column, orthonormal, `(d, min(n, d))`, each with the sign
-            that makes its largest number positive.
+            that makes its largest number positive, and the first of these if several are equal.
         variances: those along the components, descending; their sum is the total variance.
         spreads: the variances of the features, `(d,)`.
     """
@@ -68,7 +70,9 @@ def fit_pca(Z: Array, weights: Array | None = None) -> Components:
         spreads = covariance.diagonal().copy()
         variances, vectors = np.linalg.eigh(covariance)
         variances, vectors = np.maximum(variances[::-1], 0.0), vectors[:, ::-1]
-    largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
+    sizes = np.abs(vectors)
+    places = (sizes >= (1 - EQUAL) * sizes.max(axis=0)).argmax(axis=0)
+    largest = vectors[places, np.arange(vectors.shape[1])]
     return Components(mean, vectors * np.where(largest < 0, -1.0, 1.0), variances, spreads)
 
 

@@ -58,5 +58,5 @@ def fit_preprocessing(
     scaling = fit_scaling(X, scaler, weights)
     gaussian = None
     if np.isnan(X).any():
-        gaussian = fit_gaussian(scaling.forward(X), random)
+        gaussian = fit_gaussian(scaling.forward_in_double(X), random)
     return Preprocessing(scaling, np.zeros(X.shape[1]), gaussian)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 from keras_tied._types import Array
 
 Scaler = Literal["standard", "minmax"] | None
+
+BLOCK = 2**20
+"""Numbers that are brought to double precision at a time."""
+ROUNDING = 1e-5
+"""The least scale of a constant column, relative to it: single precision must not show."""
 
 
 class Scaling(NamedTuple):
@@ -25,9 +30,19 @@ class Scaling(NamedTuple):
 
     def forward(self, X: Array) -> NDArray[np.float32]:
         """Scale rows, `(n, d)`, in their own dtype; the result is in single precision."""
-        scaled: Array = X - self.shift.astype(X.dtype, copy=False)
+        shift, rest = split(self.shift, X.dtype)
+        scaled: Array = X - shift
+        if rest is not None:
+            scaled -= rest
         scaled /= self.scale.astype(X.dtype, copy=False)
         return scaled.astype(np.float32, copy=False)
+
+    def forward_in_double(self, X: Array) -> NDArray[np.float32]:
+        """Scale rows, `(n, d)`, in double precision, so that their dtype makes no difference."""
+        scaled: NDArray[np.float32] = np.empty(X.shape, np.float32)
+        for part in _make_parts(X):
+            scaled[part] = self.forward(X[part].astype(np.float64))
+        return scaled
 
     def backward(self, Z: Array, dtype: np.dtype[Any]) -> Array:
         """Undo the scaling, in this dtype."""
@@ -36,8 +51,14 @@ class Scaling(NamedTuple):
         return rows
 
 
-def fit_scaling(X: Array, scaler: Scaler, weights: Array | None) -> Scaling:
-    """Measure the columns of some rows; missing values (NaN) do not count.
+def split(shift: Array, dtype: np.dtype[Any]) -> tuple[Array, Array | None]:
+    """A number in a dtype, and what its rounding leaves over; None for double precision."""
+    first = shift.astype(dtype, copy=False)
+    return first, None if dtype == np.float64 else (shift - first).astype(dtype)
+
+
+def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:
+    """Measure the columns of some rows in double precision; missing values (NaN) do not count.
 
     Args:
         X: the rows, `(n, d)`.
@@ -45,18 +66,46 @@ def fit_scaling(X: Array, scaler: Scaler, weights: Array | None) -> Scaling:
             for mean 0 and one factor for all columns, which makes their mean variance 1.
         weights: the weights of the rows, all positive, `(n,)`.
     """
-    from sklearn.preprocessing import MinMaxScaler, StandardScaler
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a column may be missing altogether
-        if scaler == "minmax":
-            ranges = MinMaxScaler().fit(X)
-            shift, scale = ranges.data_min_, 1 / ranges.scale_
-        else:
-            standard = StandardScaler().fit(X, sample_weight=weights)
-            shift, scale = standard.mean_, standard.scale_
-            if scaler is None:
-                common = np.sqrt(np.nanmean(standard.var_))
-                scale = np.full_like(shift, common if common > 0 else 1.0)
-    missing = np.isnan(shift) | np.isnan(scale)
+    low, high = (f.reduce(X, axis=0).astype(np.float64) for f in (np.fmin, np.fmax))
+    missing = np.isnan(low)
+    size = np.where(missing, 0.0, np.fmax(np.abs(low), np.abs(high)))
+    constant = high - low <= len(X) * np.finfo(np.float64).eps * size  # to rounding
+    if scaler == "minmax":
+        shift, scale = low, high - low
+    else:
+        shift, scale = _fit_moments(X, weights, size.max() if scaler is None else size)
+        shift = np.where(low == high, low, shift)
+    varying = scale[~(constant | missing)]
+    if scaler is None and len(varying):
+        common = varying.max() * np.sqrt(np.sum((varying / varying.max()) ** 2) / (~missing).sum())
+        scale = np.full_like(scale, common)
+    else:
+        constant_scale = np.where(size > 0, np.clip(1.0, ROUNDING * size, size), 1.0)
+        scale = np.where(constant, constant_scale, scale)
     return Scaling(np.where(missing, 0.0, shift), np.where(missing, 1.0, scale))
+
+
+def _fit_moments(X: Array, weights: Array, size: Array) -> tuple[Array, Array]:
+    """The mean and the standard deviation of each column, NaN where all is missing.
+
+    Powers of 2 near the `size` of the columns are divided out, so that no square overflows or
+    vanishes.
+    """
+    exponents = np.frexp(size)[1]
+
+    def blocks() -> Iterator[tuple[Array, Array]]:
+        for part in _make_parts(X):
+            block = np.ldexp(X[part].astype(np.float64), -exponents)
+            yield block, np.where(np.isnan(block), 0.0, weights[part, None])
+
+    with np.errstate(invalid="ignore"):
+        total = sum(shares.sum(axis=0) for _, shares in blocks())
+        mean = sum(np.nansum(block * shares, axis=0) for block, shares in blocks()) / total
+        squares = sum(np.nansum((b - mean) ** 2 * shares, axis=0) for b, shares in blocks())
+        return np.ldexp(mean, exponents), np.ldexp(np.sqrt(squares / total), exponents)
+
+
+def _make_parts(X: Array) -> Iterator[slice]:
+    """Blocks of rows of about `BLOCK` numbers."""
+    rows = max(1, BLOCK // X.shape[1])
+    return (slice(begin, begin + rows) for begin in range(0, len(X), rows))

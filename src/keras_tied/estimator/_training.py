@@ -14,7 +14,13 @@ from sklearn.utils import check_random_state
 
 from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
-from keras_tied.estimator._fitted import Fitted, Network, reconstruct_scaled
+from keras_tied.estimator._fitted import (
+    Fitted,
+    Network,
+    explained_share,
+    explained_shares,
+    reconstruct_scaled,
+)
 from keras_tied.estimator._held_out import FEW_ROWS, TrainingResult
 from keras_tied.estimator._layer_sizes import choose_hidden_units, count_axes
 from keras_tied.estimator._outlier_score import MOST_ROWS, fit_outlier_score, weighted_quantiles
@@ -49,6 +55,7 @@ class Outcome(NamedTuple):
         weight_decay: of the network.
         trainable: the model that `partial_fit` trains further, or None.
         r2: the share of the variance of the training rows that is reconstructed.
+        feature_r2: that of each feature, `(d,)`.
         interrupted: whether Ctrl-C ended training, and no caller reports it.
     """
 
@@ -59,6 +66,7 @@ class Outcome(NamedTuple):
     weight_decay: float
     trainable: Autoencoder | None = None
     r2: float = 0.0
+    feature_r2: Array | None = None
     interrupted: bool = False
 
 
@@ -135,25 +143,29 @@ class Trainer:
     def measure(self, outcome: Outcome, X: Array, weights: Array) -> Outcome:
         """Fit the outlier score and its threshold to some rows, and compute their R²."""
         fitted = outcome.fitted
-        r2 = fitted.score(X, weights)
+        sums = fitted.sums_of_squares(X, weights)
         if len(X) > MOST_ROWS:
             sample = self.random.permutation(len(X))[:MOST_ROWS]
             X, weights = X[sample], weights[sample]
         blocks = fitted.fold(X, lambda part, block: fitted.outlier_inputs(block))
         features, codes, residuals = map(np.concatenate, zip(*blocks, strict=True))
-        outlier_score = fit_outlier_score(features, codes, residuals, weights)
+        observed = ~np.isnan(np.fmin.reduce(X, axis=0))
+        outlier_score = fit_outlier_score(features, codes, residuals, weights, observed)
         scores = -outlier_score.score(features, codes, residuals)[:, None]
         offset = float(weighted_quantiles(scores, weights, self.params.contamination)[0])
         fitted = replace(
             fitted, outlier_score=outlier_score, offset=offset, feature_names=self.feature_names
         )
-        return outcome._replace(fitted=fitted, r2=r2)
+        return outcome._replace(
+            fitted=fitted, r2=explained_share(sums), feature_r2=explained_shares(sums)
+        )
 
     def preprocess_rows(
         self, preprocessing: Preprocessing, X: Array, weights: Array
     ) -> TrainingRows:
         """Preprocessed rows, in the shape that the encoder takes."""
-        scaled, complete = preprocessing.forward(X, slice(None))
+        scaled = preprocessing.scaling.forward_in_double(X)
+        complete = preprocessing.impute(scaled)
         inputs = self._reshape(complete)
         return TrainingRows(
             inputs, inputs if complete is scaled else self._reshape(scaled), weights
@@ -295,7 +307,7 @@ class Trainer:
         """Copies of the rows, in which some values are hidden."""
         assert preprocessing.gaussian is not None
         copies = min(max(1, HIDING_ROWS // len(X)), MOST_COPIES)
-        scaled = preprocessing.scaling.forward(X)
+        scaled = preprocessing.scaling.forward_in_double(X)
         inputs, targets = preprocessing.gaussian.hide(scaled, copies, self.random)
         return TrainingRows(
             self._reshape(inputs), self._reshape(targets), np.tile(weights, copies), copies

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import check_array
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from keras_tied._types import Array
@@ -38,6 +40,8 @@ def validate_training_rows(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
     )
     X = X.toarray() if sparse.issparse(X) else X
+    if reset:
+        _check_columns(estimator, X)
     if not weights.all():
         X, weights = X[weights > 0], weights[weights > 0]
         if len(X) < 2:
@@ -72,18 +76,86 @@ def _is_valid(estimator: TiedAutoencoder, X: Any) -> bool:
 
 def _validate(estimator: TiedAutoencoder, X: Any, reset: bool) -> Any:
     shape = () if estimator.encoder is None else estimator.encoder.input_shape[1:]
-    X = validate_data(
-        estimator,
-        X.reshape(len(X), -1) if len(shape) > 1 and getattr(X, "ndim", 2) > 2 else X,
-        accept_sparse="csr",
-        dtype=[np.float64, np.float32],
-        ensure_all_finite="allow-nan",
-        ensure_min_samples=2 if reset else 1,
-        reset=reset,
-    )
+    if type(X).__name__ == "LazyFrame":
+        raise ValueError("X is a LazyFrame, which has no rows yet: pass X.collect().")
+    dtypes = _get_dtypes(X)
+    for place, dtype in dtypes:
+        if getattr(dtype, "kind", "") in ("M", "m") or getattr(dtype, "is_temporal", bool)():
+            raise ValueError(
+                f"Date data not supported: {place} has {dtype}; turn it into numbers, such as days "
+                "since a date, or leave it out."
+            )
+    half = {str(dtype).lower() for _, dtype in dtypes} == {"float16"}
+    try:
+        X = validate_data(
+            estimator,
+            X.reshape(len(X), -1) if len(shape) > 1 and getattr(X, "ndim", 2) > 2 else X,
+            accept_sparse="csr",
+            dtype=np.float32 if half else [np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=2 if reset else 1,
+            reset=reset,
+        )
+    except (TypeError, ValueError) as error:
+        message = _explain(X, error)
+        if message is None:
+            raise
+        raise ValueError(message) from error
     if estimator.encoder is not None and X.shape[1] != math.prod(shape):
         raise ValueError(
             f"The encoder takes {math.prod(shape)} numbers, of shape {shape}, and X has "
             f"{X.shape[1]} features."
         )
     return X
+
+
+def _get_dtypes(X: Any) -> list[tuple[str, Any]]:
+    """The dtypes of a data frame's columns, or of an array, each after what it is of."""
+    if _is_frame(X):
+        pairs = zip(X.columns, X.dtypes, strict=True)
+        return [(f"column {name!r} of X", dtype) for name, dtype in pairs]
+    return [("X", X.dtype)] if hasattr(X, "dtype") else []
+
+
+def _is_frame(X: Any) -> bool:
+    return hasattr(X, "columns") and hasattr(X, "dtypes")
+
+
+def _explain(X: Any, error: Exception) -> str | None:
+    """A message that names the column which cannot be used; None if scikit-learn's is better."""
+    culprit = "X"
+    for index, (place, _) in enumerate(_get_dtypes(X) if _is_frame(X) else ()):
+        column = X.iloc[:, [index]] if hasattr(X, "iloc") else X[:, [index]]
+        try:
+            check_array(column, dtype=np.float64, ensure_all_finite=False)
+        except (TypeError, ValueError) as error_of_column:
+            culprit, error = place, error_of_column
+            break
+    reason = str(error).splitlines()[0].rstrip(".")
+    if reason == "Complex data not supported":
+        return f"{reason}: {culprit} has complex numbers; pass real and imaginary parts as columns."
+    if culprit == "X":
+        return None
+    return (
+        f"Non-numeric data not supported: {culprit} cannot be used ({reason}); encode it as "
+        "numbers, or leave it out."
+    )
+
+
+def _check_columns(estimator: TiedAutoencoder, X: Array) -> None:
+    """Warn of columns without values, and refuse those whose range overflows."""
+    low, high = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
+    names = getattr(estimator, "feature_names_in_", np.arange(X.shape[1]))
+    empty = names[np.isnan(low)].tolist()
+    if empty:
+        warnings.warn(
+            f"X has no value in the columns {empty}: they are not used, and reconstructed as 0.",
+            stacklevel=5,
+        )
+    with np.errstate(over="ignore"):
+        too_wide = names[np.isinf(high - low)].tolist()
+    if too_wide:
+        raise ValueError(
+            f"The values in the columns {too_wide} of X differ by more than {X.dtype} can hold: "
+            "divide them by a constant."
+        )

@@ -14,6 +14,7 @@ from keras_tied.estimator._imputation import Gaussian
 from keras_tied.estimator._onnx._activations import RULES as ACTIVATIONS
 from keras_tied.estimator._onnx._graph import Graph
 from keras_tied.estimator._onnx._imputation import add_imputation
+from keras_tied.estimator._scaling import split
 
 
 class Part(NamedTuple):
@@ -47,18 +48,35 @@ def add_part(graph: Graph, fitted: Fitted, part: str, tensor: str, dtype: Any) -
     tensor = _cast(graph, tensor, np.float32, dtype)
     if not decodes:
         return tensor
-    scaling = fitted.preprocessing.scaling
-    tensor = graph.add("Mul", tensor, graph.constant(scaling.scale, dtype, "scale"))
-    return graph.add("Add", tensor, graph.constant(scaling.shift, dtype, "shift"))
+    shift, _, scale = _make_scaling(fitted, dtype)
+    tensor = graph.add("Mul", tensor, graph.constant(scale, name="scale"))
+    return graph.add("Add", tensor, graph.constant(shift, name="shift"))
 
 
 def _preprocess(graph: Graph, fitted: Fitted, rows: str, dtype: Any) -> str:
     """Scaled rows in single precision, missing values imputed."""
-    scaling, mean = fitted.preprocessing.scaling, fitted.preprocessing.mean
-    rows = graph.add("Sub", rows, graph.constant(scaling.shift, dtype, "shift"))
-    rows = graph.add("Div", rows, graph.constant(scaling.scale, dtype, "scale"))
+    shift, rest, scale = _make_scaling(fitted, dtype)
+    rows = graph.add("Sub", rows, graph.constant(shift, name="shift"))
+    if rest is not None:
+        rows = graph.add("Sub", rows, graph.constant(rest, name="rest"))
+    rows = graph.add("Div", rows, graph.constant(scale, name="scale"))
     scaled = _cast(graph, rows, dtype, np.float32)
+    mean = fitted.preprocessing.mean
     return add_imputation(graph, fitted.preprocessing.gaussian or Gaussian(mean, None), scaled)
+
+
+def _make_scaling(fitted: Fitted, dtype: Any) -> tuple[Array, Array | None, Array]:
+    """The shift of `Scaling`, what its rounding leaves over, and the scale."""
+    scaling = fitted.preprocessing.scaling
+    with np.errstate(over="ignore", under="ignore"):
+        shift, rest = split(scaling.shift, dtype)
+        scale: Array = scaling.scale.astype(dtype)
+    if not (np.isfinite(shift).all() and np.isfinite(scale).all() and scale.all()):
+        raise ValueError(
+            f"Some columns have numbers too large or too small for {np.dtype(dtype)}: use "
+            "dtype='float64'."
+        )
+    return shift, rest, scale
 
 
 def _cast(graph: Graph, tensor: str, before: Any, after: Any) -> str:
