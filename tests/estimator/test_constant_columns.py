@@ -29,7 +29,7 @@ def test_the_score_falls_with_the_deviation(scaler, value, iris):
     """Few rows, of which only PCA is fitted."""
     X = with_column(iris[::4], value)
     estimator = quick(scaler=scaler).fit(X)
-    unit = X[:, :4].std() if scaler is None else max(min(1, abs(value)), 1e-5 * abs(value)) or 1.0
+    unit = X[:, :4].std() if scaler is None else max(1, 1e-5 * abs(value))
     for sign in (-1, 1):
         rows = with_column(np.tile(iris[:1], (len(STEPS), 1)), value + sign * unit * STEPS)
         scores = estimator.score_samples(rows)

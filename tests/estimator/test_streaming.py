@@ -69,7 +69,8 @@ def test_ctrl_c_is_heard_when_the_batch_is_learned(fitted, rng, ctrl_c):
 
 
 def test_what_was_streamed_is_saved_without_an_optimizer(fitted, rng, tmp_path):
-    result = fit_stream(fitted, np.split(draw_curve(rng, 8 * 1024), 8), 8, draw_curve(rng, 1000))
+    batches = np.split(draw_curve(rng, 40 * 1024), 40)
+    result = fit_stream(fitted, batches, 40, draw_curve(rng, 1000))
     assert result.better
     result.estimator.save(tmp_path / "m.keras")
     with zipfile.ZipFile(tmp_path / "m.keras") as archive:

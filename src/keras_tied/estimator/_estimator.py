@@ -48,14 +48,14 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             or a share of variance in (0, 1), for the smallest number with which PCA keeps it. Not
             used where an `encoder` is given. Defaults to 2.
         hidden_layer_sizes: the units of each hidden layer of the encoder besides the linear ones,
-            a number or a sequence. Defaults to `"auto"`: one layer of twice as many units as there
-            are features, between 64 and 512, and at most one for every eight rows.
+            a number or a sequence. Defaults to `"auto"`: twice as many units as there are features,
+            between 48 and 512, and at most one for every eight rows, in three layers for 1,000 rows
+            and more of up to 32 features, else in two. Tables of many more features than components
+            count as their first principal components, at least 64 and twice `n_components`.
         activation: the activation of the hidden units, the name of one of Keras or a registered
-            function. Defaults to `"tanh"`.
-        solver: `"lbfgs"` takes all rows in each step, `"nadam"` batches. Defaults to `"auto"`:
-            L-BFGS for fewer than 1,000 rows, where it is exact and takes a fraction of a second;
-            Nadam for more, where it is faster and ends at smaller errors, and also with `noise` or
-            an `encoder`.
+            function. Defaults to `"silu"`.
+        solver: `"nadam"` takes batches, `"lbfgs"` all rows in each step. Defaults to `"auto"`:
+            Nadam; with `sparsity` or `contraction` L-BFGS for fewer than 1,000 rows.
         scaler: `"standard"` for columns of mean 0 and variance 1, `"minmax"` for columns from 0 to
             1, None for centred columns; `inverse_transform` undoes it. Errors are those of the
             scaled columns. Defaults to `"standard"`.
@@ -65,23 +65,25 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         contraction: the factor of the squared Jacobian of the encoder (Rifai et al., 2011).
             Defaults to 0. With noise, sparsity or contraction the network is kept even where PCA's
             reconstruction is better.
-        weight_decay: the factor of the squares of the kernels. Defaults to `"auto"`: 0.2 divided by
-            the number of rows.
+        weight_decay: the factor of the squares of the kernels. Defaults to `"auto"`: 600 divided by
+            n (n + 1000) for n rows.
         encoder: a Keras model to use instead of `n_components`, `hidden_layer_sizes` and
             `activation`, with one input of known shape that has as many numbers as a row, such as
             an image. A copy with new weights is trained, and mirrored; it neither starts from PCA
             nor falls back on it. Rows can have its shape or be flat. Defaults to none.
         max_iter: iterations of L-BFGS, or epochs of Nadam. Defaults to None: at most 500
-            iterations, or as many epochs as make 3,000 steps, and at least one.
+            iterations; or as many epochs as make 3,000 steps of Nadam, and at least one, 400 steps
+            on fewer than 1,000 rows, and fewer for networks of more than about 30,000 weights.
         batch_size: rows in a step of Nadam. Defaults to 256.
         learning_rate: the largest learning rate of Nadam, which rises to it for a twentieth of the
-            steps and falls to 0 along a cosine. Defaults to `"auto"`: 0.01, and 0.003 for an
+            steps and falls to 0 along a cosine. Defaults to `"auto"`: 0.02, and 0.003 for an
             `encoder` that is given.
-        early_stopping: whether to compare with PCA on held-out rows. Nadam also keeps the best
-            weights for these; L-BFGS finds the best number of iterations by cross-validation, and
-            then trains with all rows. Defaults to `True`; `False` compares on training rows.
-        validation_fraction: the share of rows that are held out of 1,000 and more. Of fewer rows,
-            each of five parts is held out in turn. Defaults to 0.1.
+        early_stopping: whether to compare with PCA on held-out rows, and to keep the weights that
+            are best for these. Of fewer than 1,000 rows, the number of steps is found by
+            cross-validation, and the network learns from all rows. Defaults to `True`; `False`
+            compares on training rows.
+        validation_fraction: the share of rows that are held out of 1,000 and more, at most 20,000
+            rows. Of fewer rows, each of five parts is held out in turn. Defaults to 0.1.
         n_iter_no_change: L-BFGS stops after so many iterations without a smaller error on held-out
             rows. Defaults to 50.
         contamination: the share of the training rows that `predict` calls outliers, in (0, 0.5].
@@ -95,9 +97,10 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         encoder_, decoder_: its halves, models.
         n_components_: the number of components.
         is_pca_: whether the model is PCA, because no network was better.
-        n_iter_: the number of iterations of L-BFGS, or how often Nadam went through the rows.
-        loss_curve_: the loss after each iteration or epoch, with penalties; empty for PCA that was
-            not trained.
+        n_iter_: the number of iterations of L-BFGS, or how often Nadam went through the rows, until
+            the weights that are kept.
+        loss_curve_: the loss after each iteration, or in each pass of Nadam, with penalties; empty
+            for PCA that was not trained.
         reconstruction_r2_: the share of the variance of the training rows that is reconstructed,
             at most 1; for PCA the sum of `explained_variance_ratio_`.
         feature_r2_: the same share of each scaled feature, `(n_features_in_,)`: 1 for a constant
@@ -151,7 +154,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         n_components: int | float = 2,
         *,
         hidden_layer_sizes: Any = "auto",
-        activation: Any = "relu",
+        activation: Any = "silu",
         solver: Literal["auto", "lbfgs", "nadam"] = "auto",
         scaler: Literal["standard", "minmax"] | None = "standard",
         noise: Any = 0.0,

@@ -39,9 +39,11 @@ from keras_tied.estimator._training_rows import TrainingRows
 STEPS, STEPS_OF_FEW_ROWS = 3000, 400
 PART_STEPS, PART_STEPS_OF_FEW_ROWS = 250, 25
 """At most so many steps in a part."""
-FEWEST_STEPS = 300
-MULTIPLICATIONS, PART_MULTIPLICATIONS = 2**37, 2**33
-"""About so many in all, and in a part, which takes a second: Ctrl-C is seen between parts."""
+FEWEST_STEPS = 100
+MULTIPLICATIONS, MULTIPLICATIONS_OF_FEW_ROWS = 2**38, 2**36
+"""About so many at most, but for the fewest steps."""
+PART_MULTIPLICATIONS = 2**33
+"""About so many in a part, which takes a second: Ctrl-C is seen between parts."""
 PATIENCE = 6
 """Parts without a smaller error after which the training on few rows ends."""
 WARMUP = 0.05
@@ -165,7 +167,7 @@ def _hold_out_folds(
     for held_out in [*make_folds(rows.count, params), np.arange(0)]:
         mask = np.ones(rows.count, bool)
         mask[held_out] = False
-        principal = rows.select(np.flatnonzero(mask)).fit_pca().truncate(n_components)
+        principal = rows.select(np.flatnonzero(mask)).principal.truncate(n_components)
         of_pca = rows.pca_errors(principal)
         weights = rows.weights * mask
         members.append(
@@ -190,7 +192,7 @@ def _hold_out_part(start: Start, n_components: int, rows: TrainingRows, params: 
     else:
         train_rows, held_out = rows, rows.select(np.arange(1))
         weights = np.zeros(len(held_out.weights))
-    principal = train_rows.fit_pca().truncate(n_components)
+    principal = train_rows.principal.truncate(n_components)
     return _Member(
         start(principal),
         _to_rows(train_rows, train_rows.weights),
@@ -225,17 +227,18 @@ class _Schedule:
     @classmethod
     def make(cls, members: list[_Member], params: Params, few: bool) -> _Schedule:
         network, n = members[-1].network, len(members[-1].rows.weights)
-        size = n if few else min(params.batch_size, n)
+        size = min(params.batch_size, n)
         steps_per_pass = -(-n // size)
         multiplications = 6 * network.n_parameters * size * len(members)
+        most = MULTIPLICATIONS_OF_FEW_ROWS if few else MULTIPLICATIONS
         steps = min(
             STEPS_OF_FEW_ROWS if few else max(STEPS, steps_per_pass),
-            max(FEWEST_STEPS, MULTIPLICATIONS // multiplications),
+            max(FEWEST_STEPS, most // multiplications),
         )
         if params.max_iter is not None:
             steps = params.max_iter * steps_per_pass
-        most = PART_STEPS_OF_FEW_ROWS if few else PART_STEPS
-        part_steps = max(1, min(most, steps, PART_MULTIPLICATIONS // multiplications))
+        part_steps = PART_STEPS_OF_FEW_ROWS if few else PART_STEPS
+        part_steps = max(1, min(part_steps, steps, PART_MULTIPLICATIONS // multiplications))
         rates = _make_rates(params.learning_rate, steps, part_steps)
         return cls(_draw_batches(n, size, params.random_state), rates, steps, steps_per_pass)
 

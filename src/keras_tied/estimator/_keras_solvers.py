@@ -112,7 +112,7 @@ def fit_lbfgs(
         for held_out in make_folds(n, params):
             train_mask = np.ones(n, bool)
             train_mask[held_out] = False
-            principal = rows.select(np.flatnonzero(train_mask)).fit_pca().truncate(n_components)
+            principal = rows.select(np.flatnonzero(train_mask)).principal.truncate(n_components)
             start(model, principal)
             patience = _Patience(params.n_iter_no_change)
             with training.interrupts() as is_interrupted:
@@ -125,7 +125,7 @@ def fit_lbfgs(
             of_pca.append(np.average(errors, weights=share) * share.sum())
             curves.append(np.array(patience.errors) * share.sum())
         best, better = _choose_best(curves, np.array(of_pca), choose_margin(n))
-    start(model, rows.fit_pca().truncate(n_components))
+    start(model, rows.principal.truncate(n_components))
     losses: list[float] = []
     if best:
         losses = fit(np.ones(n, bool), best, [], params.verbose).history["loss"]
@@ -169,7 +169,7 @@ def fit_nadam(
     # Full batches only, since a smaller one would be compiled too: some rows are repeated.
     train = replace(train, copies=1).select(np.resize(np.arange(n), steps * size))
     _compile(model, _make_nadam(params.learning_rate, steps * epochs))
-    principal = train.fit_pca().truncate(n_components)
+    principal = train.principal.truncate(n_components)
     start(model, principal)
     callbacks, validation_data = [], None
     if params.early_stopping:

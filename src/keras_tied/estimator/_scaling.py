@@ -15,7 +15,7 @@ Scaler = Literal["standard", "minmax"] | None
 BLOCK = 2**20
 """Numbers that are brought to double precision at a time."""
 ROUNDING = 1e-5
-"""The least scale of a constant column, relative to it: single precision must not show."""
+"""The least scale of a constant column, relative to it: single precision must not show. Else 1."""
 
 
 class Scaling(NamedTuple):
@@ -80,8 +80,7 @@ def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:
         common = varying.max() * np.sqrt(np.sum((varying / varying.max()) ** 2) / (~missing).sum())
         scale = np.full_like(scale, common)
     else:
-        constant_scale = np.where(size > 0, np.clip(1.0, ROUNDING * size, size), 1.0)
-        scale = np.where(constant, constant_scale, scale)
+        scale = np.where(constant, np.maximum(1.0, ROUNDING * size), scale)
     return Scaling(np.where(missing, 0.0, shift), np.where(missing, 1.0, scale))
 
 

@@ -105,7 +105,7 @@ def _fit_batches(
     _keras_solvers.compile_for_batches(model, trainer.params)
     for index, X in enumerate(batches):
         remaining = max(1 - index / n_batches, 1 / n_batches)
-        model.optimizer.learning_rate = trainer.params.learning_rate * remaining
+        model.optimizer.learning_rate = trainer.params.learning_rate / 2 * remaining
         X, weights = validate_training_rows(estimator, X, None, reset=False)
         rows = trainer.preprocess_rows(estimator._fitted.preprocessing, X, weights)
         losses += _keras_solvers.fit_batch(model, rows, trainer.params)

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 FEWEST_NETWORK_ROWS = 50
 """With fewer rows, only PCA is fitted: any other structure may be noise."""
-WEIGHT_DECAY = 400.0
-"""Divided by the square of the number of rows."""
+WEIGHT_DECAY = 600.0
+"""Divided by n (n + 1000) for n rows."""
 MISSING_MUCH = 0.1
 """From this share of missing values on, the network is trained to impute."""
 HIDING_ROWS, MOST_COPIES = 20_000, 10
@@ -202,7 +202,7 @@ class Trainer:
         """Fit the preprocessing, and PCA of as many components as the code has units."""
         preprocessing = fit_preprocessing(X, self.params.scaler, weights, self.random)
         rows = self.preprocess_rows(preprocessing, X, weights)
-        principal = rows.fit_pca()
+        principal = rows.principal
         preprocessing = replace(preprocessing, mean=principal.mean)
         return preprocessing, rows, principal.truncate(self._choose_n_components(X, principal))
 
@@ -257,7 +257,7 @@ class Trainer:
         n_components = principal.vectors.shape[1]
         axes = None
         if rows.targets is rows.inputs and rows.width > 2 * count_axes(n_components):
-            axes = rows.fit_pca().truncate(count_axes(n_components))
+            axes = rows.principal.truncate(count_axes(n_components))
             rows = rows.project(axes)
         weight_decay = self._choose_weight_decay(rows.count)
         hidden = choose_hidden_units(self.params.hidden_layer_sizes, rows.count, rows.width)
@@ -334,7 +334,7 @@ class Trainer:
 
     def _choose_weight_decay(self, n_rows: int) -> float:
         decay = self.params.weight_decay
-        return WEIGHT_DECAY / n_rows**2 if decay == "auto" else float(decay)
+        return WEIGHT_DECAY / (n_rows * (n_rows + FEW_ROWS)) if decay == "auto" else float(decay)
 
     def _choose_hidden(self, n_rows: int, principal: Components) -> list[int]:
         """The units of the hidden layers besides the linear ones; none for an `encoder`."""

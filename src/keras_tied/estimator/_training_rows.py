@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -73,7 +74,8 @@ class TrainingRows:
         """The inputs, `(n, d)`."""
         return self.inputs.reshape(len(self.inputs), -1)
 
-    def fit_pca(self) -> Components:
+    @cached_property
+    def principal(self) -> Components:
         """PCA of these rows."""
         return fit_pca(self.flat, self.weights)
 
