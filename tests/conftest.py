@@ -1,3 +1,4 @@
+import gc
 import os
 import shutil
 import signal
@@ -83,6 +84,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     full = [item for item in items if item.get_closest_marker("full")]
     config.hook.pytest_deselected(items=full)
     items[:] = [item for item in items if not item.get_closest_marker("full")]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_garbage_collection() -> None:
+    """Leave what is there by now out of garbage collections.
+
+    Keras runs one whenever it removes a variable, as in every quantisation, and it takes a third of
+    a second to go through the objects of the backends.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
