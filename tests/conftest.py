@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     full = config.option.markexpr.startswith("full")
     settings.load_profile("full" if full else "quick")
-    if not full:
+    if not full and os.environ["KERAS_BACKEND"] == "jax":
         compile_fast()
     if hasattr(config, "cache"):  # not with -p no:cacheprovider
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
