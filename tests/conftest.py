@@ -1,8 +1,10 @@
+import gc
 import os
 import shutil
 import signal
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ OFFLINE = (
     "--disable-sync",
     "--no-first-run",
 )
+FAST_XLA = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -31,14 +34,25 @@ settings.register_profile("full", max_examples=40, deadline=None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose how many examples a property has, and let all processes share what JAX compiles.
+    """Choose how many examples a property has, and how JAX compiles, in which most time goes.
 
-    Compiling takes most of the time of the tests. `pytest --cache-clear` empties the folder.
+    All processes share what is compiled. `pytest --cache-clear` empties the folder.
     """
-    settings.load_profile("full" if config.option.markexpr.startswith("full") else "quick")
+    full = config.option.markexpr.startswith("full")
+    settings.load_profile("full" if full else "quick")
+    if not full and os.environ["KERAS_BACKEND"] == "jax":
+        compile_fast()
     if hasattr(config, "cache"):  # not with -p no:cacheprovider
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
+def compile_fast() -> None:
+    """Have XLA optimize little: a program of a quick test runs once, on few rows."""
+    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+    # XLA ends the process at a flag that it does not know.
+    if version("jaxlib").startswith(("0.7.", "0.8.", "0.9.", "0.10.")):
+        os.environ.setdefault("XLA_FLAGS", FAST_XLA)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -70,6 +84,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     full = [item for item in items if item.get_closest_marker("full")]
     config.hook.pytest_deselected(items=full)
     items[:] = [item for item in items if not item.get_closest_marker("full")]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_garbage_collection() -> None:
+    """Leave what is there by now out of garbage collections.
+
+    Keras runs one whenever it removes a variable, as in every quantisation, and it takes a third of
+    a second to go through the objects of the backends.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

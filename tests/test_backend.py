@@ -183,6 +183,7 @@ def test_keras_knows_our_classes_after_a_first_import_of_keras_that_failed():
     assert run(f"{failed}import keras; {FOUND}", KERAS_BACKEND="jax") == ["failed", *NAMES]
 
 
+@pytest.mark.full
 def test_keras_knows_our_classes_if_another_finder_brings_it():
     """As the finders of editable installs and of frozen applications do."""
     finder = (

@@ -88,6 +88,7 @@ def test_quiet_prints_nothing(keras_tied, quick, tmp_path):
     assert (done.code, done.out, done.err) == (0, "", "")
 
 
+@pytest.mark.full
 def test_the_same_seed_draws_the_same_picture(keras_tied, quick, tmp_path):
     keras_tied(*quick, "--seed", 3, "--output", "a.png")
     run_process(*quick, "--seed", 3, "--output", "b.png", cwd=tmp_path)
