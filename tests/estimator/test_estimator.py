@@ -186,7 +186,7 @@ def test_row_of_weight_two_counts_as_two(solver, iris, rng):
         "early_stopping": False,
         "batch_size": 1000,
         "hidden_layer_sizes": 6,
-        "activation": "tanh",  # smooth: the search of L-BFGS amplifies what rounding does at corners
+        "activation": "tanh",  # smooth: L-BFGS amplifies what rounding does at corners
         "weight_decay": 1e-3,
         "max_iter": 10 if solver == "lbfgs" else 2,
     }
