@@ -368,3 +368,22 @@ def test_save_refuses_a_lambda_and_leaves_nothing(iris, tmp_path):
 def test_save_before_fit(tmp_path):
     with pytest.raises(NotFittedError):
         TiedAutoencoder().save(tmp_path / "m.keras")
+
+
+@pytest.mark.parametrize(("n_rows", "activation"), [(150, "tanh"), (1200, "silu")])
+def test_the_activation_that_auto_stands_for_is_loaded(n_rows, activation, rng, tmp_path):
+    t = rng.uniform(-1, 1, n_rows)
+    X = np.stack([t, t**2, t**3], axis=1)
+    estimator = TiedAutoencoder(1, max_iter=20, early_stopping=False, random_state=0).fit(X)
+    assert not estimator.is_pca_
+    estimator.save(tmp_path / "m.keras")
+    loaded = TiedAutoencoder.load(tmp_path / "m.keras")
+    np.testing.assert_array_equal(loaded.transform(X), estimator.transform(X))
+    assert loaded.activation == "auto"
+    for each in (loaded, estimator):
+        assert each.encoder_.layers[1].activation is getattr(keras.activations, activation)
+        np.testing.assert_allclose(
+            each.encoder_.predict(each._fitted.preprocessing.forward(X, slice(None))[1], verbose=0),
+            estimator.transform(X),
+            atol=1e-4,
+        )

@@ -98,6 +98,8 @@ COLUMNS = "version columns left_out label id".split()
 COLUMN = "name kind categories other".split()
 
 QUICK: dict[str, Any] = {
+    "activation": "tanh",
+    "solver": "lbfgs",
     "max_iter": 1,
     "early_stopping": False,
     "weight_decay": 0.0,
@@ -128,9 +130,7 @@ FITTED: dict[str, Callable[[], TiedAutoencoder]] = {
     "two hidden layers": lambda: TiedAutoencoder(hidden_layer_sizes=(6, 4), **QUICK).fit(
         bent_rows()
     ),
-    "missing": lambda: TiedAutoencoder(hidden_layer_sizes=6, solver="lbfgs", **QUICK).fit(
-        with_gaps()
-    ),
+    "missing": lambda: TiedAutoencoder(hidden_layer_sizes=6, **QUICK).fit(with_gaps()),
     "PCA": lambda: TiedAutoencoder().fit(bent_rows()[:20]),
     "partial": lambda: TiedAutoencoder(hidden_layer_sizes=6).partial_fit(bent_rows()),
     "encoder": lambda: TiedAutoencoder(encoder=images(), **QUICK).fit(bent_rows()[:, :4]),

@@ -53,7 +53,8 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             and more of up to 32 features, else in two. Tables of many more features than components
             count as their first principal components, at least 64 and twice `n_components`.
         activation: the activation of the hidden units, the name of one of Keras or a registered
-            function. Defaults to `"silu"`.
+            function. Defaults to `"auto"`: `"silu"`, and `"tanh"`, which is bounded, for fewer than
+            1,000 rows.
         solver: `"nadam"` takes batches, `"lbfgs"` all rows in each step. Defaults to `"auto"`:
             Nadam; with `sparsity` or `contraction` L-BFGS for fewer than 1,000 rows.
         scaler: `"standard"` for columns of mean 0 and variance 1, `"minmax"` for columns from 0 to
@@ -154,7 +155,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         n_components: int | float = 2,
         *,
         hidden_layer_sizes: Any = "auto",
-        activation: Any = "silu",
+        activation: Any = "auto",
         solver: Literal["auto", "lbfgs", "nadam"] = "auto",
         scaler: Literal["standard", "minmax"] | None = "standard",
         noise: Any = 0.0,

@@ -183,7 +183,7 @@ def read(
         arrays = _read_arrays(archive, d, k)
         weights = _archive.read_member(archive, WEIGHTS, _archive.HDF5)
         with _archive.open_hdf5(weights) as datasets:
-            network = _read_network(datasets, params, d, k)
+            network = _read_network(datasets, params, config, d, k)
             trained_in_batches = any(name.startswith("optimizer/") for name in datasets)
         members: dict[str, str | bytes] = {
             METADATA: json.dumps(json_members[METADATA]),
@@ -373,7 +373,7 @@ def _get_arrays(fitted: Fitted) -> dict[str, Array]:
 
 
 def _read_network(
-    datasets: dict[str, Any], params: dict[str, Any], d: int, k: int
+    datasets: dict[str, Any], params: dict[str, Any], config: Any, d: int, k: int
 ) -> DenseNetwork | None:
     """The estimator's own network; None for an encoder or an activation of the user's."""
     if params["encoder"] is not None:
@@ -381,7 +381,7 @@ def _read_network(
     layers, names = "decoder/layers", ["tied_dense"]
     while f"{layers}/tied_dense_{len(names)}/kernel_layer/vars/0" in datasets:
         names.append(f"tied_dense_{len(names)}")
-    activation = activation_name(params["activation"]) if len(names) > 1 else "linear"
+    activation = _read_activation(params, config) if len(names) > 1 else "linear"
     if activation is None:
         return None
     kernels, biases, decoder_biases, gains, width = [], [], [], [], d
@@ -439,6 +439,19 @@ def _read_weight_decay(config: Any) -> float:
         return 0.0
     require(_is_number(factor) and factor >= 0, f"its weight decay is {reprlib.repr(factor)}")
     return float(factor)
+
+
+def _read_activation(params: dict[str, Any], config: Any) -> str | None:
+    """The name of the activation of the hidden layers; None for one of the user's."""
+    if params["activation"] != "auto":
+        return activation_name(params["activation"])
+    try:
+        layer = config["config"]["encoder"]["config"]["layers"][2]
+        name = activation_name(layer["config"]["activation"])
+    except (KeyError, IndexError, TypeError):
+        name = None
+    require(name is not None, "its hidden layers have no activation")
+    return name
 
 
 def _pack(members: Mapping[str, str | bytes]) -> bytes:

@@ -101,6 +101,7 @@ class Trainer:
 
     def fit(self, X: Array, weights: Array) -> Outcome:
         """Fit PCA and, where there are enough rows, a network; keep the better one."""
+        self._choose_activation(len(X))
         preprocessing, rows, principal = self._fit_preprocessing(X, weights)
         outcome = Outcome(Fitted(preprocessing, pca_network(principal)), [], 1, True, 0.0)
         if not self.may_be_pca or len(X) >= FEWEST_NETWORK_ROWS:
@@ -183,6 +184,7 @@ class Trainer:
         else:
             first, *hidden, n_components = network.layer_sizes
             hidden = [units - network.linear_units for units in hidden]
+            self.params.activation = network.activation
             model = self._build_dense(first, n_components, hidden, weight_decay)
             set_arrays(model, network)
         model.compile(None)  # without an optimizer and its state
@@ -190,6 +192,7 @@ class Trainer:
 
     def _start_network(self, X: Array, weights: Array) -> Outcome:
         """A network that computes PCA, for `fit_batch` to train."""
+        self._choose_activation(len(X))
         preprocessing, _, principal = self._fit_preprocessing(X, weights)
         model, weight_decay = self._build(principal, len(X))
         self._make_model_start(model, self._choose_hidden(len(X), principal))(model, principal)
@@ -331,6 +334,11 @@ class Trainer:
         hidden = self._choose_hidden(n_rows, principal)
         d, n_components = principal.vectors.shape
         return self._build_dense(d, n_components, hidden, decay), decay
+
+    def _choose_activation(self, n_rows: int) -> None:
+        """Replace "auto"."""
+        if isinstance(self.params.activation, str) and self.params.activation == "auto":
+            self.params.activation = "tanh" if n_rows < FEW_ROWS else "silu"
 
     def _choose_weight_decay(self, n_rows: int) -> float:
         decay = self.params.weight_decay
