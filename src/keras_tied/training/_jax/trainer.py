@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_tied.training._callbacks import all_finite
 from keras_tied.training._data import BatchedRows
-from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Logs, Visit
+from keras_tied.training._epochs import Logs, Visit
 from keras_tied.training._jax import compile_cache
 from keras_tied.training._jax.features_first import FlippedMatrix, is_worthwhile
 from keras_tied.training._jax.trace import TracedFunction
@@ -27,6 +27,9 @@ PLACES = 2**20
 """The most row numbers that one call takes, for the orders of the rows."""
 FIRST_STEPS = 8
 """The steps of the first call, before the duration of a step is known."""
+SECONDS_PER_CALL = 1.0
+"""Of some steps within an epoch; each call touches its memory anew, which takes as long as a step.
+"""
 SHORT = 2**29
 """A run of fewer multiplications compiles longer than it trains."""
 STEP = 2**13
@@ -74,9 +77,10 @@ class JaxEpochs:
 
     def _count_multiplications(self) -> int:
         """About those of an epoch: by each weight at each place of a row, as of an image."""
-        places: int = max(math.prod(x.shape[1:-1]) for x in jax.tree.leaves(self.train.data))
-        n_weights = sum(value.size for value in self.state[0])
-        return self.train.count * places * n_weights + self.train.steps * STEP
+        places = max(math.prod(leaf.shape[1:-1]) for leaf in jax.tree.leaves(self.train.data))
+        n_weights: int = sum(value.size for value in self.state[0])
+        count: int = self.train.count * places * n_weights + self.train.steps * STEP
+        return count
 
     def pull(self) -> None:
         """Read the model's variables; see `Epochs`."""
@@ -135,7 +139,7 @@ class JaxEpochs:
         while True:
             steps = FIRST_STEPS
             if self.seconds_per_step:
-                steps = max(1, int(SECONDS_BETWEEN_VISITS / self.seconds_per_step))
+                steps = max(1, int(SECONDS_PER_CALL / self.seconds_per_step))
             end = min(full, begin + steps)
             start = time.perf_counter()
             self.state, logs = self._call(self.state, run.orders, 1, begin, end)
