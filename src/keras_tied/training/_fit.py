@@ -42,7 +42,7 @@ def fit(
     Takes what `keras.Model.fit` takes and gives what it gives, with the model's own `train_step`,
     optimizer, loss and metrics: the same history and weights up to rounding, and the same order of
     the rows after `keras.utils.set_random_seed`. On the JAX backend, for arrays in memory, steps
-    and epochs run in one compiled program; it comes back to Python a few times a second, and a
+    and epochs run in one compiled program; it comes back to Python once a second or more, and a
     second `fit` of the same shapes finds it compiled. Where all rows are one batch, epochs are also
     taken together on TensorFlow (in one graph) and on PyTorch (in a plain loop). Everything else is
     left to Keras's `fit`: streamed data, arrays that
