@@ -34,7 +34,7 @@ def compiled(features: int, units: list[int], rows: int, first: bool) -> _jax.Ja
     model.fit(x[:1], x[:1], epochs=0, verbose=0)
     original, _jax.is_worthwhile = _jax.is_worthwhile, lambda *_: first
     try:
-        return _jax.JaxEpochs(model, BatchedRows((x, x), rows, rows), None, False)
+        return _jax.JaxEpochs(model, BatchedRows((x, x), rows, rows), None, False, _jax.SHORT)
     finally:
         _jax.is_worthwhile = original
 

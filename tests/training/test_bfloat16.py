@@ -12,9 +12,31 @@ import jax.numpy as jnp
 
 from keras_tied.layers import TiedDense
 from keras_tied.training import fit
+from keras_tied.training._jax import bfloat16, trace
 from keras_tied.training._jax.trace import TracedFunction
 
 FORMS = ["ab", "aTb", "abT", "aTbT", "(ab)T", "(aTb)T", "gradient"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def multiplies_bfloat16():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trace, "multiplies_bfloat16", lambda: True)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("fma avx512_bf16", True), ("amx_bf16 amx_tile", True), ("avx512f", False), (None, False)],
+)
+def test_the_processor_says_whether_it_multiplies_bfloat16(flags, expected, tmp_path, monkeypatch):
+    information = tmp_path / "cpuinfo"
+    if flags:
+        information.write_text(f"processor : 0\nflags : {flags}\n", "utf-8")
+    monkeypatch.setattr(bfloat16, "CPU_INFORMATION", information)
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+
+    assert bfloat16.multiplies_bfloat16() is expected
 
 
 def product(form, a, b):

@@ -314,6 +314,23 @@ def test_a_second_fit_of_the_same_shapes_does_not_compile_again(rows, batch_size
     assert not compiled
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX compiles a program")
+@pytest.mark.parametrize("case", ["a long run", "options that XLA lacks"])
+def test_a_program_with_other_options_gives_the_same_history(rows, case, monkeypatch):
+    from keras_tied.training._jax import compile_cache, trainer
+
+    expected = full(compiled_model(), rows, rows, epochs=EPOCHS).history
+    if case == "a long run":
+        monkeypatch.setattr(trainer, "SHORT", 0)
+    else:
+        monkeypatch.setattr(compile_cache, "FAST_OPTIONS", {"xla_cpu_lacks_this": True})
+        compile_cache.forget()
+    history = full(compiled_model(), rows, rows, epochs=EPOCHS).history
+
+    for name in expected:
+        np.testing.assert_allclose(history[name], expected[name], rtol=1e-5)
+
+
 def normalise(data):
     """A model whose program has numbers of the data in it."""
     layer = keras.layers.Normalization()

@@ -42,7 +42,7 @@ def fit(
     Takes what `keras.Model.fit` takes and gives what it gives, with the model's own `train_step`,
     optimizer, loss and metrics: the same history and weights up to rounding, and the same order of
     the rows after `keras.utils.set_random_seed`. On the JAX backend, for arrays in memory, steps
-    and epochs run in one compiled program; it comes back to Python a few times a second, and a
+    and epochs run in one compiled program; it comes back to Python once a second or more, and a
     second `fit` of the same shapes finds it compiled. Where all rows are one batch, epochs are also
     taken together on TensorFlow (in one graph) and on PyTorch (in a plain loop). Everything else is
     left to Keras's `fit`: streamed data, arrays that
@@ -113,7 +113,9 @@ def fit(
         parts = None
     if isinstance(model.optimizer, LBFGS):
         parts = _join_batches(model, parts, callbacks)
-    trainer = None if parts is None else _make_trainer(model, *parts, shuffle)
+    trainer = (
+        None if parts is None else _make_trainer(model, *parts, shuffle, epochs - initial_epoch)
+    )
     with interrupts() as is_interrupted:
         if trainer is None:
             return keras.Model.fit(
@@ -204,7 +206,11 @@ def _join_batches(
 
 
 def _make_trainer(
-    model: keras.Model, train: BatchedRows, validation: BatchedRows | None, shuffle: bool | str
+    model: keras.Model,
+    train: BatchedRows,
+    validation: BatchedRows | None,
+    shuffle: bool | str,
+    n_epochs: int,
 ) -> Epochs | None:
     """The backend's `Epochs` for a model; None if only Keras's `fit` can train it."""
     backend = keras.backend.backend()
@@ -236,7 +242,7 @@ def _make_trainer(
     if backend == "jax":
         from keras_tied.training._jax.trainer import JaxEpochs
 
-        return JaxEpochs(model, train, validation, shuffle)
+        return JaxEpochs(model, train, validation, shuffle, n_epochs)
     if backend == "tensorflow":
         from keras_tied.training._tensorflow import TensorFlowEpochs
 

@@ -13,6 +13,7 @@ them. So it rounds less often than the function does, and never more.
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -21,7 +22,20 @@ from jax.extend.core import JaxprEqn
 
 from keras_tied.training._evaluation import ELEMENTWISE, REDUCTIONS, Evaluation, is_matrix_product
 
+CPU_INFORMATION = Path("/proc/cpuinfo")
 SHAPING = frozenset("broadcast_in_dim concatenate reshape slice squeeze transpose".split())
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether JAX computes on a processor that multiplies bfloat16, as far as Linux tells.
+
+    Another one would widen each operand again, and gain nothing from the evaluation here.
+    """
+    try:
+        flags = CPU_INFORMATION.read_text().split()
+    except OSError:
+        return False
+    return jax.default_backend() == "cpu" and not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
 
 
 class Wide:

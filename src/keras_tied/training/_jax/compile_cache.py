@@ -17,11 +17,27 @@ import numpy as np
 CAPACITY = 64
 """The most programs in the cache; the least recently used one is removed first."""
 
-_programs: OrderedDict[tuple[str, Any], Any] = OrderedDict()
+FAST_OPTIONS = {
+    # Ready kernels for most element-wise operations and reductions, which then compile nothing.
+    "xla_cpu_experimental_ynn_fusion_type": ",".join(
+        f"LIBRARY_FUSION_TYPE_{kind}" for kind in ("DOT", "ELTWISE", "REDUCE")
+    ),
+    # Each other kernel takes about 10 ms in the new emitters, whatever its size, and 2 without.
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_cpu_parallel_codegen_split_count": 1,
+    "xla_backend_optimization_level": 1,
+}
+"""Options of XLA's CPU backend that compile in a third of the time, to slower programs."""
+
+_programs: OrderedDict[tuple[str, bool, Any], Any] = OrderedDict()
 
 
 def compile_program(
-    function: Callable[..., Any], arguments: tuple[Any, ...], constants: Iterable[Any]
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    constants: Iterable[Any],
+    *,
+    fast: bool = False,
 ) -> Any:
     """Compile a function for arguments of these shapes, or take it from the cache.
 
@@ -29,18 +45,28 @@ def compile_program(
         function: what to compile.
         arguments: its arguments.
         constants: the arrays that are part of the function.
+        fast: whether it runs so short that compiling it fast matters more than its speed.
     """
     program = jax.jit(function).lower(*arguments)
     digest = hashlib.sha256(program.as_text().encode())
     for constant in constants:
         digest.update(np.asarray(constant).tobytes())
-    key = digest.hexdigest(), (program.in_tree, program.out_tree)
+    key = digest.hexdigest(), fast, (program.in_tree, program.out_tree)
     if key not in _programs:
-        _programs[key] = program.compile()
+        _programs[key] = _compile(program, fast)
     _programs.move_to_end(key)
     while len(_programs) > CAPACITY:
         _programs.popitem(last=False)
     return _programs[key]
+
+
+def _compile(program: Any, fast: bool) -> Any:
+    if fast and jax.default_backend() == "cpu":
+        try:
+            return program.compile(compiler_options=FAST_OPTIONS)
+        except jax.errors.JaxRuntimeError:
+            pass  # a release of XLA without one of the options
+    return program.compile()
 
 
 def forget() -> None:

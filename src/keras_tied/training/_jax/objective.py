@@ -7,7 +7,6 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from keras_tied.training._jax import compile_cache
 from keras_tied.training._jax.trainer import JaxEpochs, Program
 from keras_tied.training._lbfgs_search import is_seed, split_vector
 
@@ -65,7 +64,7 @@ class JaxObjective:
                 state = (split_vector(vector, self.shapes), *state[1:3], program.fresh)
                 return self._evaluate(program, state, arrays)
 
-            return compile_cache.compile_program(call, arguments, program.constants())
+            return self.epochs.compile(call, program, arguments)
 
         program = self.epochs.get_program("objective", compile_for, arguments)
         logs, validation_logs, gradient, variables = program(*arguments)

@@ -9,7 +9,7 @@ import jax
 from jax.extend.core import ClosedJaxpr
 
 from keras_tied.training._evaluation import Evaluation
-from keras_tied.training._jax.bfloat16 import WideEvaluation
+from keras_tied.training._jax.bfloat16 import WideEvaluation, multiplies_bfloat16
 from keras_tied.training._jax.features_first import FeaturesFirst, FlippedMatrix
 
 
@@ -24,7 +24,12 @@ class TracedFunction:
 
     def __init__(self, function: Callable[..., Any], *arguments: Any, widen: bool = True) -> None:
         self.jaxpr, self.outputs = jax.make_jaxpr(function, return_shape=True)(*arguments)
-        self.widen = widen and jax.default_backend() == "cpu" and "bf16[" in str(self.jaxpr)
+        self.text = str(self.jaxpr)
+        self.widen = widen and self.contains("bf16[") and multiplies_bfloat16()
+
+    def contains(self, *words: str) -> bool:
+        """Whether the text of the jaxpr contains one of the words."""
+        return any(word in self.text for word in words)
 
     @property
     def constants(self) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 
 from keras_tied.training._callbacks import all_finite
 from keras_tied.training._data import BatchedRows
-from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Logs, Visit
+from keras_tied.training._epochs import Logs, Visit
 from keras_tied.training._jax import compile_cache
 from keras_tied.training._jax.features_first import FlippedMatrix, is_worthwhile
 from keras_tied.training._jax.trace import TracedFunction
@@ -26,6 +27,13 @@ PLACES = 2**20
 """The most row numbers that one call takes, for the orders of the rows."""
 FIRST_STEPS = 8
 """The steps of the first call, before the duration of a step is known."""
+SECONDS_PER_CALL = 1.0
+"""Of some steps within an epoch; each call touches its memory anew, which takes as long as a step.
+"""
+SHORT = 2**29
+"""A run of fewer multiplications compiles longer than it trains."""
+STEP = 2**13
+"""The multiplications that take as long as what every step takes beside them."""
 
 
 class _Run(NamedTuple):
@@ -50,6 +58,7 @@ class JaxEpochs:
         train: BatchedRows,
         validation: BatchedRows | None,
         shuffle: bool | str,
+        n_epochs: int,
     ) -> None:
         self.model, self.train, self.validation = model, train, validation
         # In one batch the order only matters to layers that draw random numbers for each row.
@@ -58,12 +67,20 @@ class JaxEpochs:
         self.runs: deque[_Run] = deque(maxlen=2)
         self.seconds_per_step = 0.0
         self.pull()
+        self.is_short = n_epochs * self._count_multiplications() < SHORT
         self.arrays: list[jax.Array] = []
         units = [variable.shape[-1] for variable in model.variables if variable.shape]
         places: dict[tuple[int, bool], int] = {}
         self.parts = [
             _Part(rows, self.arrays, places, units) for rows in (train, validation) if rows
         ]
+
+    def _count_multiplications(self) -> int:
+        """About those of an epoch: by each weight at each place of a row, as of an image."""
+        places = max(math.prod(leaf.shape[1:-1]) for leaf in jax.tree.leaves(self.train.data))
+        n_weights: int = sum(value.size for value in self.state[0])
+        count: int = self.train.count * places * n_weights + self.train.steps * STEP
+        return count
 
     def pull(self) -> None:
         """Read the model's variables; see `Epochs`."""
@@ -122,7 +139,7 @@ class JaxEpochs:
         while True:
             steps = FIRST_STEPS
             if self.seconds_per_step:
-                steps = max(1, int(SECONDS_BETWEEN_VISITS / self.seconds_per_step))
+                steps = max(1, int(SECONDS_PER_CALL / self.seconds_per_step))
             end = min(full, begin + steps)
             start = time.perf_counter()
             self.state, logs = self._call(self.state, run.orders, 1, begin, end)
@@ -167,7 +184,8 @@ class JaxEpochs:
             (leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(arguments) if _is_array(leaf)
         ]
         variables = [[id(variable) for variable in group] for group in self.variables]
-        key = str((kind, shapes, variables, [part.key for part in self.parts]))
+        parts = [part.key for part in self.parts]
+        key = str((kind, self.is_short, shapes, variables, parts))
         if key not in programs:
             programs[key] = compile_for(arguments)
         return programs[key]
@@ -176,9 +194,14 @@ class JaxEpochs:
         """What is to be compiled."""
         return Program(self.model, self.parts, self.arrays, self.state, self.capacity, widen)
 
+    def compile(self, function: Callable[..., Any], program: Program, arguments: Any) -> Any:
+        """Compile a function made of a program's steps."""
+        fast = self.is_short and program.has_ready_kernels
+        return compile_cache.compile_program(function, arguments, program.constants(), fast=fast)
+
     def _compile(self, arguments: Any, widen: bool = True) -> Any:
         program = self.program(widen)
-        executable = compile_cache.compile_program(program, arguments, program.constants())
+        executable = self.compile(program, program, arguments)
         if program.is_wide:
             # A release of XLA without these products fails only when the program runs.
             try:
@@ -300,13 +323,20 @@ class Program:
 
     def constants(self) -> list[Any]:
         """The arrays of the steps that are not arguments."""
-        steps = [*self.train_steps.values(), *(self.test_steps.values() if self.validation else ())]
-        return [constant for step in steps for constant in step.constants]
+        return [constant for step in self._steps for constant in step.constants]
 
     @property
     def is_wide(self) -> bool:
         """Whether something is evaluated as `WideEvaluation` does."""
         return any(step.widen for step in self.train_steps.values())
+
+    @property
+    def has_ready_kernels(self) -> bool:
+        """Whether XLA has fast kernels for the steps without compiling any.
+
+        It has none for bfloat16 and for the error function, a polynomial of many terms.
+        """
+        return not any(step.contains("bf16[", " erf") for step in self._steps)
 
     def __call__(
         self, state: Any, orders: Any, epochs: Any, begin: Any, end: Any, arrays: Sequence[Any]
@@ -395,6 +425,10 @@ class Program:
         trainable, non_trainable, metrics = state
         logs = {f"val_{name}": value for name, value in values.items()}
         return (trainable, non_trainable, optimizer, metrics), logs
+
+    @property
+    def _steps(self) -> list[TracedFunction]:
+        return [*self.train_steps.values(), *(self.test_steps.values() if self.validation else ())]
 
     def _log_shapes(self) -> dict[str, Any]:
         """The names of the logs, with shapes and dtypes."""
