@@ -218,6 +218,13 @@ def test_a_row_with_little_or_much_missing_is_filled_in(with_gaps, digits, prese
     assert_exported(with_gaps, X, tmp_path)
 
 
+def test_a_network_and_conditional_means_fill_in_together(tmp_path):
+    path = Path(__file__).parents[1] / "pinned" / "format_2" / "imputation"
+    estimator = TiedAutoencoder.load(f"{path}.keras")
+    assert estimator._fitted.imputation_weights.max() > 0.5
+    assert_exported(estimator, np.load(f"{path}.npz")["rows"], tmp_path)
+
+
 def test_strongly_correlated_columns_are_filled_in(rng, tmp_path):
     X = rng.normal(size=(60, 1)) + 1e-4 * rng.normal(size=(60, 30))
     X = np.where(rng.uniform(size=X.shape) < 0.3, np.nan, X)

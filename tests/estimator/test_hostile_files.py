@@ -27,7 +27,7 @@ import pytest
 
 from keras_tied import TiedAutoencoder
 
-FORMAT_1 = Path(__file__).parents[1] / "pinned" / "format_1"
+FORMAT_1, FORMAT_2 = (Path(__file__).parents[1] / "pinned" / f"format_{n}" for n in (1, 2))
 SETTINGS, ARRAYS, NOTES = "estimator.json", "estimator.npz", "notes.json"
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 MEMBERS = (METADATA, CONFIG, WEIGHTS, SETTINGS, ARRAYS, NOTES)
@@ -65,7 +65,8 @@ def case(name: str, make: Make) -> None:
 @cache
 def members(kind: str = "text") -> dict[str, bytes]:
     """What a whole file holds."""
-    with zipfile.ZipFile(FORMAT_1 / f"{kind}.keras") as archive:
+    folder = FORMAT_2 if kind == "imputation" else FORMAT_1
+    with zipfile.ZipFile(folder / f"{kind}.keras") as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
@@ -280,8 +281,8 @@ for value in (-1.0, "nan", "1", 10**400, True, [1.0]):
 # Arrays of estimator.npz.
 
 
-def arrays() -> dict[str, Any]:
-    with np.load(io.BytesIO(members()[ARRAYS])) as stored:
+def arrays(kind: str = "text") -> dict[str, Any]:
+    with np.load(io.BytesIO(members(kind)[ARRAYS])) as stored:
         return dict(stored)
 
 
@@ -351,6 +352,28 @@ for name in ARRAY_NAMES:
         )
 for what, change in MEAN_CHANGES.items():
     case(f"mean {what}", lambda change=change: with_array("mean", change))
+
+
+def with_imputation(change: Callable[[Any], Any], kind: str = "imputation") -> bytes:
+    """A file of the second format, or with an array of it."""
+    contents = arrays("imputation")
+    weights = change(contents["imputation.weights"])
+    return replace(kind, estimator__npz=npz(arrays(kind) | {"imputation.weights": weights}))
+
+
+for what, change in ARRAY_CHANGES.items():
+    case(f"imputation.weights {what}", lambda change=change: with_imputation(change))
+for value in (-0.1, 1.1):
+    case(f"imputation.weights has {value}", lambda value=value: with_imputation(with_first(value)))
+case("imputation.weights in the first format", lambda: with_imputation(np.asarray, "missing"))
+for name in ("imputation.weights", "gaussian.mean"):
+    case(
+        f"there is no {name} in the second format",
+        lambda name=name: replace(
+            "imputation",
+            estimator__npz=npz({n: a for n, a in arrays("imputation").items() if n != name}),
+        ),
+    )
 
 
 def with_second_mean(name: str) -> bytes:

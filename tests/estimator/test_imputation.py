@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
+from sklearn.linear_model import Ridge
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._imputation import fit_gaussian
+from keras_tied.estimator._imputation import fit_gaussian, fit_network_weights
 
 LINE = np.outer(np.linspace(-2, 2, 200), [1.0, -2.0, 0.5, 3.0])
 
@@ -99,3 +100,140 @@ def test_dataframe_with_missing_values():
     X = pandas.DataFrame({"a": [1.0, None, 3.0] * 20, "b": [1, 2, 3] * 20})
     estimator = TiedAutoencoder(1, max_iter=2, random_state=0).fit(X)
     np.testing.assert_allclose(estimator.reconstruct(X)[1::3, 0], 2.0, atol=0.2)
+
+
+# The network and the normal distribution.
+
+
+MIXING = np.eye(4) + 0.5 * np.tri(4)
+
+
+def make_normal_rows() -> np.ndarray:
+    """400 rows of a normal distribution that no code of one number tells much about."""
+    return np.random.default_rng(1).normal(size=(400, 4)) @ MIXING
+
+
+def make_curve() -> np.ndarray:
+    """400 rows on a curve, of whose numbers no two are correlated."""
+    rng = np.random.default_rng(1)
+    angle = rng.uniform(0, 2 * np.pi, 400)
+    X = np.column_stack([np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)])
+    return X + 0.02 * rng.normal(size=X.shape)
+
+
+ROWS = {"normal": make_normal_rows, "curve": make_curve}
+SHARES = {"much": 0.2, "little": 0.05}
+
+
+@pytest.fixture(scope="module", params=[(a, b) for a in ROWS for b in SHARES], ids="-".join)
+def imputed(request):
+    """The rows, these with holes, the estimator, and what the normal distribution makes of them."""
+    kind, amount = request.param
+    X = ROWS[kind]()
+    holes = with_holes(X, SHARES[amount])
+    estimator = TiedAutoencoder(1 if kind == "normal" else 2, random_state=0).fit(holes)
+    scaling, mean = np.nanstd(holes, axis=0), np.nanmean(holes, axis=0)
+    scaled = (holes - mean) / scaling
+    conditional_means = fit_gaussian(scaled, np.random.RandomState(0)).impute(scaled)
+    return kind, X, holes, estimator, conditional_means * scaling + mean
+
+
+def mean_square(values: np.ndarray, X: np.ndarray, holes: np.ndarray) -> float:
+    return float(np.mean((values - X)[np.isnan(holes)] ** 2))
+
+
+def test_never_worse_than_conditional_means(imputed):
+    _, X, holes, estimator, conditional_means = imputed
+    ours = mean_square(estimator.reconstruct(holes), X, holes)
+    assert ours <= 1.01 * mean_square(conditional_means, X, holes)
+
+
+def test_better_than_conditional_means_where_columns_depend_without_correlation(imputed):
+    kind, X, holes, estimator, conditional_means = imputed
+    if kind == "curve":
+        ours = mean_square(estimator.reconstruct(holes), X, holes)
+        assert ours < 0.9 * mean_square(conditional_means, X, holes)
+
+
+def test_near_the_best_of_all_predictions_of_normal_rows(imputed):
+    """Which are the conditional means by the covariance that the rows were drawn with."""
+    kind, X, holes, estimator, _ = imputed
+    if kind == "normal":
+        covariance, best = MIXING.T @ MIXING, holes.copy()
+        for row, missing in zip(best, np.isnan(holes), strict=True):
+            known = covariance[np.ix_(~missing, ~missing)]
+            to_known = covariance[np.ix_(missing, ~missing)]
+            row[missing] = to_known @ np.linalg.solve(known, row[~missing])
+        ours = mean_square(estimator.reconstruct(holes), X, holes)
+        assert ours <= 1.1 * mean_square(best, X, holes)
+
+
+def test_missing_values_are_between_conditional_means_and_decoded_codes(imputed):
+    _, _, holes, estimator, conditional_means = imputed
+    found = estimator.reconstruct(holes)
+    decoded = estimator.inverse_transform(estimator.transform(holes))
+    missing = np.isnan(holes)
+    np.testing.assert_allclose(found[~missing], decoded[~missing], rtol=1e-5, atol=1e-6)
+    low, high = np.minimum(decoded, conditional_means), np.maximum(decoded, conditional_means)
+    assert ((found >= low - 1e-4) & (found <= high + 1e-4))[missing].all()
+
+
+def test_whole_rows_are_decoded_codes(imputed):
+    _, X, _, estimator, _ = imputed
+    decoded = estimator.inverse_transform(estimator.transform(X))
+    np.testing.assert_allclose(estimator.reconstruct(X), decoded, rtol=1e-6, atol=1e-6)
+
+
+def test_the_network_fills_in_where_nothing_was_missing_in_training(iris):
+    estimator = TiedAutoencoder(1, max_iter=2, random_state=0).fit(iris)
+    X = with_holes(iris, 0.2)
+    decoded = estimator.inverse_transform(estimator.transform(X))
+    np.testing.assert_allclose(estimator.reconstruct(X), decoded, rtol=1e-6, atol=1e-6)
+
+
+def test_partial_fit_keeps_the_weights():
+    X = with_holes(LINE, 0.2)
+    estimator = TiedAutoencoder(1, max_iter=2, random_state=0).fit(X)
+    before = estimator._fitted.imputation_weights
+    after = estimator.partial_fit(X)._fitted.imputation_weights
+    assert before is not None
+    np.testing.assert_array_equal(after, before)
+
+
+def test_tables_too_small_for_hidden_numbers_have_conditional_means():
+    X = np.array([[np.nan, 1.0], [1.0, 2.0], [2.0, 4.0]])
+    for seed in range(9):  # for some, no number is hidden
+        estimator = TiedAutoencoder(1, random_state=seed).fit(X)
+        scaled = (X - np.nanmean(X, axis=0)) / np.nanstd(X, axis=0)
+        expected = fit_gaussian(scaled, np.random.RandomState(0)).impute(scaled)[0, 0]
+        found = (estimator.reconstruct(X)[0, 0] - 1.5) / 0.5
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
+@given(seed=st.integers(0, 50), d=st.integers(1, 4))
+def test_weights_are_those_of_ridge_regression_less_standard_errors(seed, d):
+    """Of the errors of the conditional means on the way to the network's values."""
+    rng = np.random.default_rng(seed)
+    numbers, imputed, steps = rng.normal(size=(3, 30, d))
+    steps += 0.5 * (numbers - imputed)
+    weights = rng.uniform(0.5, 2, 30)
+    numbers[rng.uniform(size=numbers.shape) < 0.5] = np.nan
+    found = fit_network_weights(numbers, imputed, imputed + steps, weights)
+    for j in range(d):
+        known = ~np.isnan(numbers[:, j])
+        errors = (numbers - imputed)[known, j]
+        alpha = np.average(errors**2, weights=weights[known]) / 0.3**2
+        step, weight = steps[known, j, None], weights[known]
+        ridge = Ridge(alpha=alpha, fit_intercept=False).fit(step, errors, sample_weight=weight)
+        scores = step * (errors - ridge.predict(step))[:, None]
+        bread = 1 / (np.sum(weight * step[:, 0] ** 2) + alpha)
+        standard_error = bread * np.sqrt(np.sum(weight * scores[:, 0] ** 2))
+        expected = np.clip(ridge.coef_[0] - standard_error, 0, 1)
+        assert found[j] == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 60])
+def test_weights_of_no_numbers_and_of_equal_ones_are_0(n):
+    numbers = np.full((n, 2), [np.nan, 1.0])
+    weights = fit_network_weights(numbers, np.ones((n, 2)), np.ones((n, 2)), np.ones(n))
+    np.testing.assert_array_equal(weights, 0)

@@ -5,6 +5,9 @@ the repository:
 
     KERAS_BACKEND=jax python tests/pinned/make.py tests/pinned/format_1
 
+Kinds that follow, such as `imputation`, are written alone, where only their files are of the new
+format.
+
 The files that are there stay as they are: they are what older versions have written, and
 `test_files.py` compares what later versions make of them with the results beside them. For each
 kind the folder gets `KIND.keras` and `KIND.npz`, the rows and the results; for `text`, which
@@ -71,6 +74,14 @@ def missing() -> tuple[TiedAutoencoder, Any]:
     return estimator.fit(frame), frame
 
 
+def imputation() -> tuple[TiedAutoencoder, Any]:
+    """A network takes part in filling in."""
+    X = bent_rows(300)
+    X[np.random.default_rng(2).uniform(size=X.shape) < 0.2] = np.nan
+    estimator = TiedAutoencoder(hidden_layer_sizes=(16, 16), random_state=0).fit(X)
+    return estimator, X[:40]
+
+
 def pca() -> tuple[TiedAutoencoder, Any]:
     """There are too few rows for anything but PCA, whose width is a share of variance."""
     X = bent_rows(30)
@@ -135,6 +146,7 @@ def objectives() -> tuple[TiedAutoencoder, Any]:
 
 FITTED: dict[str, Callable[[], tuple[TiedAutoencoder, Any]]] = {
     "missing": missing,
+    "imputation": imputation,
     "pca": pca,
     "encoder": encoder,
     "deep": deep,
@@ -183,15 +195,16 @@ def write_text(folder: Path) -> None:
     )
 
 
-def write(folder: Path) -> None:
-    """Write all of it."""
+def write(folder: Path, *kinds: str) -> None:
+    """Write the files of some kinds, or of all."""
     folder.mkdir(parents=True)
-    write_text(folder)
-    for kind, fit in FITTED.items():
-        estimator, X = fit()
+    if not kinds or "text" in kinds:
+        write_text(folder)
+    for kind in [kind for kind in FITTED if not kinds or kind in kinds]:
+        estimator, X = FITTED[kind]()
         estimator.save(folder / f"{kind}.keras")
         np.savez_compressed(folder / f"{kind}.npz", **results(estimator, X))
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(Path(sys.argv[1]), *sys.argv[2:])

@@ -1,4 +1,4 @@
-"""Files of the first format are read, and give what they gave; `make.py` has written them."""
+"""Files of each format are read, and give what they gave; `make.py` has written them."""
 
 import csv
 import io
@@ -15,7 +15,11 @@ import pytest
 from keras_tied import Autoencoder, TiedAutoencoder
 
 FORMAT_1 = Path(__file__).parent / "format_1"
-KINDS = "text missing pca encoder deep partial objectives".split()
+KINDS = "text missing pca encoder deep partial objectives imputation".split()
+FILES = {kind: FORMAT_1 / kind for kind in KINDS} | {
+    "imputation": Path(__file__).parent / "format_2" / "imputation"
+}
+"""Their paths, without the ending. A file is of format 2 only where values were missing."""
 RESULTS = "transform inverse_transform reconstruct reconstruction_error score_samples score".split()
 TOLERANCES = {"reconstruct": 3e-5, "inverse_transform": 3e-5, "score_samples": 1e-3}
 """Relative and absolute, where they are not 1e-5: a score divides by spreads that may be tiny."""
@@ -48,6 +52,7 @@ DEFAULTS = {
 GIVEN: dict[str, dict[str, Any]] = {
     "text": {"hidden_layer_sizes": (6,), "max_iter": 30},
     "missing": {"hidden_layer_sizes": 6, "max_iter": 20, "early_stopping": False},
+    "imputation": {"hidden_layer_sizes": (16, 16), "activation": "relu"},
     "pca": {"n_components": 0.7, "scaler": None},
     "encoder": {"max_iter": 9},
     "deep": {
@@ -82,11 +87,11 @@ class Pinned(NamedTuple):
 @cache
 def pinned(kind: str) -> Pinned:
     """A file as it is loaded today, its rows, and the results when it was written."""
-    with np.load(FORMAT_1 / f"{kind}.npz") as stored:
+    with np.load(f"{FILES[kind]}.npz") as stored:
         results = dict(stored)
     X, names = results.pop("rows"), NAMES[kind]
     X = X if names is None else pandas.DataFrame(X, columns=names)
-    return Pinned(TiedAutoencoder.load(FORMAT_1 / f"{kind}.keras"), X, results)
+    return Pinned(TiedAutoencoder.load(f"{FILES[kind]}.keras"), X, results)
 
 
 def assert_close(name: str, found: Any, expected: Any) -> None:
@@ -178,10 +183,10 @@ def test_a_model_has_the_objectives_that_it_had():
 def test_keras_reads_a_model_that_gives_the_codes_of_scaled_rows(kind):
     """The scale is in the file, so that the codes need nothing of the estimator."""
     X, codes = np.asarray(pinned(kind).X), pinned(kind).results["transform"]
-    with zipfile.ZipFile(FORMAT_1 / f"{kind}.keras") as archive:
+    with zipfile.ZipFile(f"{FILES[kind]}.keras") as archive:
         arrays = np.load(io.BytesIO(archive.read("estimator.npz")))
         scaled = (X - arrays["scaling.shift"]) / arrays["scaling.scale"]
-    model = keras.models.load_model(FORMAT_1 / f"{kind}.keras")
+    model = keras.models.load_model(f"{FILES[kind]}.keras")
     assert isinstance(model, Autoencoder)
     whole = ~np.isnan(X).any(axis=1)
     rows = scaled[whole].reshape(-1, *model.encoder.input_shape[1:]).astype(np.float32)

@@ -296,6 +296,10 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def reconstruct(self, X: Any) -> Array:
         """Encode and decode rows; missing values are imputed.
 
+        Where values were missing in training, an imputed value is a weighted mean of the network's
+        and of the conditional mean in a normal distribution, whichever of them is nearer to hidden
+        numbers of the column weighing more.
+
         Args:
             X: the rows, `(n_samples, n_features)`.
 

@@ -67,6 +67,8 @@ class Fitted:
         outlier_score: of `score_samples`; None until it has been fitted.
         offset: the threshold of `score_samples` below which a row is an outlier.
         feature_names: of the columns, or None.
+        imputation_weights: of the network in what `reconstruct` fills in, beside `preprocessing`,
+            `(d,)` between 0 and 1; None if the network alone fills in.
     """
 
     preprocessing: Preprocessing
@@ -74,6 +76,7 @@ class Fitted:
     outlier_score: OutlierScore | None = None
     offset: float = 0.0
     feature_names: tuple[str, ...] | None = None
+    imputation_weights: Array | None = None
 
     @property
     def n_features(self) -> int:
@@ -112,10 +115,19 @@ class Fitted:
         rows = np.empty((X.shape[0], self.n_features), X.dtype)
 
         def reconstruct(part: slice, block: Block) -> None:
-            rows[part] = self.preprocessing.scaling.backward(block.reconstruction, X.dtype)
+            scaled = self._fill_in(block)
+            rows[part] = self.preprocessing.scaling.backward(scaled, X.dtype)
 
         self.fold(X, reconstruct)
         return rows
+
+    def _fill_in(self, block: Block) -> Array:
+        """The reconstruction, with what is missing moved towards its conditional mean."""
+        weights, complete = self.imputation_weights, block.complete
+        if weights is None or complete is block.scaled:
+            return block.reconstruction
+        filled = complete + weights.astype(np.float32) * (block.reconstruction - complete)
+        return np.where(np.isnan(block.scaled), filled, block.reconstruction)
 
     def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
         """The squared errors of scaled rows, `(n, d)` float64 with NaN, or their means `(n,)`."""

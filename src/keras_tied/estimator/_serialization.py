@@ -40,10 +40,12 @@ from keras_tied.estimator._scaling import Scaling
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
 
-FORMAT = 1
+FORMATS = (1, 2)
+"""A file is of the second format if it has `IMPUTATION`, and otherwise of the first."""
 SETTINGS, ARRAYS, NOTES = "estimator.json", "estimator.npz", "notes.json"
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 MEMBERS = (SETTINGS, ARRAYS, NOTES, CONFIG, METADATA, WEIGHTS)
+IMPUTATION = "imputation.weights"
 ENDING = ".keras"
 LONGEST = 300
 """Characters of a message that quotes the file."""
@@ -63,6 +65,7 @@ ARRAYS_OF_FILE = {
     "mean": ("d", "preprocessing.mean"),
     "gaussian.mean": ("d", "preprocessing.gaussian.mean"),
     "gaussian.precision": ("dd", "preprocessing.gaussian.precision"),
+    IMPUTATION: ("d", "imputation_weights"),
     "oddity.of_codes.mean": ("k", "outlier_score.code_axes.mean"),
     "oddity.of_codes.vectors": ("ka", "outlier_score.code_axes.vectors"),
     "oddity.of_residuals.mean": ("d", "outlier_score.residual_axes.mean"),
@@ -122,7 +125,7 @@ def write(
     if target.suffix != ENDING:
         raise ValueError(f"path={str(path)!r} must end in {ENDING!r}, as Keras's files do.")
     settings = {
-        "format": FORMAT,
+        "format": FORMATS[0] if fitted.imputation_weights is None else FORMATS[1],
         "keras_tied": __version__,
         "params": {name: _serialize_param(name, value) for name, value in params.items()},
         "learned": dict(learned),
@@ -177,10 +180,10 @@ def read(
         for name in (CONFIG, METADATA):
             require(name in json_members, f"it lacks the part {name!r}")
         settings, config = json_members[SETTINGS], json_members[CONFIG]
-        params, learned = _check_settings(settings)
+        version, params, learned = _check_settings(settings)
         d, k = learned["n_features_in_"], learned["n_components_"]
         names = _check_names(settings.get("feature_names_in"), d)
-        arrays = _read_arrays(archive, d, k)
+        arrays = _read_arrays(archive, version, d, k)
         weights = _archive.read_member(archive, WEIGHTS, _archive.HDF5)
         with _archive.open_hdf5(weights) as datasets:
             network = _read_network(datasets, params, config, d, k)
@@ -205,6 +208,7 @@ def read(
                 outlier_score,
                 learned["offset_"],
                 names,
+                arrays.get(IMPUTATION),
             ),
             _read_weight_decay(config),
             keras_archive if trained_in_batches else None,
@@ -289,13 +293,14 @@ def _deserialize_param(value: Any) -> Any:
     return keras.saving.deserialize_keras_object(value, safe_mode=True)
 
 
-def _check_settings(settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The parameters and the learned values."""
+def _check_settings(settings: Any) -> tuple[int, dict[str, Any], dict[str, Any]]:
+    """The format, the parameters and the learned values."""
     require(isinstance(settings, dict), "its settings are none")
     version = settings.get("format")
     require(
-        type(version) is int and version == FORMAT,
-        f"it has the format {reprlib.repr(version)}, and this version of keras-tied reads 1",
+        type(version) is int and version in FORMATS,
+        f"it has the format {reprlib.repr(version)}, and this version of keras-tied reads "
+        f"{' and '.join(map(str, FORMATS))}",
     )
     params, learned = settings.get("params"), settings.get("learned")
     require(isinstance(params, dict) and isinstance(learned, dict), "its settings are none")
@@ -304,7 +309,7 @@ def _check_settings(settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     for name, fits in LEARNED.items():
         value = learned.get(name)
         require(fits(value), f"it has {name}={reprlib.repr(value)}")
-    return params, {name: learned[name] for name in LEARNED}
+    return version, params, {name: learned[name] for name in LEARNED}
 
 
 def _check_names(names: Any, d: int) -> tuple[str, ...] | None:
@@ -315,11 +320,14 @@ def _check_names(names: Any, d: int) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def _read_arrays(archive: zipfile.ZipFile, d: int, k: int) -> dict[str, Array]:
+def _read_arrays(archive: zipfile.ZipFile, version: int, d: int, k: int) -> dict[str, Array]:
     """The arrays, once their names, dtypes and shapes have been checked."""
     with _archive.open_npz(_archive.read_member(archive, ARRAYS, _archive.ZIP)) as npz:
         names = sorted(name.removesuffix(".npy") for name in npz.namelist())
-        absences = [{*OPTIONAL[:count]} for count in range(3)]
+        if version == FORMATS[0]:
+            absences = [{IMPUTATION, *OPTIONAL[:count]} for count in range(3)]
+        else:
+            absences = [{*OPTIONAL[:count]} for count in range(2)]
         complete = any(names == sorted(set(ARRAYS_OF_FILE) - absent) for absent in absences)
         require(complete, "it lacks arrays, or has others")
         sizes = {"d": d, "k": k}
@@ -343,6 +351,9 @@ def _read_arrays(archive: zipfile.ZipFile, d: int, k: int) -> dict[str, Array]:
         require(not wild.any(), f"{name!r} has numbers that are not finite")
         if name in POSITIVE:
             require(bool((array > 0).all()), f"{name!r} has numbers that are not positive")
+        if name == IMPUTATION:
+            within = bool(((array >= 0) & (array <= 1)).all())
+            require(within, f"{name!r} has numbers that are not between 0 and 1")
     return arrays
 
 

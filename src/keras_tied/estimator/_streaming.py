@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,7 +13,6 @@ import numpy as np
 from keras_tied import training
 from keras_tied._types import Array
 from keras_tied.estimator import _keras_solvers, _network
-from keras_tied.estimator._fitted import Fitted
 from keras_tied.estimator._seed_scope import seed_scope
 from keras_tied.estimator._training import Outcome, Trainer
 from keras_tied.estimator._validation import validate_training_rows
@@ -76,7 +76,7 @@ def fit_stream(
     except FloatingPointError:  # the loss was not finite
         return StreamingResult(estimator, math.inf, before)
     network = _network.inference_network(model, estimator.encoder is None)
-    fitted = Fitted(estimator._fitted.preprocessing, network)
+    fitted = replace(estimator._fitted, network=network)
     after = fitted.mean_error(held_out)
     if not after < before:
         return StreamingResult(estimator, after, before)

@@ -22,6 +22,8 @@ from keras_tied.estimator._fitted import (
     reconstruct_scaled,
 )
 from keras_tied.estimator._held_out import FEW_ROWS, TrainingResult
+from keras_tied.estimator._imputation import MOST_ROWS as MOST_IMPUTED_ROWS
+from keras_tied.estimator._imputation import fit_network_weights
 from keras_tied.estimator._layer_sizes import choose_hidden_units, count_axes
 from keras_tied.estimator._outlier_score import MOST_ROWS, fit_outlier_score, weighted_quantiles
 from keras_tied.estimator._pca import Components, pca_network, start_network, undo_projection
@@ -110,6 +112,7 @@ class Trainer:
             network = outcome.fitted.network
             if self.may_be_pca and (better is False or not _beats_pca(network, rows, principal)):
                 outcome = outcome._replace(fitted=pca, is_pca=True, weight_decay=0.0)
+        outcome = outcome._replace(fitted=self._weigh_imputations(outcome.fitted, X, weights))
         return self.measure(outcome, X, weights)
 
     def fit_batch(self, before: Callable[[], Outcome] | None, X: Array, weights: Array) -> Outcome:
@@ -133,7 +136,7 @@ class Trainer:
             rows = self.preprocess_rows(fitted.preprocessing, X, weights)
             losses = _keras_solvers.fit_batch(model, rows, self.params)
             outcome = outcome._replace(
-                fitted=self._make_fitted(fitted.preprocessing, model, fitted.network),
+                fitted=replace(fitted, network=self._make_network(model, fitted.network)),
                 losses=outcome.losses + losses,
                 n_iter=outcome.n_iter + 1,
                 is_pca=False,
@@ -196,7 +199,7 @@ class Trainer:
         preprocessing, _, principal = self._fit_preprocessing(X, weights)
         model, weight_decay = self._build(principal, len(X))
         self._make_model_start(model, self._choose_hidden(len(X), principal))(model, principal)
-        fitted = self._make_fitted(preprocessing, model)
+        fitted = Fitted(preprocessing, self._make_network(model))
         return Outcome(fitted, [], 0, False, weight_decay, model)
 
     def _fit_preprocessing(
@@ -299,12 +302,10 @@ class Trainer:
             return bool(self.params.solver == "lbfgs")
         return self.is_own and not self.params.noise and rows.copies == 1 and rows.count < FEW_ROWS
 
-    def _make_fitted(
-        self, preprocessing: Preprocessing, model: Autoencoder, like: Network | None = None
-    ) -> Fitted:
+    def _make_network(self, model: Autoencoder, like: Network | None = None) -> Network:
         from keras_tied.estimator._network import inference_network
 
-        return Fitted(preprocessing, inference_network(model, self.is_own, like))
+        return inference_network(model, self.is_own, like)
 
     def _hide(self, preprocessing: Preprocessing, X: Array, weights: Array) -> TrainingRows:
         """Copies of the rows, in which some values are hidden."""
@@ -315,6 +316,18 @@ class Trainer:
         return TrainingRows(
             self._reshape(inputs), self._reshape(targets), np.tile(weights, copies), copies
         )
+
+    def _weigh_imputations(self, fitted: Fitted, X: Array, weights: Array) -> Fitted:
+        """Weigh the network against the normal distribution, if there is one, at hidden values."""
+        gaussian, scaling = fitted.preprocessing.gaussian, fitted.preprocessing.scaling
+        if gaussian is None:
+            return fitted
+        sample = self.random.permutation(len(X))[:MOST_IMPUTED_ROWS]
+        scaled = scaling.forward_in_double(X[sample])
+        imputed, numbers = gaussian.hide(scaled, 1, self.random)
+        restored = reconstruct_scaled(fitted.network, imputed)
+        of_network = fit_network_weights(numbers, imputed, restored, weights[sample])
+        return replace(fitted, imputation_weights=of_network)
 
     def _reshape(self, rows: Array) -> Array:
         """Rows in the shape that the encoder takes."""

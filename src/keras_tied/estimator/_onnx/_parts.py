@@ -40,11 +40,15 @@ def count_columns(fitted: Fitted) -> dict[str, int]:
 def add_part(graph: Graph, fitted: Fitted, part: str, tensor: str, dtype: Any) -> str:
     """Add what a part computes of rows or codes, in their dtype and in the same steps."""
     encodes, decodes = PARTS[part].input == "X", PARTS[part].output == "reconstruction"
+    scaled = complete = ""
     if encodes:
-        tensor = _preprocess(graph, fitted, tensor, dtype)
+        scaled = _scale(graph, fitted, tensor, dtype)
+        tensor = complete = _impute(graph, fitted, scaled)
     else:
         tensor = _cast(graph, tensor, dtype, np.float32)
     tensor = _add_network(graph, fitted.network, tensor, encodes, decodes)
+    if encodes and decodes:
+        tensor = _fill_in(graph, fitted, scaled, complete, tensor)
     tensor = _cast(graph, tensor, np.float32, dtype)
     if not decodes:
         return tensor
@@ -53,16 +57,30 @@ def add_part(graph: Graph, fitted: Fitted, part: str, tensor: str, dtype: Any) -
     return graph.add("Add", tensor, graph.constant(shift, name="shift"))
 
 
-def _preprocess(graph: Graph, fitted: Fitted, rows: str, dtype: Any) -> str:
-    """Scaled rows in single precision, missing values imputed."""
+def _scale(graph: Graph, fitted: Fitted, rows: str, dtype: Any) -> str:
+    """Scaled rows in single precision."""
     shift, rest, scale = _make_scaling(fitted, dtype)
     rows = graph.add("Sub", rows, graph.constant(shift, name="shift"))
     if rest is not None:
         rows = graph.add("Sub", rows, graph.constant(rest, name="rest"))
     rows = graph.add("Div", rows, graph.constant(scale, name="scale"))
-    scaled = _cast(graph, rows, dtype, np.float32)
+    return _cast(graph, rows, dtype, np.float32)
+
+
+def _impute(graph: Graph, fitted: Fitted, scaled: str) -> str:
+    """Scaled rows, missing values imputed."""
     mean = fitted.preprocessing.mean
     return add_imputation(graph, fitted.preprocessing.gaussian or Gaussian(mean, None), scaled)
+
+
+def _fill_in(graph: Graph, fitted: Fitted, scaled: str, complete: str, restored: str) -> str:
+    """The reconstruction, with missing values as in `Fitted.reconstruct`."""
+    if fitted.imputation_weights is None:
+        return restored
+    weights = graph.constant(fitted.imputation_weights, np.float32, "imputation_weights")
+    step = graph.add("Mul", weights, graph.add("Sub", restored, complete))
+    filled = graph.add("Add", complete, step)
+    return graph.add("Where", graph.add("IsNaN", scaled), filled, restored)
 
 
 def _make_scaling(fitted: Fitted, dtype: Any) -> tuple[Array, Array | None, Array]:
