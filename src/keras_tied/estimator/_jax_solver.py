@@ -36,8 +36,8 @@ from keras_tied.estimator._pca import Components
 from keras_tied.estimator._progress import get_epoch_callback
 from keras_tied.estimator._training_rows import TrainingRows
 
-STEPS, STEPS_OF_FEW_ROWS = 3000, 400
-PART_STEPS, PART_STEPS_OF_FEW_ROWS = 250, 25
+STEPS, STEPS_OF_FEW_ROWS = 2400, 300
+PART_STEPS, PART_STEPS_OF_FEW_ROWS = 200, 25
 """At most so many steps in a part."""
 FEWEST_STEPS = 100
 MULTIPLICATIONS, MULTIPLICATIONS_OF_FEW_ROWS = 2**38, 2**36
