@@ -73,7 +73,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             an image. A copy with new weights is trained, and mirrored; it neither starts from PCA
             nor falls back on it. Rows can have its shape or be flat. Defaults to none.
         max_iter: iterations of L-BFGS, or epochs of Nadam. Defaults to None: at most 500
-            iterations; or as many epochs as make 3,000 steps of Nadam, and at least one, 400 steps
+            iterations; or as many epochs as make 2,400 steps of Nadam, and at least one, 400 steps
             on fewer than 1,000 rows, and fewer for networks of more than about 30,000 weights.
         batch_size: rows in a step of Nadam. Defaults to 256.
         learning_rate: the largest learning rate of Nadam, which rises to it for a twentieth of the
