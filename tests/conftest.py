@@ -30,7 +30,7 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 settings.register_profile("quick", max_examples=5, deadline=None)
-settings.register_profile("full", max_examples=40, deadline=None)
+settings.register_profile("full", max_examples=20, deadline=None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
