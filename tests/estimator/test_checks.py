@@ -8,6 +8,9 @@ from keras_tied import TiedAutoencoder
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
 
 
-@parametrize_with_checks([TiedAutoencoder(random_state=0)])
+@pytest.mark.quick("*max_iter=20*")
+@parametrize_with_checks(
+    [TiedAutoencoder(random_state=0), TiedAutoencoder(max_iter=20, random_state=0)]
+)
 def test_scikit_learn_check(estimator, check):
     check(estimator)
