@@ -10,6 +10,7 @@ from keras_tied import TiedAutoencoder
 from keras_tied.estimator import _jax_solver, _jax_steps
 from keras_tied.estimator._dense_network import DenseNetwork
 from keras_tied.estimator._jax_steps import Rows, begin, take_steps
+from keras_tied.estimator._training_rows import TrainingRows
 
 SIZES = (5, 8, 7, 2)
 
@@ -150,3 +151,17 @@ def test_fit_needs_no_keras():
         "TiedAutoencoder(1, max_iter=2).fit(X).transform(X); assert 'keras' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_copies_of_rows_are_no_more_evidence():
+    """The standard error is that of the different rows, each of which is held out in 10 copies."""
+    X = np.zeros((2000, 5), np.float32)
+    rows = TrainingRows(np.tile(X, (10, 1)), np.tile(X, (10, 1)), np.ones(20_000), copies=10)
+    gains = np.resize([0.88, 0.88, -0.82, -0.82], 2000)  # mean 0.03, standard deviation 0.85
+    for count, better in ((2000, True), (500, False)):  # standard errors of 0.019 and 0.038
+        of_pca = np.ones(10 * count)
+        member = _jax_solver._Member(
+            make_network(), make_rows(5), rows.select(np.arange(count)), of_pca, of_pca
+        )
+        best = _jax_solver._Best(errors=[1.0 - np.tile(gains[:count], 10)])
+        assert _jax_solver._is_better([member], best) == better

@@ -1,6 +1,6 @@
 """Few rows in one order and precision, whatever they came in.
 
-L-BFGS turns a difference of rounding into one of a tenth, and rows in another order are held out
+Training turns a difference of rounding into one of a tenth, and rows in another order are held out
 in other folds. More rows would be a large copy.
 """
 
@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from keras_tied._types import Array
+from keras_tied.estimator._held_out import FEW_ROWS
 
-MANY_ROWS = 1000
-"""From here on, rows are left as they are."""
 FEW_COLUMNS = 16
 """That rows are sorted by first: to sort by all takes long where there are thousands."""
 DIGITS = 6
@@ -22,7 +21,7 @@ SMALL = 1e-5
 
 def canonicalize_few_rows(X: Array, weights: Array) -> tuple[Array, Array]:
     """Round rows, `(n, d)`, to single precision and sort them, with their weights, `(n,)`."""
-    if len(X) >= MANY_ROWS:
+    if len(X) >= FEW_ROWS:
         return X, weights
     X = _round_columns(X)
     order = _sort(np.where(np.isnan(X), -np.inf, X), weights)

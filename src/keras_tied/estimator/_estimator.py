@@ -73,8 +73,8 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             an image. A copy with new weights is trained, and mirrored; it neither starts from PCA
             nor falls back on it. Rows can have its shape or be flat. Defaults to none.
         max_iter: iterations of L-BFGS, or epochs of Nadam. Defaults to None: at most 500
-            iterations; or as many epochs as make 2,400 steps of Nadam, and at least one, 400 steps
-            on fewer than 1,000 rows, and fewer for networks of more than about 30,000 weights.
+            iterations; or as many epochs as make 2,400 steps of Nadam, 400 for fewer than 1,000
+            rows, fewer for networks of more than about 75,000 or 19,000 weights, and at least one.
         batch_size: rows in a step of Nadam. Defaults to 256.
         learning_rate: the largest learning rate of Nadam, which rises to it for a twentieth of the
             steps and falls to 0 along a cosine. Defaults to `"auto"`: 0.02, and 0.003 for an

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
-from sklearn.model_selection import KFold, ShuffleSplit
 
 from keras_tied._types import Array
 
 FEW_ROWS = 1000
-"""With fewer, cross-validation: a single validation part would be too small."""
+"""With fewer, cross-validation: a single validation part would be too small. And other defaults."""
 FOLDS = 5
 STANDARD_ERRORS = 2
 """By how many of them the network's error has to be below PCA's, over the folds.
@@ -41,6 +40,8 @@ class TrainingResult:
 
 def make_folds(n: int, params: Params) -> list[Array]:
     """The places of the rows that are held out, in turn."""
+    from sklearn.model_selection import KFold  # only to fit, as importing it takes long
+
     if n < FEW_ROWS:
         folds = KFold(min(FOLDS, n), shuffle=True, random_state=params.random_state)
         return [held_out for _, held_out in folds.split(np.zeros((n, 1)))]
@@ -49,6 +50,8 @@ def make_folds(n: int, params: Params) -> list[Array]:
 
 def split_rows(n: int, params: Params) -> tuple[Array, Array]:
     """The places of the rows to train on, and of the held-out rows."""
+    from sklearn.model_selection import ShuffleSplit
+
     split = ShuffleSplit(1, test_size=params.validation_fraction, random_state=params.random_state)
     return next(split.split(np.zeros((n, 1))))
 

@@ -232,10 +232,8 @@ class _Schedule:
         steps_per_pass = -(-n // size)
         multiplications = 6 * network.n_parameters * size * len(members)
         most = MULTIPLICATIONS_OF_FEW_ROWS if few else MULTIPLICATIONS
-        steps = min(
-            STEPS_OF_FEW_ROWS if few else max(STEPS, steps_per_pass),
-            max(FEWEST_STEPS, most // multiplications),
-        )
+        steps = min(STEPS_OF_FEW_ROWS if few else STEPS, max(FEWEST_STEPS, most // multiplications))
+        steps = max(steps, steps_per_pass)
         if params.max_iter is not None:
             steps = params.max_iter * steps_per_pass
         part_steps = PART_STEPS_OF_FEW_ROWS if few else PART_STEPS
@@ -312,7 +310,8 @@ def _is_better(members: list[_Member], best: _Best) -> bool:
         of_pca.append(member.weights * member.of_pca)
     if len(members) == 1:
         weights = members[0].weights
-        return is_clearly_less(errors[0] / weights, of_pca[0] / weights, weights, len(weights))
+        count = members[0].held_out.count
+        return is_clearly_less(errors[0] / weights, of_pca[0] / weights, weights, count)
     in_folds, of_pca_in_folds = (
         np.array([each.sum() for each in parts[:-1]]) for parts in (errors, of_pca)
     )

@@ -16,7 +16,6 @@ from keras_tied import training
 from keras_tied._types import Array
 from keras_tied.autoencoder import Autoencoder
 from keras_tied.estimator._held_out import (
-    MARGIN,
     Params,
     TrainingResult,
     choose_margin,
@@ -132,13 +131,13 @@ def fit_lbfgs(
     return TrainingResult(losses, len(losses), better)
 
 
-def _choose_best(curves: list[Array], of_pca: Array, margin: float = MARGIN) -> tuple[int, bool]:
+def _choose_best(curves: list[Array], of_pca: Array, margin: float) -> tuple[int, bool]:
     """The number of iterations of least error over all folds, and whether that clearly beats PCA.
 
     Args:
         curves: for each fold, the error on its rows after 0, 1, ... iterations; infinite for 0.
         of_pca: PCA's error on the rows of each fold.
-        margin: by what share of it the network's has to be smaller. Defaults to 0.01.
+        margin: by what share of it the network's has to be smaller.
     """
     length = max(map(len, curves))
     table = np.array([np.pad(c, (0, length - len(c)), mode="edge") for c in curves])
