@@ -7,7 +7,9 @@ errors, reports progress and looks for Ctrl-C.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -99,19 +101,23 @@ def fit(
         members = [_hold_out_part(start, n_components, rows, params)]
     schedule = _Schedule.make(members, params, few)
     best, losses = _Best(), []
-    for part in range(schedule.parts):
-        places, rates = schedule.next_part(part)
-        results = [member.train(places, rates, weight_decay) for member in members]
-        losses += np.asarray(results[-1].losses, np.float64).tolist()
-        if not all(np.isfinite(result.losses[-1]) for result in results):
-            raise FloatingPointError(
-                f"The loss came out not finite at learning_rate={params.learning_rate:.3g}: try "
-                f"{params.learning_rate / 10:.3g}."
-            )
-        best.update(part, results)
-        _report(part + 1, schedule.parts, losses[-1], best, params.verbose)
-        if is_interrupted() or (few and part - best.part >= PATIENCE):
-            break
+    with ThreadPoolExecutor(len(members)) as pool:
+        for part in range(schedule.parts):
+            places, rates = schedule.next_part(part)
+            train = partial(_Member.train, places=places, rates=rates, weight_decay=weight_decay)
+            # The first call compiles the program for all.
+            results = list(pool.map(train, members) if part else map(train, members))
+            losses += np.asarray(results[-1].losses, np.float64).tolist()
+            if not all(np.isfinite(result.losses[-1]) for result in results):
+                rate = params.learning_rate
+                raise FloatingPointError(
+                    f"The loss came out not finite at learning_rate={rate:.3g}: "
+                    f"try {rate / 10:.3g}."
+                )
+            best.update(part, results)
+            _report(part + 1, schedule.parts, losses[-1], best, params.verbose)
+            if is_interrupted() or (few and part - best.part >= PATIENCE):
+                break
     assert best.state is not None
     curve = schedule.average_by_pass(losses, best.part)
     better = _is_better(members, best) if params.early_stopping else None
@@ -142,7 +148,7 @@ class _Member:
         self.state = begin(self.network)
 
     def train(self, places: Array, rates: Array, weight_decay: float) -> Steps:
-        """Take some steps; returns before they are computed."""
+        """Take some steps."""
         steps = take_steps(
             self.state,
             self.rows,
@@ -154,6 +160,7 @@ class _Member:
             linear_units=self.network.linear_units,
         )
         self.state = steps.state
+        steps.losses.block_until_ready()
         return steps
 
 
