@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._messages import UsageError
-from keras_tied.cli._progress import show_activity
+from keras_tied.cli._progress import show_activity, show_rows
 from keras_tied.cli._table import TableOptions
 
 if TYPE_CHECKING:
+    from keras_tied.distributed import Workers
+    from keras_tied.estimator.internal import Moments
     from keras_tied.tables import Columns, Source
-
-MOST_ROWS, MOST_NUMBERS = 200_000, 2**24
-"""A table with more rows or numbers is sampled."""
-SMALLEST_SAMPLE = 1_000
-"""Rows of the sample of a table with very many columns."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +24,19 @@ class Table:
     Attributes:
         source: all of it.
         columns: those that are used.
-        rows: all rows, or some, `(n, features)` float32.
-        whole: whether they are all.
+        rows: all rows, or some in random order, `(n, features)` float32.
+        moments: of all rows, if these are some; else None.
     """
 
     source: Source
     columns: Columns
     rows: Any
-    whole: bool
+    moments: Moments | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether all rows are in memory."""
+        return self.moments is None
 
 
 def learn(
@@ -47,16 +49,22 @@ def learn(
     id: str | None,
     seed: int,
     quiet: bool,
+    workers: Workers | None = None,
 ) -> Table:
-    """Open a table, decide which columns to use, and read the rows that fit into memory."""
+    """Open a table, decide which columns to use, and read the rows that fit into memory.
+
+    A larger table is measured as a whole, by `workers` if they are given.
+    """
     import numpy as np
 
-    from keras_tied.tables import Columns, TableError
+    from keras_tied.distributed import Here, measure_table
+    from keras_tied.estimator.internal import choose_sample_size
+    from keras_tied.tables import Columns
 
     source = options.open(data, [name for name in (label, id) if name is not None])
     if source.n_rows < 2:
         raise UsageError(f"{source.name!r} has one row, and training needs 2 at least; add rows.")
-    most = max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // max(1, len(source.schema))))
+    most = choose_sample_size(len(source.schema))
     with show_activity("reading", quiet):
         sample = source.sample(most, seed=seed)
         used = Columns.learn(
@@ -66,22 +74,11 @@ def learn(
             label=label,
             id=id,
         )
-        whole = source.n_rows <= most
-        try:
-            if whole:
-                rows = np.concatenate(list(_encode_in_order(source, used)))
-            else:
-                rows = used.encode(sample)
-        except TableError:
-            raise_first_misfit(source, used)
-            raise
-    return Table(source, used, rows, whole)
-
-
-def raise_first_misfit(source: Source, columns: Columns) -> None:
-    """Raise the error for the first value that is not of its kind, with its row in the table."""
-    for _ in _encode_in_order(source, columns):
-        pass
+        if source.n_rows <= most:
+            return Table(source, used, np.concatenate(list(_encode_in_order(source, used))))
+    with show_rows("measuring", source.n_rows, quiet) as advance:
+        measured = measure_table(workers or Here(), source, used, most, seed, advance)
+    return Table(source, used, measured.rows, measured.moments)
 
 
 def _encode_in_order(source: Source, columns: Columns) -> Iterator[Any]:
