@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._app import command
-from keras_tied.cli._cluster import open_workers, write_on_cluster
+from keras_tied.cli._cluster import open_workers, require_folder, write_on_cluster
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import Model, Rows, choose_id, load, open_rows
 from keras_tied.cli._options import (
@@ -142,6 +142,8 @@ def _transform(
 
     if cluster is None:
         require_output(output, json)
+    else:
+        require_folder(output)
     opened_model = load(model)
     rows = open_rows(opened_model, data, options, id, quiet, output)
     with open_workers(cluster, n_workers) as workers:

@@ -38,6 +38,16 @@ def open_workers(cluster: str | None, n_workers: int | None) -> Iterator[Workers
         raise FailedError(str(error)) from error
 
 
+def require_folder(output: str) -> None:
+    """Raise if an output is a file, before any work is done."""
+    from keras_tied.tables import ENDINGS
+
+    if output == "-" or output.lower().endswith(tuple(f".{ending}" for ending in ENDINGS)):
+        raise UsageError(
+            f"--cluster writes a folder of Parquet files, and {output!r} is a file; name a folder."
+        )
+
+
 def write_on_cluster(
     verb: str,
     kind: Output,
@@ -50,12 +60,7 @@ def write_on_cluster(
 ) -> None:
     """Transform the rows of a table on workers, into a folder, and print a summary."""
     from keras_tied.distributed import BatchTransform, OutputFolder, transform_table
-    from keras_tied.tables import ENDINGS
 
-    if output == "-" or output.lower().endswith(tuple(f".{ending}" for ending in ENDINGS)):
-        raise UsageError(
-            f"--cluster writes a folder of Parquet files, and {output!r} is a file; name a folder."
-        )
     transform = BatchTransform(model.fitted_value, rows.columns, kind, rows.id)
     start = time.perf_counter()
     with show_rows(verb, rows.source.n_rows, quiet) as advance:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied.cli._app import command
-from keras_tied.cli._cluster import open_workers, write_on_cluster
+from keras_tied.cli._cluster import open_workers, require_folder, write_on_cluster
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import Rows, load, open_rows
 from keras_tied.cli._options import Cluster, Data, Id, Json, ModelFile, NumWorkers, Quiet, SafeCsv
@@ -59,6 +59,7 @@ def score(
     if cluster is not None:
         if output is None or top is not None:
             raise UsageError("--cluster writes all rows: give --output, and leave out --top.")
+        require_folder(output)
     elif output is not None:
         require_output(output, json)
     opened_model = load(model)

@@ -80,8 +80,8 @@ class Workers:
             ) from error
         except (CancelledError, OSError, TimeoutError) as error:
             raise ClusterError(
-                f"the connection to the scheduler was lost ({error}); run the command again, and "
-                "finished parts are kept."
+                "the connection to the scheduler was lost; start one, and run the command again, "
+                "which keeps finished parts."
             ) from error
 
 
@@ -104,6 +104,8 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[Workers]:
         raise ImportError(
             'a cluster needs Dask; run pip install "keras-tied[cli,dask]".', name="distributed"
         ) from error
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # a `ClusterError` says it once
     cluster: Any = None
     try:
         if address == "local":
@@ -132,20 +134,22 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[Workers]:
 def _check_workers(client: Any, address: str) -> None:
     try:
         client.wait_for_workers(1, timeout=SECONDS)
-        versions = client.run(_get_version)
+        versions = client.run(_get_version, on_error="return")
     except TimeoutError as error:
         raise ClusterError(f"the scheduler at {address!r} has no worker; start some.") from error
-    except ImportError as error:
-        raise ClusterError(
-            f"a worker of {address!r} cannot import keras-tied ({error}); install version "
-            f"{__version__} there."
-        ) from error
-    others = {version for version in versions.values() if version != __version__}
-    if others:
-        raise ClusterError(
-            f"a worker of {address!r} has version {others.pop()} of keras-tied, and this is "
-            f"{__version__}; install one version everywhere."
-        )
+    except OSError as error:
+        raise ClusterError(f"the connection to {address!r} was lost; try again.") from error
+    for version in versions.values():  # or an error; a worker that was lost gives an OSError
+        if isinstance(version, ImportError):
+            raise ClusterError(
+                f"a worker of {address!r} cannot import keras-tied ({version}); install version "
+                f"{__version__} there."
+            )
+        if isinstance(version, str) and version != __version__:
+            raise ClusterError(
+                f"a worker of {address!r} has version {version} of keras-tied, and this is "
+                f"{__version__}; install one version everywhere."
+            )
 
 
 def _get_version() -> str:
