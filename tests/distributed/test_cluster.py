@@ -105,6 +105,7 @@ def test_the_command_goes_on_after_the_scheduler_was_killed(model, folder, tmp_p
     ("options", "message"),
     [
         (["--cluster", "tcp://127.0.0.1:1"], "no scheduler of Dask answers"),
+        (["--cluster", "127.0.0.1"], "no address such as tcp://"),
         (["--workers", "2", "-o", "c.npy"], "--workers is for --cluster local"),
         (["--cluster", "local", "-o", "x.csv"], "name a folder"),
     ],

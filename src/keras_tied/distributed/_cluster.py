@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -104,6 +105,8 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[Workers]:
         raise ImportError(
             'a cluster needs Dask; run pip install "keras-tied[cli,dask]".', name="distributed"
         ) from error
+    if address != "local" and not re.fullmatch(r"(tcp|tls|wss?|ucx)://.+:\d+", address):
+        raise ClusterError(f"{address!r} is no address such as tcp://10.0.0.1:8786; give one.")
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # a `ClusterError` says it once
     cluster: Any = None
