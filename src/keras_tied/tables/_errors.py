@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
-from keras_tied._text import list_some
+from keras_tied._text import format_value, list_some
 
 
 class TableError(ValueError):
@@ -41,12 +41,15 @@ def report_read_errors(name: str, what: str) -> Iterator[None]:
         yield
     except TableError:
         raise
-    except pa.ArrowException as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise TableError(f"{name!r} cannot be read as {what}: {reason}.") from error
     except OSError as error:
         if not error.errno:  # Arrow's own, for a file whose content is not what it should be
-            reason = " ".join(str(error).split()).rstrip(".")
-            raise TableError(f"{name!r} cannot be read as {what}: {reason}.") from error
+            raise _content_error(name, what, error) from error
         reason = os.strerror(error.errno)
         raise TableError(f"cannot read {name!r}: {reason}; name another file.") from error
+    except Exception as error:  # a reader may raise anything at a file that lies
+        raise _content_error(name, what, error) from error
+
+
+def _content_error(name: str, what: str, error: Exception) -> TableError:
+    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return TableError(f"{name!r} cannot be read as {what}: {format_value(reason, 300)}.")
