@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from keras_tied._types import Array
 from keras_tied.tables._kinds import Kind, find_kind
 from keras_tied.tables._number_text import DASHES, MISSING, NumberText, TruthText, drop_missing
-from keras_tied.tables._times import Times, encode_cycles
+from keras_tied.tables._times import Times, decode_days, encode_cycles
 
 OTHER = "(other)"
 """The name of all categories that were too rare to have a number of their own."""
@@ -82,17 +82,17 @@ class Column:
         """Return its numbers, (n, features) float32, and how many values have no known category."""
         if self.kind is not Kind.text:
             return self._to_features(self.parse(values)), 0
-        texts = self.clean(values)
+        different, places = _find_different(_require_usable(values, "text"))
+        texts = self.clean(different)
         index = pc.index_in(self._fold(texts), self._fold(pa.array(self.categories, pa.string())))
-        is_missing = texts.is_null().to_numpy(zero_copy_only=False)
-        unseen = index.is_null().to_numpy(zero_copy_only=False) & ~is_missing
-        index = index.fill_null(len(self.categories)).to_numpy(zero_copy_only=False)
-        # A row more stands for what has no number at all.
-        codes = np.zeros((len(self.categories) + 1, len(self._labels)), np.float32)
+        # Two rows more stand for what has no number at all, and for what is missing.
+        unseen, missing = len(self.categories), len(self.categories) + 1
+        index = pc.if_else(texts.is_valid(), index.fill_null(unseen), missing)
+        codes = np.zeros((missing + 1, len(self._labels)), np.float32)
         np.fill_diagonal(codes, 1.0)
-        numbers = codes[index]
-        numbers[is_missing] = np.nan
-        return numbers, int(unseen.sum())
+        codes[missing] = np.nan
+        rows = np.asarray(index.take(places).fill_null(missing))
+        return codes[rows], int(np.count_nonzero(rows == unseen))
 
     def parse(self, values: pa.Array) -> Array:
         """Return numbers or days, (n,) with NaN for a value that is missing or not of its kind.
@@ -104,13 +104,17 @@ class Column:
             return self._parse_times(values)
         values = _require_usable(values, "a number")
         if find_kind(values.type) is Kind.text:
-            form = self.form if isinstance(self.form, NumberText | TruthText) else NumberText()
-            values = form.parse(self.clean(values))
+            if isinstance(self.form, TruthText):
+                different, places = _find_different(values)
+                values = self.form.parse(self.clean(different)).take(places)
+            else:
+                form = self.form if isinstance(self.form, NumberText) else NumberText()
+                values = form.parse(self.clean(values))
         numbers: Array = values.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
         infinite = np.isinf(numbers)
         if infinite.any():
             row = int(infinite.argmax())
-            raise MisfitError(row, values[row].as_py(), "a number within ±3.4e38")
+            raise MisfitError(row, get_value(values, row), "a number within ±3.4e38")
         return numbers
 
     def find_misread(self, values: pa.Array, numbers: Array) -> Array:
@@ -153,7 +157,7 @@ class Column:
         if kind not in (Kind.time, Kind.empty):
             row = pc.index(values.is_valid(), True).as_py()
             if row >= 0:
-                raise MisfitError(row, values[row].as_py(), "a date or time")
+                raise MisfitError(row, get_value(values, row), "a date or time")
             values = pa.nulls(len(values))
         return times.parse(values if kind is Kind.time else pa.nulls(len(values), pa.date32()))
 
@@ -174,7 +178,7 @@ class Column:
                 labels = labels.cast(pa.int64())
             return labels.take(pa.array(present.argmax(axis=1), mask=is_missing))
         if isinstance(self.form, Times):
-            return self.form.format_days(single.astype(np.float64) + self.origin)
+            return self.form.format_days(decode_days(numbers, self.cycles) + self.origin)
         if isinstance(self.form, TruthText) or not (self.form is None or self.form.is_whole):
             return self.form.format(single)
         if self.kind is Kind.boolean:
@@ -186,7 +190,23 @@ class Column:
         return pa.array(single, mask=is_missing)
 
 
+def _find_different(values: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return the different values, and the place of each value among them, or a null."""
+    if pa.types.is_null(values.type):
+        values = values.cast(pa.string())
+    dictionary = values.dictionary_encode()
+    return dictionary.dictionary, dictionary.indices
+
+
 _WAVES = ("sin", "cos")
+
+
+def get_value(values: pa.Array, row: int) -> object:
+    """Return a value, or what it is if Python has no such date or time zone."""
+    try:
+        return values[row].as_py()
+    except (OverflowError, ValueError, KeyError):
+        return f"a {values.type} out of range"
 
 
 def _require_usable(values: pa.Array, what: str) -> pa.Array:
@@ -195,5 +215,5 @@ def _require_usable(values: pa.Array, what: str) -> pa.Array:
         return values
     row = pc.index(values.is_valid(), True).as_py()
     if row >= 0:
-        raise MisfitError(row, values[row].as_py(), what)
+        raise MisfitError(row, get_value(values, row), what)
     return pa.nulls(len(values))

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from keras_tied._text import format_value, list_some
 from keras_tied._types import Array
 from keras_tied.tables import _learning
-from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError
+from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, get_value
 from keras_tied.tables._errors import TableError, quote
 from keras_tied.tables._kinds import Kind, find_kind
 from keras_tied.tables._learning import Fact, Policy, Restored
@@ -49,7 +49,7 @@ class Misread:
         self.counts[column] += len(rows)
         examples = self.examples.setdefault(column, [])
         for row in rows[: MOST_EXAMPLES - len(examples)].tolist():
-            examples.append((first_row + row + 1, format_value(values[row].as_py())))
+            examples.append((first_row + row + 1, format_value(get_value(values, row))))
 
     def describe(self, column: str) -> str:
         """Describe those of a column, for a message."""
@@ -336,7 +336,7 @@ class Columns:
         if rows.dtype.kind != "f":
             rows = rows.astype(np.float64)
         ends = np.cumsum([len(column.features) for column in self.used])
-        blocks = np.split(rows, ends[:-1], axis=1)
+        blocks = np.split(rows, ends[:-1], axis=1) if self.used else []
         arrays = [column.decode(block) for column, block in zip(self.used, blocks, strict=True)]
         found = dict(zip(self.names, arrays, strict=True))
         for each in self.restored:
@@ -408,7 +408,7 @@ def _note_misread(
 ) -> None:
     rows = column.find_misread(values, numbers)
     if len(rows) > MOST_MISREAD * max(len(values) - values.null_count, first_row):
-        raise MisfitError(int(rows[0]), values[int(rows[0])].as_py(), column.expected)
+        raise MisfitError(int(rows[0]), get_value(values, int(rows[0])), column.expected)
     misread.add(column.name, values, rows, first_row)
 
 

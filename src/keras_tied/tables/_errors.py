@@ -29,6 +29,16 @@ def open_source(name: str, what: str) -> Iterator[pa.OSFile]:
         yield source
 
 
+def validate(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows if they are sound; any use of others may end the process.
+
+    Raises:
+        ArrowException: if they are not, which `report_read_errors` turns into a `TableError`.
+    """
+    batch.validate(full=True)
+    return batch
+
+
 @contextmanager
 def report_read_errors(name: str, what: str) -> Iterator[None]:
     """Turn an error while a file is read into a `TableError`.

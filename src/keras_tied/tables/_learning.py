@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from keras_tied._text import format_value, list_some
 from keras_tied._types import Array
-from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError
+from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, get_value
 from keras_tied.tables._errors import TableError, quote
 from keras_tied.tables._kinds import Kind, find_kind
 from keras_tied.tables._number_text import (
@@ -39,6 +39,8 @@ ALL_DIFFERENT = 0.8
 """Text of which more than this share differ is a name or an id, and no category."""
 FEWEST_READ = 0.75
 """From this share of numbers on, a column is text only if someone says so."""
+MOST_SPELLINGS = 30
+"""Of true, false and what is missing."""
 FEWEST_LOOKS = 0.5
 """Text of which less than this share looks like numbers or times is neither."""
 MOST_NUMERIC = 0.25
@@ -243,27 +245,32 @@ def _decide_text(name: str, values: pa.Array, policy: Policy) -> Decision:
 
 def _find_truths(values: pa.Array) -> TruthText | None:
     """Return the form of truth values; `-` is one of them beside `+`, and else is missing."""
+    if len(values.slice(0, ROWS_TO_DECIDE).unique()) > MOST_SPELLINGS:
+        return None
+    counts = Counter[str]()
+    for text, times in _count(values.drop_null()).items():
+        counts[text.strip()] += times
     for marks in ((*MISSING, *DASHES), MISSING):
-        different = drop_missing(values, marks).drop_null()
-        if pc.count_distinct(different.slice(0, ROWS_TO_DECIDE)).as_py() > 20:
-            return None
-        if (form := decide_truth_text(_count(different))) is not None:
+        present = {text: times for text, times in counts.items() if text not in marks}
+        if (form := decide_truth_text(present)) is not None:
             return form
     return None
 
 
 def _is_code(cells: pa.Array) -> bool:
     """Return whether text is digits that name something."""
-    digits = pc.match_substring_regex(cells, r"^\d+$")
     codes = pc.match_substring_regex(cells, LONG_NUMERAL)
-    return bool(pc.any(codes).as_py()) and pc.sum(digits).as_py() > 0.95 * len(cells)
+    if not pc.any(codes).as_py():
+        return False
+    digits = pc.match_substring_regex(cells, r"^\d+$")
+    return bool(pc.sum(digits).as_py() > (1 - MOST_MISREAD) * len(cells))
 
 
 def _read_text(name: str, cells: pa.Array, policy: Policy) -> tuple[Column | None, float, str]:
     """Return the numbers or times that text reads as, for which share of it, and a warning."""
     some = cells.slice(0, ROWS_TO_DECIDE)
     found: tuple[Column | None, float, str] = (None, 0.0, "")
-    if looks_numeric(some.to_pylist()) >= FEWEST_LOOKS:
+    if looks_numeric(some) >= FEWEST_LOOKS:
         found = _read_numbers(name, cells, some, policy)
     if found[1] < 1 - MOST_MISREAD:
         times, share, is_clear = decide_times(some, policy.day_first)
@@ -378,7 +385,7 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
     common = sorted(common, key=lambda text: (-counts[text], text))[:MOST_CATEGORIES]
     other = len(common) < len(counts)
     names_things = column.whole or reads_as
-    looks = 0.0 if names_things or not other else looks_numeric(_some(present))
+    looks = 0.0 if names_things or not other else looks_numeric(present.slice(0, ROWS_TO_DECIDE))
     reason = ""
     if len(counts) > max(2, ALL_DIFFERENT * n_rows):
         reason = f"text of which nearly every value differs, {len(counts)} in {n_rows} rows"
@@ -387,7 +394,7 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
     elif looks > MOST_NUMERIC:
         reason = "text and numbers mixed"
     if reason:
-        numeric = looks_numeric(_some(present)) if not names_things else 0.0
+        numeric = looks_numeric(present.slice(0, ROWS_TO_DECIDE)) if not names_things else 0.0
         warning = ""
         if numeric > MOST_NUMERIC:
             warning = f"looks like numbers of several kinds in {numeric:.0%} of its values"
@@ -398,7 +405,7 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
 
 
 def _leave_out_constant(fact: Fact, present: pa.Array, column: Column) -> Decision:
-    value = present[0].as_py()
+    value = get_value(present, 0)
     becomes = f"left out: always {format_value(value)!r}"
     plain = value if isinstance(value, str | int | float | bool) else str(value)
     return Decision(replace(fact, becomes=becomes, distinct=1), Restored(column.name, value=plain))
@@ -414,7 +421,7 @@ def _leave_out_copies(decisions: list[Decision], sample: pa.RecordBatch) -> list
         if not isinstance(decision.column, Column):
             continue
         values = sample.column(index)
-        same = first.setdefault((values.type, str(begin.column(index).to_pylist())), [])
+        same = first.setdefault((values.type, str(begin.column(index))), [])
         original = next((i for i in same if sample.column(i).equals(values)), None)
         if original is None:
             same.append(index)
@@ -435,11 +442,8 @@ def _count(texts: pa.Array) -> dict[str, int]:
     return dict(zip(pairs.field(0).to_pylist(), pairs.field(1).to_pylist(), strict=True))
 
 
-def _some(present: pa.Array) -> list[str]:
-    return [str(value) for value in present.slice(0, ROWS_TO_DECIDE).to_pylist()]
-
-
 def _show(values: pa.Array) -> tuple[str, ...]:
     """Return the first different values, as text."""
-    some = dict.fromkeys(map(format_value, values.slice(0, 100).drop_null().to_pylist()))
-    return tuple(some)[:EXAMPLES]
+    some = values.slice(0, 100).drop_null()
+    shown = dict.fromkeys(format_value(get_value(some, row)) for row in range(len(some)))
+    return tuple(shown)[:EXAMPLES]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ MISSING = (
 DASHES = ("-", "--", "---", "–", "—", ".", "..", "...")  # noqa: RUF001
 """Texts of a missing value too, but where `+` and `-` are the values of a column."""
 ROWS_TO_DECIDE = 1_000
+RAREST_UNIT = 0.1
+"""A unit of a smaller share of numbers is a typing error."""
 LONG_NUMERAL = r"^(?:0\d+|\d{20,})$"
 """Digits that name something: they begin with a zero, or are too many for a number."""
 
@@ -31,15 +33,16 @@ _PREFIX = (
 )
 _SUFFIX = r"[^\d\s.,()+\-'_:/][^\d,():]{0,11}[²³]?"
 _EXPONENT = r"(?:[eE][-+]?\d+)?"
+_MINUS, _SPACES, _APOSTROPHES = "−﹣－", "\u00a0\u2007\u2009\u202f", "’`´"  # noqa: RUF001
+_SIGN = f"[-+{_MINUS}]"
 _LOOK = re.compile(
-    rf"\(?\s*[-+]?\s*(?P<prefix>(?:{_PREFIX})\s*)?[-+(]?\s*"
-    rf"(?P<number>\d(?:[\d.,' _]*\d)?[.,]?{_EXPONENT}|[.,]\d+{_EXPONENT})"
-    rf"[-)]?(?P<suffix>\s*(?:{_SUFFIX}))?\s*[-)]?"
+    rf"\(?\s*{_SIGN}?\s*(?P<prefix>(?:{_PREFIX})\s*)?(?:{_SIGN}|\()?\s*"
+    rf"(?P<number>\d(?:[\d.,'{_APOSTROPHES} {_SPACES}_]*\d)?[.,]?{_EXPONENT}|[.,]\d+{_EXPONENT})"
+    rf"(?:\.[-–])?[-)]?(?P<suffix>\s*(?:{_SUFFIX}))?\s*[-)]?"  # noqa: RUF001
 )
 """What looks like a number, with any unit."""
 _GROUPING = {".": ",' _", ",": ".' _"}
 """What may stand between thousands, by the decimal mark."""
-_SPACES = "[\u00a0\u2007\u2009\u202f]"
 _MOST_PLACES = 6
 
 
@@ -101,7 +104,7 @@ class NumberText:
         ]
         return (
             rf"^(?P<open>\(?)\s*(?P<sign>[-+]?)\s*{units[0]}\s*(?P<inner>[-+(]?)\s*(?P<number>"
-            rf"\d{{1,3}}{pair}{group}\d{{3}}(?:{mark}\d*)?|\d+(?:{mark}\d*)?{_EXPONENT}|"
+            rf"[1-9]\d{{0,2}}{pair}{group}\d{{3}}(?:{mark}\d*)?|\d+(?:{mark}\d*)?{_EXPONENT}|"
             rf"{mark}\d+{_EXPONENT}|(?i:inf(?:inity)?))\s*"
             rf"(?P<close>[-)]?)\s*{units[1]}\s*(?P<end>[-)]?)$"
         )
@@ -139,9 +142,10 @@ class NumberText:
                 decimals = pc.utf8_lpad(pa.array(rest).cast(pa.string()), self.places, "0")
                 digits = pc.binary_join_element_wise(digits, decimals, self.decimal)
         begin, end = ("(", ")") if self.parentheses else ("-", "")
+        sign = pa.array(np.where(negative, begin, "").astype(object))
+        inside = self.prefix.endswith(" ") and not self.parentheses  # CHF -5, but -$5
         texts = pc.binary_join_element_wise(
-            np.where(negative, begin, "").astype(object),
-            self.prefix,
+            *((self.prefix, sign) if inside else (sign, self.prefix)),
             digits,
             self.suffix,
             np.where(negative, end, "").astype(object),
@@ -152,9 +156,9 @@ class NumberText:
 
 def _to_plain(texts: pa.Array) -> pa.Array:
     """Write minus signs, spaces and apostrophes in one way."""
-    for pattern, plain in (("[−﹣－]", "-"), (_SPACES, " "), ("[’`´]", "'"), (r"\.[-–]$", "")):  # noqa: RUF001
-        texts = pc.replace_substring_regex(texts, pattern, plain)
-    return texts
+    for marks, plain in ((_MINUS, "-"), (_SPACES, " "), (_APOSTROPHES, "'")):
+        texts = pc.replace_substring_regex(texts, f"[{marks}]", plain)
+    return pc.replace_substring_regex(texts, r"\.[-–]$", "")  # noqa: RUF001
 
 
 def _group(whole: Array, separator: str) -> pa.Array:
@@ -174,9 +178,13 @@ def _group(whole: Array, separator: str) -> pa.Array:
             return pc.binary_join_element_wise(*groups, separator, null_handling="skip")
 
 
-def looks_numeric(texts: Sequence[str]) -> float:
+def looks_numeric(texts: pa.Array) -> float:
     """Return the share of texts that look like numbers, whatever their units."""
-    return sum(_LOOK.fullmatch(text) is not None for text in texts) / max(1, len(texts))
+    return len(_find_numbers(texts)) / max(1, len(texts))
+
+
+def _find_numbers(texts: pa.Array) -> list[re.Match[str]]:
+    return [match for text in texts.to_pylist() if (match := _LOOK.fullmatch(text))]
 
 
 def decide_decimal(texts: pa.Array) -> str | None:
@@ -206,10 +214,10 @@ def decide_number_text(texts: pa.Array, decimal: str) -> NumberText:
         decimal: the mark to take where the texts do not tell.
     """
     decimal = decide_decimal(texts) or decimal
-    cells = [match for text in _to_plain(texts).to_pylist() if (match := _LOOK.fullmatch(text))]
+    cells = _find_numbers(texts)
     numbers = [match["number"] for match in cells]
     separators = Counter(
-        mark for number in numbers for mark in re.findall(rf"\d([{_GROUPING[decimal]}])\d", number)
+        mark for number in numbers for mark in re.findall(rf"\d([^\d{decimal}e])(?=\d)", number)
     )
     places = max((len(number.partition(decimal)[2]) for number in numbers), default=0)
     free = places > _MOST_PLACES or any("e" in number.lower() for number in numbers)
@@ -224,14 +232,17 @@ def decide_number_text(texts: pa.Array, decimal: str) -> NumberText:
 
 def _find_units(texts: pa.Array) -> tuple[str, str] | None:
     """Return the most frequent prefix and suffix of numbers, or None if there is no number."""
-    matches = [match for text in _to_plain(texts).to_pylist() if (match := _LOOK.fullmatch(text))]
+    matches = _find_numbers(texts)
     if not matches:
         return None
     prefixes, suffixes = (
         Counter(match[name] for match in matches if match[name]) for name in ("prefix", "suffix")
     )
-    most = [times.most_common(1)[0][0] if times else "" for times in (prefixes, suffixes)]
-    return most[0], most[1]
+    found = []
+    for units in (prefixes, suffixes):
+        unit, times = units.most_common(1)[0] if units else ("", 0)
+        found.append(unit if times >= RAREST_UNIT * len(matches) else "")
+    return found[0], found[1]
 
 
 _PAIRS = tuple(
@@ -241,6 +252,7 @@ _PAIRS = tuple(
         "wahr=falsch sì=no да=нет tak=nie +=-"
     ).split()
 )
+_INITIALS = frozenset("ynjtf")
 _TRUE, _FALSE = (pa.array([pair[side] for pair in _PAIRS], pa.string()) for side in (0, 1))
 
 
@@ -287,7 +299,7 @@ def decide_truth_text(counts: dict[str, int]) -> TruthText | None:
     pairs = [pair for pair in _PAIRS if found >= set(pair)]
     spellings = [{*(pair[side] for pair in pairs)} for side in (0, 1)]
     if not pairs or not found <= set().union(
-        *(known | {w[0] for w in known} for known in spellings)
+        *(known | {w[0] for w in known} & _INITIALS for known in spellings)
     ):
         return None
     true, false = (

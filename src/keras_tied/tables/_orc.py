@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 from pyarrow import orc
 
-from keras_tied.tables._errors import open_source
+from keras_tied.tables._errors import open_source, validate
 
 WHAT = "an ORC file"
 
@@ -30,6 +30,5 @@ class OrcFile:
         with open_source(self.name, WHAT) as source:
             file = orc.ORCFile(source)
             for piece in pieces:
-                batch = file.read_stripe(piece, columns=list(names))
-                batch.validate(full=True)
+                batch = validate(file.read_stripe(piece, columns=list(names)))
                 yield batch.select(list(names))

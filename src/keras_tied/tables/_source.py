@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from keras_tied.tables._errors import TableError, quote
+from keras_tied.tables._errors import TableError, quote, report_read_errors
 from keras_tied.tables._file import TableFile
 from keras_tied.tables._kinds import Kind, find_kind, merge_types, require_distinct, simplify_type
 
@@ -33,7 +33,9 @@ class Source:
         self.name = name
         self._files = files
         for file in files:
-            require_distinct(file.schema.names, file.name)
+            with report_read_errors(file.name, "a table"):  # a name or a zone may be no text
+                require_distinct(file.schema.names, file.name)
+                _ = [getattr(dtype, "tz", None) for dtype in file.schema.types]
         self.schema = _merge_schemas(files)
         self.n_rows = sum(sum(file.rows) for file in files)
         notes = [note for file in files for note in getattr(file, "notes", ())]

@@ -23,10 +23,13 @@ _OTHERS = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %y"),
     *("%d. %b %Y", "%b %d, %Y", "%b %d %Y", "%a, %d %b %Y", "%a %b %d %Y", "%Y%m%d"),
 )
-_FORMAT = r"(?:%[YmdybaHMSIp]|[-/.:, T]){1,32}"
+_FORMAT = r"(?:%[YmdybBaHMSIp]|[-/.:, T]){1,32}"
 _TYPES = ("date", "timestamp", "time")
+_TEXTS_TO_TRY = 200
 _YEAR_1000 = -354_286
+_YEARS_1_TO_9999 = (-719_162.0, 2_932_896.0)
 _CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
+_JOINED = [(between, clock) for between in ("T", " ", ", ") for clock in _CLOCKS]
 _LOOK = (
     r"^(?:\w{2,9},? )?\w{1,9}(?:[-/ ]|\. ?)\w{1,9}(?:[-/. ]|, ?)\d{1,4}(?:,?[T ].*)?$|^\d{8}$|"
     r"^\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[AaPp]\.?[Mm]\.?)?$"
@@ -46,16 +49,23 @@ class Times:
         dtype: what they are otherwise: `"date"`, `"timestamp"` or `"time"`.
         zone: the time zone that is written after the text, or that of the timestamps.
         places: decimals of the seconds in the text.
+        padded: whether days, months and hours below 10 are written with a zero.
     """
 
     format: str = ""
     dtype: str = ""
     zone: str = ""
     places: int = 0
+    padded: bool = True
 
     def __post_init__(self) -> None:
         known = not self.format or re.fullmatch(_FORMAT, self.format)
-        if not (known and self.places in (0, 3, 6) and self.dtype in ("", *_TYPES)):
+        if not (
+            known
+            and self.places in (0, 3, 6)
+            and self.padded in (0, 1)
+            and self.dtype in ("", *_TYPES)
+        ):
             raise ValueError("not a form of times")
         self.format_days(np.zeros(1))  # raises for a zone that is none
 
@@ -89,28 +99,18 @@ class Times:
                 unit = pa.timestamp("us", getattr(values.type, "tz", None))
             microseconds = values.cast(unit, safe=False).cast(pa.int64())
             return _to_floats(microseconds) / (SECONDS * 1e6)
-        extra = np.zeros(len(values))
+        extra: Array | float = 0.0
         if self.zone or self.places:
-            tail = pc.extract_regex(values, _TAIL)
-            base = pc.replace_substring_regex(values, _TAIL, r"\1")
-            values, extra = base, _parse_tail(tail)
-        times = pc.strptime(values, format=self.format, unit="s", error_is_null=True)
-        days = _to_floats(times.cast(pa.int64())) / SECONDS
-        if "%p" not in self.format and "%b" not in self.format:
-            # The 30th of February is parsed as the 2nd of March.
-            again = _drop_zeros(pc.strftime(times, format=self.format))
-            same = pc.equal(again, _drop_zeros(values)).fill_null(False)
-            days = np.where(same.to_numpy(zero_copy_only=False), days, np.nan)
-        days = np.where(days > _YEAR_1000, days, np.nan)  # 26 is no year of four digits
-        if self.format in _CLOCKS:
-            days = days % 1.0
-        found: Array = days + extra
+            extra = _parse_tail(pc.extract_regex(values, _TAIL))
+            values = pc.replace_substring_regex(values, _TAIL, r"\1")
+        found: Array = _parse_text(values, self.format) + extra
         return found
 
     def format_days(self, days: Array) -> pa.Array:
         """Return days since 1970, (n,) float with NaN for a missing one, as in the table."""
         is_missing = np.isnan(days)
         local = np.where(is_missing, 0.0, days.astype(np.float64)) + self._offset
+        local = np.clip(local, *_YEARS_1_TO_9999)
         if self.dtype == "date":
             return pa.array(np.rint(local).astype(np.int32), mask=is_missing).cast(pa.date32())
         if self.dtype == "time" or self.format in _CLOCKS:
@@ -130,6 +130,8 @@ class Times:
         unit = {0: "s", 3: "ms", 6: "us"}[self.places]
         times = pa.array((ticks * 10**self.places).astype(np.int64), mask=is_missing)
         texts = pc.strftime(times.cast(pa.timestamp(unit)), format=self.format)
+        if not self.padded:
+            texts = pc.replace_substring_regex(texts, r"(^|[-/. ,])0(\d)", r"\1\2")
         return pc.binary_join_element_wise(texts, self.zone, "")
 
 
@@ -150,6 +152,22 @@ def encode_cycles(days: Array, cycles: Sequence[str]) -> list[Array]:
     """Return the sine and the cosine of each cycle."""
     angles = [2.0 * np.pi * _phase(days, cycle) for cycle in cycles]
     return [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
+
+
+def decode_days(numbers: Array, cycles: Sequence[str]) -> Array:
+    """Return the days, (n,), for the numbers of times, (n, 1 + 2 for each cycle).
+
+    Single precision holds some days to seconds only, and the sine and cosine of the hour tell the
+    time of the day better.
+    """
+    days = numbers[:, 0].astype(np.float64)
+    if "hour" not in cycles:
+        return days
+    column = 1 + 2 * cycles.index("hour")
+    sine, cosine = numbers[:, column : column + 2].T.astype(np.float64)
+    time = np.arctan2(sine, cosine) / (2.0 * np.pi) % 1.0
+    found: Array = np.rint(days - time) + time
+    return found
 
 
 def _phase(days: Array, cycle: str) -> Array:
@@ -180,29 +198,41 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
     zone = max(set(zones), key=zones.count) if zones else ""
     fractions = pc.max(pc.utf8_length(pc.struct_field(tail, "fraction"))).as_py() or 0
     places = 0 if not fractions else 3 if fractions <= 3 else 6
-    has_clock = bool(pc.any(pc.match_substring(texts, ":")).as_py())
+    some = pc.replace_substring_regex(texts.slice(0, _TEXTS_TO_TRY), _TAIL, r"\1")
+    has_clock = bool(pc.any(pc.match_substring(some, ":")).as_py())
     if (first := day_first) is None:
-        first = not pc.any(pc.match_substring(texts, "/")).as_py()
+        first = not pc.any(pc.match_substring(some, "/")).as_py()
     orders = (_DAY_FIRST, _MONTH_FIRST) if first else (_MONTH_FIRST, _DAY_FIRST)
-    best: tuple[float, Times | None] = (0.0, None)
-    shares: dict[int, float] = {}
+    best, most = "", 0.0
+    shares = [0.0, 0.0, 0.0]
     for order, dates in enumerate((_OTHERS, *orders)):
-        formats = [
-            f"{date}{join}{clock}"
-            for date in dates
-            for join in ("T", " ", ", ")
-            for clock in _CLOCKS
-        ]
+        formats = [f"{date}{between}{clock}" for date in dates for between, clock in _JOINED]
         for form in [*formats, *_CLOCKS * (not order)] if has_clock else dates:
-            times = Times(form, zone=zone, places=places)
-            share = float(np.mean(~np.isnan(times.parse(texts)))) if len(texts) else 0.0
-            shares[order] = max(shares.get(order, 0.0), share)
-            if share > best[0]:
-                best = share, times
+            share = float(np.mean(~np.isnan(_parse_text(some, form))))
+            shares[order] = max(shares[order], share)
+            if share > most:
+                best, most = form, share
             if share == 1.0:
                 break
-    unclear = day_first is None and shares[0] < shares[1] == shares[2] == best[0]
-    return best[1], best[0], not unclear
+    if not best:
+        return None, 0.0, True
+    unclear = day_first is None and shares[0] < shares[1] == shares[2] == most
+    if pc.any(pc.match_substring_regex(some, r"\b[A-Za-z]{4}")).as_py():
+        best = best.replace("%b", "%B")
+    short = pc.any(pc.match_substring_regex(some, r"(?:^|[-/. ,])\d(?:[-/. :,]|$)")).as_py()
+    return Times(best, "", zone, places, not short), most, not unclear
+
+
+def _parse_text(texts: pa.Array, form: str) -> Array:
+    """Return the days since 1970, or of a time of day the part of a day that is over."""
+    times = pc.strptime(texts, format=form, unit="s", error_is_null=True)
+    days = _to_floats(times.cast(pa.int64())) / SECONDS
+    if not set("pbB") & set(form):
+        # The 30th of February is parsed as the 2nd of March.
+        again = _drop_zeros(pc.strftime(times, format=form))
+        days = np.where(_to_bools(pc.equal(again, _drop_zeros(texts))), days, np.nan)
+    days = np.where(days > _YEAR_1000, days, np.nan)  # 26 is no year of four digits
+    return days % 1.0 if form in _CLOCKS else days
 
 
 def _parse_tail(tail: pa.Array) -> Array:
@@ -227,7 +257,7 @@ def _drop_zeros(texts: pa.Array) -> pa.Array:
 
 
 def _to_floats(values: pa.Array) -> Array:
-    return np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False))
+    return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
 
 
 def _to_bools(values: pa.Array) -> Array:
