@@ -82,7 +82,7 @@ class ReadingOptions:
     def survey(
         self,
         sample: pa.RecordBatch,
-        options: TableOptions,
+        decimal: str | None,
         columns: str | None,
         exclude: list[str] | None,
         label: str | None,
@@ -98,7 +98,7 @@ class ReadingOptions:
             label=label,
             id=id,
             categorical=self.names,
-            decimal=options.decimal,
+            decimal=decimal,
             dates=self.dates.value,
             na=self.na or (),
         )

@@ -100,7 +100,7 @@ def survey(
         source = options.open(data, [*names, *reading.names])
         most = max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // max(1, len(source.schema))))
         sample = source.sample(most, seed=seed)
-        found, facts = reading.survey(sample, options, columns, exclude, label, id)
+        found, facts = reading.survey(sample, source.decimal, columns, exclude, label, id)
         doubtful = [fact.name for fact in facts if fact.misread and not fact.refused]
         misread = found.find_misread(source.batches(names=doubtful), doubtful)
     lost = describe_misread(misread)

@@ -23,8 +23,8 @@ from keras_tied.tables._paths import find_format
 DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
 """The delimiters that are found by themselves; a comma may also be in numbers."""
 CHARACTERS_TO_LOOK_AT = 2**16
-MOST_HIGH_BYTES = 0.1
-"""The largest share of bytes that are no ASCII in text of Western Europe."""
+MOST_ACCENTS = 0.6
+"""The largest share of letters with an accent in the words of Western Europe that have one."""
 BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, 2**26, 64
 
 
@@ -45,6 +45,7 @@ class CsvFile:
 
     Attributes:
         notes: what was found by itself, for the user.
+        decimal: the decimal mark of the file, or None if it does not tell.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class CsvFile:
         except LookupError as error:
             raise TableError(f"{error}; name one such as utf-8 or latin-1.") from error
         self._text, self._decimal, self._header = set(text), decimal, header
+        self.decimal = decimal
         self._ragged_row: arrow.InvalidRow | None = None
         encodings = [encoding] if encoding else self._guess_encodings()
         for self._encoding in encodings:
@@ -84,8 +86,10 @@ class CsvFile:
             head = file.read(BLOCK)
         if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return ["utf-16"]
-        high = sum(head.count(bytes([byte])) for byte in range(128, 256))
-        western = high < MOST_HIGH_BYTES * len(head) and b"\0" not in head
+        words = b"".join(re.findall(rb"[A-Za-z]*[\xc0-\xff][A-Za-z\xc0-\xff]*", head))
+        western = len(re.sub(b"[A-Za-z]", b"", words)) <= MOST_ACCENTS * len(words)
+        # Where some is UTF-8, or the end is cut off, the file is damaged UTF-8.
+        western &= head[-1:] < b"\x80" and head.decode("utf-8", "ignore").isascii()
         return ["utf-8", "cp1252"] if western else ["utf-8"]
 
     def _learn(self, delimiter: str | None) -> None:
@@ -168,6 +172,8 @@ class CsvFile:
         decimal = self._decimal or find_decimal(
             [cells[field.name] for field in schema if pa.types.is_string(field.type)]
         )
+        floats = any(map(pa.types.is_floating, schema.types))
+        self.decimal = decimal or ("," if self._delimiter == ";" and not floats else None)
         found = []
         for name, dtype in zip(schema.names, schema.types, strict=True):
             if pa.types.is_boolean(dtype):

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 
 import pyarrow as pa
 from pyarrow import fs, ipc
@@ -124,13 +124,8 @@ def copy_query(name: str, query: str | None, folder: str) -> Copy:
         if query is None:
             tables = database.execute("SELECT table_name FROM information_schema.tables").fetchall()
             query = select_all(name, [table for (table,) in tables])
-        reader = _fetch_batches(database.execute(query))
+        reader = pa.RecordBatchReader.from_stream(database.sql(query))
         with pa.OSFile(str(place), "wb") as file, ipc.new_file(file, reader.schema) as writer:
             for batch in reader:
                 writer.write_batch(batch)
     return place
-
-
-def _fetch_batches(result: Any) -> pa.RecordBatchReader:
-    fetch = getattr(result, "to_arrow_reader", None) or result.fetch_record_batch
-    return fetch(2**16)

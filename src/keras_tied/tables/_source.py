@@ -27,6 +27,7 @@ class Source:
         schema: the names and Arrow types of the columns.
         n_rows: the number of rows.
         notes: what was found by itself when the files were opened, such as a delimiter.
+        decimal: the decimal mark of the files, or None if they do not tell.
     """
 
     def __init__(self, name: str, files: Sequence[TableFile]) -> None:
@@ -40,6 +41,8 @@ class Source:
         self.n_rows = sum(sum(file.rows) for file in files)
         notes = [note for file in files for note in getattr(file, "notes", ())]
         self.notes = list(dict.fromkeys(notes))
+        marks = {getattr(file, "decimal", None) for file in files}
+        self.decimal = marks.pop() if len(marks) == 1 else None
         if not self.n_rows:
             raise TableError(f"{name!r} has columns and no rows; give it rows.")
 
