@@ -253,7 +253,7 @@ _PAIRS = tuple(
     ).split()
 )
 _INITIALS = frozenset("ynjtf")
-_TRUE, _FALSE = (pa.array([pair[side] for pair in _PAIRS], pa.string()) for side in (0, 1))
+_TRUE, _FALSE = ([pair[side] for pair in _PAIRS] for side in (0, 1))
 
 
 @dataclass(frozen=True)
@@ -280,8 +280,8 @@ class TruthText:
     def parse(self, texts: pa.Array) -> pa.Array:
         """Return 1 and 0, float64, with a null where there is neither."""
         folded = pc.utf8_lower(texts)
-        is_true = pc.or_(pc.is_in(folded, _TRUE), pc.equal(texts, self.true))
-        known = pc.or_(is_true, pc.is_in(folded, _FALSE))
+        is_true = pc.or_(pc.is_in(folded, pa.array(_TRUE)), pc.equal(texts, self.true))
+        known = pc.or_(is_true, pc.is_in(folded, pa.array(_FALSE)))
         null = pa.scalar(None, pa.float64())
         return pc.if_else(pc.and_(known, texts.is_valid()), is_true.cast(pa.float64()), null)
 
