@@ -143,7 +143,8 @@ class Column:
         signs = isinstance(self.form, TruthText) or (
             self.kind is Kind.text and "-" in self.categories
         )
-        return drop_missing(values, MISSING if signs else (*MISSING, *DASHES))
+        cells = drop_missing(values, MISSING if signs else (*MISSING, *DASHES))
+        return self.form.drop_missing(cells) if isinstance(self.form, NumberText) else cells
 
     def _fold(self, texts: pa.Array) -> pa.Array:
         trimmed = pc.utf8_trim_whitespace(texts)
@@ -152,7 +153,7 @@ class Column:
     def _parse_times(self, values: pa.Array) -> Array:
         times = self.form if isinstance(self.form, Times) else Times()
         kind = find_kind(values.type)
-        if kind is Kind.text and times.format:
+        if kind in (Kind.text, Kind.integer) and times.format:
             return times.parse(self.clean(values))
         if kind not in (Kind.time, Kind.empty):
             row = pc.index(values.is_valid(), True).as_py()

@@ -23,12 +23,14 @@ from keras_tied.tables._number_text import (
     ROWS_TO_DECIDE,
     NumberText,
     TruthText,
+    count_digits,
     decide_decimal,
     decide_number_text,
     decide_truth_text,
     drop_missing,
     find_decimal,
     looks_numeric,
+    share_with_unit,
 )
 from keras_tied.tables._times import Times, decide_times, find_cycles
 
@@ -39,6 +41,10 @@ ALL_DIFFERENT = 0.8
 """Text of which more than this share differ is a name or an id, and no category."""
 FEWEST_READ = 0.75
 """From this share of numbers on, a column is text only if someone says so."""
+FEWEST_DATES = 5
+"""Whole numbers that could be dates are, if so many differ."""
+MOST_DIGITS = 10**15
+"""Whole numbers from here on may be names."""
 MOST_SPELLINGS = 30
 """Of true, false and what is missing."""
 FEWEST_LOOKS = 0.5
@@ -199,6 +205,8 @@ def _decide(name: str, values: pa.Array, policy: Policy) -> Decision:
         return _decide_text(name, values, policy)
     if kind is Kind.time:
         return _decide_times(Column(name, kind, form=_find_times(values.type)), values, policy)
+    if kind is Kind.integer and (days := _find_numeric_dates(values)) is not None:
+        return _decide_times(replace(days, name=name), values, policy)
     comma = kind is Kind.integer and policy.decimal == ","
     # In another file of the same form, 1.234 is a whole number.
     return _decide_number(
@@ -297,8 +305,24 @@ def _read_numbers(
             f"holds {commas[0].as_py()!r}, which is read as thousands; say --decimal , if the "
             "comma stands before decimals"
         )
+    if (share := share_with_unit(some, form)) < 1 - MOST_MISREAD:
+        unit = form.prefix.strip() or form.suffix.strip()
+        warning = f"has {unit} beside {share:.0%} of its numbers, and is read as if all had it"
     column = Column(name, kind, form=None if is_plain else form)
-    return column, form.count(cells) / len(cells), warning
+    cells = column.clean(cells).drop_null()
+    return column, form.count(cells) / max(1, len(cells)), warning
+
+
+def _find_numeric_dates(values: pa.Array) -> Column | None:
+    """Return a column of dates if all whole numbers are dates such as 20260131."""
+    present = values.drop_null()
+    bounds = pc.min_max(present)
+    if bounds["min"].as_py() < 19_000_101 or bounds["max"].as_py() > 21_001_231:
+        return None
+    times = Times("%Y%m%d")
+    some = present.unique().cast(pa.string())
+    is_date = len(some) >= FEWEST_DATES and not np.isnan(times.parse(some)).any()
+    return Column("", Kind.time, form=times) if is_date else None
 
 
 def _find_times(dtype: pa.DataType) -> Times:
@@ -351,6 +375,9 @@ def _decide_parsed(column: Column, values: pa.Array, numbers: Array, warning: st
         _show(values.slice(0, ROWS_TO_DECIDE).filter(pa.array(~is_missing[:ROWS_TO_DECIDE]))),
         warning,
     )
+    if column.kind is Kind.integer and np.abs(present).max() >= MOST_DIGITS:
+        warning = "holds whole numbers of 16 digits or more, which may be names; say --exclude"
+        fact = replace(fact, warning=warning)
     if present.min() == present.max():
         return _leave_out_constant(fact, values.filter(pa.array(~is_missing)), column)
     return Decision(fact, column)
@@ -385,19 +412,25 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
     common = sorted(common, key=lambda text: (-counts[text], text))[:MOST_CATEGORIES]
     other = len(common) < len(counts)
     names_things = column.whole or reads_as
-    looks = 0.0 if names_things or not other else looks_numeric(present.slice(0, ROWS_TO_DECIDE))
+    some = present.slice(0, ROWS_TO_DECIDE)
+    all_differ = len(counts) > max(2, ALL_DIFFERENT * n_rows)
+    looks = 0.0 if names_things else looks_numeric(some)
+    if other and not names_things and not all_differ:
+        looks = max(looks, count_digits(some))
     reason = ""
-    if len(counts) > max(2, ALL_DIFFERENT * n_rows):
+    if all_differ:
         reason = f"text of which nearly every value differs, {len(counts)} in {n_rows} rows"
     elif not common:
         reason = f"text of {len(counts)} categories, all of which are rare"
-    elif looks > MOST_NUMERIC:
-        reason = "text and numbers mixed"
+    elif other and looks > MOST_NUMERIC:
+        reason = "text that looks like numbers, of too many kinds for categories"
     if reason:
-        numeric = looks_numeric(present.slice(0, ROWS_TO_DECIDE)) if not names_things else 0.0
         warning = ""
-        if numeric > MOST_NUMERIC:
-            warning = f"looks like numbers of several kinds in {numeric:.0%} of its values"
+        if looks > MOST_NUMERIC:
+            warning = (
+                f"looks like numbers in {looks:.0%} of its values, but not of one kind, and is "
+                "left out"
+            )
         fact = replace(fact, reads_as=reads_as or "text", warning=warning)
         return Decision(replace(fact, becomes=f"left out: {reason}"))
     column = replace(column, categories=tuple(sorted(common)), other=other)
@@ -407,6 +440,9 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
 def _leave_out_constant(fact: Fact, present: pa.Array, column: Column) -> Decision:
     value = get_value(present, 0)
     becomes = f"left out: always {format_value(value)!r}"
+    if fact.missing > MOST_MISREAD * (fact.missing + len(present)):
+        warning = f"is {format_value(value)!r} or missing; write what it is where it is missing"
+        fact = replace(fact, warning=warning)
     plain = value if isinstance(value, str | int | float | bool) else str(value)
     return Decision(replace(fact, becomes=becomes, distinct=1), Restored(column.name, value=plain))
 

@@ -31,7 +31,7 @@ _PREFIX = (
     rf"[A-Za-z]{{0,3}}[{_CURRENCIES}]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|"
     r"CZK|HUF|BRL|RUB|TRY|ZAR|KRW|MXN|SGD|HKD|kr|Kr|Fr|Rs)\.?"
 )
-_SUFFIX = r"[^\d\s.,()+\-'_:/][^\d,():]{0,11}[²³]?"
+_SUFFIX = r"/?[^\d\s.,()+\-'_:/](?:[^\d,():]{0,11}|[a-zA-Z]{0,2}[23])"
 _EXPONENT = r"(?:[eE][-+]?\d+)?"
 _MINUS, _SPACES, _APOSTROPHES = "−﹣－", "\u00a0\u2007\u2009\u202f", "’`´"  # noqa: RUF001
 _SIGN = f"[-+{_MINUS}]"
@@ -113,6 +113,14 @@ class NumberText:
         """Count the texts that are such numbers."""
         return int(pc.sum(pc.match_substring_regex(_to_plain(texts), self._pattern)).as_py() or 0)
 
+    def drop_missing(self, texts: pa.Array) -> pa.Array:
+        """Return text without what is a unit and a dash, as in tables of accounts."""
+        units = [re.escape(unit.strip()) for unit in (self.prefix, self.suffix)]
+        if not any(units):
+            return texts
+        is_dash = pc.match_substring_regex(texts, rf"^(?:{units[0]})?\s*[-–—]+\s*(?:{units[1]})?$")  # noqa: RUF001
+        return pc.if_else(is_dash, pa.scalar(None, pa.string()), texts)
+
     def parse(self, texts: pa.Array) -> pa.Array:
         """Return the numbers, float64, with a null where there is none."""
         parts = pc.extract_regex(_to_plain(texts), self._pattern)
@@ -181,6 +189,23 @@ def _group(whole: Array, separator: str) -> pa.Array:
 def looks_numeric(texts: pa.Array) -> float:
     """Return the share of texts that look like numbers, whatever their units."""
     return len(_find_numbers(texts)) / max(1, len(texts))
+
+
+def count_digits(texts: pa.Array) -> float:
+    """Return the share of texts of which digits are two in five characters or more."""
+    characters = pc.utf8_length(pc.replace_substring_regex(texts, r"\s", ""))
+    digits = pc.utf8_length(pc.replace_substring_regex(texts, r"\D", ""))
+    return float(
+        pc.mean(pc.greater_equal(pc.multiply(digits, 5), pc.multiply(characters, 2))).as_py() or 0
+    )
+
+
+def share_with_unit(texts: pa.Array, form: NumberText) -> float:
+    """Return the share of numbers that have a unit, or 1 if the form has none."""
+    numbers = _find_numbers(texts)
+    if not (form.prefix or form.suffix):
+        return 1.0
+    return sum(bool(match["prefix"] or match["suffix"]) for match in numbers) / max(1, len(numbers))
 
 
 def _find_numbers(texts: pa.Array) -> list[re.Match[str]]:

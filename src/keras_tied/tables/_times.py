@@ -28,15 +28,17 @@ _TYPES = ("date", "timestamp", "time")
 _TEXTS_TO_TRY = 200
 _YEAR_1000 = -354_286
 _YEARS_1_TO_9999 = (-719_162.0, 2_932_896.0)
+_MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%b-%Y", "%b-%y")
 _CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
 _JOINED = [(between, clock) for between in ("T", " ", ", ") for clock in _CLOCKS]
 _LOOK = (
     r"^(?:\w{2,9},? )?\w{1,9}(?:[-/ ]|\. ?)\w{1,9}(?:[-/. ]|, ?)\d{1,4}(?:,?[T ].*)?$|^\d{8}$|"
+    r"^\d{4}[-/]\d\d$|^\d{1,2}/\d{4}$|^\w{3,9}[- ]\d{2,4}$|"
     r"^\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[AaPp]\.?[Mm]\.?)?$"
 )
 _TAIL = (
     r"(?P<seconds>:\d\d(?::\d\d)?)(?:[.,](?P<fraction>\d{1,9}))?"
-    r"\s?(?P<zone>Z|UTC|GMT|[-+]\d\d:?\d\d)?$"
+    r"(?P<zone>\s?(?:Z|UTC|GMT|[-+]\d\d:?\d\d))?$"
 )
 
 
@@ -84,11 +86,12 @@ class Times:
     @cached_property
     def _offset(self) -> float:
         """The days that the zone of the text is ahead."""
-        if not self.format or self.zone[:1] not in ("+", "-"):
+        zone = self.zone.strip()
+        if not self.format or zone[:1] not in ("+", "-"):
             return 0.0
-        digits = self.zone[1:].replace(":", "")
+        digits = zone[1:].replace(":", "")
         days = (int(digits[:2]) * 60 + int(digits[2:])) / 1440
-        return -days if self.zone[0] == "-" else days
+        return -days if zone[0] == "-" else days
 
     def parse(self, values: pa.Array) -> Array:
         """Return days since 1970, (n,) float64, with NaN where there is no time."""
@@ -139,7 +142,11 @@ def find_cycles(days: Array) -> tuple[str, ...]:
     """Return the cycles of which a column of times sees more than one part."""
     present = days[~np.isnan(days)]
     cycles = []
+    dates = np.floor(present).astype("datetime64[D]")
+    are_months = bool((dates == dates.astype("datetime64[M]")).all())
     for cycle in CYCLES:
+        if cycle == "weekday" and are_months:
+            continue
         phases = np.round(_phase(present, cycle) * CYCLES[cycle], 4)
         if cycle != "hour":
             phases = np.floor(phases)
@@ -207,7 +214,8 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
     shares = [0.0, 0.0, 0.0]
     for order, dates in enumerate((_OTHERS, *orders)):
         formats = [f"{date}{between}{clock}" for date in dates for between, clock in _JOINED]
-        for form in [*formats, *_CLOCKS * (not order)] if has_clock else dates:
+        rest = (() if order else _CLOCKS) if has_clock else (() if order else _MONTHS)
+        for form in [*(formats if has_clock else dates), *rest]:
             share = float(np.mean(~np.isnan(_parse_text(some, form))))
             shares[order] = max(shares[order], share)
             if share > most:
@@ -225,12 +233,17 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
 
 def _parse_text(texts: pa.Array, form: str) -> Array:
     """Return the days since 1970, or of a time of day the part of a day that is over."""
+    if form in _MONTHS:
+        texts, form = pc.binary_join_element_wise("01", texts, " "), f"%d {form}"
     times = pc.strptime(texts, format=form, unit="s", error_is_null=True)
     days = _to_floats(times.cast(pa.int64())) / SECONDS
     if not set("pbB") & set(form):
         # The 30th of February is parsed as the 2nd of March.
         again = _drop_zeros(pc.strftime(times, format=form))
         days = np.where(_to_bools(pc.equal(again, _drop_zeros(texts))), days, np.nan)
+    if "%y" in form:  # a version such as 1.2.3 is no date
+        two = pc.match_substring_regex(texts, r"[-/. ]\d\d(?:$|[T ,])")
+        days = np.where(_to_bools(two), days, np.nan)
     days = np.where(days > _YEAR_1000, days, np.nan)  # 26 is no year of four digits
     return days % 1.0 if form in _CLOCKS else days
 
@@ -240,7 +253,7 @@ def _parse_tail(tail: pa.Array) -> Array:
     fraction = pc.binary_join_element_wise("0.", pc.struct_field(tail, "fraction"), "")
     fraction = pc.replace_substring_regex(fraction, r"\.$", "")
     seconds = np.nan_to_num(_to_floats(pc.cast(fraction, pa.float64())))
-    zone = pc.struct_field(tail, "zone")
+    zone = pc.utf8_ltrim_whitespace(pc.struct_field(tail, "zone"))
     zone = pc.if_else(pc.match_substring_regex(zone, r"^[-+]"), zone, "+0000")
     digits = pc.replace_substring(pc.utf8_slice_codeunits(zone, 1, 6), ":", "")
     hours, minutes = (
