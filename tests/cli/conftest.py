@@ -86,6 +86,7 @@ def model(tmp_path_factory, fruit_csv):
     """A model file that the command has written."""
     path = tmp_path_factory.mktemp("model") / "fruit.keras"
     arguments = ["fit", fruit_csv, "-o", path, "--id", "name", "--label", "taste", "--epochs", "9"]
+    arguments += ["--dates", "off"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["keras-tied", *map(str, arguments), "--quiet"])
         with pytest.raises(SystemExit) as ended:

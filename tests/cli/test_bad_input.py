@@ -34,8 +34,12 @@ BAD_TABLES = {
     "empty file": ("rows.csv", "", "rows.csv"),
     "header only": ("rows.csv", HEAD, "no rows"),
     "ragged": ("rows.csv", HEAD + ROWS + "1,2\n", "row"),
-    "wrong delimiter": ("rows.csv", (HEAD + ROWS).replace(",", ";"), "delimiter"),
-    "not UTF-8": ("rows.csv", (HEAD + ROWS).encode() + b"\xff,1,2\n", "encoding"),
+    "not UTF-8": ("rows.csv", (HEAD + ROWS).encode() + b"\x81,1,2\n", "encoding"),
+    "numbers and words": (
+        "rows.csv",
+        HEAD + ROWS + "x1,2,3\n" * 5,
+        "column 'a' holds integers in 89%",
+    ),
     "all columns missing": ("rows.csv", HEAD + ",,\n" * 9, "no value"),
     "infinite": ("rows.csv", HEAD + ROWS + "1,inf,3\n", "row 41"),
     "one row": ("rows.csv", HEAD + "1,2,3\n", "one row"),
@@ -136,7 +140,10 @@ BAD_ROWS = {
         lambda text: without(without(text, "kind"), "count"),
         "'kind', 'count'",
     ),
-    "words for numbers": (lambda text: text + "x,plum,heavy,1,2,true,2026-01-01,good\n", "'heavy'"),
+    "words for numbers": (
+        lambda text: text + 30 * "x,plum,heavy,1,2,true,2026-01-01,good\n",
+        "'heavy' in row 301",
+    ),
     "infinite": (lambda text: text + "x,plum,inf,1,2,true,2026-01-01,good\n", "row 301"),
     "header only": (lambda text: text.splitlines()[0] + "\n", "no rows"),
 }

@@ -22,13 +22,13 @@ def test_machines_get_what_the_library_measures(described, fruit_csv):
     for found, row in zip(described["methods"], expected, strict=True):
         assert found["reason"] == (row.reason or None)
         assert row.reason or found["error"] == pytest.approx(row.error, rel=1e-6)
-    assert (described["rows"], described["features"]) == (300, 7)
+    assert (described["rows"], described["features"]) == (300, 10)
 
 
 def test_a_table_is_printed_and_a_chart_is_written(keras_tied, fruit_csv, tmp_path):
     done = keras_tied("compare", fruit_csv, "--id", "name", "--rows", 60, "-o", "chart.png")
     assert (done.code, done.err) == (0, "")
-    for said in ("60 of 300 rows of 9 numbers, 2 left", "tied autoencoder", "PCA", "1.00"):
+    for said in ("60 of 300 rows of 12 numbers, 2 left", "tied autoencoder", "PCA", "1.00"):
         assert said in done.out
     assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
 

@@ -33,7 +33,9 @@ def folder(tmp_path_factory, fruit_csv):
     folder = tmp_path_factory.mktemp("walk")
     (folder / "fruit.csv").write_bytes(fruit_csv.read_bytes())
     said = keras_tied(
-        *("fit", "fruit.csv", "-o", "model.keras", "--id", "name", "--label", "taste"), cwd=folder
+        *("fit", "fruit.csv", "-o", "model.keras", "--id", "name", "--label", "taste"),
+        *("--dates", "off"),
+        cwd=folder,
     )
     (folder / "said.txt").write_text(said)
     keras_tied("score", "model.keras", "fruit.csv", "-o", "scores.csv", cwd=folder)
@@ -73,7 +75,7 @@ def test_ids_and_the_order_of_rows_are_kept(folder):
 def test_a_figure_and_a_page_are_written(folder):
     assert (folder / "fruit.png").read_bytes().startswith(b"\x89PNG")
     page = (folder / "fruit.html").read_text(encoding="utf-8")
-    assert "keras-tied fit fruit.csv -o model.keras --id name --label taste" in page
+    assert "keras-tied fit fruit.csv -o model.keras --id name --label taste --dates off" in page
 
 
 def test_onnxruntime_gives_the_codes_of_encode(folder):

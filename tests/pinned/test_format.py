@@ -93,7 +93,7 @@ LEARNED = """
     """.split()
 NOTES = """
     command trained seconds data rows columns components is_pca error pca_error measured_on
-    streamed versions
+    streamed table versions
     """.split()
 COLUMNS = "version columns left_out label id".split()
 COLUMN = "name kind categories other".split()
@@ -159,7 +159,7 @@ def noted(tmp_path_factory, table) -> Path:
     """A file that the command has written in this version."""
     path = tmp_path_factory.mktemp("noted") / "model.keras"
     arguments = ["fit", table, "-o", path, "--epochs", 1, "--hidden", 6, "--quiet"]
-    options = ["--id", "name", "--label", "taste"]
+    options = ["--id", "name", "--label", "taste", "--dates", "off"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["keras-tied", *map(str, arguments), *options])
         with pytest.raises(SystemExit) as ended:

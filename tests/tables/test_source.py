@@ -32,7 +32,10 @@ def save_csv(table, path, delimiter=",", opening=open):
     with opening(path, "wt", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, delimiter=delimiter)
         writer.writerow(table.column_names)
-        writer.writerows(zip(*(column.to_pylist() for column in table.columns), strict=True))
+        rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
+        writer.writerows(
+            [str(cell).lower() if isinstance(cell, bool) else cell for cell in row] for row in rows
+        )
 
 
 def save_stream(table, path):

@@ -14,6 +14,7 @@ except ImportError as error:
 # isort: off
 # In the order in which --help names the commands.
 from keras_tied.cli import _demo  # noqa: F401
+from keras_tied.cli import _check  # noqa: F401
 from keras_tied.cli import _fit  # noqa: F401
 from keras_tied.cli import _apply  # noqa: F401
 from keras_tied.cli import _score  # noqa: F401

@@ -13,12 +13,15 @@ import typer
 from keras_tied._version import __version__
 from keras_tied.cli._messages import report_errors, say
 from keras_tied.cli._options import Debug
-from keras_tied.cli._table import TableOptions, report_table_errors
+from keras_tied.cli._table import ReadingOptions, TableOptions, report_table_errors
 
 # The base class of Typer's errors on a bad command line; some versions have no public name for it.
 _ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
-TABLE_OPTIONS = inspect.signature(TableOptions, eval_str=True).parameters
+OPTION_SETS = {
+    kind: inspect.signature(kind, eval_str=True).parameters
+    for kind in (TableOptions, ReadingOptions)
+}
 DEBUG = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
 
 app = typer.Typer(
@@ -33,8 +36,8 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as a command, and add the option `--debug` to it.
 
-    A parameter `options` of type `TableOptions` becomes an option for each of its fields. An
-    exception in the function becomes one sentence and an exit code.
+    A parameter of type `TableOptions` or `ReadingOptions` becomes an option for each of its fields.
+    An exception in the function becomes one sentence and an exit code.
 
     Args:
         example: a command line for the help.
@@ -47,8 +50,9 @@ def command(
 
         @functools.wraps(function)
         def run(*args: Any, debug: bool = False, **kwargs: Any) -> None:
-            if "options" in signature.parameters:
-                kwargs["options"] = TableOptions(*(kwargs.pop(name) for name in TABLE_OPTIONS))
+            for name, parameter in signature.parameters.items():
+                if fields := OPTION_SETS.get(parameter.annotation):
+                    kwargs[name] = parameter.annotation(*(kwargs.pop(field) for field in fields))
             with report_errors(debug), report_table_errors() if tables else nullcontext():
                 function(*args, **kwargs)
 
@@ -60,12 +64,11 @@ def command(
 
 
 def _split_options(parameters: Iterable[inspect.Parameter]) -> Iterator[inspect.Parameter]:
-    """Replace a parameter of type `TableOptions` by its fields."""
+    """Replace a parameter that is a set of options by its fields."""
     for parameter in parameters:
-        if parameter.annotation is TableOptions:
-            for option in TABLE_OPTIONS.values():
-                yield option.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        else:
+        for option in OPTION_SETS.get(parameter.annotation, {}).values():
+            yield option.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        if parameter.annotation not in OPTION_SETS:
             yield parameter
 
 

@@ -24,7 +24,13 @@ from keras_tied.cli._options import (
 )
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._show import print_json
-from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, require_output, say_unseen
+from keras_tied.cli._table import (
+    STANDARD_OUTPUT,
+    TableOptions,
+    require_output,
+    say_misread,
+    say_unseen,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -216,6 +222,7 @@ def _write(
         n_rows = write_table(output, batches(), safe_csv=safe_csv)
     seconds = time.perf_counter() - start
     say_unseen(rows.unseen, quiet)
+    say_misread(rows.misread, quiet)
     if json:
         print_json({verb: n_rows, "output": output, "seconds": seconds, "unseen": rows.unseen})
     elif not quiet and output != STANDARD_OUTPUT:

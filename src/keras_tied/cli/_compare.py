@@ -16,7 +16,7 @@ from keras_tied.cli._options import Data, Exclude, Id, Json, OnBackend, Quiet, S
 from keras_tied.cli._output import check_figure_path, save_figure
 from keras_tied.cli._progress import show_stages
 from keras_tied.cli._show import print_json, print_table
-from keras_tied.cli._table import TableOptions
+from keras_tied.cli._table import ReadingOptions, TableOptions
 from keras_tied.cli._training_table import learn
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def compare(
     *,
     id: Id = None,
     options: TableOptions,
+    reading: ReadingOptions,
     backend: OnBackend = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -61,6 +62,7 @@ def compare(
     table = learn(
         data,
         options,
+        reading,
         columns=columns,
         exclude=exclude,
         label=label,

@@ -18,6 +18,7 @@ import typer
 from keras_tied._files import check_writable
 from keras_tied._text import list_some
 from keras_tied.cli._app import command
+from keras_tied.cli._check import show_survey
 from keras_tied.cli._cluster import open_workers
 from keras_tied.cli._keras import collect_versions, import_keras_alone, require_backend
 from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, report_wrong_use, say
@@ -36,8 +37,8 @@ from keras_tied.cli._options import (
 from keras_tied.cli._output import report_write_errors
 from keras_tied.cli._progress import show_activity, show_training
 from keras_tied.cli._show import print_facts, print_json
-from keras_tied.cli._table import TableOptions, explain_left_out
-from keras_tied.cli._training_table import Table, learn
+from keras_tied.cli._table import ReadingOptions, TableOptions, explain_left_out
+from keras_tied.cli._training_table import Table, learn, survey
 
 if TYPE_CHECKING:
     from keras_tied.estimator import TiedAutoencoder
@@ -98,6 +99,10 @@ def fit(
     *,
     id: Id = None,
     options: TableOptions,
+    reading: ReadingOptions,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what check shows, and do not train.")
+    ] = False,
     cluster: Cluster = None,
     workers: NumWorkers = None,
     backend: OnBackend = None,
@@ -119,18 +124,19 @@ def fit(
     }
     require_backend(backend)
     start = time.perf_counter()
+    how: Any = {
+        "columns": columns,
+        "exclude": exclude,
+        "label": label,
+        "id": id,
+        "seed": seed,
+        "quiet": quiet,
+    }
+    if dry_run:
+        show_survey(survey(data, options, reading, **how), json)
+        return
     with open_workers(cluster, workers) as opened_workers:
-        table = learn(
-            data,
-            options,
-            columns=columns,
-            exclude=exclude,
-            label=label,
-            id=id,
-            seed=seed,
-            quiet=quiet,
-            workers=opened_workers,
-        )
+        table = learn(data, options, reading, **how, workers=opened_workers)
     _require_enough(settings["n_components"], table)
     with show_activity("starting", quiet):
         import_keras_alone()
@@ -262,8 +268,14 @@ def _require_enough(components: int | float, table: Table) -> None:
     if components > min(n, d):
         raise UsageError(
             f"--components {components} is more than there are "
-            f"{f'numbers in a row, {d}' if d <= n else f'rows, {n}'}; ask for fewer."
+            f"{f'numbers in a row, {d}' if d <= n else f'rows, {n}'}; ask for fewer"
+            f"{_list_left_out(table) if d <= n else ''}."
         )
+
+
+def _list_left_out(table: Table) -> str:
+    reasons = list_some(explain_left_out(table.columns))
+    return f", or use columns that were left out: {reasons}" if reasons else ""
 
 
 def _describe_table(table: Table) -> dict[str, Any]:
@@ -273,6 +285,7 @@ def _describe_table(table: Table) -> dict[str, Any]:
         "data": table.source.name,
         "rows": table.source.n_rows,
         "columns": table.columns.to_json(),
+        "table": table.survey.to_json(),
         "versions": collect_versions(),
     }
 
@@ -281,7 +294,7 @@ def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, s
     columns = table.columns
     usage = list_some(columns.names)
     if len(columns.features) > len(columns.names):
-        usage += f": {len(columns.features)} numbers, one for each category of text"
+        usage += f": {len(columns.features)} numbers, one for each category or part of a time"
     facts = {"rows": f"{notes['rows']:,}", "columns used": usage}
     if columns.left_out:
         facts["left out"] = list_some(explain_left_out(columns))

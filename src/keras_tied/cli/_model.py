@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._keras import import_keras_alone, require_backend
 from keras_tied.cli._messages import UsageError
-from keras_tied.cli._table import TableOptions, require_column, say_ignored
+from keras_tied.cli._table import TableOptions, require_column, say_ignored, say_notes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from keras_tied.estimator.internal import Contents, Fitted
-    from keras_tied.tables import Columns, Source
+    from keras_tied.tables import Columns, Misread, Source
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,12 @@ class Model:
         return Columns(tuple(TableColumn(str(name), Kind.number) for name in names))
 
 
+def _new_misread() -> Misread:
+    from keras_tied.tables import Misread
+
+    return Misread()
+
+
 @dataclass
 class Rows:
     """The rows of a table, in the form that a model takes.
@@ -72,6 +78,7 @@ class Rows:
         id: the column of ids for the output, or None.
         label: the column of labels for pictures, or None.
         unseen: the number of values of rare or new categories, by column.
+        misread: the values that were not of the kind of their column.
     """
 
     source: Source
@@ -79,15 +86,17 @@ class Rows:
     id: str | None
     label: str | None = None
     unseen: Counter[str] = field(default_factory=Counter)
+    misread: Misread = field(default_factory=_new_misread)
 
     def batches(self) -> Iterator[tuple[pa.RecordBatch, NDArray[np.float32]]]:
         """Yield the rows in order, as a batch and as numbers."""
         self.unseen.clear()
+        self.misread = _new_misread()
         beside = [name for name in (self.id, self.label) if name is not None]
         names = list(dict.fromkeys([*self.columns.names, *beside]))
         first = 0
         for batch in self.source.batches(names=names):
-            yield batch, self.columns.encode(batch, first, self.unseen)
+            yield batch, self.columns.encode(batch, first, self.unseen, self.misread)
             first += batch.num_rows
 
 
@@ -132,6 +141,7 @@ def open_rows(
     noted = model.columns
     text = [*(noted.text if noted else []), *([id] if id else [])]
     source = options.open(data, text)
+    say_notes(source, quiet)
     output_id = choose_id(source, id, noted.id if noted else None, output)
     columns = model.columns_of(source)
     known = replace(columns, id=output_id or columns.id, label=label or columns.label)

@@ -1,11 +1,22 @@
 """Options that several commands have."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from keras_tied.cli._keras import Backend
+
+
+class Times(StrEnum):
+    """How dates are read."""
+
+    auto = "auto"
+    dmy = "dmy"
+    mdy = "mdy"
+    off = "off"
+
 
 ModelFile = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A .keras file that keras-tied fit has written.")
@@ -14,8 +25,9 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="CSV, TSV, Parquet, Feather, Arrow, NPY or NPZ, by ending; a folder of such files, or "
-        "a pattern in quotes.",
+        help="CSV, TSV, JSON lines, Parquet, Feather, Arrow, ORC, NPY, NPZ, a workbook or a "
+        "database, by ending; a folder of such files, a pattern in quotes, s3://... or "
+        "https://..., or - for the standard input.",
     ),
 ]
 Output = Annotated[
@@ -31,9 +43,37 @@ Id = Annotated[
     ),
 ]
 Delimiter = Annotated[
-    str | None, typer.Option(metavar="CHAR", help="Between the cells of CSV, instead of a comma.")
+    str | None,
+    typer.Option(metavar="CHAR", help="Between the cells of CSV, where it is not clear."),
 ]
-Encoding = Annotated[str, typer.Option(help="Of CSV.")]
+Encoding = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Of CSV, instead of UTF-8 or what is clear.")
+]
+Decimal = Annotated[
+    str | None,
+    typer.Option(metavar="CHAR", help="The decimal mark of text, . or a comma, where not clear."),
+]
+NoHeader = Annotated[
+    bool, typer.Option("--no-header", help="The first line of CSV or a sheet is a row.")
+]
+Format = Annotated[
+    str | None, typer.Option(metavar="NAME", help="What DATA is, such as csv, whatever its ending.")
+]
+Sheet = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The sheet of a workbook, instead of the first.")
+]
+Query = Annotated[str | None, typer.Option(metavar="SQL", help="The rows of a database to read.")]
+Categorical = Annotated[
+    list[str] | None,
+    typer.Option(metavar="A,B", help="Columns whose numbers are names, such as zip codes."),
+]
+Dates = Annotated[
+    Times, typer.Option(help="The order of 1/2/2026 where it is not clear; off leaves dates out.")
+]
+Na = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TEXT", help="A missing value too; can be given several times."),
+]
 ArrayName = Annotated[
     str | None, typer.Option(metavar="NAME", help="Which array of an .npz file to read.")
 ]

@@ -9,7 +9,7 @@ import typer
 
 from keras_tied.cli._model import Model, Rows, open_rows
 from keras_tied.cli._progress import show_rows
-from keras_tied.cli._table import TableOptions, require_column, say_unseen
+from keras_tied.cli._table import TableOptions, require_column, say_misread, say_unseen
 
 MOST_ROWS, MOST_NUMBERS = 20_000, 2**22
 """Rows of the sample of a long table, and its numbers for one with many columns."""
@@ -80,6 +80,7 @@ def take(rows: Rows, quiet: bool) -> Sample:
             first += batch.num_rows
             advance(batch.num_rows)
     say_unseen(rows.unseen, quiet)
+    say_misread(rows.misread, quiet)
     places = (indices + 1).tolist()
     return Sample(
         np.concatenate(numbers),

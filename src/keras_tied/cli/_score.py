@@ -14,7 +14,13 @@ from keras_tied.cli._model import Rows, load, open_rows
 from keras_tied.cli._options import Cluster, Data, Id, Json, ModelFile, NumWorkers, Quiet, SafeCsv
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._show import print_json, print_table
-from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, require_output, say_unseen
+from keras_tied.cli._table import (
+    STANDARD_OUTPUT,
+    TableOptions,
+    require_output,
+    say_misread,
+    say_unseen,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,6 +89,7 @@ def score(
         else:
             worst = next(batches)
     say_unseen(rows.unseen, quiet)
+    say_misread(rows.misread, quiet)
     mean = float(errors.mean(dtype=float))
     if output is None:
         _print_worst(worst, json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,12 +11,27 @@ from typing import TYPE_CHECKING
 from keras_tied._text import list_some
 from keras_tied.cli._keras import hide_module
 from keras_tied.cli._messages import FailedError, UsageError, say
-from keras_tied.cli._options import ArrayName, Delimiter, Encoding
+from keras_tied.cli._options import (
+    ArrayName,
+    Categorical,
+    Dates,
+    Decimal,
+    Delimiter,
+    Encoding,
+    Format,
+    Na,
+    NoHeader,
+    Query,
+    Sheet,
+    Times,
+)
 
 if TYPE_CHECKING:
     from collections import Counter
 
-    from keras_tied.tables import Columns, Source
+    import pyarrow as pa
+
+    from keras_tied.tables import Columns, Fact, Misread, Source
 
 STANDARD_OUTPUT = "-"
 DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
@@ -27,8 +43,13 @@ class TableOptions:
     """The options of how to read a table; see `keras_tied.tables.open_table`."""
 
     delimiter: Delimiter = None
-    encoding: Encoding = "utf-8"
+    encoding: Encoding = None
+    decimal: Decimal = None
+    no_header: NoHeader = False
+    format: Format = None
     array: ArrayName = None
+    sheet: Sheet = None
+    query: Query = None
 
     def open(self, path: str, text: Collection[str] = ()) -> Source:
         """Open a table."""
@@ -37,8 +58,61 @@ class TableOptions:
         _keep_pandas_out()
         delimiter = DELIMITER_NAMES.get(self.delimiter or "", self.delimiter)
         return open_table(
-            path, delimiter=delimiter, encoding=self.encoding, text=text, array=self.array
+            path,
+            delimiter=delimiter,
+            encoding=self.encoding,
+            text=text,
+            array=self.array,
+            decimal=self.decimal,
+            header=not self.no_header,
+            format=self.format,
+            sheet=self.sheet,
+            query=self.query,
         )
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """The options of what columns read as; see `keras_tied.tables.Columns.survey`."""
+
+    categorical: Categorical = None
+    dates: Dates = Times.auto
+    na: Na = None
+
+    def survey(
+        self,
+        sample: pa.RecordBatch,
+        decimal: str | None,
+        columns: str | None,
+        exclude: list[str] | None,
+        label: str | None,
+        id: str | None,
+    ) -> tuple[Columns, list[Fact]]:
+        """Decide which columns of some rows to use and how, and tell what was found."""
+        from keras_tied.tables import Columns
+
+        return Columns.survey(
+            sample,
+            columns=None if columns is None else split_names([columns]),
+            exclude=split_names(exclude),
+            label=label,
+            id=id,
+            categorical=self.names,
+            decimal=decimal,
+            dates=self.dates.value,
+            na=self.na or (),
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """The columns whose numbers are names."""
+        return split_names(self.categorical)
+
+
+def split_names(texts: list[str] | None) -> list[str]:
+    """Split names at commas, as in a line of CSV."""
+    lines = [next(csv.reader([text]), []) for text in texts or []]
+    return [name.strip() for line in lines for name in line if name.strip()]
 
 
 def _keep_pandas_out() -> None:
@@ -91,6 +165,26 @@ def say_ignored(columns: list[str], data: str, quiet: bool) -> None:
     if columns and not quiet:
         some = list_some(list(map(repr, columns)))
         say(f"ignored the column {some} of {data!r}, which the model has never seen.")
+
+
+def say_notes(source: Source, quiet: bool) -> None:
+    """Print what was found by itself when a table was opened."""
+    for note in () if quiet else source.notes:
+        say(f"{source.name!r}: {note}.")
+
+
+def describe_misread(misread: Misread) -> dict[str, str]:
+    """Describe the values that were not of the kind of their column, by column."""
+    return {
+        column: f"holds {times:,} values that count as missing: {misread.describe(column)}"
+        for column, times in misread.counts.items()
+    }
+
+
+def say_misread(misread: Misread, quiet: bool) -> None:
+    """Print which values were not of the kind of their column."""
+    for column, text in () if quiet else describe_misread(misread).items():
+        say(f"column {column!r} {text}.")
 
 
 def say_unseen(unseen: Counter[str], quiet: bool) -> None:

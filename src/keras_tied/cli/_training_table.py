@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from keras_tied.cli._messages import UsageError
+from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._progress import show_activity, show_rows
-from keras_tied.cli._table import TableOptions
+from keras_tied.cli._table import ReadingOptions, TableOptions, describe_misread, say_notes
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from keras_tied.distributed import Workers
     from keras_tied.estimator.internal import Moments
-    from keras_tied.tables import Columns, Source
+    from keras_tied.tables import Columns, Fact, Source
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A table, and what was found in it.
+
+    Attributes:
+        source: all of it.
+        sample: all rows, or some, in a random order.
+        columns: those that are used.
+        facts: what was found in each column.
+        warnings: what to look at, as sentences about columns.
+    """
+
+    source: Source
+    sample: pa.RecordBatch
+    columns: Columns
+    facts: list[Fact]
+    warnings: list[str]
+
+    @property
+    def whole(self) -> bool:
+        """Whether the sample is all rows."""
+        return bool(self.sample.num_rows == self.source.n_rows)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was found as JSON, for the notes of a model."""
+        return {
+            "notes": self.source.notes,
+            "warnings": self.warnings,
+            "sampled_rows": self.sample.num_rows,
+            "columns": [fact.to_json() for fact in self.facts],
+        }
 
 
 @dataclass(frozen=True)
@@ -22,16 +56,24 @@ class Table:
     """A table, and the rows of it that are in memory.
 
     Attributes:
-        source: all of it.
-        columns: those that are used.
+        survey: what was found in it.
         rows: all rows, or some in random order, `(n, features)` float32.
         moments: of all rows, if these are some; else None.
     """
 
-    source: Source
-    columns: Columns
+    survey: Survey
     rows: Any
     moments: Moments | None = None
+
+    @property
+    def source(self) -> Source:
+        """All of the table."""
+        return self.survey.source
+
+    @property
+    def columns(self) -> Columns:
+        """The columns that are used."""
+        return self.survey.columns
 
     @property
     def whole(self) -> bool:
@@ -39,9 +81,38 @@ class Table:
         return self.moments is None
 
 
+def survey(
+    data: str,
+    options: TableOptions,
+    reading: ReadingOptions,
+    *,
+    columns: str | None,
+    exclude: list[str] | None,
+    label: str | None,
+    id: str | None,
+    seed: int,
+    quiet: bool,
+) -> Survey:
+    """Open a table, and decide which columns to use and how."""
+    from keras_tied.estimator.internal import choose_sample_size
+
+    names = [name for name in (label, id) if name is not None]
+    with show_activity("reading", quiet):
+        source = options.open(data, [*names, *reading.names])
+        sample = source.sample(choose_sample_size(len(source.schema)), seed=seed)
+        found, facts = reading.survey(sample, source.decimal, columns, exclude, label, id)
+        doubtful = [fact.name for fact in facts if fact.misread and not fact.refused]
+        misread = found.find_misread(source.batches(names=doubtful), doubtful)
+    lost = describe_misread(misread)
+    texts = [(fact.name, text) for fact in facts for text in (lost.get(fact.name), fact.warning)]
+    warnings = [f"column {name!r} {text}." for name, text in texts if text]
+    return Survey(source, sample, found, facts, warnings)
+
+
 def learn(
     data: str,
     options: TableOptions,
+    reading: ReadingOptions,
     *,
     columns: str | None,
     exclude: list[str] | None,
@@ -58,27 +129,32 @@ def learn(
     import numpy as np
 
     from keras_tied.distributed import Here, measure_table
-    from keras_tied.estimator.internal import choose_sample_size
-    from keras_tied.tables import Columns
 
-    source = options.open(data, [name for name in (label, id) if name is not None])
+    found = survey(
+        data,
+        options,
+        reading,
+        columns=columns,
+        exclude=exclude,
+        label=label,
+        id=id,
+        seed=seed,
+        quiet=quiet,
+    )
+    source, used = found.source, found.columns
     if source.n_rows < 2:
         raise UsageError(f"{source.name!r} has one row, and training needs 2 at least; add rows.")
-    most = choose_sample_size(len(source.schema))
-    with show_activity("reading", quiet):
-        sample = source.sample(most, seed=seed)
-        used = Columns.learn(
-            sample,
-            columns=None if columns is None else _split_names(columns),
-            exclude=[name for text in exclude or [] for name in _split_names(text)],
-            label=label,
-            id=id,
-        )
-        if source.n_rows <= most:
-            return Table(source, used, np.concatenate(list(_encode_in_order(source, used))))
+    used.require_usable(found.facts)
+    say_notes(source, quiet)
+    for warning in () if quiet else found.warnings:
+        say(warning)
+    if found.whole:
+        with show_activity("reading", quiet):
+            return Table(found, np.concatenate(list(_encode_in_order(source, used))))
     with show_rows("measuring", source.n_rows, quiet) as advance:
-        measured = measure_table(workers or Here(), source, used, most, seed, advance)
-    return Table(source, used, measured.rows, measured.moments)
+        n = found.sample.num_rows
+        measured = measure_table(workers or Here(), source, used, n, seed, advance)
+    return Table(found, measured.rows, measured.moments)
 
 
 def _encode_in_order(source: Source, columns: Columns) -> Iterator[Any]:
@@ -86,8 +162,3 @@ def _encode_in_order(source: Source, columns: Columns) -> Iterator[Any]:
     for batch in source.batches(names=columns.names):
         yield columns.encode(batch, first)
         first += batch.num_rows
-
-
-def _split_names(text: str) -> list[str]:
-    """Split names at commas, as in a line of CSV."""
-    return [name.strip() for name in next(csv.reader([text]), []) if name.strip()]

@@ -12,12 +12,14 @@ except ImportError as error:
     ) from error
 
 from keras_tied.tables._column import OTHER, Column
-from keras_tied.tables._columns import Columns
-from keras_tied.tables._csv import MISSING
+from keras_tied.tables._columns import Columns, Misread
 from keras_tied.tables._errors import TableError, WriteError
 from keras_tied.tables._kinds import Kind
+from keras_tied.tables._learning import Fact
+from keras_tied.tables._number_text import MISSING
+from keras_tied.tables._open import open_table
 from keras_tied.tables._paths import ENDINGS, OUTPUT_ENDINGS
-from keras_tied.tables._source import Source, open_table
+from keras_tied.tables._source import Source
 from keras_tied.tables._write import check_output, write_table
 
 __all__ = [
@@ -27,7 +29,9 @@ __all__ = [
     "OUTPUT_ENDINGS",
     "Column",
     "Columns",
+    "Fact",
     "Kind",
+    "Misread",
     "Source",
     "TableError",
     "WriteError",

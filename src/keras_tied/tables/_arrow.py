@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 from pyarrow import ipc
 
-from keras_tied.tables._errors import open_source, report_read_errors
+from keras_tied.tables._errors import open_source, report_read_errors, validate
 
 WHAT = "an Arrow or Feather (version 2) file"
 
@@ -31,7 +31,7 @@ class ArrowFile:
             options = ipc.IpcReadOptions(included_fields=fields)
             file = ipc.open_file(source, options=options)
             for piece in pieces:
-                yield file.get_batch(piece)
+                yield validate(file.get_batch(piece))
 
 
 class ArrowStream:
@@ -51,7 +51,7 @@ class ArrowStream:
         for _ in pieces:
             with open_source(self.name, WHAT) as source:
                 for batch in ipc.open_stream(source):
-                    yield batch.select(list(names))
+                    yield validate(batch).select(list(names))
 
 
 def open_arrow(name: str) -> ArrowFile | ArrowStream:

@@ -8,24 +8,28 @@ import codecs
 import csv
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from io import TextIOWrapper
+from contextlib import contextmanager, suppress
+from io import StringIO, TextIOWrapper
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow
 
-from keras_tied.tables._errors import TableError, report_read_errors
-from keras_tied.tables._kinds import require_distinct
+from keras_tied.tables._errors import TableError, quote, report_read_errors
+from keras_tied.tables._kinds import make_distinct
+from keras_tied.tables._number_text import LONG_NUMERAL, MISSING, find_decimal
+from keras_tied.tables._paths import find_format
 
-MISSING = (
-    *("", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "NAN", "-NaN", "-nan"),
-    *("NULL", "Null", "null", "None", "none", "?"),
-)
-"""The texts of a missing value, in quotes or without."""
-
-DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
+DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
+"""The delimiters that are found by themselves; a comma may also be in numbers."""
+CHARACTERS_TO_LOOK_AT = 2**16
+MOST_ACCENTS = 0.6
+"""The largest share of letters with an accent in the words of Western Europe that have one."""
 BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, 2**26, 64
+
+
+class _EncodingError(TableError):
+    """A file is not text in its encoding."""
 
 
 class CsvFile:
@@ -33,30 +37,94 @@ class CsvFile:
 
     Args:
         name: of the file.
-        delimiter: between the cells of a line.
-        encoding: of the text.
+        delimiter: between the cells of a line; found by itself, if it is None.
+        encoding: of the text; found by itself, if it is None.
         text: columns that are text, even where they look like numbers.
+        decimal: the decimal mark; if it is a comma, all but whole numbers are read as text.
+        header: whether the first line has the names of the columns.
+
+    Attributes:
+        notes: what was found by itself, for the user.
+        decimal: the decimal mark of the file, or None if it does not tell.
     """
 
     def __init__(
-        self, name: str, delimiter: str, encoding: str = "utf-8", text: Collection[str] = ()
+        self,
+        name: str,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        text: Collection[str] = (),
+        decimal: str | None = None,
+        header: bool = True,
     ) -> None:
         self.name = name
-        if len(delimiter) != 1:
+        if delimiter is not None and len(delimiter) != 1:
             raise TableError(f"the delimiter is {delimiter!r}; give one character.")
         try:
-            codecs.lookup(encoding)
+            codecs.lookup(encoding or "utf-8")
         except LookupError as error:
             raise TableError(f"{error}; name one such as utf-8 or latin-1.") from error
-        self._delimiter, self._encoding = delimiter, encoding
+        self._text, self._decimal, self._header = set(text), decimal, header
+        self.decimal = decimal
         self._ragged_row: arrow.InvalidRow | None = None
+        encodings = [encoding] if encoding else self._guess_encodings()
+        for self._encoding in encodings:
+            self.notes: list[str] = []
+            if self._encoding != encodings[0]:
+                self.notes.append(f"it is not {encodings[0]} text, and is read as {self._encoding}")
+            try:
+                self._learn(delimiter)
+                break
+            except _EncodingError:
+                if self._encoding == encodings[-1]:
+                    self._encoding = encodings[0]
+                    raise
+
+    def _guess_encodings(self) -> list[str]:
+        """Return the encodings to try, from the bytes at the beginning."""
+        with self._report_errors(), self._open_bytes() as file:
+            head = file.read(BLOCK)
+        if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return ["utf-16"]
+        words = b"".join(re.findall(rb"[A-Za-z]*[\xc0-\xff][A-Za-z\xc0-\xff]*", head))
+        western = len(re.sub(b"[A-Za-z]", b"", words)) <= MOST_ACCENTS * len(words)
+        # Where some is UTF-8, or the end is cut off, the file is damaged UTF-8.
+        western &= head[-1:] < b"\x80" and head.decode("utf-8", "ignore").isascii()
+        return ["utf-8", "cp1252"] if western else ["utf-8"]
+
+    def _learn(self, delimiter: str | None) -> None:
+        """Find the delimiter, the names and types of the columns, and the number of rows."""
+        self._delimiter = delimiter or self._find_delimiter()
         names, longest = self._read_header()
-        require_distinct(names, name)
         self._several = len(names) > 1  # of a single one, an empty line is a missing value
         self._block = min(max(BLOCK, LINES_IN_BLOCK * longest), LARGEST_BLOCK)
-        as_text = {column: pa.string() for column in names if column in set(text)}
+        self._names = None if self._header else [f"x{index}" for index in range(len(names))]
+        if self._header and (distinct := make_distinct(names)) != names:
+            self._names = distinct
+            renamed = [new for new, old in zip(distinct, names, strict=True) if new != old]
+            self.notes.append(f"names that are empty or stand twice are now {quote(renamed)}")
+        names = self._names or names
+        as_text = {column: pa.string() for column in names if column in self._text}
         self.schema, n_rows = self._scan(names, as_text)
         self.rows = [n_rows]
+
+    def _find_delimiter(self) -> str:
+        """Find the delimiter of which all lines at the beginning hold as many."""
+        with self._report_errors(), self._open_text() as file:
+            head = file.read(CHARACTERS_TO_LOOK_AT)
+        lines = head.splitlines(keepends=True)
+        head = "".join(lines if len(head) < CHARACTERS_TO_LOOK_AT else lines[:-1])
+        usual = "\t" if find_format(self.name) == "tsv" else ","
+        for delimiter, description in DELIMITERS.items():
+            with suppress(csv.Error):
+                lengths = {
+                    len(line) for line in csv.reader(StringIO(head), delimiter=delimiter) if line
+                }
+                if len(lengths) == 1 and lengths != {1}:
+                    if delimiter != usual:
+                        self.notes.append(f"its delimiter is {description}")
+                    return delimiter
+        return usual
 
     def read(
         self, pieces: Sequence[int], names: Sequence[str], n_rows: int
@@ -72,6 +140,8 @@ class CsvFile:
     ) -> tuple[pa.Schema, int]:
         """Return the types of the columns and the number of rows."""
         with self._report_errors():
+            schema = self._open(as_text).schema
+            as_text = {**as_text, **self._find_text(names, schema)}
             reader = self._open(as_text)
             schema = reader.schema
             if any(pa.types.is_binary(dtype) for dtype in schema.types):
@@ -89,6 +159,35 @@ class CsvFile:
                 types = [_widen_type(*pair) for pair in zip(types, batch.columns, strict=True)]
         return pa.schema(list(zip(names, types, strict=True))), n_rows
 
+    def _find_text(self, names: Sequence[str], schema: pa.Schema) -> dict[str, pa.DataType]:
+        """Find the columns that are to be read as text, though Arrow takes them for another type.
+
+        These are dates, truth values that are not "true" and "false", digits that name something,
+        and numbers with a point where other columns have a decimal comma.
+        """
+        batch = next(self._open({name: pa.string() for name in names}), None)
+        if batch is None:
+            return {}
+        cells = dict(zip(names, batch.columns, strict=True))
+        decimal = self._decimal or find_decimal(
+            [cells[field.name] for field in schema if pa.types.is_string(field.type)]
+        )
+        floats = any(map(pa.types.is_floating, schema.types))
+        self.decimal = decimal or ("," if self._delimiter == ";" and not floats else None)
+        found = []
+        for name, dtype in zip(schema.names, schema.types, strict=True):
+            if pa.types.is_boolean(dtype):
+                plain = pc.is_in(cells[name].drop_null(), pa.array(["true", "false"]))
+                is_text = not pc.all(plain).as_py()
+            elif pa.types.is_integer(dtype) or pa.types.is_floating(dtype):
+                codes = pc.match_substring_regex(cells[name], LONG_NUMERAL)
+                is_text = bool(pc.any(codes).as_py())
+                is_text |= decimal == "," and pa.types.is_floating(dtype)
+            else:
+                is_text = pa.types.is_temporal(dtype)
+            found += [name] * is_text
+        return {name: pa.string() for name in found}
+
     def _open(
         self, types: Mapping[str, pa.DataType], names: Sequence[str] | None = None
     ) -> arrow.CSVStreamingReader:
@@ -98,6 +197,8 @@ class CsvFile:
                 use_threads=False,  # or else an error does not tell the row
                 block_size=self._block,
                 encoding=self._encoding.replace("utf-8", "utf8"),
+                column_names=self._names,
+                skip_rows_after_names=int(self._names is not None and self._header),
             ),
             arrow.ParseOptions(
                 delimiter=self._delimiter,
@@ -166,31 +267,22 @@ class CsvFile:
         if not lines:
             raise TableError(f"{self.name!r} is empty; give a file with names and rows.")
         names = lines[0]
-        if len(lines) < 2:
+        if len(lines) < 2 and self._header:
             raise TableError(f"{self.name!r} has a line of names and no rows; give it rows.")
-        self._require_delimiter(names, lines[1])
-        if all(map(_is_number, names)) and not all(name.strip().isdecimal() for name in names):
+        if self._header and all(map(_is_number, names)) and not all(map(_is_name, names)):
             raise TableError(
                 f"{self.name!r} begins with a line of numbers; put a line with the names of the "
-                "columns before it."
+                "columns before it, or say --no-header (header=False)."
             )
         length = max(sum(len(cell.encode()) + 1 for cell in line) for line in lines)
         return names, length
 
-    def _require_delimiter(self, names: Sequence[str], cells: Sequence[str]) -> None:
-        if len(names) > 1:
-            return
-        for other, description in DELIMITERS.items():
-            times = names[0].count(other)
-            if times and len(cells) == 1 and cells[0].count(other) == times:
-                raise TableError(
-                    f"{self.name!r} has a single column, {names[0]!r}, whose cells seem to be "
-                    f"delimited by {description}; name {other!r} as the delimiter."
-                )
+    def _open_bytes(self) -> pa.NativeFile:
+        return pa.input_stream(self.name, compression="detect")
 
     def _open_text(self) -> TextIOWrapper:
         encoding = "utf-8-sig" if codecs.lookup(self._encoding).name == "utf-8" else self._encoding
-        return TextIOWrapper(pa.input_stream(self.name, compression="detect"), encoding, newline="")
+        return TextIOWrapper(self._open_bytes(), encoding, newline="")
 
     def _find_line(self, row: arrow.InvalidRow) -> int:
         """Return the line in which a row begins; Arrow counts rows without empty lines."""
@@ -207,7 +299,7 @@ class CsvFile:
         """Make the error that tells where the file is not text in its encoding."""
         decoder = codecs.getincrementaldecoder(self._encoding)()
         position, lines = 0, 1
-        with pa.input_stream(self.name, compression="detect") as file:
+        with self._open_bytes() as file:
             while chunk := file.read(BLOCK):
                 try:
                     decoder.decode(chunk)
@@ -219,7 +311,7 @@ class CsvFile:
                     break
                 lines += chunk.count(b"\n")
                 position += len(chunk)
-        return TableError(
+        return _EncodingError(
             f"{self.name!r} is not {self._encoding} text in line {lines} (byte {position}); save "
             "it as UTF-8, or name its encoding, such as latin-1."
         )
@@ -246,6 +338,10 @@ def _fits(values: pa.Array, dtype: pa.DataType) -> bool:
     except pa.ArrowException:
         return False
     return True
+
+
+def _is_name(cell: str) -> bool:
+    return cell.strip().isdecimal()
 
 
 def _is_number(cell: str) -> bool:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
-from keras_tied._text import list_some
+from keras_tied._text import format_value, list_some
 
 
 class TableError(ValueError):
@@ -29,6 +29,16 @@ def open_source(name: str, what: str) -> Iterator[pa.OSFile]:
         yield source
 
 
+def validate(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows if they are sound; any use of others may end the process.
+
+    Raises:
+        ArrowException: if they are not, which `report_read_errors` turns into a `TableError`.
+    """
+    batch.validate(full=True)
+    return batch
+
+
 @contextmanager
 def report_read_errors(name: str, what: str) -> Iterator[None]:
     """Turn an error while a file is read into a `TableError`.
@@ -41,12 +51,15 @@ def report_read_errors(name: str, what: str) -> Iterator[None]:
         yield
     except TableError:
         raise
-    except pa.ArrowException as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise TableError(f"{name!r} cannot be read as {what}: {reason}.") from error
     except OSError as error:
         if not error.errno:  # Arrow's own, for a file whose content is not what it should be
-            reason = " ".join(str(error).split()).rstrip(".")
-            raise TableError(f"{name!r} cannot be read as {what}: {reason}.") from error
+            raise _content_error(name, what, error) from error
         reason = os.strerror(error.errno)
         raise TableError(f"cannot read {name!r}: {reason}; name another file.") from error
+    except Exception as error:  # a reader may raise anything at a file that lies
+        raise _content_error(name, what, error) from error
+
+
+def _content_error(name: str, what: str, error: Exception) -> TableError:
+    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return TableError(f"{name!r} cannot be read as {what}: {format_value(reason, 300)}.")

@@ -65,3 +65,21 @@ def require_distinct(names: Sequence[str], file: str) -> None:
     if len(set(names)) < len(names):
         twice = [name for name, times in Counter(names).items() if times > 1]
         raise TableError(f"{file!r} has several columns of the name {quote(twice)}; rename them.")
+
+
+def make_distinct(names: Sequence[str]) -> list[str]:
+    """Return names that are not empty, and of which no two are the same.
+
+    Examples:
+        >>> make_distinct(["a", "", "a", "a_2"])
+        ['a', 'column2', 'a_3', 'a_2']
+    """
+    given, found = set(names), dict[str, None]()
+    for index, name in enumerate(names):
+        new = name = name or f"column{index + 1}"
+        number = 1
+        while new in found or (number > 1 and new in given):
+            number += 1
+            new = f"{name}_{number}"
+        found[new] = None
+    return list(found)

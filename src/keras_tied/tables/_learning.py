@@ -1,19 +1,157 @@
-"""Choose the columns of a table to use, and learn their categories."""
+"""Decide how each column of a table reads, and whether it is used."""
 
+from __future__ import annotations
+
+from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from keras_tied.tables._column import Column
+from keras_tied._text import format_value, list_some
+from keras_tied._types import Array
+from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, get_value
 from keras_tied.tables._errors import TableError, quote
 from keras_tied.tables._kinds import Kind, find_kind
+from keras_tied.tables._number_text import (
+    DASHES,
+    LONG_NUMERAL,
+    MISSING,
+    ROWS_TO_DECIDE,
+    NumberText,
+    TruthText,
+    count_digits,
+    decide_decimal,
+    decide_number_text,
+    decide_truth_text,
+    drop_missing,
+    find_decimal,
+    looks_numeric,
+    share_with_unit,
+)
+from keras_tied.tables._times import Times, decide_times, find_cycles
 
 MOST_CATEGORIES = 20
 RAREST = 0.01
 """A category has a number of its own if at least so large a share of the rows are in it."""
 ALL_DIFFERENT = 0.8
 """Text of which more than this share differ is a name or an id, and no category."""
+FEWEST_READ = 0.75
+"""From this share of numbers on, a column is text only if someone says so."""
+FEWEST_DATES = 5
+"""Whole numbers that could be dates are, if so many differ."""
+MOST_DIGITS = 10**15
+"""Whole numbers from here on may be names."""
+MOST_SPELLINGS = 30
+"""Of true, false and what is missing."""
+FEWEST_LOOKS = 0.5
+"""Text of which less than this share looks like numbers or times is neither."""
+MOST_NUMERIC = 0.25
+"""Text of which more than this share looks like numbers has no rest of other categories."""
+ROWS_TO_COUNT, FEWEST_ROWS_OF_COPIES = 20_000, 20
+EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What was found in a column, and what becomes of it.
+
+    Attributes:
+        name: of the column.
+        reads_as: what its values are, for people.
+        becomes: the numbers that it becomes, or why it is left out.
+        missing: how many values are missing.
+        misread: how many values are not what the column holds, and count as missing.
+        distinct: how many different values the first 20,000 rows of the sample have, or all if
+            they are text.
+        examples: some values.
+        warning: what else to look at, as one clause about the column; empty if there is nothing.
+        refused: whether the column cannot be used before someone says what it is.
+    """
+
+    name: str
+    reads_as: str
+    becomes: str
+    missing: int = 0
+    misread: int = 0
+    distinct: int = 0
+    examples: tuple[str, ...] = ()
+    warning: str = ""
+    refused: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return asdict(self) | {"examples": list(self.examples)}
+
+    @classmethod
+    def from_json(cls, json: Any) -> Self:
+        """Read the result of `to_json`; it may come from an untrusted file.
+
+        Raises:
+            TableError: if it is not what `to_json` gives.
+        """
+        match json:
+            case {
+                "name": str(),
+                "reads_as": str(),
+                "becomes": str(),
+                "missing": int(),
+                "misread": int(),
+                "distinct": int(),
+                "examples": list() as examples,
+                "warning": str(),
+                "refused": bool(),
+            } if len(json) == len(fields(cls)) and all(isinstance(e, str) for e in examples):
+                return cls(**json | {"examples": tuple(examples)})
+        raise TableError("the facts of the columns in the model file are damaged; fit it anew.")
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A column that is left out, and restored when rows are decoded.
+
+    Attributes:
+        name: of the column.
+        copy_of: the column that it equals, or None.
+        value: the value that it always has, or None if it has none.
+    """
+
+    name: str
+    copy_of: str | None = None
+    value: str | int | float | bool | None = None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How text reads where it does not tell.
+
+    Attributes:
+        decimal: the decimal mark, or None.
+        dates: `"auto"`, `"off"`, `"dmy"` or `"mdy"`.
+        categorical: the columns of names.
+    """
+
+    decimal: str | None = None
+    dates: str = "auto"
+    categorical: frozenset[str] = frozenset()
+
+    @property
+    def day_first(self) -> bool | None:
+        """Whether the day stands before the month, or None if nobody has said so."""
+        if self.dates in ("dmy", "mdy"):
+            return self.dates == "dmy"
+        return True if self.decimal == "," else None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A fact, and the column that is used or restored, or None."""
+
+    fact: Fact
+    column: Column | Restored | None = None
 
 
 def choose_columns(
@@ -22,56 +160,326 @@ def choose_columns(
     exclude: Collection[str],
     label: str | None,
     id: str | None,
-) -> tuple[list[Column], dict[str, str]]:
-    """Return the columns to use, in the table's order, and why each other is not used."""
+    policy: Policy,
+) -> list[Decision]:
+    """Decide on each column, in the table's order."""
     names = sample.schema.names
-    requested = [*(columns or []), *exclude, *[name for name in (label, id) if name is not None]]
+    requested = [*(columns or []), *exclude, *policy.categorical]
+    requested += [name for name in (label, id) if name is not None]
     if absent := [name for name in dict.fromkeys(requested) if name not in names]:
         raise TableError(f"the table has no column {quote(absent)}; it has {quote(names)}.")
-    used, left_out = [], {}
-    for name, values in zip(names, sample.columns, strict=True):
-        if name == label:
-            left_out[name] = "the label"
-        elif name == id:
-            left_out[name] = "the id"
-        elif name in exclude:
-            left_out[name] = "excluded"
-        elif columns is not None and name not in columns:
-            left_out[name] = "not among those asked for"
-        elif isinstance(result := _learn_column(name, values), Column):
-            used.append(result)
-        else:
-            left_out[name] = result
-    if not used:
-        reasons = [f"{name!r} ({reason})" for name, reason in list(left_out.items())[:8]]
-        raise TableError(f"no column can be used: {', '.join(reasons)}; give one of numbers.")
-    return used, left_out
+    reasons = dict.fromkeys(exclude, "excluded")
+    if columns is not None:
+        reasons = {n: "not among those asked for" for n in names if n not in columns} | reasons
+    reasons |= {name: what for name, what in ((id, "the id"), (label, "the label")) if name}
+    policy = _find_policy(sample, policy)
+    decisions = [
+        Decision(Fact(name, str(find_kind(values.type)), f"left out: {reasons[name]}"))
+        if name in reasons
+        else _decide(name, values, policy)
+        for name, values in zip(names, sample.columns, strict=True)
+    ]
+    return _leave_out_copies(decisions, sample)
 
 
-def _learn_column(name: str, values: pa.Array) -> Column | str:
-    """Return a column to use, or the reason why it is not used."""
+def _find_policy(sample: pa.RecordBatch, policy: Policy) -> Policy:
+    """Let the columns of text that tell decide for those that do not."""
+    if policy.decimal is not None:
+        return policy
+    texts = [values for values in sample.columns if find_kind(values.type) is Kind.text]
+    return replace(policy, decimal=find_decimal(texts))
+
+
+def _decide(name: str, values: pa.Array, policy: Policy) -> Decision:
+    """Decide on a column by the type of its values."""
     kind = find_kind(values.type)
+    if kind is Kind.other or pa.types.is_duration(values.type):
+        fact = Fact(name, "other values", f"left out: values of type {values.type}")
+        return Decision(fact)
+    if pc.all(values.is_null(nan_is_null=True)).as_py():
+        return _decide_empty(name, values)
+    if name in policy.categorical and kind in (Kind.integer, Kind.text):
+        words = Column(name, Kind.text, whole=kind is Kind.integer)
+        return _decide_words(values, words, "names")
+    if kind is Kind.text:
+        return _decide_text(name, values, policy)
     if kind is Kind.time:
-        return "a date or time: turn it into numbers, such as days, to use it"
-    if kind is Kind.other:
-        return f"values of type {values.type}"
-    if _is_empty(values):
-        return f"no value in {len(values)} rows"
-    return _learn_categories(name, values) if kind is Kind.text else Column(name, kind)
+        return _decide_times(Column(name, kind, form=_find_times(values.type)), values, policy)
+    if kind is Kind.integer and (days := _find_numeric_dates(values)) is not None:
+        return _decide_times(replace(days, name=name), values, policy)
+    comma = kind is Kind.integer and policy.decimal == ","
+    # In another file of the same form, 1.234 is a whole number.
+    return _decide_number(
+        Column(name, kind, form=NumberText(",", places=0) if comma else None), values
+    )
 
 
-def _is_empty(values: pa.Array) -> bool:
-    return bool(pc.all(values.is_null(nan_is_null=True)).as_py())
+def _decide_text(name: str, values: pa.Array, policy: Policy) -> Decision:
+    """Decide what text reads as: truth values, codes, numbers, times or categories."""
+    if (truths := _find_truths(values)) is not None:
+        return _decide_number(Column(name, Kind.boolean, form=truths), values)
+    cells = drop_missing(values).drop_null()
+    if not len(cells):
+        return _decide_empty(name, values)
+    words = Column(name, Kind.text)
+    if _is_code(cells):
+        return _decide_words(values, words, "codes of digits")
+    column, share, warning = _read_text(name, cells, policy)
+    if column is not None and share >= 1 - MOST_MISREAD:
+        if column.kind is Kind.time:
+            return _decide_times(column, values, policy, warning)
+        return _decide_number(column, values, warning)
+    decision = _decide_words(values, words)
+    settled = isinstance(decision.column, Column) and not decision.column.other
+    if column is None or share < FEWEST_READ or settled:
+        return decision
+    misread = np.isnan(column.parse(cells))
+    odd = cells.filter(pa.array(misread))
+    warning = (
+        f"holds {column.description} in {share:.0%} of its values, and {len(odd):,} others such as "
+        f"{_show(odd)[0]!r}: correct them, name them with --na, or choose --categorical or "
+        "--exclude for the column"
+    )
+    fact = replace(
+        decision.fact,
+        reads_as=f"mostly {column.description}",
+        becomes="refused",
+        misread=len(odd),
+        warning=warning,
+        refused=True,
+    )
+    return Decision(fact)
 
 
-def _learn_categories(name: str, values: pa.Array) -> Column | str:
-    pairs = pc.value_counts(values.drop_null())
-    counts = dict(zip(pairs.field(0).to_pylist(), pairs.field(1).to_pylist(), strict=True))
-    n_rows = sum(counts.values())
-    if len(counts) > max(2, ALL_DIFFERENT * n_rows):
-        return f"text of which nearly every value differs, {len(counts)} in {n_rows} rows"
+def _find_truths(values: pa.Array) -> TruthText | None:
+    """Return the form of truth values; `-` is one of them beside `+`, and else is missing."""
+    if len(values.slice(0, ROWS_TO_DECIDE).unique()) > MOST_SPELLINGS:
+        return None
+    counts = Counter[str]()
+    for text, times in _count(values.drop_null()).items():
+        counts[text.strip()] += times
+    for marks in ((*MISSING, *DASHES), MISSING):
+        present = {text: times for text, times in counts.items() if text not in marks}
+        if (form := decide_truth_text(present)) is not None:
+            return form
+    return None
+
+
+def _is_code(cells: pa.Array) -> bool:
+    """Return whether text is digits that name something."""
+    codes = pc.match_substring_regex(cells, LONG_NUMERAL)
+    if not pc.any(codes).as_py():
+        return False
+    digits = pc.match_substring_regex(cells, r"^\d+$")
+    return bool(pc.sum(digits).as_py() > (1 - MOST_MISREAD) * len(cells))
+
+
+def _read_text(name: str, cells: pa.Array, policy: Policy) -> tuple[Column | None, float, str]:
+    """Return the numbers or times that text reads as, for which share of it, and a warning."""
+    some = cells.slice(0, ROWS_TO_DECIDE)
+    found: tuple[Column | None, float, str] = (None, 0.0, "")
+    if looks_numeric(some) >= FEWEST_LOOKS:
+        found = _read_numbers(name, cells, some, policy)
+    if found[1] < 1 - MOST_MISREAD:
+        times, share, is_clear = decide_times(some, policy.day_first)
+        if times is not None and share > max(found[1], FEWEST_LOOKS):
+            share = float(np.mean(~np.isnan(times.parse(cells))))
+            warning = (
+                f"holds {some[0].as_py()!r}, of which day and month are not clear; say --dates dmy "
+                "or --dates mdy"
+            )
+            return Column(name, Kind.time, form=times), share, "" if is_clear else warning
+    return found
+
+
+def _read_numbers(
+    name: str, cells: pa.Array, some: pa.Array, policy: Policy
+) -> tuple[Column, float, str]:
+    form = decide_number_text(some, policy.decimal or ".")
+    kind = Kind.integer if form.places == 0 else Kind.number
+    is_plain = form == NumberText(places=form.places)
+    warning = ""
+    commas = some.filter(pc.match_substring(some, ","))
+    if len(commas) and policy.decimal is None and decide_decimal(some) is None:
+        warning = (
+            f"holds {commas[0].as_py()!r}, which is read as thousands; say --decimal , if the "
+            "comma stands before decimals"
+        )
+    if (share := share_with_unit(some, form)) < 1 - MOST_MISREAD:
+        unit = form.prefix.strip() or form.suffix.strip()
+        warning = f"has {unit} beside {share:.0%} of its numbers, and is read as if all had it"
+    column = Column(name, kind, form=None if is_plain else form)
+    cells = column.clean(cells).drop_null()
+    return column, form.count(cells) / max(1, len(cells)), warning
+
+
+def _find_numeric_dates(values: pa.Array) -> Column | None:
+    """Return a column of dates if all whole numbers are dates such as 20260131."""
+    present = values.drop_null()
+    bounds = pc.min_max(present)
+    if bounds["min"].as_py() < 19_000_101 or bounds["max"].as_py() > 21_001_231:
+        return None
+    times = Times("%Y%m%d")
+    some = present.unique().cast(pa.string())
+    is_date = len(some) >= FEWEST_DATES and not np.isnan(times.parse(some)).any()
+    return Column("", Kind.time, form=times) if is_date else None
+
+
+def _find_times(dtype: pa.DataType) -> Times:
+    if pa.types.is_date(dtype):
+        return Times(dtype="date")
+    if pa.types.is_time(dtype):
+        return Times(dtype="time")
+    return Times(dtype="timestamp", zone=dtype.tz or "")
+
+
+def _decide_empty(name: str, values: pa.Array) -> Decision:
+    fact = Fact(name, "no value", f"left out: no value in {len(values)} rows", missing=len(values))
+    return Decision(fact, Restored(name))
+
+
+def _decide_number(column: Column, values: pa.Array, warning: str = "") -> Decision:
+    """Decide on numbers and truth values."""
+    try:
+        numbers = column.parse(values)
+    except MisfitError:  # an infinite number, which `Columns.encode` reports with its row
+        return Decision(Fact(column.name, column.description, "1 number"), column)
+    return _decide_parsed(column, values, numbers, warning)
+
+
+def _decide_times(column: Column, values: pa.Array, policy: Policy, warning: str = "") -> Decision:
+    """Decide on dates and times."""
+    days = column.parse(values)
+    first = np.floor(np.nanmin(days))
+    column = replace(column, origin=float(first), cycles=find_cycles(days))
+    decision = _decide_parsed(column, values, days, warning)
+    if policy.dates == "off":
+        return Decision(
+            replace(decision.fact, becomes="left out: a date or time, with --dates off")
+        )
+    return decision
+
+
+def _decide_parsed(column: Column, values: pa.Array, numbers: Array, warning: str) -> Decision:
+    """Decide on values that were parsed as numbers or days."""
+    is_missing = np.isnan(numbers)
+    misread = column.find_misread(values, numbers)
+    present = numbers[~is_missing]
+    fact = Fact(
+        column.name,
+        column.description,
+        "1 number" if len(column.features) == 1 else _list_features(column),
+        int(is_missing.sum()) - len(misread),
+        len(misread),
+        len(np.unique(present[:ROWS_TO_COUNT])),
+        _show(values.slice(0, ROWS_TO_DECIDE).filter(pa.array(~is_missing[:ROWS_TO_DECIDE]))),
+        warning,
+    )
+    if column.kind is Kind.integer and np.abs(present).max() >= MOST_DIGITS:
+        warning = "holds whole numbers of 16 digits or more, which may be names; say --exclude"
+        fact = replace(fact, warning=warning)
+    if present.min() == present.max():
+        return _leave_out_constant(fact, values.filter(pa.array(~is_missing)), column)
+    return Decision(fact, column)
+
+
+def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decision:
+    """Decide on text, or whole numbers, that name categories."""
+    cells = column.clean(values)
+    present = cells.drop_null()
+    if not len(present):
+        return _decide_empty(column.name, values)
+    counts = _count(present)
+    fact = Fact(
+        column.name,
+        reads_as or "categories",
+        "",
+        missing=cells.null_count,
+        distinct=len(counts),
+        examples=_show(present),
+    )
+    if (n_spellings := len(counts)) > (n_words := len({text.lower() for text in counts})):
+        merged: dict[str, Counter[str]] = {}
+        for text, times in sorted(counts.items()):
+            merged.setdefault(text.lower(), Counter())[text] = times
+        counts = {words.most_common(1)[0][0]: words.total() for words in merged.values()}
+        warning = f"has {n_spellings} spellings of {n_words} categories, merged whatever their case"
+        fact, column = replace(fact, warning=warning), replace(column, folded=True)
+    if len(counts) == 1:
+        return _leave_out_constant(fact, present, column)
+    n_rows = len(present)
     common = [text for text, times in counts.items() if times >= RAREST * n_rows]
     common = sorted(common, key=lambda text: (-counts[text], text))[:MOST_CATEGORIES]
-    if not common:
-        return f"text of {len(counts)} categories, all of which are rare"
-    return Column(name, Kind.text, tuple(sorted(common)), other=len(common) < len(counts))
+    other = len(common) < len(counts)
+    names_things = column.whole or reads_as
+    some = present.slice(0, ROWS_TO_DECIDE)
+    all_differ = len(counts) > max(2, ALL_DIFFERENT * n_rows)
+    looks = 0.0 if names_things else looks_numeric(some)
+    if other and not names_things and not all_differ:
+        looks = max(looks, count_digits(some))
+    reason = ""
+    if all_differ:
+        reason = f"text of which nearly every value differs, {len(counts)} in {n_rows} rows"
+    elif not common:
+        reason = f"text of {len(counts)} categories, all of which are rare"
+    elif other and looks > MOST_NUMERIC:
+        reason = "text that looks like numbers, of too many kinds for categories"
+    if reason:
+        warning = ""
+        if looks > MOST_NUMERIC:
+            warning = (
+                f"looks like numbers in {looks:.0%} of its values, but not of one kind, and is "
+                "left out"
+            )
+        fact = replace(fact, reads_as=reads_as or "text", warning=warning)
+        return Decision(replace(fact, becomes=f"left out: {reason}"))
+    column = replace(column, categories=tuple(sorted(common)), other=other)
+    return Decision(replace(fact, becomes=_list_features(column)), column)
+
+
+def _leave_out_constant(fact: Fact, present: pa.Array, column: Column) -> Decision:
+    value = get_value(present, 0)
+    becomes = f"left out: always {format_value(value)!r}"
+    if fact.missing > MOST_MISREAD * (fact.missing + len(present)):
+        warning = f"is {format_value(value)!r} or missing; write what it is where it is missing"
+        fact = replace(fact, warning=warning)
+    plain = value if isinstance(value, str | int | float | bool) else str(value)
+    return Decision(replace(fact, becomes=becomes, distinct=1), Restored(column.name, value=plain))
+
+
+def _leave_out_copies(decisions: list[Decision], sample: pa.RecordBatch) -> list[Decision]:
+    """Leave out each column whose values are those of another."""
+    if sample.num_rows < FEWEST_ROWS_OF_COPIES:
+        return decisions
+    begin = sample.slice(0, FEWEST_ROWS_OF_COPIES)
+    first: dict[object, list[int]] = {}
+    for index, decision in enumerate(decisions):
+        if not isinstance(decision.column, Column):
+            continue
+        values = sample.column(index)
+        same = first.setdefault((values.type, str(begin.column(index))), [])
+        original = next((i for i in same if sample.column(i).equals(values)), None)
+        if original is None:
+            same.append(index)
+            continue
+        name = sample.schema.names[original]
+        fact = replace(decision.fact, becomes=f"left out: the same as {name!r}")
+        decisions[index] = Decision(fact, Restored(decision.column.name, copy_of=name))
+    return decisions
+
+
+def _list_features(column: Column) -> str:
+    names = [feature[len(column.name) + 1 :] for feature in column.features]
+    return f"{len(names)} numbers: {list_some(names, 4)}"
+
+
+def _count(texts: pa.Array) -> dict[str, int]:
+    pairs = pc.value_counts(texts)
+    return dict(zip(pairs.field(0).to_pylist(), pairs.field(1).to_pylist(), strict=True))
+
+
+def _show(values: pa.Array) -> tuple[str, ...]:
+    """Return the first different values, as text."""
+    some = values.slice(0, 100).drop_null()
+    shown = dict.fromkeys(format_value(get_value(some, row)) for row in range(len(some)))
+    return tuple(shown)[:EXAMPLES]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from keras_tied.tables._errors import open_source
+from keras_tied.tables._errors import open_source, validate
 
 WHAT = "a Parquet file"
 BUFFER = 2**20
@@ -33,4 +33,5 @@ class ParquetFile:
                 source, metadata=self._metadata, buffer_size=BUFFER, pre_buffer=False
             ) as file,
         ):
-            yield from file.iter_batches(n_rows, list(pieces), list(names))
+            for batch in file.iter_batches(n_rows, list(pieces), list(names)):
+                yield validate(batch)

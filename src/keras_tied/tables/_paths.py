@@ -2,6 +2,7 @@
 
 import glob
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from keras_tied.tables._errors import TableError, quote, report_read_errors
@@ -11,10 +12,24 @@ TEXTS = {"csv": ",", "tsv": "\t"}
 COMPRESSIONS = {"gz": "gzip", "bz2": "bz2", "zst": "zstd"}
 """The endings of compressed text, and what Arrow calls the compression."""
 ARROWS = ("feather", "arrow")
-FORMATS = (*TEXTS, "parquet", *ARROWS, "npy", "npz")
-ENDINGS = (*FORMATS, *(f"{text}.{compression}" for text in TEXTS for compression in COMPRESSIONS))
+JSON_LINES = ("jsonl", "ndjson")
+WORKBOOKS = ("xlsx", "xlsm", "xlsb", "xls", "ods")
+DATABASES = ("duckdb", "ddb", "sqlite", "sqlite3", "db")
+WRITTEN = (*TEXTS, "parquet", *ARROWS, "npy", "npz")
+FORMATS = (*WRITTEN, *JSON_LINES, "orc", *WORKBOOKS, *DATABASES)
+COMPRESSED = (*TEXTS, *JSON_LINES)
+
+
+def _list_compressed(names: Iterable[str]) -> Iterator[str]:
+    return (f"{name}.{ending}" for name in names for ending in COMPRESSIONS)
+
+
+ENDINGS = (*FORMATS, *_list_compressed(COMPRESSED))
 """The endings of the files that are read."""
-OUTPUT_ENDINGS = tuple(ending for ending in ENDINGS if not ending.endswith("bz2"))
+OUTPUT_ENDINGS = (
+    *WRITTEN,
+    *(ending for ending in _list_compressed(TEXTS) if not ending.endswith("bz2")),
+)
 """The endings of the files that are written; Arrow fails at bzip2 on a full disk."""
 
 
@@ -23,7 +38,7 @@ def find_format(path: str) -> str | None:
     _, *endings = Path(path).name.lower().split(".")
     if endings and endings[-1] in FORMATS:
         return endings[-1]
-    compression = len(endings) > 1 and endings[-1] in COMPRESSIONS and endings[-2] in TEXTS
+    compression = len(endings) > 1 and endings[-1] in COMPRESSIONS and endings[-2] in COMPRESSED
     return endings[-2] if compression else None
 
 
@@ -32,47 +47,59 @@ def find_compression(path: str) -> str | None:
     return COMPRESSIONS.get(Path(path).name.lower().rsplit(".", 1)[-1])
 
 
-def find_files(path: str) -> list[str]:
+def find_files(path: str, format: str | None = None) -> list[str]:
     """Return the files of a path, sorted, all of one format.
 
     Args:
         path: a file, a folder or a pattern with `*`, `?` or `[...]`. In a folder, and among what a
             pattern finds, only files with an ending of ours count, and none whose name begins with
-            a dot or an underscore.
+            a dot or an underscore. Folders in it count if they are called `name=value`.
+        format: the format of all files, whatever their endings. Defaults to that of the endings.
 
     Raises:
         TableError: if there is none, or they are of several formats.
     """
     with report_read_errors(path, "a table"):
         if os.path.isdir(path):
-            paths = [entry.path for entry in os.scandir(path)]
+            paths = list(_walk(path))
         elif os.path.exists(path) or not glob.has_magic(path):
             os.stat(path)  # says why it cannot be read
-            if find_format(path) is None:
+            if format is None and find_format(path) is None:
                 raise TableError(
-                    f"{path!r} has not one of the endings {_list_endings()}; rename it."
+                    f"{path!r} has not one of the endings {_list_endings()}; say what it is with "
+                    "--format (format=...)."
                 )
             return [path]
         else:
             paths = glob.glob(path, recursive=True)
-    files = sorted(file for file in paths if _is_table(file))
+    files = sorted(file for file in paths if _is_table(file, format))
     if not files:
         raise TableError(
             f"{path!r} holds no file with one of the endings {_list_endings()}; name another."
         )
     first = files[0]
-    if other := next((file for file in files if find_format(file) != find_format(first)), None):
-        raise TableError(
-            f"{path!r} holds files of several formats, such as {quote([first, other])}; choose "
-            "those of one, for example with '*.csv'."
-        )
+    if format is None:
+        for file in files:
+            if find_format(file) != find_format(first):
+                raise TableError(
+                    f"{path!r} holds files of several formats, such as {quote([first, file])}; "
+                    "choose those of one, for example with '*.csv'."
+                )
     return files
 
 
-def _is_table(file: str) -> bool:
+def _walk(folder: str) -> Iterator[str]:
+    for entry in os.scandir(folder):
+        if entry.is_dir() and "=" in entry.name:
+            yield from _walk(entry.path)
+        else:
+            yield entry.path
+
+
+def _is_table(file: str, format: str | None) -> bool:
     hidden = Path(file).name.startswith((".", "_"))
-    return not hidden and find_format(file) is not None and os.path.isfile(file)
+    return not hidden and bool(format or find_format(file)) and os.path.isfile(file)
 
 
 def _list_endings() -> str:
-    return ", ".join(f".{ending}" for ending in ENDINGS)
+    return ", ".join(f".{ending}" for ending in FORMATS)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from keras_tied.tables._arrow import open_arrow
-from keras_tied.tables._csv import CsvFile
-from keras_tied.tables._errors import TableError, quote
+from keras_tied.tables._errors import TableError, quote, report_read_errors
 from keras_tied.tables._file import FilePart, TableFile
 from keras_tied.tables._kinds import Kind, find_kind, merge_types, require_distinct, simplify_type
-from keras_tied.tables._numpy import ArrayFile, open_npz
-from keras_tied.tables._parquet import ParquetFile
-from keras_tied.tables._paths import ARROWS, TEXTS, find_files, find_format
 
 BATCH_CELLS, SMALLEST_BATCH, LARGEST_BATCH = 2**20, 2**7, 2**16
 """About how many numbers a batch has, and the bounds of its number of rows."""
@@ -33,6 +27,8 @@ class Source:
         name: the path as it was given.
         schema: the names and Arrow types of the columns.
         n_rows: the number of rows.
+        notes: what was found by itself when the files were opened, such as a delimiter.
+        decimal: the decimal mark of the files, or None if they do not tell.
         first_row: how many rows of its file come before those of a part that `split` gives.
     """
 
@@ -47,9 +43,15 @@ class Source:
         self.first_row = first_row
         self._files = files
         for file in files if schema is None else ():
-            require_distinct(file.schema.names, file.name)
+            with report_read_errors(file.name, "a table"):  # a name or a zone may be no text
+                require_distinct(file.schema.names, file.name)
+                _ = [getattr(dtype, "tz", None) for dtype in file.schema.types]
         self.schema = _merge_schemas(files) if schema is None else schema
         self.n_rows = sum(sum(file.rows) for file in files)
+        notes = [note for file in files for note in getattr(file, "notes", ())]
+        self.notes = list(dict.fromkeys(notes))
+        marks = {getattr(file, "decimal", None) for file in files}
+        self.decimal = marks.pop() if len(marks) == 1 else None
         if not self.n_rows:
             raise TableError(f"{name!r} has columns and no rows; give it rows.")
 
@@ -198,64 +200,15 @@ class Source:
                 yield parts if parts.schema.equals(schema) else _cast(parts, schema)
 
 
-def open_table(
-    path: str | os.PathLike[str],
-    *,
-    delimiter: str | None = None,
-    encoding: str = "utf-8",
-    text: Collection[str] = (),
-    array: str | None = None,
-) -> Source:
-    r"""Open a table on disk, or several that are one.
-
-    The ending tells the format: CSV (`.csv`) and TSV (`.tsv`), also compressed (`.gz`, `.bz2`,
-    `.zst`), Parquet (`.parquet`), Arrow and Feather (`.arrow`, `.feather`), and NumPy's arrays of
-    rows and columns (`.npy`, `.npz`), whose columns are called x0, x1 and so on. Arrays of `.npz`
-    are taken into memory; all else is read in batches. CSV is read once when it is opened.
-
-    Args:
-        path: a file, a folder, or a pattern such as `"part-*.parquet"`. Several files have the same
-            columns, and are read in the order of their names.
-        delimiter: between the cells of CSV, one character. Defaults to a comma, and to a tab for
-            TSV.
-        encoding: of CSV. Defaults to UTF-8.
-        text: columns of CSV to take for text, even where they look like numbers, such as an id of
-            digits. Defaults to none.
-        array: the name of the array in an `.npz` file, where there are several.
-
-    Returns:
-        The table, open to be read.
-
-    Raises:
-        TableError: if it cannot be read. The message says where and why.
-
-    Examples:
-        >>> import pathlib, tempfile
-        >>> from keras_tied.tables import open_table
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = pathlib.Path(folder, "fruit.csv")
-        ...     _ = path.write_text("name,weight\napple,182\nplum,NA\n")
-        ...     table = open_table(path)
-        ...     [batch.to_pydict() for batch in table.batches()]
-        [{'name': ['apple', 'plum'], 'weight': [182, None]}]
-    """
-    name = os.fspath(path)
-    return Source(
-        name, [_open(file, delimiter, encoding, text, array) for file in find_files(name)]
-    )
-
-
-def _open(
-    file: str, delimiter: str | None, encoding: str, text: Collection[str], array: str | None
-) -> TableFile:
-    ending = find_format(file)
-    if ending in TEXTS:
-        return CsvFile(file, delimiter or TEXTS[ending], encoding, text)
-    if ending in ARROWS:
-        return open_arrow(file)
-    if ending == "npz":
-        return open_npz(file, array)
-    return ParquetFile(file) if ending == "parquet" else ArrayFile(file)
+def find_clashes(files: Sequence[TableFile]) -> list[str]:
+    """Return the columns that are of several kinds in some files."""
+    types: dict[str, pa.DataType] = {}
+    clashes = []
+    for field in (field for file in files for field in file.schema):
+        merged = merge_types(types.get(field.name, pa.null()), field.type)
+        clashes += [field.name] * (merged is None)
+        types[field.name] = merged or types[field.name]
+    return clashes
 
 
 def _merge_schemas(files: Sequence[TableFile]) -> pa.Schema:

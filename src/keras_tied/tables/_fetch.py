@@ -1,0 +1,131 @@
+"""Tables that are no local file: they are copied to one first."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+import shutil
+import sys
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import pyarrow as pa
+from pyarrow import fs, ipc
+
+from keras_tied.tables._errors import TableError, report_read_errors
+from keras_tied.tables._paths import find_format
+from keras_tied.tables._rows import select_all
+
+STANDARD_INPUT = "-"
+MAGICS = {
+    b"ARROW1": "arrow",
+    b"\xff\xff\xff\xff": "arrow",
+    b"PAR1": "parquet",
+    b"ORC": "orc",
+    b"\x93NUMPY": "npy",
+    b'{"': "jsonl",
+    b"\x1f\x8b": "csv.gz",
+}
+"""How a file of each format begins; any other is CSV."""
+
+
+class Copy(str):
+    """The path of a copy; messages show where it came from."""
+
+    __slots__ = ("origin",)
+    origin: str
+
+    def __repr__(self) -> str:
+        return repr(self.origin)
+
+
+def copy_here(path: str, format: str | None, folder: str) -> Copy:
+    """Copy the standard input, or the files of an address, to a folder; return their path."""
+    with report_read_errors(path, "a table"):
+        if path == STANDARD_INPUT:
+            place = _copy_input(sys.stdin.buffer, format, folder)
+        elif path.startswith(("http://", "https://")):
+            place = _copy_page(path, format, folder)
+        else:
+            place = _copy_files(path, format, folder)
+    copy = Copy(place)
+    copy.origin = path
+    return copy
+
+
+def _copy_input(file: IO[bytes], format: str | None, folder: str) -> str:
+    head = file.read(8)
+    if not head:
+        raise TableError("there is nothing on the standard input; pipe a table to it.")
+    found = next((name for magic, name in MAGICS.items() if head.startswith(magic)), "csv")
+    place = os.path.join(folder, f"input.{format or found}")
+    with open(place, "wb") as target:
+        target.write(head)
+        shutil.copyfileobj(file, target, 2**20)
+    return place
+
+
+def _copy_page(address: str, format: str | None, folder: str) -> str:
+    try:
+        import fsspec
+        import fsspec.implementations.http
+    except ImportError as error:
+        raise TableError(
+            f'{address!r} needs fsspec and aiohttp; run pip install "keras-tied[remote]".'
+        ) from error
+    name = PurePosixPath(address.partition("?")[0]).name or "page"
+    place = os.path.join(folder, name if format is None else f"{name}.{format}")
+    with fsspec.open(address, "rb") as source, open(place, "wb") as target:
+        shutil.copyfileobj(source, target, 2**20)
+    return place
+
+
+def _copy_files(address: str, format: str | None, folder: str) -> str:
+    """Copy a file, all files of a folder, or those of a pattern, by pyarrow's file systems."""
+    address, question, options = address.partition("?")
+    base = address
+    while glob.has_magic(base):
+        base = base.rpartition("/")[0]
+    system, root = fs.FileSystem.from_uri(base + question + options)
+    pattern = root + address[len(base) :]
+    if system.get_file_info(root).type == fs.FileType.File:
+        paths, top = [root], str(PurePosixPath(root).parent)
+    else:
+        infos = system.get_file_info(fs.FileSelector(root, recursive=True))
+        paths, top = [info.path for info in infos if info.type == fs.FileType.File], root
+    if pattern != root:
+        paths = [path for path in paths if fnmatch.fnmatch(path, pattern)]
+    for path in paths:
+        inside = PurePosixPath(path).relative_to(top)
+        if ".." in inside.parts or not (format or find_format(path)):
+            continue
+        target = Path(folder, inside)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with system.open_input_stream(path) as source, target.open("wb") as file:
+            shutil.copyfileobj(source, file, 2**20)
+    return os.path.join(folder, PurePosixPath(root).name) if paths == [root] else folder
+
+
+def copy_query(name: str, query: str | None, folder: str) -> Copy:
+    """Write the result of a query of a DuckDB database, or its only table, to an Arrow file."""
+    try:
+        import duckdb
+    except ImportError as error:
+        raise TableError(f'{name!r} needs DuckDB; run pip install "keras-tied[sql]".') from error
+    place = Copy(os.path.join(folder, "result.arrow"))
+    place.origin = name
+    # What a database holds, such as a view, must not read other files.
+    config = {"enable_external_access": "false", "temp_directory": folder}
+    with (
+        report_read_errors(name, "a DuckDB database"),
+        duckdb.connect(str(name), read_only=True, config=config) as database,
+    ):
+        if query is None:
+            tables = database.execute("SELECT table_name FROM information_schema.tables").fetchall()
+            query = select_all(name, [table for (table,) in tables])
+        reader = pa.RecordBatchReader.from_stream(database.sql(query))
+        with pa.OSFile(str(place), "wb") as file, ipc.new_file(file, reader.schema) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+    return place

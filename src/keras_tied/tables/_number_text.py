@@ -1,0 +1,334 @@
+"""Numbers and truth values as people write them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from keras_tied._types import Array
+
+MISSING = (
+    *("", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "NAN", "-NaN", "-nan"),
+    *("NULL", "Null", "null", "None", "none", "?", "#DIV/0!", "#VALUE!", "#REF!", "n.a."),
+)
+"""The texts of a missing value, in quotes or without."""
+DASHES = ("-", "--", "---", "–", "—", ".", "..", "...")  # noqa: RUF001
+"""Texts of a missing value too, but where `+` and `-` are the values of a column."""
+ROWS_TO_DECIDE = 1_000
+RAREST_UNIT = 0.1
+"""A unit of a smaller share of numbers is a typing error."""
+LONG_NUMERAL = r"^(?:0\d+|\d{20,})$"
+"""Digits that name something: they begin with a zero, or are too many for a number."""
+
+_CURRENCIES = "$€£¥₹₽₩₺₪₫฿₴₦₱₵₸₿¢"
+_PREFIX = (
+    rf"[A-Za-z]{{0,3}}[{_CURRENCIES}]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|"
+    r"CZK|HUF|BRL|RUB|TRY|ZAR|KRW|MXN|SGD|HKD|kr|Kr|Fr|Rs)\.?"
+)
+_SUFFIX = r"/?[^\d\s.,()+\-'_:/](?:[^\d,():]{0,11}|[a-zA-Z]{0,2}[23])"
+_EXPONENT = r"(?:[eE][-+]?\d+)?"
+_MINUS, _SPACES, _APOSTROPHES = "−﹣－", "\u00a0\u2007\u2009\u202f", "’`´"  # noqa: RUF001
+_SIGN = f"[-+{_MINUS}]"
+_LOOK = re.compile(
+    rf"\(?\s*{_SIGN}?\s*(?P<prefix>(?:{_PREFIX})\s*)?(?:{_SIGN}|\()?\s*"
+    rf"(?P<number>\d(?:[\d.,'{_APOSTROPHES} {_SPACES}_]*\d)?[.,]?{_EXPONENT}|[.,]\d+{_EXPONENT})"
+    rf"(?:\.[-–])?[-)]?(?P<suffix>\s*(?:{_SUFFIX}))?\s*[-)]?"  # noqa: RUF001
+)
+"""What looks like a number, with any unit."""
+_GROUPING = {".": ",' _", ",": ".' _"}
+"""What may stand between thousands, by the decimal mark."""
+_MOST_PLACES = 6
+
+
+def drop_missing(texts: pa.Array, marks: Iterable[str] = (*MISSING, *DASHES)) -> pa.Array:
+    """Return text without the space around it, and without the marks of a missing value."""
+    cells = pc.utf8_trim_whitespace(texts.cast(pa.string()))
+    is_mark = pc.is_in(cells, pa.array(list(marks), pa.string()))
+    return pc.if_else(is_mark, pa.scalar(None, pa.string()), cells)
+
+
+@dataclass(frozen=True)
+class NumberText:
+    """Numbers as text of one form.
+
+    Attributes:
+        decimal: the mark before the decimals.
+        separator: what is written between thousands.
+        prefix: what may stand before the digits, such as `"$"`.
+        suffix: what may stand after them, such as `" kg"`.
+        places: how many decimals are written; as many as there are, if it is None.
+        parentheses: whether these are written around negative numbers.
+    """
+
+    decimal: str = "."
+    separator: str = ""
+    prefix: str = ""
+    suffix: str = ""
+    places: int | None = None
+    parentheses: bool = False
+
+    def __post_init__(self) -> None:
+        texts = all(isinstance(text, str) for text in (self.separator, self.prefix, self.suffix))
+        places = self.places is None or (type(self.places) is int and 0 <= self.places <= 6)
+        if not (texts and places and self.decimal in _GROUPING and self.parentheses in (0, 1)):
+            raise ValueError("not a form of numbers")
+
+    @property
+    def description(self) -> str:
+        """What the numbers are, for people."""
+        if self.is_whole:
+            return "integers"
+        parts = [f"in {unit.strip()}" for unit in (self.prefix, self.suffix) if unit]
+        if self.decimal == ",":
+            parts.append("with a decimal comma")
+        return " ".join(["numbers", *parts])
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the text is digits alone, and is decoded as whole numbers."""
+        return self == NumberText(self.decimal, places=0)
+
+    @property
+    def _pattern(self) -> str:
+        group, mark = f"[{_GROUPING[self.decimal]}]", f"[{self.decimal}]"
+        pair = rf"(?:{group}\d{{2,3}})*" if self.decimal == "." else rf"(?:{group}\d{{3}})*"
+        units = [
+            rf"(?:{re.escape(unit.strip())})?" if unit else ""
+            for unit in (self.prefix, self.suffix)
+        ]
+        return (
+            rf"^(?P<open>\(?)\s*(?P<sign>[-+]?)\s*{units[0]}\s*(?P<inner>[-+(]?)\s*(?P<number>"
+            rf"[1-9]\d{{0,2}}{pair}{group}\d{{3}}(?:{mark}\d*)?|\d+(?:{mark}\d*)?{_EXPONENT}|"
+            rf"{mark}\d+{_EXPONENT}|(?i:inf(?:inity)?))\s*"
+            rf"(?P<close>[-)]?)\s*{units[1]}\s*(?P<end>[-)]?)$"
+        )
+
+    def count(self, texts: pa.Array) -> int:
+        """Count the texts that are such numbers."""
+        return int(pc.sum(pc.match_substring_regex(_to_plain(texts), self._pattern)).as_py() or 0)
+
+    def drop_missing(self, texts: pa.Array) -> pa.Array:
+        """Return text without what is a unit and a dash, as in tables of accounts."""
+        units = [re.escape(unit.strip()) for unit in (self.prefix, self.suffix)]
+        if not any(units):
+            return texts
+        is_dash = pc.match_substring_regex(texts, rf"^(?:{units[0]})?\s*[-–—]+\s*(?:{units[1]})?$")  # noqa: RUF001
+        return pc.if_else(is_dash, pa.scalar(None, pa.string()), texts)
+
+    def parse(self, texts: pa.Array) -> pa.Array:
+        """Return the numbers, float64, with a null where there is none."""
+        parts = pc.extract_regex(_to_plain(texts), self._pattern)
+        number = pc.struct_field(parts, "number")
+        number = pc.replace_substring_regex(number, f"[{_GROUPING[self.decimal]}]", "")
+        values = pc.cast(pc.replace_substring(number, self.decimal, "."), pa.float64())
+        marks = pc.binary_join_element_wise(
+            *(pc.struct_field(parts, name) for name in ("open", "sign", "inner", "close", "end")),
+            "",
+        )
+        return pc.if_else(pc.match_substring_regex(marks, "[-(]"), pc.negate(values), values)
+
+    def format(self, numbers: Array) -> pa.Array:
+        """Return numbers, (n,) float with NaN for a missing one, as text of this form."""
+        is_missing = np.isnan(numbers)
+        values = np.where(is_missing, 0.0, numbers.astype(np.float64))
+        negative = values < 0
+        if self.places is None or np.abs(values).max(initial=0.0) * 10.0**self.places >= 2**62:
+            digits = pc.cast(pa.array(np.abs(numbers)), pa.string())
+            digits = pc.replace_substring(digits, ".", self.decimal)
+        else:
+            scaled = np.rint(np.abs(values) * 10.0**self.places).astype(np.int64)
+            negative &= scaled > 0
+            whole, rest = np.divmod(scaled, 10**self.places)
+            digits = _group(whole, self.separator)
+            if self.places:
+                decimals = pc.utf8_lpad(pa.array(rest).cast(pa.string()), self.places, "0")
+                digits = pc.binary_join_element_wise(digits, decimals, self.decimal)
+        begin, end = ("(", ")") if self.parentheses else ("-", "")
+        sign = pa.array(np.where(negative, begin, "").astype(object))
+        inside = self.prefix.endswith(" ") and not self.parentheses  # CHF -5, but -$5
+        texts = pc.binary_join_element_wise(
+            *((self.prefix, sign) if inside else (sign, self.prefix)),
+            digits,
+            self.suffix,
+            np.where(negative, end, "").astype(object),
+            "",
+        )
+        return pc.if_else(pa.array(is_missing), pa.scalar(None, pa.string()), texts)
+
+
+def _to_plain(texts: pa.Array) -> pa.Array:
+    """Write minus signs, spaces and apostrophes in one way."""
+    for marks, plain in ((_MINUS, "-"), (_SPACES, " "), (_APOSTROPHES, "'")):
+        texts = pc.replace_substring_regex(texts, f"[{marks}]", plain)
+    return pc.replace_substring_regex(texts, r"\.[-–]$", "")  # noqa: RUF001
+
+
+def _group(whole: Array, separator: str) -> pa.Array:
+    """Format whole numbers from 0 on, with a separator between thousands."""
+    if not separator:
+        return pa.array(whole).cast(pa.string())
+    groups: list[pa.Array] = []
+    rest = whole
+    while True:
+        text = pa.array(rest % 1000).cast(pa.string())
+        longer = pa.array(rest >= 1000)
+        text = pc.if_else(longer, pc.utf8_lpad(text, 3, "0"), text)
+        absent = pa.array((rest == 0) & (len(groups) > 0))
+        groups.insert(0, pc.if_else(absent, pa.scalar(None, pa.string()), text))
+        rest = rest // 1000
+        if not rest.any():
+            return pc.binary_join_element_wise(*groups, separator, null_handling="skip")
+
+
+def looks_numeric(texts: pa.Array) -> float:
+    """Return the share of texts that look like numbers, whatever their units."""
+    return len(_find_numbers(texts)) / max(1, len(texts))
+
+
+def count_digits(texts: pa.Array) -> float:
+    """Return the share of texts of which digits are two in five characters or more."""
+    characters = pc.utf8_length(pc.replace_substring_regex(texts, r"\s", ""))
+    digits = pc.utf8_length(pc.replace_substring_regex(texts, r"\D", ""))
+    return float(
+        pc.mean(pc.greater_equal(pc.multiply(digits, 5), pc.multiply(characters, 2))).as_py() or 0
+    )
+
+
+def share_with_unit(texts: pa.Array, form: NumberText) -> float:
+    """Return the share of numbers that have a unit, or 1 if the form has none."""
+    numbers = _find_numbers(texts)
+    if not (form.prefix or form.suffix):
+        return 1.0
+    return sum(bool(match["prefix"] or match["suffix"]) for match in numbers) / max(1, len(numbers))
+
+
+def _find_numbers(texts: pa.Array) -> list[re.Match[str]]:
+    return [match for text in texts.to_pylist() if (match := _LOOK.fullmatch(text))]
+
+
+def decide_decimal(texts: pa.Array) -> str | None:
+    """Return the decimal mark of some texts, or None if they do not tell."""
+    units = _find_units(texts)
+    if units is None:
+        return None
+    dots, commas = (NumberText(mark, "", *units).count(texts) for mark in ".,")
+    return None if dots == commas else "." if dots > commas else ","
+
+
+def find_decimal(columns: Iterable[pa.Array]) -> str | None:
+    """Return the decimal mark of most columns of text that tell, or None."""
+    marks = Counter(
+        decide_decimal(drop_missing(texts.slice(0, ROWS_TO_DECIDE)).drop_null())
+        for texts in columns
+    )
+    del marks[None]
+    return max(marks, key=lambda mark: marks[mark]) if marks else None
+
+
+def decide_number_text(texts: pa.Array, decimal: str) -> NumberText:
+    """Return the form of the numbers among some texts.
+
+    Args:
+        texts: some values, without the missing ones.
+        decimal: the mark to take where the texts do not tell.
+    """
+    decimal = decide_decimal(texts) or decimal
+    cells = _find_numbers(texts)
+    numbers = [match["number"] for match in cells]
+    separators = Counter(
+        mark for number in numbers for mark in re.findall(rf"\d([^\d{decimal}e])(?=\d)", number)
+    )
+    places = max((len(number.partition(decimal)[2]) for number in numbers), default=0)
+    free = places > _MOST_PLACES or any("e" in number.lower() for number in numbers)
+    return NumberText(
+        decimal,
+        separators.most_common(1)[0][0] if separators else "",
+        *(_find_units(texts) or ("", "")),
+        places=None if free else places,
+        parentheses=any(match[0].startswith("(") for match in cells),
+    )
+
+
+def _find_units(texts: pa.Array) -> tuple[str, str] | None:
+    """Return the most frequent prefix and suffix of numbers, or None if there is no number."""
+    matches = _find_numbers(texts)
+    if not matches:
+        return None
+    prefixes, suffixes = (
+        Counter(match[name] for match in matches if match[name]) for name in ("prefix", "suffix")
+    )
+    found = []
+    for units in (prefixes, suffixes):
+        unit, times = units.most_common(1)[0] if units else ("", 0)
+        found.append(unit if times >= RAREST_UNIT * len(matches) else "")
+    return found[0], found[1]
+
+
+_PAIRS = tuple(
+    pair.split("=")
+    for pair in (
+        "true=false yes=no y=n t=f on=off ja=nein j=n oui=non vrai=faux sí=no si=no sim=não "
+        "wahr=falsch sì=no да=нет tak=nie +=-"
+    ).split()
+)
+_INITIALS = frozenset("ynjtf")
+_TRUE, _FALSE = ([pair[side] for pair in _PAIRS] for side in (0, 1))
+
+
+@dataclass(frozen=True)
+class TruthText:
+    """Truth values as text.
+
+    Attributes:
+        true: how true is written.
+        false: how false is written.
+    """
+
+    true: str
+    false: str
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.true, str) and isinstance(self.false, str)):
+            raise ValueError("not a form of truth values")
+
+    @property
+    def description(self) -> str:
+        """What the values are, for people."""
+        return f"{self.true} or {self.false}"
+
+    def parse(self, texts: pa.Array) -> pa.Array:
+        """Return 1 and 0, float64, with a null where there is neither."""
+        folded = pc.utf8_lower(texts)
+        is_true = pc.or_(pc.is_in(folded, pa.array(_TRUE)), pc.equal(texts, self.true))
+        known = pc.or_(is_true, pc.is_in(folded, pa.array(_FALSE)))
+        null = pa.scalar(None, pa.float64())
+        return pc.if_else(pc.and_(known, texts.is_valid()), is_true.cast(pa.float64()), null)
+
+    def format(self, numbers: Array) -> pa.Array:
+        """Return numbers, true from 0.5 on, as text."""
+        texts = np.where(numbers >= 0.5, self.true, self.false)
+        return pa.array(texts.astype(object), pa.string(), mask=np.isnan(numbers))
+
+
+def decide_truth_text(counts: dict[str, int]) -> TruthText | None:
+    """Return the form of truth values if all values are such, by how often each is there."""
+    if not 2 <= len(counts) <= 20:
+        return None
+    found = {text.lower() for text in counts}
+    pairs = [pair for pair in _PAIRS if found >= set(pair)]
+    spellings = [{*(pair[side] for pair in pairs)} for side in (0, 1)]
+    if not pairs or not found <= set().union(
+        *(known | {w[0] for w in known} & _INITIALS for known in spellings)
+    ):
+        return None
+    true, false = (
+        max((t for t in counts if t.lower() in known), key=lambda text: (counts[text], text))
+        for known in spellings
+    )
+    return TruthText(true, false)

@@ -1,0 +1,277 @@
+"""Dates and times, as text or not, as days and as parts of cycles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from keras_tied._types import Array
+
+SECONDS = 86_400
+CYCLES = {"hour": 24.0, "weekday": 7.0, "month": 12.0}
+"""The parts of a time that come again, and how many there are."""
+
+_DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d-%m-%y", "%d.%m.%y")
+_MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%m/%d/%y", "%m-%d-%y", "%m.%d.%y")
+_OTHERS = (
+    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %y"),
+    *("%d. %b %Y", "%b %d, %Y", "%b %d %Y", "%a, %d %b %Y", "%a %b %d %Y", "%Y%m%d"),
+)
+_FORMAT = r"(?:%[YmdybBaHMSIp]|[-/.:, T]){1,32}"
+_TYPES = ("date", "timestamp", "time")
+_TEXTS_TO_TRY = 200
+_YEAR_1000 = -354_286
+_YEARS_1_TO_9999 = (-719_162.0, 2_932_896.0)
+_MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%b-%Y", "%b-%y")
+_CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
+_JOINED = [(between, clock) for between in ("T", " ", ", ") for clock in _CLOCKS]
+_LOOK = (
+    r"^(?:\w{2,9},? )?\w{1,9}(?:[-/ ]|\. ?)\w{1,9}(?:[-/. ]|, ?)\d{1,4}(?:,?[T ].*)?$|^\d{8}$|"
+    r"^\d{4}[-/]\d\d$|^\d{1,2}/\d{4}$|^\w{3,9}[- ]\d{2,4}$|"
+    r"^\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[AaPp]\.?[Mm]\.?)?$"
+)
+_TAIL = (
+    r"(?P<seconds>:\d\d(?::\d\d)?)(?:[.,](?P<fraction>\d{1,9}))?"
+    r"(?P<zone>\s?(?:Z|UTC|GMT|[-+]\d\d:?\d\d))?$"
+)
+
+
+@dataclass(frozen=True)
+class Times:
+    """Dates and times of one form.
+
+    Attributes:
+        format: how the text is written, as for `strftime`; empty if they are not text.
+        dtype: what they are otherwise: `"date"`, `"timestamp"` or `"time"`.
+        zone: the time zone that is written after the text, or that of the timestamps.
+        places: decimals of the seconds in the text.
+        padded: whether days, months and hours below 10 are written with a zero.
+    """
+
+    format: str = ""
+    dtype: str = ""
+    zone: str = ""
+    places: int = 0
+    padded: bool = True
+
+    def __post_init__(self) -> None:
+        known = not self.format or re.fullmatch(_FORMAT, self.format)
+        if not (
+            known
+            and self.places in (0, 3, 6)
+            and self.padded in (0, 1)
+            and self.dtype in ("", *_TYPES)
+        ):
+            raise ValueError("not a form of times")
+        self.format_days(np.zeros(1))  # raises for a zone that is none
+
+    @property
+    def description(self) -> str:
+        """What they are, for people."""
+        if not self.format:
+            return {"date": "dates", "time": "times of day"}.get(self.dtype, "dates and times")
+        what = "dates" if ":%M" not in self.format else "dates and times"
+        return f"{'times of day' if self.format in _CLOCKS else what} such as {self._example}"
+
+    @property
+    def _example(self) -> str:
+        return str(self.format_days(np.array([20_819.5]))[0])
+
+    @cached_property
+    def _offset(self) -> float:
+        """The days that the zone of the text is ahead."""
+        zone = self.zone.strip()
+        if not self.format or zone[:1] not in ("+", "-"):
+            return 0.0
+        digits = zone[1:].replace(":", "")
+        days = (int(digits[:2]) * 60 + int(digits[2:])) / 1440
+        return -days if zone[0] == "-" else days
+
+    def parse(self, values: pa.Array) -> Array:
+        """Return days since 1970, (n,) float64, with NaN where there is no time."""
+        if pa.types.is_temporal(values.type):
+            if pa.types.is_time(values.type):
+                unit = pa.time64("us")
+            else:
+                unit = pa.timestamp("us", getattr(values.type, "tz", None))
+            microseconds = values.cast(unit, safe=False).cast(pa.int64())
+            return _to_floats(microseconds) / (SECONDS * 1e6)
+        extra: Array | float = 0.0
+        if self.zone or self.places:
+            extra = _parse_tail(pc.extract_regex(values, _TAIL))
+            values = pc.replace_substring_regex(values, _TAIL, r"\1")
+        found: Array = _parse_text(values, self.format) + extra
+        return found
+
+    def format_days(self, days: Array) -> pa.Array:
+        """Return days since 1970, (n,) float with NaN for a missing one, as in the table."""
+        is_missing = np.isnan(days)
+        local = np.where(is_missing, 0.0, days.astype(np.float64)) + self._offset
+        local = np.clip(local, *_YEARS_1_TO_9999)
+        if self.dtype == "date":
+            return pa.array(np.rint(local).astype(np.int32), mask=is_missing).cast(pa.date32())
+        if self.dtype == "time" or self.format in _CLOCKS:
+            local = np.clip(local, 0.0, 1.0 - 1e-6 / SECONDS)
+        if self.dtype:
+            microseconds = pa.array(
+                np.rint(local * SECONDS * 1e6).astype(np.int64), mask=is_missing
+            )
+            whole = (
+                pa.time64("us") if self.dtype == "time" else pa.timestamp("us", self.zone or None)
+            )
+            return microseconds.cast(whole)
+        step = 10**self.places if "%S" in self.format else 1 / 60
+        if ":%M" not in self.format:
+            step = 1 / SECONDS
+        ticks = np.rint(local * SECONDS * step) / step
+        unit = {0: "s", 3: "ms", 6: "us"}[self.places]
+        times = pa.array((ticks * 10**self.places).astype(np.int64), mask=is_missing)
+        texts = pc.strftime(times.cast(pa.timestamp(unit)), format=self.format)
+        if not self.padded:
+            texts = pc.replace_substring_regex(texts, r"(^|[-/. ,])0(\d)", r"\1\2")
+        return pc.binary_join_element_wise(texts, self.zone, "")
+
+
+def find_cycles(days: Array) -> tuple[str, ...]:
+    """Return the cycles of which a column of times sees more than one part."""
+    present = days[~np.isnan(days)]
+    cycles = []
+    dates = np.floor(present).astype("datetime64[D]")
+    are_months = bool((dates == dates.astype("datetime64[M]")).all())
+    for cycle in CYCLES:
+        if cycle == "weekday" and are_months:
+            continue
+        phases = np.round(_phase(present, cycle) * CYCLES[cycle], 4)
+        if cycle != "hour":
+            phases = np.floor(phases)
+        if len(phases) and phases.min() < phases.max():
+            cycles.append(cycle)
+    return tuple(cycles)
+
+
+def encode_cycles(days: Array, cycles: Sequence[str]) -> list[Array]:
+    """Return the sine and the cosine of each cycle."""
+    angles = [2.0 * np.pi * _phase(days, cycle) for cycle in cycles]
+    return [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
+
+
+def decode_days(numbers: Array, cycles: Sequence[str]) -> Array:
+    """Return the days, (n,), for the numbers of times, (n, 1 + 2 for each cycle).
+
+    Single precision holds some days to seconds only, and the sine and cosine of the hour tell the
+    time of the day better.
+    """
+    days = numbers[:, 0].astype(np.float64)
+    if "hour" not in cycles:
+        return days
+    column = 1 + 2 * cycles.index("hour")
+    sine, cosine = numbers[:, column : column + 2].T.astype(np.float64)
+    time = np.arctan2(sine, cosine) / (2.0 * np.pi) % 1.0
+    found: Array = np.rint(days - time) + time
+    return found
+
+
+def _phase(days: Array, cycle: str) -> Array:
+    """Return which share of a cycle is over."""
+    if cycle == "hour":
+        return days % 1.0
+    if cycle == "weekday":
+        weekday: Array = np.floor(days + 3) % 7 / 7  # the first day of 1970 was a Thursday
+        return weekday
+    safe = np.where(np.isnan(days), 0.0, days)
+    months = np.floor(safe).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    phase: Array = np.where(np.isnan(days), np.nan, months % 12 / 12)
+    return phase
+
+
+def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None, float, bool]:
+    """Return the form of times among some texts, the share that has it, and whether it is clear.
+
+    Args:
+        texts: some values, without the missing ones.
+        day_first: whether the day stands before the month where the texts do not tell.
+    """
+    looks = pc.mean(pc.match_substring_regex(texts, _LOOK).cast(pa.float64())).as_py() or 0.0
+    if looks < 0.5:
+        return None, 0.0, True
+    tail = pc.extract_regex(texts, _TAIL)
+    zones = [zone for zone in pc.struct_field(tail, "zone").to_pylist() if zone]
+    zone = max(set(zones), key=zones.count) if zones else ""
+    fractions = pc.max(pc.utf8_length(pc.struct_field(tail, "fraction"))).as_py() or 0
+    places = 0 if not fractions else 3 if fractions <= 3 else 6
+    some = pc.replace_substring_regex(texts.slice(0, _TEXTS_TO_TRY), _TAIL, r"\1")
+    has_clock = bool(pc.any(pc.match_substring(some, ":")).as_py())
+    if (first := day_first) is None:
+        first = not pc.any(pc.match_substring(some, "/")).as_py()
+    orders = (_DAY_FIRST, _MONTH_FIRST) if first else (_MONTH_FIRST, _DAY_FIRST)
+    best, most = "", 0.0
+    shares = [0.0, 0.0, 0.0]
+    for order, dates in enumerate((_OTHERS, *orders)):
+        formats = [f"{date}{between}{clock}" for date in dates for between, clock in _JOINED]
+        rest = (() if order else _CLOCKS) if has_clock else (() if order else _MONTHS)
+        for form in [*(formats if has_clock else dates), *rest]:
+            share = float(np.mean(~np.isnan(_parse_text(some, form))))
+            shares[order] = max(shares[order], share)
+            if share > most:
+                best, most = form, share
+            if share == 1.0:
+                break
+    if not best:
+        return None, 0.0, True
+    unclear = day_first is None and shares[0] < shares[1] == shares[2] == most
+    if pc.any(pc.match_substring_regex(some, r"\b[A-Za-z]{4}")).as_py():
+        best = best.replace("%b", "%B")
+    short = pc.any(pc.match_substring_regex(some, r"(?:^|[-/. ,])\d(?:[-/. :,]|$)")).as_py()
+    return Times(best, "", zone, places, not short), most, not unclear
+
+
+def _parse_text(texts: pa.Array, form: str) -> Array:
+    """Return the days since 1970, or of a time of day the part of a day that is over."""
+    if form in _MONTHS:
+        texts, form = pc.binary_join_element_wise("01", texts, " "), f"%d {form}"
+    times = pc.strptime(texts, format=form, unit="s", error_is_null=True)
+    days = _to_floats(times.cast(pa.int64())) / SECONDS
+    if not set("pbB") & set(form):
+        # The 30th of February is parsed as the 2nd of March.
+        again = _drop_zeros(pc.strftime(times, format=form))
+        days = np.where(_to_bools(pc.equal(again, _drop_zeros(texts))), days, np.nan)
+    if "%y" in form:  # a version such as 1.2.3 is no date
+        two = pc.match_substring_regex(texts, r"[-/. ]\d\d(?:$|[T ,])")
+        days = np.where(_to_bools(two), days, np.nan)
+    days = np.where(days > _YEAR_1000, days, np.nan)  # 26 is no year of four digits
+    return days % 1.0 if form in _CLOCKS else days
+
+
+def _parse_tail(tail: pa.Array) -> Array:
+    """Return the days that fractions of seconds and zones add."""
+    fraction = pc.binary_join_element_wise("0.", pc.struct_field(tail, "fraction"), "")
+    fraction = pc.replace_substring_regex(fraction, r"\.$", "")
+    seconds = np.nan_to_num(_to_floats(pc.cast(fraction, pa.float64())))
+    zone = pc.utf8_ltrim_whitespace(pc.struct_field(tail, "zone"))
+    zone = pc.if_else(pc.match_substring_regex(zone, r"^[-+]"), zone, "+0000")
+    digits = pc.replace_substring(pc.utf8_slice_codeunits(zone, 1, 6), ":", "")
+    hours, minutes = (
+        np.nan_to_num(_to_floats(pc.cast(pc.utf8_slice_codeunits(digits, *part), pa.float64())))
+        for part in ((0, 2), (2, 4))
+    )
+    sign = np.where(_to_bools(pc.starts_with(zone, "-")), -1.0, 1.0)
+    days: Array = (seconds - sign * (hours * 3600 + minutes * 60)) / SECONDS
+    return days
+
+
+def _drop_zeros(texts: pa.Array) -> pa.Array:
+    return pc.replace_substring_regex(texts, r"\b0(\d)", r"\1")
+
+
+def _to_floats(values: pa.Array) -> Array:
+    return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+
+
+def _to_bools(values: pa.Array) -> Array:
+    return np.asarray(values.fill_null(False).to_numpy(zero_copy_only=False))
