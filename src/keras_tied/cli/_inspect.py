@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 from keras_tied._text import list_some
 from keras_tied.cli._app import command
 from keras_tied.cli._check import print_columns
-from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Json, ModelFile
 from keras_tied.cli._show import print_facts, print_json, print_table
 from keras_tied.cli._table import explain_left_out
 
 if TYPE_CHECKING:
-    from keras_tied.tables import Column, Fact
+    from keras_tied.tables import Column
 
 
 @command("keras-tied inspect model.keras")
@@ -25,7 +24,7 @@ def inspect(model: ModelFile, json: Json = False) -> None:
         print_json(_describe(opened_model))
         return
     print_facts(_summarize(opened_model))
-    if facts := _find_facts(opened_model):
+    if facts := opened_model.find_facts():
         print_columns(facts)
     elif opened_model.columns is not None:
         rows = [
@@ -33,19 +32,6 @@ def inspect(model: ModelFile, json: Json = False) -> None:
             for column in opened_model.columns.used
         ]
         print_table(("column", "holds", "categories"), rows)
-
-
-def _find_facts(model: Model) -> list[Fact]:
-    """Return what was found in the columns of the table that a model was fitted to, if noted."""
-    from keras_tied.tables import Fact, TableError
-
-    match model.notes:
-        case {"table": {"columns": list() as entries}}:
-            try:
-                return [Fact.from_json(entry) for entry in entries]
-            except TableError as error:
-                raise UsageError(str(error)) from error
-    return []
 
 
 def _describe(model: Model) -> dict[str, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from keras_tied.estimator.internal import Contents, Fitted
-    from keras_tied.tables import Columns, Misread, Source
+    from keras_tied.tables import Columns, Fact, Misread, Source
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,25 @@ class Model:
     def fitted_value(self) -> Fitted:
         """The value that encodes, decodes and scores rows."""
         return self.contents.fitted
+
+    def find_facts(self) -> list[Fact]:
+        """Return what was found in the columns of the table that it was fitted to, if noted."""
+        from keras_tied.tables import Fact, TableError
+
+        match self.notes:  # the file may hold notes of any type
+            case {"table": {"columns": list() as entries}}:
+                try:
+                    return [Fact.from_json(entry) for entry in entries]
+                except TableError as error:
+                    raise UsageError(str(error)) from error
+        return []
+
+    def find_warnings(self) -> list[str]:
+        """Return what there was to look at in that table, if noted."""
+        match self.notes:
+            case {"table": {"warnings": list() as warnings}}:
+                return [str(warning) for warning in warnings]
+        return []
 
     def columns_of(self, source: Source) -> Columns:
         """Return the columns of a table that the model takes."""

@@ -13,7 +13,7 @@ from keras_tied.cli._model import load
 from keras_tied.cli._options import Data, Json, ModelFile, Quiet
 from keras_tied.cli._output import check_figure_path, save_figure
 from keras_tied.cli._progress import show_activity
-from keras_tied.cli._sample import Label, open_with_label, take
+from keras_tied.cli._sample import Label, open_with_label, say_found, take
 from keras_tied.cli._show import print_json
 from keras_tied.cli._table import TableOptions
 
@@ -40,6 +40,7 @@ def plot(
     opened_model = load(model)
     rows = open_with_label(opened_model, data, options, None, label, quiet)
     sample = take(rows, quiet)
+    say_found(rows, quiet)
     with show_activity("drawing", quiet):
         from keras_tied.estimator.internal import baseline_errors
 

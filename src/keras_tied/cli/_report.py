@@ -13,16 +13,26 @@ import typer
 from keras_tied._files import check_writable
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError, report_wrong_use
-from keras_tied.cli._model import Model, Rows, load
-from keras_tied.cli._options import Data, Id, Json, ModelFile, Quiet
+from keras_tied.cli._model import Model, Rows, load, open_rows
+from keras_tied.cli._options import Data, Id, Json, ModelFile, Quiet, SafeCsv
 from keras_tied.cli._output import replace_output
+from keras_tied.cli._overview import survey_rows
 from keras_tied.cli._progress import show_activity
-from keras_tied.cli._sample import Label, Sample, open_with_label, take
+from keras_tied.cli._report_columns import describe_columns
+from keras_tied.cli._sample import Label, Sample, open_with_label, say_found, take
 from keras_tied.cli._show import print_json
-from keras_tied.cli._table import TableOptions, explain_left_out
+from keras_tied.cli._table import TableOptions, describe_misread, explain_left_out
 
 if TYPE_CHECKING:
-    from keras_tied.report import Report
+    from keras_tied.report import Report, Whole
+
+
+Against = Annotated[
+    str | None,
+    typer.Option(
+        "--against", metavar="OLD", help="An older table, to tell what has drifted since."
+    ),
+]
 
 
 @command("keras-tied report model.keras rows.csv -o report.html")
@@ -33,35 +43,66 @@ def report(
         Path, typer.Option("--output", "-o", metavar="OUT", help="The .html file to write.")
     ],
     label: Label = None,
+    against: Against = None,
     *,
     id: Id = None,
     options: TableOptions,
+    safe_csv: SafeCsv = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a page to explore rows, their codes and errors; one file, which works offline.
 
-    PCA's error on it is that of PCA of the rows on the page.
+    Errors, worst rows and densities are those of all rows. PCA's error on it is that of PCA of a
+    sample of 20,000 rows, where there are more.
     """
     with report_wrong_use():
         target = check_writable(output, ["html"], "--output")
     _require_bokeh()
     opened_model = load(model)
     rows = open_with_label(opened_model, data, options, id, label, quiet)
-    sample = take(rows, quiet)
+    sample, whole = survey_rows(opened_model, rows, quiet)
+    say_found(rows, quiet)
+    old = None if against is None else _read_old(opened_model, against, options, quiet)
     with show_activity("writing the page", quiet):
         from keras_tied.estimator.internal import baseline_errors
 
-        error, pca_error = baseline_errors(opened_model.fitted_value, sample.numbers)
-        page = _make_page(opened_model, rows, sample, pca_error)
+        _, pca_error = baseline_errors(opened_model.fitted_value, sample.numbers)
+        page = _make_page(opened_model, rows, sample, whole, old, safe_csv, pca_error)
         with replace_output(output, target) as part:
             part.write_text(page.to_html(), encoding="utf-8")
-    n = len(sample.numbers)
     if json:
-        facts = {"rows": rows.source.n_rows, "shown": n, "error": error, "pca_error": pca_error}
-        print_json({"output": str(output)} | facts)
+        error = float(whole.errors.mean(dtype=float))
+        print_json({"output": str(output)} | _describe(page, error, pca_error))
     elif not quiet:
-        print(f"reported on {n:,} of {rows.source.n_rows:,} rows to {output}")
+        print(f"reported on {whole.n_rows:,} rows to {output}")
+
+
+def _describe(page: Report, error: float, pca_error: float) -> dict[str, Any]:
+    """Return what a page says, as JSON."""
+    facts = {
+        "rows": page.whole.n_rows,
+        "shown": len(page.X),
+        "error": error,
+        "pca_error": pca_error,
+        "kept": page.whole.kept,
+        "standing_out": page.whole.count_outstanding(),
+    }
+    if page.old is None:
+        return facts
+    drifts, of_error = page.find_drift()
+    return facts | {
+        "drifted": [drift.name for drift in drifts if drift.drifted],
+        "error_drifted": of_error.drifted,
+    }
+
+
+def _read_old(model: Model, data: str, options: TableOptions, quiet: bool) -> tuple[str, Any, Any]:
+    """Read a sample of an older table: its name, its rows, and their errors."""
+    rows = open_rows(model, data, options, None, quiet)
+    numbers = take(rows, quiet).numbers
+    errors = model.fitted_value.reconstruction_error(numbers)
+    return Path(rows.source.name).name or rows.source.name, numbers, errors
 
 
 def _require_bokeh() -> None:
@@ -74,23 +115,52 @@ def _require_bokeh() -> None:
         ) from error
 
 
-def _make_page(model: Model, rows: Rows, sample: Sample, pca_error: float) -> Report:
-    from keras_tied.report import Report
+def _make_page(
+    model: Model,
+    rows: Rows,
+    sample: Sample,
+    whole: Whole,
+    old: tuple[str, Any, Any] | None,
+    safe_csv: bool,
+    pca_error: float,
+) -> Report:
+    from keras_tied.report import Report, name_model
 
+    learned, fitted = model.contents.learned, model.fitted_value
+    is_pca = learned["is_pca_"]
     return Report.from_estimator(
-        model.fitted_value,
+        fitted,
         sample.numbers,
-        history={"loss": model.contents.learned["loss_curve_"]},
+        # A network that was rejected has a curve too.
+        history={} if is_pca else {"loss": learned["loss_curve_"]},
+        model=name_model(fitted, is_pca),
+        whole=whole,
+        old=old,
         feature_names=rows.columns.features,
+        columns=describe_columns(rows.columns),
         ids=sample.ids,
         labels=sample.labels,
         label_name=sample.label_name or "label",
         pca_error=pca_error,
+        facts=model.find_facts(),
+        warnings=_collect_warnings(model, rows),
         title=Path(rows.source.name).name or rows.source.name,
         command=_join_commands(model.notes),
         versions=_merge_versions(model.notes),
-        notes=_write_notes(rows, sample),
+        notes=_write_notes(rows),
+        safe_csv=safe_csv,
     )
+
+
+def _collect_warnings(model: Model, rows: Rows) -> list[str]:
+    """Return what to look at in this table, and in that of the model."""
+    name = rows.source.name
+    misread = [f"{name}: column {c!r} {t}." for c, t in describe_misread(rows.misread).items()]
+    unseen = [
+        f"{name}: column {column!r} holds {times:,} values of rare or new categories."
+        for column, times in rows.unseen.items()
+    ]
+    return list(dict.fromkeys([*misread, *unseen, *model.find_warnings()]))
 
 
 def _join_commands(notes: dict[str, Any]) -> str:
@@ -106,9 +176,8 @@ def _merge_versions(notes: dict[str, Any]) -> dict[str, str]:
     return {str(name): str(what) for name, what in versions.items()} | {"bokeh": version("bokeh")}
 
 
-def _write_notes(rows: Rows, sample: Sample) -> list[str]:
-    notes = [sample.note] if sample.note else []
-    if rows.columns.left_out:
-        left_out = ", ".join(explain_left_out(rows.columns))
-        notes.append(f"Columns that the model does not use: {left_out}.")
-    return notes
+def _write_notes(rows: Rows) -> list[str]:
+    if not rows.columns.left_out:
+        return []
+    left_out = ", ".join(explain_left_out(rows.columns))
+    return [f"Columns that the model does not use: {left_out}."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -30,6 +31,7 @@ class Sample:
 
     Attributes:
         numbers: (n, features) float32, as the model takes them.
+        places: (n,) their numbers in the table, counted from 0.
         ids: (n,) their ids, or else their numbers, counted from 1.
         labels: (n,) their labels, or None.
         label_name: the column of the labels, or None.
@@ -37,6 +39,7 @@ class Sample:
     """
 
     numbers: Any
+    places: Any
     ids: Any
     labels: Any
     label_name: str | None
@@ -55,42 +58,65 @@ def open_with_label(
     return rows
 
 
-def take(rows: Rows, quiet: bool) -> Sample:
-    """Read the rows to show: all, or a random sample of a large table."""
+def say_found(rows: Rows, quiet: bool) -> None:
+    """Print which values were new, or not of the kind of their column."""
+    say_unseen(rows.unseen, quiet)
+    say_misread(rows.misread, quiet)
+
+
+def choose_places(n_rows: int, n_features: int) -> Any:
+    """Choose the rows to show: all, or a random sample of a large table."""
+    import numpy as np
+
+    most = max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // n_features))
+    if n_rows <= most:
+        return np.arange(n_rows)
+    return np.sort(np.random.default_rng(0).choice(n_rows, most, replace=False))
+
+
+def take(
+    rows: Rows,
+    quiet: bool,
+    places: Any = None,
+    doing: str = "reading",
+    use: Callable[[Any], None] | None = None,
+) -> Sample:
+    """Read some rows, those of `choose_places` if no places are given.
+
+    `use` is called with the numbers of all rows, batch by batch.
+    """
     import numpy as np
     import pyarrow as pa
 
-    n_rows, n_features = rows.source.n_rows, len(rows.columns.features)
-    most = max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // n_features))
-    indices = np.arange(n_rows)
-    if n_rows > most:
-        indices = np.sort(np.random.default_rng(0).choice(n_rows, most, replace=False))
+    n_rows = rows.source.n_rows
+    if places is None:
+        places = choose_places(n_rows, len(rows.columns.features))
     numbers: list[Any] = []
     ids: list[Any] = []
     labels: list[Any] = []
     first = 0
-    with show_rows("reading", n_rows, quiet) as advance:
+    with show_rows(doing, n_rows, quiet) as advance:
         for batch, of_batch in rows.batches():
-            begin, end = np.searchsorted(indices, [first, first + batch.num_rows])
-            here = indices[begin:end] - first
+            if use is not None:
+                use(of_batch)
+            begin, end = np.searchsorted(places, [first, first + batch.num_rows])
+            here = places[begin:end] - first
             numbers.append(of_batch[here])
             some = batch.take(pa.array(here))
             ids += some.column(rows.id).to_pylist() if rows.id else []
             labels += some.column(rows.label).to_pylist() if rows.label else []
             first += batch.num_rows
             advance(batch.num_rows)
-    say_unseen(rows.unseen, quiet)
-    say_misread(rows.misread, quiet)
-    places = (indices + 1).tolist()
     return Sample(
         np.concatenate(numbers),
-        np.array(
-            [_to_text(name) for name in ids] if rows.id else [f"{place:,}" for place in places]
-        ),
+        places,
+        np.array([_to_text(name) for name in ids])
+        if rows.id
+        else np.array([f"{place:,}" for place in (places + 1).tolist()]),
         _to_labels(labels) if rows.label else None,
         rows.label,
-        f"The table has {n_rows:,} rows; here are {most:,} of them, chosen at random."
-        if n_rows > most
+        f"The table has {n_rows:,} rows; here are {len(places):,} of them, chosen at random."
+        if n_rows > len(places)
         else None,
     )
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bokeh.palettes import Viridis256
 from numpy.typing import NDArray
 
-from keras_tied._labels import Groups, classify_labels
-from keras_tied._text import format_number, format_value
-from keras_tied.report._drawn import DrawnRows
+from keras_tied._labels import MOST_GROUPS, Groups, classify_labels, palette
+from keras_tied._text import format_value
 
 if TYPE_CHECKING:
     from keras_tied.report._report import Report
@@ -26,74 +23,36 @@ _LIGHTER = {"#832DB6": "#A86BD6", "#BD1F01": "#D8382A"}
 # The ends that fade into the page are left out, and the largest number stands out most.
 _SHADES_LIGHT = Viridis256[215::-5]
 _SHADES_DARK = Viridis256[50::5]
+_DENSITY_LIGHT = ("#eef0f2", "#e2e5e9", "#d5d9de", "#c7cdd3", "#b9c0c8", "#abb3bc")
+_DENSITY_DARK = ("#1d2024", "#25292e", "#2d3238", "#363c43", "#3f464e", "#49515a")
 
 
-@dataclass(frozen=True)
-class Group:
-    """An entry of the legend.
-
-    Attributes:
-        name: the label.
-        n: how many of the rows that are drawn have it.
-        light, dark: its colour.
-    """
-
-    name: str
-    n: int
-    light: str
-    dark: str
+def describe_palettes() -> dict[str, Any]:
+    """Return the colours of shades, densities and groups, each on a light page and a dark one."""
+    return {
+        "shades": [list(_SHADES_LIGHT), list(_SHADES_DARK)],
+        "density": [list(_DENSITY_LIGHT), list(_DENSITY_DARK)],
+        "groups": [
+            [[*palette(n)], [_LIGHTER.get(colour, colour) for colour in palette(n)]]
+            for n in range(MOST_GROUPS + 1)
+        ],
+        "neutral": list(NEUTRAL),
+    }
 
 
-@dataclass(frozen=True)
-class Colours:
-    """A number for each row, and the colours from the lowest to the highest.
-
-    Attributes:
-        what: the name of what the colours show.
-        values: (drawn,) the numbers.
-        low, high: the numbers at the ends of the palettes.
-        light, dark: the palettes.
-        groups: the group of each number, or None for shades.
-        ends: the labels at the ends of the shades.
-    """
-
-    what: str
-    values: NDArray[np.float64]
-    low: float
-    high: float
-    light: Sequence[str]
-    dark: Sequence[str]
-    groups: Sequence[Group] | None
-    ends: tuple[str, str] = ("", "")
-
-
-def choose_colours(report: Report, errors: NDArray[np.float64], drawn: DrawnRows) -> Colours:
-    """Colour the drawn rows by label if there are labels, else by error."""
+def describe_labels(report: Report, rows: NDArray[np.intp]) -> dict[str, Any] | None:
+    """Return the labels of the drawn rows, as groups or as a number for each; None if none."""
     if report.labels is None:
-        drawn_errors = errors[drawn.rows]
-        smallest = np.nanmin(drawn_errors[drawn_errors > 0], initial=np.inf)
-        if not np.isfinite(smallest):
-            return _make_shades("error", np.zeros(len(drawn_errors)), log=False)
-        # Errors differ by orders of magnitude, so that their logarithm is shown.
-        return _make_shades("error", np.log10(np.maximum(drawn_errors, smallest)), log=True)
+        return None
     labels = classify_labels(report.labels, format_value)
-    if not isinstance(labels, Groups):
-        return _make_shades(format_value(report.label_name), labels.values[drawn.rows], log=False)
-    index = labels.index[drawn.rows]
-    n_neutral = len(labels.names) - labels.n_coloured
-    light = [*labels.colours, *[NEUTRAL[0]] * n_neutral]
-    dark = [*(_LIGHTER.get(colour, colour) for colour in labels.colours), *[NEUTRAL[1]] * n_neutral]
-    n = np.bincount(index, minlength=len(light)).tolist()
-    groups = [Group(*entry) for entry in zip(labels.names, n, light, dark, strict=True)]
-    what = format_value(report.label_name)
-    return Colours(what, index.astype(float), -0.5, len(light) - 0.5, light, dark, groups)
-
-
-def _make_shades(what: str, values: NDArray[np.float64], log: bool) -> Colours:
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    ends = format_number(10**low if log else low), format_number(10**high if log else high)
-    room = 0.0 if high > low else 0.5
-    return Colours(
-        what, values, low - room, high + room, list(_SHADES_LIGHT), list(_SHADES_DARK), None, ends
-    )
+    name = format_value(report.label_name)
+    if isinstance(labels, Groups):
+        return {
+            "name": name,
+            "values": labels.index[rows].tolist(),
+            "groups": list(labels.names),
+            "n_coloured": labels.n_coloured,
+        }
+    numbers = labels.values[rows].tolist()
+    values = [None if number != number else number for number in numbers]
+    return {"name": name, "values": values, "groups": None, "n_coloured": 0}

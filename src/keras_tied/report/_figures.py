@@ -19,9 +19,12 @@ from bokeh.document import Document
 from bokeh.models import (
     BasicTickFormatter,
     BoxSelectTool,
+    CDSView,
     ColumnDataSource,
     FixedTicker,
+    HexTile,
     HoverTool,
+    IndexFilter,
     LassoSelectTool,
     LinearColorMapper,
     NumeralTickFormatter,
@@ -38,6 +41,8 @@ from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
+from keras_tied.report._planes import Hexagons
+
 Points = NDArray[np.floating]
 
 _MOST_BINS = 60
@@ -51,13 +56,15 @@ class Panel:
         name: the id of the element on the page that the panel goes into.
         points: (n, 2), NaN where there is nothing to draw.
         axes: what the axes show.
-        log_y: whether the second axis is logarithmic.
+        hexagons: how many of all rows lie where, and the ranges of the axes.
+        is_dense: whether the hexagons are drawn, because the points are some of the rows.
     """
 
     name: str
     points: Points
     axes: tuple[str, str]
-    log_y: bool = False
+    hexagons: Hexagons
+    is_dense: bool = False
 
 
 class Figures:
@@ -66,37 +73,41 @@ class Figures:
     def __init__(self) -> None:
         self._plots: list[Any] = []
 
-    def add_panels(self, panels: Sequence[Panel], colours: NDArray[np.float64]) -> None:
-        """Add three panels of the same rows: the input, the code, the reconstruction.
+    def add_panels(self, panels: Sequence[Panel], n: int, outstanding: Sequence[int]) -> None:
+        """Add panels of the same rows; the page's script colours them.
 
         Args:
-            panels: the first and the last are drawn on the same axes.
-            colours: (n,) the number that the colour of a row shows.
+            panels: what is drawn.
+            n: how many rows.
+            outstanding: those to draw a ring around.
         """
-        data: dict[str, Any] = {"colour": _to_float32(colours)}
+        data: dict[str, Any] = {"colour": np.zeros(n, np.float32)}
         for panel in panels:
             data[f"{panel.name}_x"], data[f"{panel.name}_y"] = map(_to_float32, panel.points.T)
         source = ColumnDataSource(data, name="rows")
         mapper = LinearColorMapper(palette=["#808080"], name="colours")
-        size, alpha = _choose_marker(len(colours))
-        first = panels[0]
-        shared_ranges = _fit_ranges(np.concatenate([first.points, panels[-1].points]))
+        density = LinearColorMapper(palette=["#808080"], name="densities")
+        is_dense = any(panel.is_dense for panel in panels)
+        size, alpha = _choose_marker(n, is_dense)
         for panel in panels:
-            is_shared = panel is first or panel is panels[-1]
-            ranges = shared_ranges if is_shared else _fit_ranges(panel.points, panel.log_y)
-            plot = self._add_plot(panel.name, panel.axes, *ranges, panel.log_y)
-            plot.add_tools(BoxSelectTool(), LassoSelectTool(), PanTool(), WheelZoomTool())
-            plot.add_tools(ResetTool(), TapTool(visible=False))
-            plot.add_tools(HoverTool(tooltips=None, visible=False))
-            plot.toolbar.active_drag = plot.select_one(BoxSelectTool)
+            x_range, y_range = (Range1d(start=low, end=high) for low, high in panel.hexagons.view)
+            plot = self._add_plot(panel.name, panel.axes, x_range, y_range)
+            box = BoxSelectTool(name="box")
+            box.overlay.use_handles = False
+            plot.add_tools(box, LassoSelectTool(name="lasso"), PanTool(name="pan"))
+            plot.add_tools(WheelZoomTool(name="zoom"), ResetTool(name="reset"), TapTool())
+            plot.add_tools(HoverTool(tooltips=None))
+            plot.toolbar.active_drag = box
             plot.toolbar.active_scroll = None  # the page scrolls, until the tool is chosen
+            if panel.is_dense:
+                _add_hexagons(plot, panel.hexagons, density)
             dots = partial(
                 Scatter,
                 x=f"{panel.name}_x",
                 y=f"{panel.name}_y",
                 fill_color={"field": "colour", "transform": mapper},
             )
-            plot.add_glyph(
+            points = plot.add_glyph(
                 source,
                 dots(size=size, fill_alpha=alpha, line_color=None),
                 selection_glyph=dots(size=size + 1.5, line_width=0.7),
@@ -104,6 +115,24 @@ class Figures:
                 hover_glyph=dots(size=size + 5, line_width=1.5),
                 name="points",
             )
+            rings = Scatter(
+                x=f"{panel.name}_x",
+                y=f"{panel.name}_y",
+                size=size + 5,
+                fill_color=None,
+                line_width=1.5,
+            )
+            plot.add_glyph(
+                source,
+                rings,
+                selection_glyph=rings,
+                nonselection_glyph=rings,
+                view=CDSView(filter=IndexFilter(indices=list(outstanding))),
+                name="rings",
+            )
+            for tool in plot.tools:
+                if isinstance(tool, BoxSelectTool | LassoSelectTool | TapTool | HoverTool):
+                    tool.renderers = [points]
 
     def add_errors(
         self, name: str, errors: NDArray[np.float64], lines: Mapping[str, float]
@@ -112,7 +141,7 @@ class Figures:
 
         Args:
             name: the id of the element on the page.
-            errors: (n,) the errors of all rows.
+            errors: (N,) the errors of all rows.
             lines: errors that are marked by a line, by the name of the line.
         """
         counts, edges, log = _bin_errors(errors)
@@ -127,7 +156,6 @@ class Figures:
         if edges[-1] < 200 * edges[0]:
             plot.xaxis.formatter = BasicTickFormatter()  # a few ticks are written out
         plot.add_tools(BoxSelectTool(dimensions="width"))
-        plot.toolbar_location = None
         data = {"left": edges[:-1], "right": edges[1:], "top": counts}
         source = ColumnDataSource(data, name="bins")
         bars, selected, others = (
@@ -162,7 +190,6 @@ class Figures:
         plot.yaxis.formatter = BasicTickFormatter()
         if most == 1:
             plot.xaxis.ticker = FixedTicker(ticks=[1])
-        plot.toolbar_location = None
         for label, losses in curves.items():
             data = {"epoch": np.arange(1.0, len(losses) + 1), "loss": np.asarray(losses, float)}
             source = ColumnDataSource(data)
@@ -199,20 +226,18 @@ class Figures:
             x_axis_type="log" if log_x else "linear",
             y_axis_type="log" if log_y else "linear",
             sizing_mode="stretch_both",
-            toolbar_location="above",
+            toolbar_location=None,
             background_fill_color=None,
             border_fill_color=None,
             outline_line_color=None,
             min_border=4,
         )
-        plot.toolbar.logo = None
         # Plain text, because a name such as $$x$$ would be taken for a formula.
         plot.xaxis.axis_label = PlainText(text=_shorten(axes[0]))
         plot.yaxis.axis_label = PlainText(text=_shorten(axes[1]))
         plot.axis.axis_label_text_font_style = "normal"
         plot.axis.minor_tick_line_color = None
         plot.axis.axis_line_color = None
-        plot.toolbar.stylesheets = [":host { --button-color: transparent; }"]  # no dividers
         plot.xaxis.ticker.desired_num_ticks = 5
         plot.yaxis.ticker.desired_num_ticks = 5
         self._plots.append(plot)
@@ -232,15 +257,31 @@ def _to_float32(values: Points) -> NDArray[np.float32]:
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
-def _choose_marker(n: int) -> tuple[float, float]:
+def _choose_marker(n: int, is_dense: bool) -> tuple[float, float]:
     """Choose the size and the opacity of n points."""
+    if is_dense:
+        return 4.0, 0.8
     if n <= 300:
         return 8.0, 0.85
     return (6.0, 0.75) if n <= 2000 else (4.5, 0.6)
 
 
-def _fit_ranges(points: Points, log_y: bool = False) -> tuple[Range1d, Range1d]:
-    return _fit_range(points[:, 0]), _fit_range(points[:, 1], log_y)
+def _add_hexagons(plot: Any, hexagons: Hexagons, colours: LinearColorMapper) -> None:
+    q, r, counts = hexagons.counts()
+    source = ColumnDataSource({"q": q, "r": r, "density": np.log1p(counts).astype(np.float32)})
+    plot.add_glyph(
+        source,
+        HexTile(
+            q="q",
+            r="r",
+            size=hexagons.size,
+            aspect_scale=hexagons.aspect_scale,
+            fill_color={"field": "density", "transform": colours},
+            line_color=None,
+        ),
+        name="density",
+        level="underlay",
+    )
 
 
 def _fit_range(values: Points, log: bool = False) -> Range1d:

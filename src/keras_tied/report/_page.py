@@ -1,7 +1,7 @@
 """The page of a report: the template with its parts, which runs no script but ours.
 
 The user's texts reach the page in two ways: through the template, which escapes them, or as JSON,
-which the page's script turns into text nodes. The Content-Security-Policy of the page allows its
+which the page's scripts turn into text nodes. The Content-Security-Policy of the page allows its
 own scripts, by their hashes, and loads nothing.
 """
 
@@ -18,38 +18,53 @@ from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from keras_tied._plane import fit_principal_plane
 from keras_tied._text import format_number, format_quantity, format_value
-from keras_tied.report._colours import Colours, choose_colours
-from keras_tied.report._drawn import DrawnRows, choose_rows, find_contributions
+from keras_tied.report._bars import N_BARS, rank_columns
+from keras_tied.report._colours import describe_labels, describe_palettes
+from keras_tied.report._columns import describe_columns
+from keras_tied.report._decoder import describe_decoder, encode_floats
+from keras_tied.report._drawn import DrawnRows, choose_rows
 from keras_tied.report._figures import Figures, Panel
+from keras_tied.report._planes import Planes
+from keras_tied.report._shift import describe_shift
+from keras_tied.report._summary import format_share, summarize
+from keras_tied.report._units import correlate, describe_units, name_axis
 
 if TYPE_CHECKING:
     from keras_tied.report._report import Report
 
-N_BARS = 20
-"""Features whose errors are shown; of many, those with the largest."""
+MOST_NUMBERS = 2**18
+"""Numbers of the drawn rows: their columns, reconstructions and errors."""
+DENSE_POINTS = 2000
+"""Points on top of a density."""
+SCRIPTS = (
+    *("data", "format", "marks", "decoder", "colours", "plots", "toolbar", "row", "table"),
+    *("units", "download", "link", "page"),
+)
+"""The modules of the page, in the order that they are loaded."""
 
 
 def render_html(report: Report) -> str:
     """Return the whole page."""
-    errors = report.errors
-    drawn = choose_rows(errors, report.most_points, report.n_worst, report.random_state)
-    colours = choose_colours(report, errors, drawn)
+    errors, whole = report.errors, report.whole
+    drawn = _choose_drawn(report, errors)
     curves = _select_curves(report)
+    correlations = correlate(report.X, report.code)
+    units = describe_units(report.columns, correlations)
+    axes = [name_axis(i, report.columns, drivers) for i, drivers in enumerate(units)]
+    panels = _make_panels(report, errors, drawn, axes)
     figures = Figures()
-    panels = _make_panels(report, errors)
-    figures.add_panels(
-        [Panel(p.name, p.points[drawn.rows], p.axes, p.log_y) for p in panels], colours.values
-    )
-    marks = {"mean": float(np.nanmean(errors))} if np.isfinite(errors).any() else {}
+    standing_out = drawn.worst[: whole.count_outstanding()]
+    figures.add_panels(panels, len(drawn.rows), standing_out.tolist())
+    all_errors = np.asarray(whole.errors, np.float64)
+    marks = {"mean": float(np.nanmean(all_errors))} if np.isfinite(all_errors).any() else {}
     pca = {} if report.pca_error is None else {"pca": float(report.pca_error)}
-    figures.add_errors("errors", errors, marks | pca)
+    figures.add_errors("errors", all_errors, marks | pca)
     if curves:
         figures.add_losses("losses", curves, pca)
     scripts = [
         *Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw,
-        _read_script(),
+        *(_read(f"{name}.js") for name in SCRIPTS),
     ]
     environment = Environment(
         loader=PackageLoader("keras_tied.report", "page"),
@@ -59,28 +74,38 @@ def render_html(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        text=format_value, number=format_number, count="{:,}".format, quantity=format_quantity
+        text=format_value,
+        number=format_number,
+        count="{:,}".format,
+        quantity=format_quantity,
+        share=format_share,
     )
+    bars = rank_columns(report, whole)
     return environment.get_template("page.html").render(
         report=report,
+        whole=whole,
         policy=_make_policy(scripts),
-        style=Markup(resources.files(__package__).joinpath("page/page.css").read_text("utf-8")),
+        style=Markup(_read("page.css")),
         scripts=[Markup(script) for script in scripts],
         figures=_embed_json(figures.to_json()),
-        rows=_embed_json(json.dumps(_describe_rows(report, errors, drawn, colours))),
-        colours=colours,
-        panels=panels,
+        rows=_embed_json(
+            json.dumps(_describe_rows(report, errors, drawn) | {"units": units, "axes": axes})
+        ),
+        sentence=summarize(report, whole, bars),
+        shift=describe_shift(report),
+        panels={panel.name: panel for panel in panels},
         n_drawn=len(drawn.rows),
         n_worst=len(drawn.worst),
         mean_error=marks.get("mean"),
-        median_error=float(np.nanmedian(errors)) if marks else None,
+        median_error=float(np.nanmedian(all_errors)) if marks else None,
         curves=curves,
-        bars=_rank_features(report),
+        bars=bars,
+        n_bars=N_BARS,
     )
 
 
-def _read_script() -> str:
-    return resources.files(__package__).joinpath("page/page.js").read_text("utf-8")
+def _read(name: str) -> str:
+    return resources.files(__package__).joinpath(f"page/{name}").read_text("utf-8")
 
 
 def _make_policy(scripts: list[str]) -> str:
@@ -100,19 +125,31 @@ def _embed_json(text: str) -> Markup:
     return Markup(text)
 
 
-def _make_panels(report: Report, errors: Any) -> list[Panel]:
+def _choose_drawn(report: Report, errors: Any) -> DrawnRows:
+    """Choose the rows to draw: few enough for the eye, and for the size of the page."""
+    n_features = report.X.shape[1]
+    most = min(report.most_points, max(200, MOST_NUMBERS // (3 * n_features)))
+    if report.whole.n_rows > most:
+        most = min(most, DENSE_POINTS)
+    return choose_rows(errors, most, report.n_worst, report.random_state)
+
+
+def _make_panels(report: Report, errors: Any, drawn: DrawnRows, axes: list[str]) -> list[Panel]:
     names = [format_value(name) for name in report.feature_names]
-    plane = fit_principal_plane(report.X, names)
-    n_components = report.code.shape[1]
-    if n_components > 1:
-        code = Panel("code", report.code[:, :2], ("unit 1", "unit 2"))
-    else:
-        against = np.column_stack([report.code[:, 0], errors])
-        code = Panel("code", against, ("unit 1", "error"), bool((errors > 0).all()))
+    parts = report.X, report.code, report.reconstruction, errors
+    planes = report.whole.planes or Planes(*parts, names)
+    points = planes.project(*parts)
+    is_dense = report.whole.n_rows > len(drawn.rows)
+    if is_dense and report.whole.planes is None:
+        planes.count(*parts)
+    titles = {
+        "input": planes.plane.names,
+        "code": (axes[0], axes[1] if len(axes) > 1 else "error"),
+        "reconstruction": planes.plane.names,
+    }
     return [
-        Panel("input", plane.project(report.X), plane.names),
-        code,
-        Panel("reconstruction", plane.project(report.reconstruction), plane.names),
+        Panel(name, points[name][drawn.rows], titles[name], planes.hexagons[name], is_dense)
+        for name in titles
     ]
 
 
@@ -126,51 +163,37 @@ def _select_curves(report: Report) -> dict[str, list[float]]:
     }
 
 
-def _describe_rows(
-    report: Report, errors: Any, drawn: DrawnRows, colours: Colours
-) -> dict[str, Any]:
-    """Return the data of the drawn rows for the page's script."""
-    rows = drawn.rows
-    features, shares = find_contributions(report.feature_errors[rows])
-    columns, feature = np.unique(features, return_inverse=True)
-    at = (rows[:, None], features)
+def _describe_rows(report: Report, errors: Any, drawn: DrawnRows) -> dict[str, Any]:
+    """Return the data of the drawn rows for the page's scripts."""
+    rows, whole = drawn.rows, report.whole
     return {
-        "ids": [f"{row + 1:,}" for row in rows]
+        "ids": [f"{row + 1:,}" for row in whole.places[rows]]
         if report.ids is None
         else [format_value(name) for name in report.ids[rows].tolist()],
+        "places": (whole.places[rows] + 1).tolist(),
+        "n_all": whole.n_rows,
+        "ranks": whole.ranks[rows].tolist(),
         "labels": None
         if report.labels is None
         else [_format_label(label) for label in report.labels[rows].tolist()],
         "errors": [None if np.isnan(error) else float(f"{error:.4g}") for error in errors[rows]],
-        "error_texts": [format_number(error) for error in errors[rows]],
-        "mean": format_number(float(np.nanmean(errors))) if np.isfinite(errors).any() else None,
-        "features": feature.reshape(features.shape).tolist(),
-        "shares": np.round(shares, 3).tolist(),
-        "inputs": [[format_number(value) for value in row] for row in report.X[at].tolist()],
-        "reconstructions": [
-            [format_number(value) for value in row] for row in report.reconstruction[at].tolist()
-        ],
-        "names": [format_value(name, 60) for name in report.feature_names[columns]],
+        "mean": format_number(float(np.nanmean(whole.errors)))
+        if np.isfinite(whole.errors).any()
+        else None,
+        "columns": describe_columns(report.columns),
+        "X": encode_floats(report.X[rows]),
+        "reconstructions": encode_floats(report.reconstruction[rows]),
+        "squares": encode_floats(report.feature_errors[rows]),
+        "codes": encode_floats(report.code[rows]),
+        "n_units": report.code.shape[1],
         "worst": drawn.worst.tolist(),
-        "groups": None if colours.groups is None else colours.values.astype(int).tolist(),
-        "colours": {
-            "low": colours.low,
-            "high": colours.high,
-            "light": colours.light,
-            "dark": colours.dark,
-        },
+        "colour_by": describe_labels(report, rows),
+        "palettes": describe_palettes(),
+        "decoder": describe_decoder(report.fitted),
+        "safe_csv": report.safe_csv,
+        "file": format_value(report.title, 60),
     }
 
 
 def _format_label(label: Any) -> str:
     return "" if label is None or label != label else format_value(label)
-
-
-def _rank_features(report: Report) -> list[tuple[str, float, float]]:
-    """Return the features with the largest errors: name, mean error, share of the largest."""
-    present = (~np.isnan(report.feature_errors)).sum(axis=0)
-    means = np.nansum(report.feature_errors, axis=0) / np.maximum(present, 1)
-    order = [i for i in np.argsort(-means, kind="stable") if present[i]][:N_BARS]
-    largest = max((means[i] for i in order), default=0.0) or 1.0
-    names = report.feature_names
-    return [(str(names[i]), float(means[i]), float(means[i] / largest)) for i in order]

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from keras_tied._text import format_quantity
 from keras_tied._types import Array
+from keras_tied.report._columns import Column
+from keras_tied.report._drift import Drift, find_drift
+from keras_tied.report._whole import Whole, measure_rows, measure_sums
+
+if TYPE_CHECKING:
+    from keras_tied.estimator.internal import Fitted
 
 
 class Report:
-    """A page with the rows of a table, their code, their reconstruction and their errors.
+    """A page on the rows of a table, their code, their reconstruction and their errors.
 
-    The three panels are linked: rows that are selected in one of them, in a legend or in the table
-    of the worst rows are marked in all. The page is one file, loads nothing, and shows the user's
-    own texts as plain text. Where there are many rows it draws a random sample of
-    them, and the worst ones always.
+    It says first, in a sentence, how much of the table the code keeps, which column is hardest to
+    reconstruct and how many rows stand out, beside a map of the code and the errors by column.
+    Rows that are marked in a panel, a legend or the table of the worst rows are marked in all; a
+    row is explained by the share that each column has in its error; units of the code are
+    explained by the columns that they follow, and by sliders that decode. The page is one file,
+    loads nothing, and shows the user's own texts as plain text. Where there are many rows it draws
+    how many lie where, a random sample of them, and the worst ones always.
 
     Args:
         X: (n, features) the rows, with NaN where a value is missing. Of more than two features
             the first two principal components of the standardised columns are drawn.
-        code: (n, components) their code, of which the first two units are drawn; a code of one
-            unit is drawn against the row's error.
+        code: (n, components) their code, of which two units are drawn; a code of one unit is
+            drawn against the row's error.
         reconstruction: (n, features) the reconstructed rows.
         feature_errors: (n, features) the squared error of each value, NaN where one is missing;
             the error of a row is their mean.
         feature_names: a name for each feature. Defaults to "column 1", ...
+        columns: the columns that features belong to, in order. Defaults to one for each feature.
         ids: (n,) the names of the rows. Defaults to their numbers, counted from 1.
         labels: (n,) labels to colour the rows by, numbers or texts, None or NaN where one is
             missing. Defaults to the error.
@@ -35,11 +47,23 @@ class Report:
         history: the ``"loss"``, and maybe the ``"val_loss"``, of each epoch. Defaults to none.
         pca_error: the mean error of PCA with as many components, to compare with. Defaults to
             none.
+        model: what the model is, such as "PCA". Defaults to "an autoencoder".
+        fitted: what decodes a code, `keras_tied.estimator.internal.Fitted`: a dense network that is
+            not large is decoded on the page. Defaults to none.
+        whole: facts of all rows, where `X` is some of them. Defaults to those of `X`.
+        old: the name, the rows and the errors of an older table, to tell what has drifted. Defaults
+            to none.
+        facts: what was found in each column of the table that the model was fitted to, such as
+            `keras_tied.tables.Fact`. Defaults to none.
+        warnings: sentences on what to look at in the table. Defaults to none.
         title: the page's heading, such as the name of the file. Defaults to "Autoencoder".
         command: the command that made the page. Defaults to none.
         versions: the versions of the libraries that made it, by name. Defaults to none.
         notes: sentences on what was left out, and why. Defaults to none.
-        most_points: rows that are drawn at most. Defaults to 5,000.
+        safe_csv: whether the rows that are downloaded from the page have a `'` before text that a
+            spreadsheet would run. Defaults to False.
+        most_points: rows that are drawn at most. Defaults to 5,000, and to fewer where there are
+            many columns or where it is drawn how many rows lie where.
         n_worst: rows that the table begins with, those with the largest errors. Defaults to 20.
         random_state: seed of the sample. Defaults to 0.
 
@@ -62,15 +86,23 @@ class Report:
         feature_errors: ArrayLike,
         *,
         feature_names: Sequence[str] | None = None,
+        columns: Sequence[Column] | None = None,
         ids: ArrayLike | None = None,
         labels: ArrayLike | None = None,
         label_name: str = "label",
         history: Mapping[str, Sequence[float]] | None = None,
         pca_error: float | None = None,
+        model: str = "an autoencoder",
+        fitted: Fitted | None = None,
+        whole: Whole | None = None,
+        old: tuple[str, ArrayLike, ArrayLike] | None = None,
+        facts: Sequence[Any] = (),
+        warnings: Sequence[str] = (),
         title: str = "Autoencoder",
         command: str | None = None,
         versions: Mapping[str, str] | None = None,
         notes: Sequence[str] = (),
+        safe_csv: bool = False,
         most_points: int = 5000,
         n_worst: int = 20,
         random_state: int = 0,
@@ -86,13 +118,21 @@ class Report:
             else [f"column {i + 1}" for i in range(n_features)]
         )
         self.feature_names = _check_column(names, "feature_names", n_features, "column")
+        self.columns = _check_columns(columns, self.feature_names)
         self.ids = None if ids is None else _check_column(ids, "ids", n, "row")
         self.labels = None if labels is None else _check_column(labels, "labels", n, "row")
         self.label_name = label_name
         self.history = {} if history is None else {k: list(v) for k, v in history.items()}
         self.pca_error = pca_error
         self.title, self.command, self.versions = title, command, dict(versions or {})
-        self.notes = list(notes)
+        self.notes, self.facts, self.warnings = list(notes), list(facts), list(warnings)
+        self.model, self.fitted, self.safe_csv = model, fitted, safe_csv
+        self.old = None
+        if old is not None:
+            rows = _check_table(old[1], "the rows of old", n_columns=n_features)
+            errors = _check_column(old[2], "the errors of old", len(rows), "row")
+            self.old = old[0], rows, errors.astype(np.float64)
+        self.whole = measure_rows(self.feature_errors, self.errors) if whole is None else whole
         self.most_points, self.n_worst, self.random_state = most_points, n_worst, random_state
 
     @classmethod
@@ -113,17 +153,27 @@ class Report:
             >>> report.code.shape
             (150, 2)
         """
+        fitted = _find_fitted(estimator)
+        is_pca = getattr(estimator, "is_pca_", False)
+        feature_errors = estimator.reconstruction_error(X, per_feature=True)
         defaults: dict[str, Any] = {
             "feature_names": getattr(estimator, "feature_names_in_", None),
-            "history": {"loss": getattr(estimator, "loss_curve_", [])},
+            "history": {} if is_pca else {"loss": getattr(estimator, "loss_curve_", [])},
+            "fitted": fitted,
         }
-        return cls(
+        if fitted is not None:
+            defaults["model"] = name_model(fitted, is_pca)
+        report = cls(
             X,
             estimator.transform(X),
             estimator.reconstruct(X),
-            estimator.reconstruction_error(X, per_feature=True),
+            feature_errors,
             **(defaults | kwargs),
         )
+        if fitted is not None and kwargs.get("whole") is None:
+            sums = fitted.sums_of_squares(report.X, np.ones(len(report.X)))
+            report.whole = measure_sums(report.errors, sums, np.arange(len(report.X)))
+        return report
 
     @property
     def errors(self) -> NDArray[np.float64]:
@@ -131,6 +181,17 @@ class Report:
         present = ~np.isnan(self.feature_errors)
         total = np.nansum(self.feature_errors, axis=1)
         return np.where(present.any(axis=1), total / np.maximum(present.sum(axis=1), 1), np.nan)
+
+    def find_drift(self) -> tuple[list[Drift], Drift]:
+        """Tell how far columns, the most first, and the error have drifted since the older table.
+
+        Raises:
+            ValueError: if there is no older table.
+        """
+        if self.old is None:
+            raise ValueError("the report has no older table; give it one as old.")
+        _, old, old_errors = self.old
+        return find_drift(self.columns, old, self.X, old_errors, self.errors)
 
     def to_html(self) -> str:
         """Return the page, to be written as UTF-8.
@@ -146,6 +207,29 @@ class Report:
                 'run pip install "keras-tied[report]".'
             ) from error
         return _page.render_html(self)
+
+    def _repr_html_(self) -> str:
+        """Return the page in a frame of its own, for a notebook."""
+        page = html.escape(self.to_html(), quote=True)
+        return (
+            '<iframe sandbox="allow-scripts allow-downloads" style="width:100%;height:48rem;'
+            f'border:0" title="Report" srcdoc="{page}"></iframe>'
+        )
+
+
+def name_model(fitted: Fitted, is_pca: bool) -> str:
+    """Return what a fitted value is, such as "PCA with 2 components"."""
+    sizes = fitted.network.layer_sizes
+    if is_pca:
+        return f"PCA with {format_quantity(sizes[-1], 'component')}"
+    return f"a network of {' → '.join(f'{size:,}' for size in sizes)} units with tied weights"
+
+
+def _find_fitted(estimator: Any) -> Fitted | None:
+    from keras_tied.estimator.internal import Fitted
+
+    found = estimator if isinstance(estimator, Fitted) else getattr(estimator, "_fitted", None)
+    return found if isinstance(found, Fitted) else None
 
 
 def _check_table(
@@ -172,3 +256,12 @@ def _check_column(values: ArrayLike, name: str, n: int, of: str) -> Array:
     if column.shape != (n,):
         raise ValueError(f"{name} has the shape {column.shape}; give one for each {of}, {n}.")
     return column
+
+
+def _check_columns(columns: Sequence[Column] | None, names: Array) -> list[Column]:
+    if columns is None:
+        return [Column(str(name)) for name in names]
+    n = sum(column.n_features for column in columns)
+    if n != len(names):
+        raise ValueError(f"columns have {n} features in all; give columns of {len(names)}.")
+    return list(columns)

@@ -16,10 +16,11 @@ from keras_tied.tables._columns import Columns, Misread
 from keras_tied.tables._errors import TableError, WriteError
 from keras_tied.tables._kinds import Kind
 from keras_tied.tables._learning import Fact
-from keras_tied.tables._number_text import MISSING
+from keras_tied.tables._number_text import MISSING, NumberText, TruthText
 from keras_tied.tables._open import open_table
 from keras_tied.tables._paths import ENDINGS, OUTPUT_ENDINGS
 from keras_tied.tables._source import Source
+from keras_tied.tables._times import Times
 from keras_tied.tables._write import check_output, write_table
 
 __all__ = [
@@ -32,8 +33,11 @@ __all__ = [
     "Fact",
     "Kind",
     "Misread",
+    "NumberText",
     "Source",
     "TableError",
+    "Times",
+    "TruthText",
     "WriteError",
     "check_output",
     "open_table",

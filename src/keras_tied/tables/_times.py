@@ -84,7 +84,7 @@ class Times:
         return str(self.format_days(np.array([20_819.5]))[0])
 
     @cached_property
-    def _offset(self) -> float:
+    def offset(self) -> float:
         """The days that the zone of the text is ahead."""
         zone = self.zone.strip()
         if not self.format or zone[:1] not in ("+", "-"):
@@ -112,7 +112,7 @@ class Times:
     def format_days(self, days: Array) -> pa.Array:
         """Return days since 1970, (n,) float with NaN for a missing one, as in the table."""
         is_missing = np.isnan(days)
-        local = np.where(is_missing, 0.0, days.astype(np.float64)) + self._offset
+        local = np.where(is_missing, 0.0, days.astype(np.float64)) + self.offset
         local = np.clip(local, *_YEARS_1_TO_9999)
         if self.dtype == "date":
             return pa.array(np.rint(local).astype(np.int32), mask=is_missing).cast(pa.date32())

@@ -1,0 +1,50 @@
+"""The columns of a table as a report shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_tied.report import Column as ReportColumn
+    from keras_tied.tables import Column, Columns
+
+TYPES = {"date": "%Y-%m-%d", "timestamp": "%Y-%m-%d %H:%M:%S", "time": "%H:%M:%S"}
+"""How times that are no text are written."""
+
+
+def describe_columns(columns: Columns) -> list[ReportColumn]:
+    """Return the columns that are used, with the form of their values."""
+    from keras_tied.report import Column as ReportColumn
+
+    described = []
+    for column in columns.used:
+        kind, form = _describe(column)
+        described.append(ReportColumn(column.name, kind, len(column.features), form))
+    return described
+
+
+def _describe(column: Column) -> tuple[Any, dict[str, Any]]:
+    from keras_tied.tables import Kind, NumberText, Times, TruthText
+
+    form = column.form
+    if column.kind is Kind.text:
+        prefix = len(column.name) + 1
+        return "category", {"levels": [name[prefix:] for name in column.features]}
+    if isinstance(form, Times):
+        return "time", {
+            "format": form.format or TYPES[form.dtype],
+            "origin": column.origin,
+            "offset": form.offset,
+            "hour": 1 + 2 * column.cycles.index("hour") if "hour" in column.cycles else None,
+            "zone": form.zone if form.format else "",
+            "places": form.places,
+            "padded": form.padded,
+        }
+    if isinstance(form, TruthText):
+        return "truth", {"true": form.true, "false": form.false}
+    if isinstance(form, NumberText) and not form.is_whole:
+        names = "decimal", "separator", "prefix", "suffix", "places", "parentheses"
+        return "number", {name: getattr(form, name) for name in names}
+    if column.kind is Kind.boolean:
+        return "truth", {}
+    return ("whole" if column.kind is Kind.integer or form is not None else "number"), {}

@@ -1,0 +1,139 @@
+r"""Whether the rows of a table are distributed as those of an older one.
+
+Each column and the error are tested alone: numbers by the two-sample test of Kolmogorov and
+Smirnov, categories by Pearson's chi-squared test of homogeneity, and whether a value is missing by
+the latter too. Rabanser, Günnemann and Lipton, "Failing loudly: an empirical study of methods for
+detecting dataset shift", NeurIPS 2019, found such tests with a correction for their number
+to detect shifts as well as those of all columns together. The correction is that of Holm, "A simple
+sequentially rejective multiple test procedure", 1979: where nothing has drifted, something is said
+to have with a probability of at most `ALARM`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_tied.report._columns import Column
+
+ALARM = 0.01
+"""The probability that anything is said to have drifted where nothing has."""
+FEWEST_EXPECTED = 5.0
+"""Categories that are rarer than this are tested together (Cochran's rule)."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far a column has drifted.
+
+    Attributes:
+        name: of the column.
+        column: its place, or None for the error.
+        moved: the share of the rows that lie elsewhere: the largest difference of the two
+            distribution functions, or half the sum of the differences of the categories' shares.
+        p: the probability of as much where nothing has drifted, corrected for all the tests.
+        by_missing: whether most of it is in how many values are missing.
+    """
+
+    name: str
+    column: int | None
+    moved: float
+    p: float
+    by_missing: bool = False
+
+    @property
+    def drifted(self) -> bool:
+        """Whether it is said to have drifted."""
+        return self.p <= ALARM
+
+
+def find_drift(
+    columns: Sequence[Column],
+    old: NDArray[np.float64],
+    new: NDArray[np.float64],
+    old_errors: NDArray[np.float64],
+    new_errors: NDArray[np.float64],
+) -> tuple[list[Drift], Drift]:
+    """Compare two tables.
+
+    Args:
+        columns: their columns.
+        old: the rows of the older one, `(rows, features)`, NaN where a value is missing.
+        new: the rows of the newer one.
+        old_errors: the errors of the older rows.
+        new_errors: the errors of the newer rows.
+
+    Returns:
+        The columns, those that have drifted first and most first, and the error.
+    """
+    tests: list[tuple[int | None, bool, float, float]] = []  # column, of missing, moved, p
+    begin = 0
+    for index, column in enumerate(columns):
+        part = slice(begin, begin := begin + column.n_features)
+        missing = [np.isnan(rows[:, part]).any(axis=1) for rows in (old, new)]
+        a, b = (rows[~no, part] for rows, no in zip((old, new), missing, strict=True))
+        counts = [np.bincount(no.astype(np.intp), minlength=2) for no in missing]
+        tests.append((index, True, *_compare_counts(*counts)))
+        if column.kind == "category":
+            n = column.n_features
+            counts = [np.bincount(rows.argmax(axis=1), minlength=n) for rows in (a, b)]
+            tests.append((index, False, *_compare_counts(*counts)))
+        else:
+            tests.append((index, False, *_compare_numbers(a[:, 0], b[:, 0])))
+    tests.append((None, False, *_compare_numbers(old_errors, new_errors)))
+    corrected = _correct([p for *_, p in tests])
+    strongest: dict[int | None, Drift] = {}
+    for (place, of_missing, moved, _), p in zip(tests, corrected, strict=True):
+        name = "error" if place is None else columns[place].name
+        drift = Drift(name, place, moved, p, of_missing)
+        other = strongest.get(place)
+        if other is None or (p, -moved) < (other.p, -other.moved):
+            strongest[place] = drift
+    of_error = strongest.pop(None)
+    return sorted(strongest.values(), key=lambda d: (not d.drifted, -d.moved)), of_error
+
+
+def _compare_numbers(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, float]:
+    a, b = a[np.isfinite(a)], b[np.isfinite(b)]
+    if not (len(a) and len(b)):
+        return 0.0, 1.0
+    from scipy.stats import ks_2samp
+
+    result = ks_2samp(a, b, method="asymp")
+    return float(result.statistic), float(result.pvalue)
+
+
+def _compare_counts(a: NDArray[np.intp], b: NDArray[np.intp]) -> tuple[float, float]:
+    n_a, n_b = a.sum(), b.sum()
+    if not (n_a and n_b):
+        return 0.0, 1.0
+    from scipy.stats import chi2_contingency
+
+    moved = float(np.abs(a / n_a - b / n_b).sum() / 2)
+    table = np.stack([a, b])
+    expected = table.sum(axis=0) * min(n_a, n_b) / (n_a + n_b)
+    rare = expected < FEWEST_EXPECTED
+    if rare.any():
+        table = np.column_stack([table[:, ~rare], table[:, rare].sum(axis=1)])
+    table = table[:, table.sum(axis=0) > 0]
+    if table.shape[1] < 2 or (table.sum(axis=0) * min(n_a, n_b) / (n_a + n_b)).min() < 1:
+        return moved, 1.0
+    return moved, float(chi2_contingency(table, correction=False).pvalue)
+
+
+def _correct(p: Sequence[float]) -> list[float]:
+    """Return Holm's corrected probabilities.
+
+    Examples:
+        >>> _correct([0.01, 0.04, 0.02])
+        [0.03, 0.04, 0.04]
+    """
+    values = np.asarray(p)
+    order = np.argsort(values)
+    steps = values[order] * np.arange(len(values), 0, -1)
+    corrected = np.empty(len(values))
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return [float(value) for value in corrected]

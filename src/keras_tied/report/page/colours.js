@@ -1,0 +1,134 @@
+"use strict";
+
+// What the colours of the points show, and the legend.
+const Colours = (() => {
+  const { palettes, colour_by: labels, columns } = Data;
+  const MOST_GROUPS = palettes.groups.length - 1;
+  const legend = document.getElementById("legend");
+  const choice = document.getElementById("colour-by");
+  let shown = null;
+  let buttons = [];
+  let repaint = () => {};
+
+  /** Numbers from the lowest to the highest, nearly: those far out have the colour of the end. */
+  function shade(name, values, format, all = false) {
+    const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+    const at = (share) => sorted[Math.round(share * (sorted.length - 1))] ?? 0;
+    const [low, high] = all ? [at(0), at(1)] : [at(0.01), at(0.99)];
+    const [light, dark] = palettes.shades;
+    const room = high > low ? 0 : 0.5;
+    return { name, values, low: low - room, high: high + room, light, dark, ends: [format(low), format(high)] };
+  }
+
+  function group(name, values, names, nColoured) {
+    const [light, dark] = palettes.groups[nColoured];
+    const neutral = (colour) => Array(names.length - nColoured).fill(colour);
+    const n = names.map(() => 0);
+    values.forEach((value) => { n[value] += 1; });
+    return {
+      name, values, low: -0.5, high: names.length - 0.5, names, n,
+      light: [...light, ...neutral(palettes.neutral[0])],
+      dark: [...dark, ...neutral(palettes.neutral[1])],
+    };
+  }
+
+  function byLabel() {
+    return labels.groups === null
+      ? shade(labels.name, labels.values.map((value) => value ?? NaN), Format.number, true)
+      : group(labels.name, labels.values, labels.groups, labels.n_coloured);
+  }
+
+  /** Errors differ by orders of magnitude, so that their logarithm is shown. */
+  function byError() {
+    const smallest = Math.min(...Data.errors.filter((error) => error > 0));
+    if (!Number.isFinite(smallest)) return shade("error", Data.errors.map(() => 0), Format.number, true);
+    const logs = Data.errors.map((error) => (error === null ? NaN : Math.log10(Math.max(error, smallest))));
+    return shade("error", logs, (log) => Format.number(10 ** log), true);
+  }
+
+  function byColumn(column) {
+    const rows = Array.from({ length: Data.n }, (_, row) => Data.given(row));
+    if (column.kind !== "category" && column.kind !== "truth") {
+      const format = (number) => Format.value(column, fill(column, number));
+      return shade(column.name, rows.map((row) => row[column.begin]), format);
+    }
+    const texts = rows.map((row) => Format.value(column, row));
+    const counts = new Map();
+    texts.forEach((text) => counts.set(text, (counts.get(text) ?? 0) + 1));
+    const frequent = [...counts].sort((a, b) => b[1] - a[1]).map(([text]) => text);
+    const names = frequent.slice(0, MOST_GROUPS).sort();
+    const nColoured = names.length;
+    if (frequent.length > nColoured) names.push(`${frequent.length - nColoured} others`);
+    const place = new Map(names.map((text, index) => [text, index]));
+    return group(column.name, texts.map((text) => place.get(text) ?? nColoured), names, nColoured);
+  }
+
+  /** Features of a row in which a column has this number. */
+  function fill(column, number) {
+    const row = new Float32Array(column.begin + column.n);
+    row[column.begin] = number;
+    if (column.form.hour) row[column.begin + column.form.hour + 1] = 1;
+    return row;
+  }
+
+  const byUnit = (unit) =>
+    shade(`unit ${unit + 1}`, Array.from({ length: Data.n }, (_, row) => Data.code(row)[unit]), Format.number);
+
+  const choices = [
+    ...(labels === null ? [] : [[labels.name, byLabel]]),
+    ["error", byError],
+    ...columns.map((column) => [column.name, () => byColumn(column)]),
+    ...Array.from({ length: Data.n_units }, (_, unit) => [`unit ${unit + 1}`, () => byUnit(unit)]),
+  ];
+
+  function ramp(colours) {
+    return `linear-gradient(90deg,${colours.join(",")})`;
+  }
+
+  function drawLegend() {
+    buttons = [];
+    if (shown.names === undefined) {
+      const bar = make("span", { className: "ramp" });
+      bar.style.setProperty("--light", ramp(shown.light));
+      bar.style.setProperty("--dark", ramp(shown.dark));
+      legend.replaceChildren(make("span", { className: "shades" }, shown.ends[0], bar, shown.ends[1]));
+      return;
+    }
+    buttons = shown.names.map((name, index) => {
+      const swatch = make("span", { className: "swatch" });
+      swatch.style.setProperty("--light", shown.light[index]);
+      swatch.style.setProperty("--dark", shown.dark[index]);
+      const n = make("span", { className: "n" }, Format.count(shown.n[index]));
+      const button = make("button", { type: "button", className: "group" }, swatch, make("bdi", {}, name), " ", n);
+      const members = shown.values.flatMap((value, row) => (value === index ? [row] : []));
+      button.setAttribute("aria-pressed", "false");
+      button.addEventListener("click", () => Marks.set(Marks.isSame(members) ? [] : members));
+      return { button, members };
+    });
+    legend.replaceChildren(...buttons.map(({ button }) => button));
+  }
+
+  function press() {
+    for (const { button, members } of buttons) button.setAttribute("aria-pressed", String(Marks.isSame(members)));
+  }
+
+  function choose(index) {
+    shown = choices[index][1]();
+    legend.setAttribute("aria-label", `Colours: ${shown.name}`);
+    drawLegend();
+    press();
+    repaint();
+  }
+
+  choice.replaceChildren(...choices.map(([name], index) => make("option", { value: index }, name)));
+  choice.addEventListener("change", () => choose(Number(choice.value)));
+  Marks.onChange(press);
+
+  /** Begin, and call a function when other colours are shown. */
+  function start(onChoice) {
+    repaint = onChoice;
+    choose(0);
+  }
+
+  return { start, get: () => shown };
+})();

@@ -1,0 +1,106 @@
+"use strict";
+
+// Numbers and the values of columns as text.
+const Format = (() => {
+  const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+  const LONG_MONTHS = [
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+  ];
+  const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+  const LONG_DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+  const two = (number) => String(number).padStart(2, "0");
+
+  const count = (number) => number.toLocaleString("en");
+  const percent = (share) => `${Math.round(100 * share)} %`;
+
+  /** Three significant digits. */
+  function number(value) {
+    if (value === null || Number.isNaN(value)) return "-";
+    const size = Math.abs(value);
+    if (size >= 1e7 || (size > 0 && size < 1e-4)) return value.toExponential(2);
+    return size >= 1000 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(3)));
+  }
+
+  /** A number as its column writes it, such as CHF 1'200.50. */
+  function written(value, form) {
+    const { decimal = ".", separator = "", prefix = "", suffix = "", places = null, parentheses = false } = form;
+    const digits = places === null ? number(Math.abs(value)).replaceAll(",", "") : Math.abs(value).toFixed(places);
+    const [whole, rest] = digits.split(".");
+    const grouped = separator ? whole.replace(/\B(?=(\d{3})+(?!\d))/g, separator) : whole;
+    const size = rest === undefined ? grouped : grouped + decimal + rest;
+    const negative = value < 0 && (places === null || Number(digits) > 0);
+    if (parentheses && negative) return `(${prefix}${size}${suffix})`;
+    const sign = negative ? "-" : "";
+    return prefix.endsWith(" ") ? prefix + sign + size + suffix : sign + prefix + size + suffix;
+  }
+
+  /** Days since 1970, from the features of a time. */
+  function days(features, form) {
+    const { origin = 0, hour = null } = form;
+    if (hour === null) return features[0] + origin;
+    let time = Math.atan2(features[hour], features[hour + 1]) / (2 * Math.PI);
+    time -= Math.floor(time);
+    return Math.round(features[0] - time) + time + origin;
+  }
+
+  /** A time as its column writes it; `format` is as for strftime. */
+  function time(features, form) {
+    const { format = "%Y-%m-%d", offset = 0, zone = "", places = 0, padded = true } = form;
+    let local = Math.min(Math.max(days(features, form) + offset, -719162), 2932896);
+    if (!/%[Ymdyb]/.test(format)) local = Math.min(Math.max(local, 0), 1 - 1e-6 / 86400);
+    const step = format.includes("%S") ? 10 ** places : format.includes("%M") ? 1 / 60 : 1 / 86400;
+    const seconds = Math.round(local * 86400 * step) / step;
+    const at = new Date(Math.floor(seconds + 1e-9) * 1000);
+    const hour = at.getUTCHours();
+    const fraction = places ? `.${String(Math.round((seconds % 1) * 10 ** places)).padStart(places, "0")}` : "";
+    const parts = {
+      Y: () => String(at.getUTCFullYear()).padStart(4, "0"),
+      y: () => two(at.getUTCFullYear() % 100),
+      m: () => two(at.getUTCMonth() + 1),
+      d: () => two(at.getUTCDate()),
+      b: () => MONTHS[at.getUTCMonth()],
+      B: () => LONG_MONTHS[at.getUTCMonth()],
+      a: () => DAYS[at.getUTCDay()],
+      A: () => LONG_DAYS[at.getUTCDay()],
+      H: () => two(hour),
+      I: () => two(hour % 12 || 12),
+      M: () => two(at.getUTCMinutes()),
+      S: () => two(at.getUTCSeconds()) + fraction,
+      p: () => (hour < 12 ? "AM" : "PM"),
+    };
+    const text = format.replace(/%(\w)/g, (_, letter) => parts[letter]());
+    return (padded ? text : text.replace(/(^|[-/. ,])0(\d)/g, "$1$2")) + zone;
+  }
+
+  /** The value of a column, from the features of a row. */
+  function value(column, row) {
+    const features = row.subarray(column.begin, column.begin + column.n);
+    if (features.some(Number.isNaN)) return "missing";
+    const { form } = column;
+    switch (column.kind) {
+      case "category": {
+        let largest = 0;
+        features.forEach((feature, level) => { if (feature > features[largest]) largest = level; });
+        return form.levels ? form.levels[largest] : String(largest + 1);
+      }
+      case "truth":
+        return features[0] >= 0.5 ? (form.true ?? "true") : (form.false ?? "false");
+      case "whole":
+        return Math.round(features[0]).toLocaleString("en");
+      case "time":
+        return time(features, form);
+      default:
+        return Object.keys(form).length ? written(features[0], form) : number(features[0]);
+    }
+  }
+
+  return { count, percent, number, value };
+})();
+
+/** Make an element; its children are elements or text, and never markup. */
+function make(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}

@@ -1,0 +1,198 @@
+"use strict";
+
+// The figures, which Bokeh draws: their colours, the units that are shown, and the keyboard.
+const Plots = (() => {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  let roots = [];
+  let source = null;
+  let bins = null;
+  let models = null;
+
+  const find = (name) => roots.find((plot) => plot.name === name);
+  const panels = () => ["input", "code", "reconstruction"].map(find);
+
+  async function draw() {
+    const { document: drawing, roots: places } = Data.figures;
+    await Bokeh.embed.embed_items(
+      { page: drawing },
+      [{ docid: "page", roots: places, root_ids: Object.keys(places) }],
+    );
+    models = Bokeh.documents[Bokeh.documents.length - 1];
+    roots = models.roots();
+    source = models.get_model_by_name("rows");
+    bins = models.get_model_by_name("bins");
+    Marks.connect(source);
+    watchHistogram();
+    Colours.start(showColours);
+    dark.addEventListener("change", paint);
+    // The browser prints on white.
+    addEventListener("beforeprint", () => paint(null, true));
+    addEventListener("afterprint", () => paint());
+    // A finger that scrolls the page must not draw a selection; the tool can be tapped on.
+    if (matchMedia("(pointer: coarse)").matches) for (const { toolbar } of roots) toolbar.active_drag = null;
+    for (const name of ["input", "code", "reconstruction"]) listenToKeys(name);
+    document.getElementById("errors").addEventListener("keydown", moveBin);
+  }
+
+  function showColours() {
+    source.data = { ...source.data, colour: Float32Array.from(Colours.get().values) };
+    paint();
+  }
+
+  // Bokeh draws on canvases, which do not know when a style sheet's colours change.
+  function paint(_event, printing = false) {
+    const style = getComputedStyle(document.documentElement);
+    const isDark = dark.matches && !printing;
+    const of = (name) => style.getPropertyValue(printing ? `--print-${name}` : `--${name}`).trim();
+    const { light, dark: darkest, low, high } = Colours.get();
+    const palette = isDark ? darkest : light;
+    models.get_model_by_name("colours").setv({ palette, nan_color: of("muted"), low, high });
+    // There is none where all rows are drawn.
+    models.get_model_by_name("densities")?.setv({ palette: Data.palettes.density[Number(isDark)] });
+    const lines = {
+      mean: of("ink"), pca: of("pca"), training: of("pale"), validation: of("ink"), fence: of("pca"),
+    };
+    for (const plot of roots) {
+      for (const { name, glyph, selection_glyph, nonselection_glyph, hover_glyph } of plot.renderers) {
+        if (name === "points") {
+          selection_glyph.line_color = { value: of("ink") };
+          hover_glyph.line_color = { value: of("ink") };
+        } else if (name === "rings") {
+          glyph.line_color = { value: of("pca") };
+        } else if (name === "bars") {
+          glyph.fill_color = { value: of("pale") };
+          selection_glyph.fill_color = { value: of("accent") };
+          nonselection_glyph.fill_color = { value: of("pale") };
+        } else if (glyph.type === "Scatter") {
+          glyph.fill_color = { value: lines[name] };
+        } else if (glyph.type === "Line") {
+          glyph.line_color = lines[name];
+        }
+      }
+      for (const span of plot.center.filter(({ type }) => type === "Span")) {
+        span.line_color = lines[span.name];
+      }
+    }
+  }
+
+  /** Choose what dragging does: box, lasso or pan. */
+  function chooseTool(name) {
+    for (const { toolbar } of panels()) toolbar.active_drag = toolbar.tools.find((tool) => tool.name === name);
+  }
+
+  function zoomOnScroll(on) {
+    for (const { toolbar } of panels()) {
+      toolbar.active_scroll = on ? toolbar.tools.find((tool) => tool.name === "zoom") : null;
+    }
+  }
+
+  function setRange(range, values) {
+    const finite = values.filter(Number.isFinite);
+    if (finite.length === 0) return;
+    const low = finite.reduce((a, b) => Math.min(a, b));
+    const high = finite.reduce((a, b) => Math.max(a, b));
+    const room = 0.04 * (high - low) || 0.5;
+    range.setv({ start: low - room, end: high + room });
+  }
+
+  /** Show every row that is drawn, however far out. */
+  function showAll() {
+    for (const plot of panels()) {
+      setRange(plot.x_range, [...source.data[`${plot.name}_x`]]);
+      setRange(plot.y_range, [...source.data[`${plot.name}_y`]]);
+    }
+  }
+
+  function reset() {
+    for (const { x_range, y_range } of panels()) {
+      x_range.reset();
+      y_range.reset();
+    }
+  }
+
+  /** Draw two units of the code; how many rows lie where is known of the first two. */
+  function chooseUnits(across, upwards) {
+    const plot = find("code");
+    const values = (unit) => Float32Array.from({ length: Data.n }, (_, row) => Data.code(row)[unit]);
+    source.data = { ...source.data, code_x: values(across), code_y: values(upwards) };
+    const first = across === 0 && upwards === 1;
+    for (const renderer of plot.renderers) if (renderer.name === "density") renderer.visible = first;
+    plot.below[0].axis_label.text = Data.axes[across];
+    plot.left[0].axis_label.text = Data.axes[upwards];
+    if (first) return plot.x_range.reset(), plot.y_range.reset();
+    setRange(plot.x_range, [...source.data.code_x]);
+    setRange(plot.y_range, [...source.data.code_y]);
+  }
+
+  // A stretch of the histogram marks the rows with these errors.
+  let binning = false;
+
+  function markErrors(low, high) {
+    binning = true;
+    Marks.set(Data.errors.flatMap((error, row) => (error !== null && error >= low && error <= high ? [row] : [])));
+  }
+
+  function watchHistogram() {
+    find("errors").on_event("selectiongeometry", ({ final, geometry }) => {
+      if (final && geometry.type === "rect") markErrors(geometry.x0, geometry.x1);
+    });
+    Marks.onChange(() => {
+      if (!binning) bins.selected.indices = [];
+      binning = false;
+    });
+  }
+
+  let bin = -1;
+
+  function moveBin(event) {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    const { left, right } = bins.data;
+    bin = Math.min(Math.max(bin + step, 0), left.length - 1);
+    markErrors(left[bin] * (1 - 1e-9), right[bin] * (1 + 1e-9));
+    bins.selected.indices = [bin];
+  }
+
+  // Arrows go from row to row along an axis of the panel in focus; space marks the row.
+  function listenToKeys(name) {
+    document.getElementById(name).addEventListener("keydown", (event) => {
+      const { key } = event;
+      if (key === " " && Row.current() !== null) {
+        event.preventDefault();
+        Marks.toggle(Row.current());
+        return;
+      }
+      const axis = { ArrowLeft: "x", ArrowRight: "x", ArrowUp: "y", ArrowDown: "y" }[key];
+      if (axis === undefined) return;
+      event.preventDefault();
+      const along = source.data[`${name}_${axis}`];
+      const order = Array.from(along.keys()).filter((row) => Number.isFinite(along[row])).sort((a, b) => along[a] - along[b]);
+      const step = key === "ArrowRight" || key === "ArrowUp" ? 1 : -1;
+      const now = order.indexOf(Row.current());
+      const next = now < 0 ? (step > 0 ? 0 : order.length - 1) : Math.min(Math.max(now + step, 0), order.length - 1);
+      if (order.length) Row.open(order[next], { focus: false });
+    });
+  }
+
+  /** How many rows of the map lie outside of what it shows. */
+  function countOutside() {
+    const { x_range, y_range } = find("code");
+    const { code_x: x, code_y: y } = source.data;
+    const isIn = (value, { start, end }) => value >= start && value <= end;
+    return Array.from(x.keys()).filter((row) => !isIn(x[row], x_range) || !isIn(y[row], y_range)).length;
+  }
+
+  /** Draw a ring around a row, or around none. */
+  function point(row) {
+    source.inspected.indices = row === null ? [] : [row];
+    source.inspected.change.emit?.();
+    source.change.emit?.();
+  }
+
+  return {
+    draw, chooseTool, zoomOnScroll, showAll, reset, chooseUnits, countOutside, point,
+    onHover: (listener) => source.inspect.connect(() => listener(source.inspected.indices[0])),
+    onTap: (listener) => panels().forEach((plot) => plot.on_event("tap", () => listener())),
+  };
+})();

@@ -1,0 +1,126 @@
+"use strict";
+
+// A row explained: its columns, given and reconstructed, and the rows that are like it.
+const Row = (() => {
+  const N_NEAREST = 5;
+  const element = (id) => document.getElementById(id);
+  const panel = element("row");
+  let open = null;
+  let before = null;
+
+  // How far apart units are, so that each counts as much.
+  const spreads = Array.from({ length: Data.n_units }, (_, unit) => {
+    const values = Array.from({ length: Data.n }, (_, row) => Data.code(row)[unit]);
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length) || 1;
+  });
+
+  /** The rows whose codes are nearest, with their distances in standard deviations. */
+  function nearest(row) {
+    const own = Data.code(row);
+    const distance = (other) =>
+      Math.hypot(...Data.code(other).map((unit, i) => (unit - own[i]) / spreads[i]));
+    return Array.from({ length: Data.n }, (_, other) => [other, other === row ? Infinity : distance(other)])
+      .filter(([, far]) => Number.isFinite(far))
+      .sort((a, b) => a[1] - b[1])
+      .slice(0, N_NEAREST);
+  }
+
+  function line({ index, share }, row) {
+    const column = Data.columns[index];
+    const bar = make("span", { className: "bar" });
+    bar.style.width = `${(100 * share).toFixed(1)}%`;
+    const cells = [
+      make("td", {}, Format.value(column, Data.given(row))),
+      make("td", {}, Format.value(column, Data.reconstructed(row))),
+      make("td", { className: "share" }, make("span", { className: "track" }, bar), Format.percent(share)),
+    ];
+    const header = make("th", { scope: "row" }, make("bdi", {}, column.name));
+    return make("tr", {}, header, ...cells);
+  }
+
+  function reason(row, shares) {
+    const [{ index, share }] = shares;
+    if (!(share > 0)) return "It is reconstructed as it is.";
+    const column = Data.columns[index];
+    const given = Format.value(column, Data.given(row));
+    const made = Format.value(column, Data.reconstructed(row));
+    return `${Format.percent(share)} of its error is ${column.name}: ${given} is given, ${made} is reconstructed.`;
+  }
+
+  function standing(row) {
+    if (Data.errors[row] === null) return "It has no error: all of its values are missing.";
+    const below = (Data.n_all - Data.ranks[row]) / Data.n_all;
+    const share = below > 0.999 ? `${(Math.floor(1e5 * below) / 1e3).toFixed(3)} %` : Format.percent(below);
+    const rank = `number ${Format.count(Data.ranks[row])} of ${Format.count(Data.n_all)}`;
+    return `Error ${Format.number(Data.errors[row])}, larger than that of ${share} of the rows: ${rank}.`;
+  }
+
+  function show(row) {
+    const shares = Data.explain(row);
+    const [name, ...rest] = Toolbar.describeRow(row);
+    element("row-heading").textContent = rest.length > 1 ? `${name}, ${rest[0]}` : name;
+    element("row-reason").textContent = reason(row, shares);
+    element("row-standing").textContent = standing(row);
+    element("row-columns").tBodies[0].replaceChildren(...shares.map((share) => line(share, row)));
+    element("row-nearest").replaceChildren(
+      ...nearest(row).map(([other, far]) => {
+        const button = make("button", { type: "button" }, make("bdi", {}, Data.ids[other]));
+        button.addEventListener("click", () => openRow(other));
+        return make("li", {}, button, ` ${Format.number(far)}`);
+      }),
+    );
+    element("row-mark").setAttribute("aria-pressed", String(Marks.get().includes(row)));
+  }
+
+  function openRow(row, { focus = true } = {}) {
+    if (open === null) before = document.activeElement;
+    open = row;
+    show(row);
+    panel.hidden = false;
+    document.body.classList.add("explains");
+    element("row-content").scrollTop = 0;
+    if (focus) element("row-heading").focus();
+    Plots.point(row);
+    Units.setCode(Data.code(row));
+    Link.write();
+  }
+
+  function close() {
+    if (open === null) return;
+    const hadFocus = panel.contains(document.activeElement);
+    open = null;
+    panel.hidden = true;
+    document.body.classList.remove("explains");
+    if (hadFocus) before?.focus();
+    Plots.point(null);
+    Link.write();
+  }
+
+  /** Go to the row with the next larger or smaller error. */
+  function step(by) {
+    const order = Array.from({ length: Data.n }, (_, row) => row).sort((a, b) => Data.ranks[a] - Data.ranks[b]);
+    const next = order[order.indexOf(open) + by];
+    if (next !== undefined) openRow(next, { focus: false });
+  }
+
+  function start() {
+    element("row-close").addEventListener("click", close);
+    element("row-mark").addEventListener("click", () => Marks.toggle(open));
+    element("row-larger").addEventListener("click", () => step(-1));
+    element("row-smaller").addEventListener("click", () => step(1));
+    document.addEventListener("keydown", ({ key }) => {
+      if (key !== "Escape") return;
+      if (open === null) Marks.set([]);
+      else close();
+    });
+    Marks.onChange((indices) => {
+      if (open !== null) element("row-mark").setAttribute("aria-pressed", String(indices.includes(open)));
+    });
+    Plots.onTap(() => requestAnimationFrame(() => {
+      if (Marks.get().length === 1) openRow(Marks.get()[0], { focus: false });
+    }));
+  }
+
+  return { start, open: openRow, close, current: () => open };
+})();
