@@ -1,12 +1,14 @@
 """The page as a reader meets it, in a real browser that has no network."""
 
+import csv
 import io
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_tied.report import Report
+from keras_tied.report import Column, Report
 
 HOSTILE = [
     '<img src=x onerror="window.ran=1">',
@@ -25,28 +27,57 @@ def hostile(n, start=0):
     return [HOSTILE[(start + i) % len(HOSTILE)] + f" {i}" for i in range(n)]
 
 
+class Fact(NamedTuple):
+    """What was found in a column, as `keras_tied.tables.Fact` has it."""
+
+    name: str
+    reads_as: str
+    becomes: str
+    examples: tuple[str, ...]
+    missing: int = 3
+    misread: int = 1
+    distinct: int = 7
+
+
 @pytest.fixture
 def everything(rng):
     """A report with each of its parts, and nothing but hostile texts."""
-    n, n_features = 200, 12
-    X = rng.normal(size=(n, n_features))
+    n, names = 200, hostile(12)
+    X = rng.normal(size=(n, 12))
     X[::9, 3] = np.nan
+    X[:, 4:8] = np.eye(4)[rng.integers(4, size=n)]
     errors = np.square(rng.normal(size=X.shape)) * np.where(np.isnan(X), np.nan, 1)
+    hostile_form = {"prefix": HOSTILE[0], "suffix": HOSTILE[1], "places": 2}
+    columns = [
+        *(Column(name) for name in names[:3]),
+        Column(names[3], "number", 1, hostile_form),
+        Column(names[4], "category", 4, {"levels": hostile(4)}),
+        Column(names[8], "time", 1, {"format": f"%Y{HOSTILE[0]}%d", "zone": HOSTILE[1]}),
+        Column(names[9], "truth", 1, {"true": HOSTILE[0], "false": HOSTILE[1]}),
+        Column(names[10], "whole"),
+        Column(names[11]),
+    ]
     return Report(
         X,
-        X[:, :2] * 2,
+        X[:, :3] * 2,
         np.nan_to_num(X) * 0.9,
         errors,
-        feature_names=hostile(n_features),
+        feature_names=names,
+        columns=columns,
         ids=hostile(n, 1),
         labels=(hostile(14, 2) * n)[:n],
         label_name=HOSTILE[0],
         history={"loss": [1.0, 0.5, 0.4], "val_loss": [1.1, 0.7, 0.6]},
         pca_error=1.3,
+        model=HOSTILE[2],
+        old=(HOSTILE[0], X + 1, np.nanmean(errors, axis=1)),
+        facts=[Fact(text, text, text, (text, text)) for text in HOSTILE],
+        warnings=hostile(3),
         title=HOSTILE[1],
         command=f"keras-tied report {HOSTILE[0]} {HOSTILE[1]}",
         versions={"Keras": "3", HOSTILE[0]: HOSTILE[1]},
         notes=hostile(3),
+        safe_csv=True,
     )
 
 
@@ -73,6 +104,12 @@ def test_hostile_texts_are_shown_as_texts_and_never_run(everything, opened):
     report.page.locator("#mark-worst").click()
     report.drag("input", (0.1, 0.1), (0.9, 0.9))
     report.page.mouse.wheel(0, 5)
+    for index in range(report.page.locator("#colour-by option").count()):
+        report.page.select_option("#colour-by", str(index))
+    report.page.fill("#find", HOSTILE[0])
+    report.page.keyboard.press("Enter")
+    assert HOSTILE[0] in report.page.inner_text("#found")
+    report.page.locator("#oddest").click()
     text = report.page.inner_text("body")
     assert all(name in text for name in HOSTILE)
     assert report.page.title() == HOSTILE[1]
@@ -126,6 +163,7 @@ def test_the_worst_rows_are_marked_and_cleared_from_the_keyboard(arrays, opened)
     report.page.locator("#mark-worst").focus()
     report.page.keyboard.press("Enter")
     assert report.marked() == sorted(worst(arrays, 7))
+    report.page.wait_for_selector("#clear:enabled")
     for _ in range(3):
         report.page.keyboard.press("Tab")
     report.page.keyboard.press("Enter")
@@ -190,6 +228,186 @@ def test_a_row_under_the_pointer_is_told_with_its_label_and_error(opened):
     assert report.page.inner_text("#hover") == "Row <b>\nkind y\nerror 0.25"
 
 
+def oddest(arrays):
+    """A report in which row p07 is reconstructed worst, by its second column."""
+    squares = arrays["feature_errors"].copy()
+    squares[6] = [0.5, 7.5]
+    ids = [f"p{i + 1:02d}" for i in range(80)]
+    names = ["width", "height"]
+    return Report(**(arrays | {"feature_errors": squares}), ids=ids, feature_names=names)
+
+
+def test_the_oddest_row_is_found_and_explained_with_one_click(arrays, opened):
+    page = opened(oddest(arrays)).page
+    page.locator("#oddest").click()
+    assert page.inner_text("#row-heading") == "Row p07"
+    given, made = (f"{arrays[name][6, 1]:.3g}" for name in ("X", "reconstruction"))
+    reason = f"94 % of its error is height: {given} is given, {made} is reconstructed."
+    assert page.inner_text("#row-reason") == reason
+    assert "larger than that of 99 % of the rows: number 1 of 80" in page.inner_text("#row")
+    assert page.locator("#row-columns th[scope=row]").all_inner_texts() == ["height", "width"]
+
+
+def test_a_row_is_found_by_its_name_with_two_actions(arrays, opened):
+    page = opened(oddest(arrays)).page
+    page.fill("#find", "p42")
+    page.keyboard.press("Enter")
+    assert page.inner_text("#row-heading") == "Row p42"
+    page.fill("#find", "p99")
+    page.keyboard.press("Enter")
+    assert page.inner_text("#found") == "No row is named p99."
+
+
+def test_the_nearest_rows_are_those_with_the_nearest_codes(arrays, opened):
+    page = opened(oddest(arrays)).page
+    page.locator("#oddest").click()
+    code = arrays["code"] / arrays["code"].std(axis=0)
+    far = np.linalg.norm(code - code[6], axis=1)
+    expected = [f"p{row + 1:02d}" for row in np.argsort(far)[1:6]]
+    assert page.locator("#row-nearest button").all_inner_texts() == expected
+
+
+def test_a_click_on_a_point_explains_its_row_and_escape_closes_it(opened):
+    X = np.array([[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]])
+    report = opened(Report(X, X, X, X**2 + 0.1, ids=["a", "b", "c"]))
+    report.page.mouse.click(*report.place("code", 0.5, 0.5))
+    report.page.wait_for_selector("#row:not([hidden])")
+    assert report.page.inner_text("#row-heading") == "Row b"
+    assert report.marked() == [1]
+    report.page.keyboard.press("Escape")
+    assert report.page.locator("#row").is_hidden()
+    report.page.keyboard.press("Escape")
+    assert report.marked() == []
+
+
+def test_arrow_keys_go_through_the_rows_of_a_panel_and_space_marks_one(arrays, opened):
+    report = opened(oddest(arrays))
+    report.page.locator("#code").focus()
+    order = np.argsort(arrays["code"][:, 0])
+    for row in order[:3]:
+        report.page.keyboard.press("ArrowRight")
+        assert report.page.inner_text("#row-heading") == f"Row p{row + 1:02d}"
+    report.page.keyboard.press("Space")
+    assert report.marked() == [order[2]]
+
+
+def test_arrow_keys_mark_the_rows_of_a_bar_of_the_histogram(arrays, opened):
+    report = opened(oddest(arrays))
+    report.page.locator("#errors").focus()
+    report.page.keyboard.press("ArrowRight")
+    errors = oddest(arrays).errors
+    n = len(report.marked())
+    assert report.marked() == sorted(np.argsort(errors)[:n].tolist())
+    assert n > 0
+
+
+def test_all_is_reached_by_the_keyboard(everything, opened):
+    page = opened(everything).page
+    page.locator("#oddest").click()
+    all_of_them = page.evaluate(
+        """() => [...document.querySelectorAll("button, input, select, a, [tabindex='0']")]
+            .filter((e) => e.checkVisibility() && !e.disabled).length"""
+    )
+    page.evaluate("document.activeElement.blur()")
+    seen = set()
+    for _ in range(2 * all_of_them):
+        page.keyboard.press("Tab")
+        seen.add(
+            page.evaluate("[...document.querySelectorAll('*')].indexOf(document.activeElement)")
+        )
+    body = page.evaluate("[...document.querySelectorAll('*')].indexOf(document.body)")
+    assert len(seen - {body}) >= all_of_them
+
+
+def test_a_link_restores_what_is_marked_and_explained(arrays, opened):
+    report = opened(oddest(arrays))
+    report.drag("input", (0.01, 0.01), (0.5, 0.99))
+    report.page.wait_for_selector("#table input:checked")
+    report.page.locator("#oddest").click()
+    marked, address = report.marked(), report.page.url
+    assert marked == list(range(0, 80, 2))
+    report.page.goto("about:blank")
+    report.page.goto(address)
+    report.page.wait_for_selector("#row:not([hidden])")
+    assert report.marked() == marked
+    assert report.page.inner_text("#row-heading") == "Row p07"
+
+
+@pytest.mark.parametrize(
+    "part", ["marked=x-y.9999", "row=", "marked", "=&=&&row=7-9", "row=<b>", "marked=1e9-0"]
+)
+def test_a_broken_link_is_no_error(arrays, opened, part):
+    report = opened(oddest(arrays))
+    report.page.goto(f"{report.page.url}#{part}")
+    report.page.wait_for_timeout(100)
+    assert report.said == []
+
+
+def download(page):
+    with page.expect_download() as waiting:
+        page.locator("#download").click()
+    text = waiting.value.path().read_text(encoding="utf-8")
+    return waiting.value.suggested_filename, list(csv.reader(io.StringIO(text, newline="")))
+
+
+def test_what_is_marked_is_downloaded_with_its_numbers(arrays, opened):
+    report = opened(oddest(arrays))
+    report.page.locator("#mark-worst").click()
+    name, (head, *lines) = download(report.page)
+    assert name == "Autoencoder-marked.csv"
+    assert head == ["row", "error", "rank", "width", "height", "code0", "code1"]
+    errors = oddest(arrays).errors
+    expected = sorted(np.argsort(-errors)[:20].tolist())
+    assert [line[0] for line in lines] == [f"p{row + 1:02d}" for row in expected]
+    found = np.array([line[3:] for line in lines], dtype=float)
+    np.testing.assert_allclose(
+        found, np.column_stack([arrays["X"], arrays["code"]])[expected], rtol=1e-6
+    )
+
+
+def test_nothing_that_is_downloaded_would_be_run_by_a_spreadsheet(everything, opened):
+    report = opened(everything)
+    report.page.locator("#mark-worst").click()
+    _, lines = download(report.page)
+    cells = [cell for line in lines for cell in line]
+    assert any(cell.startswith("'=cmd") for cell in cells)
+    assert not [
+        cell for cell in cells if cell.startswith(tuple("=+-@\t\r\n")) and not is_number(cell)
+    ]
+
+
+def is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def test_other_units_and_other_colours_are_chosen(rng, opened):
+    X = rng.normal(size=(50, 3))
+    report = opened(Report(X, X, X, X**2))
+    report.page.select_option("#across", "2")
+    drawn = "[...Bokeh.documents[0].get_model_by_name('rows').data.code_x]"
+    np.testing.assert_allclose(report.page.evaluate(drawn), X[:, 2], rtol=1e-6)
+    report.page.select_option("#colour-by", label="column 2")
+    colour = "[...Bokeh.documents[0].get_model_by_name('rows').data.colour]"
+    np.testing.assert_allclose(report.page.evaluate(colour), X[:, 1], rtol=1e-6)
+
+
+def test_a_category_is_one_column_with_its_levels(opened, rng):
+    X = np.column_stack([rng.normal(size=30), np.eye(2)[np.arange(30) % 2]])
+    made = np.column_stack([X[:, 0], np.tile([0.2, 0.8], (30, 1))])
+    columns = [Column("size"), Column("kind", "category", 2, {"levels": ["plum", "pear"]})]
+    page = opened(Report(X, X[:, :2], made, (X - made) ** 2, columns=columns)).page
+    page.fill("#find", "1")
+    page.keyboard.press("Enter")
+    lines = page.locator("#row-columns tbody tr").all_inner_texts()
+    assert lines[0].split()[:3] == ["kind", "plum", "pear"]
+    page.select_option("#colour-by", label="kind")
+    assert page.locator(".group").all_inner_texts() == ["pear\n15", "plum\n15"]
+
+
 @pytest.mark.parametrize("part", ["#input", "#losses", ".bars"])
 def test_a_page_that_is_open_follows_the_choice_of_dark(everything, opened, part):
     page = opened(everything).page
@@ -220,7 +438,7 @@ def luminance(colour):
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
-@pytest.mark.parametrize("width", [320, 375, 820, 1440])
+@pytest.mark.parametrize("width", [320, 390, 768, 1440])
 def test_nothing_is_wider_than_the_screen(rng, opened, width):
     X = rng.normal(size=(50, 3))
     long = ["x" * 300, "y" * 300, "z" * 300]

@@ -176,7 +176,7 @@ def _describe_rows(report: Report, errors: Any, drawn: DrawnRows) -> dict[str, A
         "labels": None
         if report.labels is None
         else [_format_label(label) for label in report.labels[rows].tolist()],
-        "errors": [None if np.isnan(error) else float(f"{error:.4g}") for error in errors[rows]],
+        "errors": [None if np.isnan(error) else float(f"{error:.7g}") for error in errors[rows]],
         "mean": format_number(float(np.nanmean(whole.errors)))
         if np.isfinite(whole.errors).any()
         else None,

@@ -150,7 +150,7 @@ const Plots = (() => {
     event.preventDefault();
     const { left, right } = bins.data;
     bin = Math.min(Math.max(bin + step, 0), left.length - 1);
-    markErrors(left[bin] * (1 - 1e-9), right[bin] * (1 + 1e-9));
+    markErrors(left[bin] * (1 - 1e-6), right[bin] * (1 + 1e-6));  // errors are rounded
     bins.selected.indices = [bin];
   }
 

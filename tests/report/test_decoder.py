@@ -1,0 +1,78 @@
+"""The decoder that the page's script is, against that of the fitted value."""
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from keras_tied.estimator._activations import ACTIVATIONS
+from keras_tied.estimator._dense_network import DenseNetwork
+from keras_tied.estimator._preprocessing import Preprocessing
+from keras_tied.estimator._scaling import Scaling
+from keras_tied.estimator.internal import Fitted
+from keras_tied.report import Report
+
+pytestmark = pytest.mark.full
+
+
+def make_fitted(activation, rng, hidden=(7, 6), gains=True):
+    sizes = [5, *hidden, 3]
+    pairs = list(pairwise(sizes))
+    draw = lambda *shape: (0.3 * rng.normal(size=shape)).astype(np.float32)  # noqa: E731
+    network = DenseNetwork(
+        kernels=tuple(draw(*pair) for pair in pairs),
+        biases=tuple(draw(size) for _, size in pairs),
+        decoder_biases=tuple(draw(size) for size, _ in pairs),
+        gains=tuple(1 + draw(size) for _, size in pairs) if gains else None,
+        activation=activation,
+        linear_units=3 if hidden else 0,
+    )
+    scaling = Scaling(rng.normal(size=5), rng.uniform(0.5, 2, size=5))
+    return Fitted(Preprocessing(scaling, np.zeros(5)), network)
+
+
+def decode_on_page(opened, fitted, codes, rng):
+    X = rng.normal(size=(4, 5))
+    page = opened(Report(X, np.ones((4, 3)), X, X**2, fitted=fitted)).page
+    return np.array(
+        json.loads(
+            page.evaluate(
+                "codes => JSON.stringify(codes.map((c) => [...Decoder.decode(c)]))", codes
+            )
+        )
+    )
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_a_code_is_decoded_on_the_page_as_by_the_fitted_value(opened, rng, activation):
+    fitted = make_fitted(activation, rng)
+    codes = rng.normal(size=(1000, 3)).astype(np.float32)
+    found = decode_on_page(opened, fitted, codes.tolist(), rng)
+    np.testing.assert_allclose(found, fitted.inverse_transform(codes), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("gains", [True, False])
+def test_pca_is_decoded_on_the_page(opened, rng, gains):
+    fitted = make_fitted("linear", rng, hidden=(), gains=gains)
+    codes = rng.normal(size=(1000, 3)).astype(np.float32)
+    found = decode_on_page(opened, fitted, codes.tolist(), rng)
+    np.testing.assert_allclose(found, fitted.inverse_transform(codes), atol=1e-4)
+
+
+def test_a_slider_decodes_the_code_that_it_is_moved_to(opened, rng):
+    fitted = make_fitted("tanh", rng)
+    X = rng.normal(size=(50, 5))
+    code = fitted.transform(X)
+    page = opened(Report(X, code, X, X**2, fitted=fitted)).page
+    slider = page.get_by_role("slider", name="Unit 2")
+    slider.focus()
+    page.keyboard.press("End")
+    middle = np.sort(code, axis=0)[25]
+    high = np.sort(code, axis=0)[49]
+    expected = fitted.inverse_transform(
+        np.array([[middle[0], float(slider.input_value()), middle[2]]], np.float32)
+    )[0]
+    assert float(slider.input_value()) == pytest.approx(high[1], abs=0.02 * np.ptp(code[:, 1]))
+    shown = [float(text) for text in page.locator("#decoded td:nth-child(2)").all_inner_texts()]
+    np.testing.assert_allclose(shown, expected, rtol=0.006, atol=1e-3)
