@@ -11,6 +11,12 @@ const Format = (() => {
   const LONG_DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
   const two = (number) => String(number).padStart(2, "0");
 
+  /** Round to the nearest whole number, and halves to the even one, as NumPy does. */
+  function round(value) {
+    const nearest = Math.round(value);
+    return nearest - value === 0.5 && nearest % 2 !== 0 ? nearest - 1 : nearest;
+  }
+
   const count = (number) => number.toLocaleString("en");
   const percent = (share) => `${Math.round(100 * share)} %`;
 
@@ -41,7 +47,7 @@ const Format = (() => {
     if (hour === null) return features[0] + origin;
     let time = Math.atan2(features[hour], features[hour + 1]) / (2 * Math.PI);
     time -= Math.floor(time);
-    return Math.round(features[0] - time) + time + origin;
+    return round(features[0] - time) + time + origin;
   }
 
   /** A time as its column writes it; `format` is as for strftime. */
@@ -50,7 +56,7 @@ const Format = (() => {
     let local = Math.min(Math.max(days(features, form) + offset, -719162), 2932896);
     if (!/%[Ymdyb]/.test(format)) local = Math.min(Math.max(local, 0), 1 - 1e-6 / 86400);
     const step = format.includes("%S") ? 10 ** places : format.includes("%M") ? 1 / 60 : 1 / 86400;
-    const seconds = Math.round(local * 86400 * step) / step;
+    const seconds = round(local * 86400 * step) / step;
     const at = new Date(Math.floor(seconds + 1e-9) * 1000);
     const hour = at.getUTCHours();
     const fraction = places ? `.${String(Math.round((seconds % 1) * 10 ** places)).padStart(places, "0")}` : "";
@@ -87,7 +93,7 @@ const Format = (() => {
       case "truth":
         return features[0] >= 0.5 ? (form.true ?? "true") : (form.false ?? "false");
       case "whole":
-        return Math.round(features[0]).toLocaleString("en");
+        return round(features[0]).toLocaleString("en");
       case "time":
         return time(features, form);
       default:
