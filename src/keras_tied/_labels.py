@@ -65,16 +65,19 @@ def palette(n: int) -> tuple[str, ...]:
 
 
 def classify_labels(
-    labels: ArrayLike, format_label: Callable[[Any], str] | None = None
+    labels: ArrayLike,
+    format_label: Callable[[Any], str] | None = None,
+    most_groups: int = MOST_GROUPS,
 ) -> Groups | Shades:
     """Turn labels into groups, or into shades of a number.
 
-    More than `MOST_GROUPS` different numbers are shades. Everything else is groups, of which
-    the most frequent get a colour; None, NaN and the empty text are missing.
+    More than `MOST_GROUPS` different numbers are shades, whatever `most_groups` is. Everything else
+    is groups, of which the most frequent get a colour; None, NaN and the empty text are missing.
 
     Args:
         labels: (n,) numbers, texts or truth values.
         format_label: turns a label into text. Defaults to the shortest text.
+        most_groups: groups to tell apart. Defaults to as many as there are colours.
 
     Examples:
         >>> classify_labels(["b", "a", "b", None]).names
@@ -95,7 +98,7 @@ def classify_labels(
     distinct_labels, group_index, counts = np.unique(
         present, return_inverse=True, return_counts=True
     )
-    frequent = np.sort(np.argsort(-counts, kind="stable")[:MOST_GROUPS])
+    frequent = np.sort(np.argsort(-counts, kind="stable")[:most_groups])
     names = [format_label(label) for label in distinct_labels[frequent].tolist()]
     group_of = np.full(len(distinct_labels), len(frequent), dtype=np.intp)
     group_of[frequent] = np.arange(len(frequent))

@@ -18,6 +18,10 @@ def arrays(rng) -> dict[str, Any]:
     return {"X": X, "code": code, "reconstruction": X + 0.05, "feature_errors": errors}
 
 
+SETTLE = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""Bokeh lays figures out, and the page is filled, by the next frame but one."""
+
+
 class Opened:
     """A report in the browser, and what it said, asked for or opened since."""
 
@@ -47,6 +51,7 @@ class Opened:
     def place(self, figure: str, x: float, y: float) -> tuple[float, float]:
         """Where on the screen a share of a figure's width and height is, inside its axes."""
         self.page.locator(f"#{figure}").scroll_into_view_if_needed()
+        self.page.evaluate(SETTLE)
         return self.page.evaluate(
             """([name, x, y]) => {
                 const plot = Bokeh.documents[0].roots().find((root) => root.name === name);

@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_tied import TiedAutoencoder
-from keras_tied.report import Report
+from keras_tied.report import Column, Report
+from keras_tied.report._units import correlate
+from keras_tied.report._whole import measure_rows
 
 
 class Elements(HTMLParser):
@@ -146,6 +149,55 @@ def test_an_estimator_gives_its_codes_errors_losses_and_names(rng):
     assert report.title == "noise"
 
 
+def test_a_notebook_shows_the_page_in_a_frame_that_is_cut_off(rng):
+    X = rng.normal(size=(60, 4))
+    report = Report.from_estimator(TiedAutoencoder(random_state=0, max_iter=5).fit(X), X)
+    frame = Elements(report._repr_html_())
+    attributes = dict(frame.attributes)
+    assert frame.names == ["iframe"]
+    assert Elements(attributes["srcdoc"]).text == Elements(report.to_html()).text
+    assert "allow-same-origin" not in attributes["sandbox"]
+
+
+def test_rows_stand_out_beyond_the_outer_fence_of_the_logarithms(rng):
+    logs = np.sort(rng.normal(size=1000))
+    first, third = np.quantile(logs, [0.25, 0.75])
+    logs[-4:] = third + 3 * (third - first) + np.array([-0.1, 0.1, 0.2, 0.3])
+    whole = measure_rows(np.exp(logs)[:, None], np.exp(logs))
+    assert whole.count_outstanding() == 3
+    assert measure_rows(np.ones((9, 1)), np.ones(9)).count_outstanding() == 0
+    assert measure_rows(np.zeros((9, 1)), np.zeros(9)).count_outstanding() == 0
+
+
+def test_a_unit_follows_the_columns_that_it_correlates_with(rng):
+    X = rng.normal(size=(300, 3))
+    X[::7, 1] = np.nan
+    code = np.column_stack([X[:, 0] - 0.1 * X[:, 2], rng.normal(size=300)])
+    expected = [
+        [np.corrcoef(X[~np.isnan(x), j], unit[~np.isnan(x)])[0, 1] for j, x in enumerate(X.T)]
+        for unit in code.T
+    ]
+    np.testing.assert_allclose(correlate(X, code), expected, atol=1e-12)
+    rows = Elements(Report(X, code, X, np.ones((300, 3)), feature_names=["a", "b", "c"]).to_html())
+    assert rows.rows()["axes"] == ["unit 1 (a)", "unit 2"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "sentence"),
+    [
+        (0.9, "2 numbers keep 90 % of 2 columns"),
+        (None, "2 numbers stand for 2 columns"),
+        (0.9996, "2 numbers keep 99.9 % of 2 columns"),
+    ],
+)
+def test_the_first_sentence_says_what_is_kept_and_what_is_hardest(arrays, kept, sentence):
+    errors = np.tile([1.0, 3.0], (80, 1))
+    report = Report(**(arrays | {"feature_errors": errors}), feature_names=["width", "height"])
+    report.whole = replace(report.whole, kept=kept, lost=None if kept is None else np.ones(2))
+    said = f"{sentence}; height is hardest to reconstruct; none of 80 rows stands out."
+    assert said in Elements(report.to_html()).text
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -157,6 +209,8 @@ def test_an_estimator_gives_its_codes_errors_losses_and_names(rng):
         ({"feature_names": ["a"]}, "feature_names has the shape"),
         ({"ids": ["a"]}, "ids has the shape"),
         ({"labels": ["a"]}, "labels has the shape"),
+        ({"columns": [Column("a")]}, "columns have 1 features in all"),
+        ({"old": ("old", np.ones((3, 5)), np.ones(3))}, "the rows of old has the shape"),
     ],
 )
 def test_what_does_not_fit_is_refused(arrays, wrong, message):

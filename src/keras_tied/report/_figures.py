@@ -81,7 +81,7 @@ class Figures:
             n: how many rows.
             outstanding: those to draw a ring around.
         """
-        data: dict[str, Any] = {"colour": np.zeros(n, np.float32)}
+        data: dict[str, Any] = {"colour": np.zeros(n, np.float32), "shape": ["circle"] * n}
         for panel in panels:
             data[f"{panel.name}_x"], data[f"{panel.name}_y"] = map(_to_float32, panel.points.T)
         source = ColumnDataSource(data, name="rows")
@@ -105,6 +105,7 @@ class Figures:
                 Scatter,
                 x=f"{panel.name}_x",
                 y=f"{panel.name}_y",
+                marker={"field": "shape"},
                 fill_color={"field": "colour", "transform": mapper},
             )
             points = plot.add_glyph(
@@ -153,6 +154,7 @@ class Figures:
             log_x=log,
         )
         plot.yaxis.formatter = NumeralTickFormatter(format="0,0")
+        plot.xaxis.ticker.desired_num_ticks = 4
         if edges[-1] < 200 * edges[0]:
             plot.xaxis.formatter = BasicTickFormatter()  # a few ticks are written out
         plot.add_tools(BoxSelectTool(dimensions="width"))

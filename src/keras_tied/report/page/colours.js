@@ -3,7 +3,8 @@
 // What the colours of the points show, and the legend.
 const Colours = (() => {
   const { palettes, colour_by: labels, columns } = Data;
-  const MOST_GROUPS = palettes.groups.length - 1;
+  const MOST_COLOURS = palettes.groups.length - 1;
+  const MOST_GROUPS = 2 * MOST_COLOURS;  // each colour as a circle and as a square
   const legend = document.getElementById("legend");
   const choice = document.getElementById("colour-by");
   let shown = null;
@@ -21,12 +22,14 @@ const Colours = (() => {
   }
 
   function group(name, values, names, nColoured) {
-    const [light, dark] = palettes.groups[nColoured];
+    const several = (colours) => Array.from({ length: nColoured }, (_, i) => colours[i % colours.length]);
+    const [light, dark] = palettes.groups[Math.min(nColoured, MOST_COLOURS)].map(several);
     const neutral = (colour) => Array(names.length - nColoured).fill(colour);
     const n = names.map(() => 0);
     values.forEach((value) => { n[value] += 1; });
     return {
       name, values, low: -0.5, high: names.length - 0.5, names, n,
+      isSquare: (value) => value >= MOST_COLOURS && value < nColoured,
       light: [...light, ...neutral(palettes.neutral[0])],
       dark: [...dark, ...neutral(palettes.neutral[1])],
     };
@@ -95,7 +98,7 @@ const Colours = (() => {
       return;
     }
     buttons = shown.names.map((name, index) => {
-      const swatch = make("span", { className: "swatch" });
+      const swatch = make("span", { className: shown.isSquare(index) ? "swatch square-swatch" : "swatch" });
       swatch.style.setProperty("--light", shown.light[index]);
       swatch.style.setProperty("--dark", shown.dark[index]);
       const n = make("span", { className: "n" }, Format.count(shown.n[index]));

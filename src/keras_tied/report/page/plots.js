@@ -25,9 +25,8 @@ const Plots = (() => {
     watchHistogram();
     Colours.start(showColours);
     dark.addEventListener("change", paint);
-    // The browser prints on white.
-    addEventListener("beforeprint", () => paint(null, true));
-    addEventListener("afterprint", () => paint());
+    addEventListener("beforeprint", picture);
+    addEventListener("afterprint", removePictures);
     // A finger that scrolls the page must not draw a selection; the tool can be tapped on.
     if (matchMedia("(pointer: coarse)").matches) for (const { toolbar } of roots) toolbar.active_drag = null;
     for (const name of ["input", "code", "reconstruction"]) listenToKeys(name);
@@ -35,15 +34,17 @@ const Plots = (() => {
   }
 
   function showColours() {
-    source.data = { ...source.data, colour: Float32Array.from(Colours.get().values) };
+    const { values, isSquare = () => false } = Colours.get();
+    const shape = values.map((value) => (isSquare(value) ? "square" : "circle"));
+    source.data = { ...source.data, colour: Float32Array.from(values), shape };
     paint();
   }
 
   // Bokeh draws on canvases, which do not know when a style sheet's colours change.
-  function paint(_event, printing = false) {
+  function paint() {
     const style = getComputedStyle(document.documentElement);
-    const isDark = dark.matches && !printing;
-    const of = (name) => style.getPropertyValue(printing ? `--print-${name}` : `--${name}`).trim();
+    const isDark = dark.matches && !document.documentElement.classList.contains("printing");
+    const of = (name) => style.getPropertyValue(`--${name}`).trim();
     const { light, dark: darkest, low, high } = Colours.get();
     const palette = isDark ? darkest : light;
     models.get_model_by_name("colours").setv({ palette, nan_color: of("muted"), low, high });
@@ -73,6 +74,23 @@ const Plots = (() => {
         span.line_color = lines[span.name];
       }
     }
+  }
+
+  /** Put a picture of each figure beside it, in the colours for paper. */
+  function picture() {
+    document.documentElement.classList.add("printing");
+    paint();
+    for (const plot of roots) {
+      const { canvas } = Bokeh.index.get_by_id(plot.id).export("png");
+      const alt = document.querySelector(`#${plot.name}-heading`).textContent;
+      document.getElementById(plot.name).append(make("img", { className: "printed", src: canvas.toDataURL(), alt }));
+    }
+  }
+
+  function removePictures() {
+    document.documentElement.classList.remove("printing");
+    paint();
+    for (const image of document.querySelectorAll(".printed")) image.remove();
   }
 
   /** Choose what dragging does: box, lasso or pan. */

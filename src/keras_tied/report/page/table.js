@@ -92,11 +92,12 @@ const Table = (() => {
         sortBy(key, sort.key === key ? !sort.descending : first);
       });
     }
-    Marks.onChange(() => {
+    // In a frame of its own: the panels have drawn in this one.
+    Marks.onChange(() => requestAnimationFrame(() => {
       if (ticking) tick();
       else fill();
       ticking = false;
-    });
+    }));
     fill();
   }
 

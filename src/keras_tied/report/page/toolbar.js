@@ -78,6 +78,7 @@ const Toolbar = (() => {
     }
     Marks.onChange((indices) => {
       element("status").textContent = describe(indices);
+      element("status").classList.toggle("unmarked", indices.length === 0);
       for (const id of ["clear", "show-marked", "download"]) element(id).disabled = indices.length === 0;
     });
   }
