@@ -48,8 +48,7 @@ class Report:
         pca_error: the mean error of PCA with as many components, to compare with. Defaults to
             none.
         model: what the model is, such as "PCA". Defaults to "an autoencoder".
-        fitted: what decodes a code, `keras_tied.estimator.internal.Fitted`: a dense network that is
-            not large is decoded on the page. Defaults to none.
+        fitted: what decodes a code on the page, as `from_estimator` gives it. Defaults to none.
         whole: facts of all rows, where `X` is some of them. Defaults to those of `X`.
         old: the name, the rows and the errors of an older table, to tell what has drifted. Defaults
             to none.
