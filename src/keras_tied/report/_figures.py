@@ -230,7 +230,6 @@ class Figures:
             sizing_mode="stretch_both",
             toolbar_location=None,
             background_fill_color=None,
-            border_fill_color=None,
             outline_line_color=None,
             min_border=4,
         )

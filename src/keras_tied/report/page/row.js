@@ -3,6 +3,7 @@
 // A row explained: its columns, given and reconstructed, and the rows that are like it.
 const Row = (() => {
   const N_NEAREST = 5;
+  const SPREAD = 0.15;  // a smaller share of the error says little of it
   const element = (id) => document.getElementById(id);
   const panel = element("row");
   let open = null;
@@ -26,10 +27,10 @@ const Row = (() => {
       .slice(0, N_NEAREST);
   }
 
-  function line({ index, share }, row) {
+  function line({ index, share }, largest, row) {
     const column = Data.columns[index];
     const bar = make("span", { className: "bar" });
-    bar.style.width = `${(100 * share).toFixed(1)}%`;
+    bar.style.width = `${((100 * share) / (largest || 1)).toFixed(1)}%`;
     const cells = [
       make("td", {}, Format.value(column, Data.given(row))),
       make("td", {}, Format.value(column, Data.reconstructed(row))),
@@ -45,7 +46,9 @@ const Row = (() => {
     const column = Data.columns[index];
     const given = Format.value(column, Data.given(row));
     const made = Format.value(column, Data.reconstructed(row));
-    return `${Format.percent(share)} of its error is ${column.name}: ${given} is given, ${made} is reconstructed.`;
+    const values = `${column.name}: ${given} is given, ${made} is reconstructed.`;
+    if (share >= SPREAD) return `${Format.percent(share)} of its error is ${values}`;
+    return `Its error is spread over many columns. The largest part, ${Format.percent(share)}, is ${values}`;
   }
 
   function standing(row) {
@@ -62,7 +65,7 @@ const Row = (() => {
     element("row-heading").textContent = rest.length > 1 ? `${name}, ${rest[0]}` : name;
     element("row-reason").textContent = reason(row, shares);
     element("row-standing").textContent = standing(row);
-    element("row-columns").tBodies[0].replaceChildren(...shares.map((share) => line(share, row)));
+    element("row-columns").tBodies[0].replaceChildren(...shares.map((share) => line(share, shares[0].share, row)));
     element("row-nearest").replaceChildren(
       ...nearest(row).map(([other, far]) => {
         const button = make("button", { type: "button" }, make("bdi", {}, Data.ids[other]));
