@@ -64,9 +64,10 @@ class Opened:
 
     def drag(self, figure: str, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Drag across a figure, between two places given as shares of its width and height."""
-        self.page.mouse.move(*self.place(figure, *start))
-        self.page.mouse.down()
-        self.page.mouse.move(*self.place(figure, *end), steps=5)
+        first, last = self.place(figure, *start), self.place(figure, *end)
+        self.page.mouse.move(*first)
+        self.page.mouse.down()  # for a short time: a longer one is no drag for Bokeh
+        self.page.mouse.move(*last, steps=5)
         self.page.mouse.up()
 
 
