@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -50,6 +50,61 @@ class Compared(NamedTuple):
     relative: float
     seconds: float
     reason: str = ""
+
+
+class Width(NamedTuple):
+    """A code of one width.
+
+    Attributes:
+        n_components: its number of components.
+        error: the mean squared error of the standardised held-out values of `TiedAutoencoder`.
+        pca_error: that of PCA.
+    """
+
+    n_components: int
+    error: float
+    pca_error: float
+
+
+def compare_widths(
+    X: ArrayLike,
+    widths: Sequence[int],
+    *,
+    random_state: int = 0,
+    on_width: Callable[[int], object] | None = None,
+) -> list[Width]:
+    """Measure the error of `TiedAutoencoder` and of PCA on held-out rows, by the width of the code.
+
+    The rows are split and standardised as by `compare`, once for all widths.
+
+    Args:
+        X: (n, features) the rows, at least 10; numbers, with NaN where one is missing.
+        widths: numbers of components.
+        random_state: seed of the split and of the fits. Defaults to 0.
+        on_width: called with each width before its fit. Defaults to none.
+
+    Raises:
+        ValueError: for text, infinities, too few rows, or a width that is too large.
+
+    Examples:
+        >>> from sklearn.datasets import load_iris
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> found = compare_widths(X, [1, 2])
+        >>> [width.n_components for width in found], found[1].pca_error < found[0].pca_error
+        ([1, 2], True)
+    """
+    if not len(widths):
+        raise ValueError("widths is empty; give numbers of components.")
+    _split(X, min(widths), random_state)  # raises for one that is too small
+    train, test = _split(X, max(widths), random_state)
+    results = []
+    for n_components in widths:
+        if on_width is not None:
+            on_width(n_components)
+        methods = _list_methods(n_components, random_state)
+        errors = (_measure(n, methods[n], train, test).error for n in ("tied autoencoder", "PCA"))
+        results.append(Width(n_components, *errors))
+    return results
 
 
 def compare(

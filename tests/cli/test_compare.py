@@ -38,6 +38,20 @@ def test_a_long_table_is_compared_on_some_of_its_rows(keras_tied, fruit_csv):
     assert "60 of 300 rows of 3 numbers" in done.out
 
 
+def test_several_widths_are_measured_as_by_the_library_and_drawn(keras_tied, fruit_csv, tmp_path):
+    few = fruit_csv, "--columns", "weight,length,count", "--rows", 60
+    done = keras_tied("compare", *few, "--components", "1..2", "--json", "-o", "c.png")
+    found = json.loads(done.out)["widths"]
+    assert [width["n_components"] for width in found] == [1, 2]
+    for width in found:
+        alone = keras_tied("compare", *few, "--components", width["n_components"], "--json")
+        errors = {row["name"]: row["error"] for row in json.loads(alone.out)["methods"]}
+        assert width["error"] == pytest.approx(errors["tied autoencoder"], rel=1e-6)
+        assert width["pca_error"] == pytest.approx(errors["PCA"], rel=1e-6)
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+    assert "components   error" in keras_tied("compare", *few, "--components", "1,2").out
+
+
 def test_quiet_prints_nothing(keras_tied, fruit_csv, tmp_path):
     done = keras_tied("compare", fruit_csv, "--rows", 60, "-o", "c.svg", "--quiet")
     assert done == (0, "", "")
@@ -48,6 +62,11 @@ def test_quiet_prints_nothing(keras_tied, fruit_csv, tmp_path):
     ("arguments", "said"),
     [
         (["DATA", "--components", 9, "--exclude", "day,name,taste"], "ask for at most 6"),
+        (["DATA", "--components", "1..0"], "give one such as 2, or several"),
+        (["DATA", "--components", "0..3"], "--components '0..3' is not"),
+        (["DATA", "--components", "1..x"], "--components '1..x' is not"),
+        (["DATA", "--components", "1..99999"], "at most 64"),
+        (["DATA", "--components", "1..9", "--exclude", "day,name,taste"], "ask for at most 6"),
         (["few.csv"], "needs 10 rows, and the table has 3"),
         (["DATA", "--columns", "weight"], "two columns"),
         (["DATA", "--columns", "colour"], "no column 'colour'"),

@@ -20,8 +20,9 @@ from keras_tied.cli._table import ReadingOptions, TableOptions
 from keras_tied.cli._training_table import learn
 
 if TYPE_CHECKING:
-    from keras_tied.comparison import Compared
+    from keras_tied.comparison import Compared, Width
 
+MOST_WIDTHS = 64
 FEWEST_ROWS_TO_COMPARE, TRAINING_SHARE = 10, 0.7
 """Rows that are needed, and the share of them to learn from, as in `keras_tied.comparison`."""
 
@@ -31,9 +32,14 @@ def compare(
     data: Data,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="A bar chart to write too: .png, .svg or .pdf."),
+        typer.Option("--output", "-o", help="A chart to write too: .png, .svg or .pdf."),
     ] = None,
-    components: Annotated[int, typer.Option(min=1, help="The number of components.")] = 2,
+    components: Annotated[
+        str,
+        typer.Option(
+            help="The number of components; several, as 1..16 or 1,2,4, for the error by width."
+        ),
+    ] = "2",
     rows: Annotated[
         int, typer.Option(min=10, help="Rows to compare on, chosen at random where there are more.")
     ] = 10_000,
@@ -51,7 +57,11 @@ def compare(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare with PCA and other installed methods, on rows that none was trained on."""
+    """Compare with PCA and other installed methods, on rows that none was trained on.
+
+    With several numbers of components, only with PCA.
+    """
+    widths = _parse_widths(components)
     with report_wrong_use():
         target = check_figure_path(output) if output else None
         if target:
@@ -71,22 +81,59 @@ def compare(
         quiet=quiet,
     )
     numbers = _sample_rows(table.rows, rows, seed)
-    _require_enough(numbers, components)
+    _require_enough(numbers, max(widths))
+    if len(widths) > 1:
+        curve = _measure_widths(numbers, widths, seed, quiet)
+        if output and target:
+            save_figure(plotting.width_curve(*zip(*curve, strict=True)), output, target)
+        if json:
+            found = [width._asdict() for width in curve]
+            print_json({"widths": found, "rows": len(numbers), "features": numbers.shape[1]})
+        elif not quiet:
+            _print_widths(curve, len(numbers), table.source.n_rows, numbers.shape[1])
+        return
     with show_stages("starting", quiet) as on_method:
         import_keras_alone()
         from keras_tied import comparison
 
         with hide_module("tensorflow"):  # UMAP imports it if it can, which takes seconds
-            results = comparison.compare(
-                numbers, components, random_state=seed, on_method=on_method
-            )
+            results = comparison.compare(numbers, widths[0], random_state=seed, on_method=on_method)
     if output and target:
         names, _, errors, seconds, _ = zip(*results, strict=True)
         save_figure(plotting.comparison(names, errors, seconds), output, target)
     if json:
         print_json(_describe(results) | {"rows": len(numbers), "features": numbers.shape[1]})
     elif not quiet:
-        _print_results(results, len(numbers), table.source.n_rows, numbers.shape[1], components)
+        _print_results(results, len(numbers), table.source.n_rows, numbers.shape[1], widths[0])
+
+
+def _parse_widths(text: str) -> list[int]:
+    """Read numbers of components: `4`, `1,2,4`, `1..16`, or a mixture."""
+    widths: set[int] = set()
+    for part in text.split(","):
+        first, dots, last = part.strip().partition("..")
+        ends = first, last if dots else first
+        if not all(end.isascii() and end.isdigit() and len(end) < 6 for end in ends):
+            break
+        widths.update(range(int(ends[0]), int(ends[1]) + 1))
+    else:
+        if widths and min(widths) >= 1 and len(widths) <= MOST_WIDTHS:
+            return sorted(widths)
+    raise UsageError(
+        f"--components {text!r} is not a number from 1 on, or at most {MOST_WIDTHS} of them; give "
+        "one such as 2, or several such as 1..16 or 1,2,4."
+    )
+
+
+def _measure_widths(numbers: Any, widths: list[int], seed: int, quiet: bool) -> list[Width]:
+    with show_stages("starting", quiet) as on_stage:
+        import_keras_alone()
+        from keras_tied import comparison
+
+        def show(n_components: int) -> None:
+            on_stage(f"{n_components} of {widths[-1]} components")
+
+        return comparison.compare_widths(numbers, widths, random_state=seed, on_width=show)
 
 
 def _sample_rows(rows: Any, most: int, seed: int) -> Any:
@@ -120,10 +167,28 @@ def _describe(results: list[Compared]) -> dict[str, Any]:
     return {"methods": [{k: to_json(v) for k, v in row._asdict().items()} for row in results]}
 
 
+def _print_widths(curve: list[Width], n: int, n_all: int, n_features: int) -> None:
+    print(f"{_count_rows(n, n_all)} of {n_features:,} numbers; errors are those of 30 % held out")
+    lines = [
+        (
+            str(width.n_components),
+            format_number(width.error),
+            format_number(width.pca_error),
+            f"{width.error / width.pca_error:.2f}" if width.pca_error > 0 else "-",
+        )
+        for width in curve
+    ]
+    print_table(("components", "error", "PCA's error", "relative to PCA"), lines)
+
+
+def _count_rows(n: int, n_all: int) -> str:
+    return f"{n:,} rows" if n == n_all else f"{n:,} of {n_all:,} rows"
+
+
 def _print_results(
     results: list[Compared], n: int, n_all: int, n_features: int, n_components: int
 ) -> None:
-    some = f"{n:,} rows" if n == n_all else f"{n:,} of {n_all:,} rows"
+    some = _count_rows(n, n_all)
     print(
         f"{some} of {n_features:,} numbers, {n_components} left; errors are those of 30 % held out"
     )

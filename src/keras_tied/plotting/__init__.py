@@ -3,6 +3,7 @@
 from keras_tied.plotting._comparison import comparison
 from keras_tied.plotting._display import AutoencoderDisplay, four_panels
 from keras_tied.plotting._figure import FORMATS, new_figure, new_window
+from keras_tied.plotting._widths import width_curve
 
 __all__ = [
     "FORMATS",
@@ -11,4 +12,5 @@ __all__ = [
     "four_panels",
     "new_figure",
     "new_window",
+    "width_curve",
 ]
