@@ -259,3 +259,21 @@ def test_a_file_that_cannot_be_written_whole_is_not_there(
     assert done.stderr.startswith(f"keras-tied: cannot write '{output}': File too large; ")
     assert done.stderr.count("\n") == 1
     assert names(tmp_path) == []
+
+
+def test_characters_that_no_font_has_are_named_once(keras_tied, model, fruit_csv, tmp_path):
+    text = fruit_csv.read_text().replace(",good", ",𒀀𒀁").replace(",bad", ",𒀀")
+    (tmp_path / "rows.csv").write_text(text, encoding="utf-8")
+    done = keras_tied("plot", model, "rows.csv", "-o", "a.png")
+    assert done.code == 0
+    assert done.err.count("no font here has 𒀀𒀁, drawn as boxes") == 1
+    assert keras_tied("plot", model, "rows.csv", "-o", "a.png", "--quiet").err == ""
+
+
+def test_the_curve_of_a_network_that_was_rejected_is_not_drawn(keras_tied, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = "\n".join(",".join(f"{x:.3f}" for x in row) for row in rng.normal(size=(60, 4)))
+    (tmp_path / "noise.csv").write_text(f"a,b,c,d\n{rows}\n")
+    assert keras_tied("fit", "noise.csv", "-o", "m.keras", "--quiet").code == 0
+    assert keras_tied("plot", "m.keras", "noise.csv", "-o", "a.svg").code == 0
+    assert "not trained" in (tmp_path / "a.svg").read_text()

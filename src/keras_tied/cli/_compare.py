@@ -85,7 +85,8 @@ def compare(
     if len(widths) > 1:
         curve = _measure_widths(numbers, widths, seed, quiet)
         if output and target:
-            save_figure(plotting.width_curve(*zip(*curve, strict=True)), output, target)
+            figure = plotting.width_curve(*zip(*curve, strict=True))
+            save_figure(figure, output, target, quiet)
         if json:
             found = [width._asdict() for width in curve]
             print_json({"widths": found, "rows": len(numbers), "features": numbers.shape[1]})
@@ -100,7 +101,7 @@ def compare(
             results = comparison.compare(numbers, widths[0], random_state=seed, on_method=on_method)
     if output and target:
         names, _, errors, seconds, _ = zip(*results, strict=True)
-        save_figure(plotting.comparison(names, errors, seconds), output, target)
+        save_figure(plotting.comparison(names, errors, seconds), output, target, quiet)
     if json:
         print_json(_describe(results) | {"rows": len(numbers), "features": numbers.shape[1]})
     elif not quiet:

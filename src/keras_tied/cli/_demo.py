@@ -79,7 +79,7 @@ def demo(
         pca_mse=result.pca_train_mse,
         figure=figure,
     )
-    save_figure(figure, output, target)
+    save_figure(figure, output, target, quiet)
     if not quiet:
         _print_result(result, engine, output)
     if show:

@@ -38,6 +38,7 @@ def plot(
 
         figure = plotting.new_figure()
     opened_model = load(model)
+    learned = opened_model.contents.learned
     rows = open_with_label(opened_model, data, options, None, label, quiet)
     sample = take(rows, quiet)
     say_found(rows, quiet)
@@ -48,14 +49,15 @@ def plot(
         plotting.AutoencoderDisplay.from_estimator(
             opened_model.fitted_value,
             sample.numbers,
-            history={"loss": opened_model.contents.learned["loss_curve_"]},
+            # A network that was rejected has a curve too.
+            history={} if learned["is_pca_"] else {"loss": learned["loss_curve_"]},
             figure=figure,
             y=sample.labels,
             label_name=sample.label_name or "label",
             feature_names=rows.columns.features,
             pca_error=pca_error,
         )
-        save_figure(figure, output, target)
+        save_figure(figure, output, target, quiet)
     n = len(sample.numbers)
     if json:
         facts = {"rows": rows.source.n_rows, "drawn": n, "error": error, "pca_error": pca_error}
