@@ -178,3 +178,13 @@ def test_the_page_names_pca_and_draws_no_rejected_network(keras_tied, tmp_path):
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "The model is PCA with 2 components." in text
     assert "There is no loss curve" in text
+
+
+@pytest.mark.parametrize("one", ["huge", "missing"])
+def test_a_row_that_is_huge_or_missing_is_no_failure(keras_tied, model, fruit_csv, tmp_path, one):
+    header, first, *rest = fruit_csv.read_text().splitlines()
+    cells = first.split(",")
+    cells[2:5] = ["3e38"] * 3 if one == "huge" else [""] * 3
+    (tmp_path / "rows.csv").write_text("\n".join([header, ",".join(cells), *rest]))
+    done = keras_tied("report", model, "rows.csv", "-o", "r.html", "--against", "rows.csv")
+    assert (done.code, done.err) == (0, "")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied._files import check_writable
+from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._model import Model, Rows, load, open_rows
@@ -75,7 +76,7 @@ def report(
         error = float(whole.errors.mean(dtype=float))
         print_json({"output": str(output)} | _describe(page, error, pca_error))
     elif not quiet:
-        print(f"reported on {whole.n_rows:,} rows to {output}")
+        print(f"reported on {format_quantity(whole.n_rows, 'row')} to {output}")
 
 
 def _describe(page: Report, error: float, pca_error: float) -> dict[str, Any]:

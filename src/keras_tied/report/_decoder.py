@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 MOST_WEIGHTS = 2**18
 """A decoder with more would make the page too large."""
 
+LARGEST = 1e34
+
 
 def describe_decoder(fitted: Fitted | None) -> dict[str, Any] | None:
     """Return the arrays that decode a code, and how; None if the network is not dense or large."""
@@ -34,5 +36,9 @@ def describe_decoder(fitted: Fitted | None) -> dict[str, Any] | None:
 
 
 def encode_floats(values: ArrayLike) -> str:
-    """Return numbers as base64 of single precision, little-endian, row by row."""
-    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
+    """Return numbers as base64 of single precision, little-endian, row by row.
+
+    Numbers that are too large for it, or for a sum of many, become the largest that are not.
+    """
+    within = np.clip(values, -LARGEST, LARGEST).astype("<f4")
+    return base64.b64encode(np.ascontiguousarray(within).tobytes()).decode()

@@ -41,6 +41,7 @@ from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
+from keras_tied.report._decoder import LARGEST
 from keras_tied.report._planes import Hexagons
 
 Points = NDArray[np.floating]
@@ -255,7 +256,7 @@ def _shorten(name: str) -> str:
 
 
 def _to_float32(values: Points) -> NDArray[np.float32]:
-    return np.ascontiguousarray(values, dtype=np.float32)
+    return np.ascontiguousarray(np.clip(values, -LARGEST, LARGEST), dtype=np.float32)
 
 
 def _choose_marker(n: int, is_dense: bool) -> tuple[float, float]:
@@ -305,5 +306,7 @@ def _bin_errors(errors: NDArray[np.float64]) -> tuple[NDArray[np.intp], Points, 
     if log:
         finite = np.log10(np.maximum(finite, positive.min()))
     n_bins = min(_MOST_BINS, max(10, round(2 * finite.size ** (1 / 3))))
-    counts, edges = np.histogram(finite, bins=n_bins)
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    room = 0.0 if high > low else 0.5 * abs(low) or 0.5
+    counts, edges = np.histogram(finite, n_bins, (low - room, high + room))
     return counts, 10**edges if log else edges, bool(log)

@@ -54,7 +54,8 @@ const Row = (() => {
   function standing(row) {
     if (Data.errors[row] === null) return "It has no error: all of its values are missing.";
     const below = (Data.n_all - Data.ranks[row]) / Data.n_all;
-    const share = below > 0.999 ? `${(Math.floor(1e5 * below) / 1e3).toFixed(3)} %` : Format.percent(below);
+    const decimals = below > 0.999 ? 3 : below > 0.98 ? 1 : 0;  // rounded down: never that of all
+    const share = `${(Math.floor(100 * below * 10 ** decimals) / 10 ** decimals).toFixed(decimals)} %`;
     const rank = `number ${Format.count(Data.ranks[row])} of ${Format.count(Data.n_all)}`;
     return `Error ${Format.number(Data.errors[row])}, larger than that of ${share} of the rows: ${rank}.`;
   }
