@@ -148,3 +148,14 @@ def test_few_epochs_are_numbered_one_by_one(tables, n_epochs):
     written = [tick.label1.get_text() for tick in axis.get_major_ticks()]
     assert written == [str(epoch + 1) for epoch in range(n_epochs)]
     assert not len(axis.get_minorticklocs())
+
+
+@pytest.mark.parametrize(("n", "n_pairs"), [(2, 0), (3, 3), (6, 15), (7, 0)])
+def test_of_three_to_six_units_each_pair_is_drawn_once(rng, n, n_pairs):
+    X, code = rng.normal(size=(30, 8)), rng.normal(size=(30, n))
+    code_axes = AutoencoderDisplay(X, code, X).plot().axes_[0, 1]
+    drawn = [points(pair) for pair in code_axes.child_axes]
+    expected = [code[:, [i, j]] for j in range(n) for i in range(j)] if n_pairs else []
+    assert len(drawn) == n_pairs
+    for found, pair in zip(drawn, expected, strict=True):
+        np.testing.assert_array_equal(found, pair)

@@ -14,6 +14,7 @@ from keras_tied._labels import classify_labels, palette
 from keras_tied._text import format_value
 from keras_tied.plotting._figure import INK, label_axes, new_figure, remove_frame
 from keras_tied.plotting._points import draw_key, scatter
+from keras_tied.plotting._unit_pairs import MOST_UNITS, draw_unit_pairs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +30,8 @@ _shorten = partial(format_value, longest=30)
 class AutoencoderDisplay:
     """The input, the code and the reconstruction of some rows, and the cost by epoch.
 
-    Of a code the first two units are drawn; a single unit is drawn against the row's error. A
+    Of a code of three to six units each pair is drawn, of a wider one the first two units; a single
+    unit is drawn against the row's error. A
     single feature is drawn against the number of the row. Input and reconstruction are on the same
     scale.
 
@@ -155,9 +157,12 @@ class AutoencoderDisplay:
         plane, n_components = self._plane(), self.code.shape[1]
         collection = scatter(input_axes, plane.project(self.X), labels)
         label_axes(input_axes, f"Incoming data, {self.X.shape[1]}-D", *plane.names)
-        scatter(code_axes, self._code_points(), labels)
         second = "unit 2" if n_components > 1 else "error"
         label_axes(code_axes, f"Encoded data, {n_components}-D", "unit 1", second)
+        if 2 < n_components <= MOST_UNITS:
+            draw_unit_pairs(code_axes, self.code, labels)
+        else:
+            scatter(code_axes, self._code_points(), labels)
         scatter(reconstruction_axes, plane.project(self.reconstruction), labels)
         label_axes(reconstruction_axes, f"Decoded data, {self.X.shape[1]}-D", *plane.names)
         if labels is not None:
@@ -193,7 +198,8 @@ def four_panels(
 ) -> Figure:
     """Draw the article's figure: the data, its code, its reconstruction and the cost by epoch.
 
-    Of each array the first two columns are drawn; data and reconstruction on the same scale. It is
+    Of each array the first two columns are drawn, and each pair of a code of three to six units; data
+    and reconstruction on the same scale. It is
     an `AutoencoderDisplay` of these.
 
     Args:

@@ -33,7 +33,7 @@ from keras_tied.report._units import correlate, describe_units, name_axis
 if TYPE_CHECKING:
     from keras_tied.report._report import Report
 
-MOST_NUMBERS = 2**18
+MOST_NUMBERS = 180_000
 """Numbers of the drawn rows: their columns, reconstructions and errors."""
 DENSE_POINTS = 2000
 """Points on top of a density."""
