@@ -31,9 +31,8 @@ class AutoencoderDisplay:
     """The input, the code and the reconstruction of some rows, and the cost by epoch.
 
     Of a code of three to six units each pair is drawn, of a wider one the first two units; a single
-    unit is drawn against the row's error. A
-    single feature is drawn against the number of the row. Input and reconstruction are on the same
-    scale.
+    unit is drawn against the row's error. A single feature is drawn against the number of the row.
+    Input and reconstruction are on the same scale.
 
     Args:
         X: (n, features) the input rows, with NaN where a value is missing.
@@ -198,9 +197,8 @@ def four_panels(
 ) -> Figure:
     """Draw the article's figure: the data, its code, its reconstruction and the cost by epoch.
 
-    Of each array the first two columns are drawn, and each pair of a code of three to six units; data
-    and reconstruction on the same scale. It is
-    an `AutoencoderDisplay` of these.
+    Of each array the first two columns are drawn, and each pair of a code of three to six units;
+    data and reconstruction on the same scale. It is an `AutoencoderDisplay` of these.
 
     Args:
         X: (n, features) the input rows.
