@@ -420,6 +420,47 @@ def test_a_page_that_is_open_follows_the_choice_of_dark(everything, opened, part
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_figures_are_printed_as_pictures_on_white(everything, opened, scheme):
+    page = opened(everything, scheme=scheme).page
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert page.locator(".printed").count() == 5
+    for name in ("input", "code", "errors"):
+        picture = page.locator(f"#{name} .printed")
+        assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
+        assert np.median(pixels(picture)) > 240
+    for part in (".bar", ".group .swatch"):
+        colour = page.locator(part).first.evaluate("e => getComputedStyle(e).backgroundColor")
+        assert colour not in ("rgba(0, 0, 0, 0)", "rgb(255, 255, 255)")
+    assert page.locator("#table thead").evaluate("e => getComputedStyle(e).display") == (
+        "table-header-group"
+    )
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator(".printed").count() == 0
+
+
+def test_twenty_labels_differ_in_colour_or_in_shape(arrays, opened):
+    labels = [f"label {i:02d}" for i in range(20)] * 4
+    page = opened(Report(**arrays, labels=labels)).page
+    looks = page.locator(".swatch").evaluate_all(
+        """all => all.map((e) => [getComputedStyle(e).backgroundColor,
+                                  getComputedStyle(e).borderRadius].join())"""
+    )
+    assert len(set(looks)) == 20
+    shapes = page.evaluate("Bokeh.documents[0].get_model_by_name('rows').data.shape")
+    assert shapes == (["circle"] * 10 + ["square"] * 10) * 4
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_nothing_moves_for_who_wants_less_motion(arrays, opened, motion):
+    page = opened(oddest(arrays), reduced_motion=motion).page
+    page.locator("#oddest").click()
+    name = page.locator("#row").evaluate("e => getComputedStyle(e).animationName")
+    assert (name == "none") == (motion == "reduce")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("element", ["body", ".sentence", "dt", "#status", ".change", ".value"])
 def test_texts_stand_out_as_wcag_asks(everything, opened, scheme, element):
     page = opened(everything, scheme=scheme).page
@@ -455,6 +496,10 @@ def test_nothing_is_wider_than_the_screen(rng, opened, width):
     )
     page = opened(report, width=width).page
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.locator("#oddest").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    inside = "(e) => e.scrollWidth - e.clientWidth"
+    assert page.locator("#row-content").evaluate(inside) <= 0
 
 
 def test_a_finger_that_scrolls_over_a_panel_selects_nothing(arrays, opened):
