@@ -17,7 +17,7 @@ from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._model import Model, Rows, load, open_rows
 from keras_tied.cli._options import Data, Id, Json, ModelFile, Quiet, SafeCsv
 from keras_tied.cli._output import replace_output
-from keras_tied.cli._overview import survey_rows
+from keras_tied.cli._overview import N_WORST, survey_rows
 from keras_tied.cli._progress import show_activity
 from keras_tied.cli._report_columns import describe_columns
 from keras_tied.cli._sample import Label, Sample, open_with_label, say_found, take
@@ -150,6 +150,7 @@ def _make_page(
         versions=_merge_versions(model.notes),
         notes=_write_notes(rows),
         safe_csv=safe_csv,
+        n_worst=N_WORST,
     )
 
 
