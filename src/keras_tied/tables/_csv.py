@@ -124,8 +124,8 @@ class CsvFile:
         usual = "\t" if find_format(self.name) == "tsv" else ","
         for delimiter, description in DELIMITERS.items() if head.strip() else ():
             with suppress(csv.Error):
-                lines = csv.reader(StringIO(head), delimiter=delimiter)
-                lengths = [len(line) for line in lines if line]
+                rows = csv.reader(StringIO(head), delimiter=delimiter)
+                lengths = [len(row) for row in rows if row]
                 # A broken line is refused later, with its number.
                 if lengths[0] > 1 and lengths.count(lengths[0]) >= MOST_LINES * len(lengths):
                     if delimiter != usual:
