@@ -17,8 +17,8 @@ from keras_tied._types import Array
 from keras_tied.tables import _learning
 from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, get_value
 from keras_tied.tables._errors import TableError, quote
+from keras_tied.tables._facts import Fact, Policy, Restored
 from keras_tied.tables._kinds import Kind, find_kind
-from keras_tied.tables._learning import Fact, Policy, Restored
 from keras_tied.tables._notes import (
     OLD_KEYS,
     damage_error,

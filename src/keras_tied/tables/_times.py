@@ -119,9 +119,9 @@ class Times:
         if self.dtype == "time" or self.format in _CLOCKS:
             local = np.clip(local, 0.0, 1.0 - 1e-6 / SECONDS)
         if self.dtype:
-            microseconds = pa.array(
-                np.rint(local * SECONDS * 1e6).astype(np.int64), mask=is_missing
-            )
+            # Single precision holds no more than hundredths of a second.
+            ticks = np.rint(local * SECONDS * 100).astype(np.int64) * 10_000
+            microseconds = pa.array(ticks, mask=is_missing)
             whole = (
                 pa.time64("us") if self.dtype == "time" else pa.timestamp("us", self.zone or None)
             )
