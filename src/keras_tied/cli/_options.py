@@ -9,7 +9,7 @@ import typer
 from keras_tied.cli._keras import Backend
 
 
-class Times(StrEnum):
+class DateOrder(StrEnum):
     """How dates are read."""
 
     auto = "auto"
@@ -68,7 +68,8 @@ Categorical = Annotated[
     typer.Option(metavar="A,B", help="Columns whose numbers are names, such as zip codes."),
 ]
 Dates = Annotated[
-    Times, typer.Option(help="The order of 1/2/2026 where it is not clear; off leaves dates out.")
+    DateOrder,
+    typer.Option(help="The order of 1/2/2026 where it is not clear; off leaves dates out."),
 ]
 Na = Annotated[
     list[str] | None,

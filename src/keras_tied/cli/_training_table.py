@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS, MOST_NUMBERS = 200_000, 2**24
 """A table with more rows or numbers is sampled."""
+MOST_FACTS = 1_000
+"""Columns that the notes of a model tell of; those of many more would be too long to be read."""
 SMALLEST_SAMPLE = 1_000
 """Rows of the sample of a table with very many columns."""
 
@@ -44,13 +46,13 @@ class Survey:
         """Whether the sample is all rows."""
         return bool(self.sample.num_rows == self.source.n_rows)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what was found as JSON, for the notes of a model."""
+    def to_json(self, most: int | None = None) -> dict[str, Any]:
+        """Return what was found as JSON, in all columns or the first ones."""
         return {
             "notes": self.source.notes,
-            "warnings": self.warnings,
+            "warnings": self.warnings[:most],
             "sampled_rows": self.sample.num_rows,
-            "columns": [fact.to_json() for fact in self.facts],
+            "columns": [fact.to_json() for fact in self.facts[:most]],
         }
 
 

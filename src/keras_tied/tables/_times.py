@@ -25,7 +25,7 @@ _OTHERS = (
 )
 _FORMAT = r"(?:%[YmdybBaHMSIp]|[-/.:, T]){1,32}"
 _TYPES = ("date", "timestamp", "time")
-_TEXTS_TO_TRY = 200
+_TEXTS_TO_TRY, _FEW_TEXTS = 200, 20
 _YEAR_1000 = -354_286
 _YEARS_1_TO_9999 = (-719_162.0, 2_932_896.0)
 _MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%b-%Y", "%b-%y")
@@ -120,8 +120,8 @@ class Times:
             local = np.clip(local, 0.0, 1.0 - 1e-6 / SECONDS)
         if self.dtype:
             # Single precision holds no more than hundredths of a second.
-            ticks = np.rint(local * SECONDS * 100).astype(np.int64) * 10_000
-            microseconds = pa.array(ticks, mask=is_missing)
+            hundredths = np.rint(local * SECONDS * 100).astype(np.int64)
+            microseconds = pa.array(hundredths * 10_000, mask=is_missing)
             whole = (
                 pa.time64("us") if self.dtype == "time" else pa.timestamp("us", self.zone or None)
             )
@@ -206,6 +206,7 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
     fractions = pc.max(pc.utf8_length(pc.struct_field(tail, "fraction"))).as_py() or 0
     places = 0 if not fractions else 3 if fractions <= 3 else 6
     some = pc.replace_substring_regex(texts.slice(0, _TEXTS_TO_TRY), _TAIL, r"\1")
+    few = some.slice(0, _FEW_TEXTS)
     has_clock = bool(pc.any(pc.match_substring(some, ":")).as_py())
     if (first := day_first) is None:
         first = not pc.any(pc.match_substring(some, "/")).as_py()
@@ -216,6 +217,8 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
         formats = [f"{date}{between}{clock}" for date in dates for between, clock in _JOINED]
         rest = (() if order else _CLOCKS) if has_clock else (() if order else _MONTHS)
         for form in [*(formats if has_clock else dates), *rest]:
+            if np.isnan(_parse_text(few, form)).all():
+                continue
             share = float(np.mean(~np.isnan(_parse_text(some, form))))
             shares[order] = max(shares[order], share)
             if share > most:
