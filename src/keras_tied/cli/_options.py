@@ -103,6 +103,9 @@ NumWorkers = Annotated[
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Fixes all that is random.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+NoClobber = Annotated[
+    bool, typer.Option("--no-clobber", help="Fail if the output is there already.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")]
 OnBackend = Annotated[
     Backend | None,
