@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+SECONDS_LATER = 0.01
 FIRST_CODE = 128
 """The exit code after a signal is this and its number, as in a shell."""
 
@@ -28,6 +31,7 @@ class EndingSignals:
         """Begin to handle the signals of this process."""
         signal.signal(signal.SIGINT, self.interrupt)
         signal.signal(signal.SIGTERM, self._terminate)
+        sys.unraisablehook = self._raise_again
 
     def reset(self) -> None:
         """End: a signal ends the process at once, where Python would print a traceback."""
@@ -46,11 +50,26 @@ class EndingSignals:
         if callable(handler):
             handler(signal.SIGINT, frame)
 
+    def _raise_again(self, dropped: sys.UnraisableHookArgs) -> None:
+        """Raise once more what Python has dropped in a callback, as soon as that has returned."""
+        if self.received is not None and isinstance(dropped.exc_value, KeyboardInterrupt):
+            threading.Timer(SECONDS_LATER, _interrupt_main).start()
+        else:
+            sys.__unraisablehook__(dropped)
+
     def choose_code(self, code: int) -> int:
         """The exit code of the process, for that of the command."""
         if self.received is not None and code in (0, FIRST_CODE + signal.SIGINT):
             return FIRST_CODE + self.received
         return code
+
+
+def _interrupt_main() -> None:
+    """Send SIGINT to the main thread, so that it wakes from a system call too."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 def run(command: Callable[[], int]) -> None:

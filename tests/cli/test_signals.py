@@ -86,6 +86,23 @@ def test_a_signal_at_any_moment_ends_the_command_with_its_code(name, folder):
         assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
 
 
+def test_ctrl_c_in_a_destructor_is_not_lost(tmp_path):
+    code = (
+        "import os, signal, time\n"
+        "from keras_tied._signals import run\n"
+        "class Held:\n"
+        "    def __del__(self): os.kill(os.getpid(), signal.SIGINT); time.sleep(0)\n"
+        "def command():\n"
+        "    Held(); time.sleep(60)\n"
+        "    return 0\n"
+        "run(command)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "keras-tied: interrupted.\n")
+
+
 def test_what_a_killed_process_has_left_is_deleted_by_the_next(tmp_path):
     target = tmp_path / "codes.csv"
     code = (
