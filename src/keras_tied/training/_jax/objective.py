@@ -55,7 +55,7 @@ class JaxObjective:
 
     def _call(self, weights: Any) -> tuple[dict[str, float], dict[str, float], Any, Any]:
         """The logs of both parts, the gradient, and the new non-trainable variables."""
-        arguments = jnp.asarray(np.asarray(weights, np.float32)), self.state, self.epochs.arrays
+        arguments = np.asarray(weights, np.float32), self.state, self.epochs.arrays
 
         def compile_for(arguments: Any) -> Any:
             program = self.epochs.program(widen=False)
@@ -64,7 +64,8 @@ class JaxObjective:
                 state = (split_vector(vector, self.shapes), *state[1:3], program.fresh)
                 return self._evaluate(program, state, arrays)
 
-            return self.epochs.compile(call, program, arguments)
+            outputs = (..., ..., ..., self.state[1])
+            return self.epochs.compile(call, program, arguments, outputs)
 
         program = self.epochs.get_program("objective", compile_for, arguments)
         logs, validation_logs, gradient, variables = program(*arguments)
