@@ -63,6 +63,16 @@ def gather(value: Any) -> Array:
     return np.frombuffer(data.tobytes(), array.dtype).reshape(-1, *array.shape)
 
 
+def read_whole(variable: keras.Variable) -> Array:
+    """The value of a variable, also where other processes have parts of it: all have to call it."""
+    value = variable.value
+    if getattr(value, "is_fully_replicated", True) or value.is_fully_addressable:
+        return np.asarray(keras.ops.convert_to_numpy(variable))
+    from jax.experimental import multihost_utils
+
+    return np.asarray(multihost_utils.process_allgather(value, tiled=True))
+
+
 @contextmanager
 def end_together() -> Iterator[None]:
     """Report the end of another process in one sentence, and do not wait for it at exit."""

@@ -24,7 +24,8 @@ import keras
 import numpy as np
 from keras import distribution, layers
 
-from keras_tied.training import Watcher, fit
+from keras_tied._processes import read_whole
+from keras_tied.training import Watcher
 
 DEFAULTS = {
     "network": "narrow",
@@ -101,7 +102,9 @@ def deep() -> keras.Model:
 
 def convolutional() -> keras.Model:
     stack = [layers.Conv2D(8, 3, strides=2, padding="same", activation="silu") for _ in range(2)]
-    encoder = keras.Sequential([keras.Input((28, 28, 1)), *stack, layers.Flatten(), layers.Dense(8)])
+    encoder = keras.Sequential(
+        [keras.Input((28, 28, 1)), *stack, layers.Flatten(), layers.Dense(8)]
+    )
     return keras_tied.Autoencoder(encoder)
 
 
@@ -199,7 +202,9 @@ def train(options: dict[str, Any]) -> tuple[keras.Model, dict[str, Any]]:
         "compiled": len(programs),
         "devices": len(kernel.kernel.value.sharding.device_set),
         "layout": list(getattr(kernel.kernel.value.sharding, "spec", [])),
-        "tied": list(getattr(tied.tied_kernel().sharding, "spec", [])) if hasattr(tied, "tied_kernel") else None,
+        "tied": list(getattr(tied.tied_kernel().sharding, "spec", []))
+        if hasattr(tied, "tied_kernel")
+        else None,
     }
 
 
@@ -210,7 +215,7 @@ def main(options: dict[str, Any], file: str) -> None:
         address = f"127.0.0.1:{os.environ['PORT']}"
         jax.distributed.initialize(address, PROCESSES, PROCESS, heartbeat_timeout_seconds=10)
     model, facts = train(options)
-    weights = [np.asarray(weight).tolist() for weight in model.get_weights()]
+    weights = [read_whole(variable).tolist() for variable in model.weights]
     with open(file, "w") as out:
         json.dump(facts | {"weights": weights}, out)
 

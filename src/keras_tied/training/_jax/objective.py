@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from keras_tied._processes import read_whole
 from keras_tied.training._jax.trainer import JaxEpochs, Program
 from keras_tied.training._lbfgs_search import is_seed, split_vector
 
@@ -28,7 +29,8 @@ class JaxObjective:
 
     def get_weights(self) -> Any:
         """The weights; see `Objective`."""
-        return np.concatenate([np.asarray(v, np.float64).ravel() for v in self.state[0]])
+        variables = self.epochs.model.trainable_variables
+        return np.concatenate([read_whole(v).astype(np.float64).ravel() for v in variables])
 
     def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
         """Loss and gradient; see `Objective`."""

@@ -19,6 +19,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from keras_tied._processes import count_places, list_owners
 from keras_tied._types import Array
 from keras_tied.training._data import BatchedRows
+from keras_tied.training._jax.partial_sums import PartialSums
 
 
 class Shards:
@@ -45,7 +46,8 @@ class Shards:
         sharding = NamedSharding(self.mesh, PartitionSpec(*[None] * axis, self.axis))
 
         def get_part(index: Any) -> Array:
-            return parts[(index[axis].start or 0) // length - self.first]
+            place: int = (index[axis].start or 0) // length - self.first
+            return parts[place]
 
         return jax.make_array_from_callback(tuple(shape), sharding, get_part)
 
@@ -59,7 +61,8 @@ class Shards:
             share = self.count_share(size)
             within = np.minimum(np.arange(self.n_places * share), size - 1)
             positions.append(begin + within.reshape(self.n_places, share))
-        return np.minimum(np.concatenate(positions, axis=1), rows.count - 1)
+        dealt: Array = np.minimum(np.concatenate(positions, axis=1), rows.count - 1)
+        return dealt
 
     def count_share(self, size: int) -> int:
         """The rows that a place takes of `size` rows of a process."""
@@ -137,6 +140,14 @@ class ShardedRows:
                 rows = jax.lax.with_sharding_constraint(rows[kept], sharding)
             leaves.append(rows)
         return jax.tree.unflatten(self.structure, leaves)
+
+    def hold_sums(self, size: int) -> PartialSums | None:
+        """The evaluation of a step that adds sums over the places once; None if it cannot."""
+        n_places = len(self.shards.owners)
+        if size % n_places or self.shards.mesh.size > n_places:
+            return None
+        sharding = NamedSharding(self.shards.mesh, PartitionSpec(self.shards.axis))
+        return PartialSums(size, n_places, sharding)
 
     def example(self, arrays: Sequence[Any], size: int) -> Any:
         """The shapes and dtypes of a batch of so many rows."""
