@@ -43,7 +43,7 @@ DEFAULTS = {
     "callback": [None, None],  # of each process
     "late": 0.0,  # seconds that the last process starts later
     "equal": False,  # whether all are given the same rows
-    "verbose": 0,
+    "uneven": False,  # whether the last process trains for an epoch more
 }
 
 
@@ -165,12 +165,14 @@ def train(options: dict[str, Any]) -> tuple[keras.Model, dict[str, Any]]:
         "sgd": keras.optimizers.SGD(0.2, momentum=0.9),
         "adam": keras.optimizers.Adam(1e-3),
         "lbfgs": keras_tied.training.LBFGS(),
+        "still": keras.optimizers.SGD(0.0),
     }
     model.compile(optimizers[given["optimizer"]], weighted_metrics=["mae"])
     counts, batch = given["counts"], given["batch"]
     rows = make_rows(model.encoder.input_shape[1:], sum(counts) + 64)
     x = rows[: counts[0]] if given["equal"] else deal(rows[:-64], counts, batch)
     arguments: dict[str, Any] = {"x": x, "batch_size": batch if PROCESSES else batch * len(counts)}
+    arguments["epochs"] = given["epochs"]
     if given["validation"] == "split":
         arguments["validation_split"] = 0.2
     elif given["validation"]:
@@ -180,6 +182,8 @@ def train(options: dict[str, Any]) -> tuple[keras.Model, dict[str, Any]]:
         arguments |= {"y": x, "sample_weight": x.reshape(len(x), -1)[:, 0]}
     if given["callback"][PROCESS]:
         arguments["callbacks"] = [globals()[given["callback"][PROCESS]]()]
+    if given["uneven"]:
+        arguments["epochs"] += PROCESS
     if given["start"]:
         arguments["start"] = given["start"]
     if given["loop"] == "keras":
@@ -189,9 +193,8 @@ def train(options: dict[str, Any]) -> tuple[keras.Model, dict[str, Any]]:
     begin = time.perf_counter()
     history = loop(
         model,
-        epochs=given["epochs"],
         shuffle=given["shuffle"],
-        verbose=given["verbose"],
+        verbose=0,
         **arguments,
     )
     programs = vars(model.train_function).get("keras_tied_programs", {})

@@ -7,17 +7,17 @@ products and of biases apart for each place of the batch, until a value of them 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.extend.core import JaxprEqn
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 
 from keras_tied.training._evaluation import Evaluation, is_matrix_product
 
-
-LINEAR = {
+LINEAR: dict[str, Callable[..., jax.Array]] = {
     "add_any": lambda one, other, _: one + other,
     "reduce_sum": lambda parts, params: parts.sum(tuple(axis + 1 for axis in params["axes"])),
     "reshape": lambda parts, params: parts.reshape(len(parts), *params["new_sizes"]),
@@ -59,27 +59,20 @@ class PartialSums(Evaluation):
         if any(are_partial):
             return self.bind(eqn, inputs)
         if name == "dot_general" and is_matrix_product(eqn):
-            ((left,), (right,)), _ = params["dimension_numbers"]
-            if inputs[0].shape[left] == inputs[1].shape[right] == self.rows:
-                axis = self.sharding.spec[0]
-                specs = [PartitionSpec(*[None] * place, axis) for place in (left, right)]
+            axes, _ = params["dimension_numbers"]
+            if axes == ((0,), (0,)) and len(inputs[0]) == self.rows:
                 multiply = jax.shard_map(
                     lambda *parts: eqn.primitive.bind(*parts, **params)[None],
                     mesh=self.sharding.mesh,
-                    in_specs=tuple(specs),
+                    in_specs=self.sharding.spec,
                     out_specs=self.sharding.spec,
                 )
                 return [self.hold(multiply(*inputs))]
-        if name == "reduce_sum" and 0 in params["axes"] and eqn.outvars[0].aval.shape:
-            if inputs[0].shape[0] == self.rows:
-                axes = tuple(axis + 1 for axis in params["axes"])
-                return [self.hold(self.split(inputs[0], 0).sum(axes))]
+        is_sum = name == "reduce_sum" and 0 in params["axes"]
+        if is_sum and len(inputs[0]) == self.rows and len(params["axes"]) < inputs[0].ndim:
+            array = inputs[0].reshape(self.n_places, -1, *inputs[0].shape[1:])
+            return [self.hold(array.sum(tuple(axis + 1 for axis in params["axes"])))]
         return self.bind(eqn, inputs)
-
-    def split(self, array: jax.Array, axis: int) -> jax.Array:
-        """The array with the rows along an axis apart for each place."""
-        shape = array.shape
-        return array.reshape(*shape[:axis], self.n_places, -1, *shape[axis + 1 :])
 
     def hold(self, parts: jax.Array, *sources: PartialSum) -> PartialSum:
         """A new sum, in place of those that it is made of."""

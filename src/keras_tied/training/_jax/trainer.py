@@ -207,6 +207,7 @@ class JaxEpochs:
 
     def program(self, widen: bool = True) -> Program:
         """What is to be compiled."""
+        widen = widen and not self.shards  # the programs of all processes have to be equal
         return Program(self.model, self.parts, self.arrays, self.state, self.capacity, widen)
 
     def compile(
