@@ -143,7 +143,7 @@ def test_rows_in_a_new_order_are_those_of_keras(tmp_path, network):
     keras_ = Run(tmp_path, {**options, "loop": "keras"}, processes=2, devices=2).facts()
     for one, other in zip(ours, keras_, strict=True):
         assert (one["compiled"], other["compiled"]) == (1, 0)
-        assert distance(one, other) < 1e-6
+        assert distance(one, other) < 2e-6
 
 
 MODEL_PARALLEL = {

@@ -15,9 +15,7 @@ from typing import Any
 
 import jax
 
-PROCESS, PROCESSES = (int(os.environ.get(name, "0")) for name in ("PROCESS", "PROCESSES"))
-
-import keras_tied
+import keras_tied  # settles the backend before Keras is imported
 
 # isort: split
 import keras
@@ -26,6 +24,8 @@ from keras import distribution, layers
 
 from keras_tied._processes import read_whole
 from keras_tied.training import Watcher
+
+PROCESS, PROCESSES = (int(os.environ.get(name, "0")) for name in ("PROCESS", "PROCESSES"))
 
 DEFAULTS = {
     "network": "narrow",
