@@ -53,16 +53,18 @@ class Shards:
 
     def deal(self, rows: BatchedRows) -> Array:
         """The positions in an epoch that each place of this process takes, `(places, n)`."""
-        largest_last = rows.largest - rows.full * rows.batch_size
-        batches = [(batch * rows.batch_size, rows.batch_size) for batch in range(rows.full)]
-        batches += [(rows.full * rows.batch_size, largest_last)] if largest_last else []
-        positions = []
-        for begin, size in batches:
-            share = self.count_share(size)
-            within = np.minimum(np.arange(self.n_places * share), size - 1)
-            positions.append(begin + within.reshape(self.n_places, share))
+        last = rows.largest - rows.full * rows.batch_size
+        begins = np.arange(rows.full + (last > 0)) * rows.batch_size
+        positions = [self._spread(begins[: rows.full], rows.batch_size)]
+        if last:
+            positions.append(self._spread(begins[rows.full :], last))
         dealt: Array = np.minimum(np.concatenate(positions, axis=1), rows.count - 1)
         return dealt
+
+    def _spread(self, begins: Array, size: int) -> Array:
+        """The positions of batches of `size` rows, `(places, n)`."""
+        within = np.minimum(np.arange(self.n_places * self.count_share(size)), size - 1)
+        return (begins[:, None] + within.reshape(self.n_places, 1, -1)).reshape(self.n_places, -1)
 
     def count_share(self, size: int) -> int:
         """The rows that a place takes of `size` rows of a process."""
