@@ -58,8 +58,13 @@ class Run:
         try:
             return [process.communicate(timeout=LIMIT)[0] for process in self.processes]
         finally:
-            for process in self.processes:
-                process.kill()
+            self.kill()
+
+    def kill(self) -> None:
+        """End what has not ended."""
+        for process in self.processes:
+            process.kill()
+            process.communicate()
 
     def facts(self) -> list[dict[str, Any]]:
         """What each process wrote."""
@@ -235,8 +240,7 @@ def test_process_that_stands_still_ends_the_others(tmp_path):
         run.processes[0].communicate(timeout=LIMIT)
         assert run.processes[0].returncode not in (0, -9)
     finally:
-        for process in run.processes:
-            process.kill()
+        run.kill()
 
 
 REFUSALS = {
