@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from keras_tied._signals import EndingSignals
+
 
 class _InterruptHandler:
     """A signal handler that notes the first Ctrl-C, and raises at the second."""
@@ -57,9 +59,9 @@ def interrupts() -> Iterator[Interruption]:
         yield Interruption(before, outermost=False)
         return
     handler = _InterruptHandler()
-    ours = (
-        threading.current_thread() is threading.main_thread()
-        and before is signal.default_int_handler
+    ours = threading.current_thread() is threading.main_thread() and (
+        before is signal.default_int_handler
+        or isinstance(getattr(before, "__self__", None), EndingSignals)
     )
     if ours:
         signal.signal(signal.SIGINT, handler)
@@ -67,4 +69,4 @@ def interrupts() -> Iterator[Interruption]:
         yield Interruption(handler, outermost=True)
     finally:
         if ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, before)

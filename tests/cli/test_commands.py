@@ -242,22 +242,25 @@ def test_a_formula_cannot_start_a_cell_where_csv_is_to_be_safe(keras_tied, tmp_p
     assert f"{formula} 0" in keras_tied("encode", "m.keras", "x.parquet", "-o", "-").out
 
 
-def test_a_model_of_a_sample_of_many_rows_goes_through_all_of_them(
-    keras_tied, tmp_path, monkeypatch
-):
-    from keras_tied.cli import _training_table
+def test_a_model_of_a_sample_of_many_rows_has_the_scale_of_all(keras_tied, tmp_path, monkeypatch):
+    from keras_tied.estimator import _sample
 
-    monkeypatch.setattr(_training_table, "MOST_ROWS", 2_000)
+    monkeypatch.setattr(_sample, "MOST_ROWS", 2_000)
     rng = np.random.default_rng(0)
     z = rng.normal(size=(9_000, 2))
     X = np.column_stack([z, z**2, z.prod(axis=1)]) + 0.1 * rng.normal(size=(9_000, 5))
-    table = pa.table({f"c{i}": x.astype(np.float32) for i, x in enumerate(X.T)})
+    X = X.astype(np.float32)
+    table = pa.table({f"c{i}": x for i, x in enumerate(X.T)})
     parquet.write_table(table, tmp_path / "x.parquet", row_group_size=1_000)
     done = keras_tied("fit", "x.parquet", "-o", "m.keras", "--epochs", 20, "--json")
     assert done.code == 0, done.err
-    told = json.loads(done.out)
-    assert "after all rows" in told["streamed"]
-    assert told["rows"] == 9_000
+    facts = json.loads(done.out)
+    assert "1,800 of them" in facts["streamed"]
+    assert facts["rows"] == 9_000
+    assert facts["error"] < facts["pca_error"]
+    scaling = TiedAutoencoder.load(tmp_path / "m.keras")._fitted.preprocessing.scaling
+    np.testing.assert_allclose(scaling.shift, X.mean(axis=0, dtype=float), rtol=1e-12)
+    np.testing.assert_allclose(scaling.scale, X.std(axis=0, dtype=float), rtol=1e-12)
     assert keras_tied("encode", "m.keras", "x.parquet", "-o", "c.npy").code == 0
     assert np.load(tmp_path / "c.npy").shape == (9_000, 2)
 

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._app import command
+from keras_tied.cli._cluster import open_workers, require_folder, write_on_cluster
 from keras_tied.cli._messages import UsageError
-from keras_tied.cli._model import Model, Rows, choose_id, code_names, load, open_rows
-from keras_tied.cli._options import Data, Id, Json, ModelFile, Output, Quiet, SafeCsv
+from keras_tied.cli._model import Model, Rows, choose_id, load, open_rows
+from keras_tied.cli._options import (
+    Cluster,
+    Data,
+    Id,
+    Json,
+    ModelFile,
+    NumWorkers,
+    Output,
+    Quiet,
+    SafeCsv,
+)
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._show import print_json
 from keras_tied.cli._table import (
@@ -23,6 +35,8 @@ from keras_tied.cli._table import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from keras_tied.distributed import Output as Kind
+
 
 @command("keras-tied encode model.keras rows.csv -o codes.csv")
 def encode(
@@ -33,19 +47,26 @@ def encode(
     id: Id = None,
     options: TableOptions,
     safe_csv: SafeCsv = False,
+    cluster: Cluster = None,
+    workers: NumWorkers = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Encode rows: write the code of each."""
-    require_output(output, json)
-    opened_model = load(model)
-    rows = open_rows(opened_model, data, options, id, quiet, output)
-
-    def encode_batch(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
-        columns = opened_model.fitted_value.transform(numbers).T
-        return rows.add_id(batch, dict(zip(code_names(len(columns)), columns, strict=True)))
-
-    _write("encoded", rows, encode_batch, output, safe_csv, json, quiet)
+    _transform(
+        "encoded",
+        "codes",
+        model,
+        data,
+        output,
+        id,
+        options,
+        safe_csv,
+        cluster,
+        workers,
+        json,
+        quiet,
+    )
 
 
 @command("keras-tied reconstruct model.keras rows.csv -o reconstructed.csv")
@@ -57,19 +78,26 @@ def reconstruct(
     id: Id = None,
     options: TableOptions,
     safe_csv: SafeCsv = False,
+    cluster: Cluster = None,
+    workers: NumWorkers = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Reconstruct rows: encode and decode each."""
-    require_output(output, json)
-    opened_model = load(model)
-    rows = open_rows(opened_model, data, options, id, quiet, output)
-
-    def reconstruct_batch(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
-        reconstruction = opened_model.fitted_value.reconstruct(numbers)
-        return rows.add_id(batch, columns_of(rows.columns.decode(reconstruction)))
-
-    _write("reconstructed", rows, reconstruct_batch, output, safe_csv, json, quiet)
+    _transform(
+        "reconstructed",
+        "reconstructions",
+        model,
+        data,
+        output,
+        id,
+        options,
+        safe_csv,
+        cluster,
+        workers,
+        json,
+        quiet,
+    )
 
 
 @command("keras-tied decode model.keras codes.csv -o rows.csv")
@@ -85,26 +113,62 @@ def decode(
     quiet: Quiet = False,
 ) -> None:
     """Decode codes, such as those that encode writes, into rows."""
+    from keras_tied.distributed import prepend_id
+
     require_output(output, json)
     opened_model = load(model)
     rows = _open_codes(opened_model, data, options, id, output)
 
     def decode_batch(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
         decoded_rows = opened_model.fitted_value.inverse_transform(numbers)
-        return rows.add_id(batch, columns_of(_label_columns(opened_model, decoded_rows)))
+        result = _label_columns(opened_model, decoded_rows)
+        return prepend_id(
+            rows.id, batch, dict(zip(result.schema.names, result.columns, strict=True))
+        )
 
     _write("decoded", rows, decode_batch, output, safe_csv, json, quiet)
 
 
-def columns_of(batch: pa.RecordBatch) -> dict[str, Any]:
-    """The columns of a batch by name."""
-    return dict(zip(batch.schema.names, batch.columns, strict=True))
+def _transform(
+    verb: str,
+    kind: Kind,
+    model: Path,
+    data: str,
+    output: str,
+    id: str | None,
+    options: TableOptions,
+    safe_csv: bool,
+    cluster: str | None,
+    n_workers: int | None,
+    json: bool,
+    quiet: bool,
+) -> None:
+    """Transform the rows of a table, here or on workers."""
+    from keras_tied.distributed import BatchTransform, prepend_id
+
+    if cluster is None:
+        require_output(output, json)
+    else:
+        require_folder(output)
+    opened_model = load(model)
+    rows = open_rows(opened_model, data, options, id, quiet, output)
+    with open_workers(cluster, n_workers) as workers:
+        if cluster is not None:
+            write_on_cluster(verb, kind, opened_model, rows, output, workers, json, quiet)
+            return
+    transform = BatchTransform(opened_model.fitted_value, rows.columns, kind, rows.id)
+
+    def transform_batch(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
+        return prepend_id(rows.id, batch, transform.compute(numbers))
+
+    _write(verb, rows, transform_batch, output, safe_csv, json, quiet)
 
 
 def _open_codes(
     model: Model, data: str, options: TableOptions, id: str | None, output: str
 ) -> Rows:
     """Open a table of codes: columns code0, code1 and so on, or else its columns of numbers."""
+    from keras_tied.distributed import code_names
     from keras_tied.tables import Column, Columns, Kind
 
     id_column = id or (model.columns.id if model.columns else None)

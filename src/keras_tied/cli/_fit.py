@@ -19,20 +19,32 @@ from keras_tied._files import check_writable
 from keras_tied._text import list_some
 from keras_tied.cli._app import command
 from keras_tied.cli._check import show_survey
+from keras_tied.cli._cluster import open_workers
 from keras_tied.cli._keras import collect_versions, import_keras_alone, require_backend
 from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, report_wrong_use, say
-from keras_tied.cli._options import Data, Exclude, Id, Json, OnBackend, Quiet, Seed, UsedColumns
+from keras_tied.cli._options import (
+    Cluster,
+    Data,
+    Exclude,
+    Id,
+    Json,
+    NumWorkers,
+    OnBackend,
+    Quiet,
+    Seed,
+    UsedColumns,
+)
 from keras_tied.cli._output import report_write_errors
-from keras_tied.cli._progress import show_activity, show_rows, show_training
+from keras_tied.cli._progress import show_activity, show_training
 from keras_tied.cli._show import print_facts, print_json
 from keras_tied.cli._table import ReadingOptions, TableOptions, explain_left_out
-from keras_tied.cli._training_table import MOST_FACTS, Table, learn, raise_first_misfit, survey
+from keras_tied.cli._training_table import MOST_FACTS, Table, learn, survey
 
 if TYPE_CHECKING:
     from keras_tied.estimator import TiedAutoencoder
 
 VALIDATION_SHARE = 0.1
-"""The share of the sample that shows whether training on all rows has helped."""
+"""The share of a sample that errors are measured on."""
 
 
 class Solver(StrEnum):
@@ -91,6 +103,8 @@ def fit(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what check shows, and do not train.")
     ] = False,
+    cluster: Cluster = None,
+    workers: NumWorkers = None,
     backend: OnBackend = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -121,7 +135,8 @@ def fit(
     if dry_run:
         show_survey(survey(data, options, reading, **how), json)
         return
-    table = learn(data, options, reading, **how)
+    with open_workers(cluster, workers) as opened_workers:
+        table = learn(data, options, reading, **how, workers=opened_workers)
     _require_enough(settings["n_components"], table)
     with show_activity("starting", quiet):
         import_keras_alone()
@@ -209,26 +224,20 @@ def _train_and_measure(
     from keras_tied.estimator.internal import baseline_errors, fitted_value
 
     rows, validation_rows = _split_sample(table)
-    estimator, stream_note = _train(table, rows, settings, quiet), None
-    file.save(estimator)
-    with file.report_failure():
-        if validation_rows is not None and not is_interrupted():
-            seed = settings["random_state"]
-            estimator, stream_note = _train_on_all_rows(
-                table, estimator, validation_rows, seed, quiet
-            )
-            file.save(estimator, streamed=stream_note)
-        with show_activity("comparing with PCA", quiet):
-            error, pca_error = baseline_errors(fitted_value(estimator), rows, validation_rows)
-        measured_on = "all rows"
-        if validation_rows is not None:
-            measured_on = f"{len(validation_rows):,} rows seen once at most"
+    start = time.perf_counter()
+    estimator = _train(table, rows, settings, quiet)
+    note, measured_on = None, "all rows"
+    if validation_rows is not None:
+        measured_on = f"{len(validation_rows):,} rows not trained on"
+        note = (
+            f"scale and PCA are those of all rows; the network was trained on {len(rows):,} of "
+            f"them, in {time.perf_counter() - start:.1f} s"
+        )
+    file.save(estimator, streamed=note)
+    with file.report_failure(), show_activity("comparing with PCA", quiet):
+        error, pca_error = baseline_errors(fitted_value(estimator), rows, validation_rows)
         return file.save(
-            estimator,
-            error=error,
-            pca_error=pca_error,
-            measured_on=measured_on,
-            streamed=stream_note,
+            estimator, error=error, pca_error=pca_error, measured_on=measured_on, streamed=note
         )
 
 
@@ -242,46 +251,16 @@ def _split_sample(table: Table) -> tuple[Any, Any]:
 
 def _train(table: Table, rows: Any, settings: dict[str, Any], quiet: bool) -> TiedAutoencoder:
     from keras_tied.estimator import TiedAutoencoder
-    from keras_tied.estimator.internal import epoch_callback
+    from keras_tied.estimator.internal import epoch_callback, fit_sample
 
     estimator = TiedAutoencoder(**settings)
     title = "training" if table.whole else f"training on {len(rows):,} rows"
     with show_training(title, quiet) as on_epoch, epoch_callback(on_epoch):
-        estimator.fit(rows)
+        if table.moments is None:
+            estimator.fit(rows)
+        else:
+            fit_sample(estimator, rows, table.moments)
     return estimator
-
-
-def _train_on_all_rows(
-    table: Table, estimator: TiedAutoencoder, validation_rows: Any, seed: int, quiet: bool
-) -> tuple[TiedAutoencoder, str]:
-    """Train on all rows once, and keep the result if its error is smaller."""
-    from keras_tied.estimator.internal import choose_batch_rows, fit_stream
-    from keras_tied.tables import TableError
-
-    n_rows = table.source.n_rows
-    size = choose_batch_rows(estimator, n_rows)
-    batches = table.source.shuffled(size, table.columns.names, seed=seed)
-    start = time.perf_counter()
-    with show_rows("going through all rows", n_rows, quiet) as advance:
-
-        def numbers() -> Any:
-            for batch in batches:
-                yield table.columns.encode(batch)
-                advance(batch.num_rows)
-
-        try:
-            result = fit_stream(estimator, numbers(), -(-n_rows // size), validation_rows)
-        except KeyboardInterrupt:
-            return estimator, "interrupted, so the model of the sample is kept"
-        except TableError:
-            raise_first_misfit(table.source, table.columns)
-            raise
-    rate = n_rows / max(time.perf_counter() - start, 1e-9)
-    conclusion = "that is kept" if result.better else "so the model of the sample is kept"
-    return result.estimator, (
-        f"the error was {result.error_before:.4g} after the sample of {len(table.rows):,} rows and "
-        f"{result.error:.4g} after all rows, {rate:,.0f} a second; {conclusion}"
-    )
 
 
 def _require_enough(components: int | float, table: Table) -> None:

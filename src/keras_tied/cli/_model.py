@@ -99,18 +99,6 @@ class Rows:
             yield batch, self.columns.encode(batch, first, self.unseen, self.misread)
             first += batch.num_rows
 
-    def add_id(self, batch: pa.RecordBatch, columns: dict[str, Any]) -> pa.RecordBatch:
-        """Put the id column of a batch before results for its rows."""
-        import pyarrow as pa
-
-        if self.id is None:
-            return pa.record_batch(columns)
-        if self.id in columns:
-            raise UsageError(
-                f"the id column {self.id!r} has the name of a column of the result; rename it."
-            )
-        return pa.record_batch({self.id: batch.column(self.id)} | columns)
-
 
 def load(path: Path) -> Model:
     """Read a model file, and import Keras only for the user's own encoder or activation."""
@@ -168,8 +156,3 @@ def choose_id(source: Source, id: str | None, noted_id: str | None, output: str)
     if id is None and (is_array or noted_id not in source.schema.names):
         return None
     return id or noted_id
-
-
-def code_names(n_components: int) -> Sequence[str]:
-    """Return the names of the components of a code."""
-    return [f"code{index}" for index in range(n_components)]

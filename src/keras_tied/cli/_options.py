@@ -89,9 +89,24 @@ Exclude = Annotated[
     list[str] | None,
     typer.Option(metavar="A,B", help="Columns not to use; can be given several times."),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="A scheduler of Dask whose workers do the work, such as tcp://10.0.0.1:8786, or local "
+        "for processes of this machine. Tables are then written as a folder of Parquet files.",
+    ),
+]
+NumWorkers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="The processes of --cluster local; one a processor."),
+]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Fixes all that is random.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+NoClobber = Annotated[
+    bool, typer.Option("--no-clobber", help="Fail if the output is there already.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")]
 OnBackend = Annotated[
     Backend | None,

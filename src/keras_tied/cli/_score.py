@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied.cli._app import command
-from keras_tied.cli._model import Model, Rows, load, open_rows
-from keras_tied.cli._options import Data, Id, Json, ModelFile, Quiet, SafeCsv
+from keras_tied.cli._cluster import open_workers, require_folder, write_on_cluster
+from keras_tied.cli._messages import UsageError
+from keras_tied.cli._model import Rows, load, open_rows
+from keras_tied.cli._options import Cluster, Data, Id, Json, ModelFile, NumWorkers, Quiet, SafeCsv
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._show import print_json, print_table
 from keras_tied.cli._table import (
@@ -23,10 +25,10 @@ from keras_tied.cli._table import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from keras_tied.distributed import BatchTransform
+
 DEFAULT_TOP = 10
 """Rows that are printed without --output and --top."""
-MOST_COLUMNS = 3
-"""Columns that are listed for each row."""
 
 
 @command("keras-tied score model.keras rows.csv --top 20")
@@ -51,102 +53,113 @@ def score(
     id: Id = None,
     options: TableOptions,
     safe_csv: SafeCsv = False,
+    cluster: Cluster = None,
+    workers: NumWorkers = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Compute the error of each row, its rank, and the columns that contribute most."""
+    from keras_tied.distributed import BatchTransform
     from keras_tied.tables import write_table
 
-    if output is not None:
+    if cluster is not None:
+        if output is None or top is not None:
+            raise UsageError("--cluster writes all rows: give --output, and leave out --top.")
+        require_folder(output)
+    elif output is not None:
         require_output(output, json)
     opened_model = load(model)
     rows = open_rows(opened_model, data, options, id, quiet)
-    with show_rows("scoring", 2 * rows.source.n_rows, quiet) as advance:
-        errors = _compute_errors(opened_model, rows, advance)
-        if output is None or top is not None:
-            batches = _select_worst(opened_model, rows, errors, top or DEFAULT_TOP, advance)
-        else:
-            batches = _score_all(opened_model, rows, errors, advance)
-        if output is not None:
-            n_written = write_table(output, batches, safe_csv=safe_csv)
-        else:
-            worst = next(batches)
+    with open_workers(cluster, workers) as opened_workers:
+        if cluster is not None:
+            assert output is not None
+            write_on_cluster(
+                "scored", "scores", opened_model, rows, output, opened_workers, json, quiet
+            )
+            return
+    transform = BatchTransform(opened_model.fitted_value, rows.columns, "scores", rows.id)
+    if output is None or top is not None:
+        worst, summary = _find_worst(transform, rows, top or DEFAULT_TOP, quiet)
+        batches: Iterator[pa.RecordBatch] = iter([worst])
+    else:
+        errors = _compute_errors(transform, rows, quiet)
+        summary = len(errors), float(errors.mean(dtype=float))
+        batches = _score_all(transform, rows, errors, quiet)
+    n_written = write_table(output, batches, safe_csv=safe_csv) if output is not None else 0
     say_unseen(rows.unseen, quiet)
     say_misread(rows.misread, quiet)
-    mean = float(errors.mean(dtype=float))
+    n_rows, mean = summary
     if output is None:
         _print_worst(worst, json)
     elif json:
-        print_json({"scored": len(errors), "written": n_written, "output": output, "mean": mean})
+        print_json({"scored": n_rows, "written": n_written, "output": output, "mean": mean})
     elif not quiet and output != STANDARD_OUTPUT:
-        print(f"scored {len(errors):,} rows, mean error {mean:.4g}, to {output}")
+        print(f"scored {n_rows:,} rows, mean error {mean:.4g}, to {output}")
 
 
-def _compute_errors(model: Model, rows: Rows, advance: Any) -> Any:
+def _compute_errors(transform: BatchTransform, rows: Rows, quiet: bool) -> Any:
     """Compute the errors of all rows, in single precision to save memory."""
     import numpy as np
 
     errors, first = np.empty(rows.source.n_rows, np.float32), 0
-    for batch, numbers in rows.batches():
-        errors[first : first + len(numbers)] = model.fitted_value.reconstruction_error(numbers)
-        first += len(numbers)
-        advance(batch.num_rows)
+    with show_rows("computing errors", rows.source.n_rows, quiet) as advance:
+        for batch, numbers in rows.batches():
+            errors[first : first + len(numbers)] = transform.compute_errors(numbers)
+            first += len(numbers)
+            advance(batch.num_rows)
     return errors
 
 
-def _score_all(model: Model, rows: Rows, errors: Any, advance: Any) -> Iterator[pa.RecordBatch]:
+def _score_all(
+    transform: BatchTransform, rows: Rows, errors: Any, quiet: bool
+) -> Iterator[pa.RecordBatch]:
     """Yield all rows in order, with error, rank, and the columns that contribute most."""
+    from keras_tied.distributed import prepend_id
     from keras_tied.estimator.internal import ranks
 
     places, first = ranks(errors), 0
-    for batch, numbers in rows.batches():
-        part = slice(first, first := first + batch.num_rows)
-        facts = {"error": errors[part], "rank": places[part]}
-        yield rows.add_id(batch, facts | _attribute(model, rows, numbers))
-        advance(batch.num_rows)
+    with show_rows("scoring", rows.source.n_rows, quiet) as advance:
+        for batch, numbers in rows.batches():
+            part = slice(first, first := first + batch.num_rows)
+            facts = {"error": errors[part], "rank": places[part]}
+            yield prepend_id(rows.id, batch, facts | transform.attribute(numbers))
+            advance(batch.num_rows)
 
 
-def _select_worst(
-    model: Model, rows: Rows, errors: Any, top: int, advance: Any
-) -> Iterator[pa.RecordBatch]:
-    """Yield the rows with the largest errors, largest first, with their row numbers."""
+def _find_worst(
+    transform: BatchTransform, rows: Rows, top: int, quiet: bool
+) -> tuple[pa.RecordBatch, tuple[int, float]]:
+    """Find the rows with the largest errors; holds a batch and as many rows as are asked for.
+
+    Returns:
+        These rows, largest error first, with their row numbers; the number of all rows and their
+        mean error.
+    """
     import numpy as np
     import pyarrow as pa
 
-    from keras_tied.estimator.internal import ranks
+    from keras_tied.distributed import prepend_id
 
-    places, first, parts = ranks(errors), 0, []
-    for batch, numbers in rows.batches():
-        part = slice(first, first + batch.num_rows)
-        worst_rows = np.flatnonzero(places[part] <= top)
-        if len(worst_rows):
-            facts = {
-                "row": worst_rows + first + 1,
-                "error": errors[part][worst_rows],
-                "rank": places[part][worst_rows],
-            }
-            attribution = _attribute(model, rows, numbers[worst_rows])
-            parts.append(rows.add_id(batch.take(pa.array(worst_rows)), facts | attribution))
-        first += batch.num_rows
-        advance(batch.num_rows)
-    table = pa.Table.from_batches(parts).sort_by("rank").combine_chunks()
-    yield table.to_batches()[0]
-
-
-def _attribute(model: Model, rows: Rows, numbers: Any) -> dict[str, Any]:
-    """Return the columns that contribute most to each row's error, and their shares."""
-    import pyarrow as pa
-
-    from keras_tied.estimator.internal import largest_shares
-
-    errors = model.fitted_value.reconstruction_error(numbers, per_feature=True)
-    names, order, shares = largest_shares(errors, rows.columns.feature_columns, MOST_COLUMNS)
-    labels = pa.array(names, pa.string())
-    facts: dict[str, Any] = {}
-    for place in range(order.shape[1]):
-        facts[f"column{place + 1}"] = labels.take(pa.array(order[:, place]))
-        facts[f"share{place + 1}"] = shares[:, place].astype("float32")
-    return facts
+    kept: Any = []
+    first, total = 0, 0.0
+    with show_rows("scoring", rows.source.n_rows, quiet) as advance:
+        for batch, numbers in rows.batches():
+            errors = transform.compute_errors(numbers)
+            total += float(errors.sum(dtype=float))
+            worst = np.argsort(-errors, kind="stable")[:top]
+            facts = {"row": worst + first + 1, "error": errors[worst]}
+            of_batch = prepend_id(
+                rows.id, batch.take(pa.array(worst)), facts | transform.attribute(numbers[worst])
+            )
+            kept = pa.Table.from_batches([*kept, of_batch])
+            order = np.argsort(-kept["error"].to_numpy(), kind="stable")[:top]
+            kept = kept.take(pa.array(order)).combine_chunks().to_batches()
+            first += len(errors)
+            advance(batch.num_rows)
+    [worst_rows] = kept
+    place = worst_rows.schema.get_field_index("error") + 1
+    rank = pa.array(np.arange(1, worst_rows.num_rows + 1, dtype=np.int32))
+    return worst_rows.add_column(place, "rank", rank), (first, total / first)
 
 
 def _print_worst(worst: pa.RecordBatch, json: bool) -> None:

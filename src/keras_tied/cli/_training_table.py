@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._messages import UsageError, say
-from keras_tied.cli._progress import show_activity
+from keras_tied.cli._progress import show_activity, show_rows
 from keras_tied.cli._table import ReadingOptions, TableOptions, describe_misread, say_notes
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from keras_tied.distributed import Workers
+    from keras_tied.estimator.internal import Moments
     from keras_tied.tables import Columns, Fact, Source
 
-MOST_ROWS, MOST_NUMBERS = 200_000, 2**24
-"""A table with more rows or numbers is sampled."""
 MOST_FACTS = 1_000
 """Columns that the notes of a model tell of; those of many more would be too long to be read."""
-SMALLEST_SAMPLE = 1_000
-"""Rows of the sample of a table with very many columns."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +60,13 @@ class Table:
 
     Attributes:
         survey: what was found in it.
-        rows: all rows, or some, `(n, features)` float32.
+        rows: all rows, or some in random order, `(n, features)` float32.
+        moments: of all rows, if these are some; else None.
     """
 
     survey: Survey
     rows: Any
+    moments: Moments | None = None
 
     @property
     def source(self) -> Source:
@@ -80,8 +80,8 @@ class Table:
 
     @property
     def whole(self) -> bool:
-        """Whether the rows are all."""
-        return self.survey.whole
+        """Whether all rows are in memory."""
+        return self.moments is None
 
 
 def survey(
@@ -97,11 +97,12 @@ def survey(
     quiet: bool,
 ) -> Survey:
     """Open a table, and decide which columns to use and how."""
+    from keras_tied.estimator.internal import choose_sample_size
+
     names = [name for name in (label, id) if name is not None]
     with show_activity("reading", quiet):
         source = options.open(data, [*names, *reading.names])
-        most = max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // max(1, len(source.schema))))
-        sample = source.sample(most, seed=seed)
+        sample = source.sample(choose_sample_size(len(source.schema)), seed=seed)
         found, facts = reading.survey(sample, source.decimal, columns, exclude, label, id)
         doubtful = [fact.name for fact in facts if fact.misread and not fact.refused]
         misread = found.find_misread(source.batches(names=doubtful), doubtful)
@@ -122,8 +123,16 @@ def learn(
     id: str | None,
     seed: int,
     quiet: bool,
+    workers: Workers | None = None,
 ) -> Table:
-    """Open a table, decide which columns to use, and read the rows that fit into memory."""
+    """Open a table, decide which columns to use, and read the rows that fit into memory.
+
+    A larger table is measured as a whole, by `workers` if they are given.
+    """
+    import numpy as np
+
+    from keras_tied.distributed import Here, measure_table
+
     found = survey(
         data,
         options,
@@ -142,28 +151,13 @@ def learn(
     say_notes(source, quiet)
     for warning in () if quiet else found.warnings:
         say(warning)
-    with show_activity("reading", quiet):
-        return Table(found, _read_rows(found))
-
-
-def _read_rows(found: Survey) -> Any:
-    import numpy as np
-
-    from keras_tied.tables import TableError
-
-    try:
-        if found.whole:
-            return np.concatenate(list(_encode_in_order(found.source, found.columns)))
-        return found.columns.encode(found.sample)
-    except TableError:
-        raise_first_misfit(found.source, found.columns)
-        raise
-
-
-def raise_first_misfit(source: Source, columns: Columns) -> None:
-    """Raise the error for the first value that is not of its kind, with its row in the table."""
-    for _ in _encode_in_order(source, columns):
-        pass
+    if found.whole:
+        with show_activity("reading", quiet):
+            return Table(found, np.concatenate(list(_encode_in_order(source, used))))
+    with show_rows("measuring", source.n_rows, quiet) as advance:
+        n = found.sample.num_rows
+        measured = measure_table(workers or Here(), source, used, n, seed, advance)
+    return Table(found, measured.rows, measured.moments)
 
 
 def _encode_in_order(source: Source, columns: Columns) -> Iterator[Any]:

@@ -20,6 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from keras_tied._types import Array
 from keras_tied.estimator._canonical_rows import canonicalize_few_rows
+from keras_tied.estimator._collections import fit_collection, is_collection, map_collections
 from keras_tied.estimator._fitted_state import FittedState
 from keras_tied.estimator._output import wrap_rows
 from keras_tied.estimator._training import Trainer
@@ -73,12 +74,14 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             an image. A copy with new weights is trained, and mirrored; it neither starts from PCA
             nor falls back on it. Rows can have its shape or be flat. Defaults to none.
         max_iter: iterations of L-BFGS, or epochs of Nadam. Defaults to None: at most 500
-            iterations; or as many epochs as make 2,400 steps of Nadam, 400 for fewer than 1,000
-            rows, fewer for networks of more than about 75,000 or 19,000 weights, and at least one.
+            iterations; or as many epochs as make 2,400 steps of Nadam, or one for every four rows
+            up to 9,600, but 400 for fewer than 1,000 rows; fewer for large networks (of 75,000
+            weights for 2,400 steps, of 19,000 for these 400), and at least one epoch.
         batch_size: rows in a step of Nadam. Defaults to 256.
         learning_rate: the largest learning rate of Nadam, which rises to it for a twentieth of the
-            steps and falls to 0 along a cosine. Defaults to `"auto"`: 0.02, and 0.003 for an
-            `encoder` that is given.
+            steps and falls to 0 along a cosine. Defaults to `"auto"`: 0.02, divided by the fourth
+            root of the number of steps over 2,400 where there are more; and 0.003 for an `encoder`
+            that is given.
         early_stopping: whether to compare with PCA on held-out rows, and to keep the weights that
             are best for these. Of fewer than 1,000 rows, the number of steps is found by
             cross-validation, and the network learns from all rows. Defaults to `True`; `False`
@@ -226,12 +229,20 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             ValueError: for text, dates, complex numbers, infinities, a `LazyFrame`, fewer than 2
                 rows, or more components than there are rows or features.
         """
+        if is_collection(X):
+            if sample_weight is not None:
+                raise ValueError("sample_weight is not supported for rows of Dask.")
+            return fit_collection(self, X)
         X, weights = validate_training_rows(self, X, sample_weight, reset=True)
-        outcome = Trainer(self).fit(*canonicalize_few_rows(X, weights))
+        return self._fit(Trainer(self), *canonicalize_few_rows(X, weights))
+
+    def _fit(self, trainer: Trainer, X: Array, weights: Array) -> Self:
+        """Train on validated rows."""
+        outcome = trainer.fit(X, weights)
         if outcome.interrupted:
             warnings.warn(
                 f"Training was interrupted: this {type(self).__name__} is the best so far.",
-                stacklevel=3,
+                stacklevel=4,
             )
         self._keep(outcome)
         return self
@@ -261,6 +272,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             raise KeyboardInterrupt
         return self
 
+    @map_collections
     def transform(self, X: Any) -> Array:
         """Encode rows.
 
@@ -273,6 +285,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         X = validate_rows(self, X)
         return self._fitted.transform(X)
 
+    @map_collections
     def inverse_transform(self, X: Any) -> Array:
         """Reconstruct rows from codes.
 
@@ -293,6 +306,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             )
         return wrap_rows(self, fitted.inverse_transform(codes), X)
 
+    @map_collections
     def reconstruct(self, X: Any) -> Array:
         """Encode and decode rows; missing values are imputed.
 
@@ -310,6 +324,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         rows = validate_rows(self, X)
         return wrap_rows(self, self._fitted.reconstruct(rows), X)
 
+    @map_collections
     def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
         """The squared difference between scaled rows and their reconstructions.
 
@@ -339,6 +354,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
         return self._fitted.score(X, weights)
 
+    @map_collections
     def score_samples(self, X: Any) -> Array:
         """How normal rows are: the higher, the less of an outlier.
 
@@ -351,6 +367,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         X = validate_rows(self, X)
         return self._fitted.score_samples(X)
 
+    @map_collections
     def decision_function(self, X: Any) -> Array:
         """`score_samples` less `offset_`: negative for what `predict` calls an outlier.
 
@@ -363,6 +380,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         X, fitted = validate_rows(self, X), self._fitted
         return fitted.score_samples(X) - fitted.offset
 
+    @map_collections
     def predict(self, X: Any) -> NDArray[np.int64]:
         """Classify rows as outliers and inliers.
 

@@ -20,7 +20,7 @@ Chosen on other splits of the benchmark's small tables than those that it report
 MARGIN, MARGIN_OF_ROWS = 0.01, 5
 
 Params = SimpleNamespace
-"""The parameters of a `TiedAutoencoder`, with a number as `learning_rate`, and a generator."""
+"""The parameters of a `TiedAutoencoder`, with a generator as `random_state`."""
 
 
 @dataclass

@@ -7,7 +7,9 @@ errors, reports progress and looks for Ctrl-C.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -37,7 +39,11 @@ from keras_tied.estimator._progress import get_epoch_callback
 from keras_tied.estimator._training_rows import TrainingRows
 
 STEPS, STEPS_OF_FEW_ROWS = 2400, 400
-"""More gained nothing on the tables of the choice: half of the benchmark's, at seeds 0 to 2."""
+"""At least, but for what `MULTIPLICATIONS` allows; and for few rows."""
+MOST_STEPS, ROWS_PER_STEP = 9600, 4
+"""At most, and the rows for each step: in batches of 256, each row is used 64 times."""
+LEARNING_RATE = 0.02
+"""For the least number of steps. It is divided by the fourth root of their multiple of that."""
 PART_STEPS, PART_STEPS_OF_FEW_ROWS = 200, 25
 """At most so many steps in a part."""
 FEWEST_STEPS = 100
@@ -85,7 +91,8 @@ def fit(
         start: makes the network that training begins with.
         n_components: the components of the code.
         rows: the rows.
-        params: the parameters of the estimator.
+        params: the parameters of the estimator, and `effort`, the factor of `MOST_STEPS` and of
+            `MULTIPLICATIONS`.
         weight_decay: the factor of the squares of the kernels.
         is_interrupted: returns whether Ctrl-C was pressed.
 
@@ -99,19 +106,23 @@ def fit(
         members = [_hold_out_part(start, n_components, rows, params)]
     schedule = _Schedule.make(members, params, few)
     best, losses = _Best(), []
-    for part in range(schedule.parts):
-        places, rates = schedule.next_part(part)
-        results = [member.train(places, rates, weight_decay) for member in members]
-        losses += np.asarray(results[-1].losses, np.float64).tolist()
-        if not all(np.isfinite(result.losses[-1]) for result in results):
-            raise FloatingPointError(
-                f"The loss came out not finite at learning_rate={params.learning_rate:.3g}: try "
-                f"{params.learning_rate / 10:.3g}."
-            )
-        best.update(part, results)
-        _report(part + 1, schedule.parts, losses[-1], best, params.verbose)
-        if is_interrupted() or (few and part - best.part >= PATIENCE):
-            break
+    with ThreadPoolExecutor(len(members)) as pool:
+        for part in range(schedule.parts):
+            places, rates = schedule.next_part(part)
+            train = partial(_Member.train, places=places, rates=rates, weight_decay=weight_decay)
+            # The first call compiles the program for all.
+            results = list(pool.map(train, members) if part else map(train, members))
+            losses += np.asarray(results[-1].losses, np.float64).tolist()
+            if not all(np.isfinite(result.losses[-1]) for result in results):
+                rate = schedule.rate
+                raise FloatingPointError(
+                    f"The loss came out not finite at learning_rate={rate:.3g}: "
+                    f"try {rate / 10:.3g}."
+                )
+            best.update(part, results)
+            _report(part + 1, schedule.parts, losses[-1], best, params.verbose)
+            if is_interrupted() or (few and part - best.part >= PATIENCE):
+                break
     assert best.state is not None
     curve = schedule.average_by_pass(losses, best.part)
     better = _is_better(members, best) if params.early_stopping else None
@@ -142,7 +153,7 @@ class _Member:
         self.state = begin(self.network)
 
     def train(self, places: Array, rates: Array, weight_decay: float) -> Steps:
-        """Take some steps; returns before they are computed."""
+        """Take some steps."""
         steps = take_steps(
             self.state,
             self.rows,
@@ -154,6 +165,7 @@ class _Member:
             linear_units=self.network.linear_units,
         )
         self.state = steps.state
+        steps.losses.block_until_ready()
         return steps
 
 
@@ -215,12 +227,14 @@ class _Schedule:
 
     Attributes:
         batches: the places of the rows of each batch, without an end.
+        rate: the largest learning rate.
         rates: `(parts, steps of a part)`; 0 after the last step.
         steps: the number of steps.
         steps_per_pass: the steps that go through all rows once, about.
     """
 
     batches: Iterator[Array]
+    rate: float
     rates: Array
     steps: int
     steps_per_pass: int
@@ -231,15 +245,20 @@ class _Schedule:
         size = min(params.batch_size, n)
         steps_per_pass = -(-n // size)
         multiplications = 6 * network.n_parameters * size * len(members)
-        most = MULTIPLICATIONS_OF_FEW_ROWS if few else MULTIPLICATIONS
-        steps = min(STEPS_OF_FEW_ROWS if few else STEPS, max(FEWEST_STEPS, most // multiplications))
-        steps = max(steps, steps_per_pass)
+        steps, most = STEPS_OF_FEW_ROWS, MULTIPLICATIONS_OF_FEW_ROWS
+        if not few:
+            steps = min(max(STEPS, n // ROWS_PER_STEP), params.effort * MOST_STEPS)
+            most = params.effort * MULTIPLICATIONS
+        steps = max(min(steps, most // multiplications), FEWEST_STEPS, steps_per_pass)
         if params.max_iter is not None:
             steps = params.max_iter * steps_per_pass
         part_steps = PART_STEPS_OF_FEW_ROWS if few else PART_STEPS
         part_steps = max(1, min(part_steps, steps, PART_MULTIPLICATIONS // multiplications))
-        rates = _make_rates(params.learning_rate, steps, part_steps)
-        return cls(_draw_batches(n, size, params.random_state), rates, steps, steps_per_pass)
+        rate = params.learning_rate
+        if rate == "auto":
+            rate = LEARNING_RATE / max(1.0, steps / STEPS) ** 0.25
+        rates = _make_rates(rate, steps, part_steps)
+        return cls(_draw_batches(n, size, params.random_state), rate, rates, steps, steps_per_pass)
 
     @property
     def parts(self) -> int:

@@ -105,18 +105,20 @@ def weighted_quantiles(values: Array, weights: Array, share: float) -> Array:
     Where the weight below a value is just the share, the middle between it and the next one: so
     a row of weight 2 counts as two rows.
     """
-    order = np.argsort(values, axis=0, kind="stable")
-    below = np.cumsum(weights[order], axis=0)
+    equal = bool((weights == weights[0]).all())
+    order = None if equal else np.argsort(values, axis=0, kind="stable")
+    below = np.cumsum(weights[:, None] if order is None else weights[order], axis=0)
     quantile_weight = share * below[-1]
     slack = 1e-9 * below[-1]
-    ordered_values = np.take_along_axis(values, order, axis=0)
     last = len(values) - 1
     first = np.minimum((below < quantile_weight - slack).sum(axis=0), last)
     second = np.minimum((below <= quantile_weight + slack).sum(axis=0), last)
-    return (
-        np.take_along_axis(ordered_values, first[None], axis=0)[0]
-        + np.take_along_axis(ordered_values, second[None], axis=0)[0]
-    ) / 2
+    if order is None:
+        neighbours = np.partition(values, (first[0], second[0]), axis=0)[[first[0], second[0]]]
+    else:
+        places = np.stack([first, second])
+        neighbours = np.take_along_axis(values, np.take_along_axis(order, places, axis=0), axis=0)
+    return neighbours.mean(axis=0)
 
 
 def _fit_axes(rows: Array, weights: Array) -> Axes:

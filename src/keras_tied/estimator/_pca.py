@@ -58,22 +58,30 @@ def fit_pca(Z: Array, weights: Array | None = None) -> Components:
     total = weights.sum()
     parts = [slice(begin, begin + CHUNK) for begin in range(0, n, CHUNK)]
     mean = sum(weights[part] @ Z[part].astype(np.float64) for part in parts) / total
-    if n < d:
-        rows = (Z - mean) * np.sqrt(weights / total)[:, None]
-        vectors, sizes, _ = np.linalg.svd(rows.T, full_matrices=False)
-        variances, spreads = sizes**2, (rows**2).sum(axis=0)
-    else:
+    if n >= d:
         covariance = np.zeros((d, d))
         for part in parts:
             rows = (Z[part] - mean) * np.sqrt(weights[part] / total)[:, None]
             covariance += rows.T @ rows
-        spreads = covariance.diagonal().copy()
-        variances, vectors = np.linalg.eigh(covariance)
-        variances, vectors = np.maximum(variances[::-1], 0.0), vectors[:, ::-1]
+        return find_components(mean, covariance)
+    rows = (Z - mean) * np.sqrt(weights / total)[:, None]
+    vectors, sizes, _ = np.linalg.svd(rows.T, full_matrices=False)
+    return Components(mean, _orient(vectors), sizes**2, (rows**2).sum(axis=0))
+
+
+def find_components(mean: Array, covariance: Array) -> Components:
+    """PCA of rows with this mean, `(d,)`, and covariance, `(d, d)`."""
+    variances, vectors = np.linalg.eigh(covariance)
+    variances, vectors = np.maximum(variances[::-1], 0.0), vectors[:, ::-1]
+    return Components(mean, _orient(vectors), variances, covariance.diagonal().copy())
+
+
+def _orient(vectors: Array) -> Array:
+    """The vectors, `(d, k)`, each with the sign that makes its largest weight positive."""
     sizes = np.abs(vectors)
     places = (sizes >= (1 - EQUAL) * sizes.max(axis=0)).argmax(axis=0)
     largest = vectors[places, np.arange(vectors.shape[1])]
-    return Components(mean, vectors * np.where(largest < 0, -1.0, 1.0), variances, spreads)
+    return vectors * np.where(largest < 0, -1.0, 1.0)
 
 
 def pca_network(principal: Components) -> DenseNetwork:

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._imputation import Gaussian, fit_gaussian
-from keras_tied.estimator._scaling import Scaler, Scaling, fit_scaling
+from keras_tied.estimator._scaling import Scaling
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +51,8 @@ class Preprocessing:
         return np.where(missing, self.mean.astype(np.float32), scaled)
 
 
-def fit_preprocessing(
-    X: Array, scaler: Scaler, weights: Array, random: np.random.RandomState
-) -> Preprocessing:
-    """Fit to rows of positive weights, but for the mean, which is 0."""
-    scaling = fit_scaling(X, scaler, weights)
+def fit_preprocessing(X: Array, scaling: Scaling, random: np.random.RandomState) -> Preprocessing:
+    """Fit to rows, but for the mean, which is 0."""
     gaussian = None
     if np.isnan(X).any():
         gaussian = fit_gaussian(scaling.forward_in_double(X), random)

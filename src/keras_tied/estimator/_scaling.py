@@ -67,14 +67,23 @@ def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:
         weights: the weights of the rows, all positive, `(n,)`.
     """
     low, high = (f.reduce(X, axis=0).astype(np.float64) for f in (np.fmin, np.fmax))
-    missing = np.isnan(low)
-    size = np.where(missing, 0.0, np.fmax(np.abs(low), np.abs(high)))
-    constant = high - low <= len(X) * np.finfo(np.float64).eps * size  # to rounding
+    mean, deviation = low, high  # not used
+    if scaler != "minmax":
+        size = _find_size(low, high)
+        mean, deviation = _fit_moments(X, weights, size.max() if scaler is None else size)
+    return make_scaling(low, high, mean, deviation, len(X), scaler)
+
+
+def make_scaling(
+    low: Array, high: Array, mean: Array, deviation: Array, n_rows: int, scaler: Scaler
+) -> Scaling:
+    """Make a scaling from the statistics of the columns, `(d,)` each, NaN where all is missing."""
+    missing, size = np.isnan(low), _find_size(low, high)
+    constant = high - low <= n_rows * np.finfo(np.float64).eps * size  # to rounding
     if scaler == "minmax":
         shift, scale = low, high - low
     else:
-        shift, scale = _fit_moments(X, weights, size.max() if scaler is None else size)
-        shift = np.where(low == high, low, shift)
+        shift, scale = np.where(low == high, low, mean), deviation
     varying = scale[~(constant | missing)]
     if scaler is None and len(varying):
         common = varying.max() * np.sqrt(np.sum((varying / varying.max()) ** 2) / (~missing).sum())
@@ -82,6 +91,11 @@ def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:
     else:
         scale = np.where(constant, np.maximum(1.0, ROUNDING * size), scale)
     return Scaling(np.where(missing, 0.0, shift), np.where(missing, 1.0, scale))
+
+
+def _find_size(low: Array, high: Array) -> Array:
+    """The largest absolute value of each column, 0 where all is missing."""
+    return np.where(np.isnan(low), 0.0, np.fmax(np.abs(low), np.abs(high)))
 
 
 def _fit_moments(X: Array, weights: Array, size: Array) -> tuple[Array, Array]:

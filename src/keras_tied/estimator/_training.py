@@ -25,9 +25,11 @@ from keras_tied.estimator._held_out import FEW_ROWS, TrainingResult
 from keras_tied.estimator._imputation import MOST_ROWS as MOST_IMPUTED_ROWS
 from keras_tied.estimator._imputation import fit_network_weights
 from keras_tied.estimator._layer_sizes import choose_hidden_units, count_axes
+from keras_tied.estimator._moments import Moments
 from keras_tied.estimator._outlier_score import MOST_ROWS, fit_outlier_score, weighted_quantiles
 from keras_tied.estimator._pca import Components, pca_network, start_network, undo_projection
 from keras_tied.estimator._preprocessing import Preprocessing, fit_preprocessing
+from keras_tied.estimator._scaling import fit_scaling
 from keras_tied.estimator._training_rows import TrainingRows
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ MISSING_MUCH = 0.1
 """From this share of missing values on, the network is trained to impute."""
 HIDING_ROWS, MOST_COPIES = 20_000, 10
 LEARNING_RATE, LEARNING_RATE_OF_ENCODER = 0.02, 0.003
+"""Of Keras models."""
 
 
 class Outcome(NamedTuple):
@@ -78,16 +81,24 @@ class Trainer:
     Args:
         estimator: its parameters and `feature_names_in_` are read, and nothing else.
         random: the generator of all random numbers. Defaults to that of `random_state`.
+        moments: of all rows, where `fit` is given a sample of them. Defaults to none.
+        effort: the factor of the most steps of training. Defaults to 1.
     """
 
-    def __init__(self, estimator: Any, random: np.random.RandomState | None = None) -> None:
-        params = self.params = SimpleNamespace(**estimator.get_params(deep=False))
+    def __init__(
+        self,
+        estimator: Any,
+        random: np.random.RandomState | None = None,
+        *,
+        moments: Moments | None = None,
+        effort: int = 1,
+    ) -> None:
+        params = self.params = SimpleNamespace(**estimator.get_params(deep=False), effort=effort)
+        self.moments = moments
         names = getattr(estimator, "feature_names_in_", None)
         self.feature_names = None if names is None else tuple(map(str, names))
         self.random = check_random_state(params.random_state) if random is None else random
         params.random_state, params.verbose = self.random, int(params.verbose)
-        if params.learning_rate == "auto":
-            params.learning_rate = LEARNING_RATE if self.is_own else LEARNING_RATE_OF_ENCODER
         self.seed = self.random.randint(2**31 - 1)
 
     @property
@@ -127,6 +138,7 @@ class Trainer:
         from keras_tied.estimator import _keras_solvers
         from keras_tied.estimator._seed_scope import seed_scope
 
+        self._choose_learning_rate()
         with training.interrupts() as is_interrupted, seed_scope(self.seed):
             outcome = self._start_network(X, weights) if before is None else before()
             model, fitted = outcome.trainable, outcome.fitted
@@ -206,9 +218,17 @@ class Trainer:
         self, X: Array, weights: Array
     ) -> tuple[Preprocessing, TrainingRows, Components]:
         """Fit the preprocessing, and PCA of as many components as the code has units."""
-        preprocessing = fit_preprocessing(X, self.params.scaler, weights, self.random)
+        moments, scaler = self.moments, self.params.scaler
+        scaling = (
+            fit_scaling(X, scaler, weights) if moments is None else moments.find_scaling(scaler)
+        )
+        preprocessing = fit_preprocessing(X, scaling, self.random)
         rows = self.preprocess_rows(preprocessing, X, weights)
-        principal = rows.principal
+        principal = (
+            moments.find_components(scaling)
+            if moments is not None and moments.is_complete
+            else rows.principal
+        )
         preprocessing = replace(preprocessing, mean=principal.mean)
         return preprocessing, rows, principal.truncate(self._choose_n_components(X, principal))
 
@@ -285,6 +305,7 @@ class Trainer:
         def reconstruct(model: Autoencoder, rows: Array) -> Array:
             return reconstruct_scaled(inference_network(model, self.is_own), rows)
 
+        self._choose_learning_rate()
         with seed_scope(self.seed):
             model, weight_decay = self._build(principal, rows.count)
             n_components = principal.vectors.shape[1]
@@ -352,6 +373,12 @@ class Trainer:
         """Replace "auto"."""
         if isinstance(self.params.activation, str) and self.params.activation == "auto":
             self.params.activation = "tanh" if n_rows < FEW_ROWS else "silu"
+
+    def _choose_learning_rate(self) -> None:
+        """Replace "auto" for a Keras model."""
+        if self.params.learning_rate == "auto":
+            rate = LEARNING_RATE if self.is_own else LEARNING_RATE_OF_ENCODER
+            self.params.learning_rate = rate
 
     def _choose_weight_decay(self, n_rows: int) -> float:
         decay = self.params.weight_decay

@@ -17,27 +17,34 @@ from keras_tied.estimator._serialization import Contents, read
 
 if TYPE_CHECKING:
     from keras_tied.estimator._estimator import TiedAutoencoder
+    from keras_tied.estimator._moments import Moments, measure_moments
     from keras_tied.estimator._progress import epoch_callback
-    from keras_tied.estimator._streaming import choose_batch_rows, fit_stream
+    from keras_tied.estimator._sample import choose_places, choose_sample_size, fit_sample
 
 __all__ = [
     "Contents",
     "Fitted",
+    "Moments",
     "baseline_errors",
-    "choose_batch_rows",
+    "choose_places",
+    "choose_sample_size",
     "epoch_callback",
-    "fit_stream",
+    "fit_sample",
     "fitted_value",
     "largest_shares",
+    "measure_moments",
     "ranks",
     "read",
     "save",
     "write_onnx",
 ]
-NEED_KERAS = {
-    "choose_batch_rows": "_streaming",
+LAZY = {
+    "Moments": "_moments",
+    "choose_places": "_sample",
+    "choose_sample_size": "_sample",
     "epoch_callback": "_progress",
-    "fit_stream": "_streaming",
+    "fit_sample": "_sample",
+    "measure_moments": "_moments",
 }
 
 
@@ -61,7 +68,7 @@ def write_onnx(fitted: Fitted, path: str | os.PathLike[str], part: str) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs Keras when it is first used."""
-    if name not in NEED_KERAS:
+    """Import what takes long to import when it is first used."""
+    if name not in LAZY:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(import_module(f"keras_tied.estimator.{NEED_KERAS[name]}"), name)
+    return getattr(import_module(f"keras_tied.estimator.{LAZY[name]}"), name)

@@ -30,3 +30,18 @@ class TableFile(Protocol):
             n_rows: about how many rows to hold in memory at a time.
         """
         ...
+
+
+class FilePart:
+    """Consecutive pieces of a file, as a file of their own."""
+
+    def __init__(self, file: TableFile, pieces: range) -> None:
+        self.name, self.schema = file.name, file.schema
+        self.rows = [file.rows[piece] for piece in pieces]
+        self._file, self._pieces = file, pieces
+
+    def read(
+        self, pieces: Sequence[int], names: Sequence[str], n_rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Read some pieces; see `TableFile`."""
+        return self._file.read([self._pieces[piece] for piece in pieces], names, n_rows)

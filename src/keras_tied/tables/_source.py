@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from keras_tied.tables._errors import TableError, quote, report_read_errors
-from keras_tied.tables._file import TableFile
+from keras_tied.tables._file import FilePart, TableFile
 from keras_tied.tables._kinds import Kind, find_kind, merge_types, require_distinct, simplify_type
 
 BATCH_CELLS, SMALLEST_BATCH, LARGEST_BATCH = 2**20, 2**7, 2**16
 """About how many numbers a batch has, and the bounds of its number of rows."""
 SHUFFLE_CELLS = 2**21
 SAMPLE_PIECES = 64
+PART_ROWS = 2**20
 
 
 class Source:
@@ -28,16 +29,24 @@ class Source:
         n_rows: the number of rows.
         notes: what was found by itself when the files were opened, such as a delimiter.
         decimal: the decimal mark of the files, or None if they do not tell.
+        first_row: how many rows of its file come before those of a part that `split` gives.
     """
 
-    def __init__(self, name: str, files: Sequence[TableFile]) -> None:
+    def __init__(
+        self,
+        name: str,
+        files: Sequence[TableFile],
+        schema: pa.Schema | None = None,
+        first_row: int = 0,
+    ) -> None:
         self.name = name
+        self.first_row = first_row
         self._files = files
-        for file in files:
+        for file in files if schema is None else ():
             with report_read_errors(file.name, "a table"):  # a name or a zone may be no text
                 require_distinct(file.schema.names, file.name)
                 _ = [getattr(dtype, "tz", None) for dtype in file.schema.types]
-        self.schema = _merge_schemas(files)
+        self.schema = _merge_schemas(files) if schema is None else schema
         self.n_rows = sum(sum(file.rows) for file in files)
         notes = [note for file in files for note in getattr(file, "notes", ())]
         self.notes = list(dict.fromkeys(notes))
@@ -128,6 +137,29 @@ class Source:
             return self.schema.empty_table().select(names).to_batches()[0]
         whole = _concatenate(parts)
         return whole.take(random.permutation(whole.num_rows))
+
+    def split(self, n_rows: int = PART_ROWS) -> list[Source]:
+        """Split the table into parts, each of which can be sent to another process and read there.
+
+        Args:
+            n_rows: the rows of a part, about; fewer at the end of a file, and more where a file
+                cannot be read in smaller pieces, as CSV. Defaults to a million.
+
+        Returns:
+            Tables of the same columns, in order; each is a part of one file.
+        """
+        parts = []
+        for file in self._files:
+            ends = np.cumsum(file.rows)
+            begin = 0
+            while begin < len(ends):
+                before = int(ends[begin] - file.rows[begin])
+                end = max(begin + 1, int(np.searchsorted(ends, before + n_rows, side="right")))
+                part = FilePart(file, range(begin, end))
+                if sum(part.rows):
+                    parts.append(Source(file.name, [part], self.schema, before))
+                begin = end
+        return parts
 
     def _choose_pieces(
         self, n: int, random: np.random.Generator

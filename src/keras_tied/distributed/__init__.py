@@ -1,0 +1,32 @@
+"""The fitted value over batches of Arrow tables, on workers of Dask or of any other engine.
+
+`load_transform` gives a function of Arrow batches, which is all that an engine such as Ray or Spark
+needs. Whole tables go through Dask: `connect` reaches its workers. Needs `keras-tied[cli]`, and
+`keras-tied[dask]` for workers.
+"""
+
+from keras_tied.distributed._cluster import ClusterError, connect
+from keras_tied.distributed._folder import OutputFolder
+from keras_tied.distributed._tables import Here, Workers, measure_table, transform_table
+from keras_tied.distributed._transform import (
+    BatchTransform,
+    Output,
+    code_names,
+    load_transform,
+    prepend_id,
+)
+
+__all__ = [
+    "BatchTransform",
+    "ClusterError",
+    "Here",
+    "Output",
+    "OutputFolder",
+    "Workers",
+    "code_names",
+    "connect",
+    "load_transform",
+    "measure_table",
+    "prepend_id",
+    "transform_table",
+]

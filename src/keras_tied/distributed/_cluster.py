@@ -1,0 +1,161 @@
+"""Workers of Dask: a scheduler that runs already, or processes of this machine."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, TypeVar
+
+from keras_tied._version import __version__
+
+SECONDS = 20
+"""To wait for a scheduler, and for a first worker."""
+ALLOCATION = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
+"""Of workers here, without Dask's own: these make glibc give back each array, which takes long."""
+TASKS_PER_THREAD = 2
+"""Tasks that are sent to a worker ahead of their results, which bounds what is in memory."""
+
+
+Result = TypeVar("Result")
+
+
+class ClusterError(Exception):
+    """The workers cannot be reached, or were lost; the message is one sentence for the user."""
+
+
+class Workers:
+    """Runs functions on the workers of a cluster.
+
+    Args:
+        client: a `distributed.Client`.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    @property
+    def n_threads(self) -> int:
+        """The tasks that run at the same time."""
+        return max(1, sum(map(int, self._client.nthreads().values())))
+
+    def map(
+        self, function: Callable[..., Result], items: Sequence[tuple[Any, ...]]
+    ) -> Iterator[tuple[int, Result]]:
+        """Call a function with the arguments of each item; yield index and result when done.
+
+        A task whose worker is lost runs again elsewhere.
+
+        Args:
+            function: takes the arguments of an item; can be pickled.
+            items: the arguments of each call.
+
+        Raises:
+            ClusterError: if the scheduler is lost, or a task has lost several workers.
+        """
+        from distributed import as_completed
+        from distributed.scheduler import KilledWorker
+
+        places: dict[str, int] = {}
+
+        def submit(place: int) -> Any:
+            future = self._client.submit(function, *items[place], pure=False)
+            places[future.key] = place
+            return future
+
+        waiting = iter(range(len(items)))
+        try:
+            first = [submit(place) for place in islice(waiting, TASKS_PER_THREAD * self.n_threads)]
+            running = as_completed(first, loop=self._client.loop)
+            for future in running:
+                yield places[future.key], future.result()
+                if (place := next(waiting, None)) is not None:
+                    running.add(submit(place))
+        except KilledWorker as error:
+            raise ClusterError(
+                "a part of the table has ended several workers, perhaps for want of memory; give "
+                "them more, and run the command again."
+            ) from error
+        except (CancelledError, OSError, TimeoutError) as error:
+            raise ClusterError(
+                "the connection to the scheduler was lost; start one, and run the command again, "
+                "which keeps finished parts."
+            ) from error
+
+
+@contextmanager
+def connect(address: str, n_workers: int | None = None) -> Iterator[Workers]:
+    """Connect to a scheduler of Dask, or start workers on this machine.
+
+    Args:
+        address: such as `"tcp://10.0.0.1:8786"`, or `"local"`.
+        n_workers: the processes of `"local"`, one thread each. Defaults to one for each processor.
+
+    Raises:
+        ImportError: if `dask.distributed` is not installed.
+        ClusterError: if no scheduler answers, or its workers lack this version of keras-tied.
+    """
+    try:
+        from dask import config
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ImportError(
+            'a cluster needs Dask; run pip install "keras-tied[cli,dask]".', name="distributed"
+        ) from error
+    if address != "local" and not re.fullmatch(r"(tcp|tls|wss?|ucx)://.+:\d+", address):
+        raise ClusterError(f"{address!r} is no address such as tcp://10.0.0.1:8786; give one.")
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # a `ClusterError` says it once
+    cluster: Any = None
+    try:
+        if address == "local":
+            with config.set({"distributed.nanny.pre-spawn-environ": ALLOCATION}):
+                cluster = LocalCluster(
+                    n_workers=n_workers,
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                )
+        try:
+            client = Client(cluster or address, timeout=SECONDS, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise ClusterError(
+                f"no scheduler of Dask answers at {address!r} ({error}); start one, or give "
+                "--cluster local."
+            ) from error
+        with client:
+            _check_workers(client, address)
+            yield Workers(client)
+    finally:
+        if cluster is not None:
+            cluster.close()
+
+
+def _check_workers(client: Any, address: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=SECONDS)
+        versions = client.run(_get_version, on_error="return")
+    except TimeoutError as error:
+        raise ClusterError(f"the scheduler at {address!r} has no worker; start some.") from error
+    except OSError as error:
+        raise ClusterError(f"the connection to {address!r} was lost; try again.") from error
+    for version in versions.values():  # or an error; a worker that was lost gives an OSError
+        if isinstance(version, ImportError):
+            raise ClusterError(
+                f"a worker of {address!r} cannot import keras-tied ({version}); install version "
+                f"{__version__} there."
+            )
+        if isinstance(version, str) and version != __version__:
+            raise ClusterError(
+                f"a worker of {address!r} has version {version} of keras-tied, and this is "
+                f"{__version__}; install one version everywhere."
+            )
+
+
+def _get_version() -> str:
+    from keras_tied._version import __version__
+
+    return __version__

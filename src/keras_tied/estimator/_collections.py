@@ -1,0 +1,112 @@
+"""Dask's arrays and frames: each block is a table of its own, which may be elsewhere."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils._set_output import _get_output_config
+
+from keras_tied.estimator._moments import Moments, measure_moments
+from keras_tied.estimator._sample import choose_places, choose_sample_size, fit_sample
+
+if TYPE_CHECKING:
+    from keras_tied.estimator._estimator import TiedAutoencoder
+
+MERGED = 16
+"""So many moments are merged at a time, by a worker."""
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def is_collection(X: Any) -> bool:
+    """Whether these are rows of Dask."""
+    return hasattr(X, "__dask_graph__")
+
+
+def map_collections(method: Method) -> Method:
+    """Let a method of rows also take those of Dask, and return a lazy Dask array.
+
+    Each block is computed by itself, where it is. The number of rows of a frame is not known.
+    """
+
+    @functools.wraps(method)
+    def apply(self: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
+        if not is_collection(X):
+            return method(self, X, *args, **kwargs)
+        if _get_output_config("transform", self)["dense"] != "default":
+            raise ValueError(
+                "set_output does not reach rows of Dask: call set_output(transform='default')."
+            )
+        call = functools.partial(_call, method, self, args, kwargs)
+        if hasattr(X, "map_partitions"):
+            from dask.dataframe.utils import meta_nonempty
+
+            example = call(meta_nonempty(X._meta))
+            return X.map_partitions(call, meta=example[:0])
+        X = X.rechunk({1: -1})
+        example = call(np.ones((1, X.shape[1]), X.dtype))
+        if example.ndim == 1:
+            return X.map_blocks(call, drop_axis=1, meta=example[:0])
+        return X.map_blocks(call, chunks=(X.chunks[0], example.shape[1:]), meta=example[:0])
+
+    return cast(Method, apply)
+
+
+def _call(method: Any, estimator: Any, args: Any, kwargs: Any, X: Any) -> Any:
+    return method(estimator, X, *args, **kwargs)
+
+
+def fit_collection(estimator: TiedAutoencoder, X: Any) -> TiedAutoencoder:
+    """Fit to rows of Dask: to all where they fit into memory, else to a sample of them.
+
+    Scale and PCA are then those of all rows, which are read once.
+    """
+    import dask
+
+    is_frame = hasattr(X, "map_partitions")
+    X = X if is_frame else X.rechunk({1: -1})
+    blocks = np.ravel(X.to_delayed()).tolist()
+    lengths = dask.compute(*[dask.delayed(len)(block) for block in blocks])
+    n = choose_sample_size(X.shape[1])
+    if sum(lengths) <= n:
+        return estimator.fit(X.compute())
+    seed = check_random_state(estimator.random_state).randint(2**31 - 1)
+    chosen = [
+        dask.delayed(_select)(block, places)
+        for block, places in zip(blocks, choose_places(lengths, n, seed), strict=True)
+    ]
+    moments = [dask.delayed(_measure)(block) for block in blocks]
+    while len(moments) > 1:
+        moments = [
+            dask.delayed(_merge)(moments[begin : begin + MERGED])
+            for begin in range(0, len(moments), MERGED)
+        ]
+    samples, of_all = dask.compute(chosen, moments[0])
+    if is_frame:
+        from dask.dataframe.dispatch import concat
+
+        return fit_sample(estimator, concat(samples), of_all)
+    return fit_sample(estimator, np.concatenate(samples), of_all)
+
+
+def _select(block: Any, places: Any) -> Any:
+    return block.iloc[places] if hasattr(block, "iloc") else block[places]
+
+
+def _measure(block: Any) -> Moments | None:
+    if len(block) == 0:
+        return None
+    if hasattr(block, "to_numpy"):
+        block = block.to_numpy(np.float64, na_value=np.nan)
+    if np.isinf(block).any():
+        raise ValueError("Input X contains infinity: leave these rows out, or make them missing.")
+    return measure_moments(block)
+
+
+def _merge(parts: list[Moments | None]) -> Moments | None:
+    present = [part for part in parts if part is not None]
+    return functools.reduce(Moments.merge, present) if present else None

@@ -1,0 +1,53 @@
+"""A fit to a sample of more rows than are in memory, with the statistics of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_tied._types import Array
+from keras_tied.estimator._training import Trainer
+from keras_tied.estimator._validation import validate_training_rows
+
+if TYPE_CHECKING:
+    from keras_tied.estimator._estimator import TiedAutoencoder
+    from keras_tied.estimator._moments import Moments
+
+MOST_ROWS, MOST_NUMBERS = 200_000, 2**24
+"""A table with more rows or numbers is sampled."""
+SMALLEST_SAMPLE = 1_000
+"""Rows of the sample of a table with very many columns."""
+EFFORT = 4
+"""The factor of the most steps of training: reading all rows takes as long."""
+
+
+def choose_sample_size(n_features: int) -> int:
+    """The most rows of so many features that are trained on."""
+    return max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // max(1, n_features)))
+
+
+def choose_places(lengths: Sequence[int], n: int, seed: int) -> list[Array]:
+    """Choose n rows at random from parts of these lengths.
+
+    Returns:
+        The places of the rows in each part, ascending.
+    """
+    ends = np.cumsum(lengths)
+    places = np.random.default_rng(seed).choice(ends[-1], n, replace=False, shuffle=False)
+    places.sort()
+    of_parts = np.split(places, np.searchsorted(places, ends[:-1]))
+    return [part - (end - n) for part, end, n in zip(of_parts, ends, lengths, strict=True)]
+
+
+def fit_sample(estimator: TiedAutoencoder, X: Any, moments: Moments) -> TiedAutoencoder:
+    """Fit an estimator to a sample of rows, with the scale and the PCA of all rows.
+
+    Args:
+        estimator: the estimator.
+        X: the sample, `(n_samples, n_features)`.
+        moments: of all rows.
+    """
+    rows, weights = validate_training_rows(estimator, X, None, reset=True)
+    return estimator._fit(Trainer(estimator, moments=moments, effort=EFFORT), rows, weights)

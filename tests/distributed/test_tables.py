@@ -1,0 +1,102 @@
+"""Tables that go through part by part into a folder, in this process."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from keras_tied.distributed import (
+    Here,
+    OutputFolder,
+    load_transform,
+    measure_table,
+    transform_table,
+)
+from keras_tied.tables import TableError, open_table
+
+
+def test_parts_hold_all_rows_in_order(folder):
+    source = open_table(folder)
+    parts = source.split(700)
+    assert [part.n_rows for part in parts] == [600, 400] * 4
+    assert [part.first_row for part in parts] == [0, 600] * 4
+    whole = pa.Table.from_batches(source.batches())
+    assert pa.Table.from_batches([b for p in parts for b in p.batches()]).equals(whole)
+    assert [part.n_rows for part in source.split()] == [1000] * 4
+
+
+@pytest.mark.parametrize("kind", ["codes", "reconstructions", "scores"])
+def test_a_folder_holds_what_the_function_gives_for_all_rows(kind, model, folder, tmp_path):
+    source, transform = open_table(folder), load_transform(model, kind, id="who")
+    output = OutputFolder(str(tmp_path / "out"))
+    assert transform_table(Here(), source, transform, output).n_rows == 4000
+    found = parquet.read_table(tmp_path / "out")
+    expected = transform(next(source.batches(4000)))
+    assert found.select(expected.schema.names).equals(pa.Table.from_batches([expected]))
+    if kind == "scores":
+        order = np.argsort(-np.array(found["error"]), kind="stable")
+        np.testing.assert_array_equal(np.array(found["rank"])[order], np.arange(1, 4001))
+    assert json.loads((tmp_path / "out" / "_manifest.json").read_text())["complete"]
+
+
+def test_parts_that_are_there_are_not_made_again(model, folder, tmp_path):
+    source, transform = open_table(folder), load_transform(model, id="who")
+    output = OutputFolder(str(tmp_path / "out"))
+
+    class Failing(Here):
+        def map(self, function, items):
+            for index, item in enumerate(items):
+                if index == 2:
+                    raise OSError("lost")
+                yield index, function(*item)
+
+    with pytest.raises(OSError, match="lost"):
+        transform_table(Failing(), source, transform, output)
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.parquet")}
+    assert len(times) == 2
+    assert transform_table(Here(), source, load_transform(model, id="who"), output).n_rows == 4000
+    assert times == {path: path.stat().st_mtime_ns for path in times}
+    assert parquet.read_table(tmp_path / "out")["who"].to_pylist() == [f"r{i}" for i in range(4000)]
+
+
+def test_a_folder_of_something_else_is_left_alone(model, folder, tmp_path):
+    source = open_table(folder)
+    transform_table(Here(), source, load_transform(model), OutputFolder(str(tmp_path / "out")))
+    with pytest.raises(TableError, match="parts of another model, table or command"):
+        transform_table(
+            Here(), source, load_transform(model, "scores"), OutputFolder(str(tmp_path / "out"))
+        )
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    with pytest.raises(TableError, match=r"holds 'letter\.txt'"):
+        transform_table(Here(), source, load_transform(model), OutputFolder(str(tmp_path / "mine")))
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
+
+
+def test_a_value_that_cannot_be_used_is_named_with_file_and_row(model, folder, tmp_path):
+    table = parquet.read_table(folder / "part-0.parquet")
+    column = table["b"].to_pylist()
+    column[42] = np.inf
+    broken = table.set_column(2, "b", pa.array(column, pa.float32()))
+    (tmp_path / "rows").mkdir()
+    parquet.write_table(table, tmp_path / "rows" / "0.parquet")
+    parquet.write_table(broken, tmp_path / "rows" / "1.parquet", row_group_size=10)
+    output = OutputFolder(str(tmp_path / "out"))
+    with pytest.raises(TableError, match=r"1\.parquet'.*column 'b' holds inf in row 43"):
+        transform_table(Here(), open_table(tmp_path / "rows"), load_transform(model), output)
+
+
+def test_a_sample_comes_from_everywhere_beside_the_moments_of_all(folder, columns):
+    source = open_table(folder)
+    measured = measure_table(Here(), source, columns, 500, seed=3)
+    X = np.column_stack([pa.Table.from_batches(source.batches())[name] for name in "abcde"])
+    np.testing.assert_allclose(measured.moments.means, X.mean(axis=0, dtype=float), rtol=1e-12)
+    rows = {row.tobytes(): place for place, row in enumerate(X)}
+    places = [rows[row.tobytes()] for row in measured.rows]
+    assert len(set(places)) == 500
+    np.testing.assert_allclose(np.histogram(places, 4, (0, 4000))[0], 125, atol=40)
+    assert places != sorted(places)
+    again = measure_table(Here(), source, columns, 500, seed=3)
+    np.testing.assert_array_equal(again.rows, measured.rows)
