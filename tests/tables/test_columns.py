@@ -285,6 +285,7 @@ def test_times_of_any_type_are_days_and_come_back():
             "day": pa.array([datetime.date(2026, 1, 31), None, datetime.date(2024, 2, 29)]),
             "moment": pa.array([moment, None, moment + datetime.timedelta(hours=5)]),
             "clock": pa.array([datetime.time(6), None, datetime.time(18, 0, 1)]),
+            "same": [datetime.date(2026, 1, 31)] * 3,
         }
     )
     columns = Columns.learn(batch)
@@ -329,8 +330,8 @@ def damaged(change):
             },
         ],
         "restored": [
-            {"name": "same", "copy_of": None, "value": 1.5},
-            {"name": "again", "copy_of": "x", "value": None},
+            {"name": "same", "copy_of": None, "value": 1.5, "is_date": False},
+            {"name": "again", "copy_of": "x", "value": None, "is_date": False},
         ],
         "order": ["x", "same", "word", "day", "again", "price"],
         "na": ["-9"],
@@ -378,6 +379,8 @@ DAMAGES = {
     "a copy of what is not there": lambda json: json["restored"][1].update(copy_of="z"),
     "a restored column that is used": lambda json: json["restored"][0].update(name="x"),
     "a restored list": lambda json: json["restored"][0].update(value=[1]),
+    "a date that is none": lambda json: json["restored"][0].update(is_date=True, value="soon"),
+    "a value that is too large": lambda json: json["restored"][0].update(value=2**70),
     "an order of others": lambda json: json["order"].append("z"),
     "a mark that is a number": lambda json: json.update(na=[-9]),
 }

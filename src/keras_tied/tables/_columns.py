@@ -343,9 +343,7 @@ class Columns:
             if each.copy_of is not None:
                 found[each.name] = found[each.copy_of]
             else:
-                found[each.name] = pa.array([each.value]).take(
-                    pa.array([0] * len(rows), pa.int32())
-                )
+                found[each.name] = each.repeat(len(rows))
         names = self.order or self.names
         return pa.record_batch([found[name] for name in names], names=list(names))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+import pyarrow as pa
+
 from keras_tied.tables._column import Column
 from keras_tied.tables._errors import TableError
 
@@ -71,11 +73,20 @@ class Restored:
         name: of the column.
         copy_of: the column that it equals, or None.
         value: the value that it always has, or None if it has none.
+        is_date: whether the value is a date, which is text here.
     """
 
     name: str
     copy_of: str | None = None
     value: str | int | float | bool | None = None
+    is_date: bool = False
+
+    def repeat(self, n_rows: int) -> pa.Array:
+        """Return its value in so many rows."""
+        value = pa.array([self.value])
+        if self.is_date:
+            value = value.cast(pa.date32())
+        return value.take(pa.array([0] * n_rows, pa.int32()))
 
 
 @dataclass(frozen=True)

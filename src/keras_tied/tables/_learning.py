@@ -351,7 +351,8 @@ def _leave_out_constant(fact: Fact, present: pa.Array, column: Column) -> Decisi
         warning = f"is {format_value(value)!r} or missing; write what it is where it is missing"
         fact = replace(fact, warning=warning)
     plain = value if isinstance(value, str | int | float | bool) else str(value)
-    return Decision(replace(fact, becomes=becomes, distinct=1), Restored(column.name, value=plain))
+    restored = Restored(column.name, value=plain, is_date=pa.types.is_date(present.type))
+    return Decision(replace(fact, becomes=becomes, distinct=1), restored)
 
 
 def _leave_out_copies(decisions: list[Decision], sample: pa.RecordBatch) -> list[Decision]:

@@ -107,8 +107,14 @@ def parse_restored(entry: Any, names: Collection[str]) -> Restored:
             "name": str() as name,
             "copy_of": str() | None as copy_of,
             "value": str() | int() | float() | bool() | None as value,
+            "is_date": bool() as is_date,
         } if name not in names and (copy_of is None or copy_of in names):
-            return Restored(name, copy_of, value)
+            restored = Restored(name, copy_of, value, is_date)
+            try:
+                restored.repeat(0)
+            except (OverflowError, pa.ArrowException) as error:
+                raise damage_error(f"the value of {name!r} is not one") from error
+            return restored
     raise damage_error("a column that is restored is not one")
 
 

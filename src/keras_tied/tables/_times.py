@@ -214,9 +214,12 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
     best, most = "", 0.0
     shares = [0.0, 0.0, 0.0]
     for order, dates in enumerate((_OTHERS, *orders)):
-        formats = [f"{date}{between}{clock}" for date in dates for between, clock in _JOINED]
-        rest = (() if order else _CLOCKS) if has_clock else (() if order else _MONTHS)
-        for form in [*(formats if has_clock else dates), *rest]:
+        formats = list(dates)
+        if has_clock:
+            formats = [f"{date}{between}{clock}" for date in dates for between, clock in _JOINED]
+        if not order:
+            formats += _CLOCKS if has_clock else _MONTHS
+        for form in formats:
             if np.isnan(_parse_text(few, form)).all():
                 continue
             share = float(np.mean(~np.isnan(_parse_text(some, form))))
