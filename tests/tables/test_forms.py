@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_tied.tables import Columns
+from keras_tied.tables import Columns, open_table
 
 amounts = st.lists(
     st.integers(-(10**6), 10**6).map(lambda cents: cents / 100),
@@ -51,7 +51,7 @@ def test_amounts_are_read_and_written_as_python_writes_them(values, marks, unit)
 FORMATS = (
     *("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%b-%Y", "%Y-%m-%dT%H:%M"),
     *("%Y%m%d", "%d %B %Y", "%b %d, %Y", "%d.%m.%y %H:%M:%S", "%m/%d/%Y %I:%M %p"),
-    "%Y-%m-%dT%H:%M:%SZ",
+    *("%Y-%m-%dT%H:%M:%SZ", "%d/%b/%Y:%H:%M:%S"),
 )
 
 
@@ -91,6 +91,17 @@ def test_the_decimal_mark_is_what_is_said():
     texts = ["1,234", "5,678", "9,012"]
     assert learn(texts)[1][:, 0].tolist() == [1234, 5678, 9012]
     np.testing.assert_allclose(learn(texts, decimal=",")[1][:, 0], [1.234, 5.678, 9.012])
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [('a,b\n"1,234",x\n', "."), ("a;b\n1,234;x\n", ","), ("a;b\n1,234;0.5\n", ".")],
+)
+def test_the_decimal_mark_of_a_file_is_that_of_its_delimiter_and_numbers(
+    tmp_path, content, expected
+):
+    (tmp_path / "rows.csv").write_text(content)
+    assert open_table(tmp_path / "rows.csv").decimal == expected
 
 
 def test_a_clear_column_decides_for_one_that_is_not():

@@ -180,7 +180,9 @@ class CsvFile:
             [cells[field.name] for field in schema if pa.types.is_string(field.type)]
         )
         floats = any(map(pa.types.is_floating, schema.types))
-        self.decimal = decimal or ("," if self._delimiter == ";" and not floats else None)
+        self.decimal = decimal
+        if decimal is None and (floats or self._delimiter in ",;"):
+            self.decimal = "." if floats or self._delimiter == "," else ","
         found = []
         for name, dtype in zip(schema.names, schema.types, strict=True):
             if pa.types.is_boolean(dtype):

@@ -21,7 +21,7 @@ _DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d-%m-%y", "%d.%m
 _MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%m/%d/%y", "%m-%d-%y", "%m.%d.%y")
 _OTHERS = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %y"),
-    *("%d. %b %Y", "%b %d, %Y", "%b %d %Y", "%a, %d %b %Y", "%a %b %d %Y", "%Y%m%d"),
+    *("%d. %b %Y", "%d/%b/%Y", "%b %d, %Y", "%b %d %Y", "%a, %d %b %Y", "%a %b %d %Y", "%Y%m%d"),
 )
 _FORMAT = r"(?:%[YmdybBaHMSIp]|[-/.:, T]){1,32}"
 _TYPES = ("date", "timestamp", "time")
@@ -30,9 +30,9 @@ _YEAR_1000 = -354_286
 _YEARS_1_TO_9999 = (-719_162.0, 2_932_896.0)
 _MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%b-%Y", "%b-%y")
 _CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
-_JOINED = [(between, clock) for between in ("T", " ", ", ") for clock in _CLOCKS]
+_JOINED = [(between, clock) for between in ("T", " ", ", ", ":") for clock in _CLOCKS]
 _LOOK = (
-    r"^(?:\w{2,9},? )?\w{1,9}(?:[-/ ]|\. ?)\w{1,9}(?:[-/. ]|, ?)\d{1,4}(?:,?[T ].*)?$|^\d{8}$|"
+    r"^(?:\w{2,9},? )?\w{1,9}(?:[-/ ]|\. ?)\w{1,9}(?:[-/. ]|, ?)\d{1,4}(?:,?[T :].*)?$|^\d{8}$|"
     r"^\d{4}[-/]\d\d$|^\d{1,2}/\d{4}$|^\w{3,9}[- ]\d{2,4}$|"
     r"^\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[AaPp]\.?[Mm]\.?)?$"
 )
