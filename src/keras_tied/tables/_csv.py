@@ -147,9 +147,9 @@ class CsvFile:
     ) -> tuple[pa.Schema, int]:
         """Return the types of the columns and the number of rows."""
         with self._report_errors():
-            schema = self._open(as_text).schema
-            as_text = {**as_text, **self._find_text(names, schema)}
             reader = self._open(as_text)
+            if found := self._find_text(names, reader.schema):
+                reader = self._open({**as_text, **found})
             schema = reader.schema
             if any(pa.types.is_binary(dtype) for dtype in schema.types):
                 raise self._encoding_error()

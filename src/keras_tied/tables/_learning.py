@@ -168,8 +168,7 @@ def _find_truths(values: pa.Array) -> TruthText | None:
 
 def _is_code(cells: pa.Array) -> bool:
     """Return whether text is digits that name something."""
-    codes = pc.match_substring_regex(cells, LONG_NUMERAL)
-    if not pc.any(codes).as_py():
+    if not pc.any(pc.match_substring_regex(cells.unique(), LONG_NUMERAL)).as_py():
         return False
     digits = pc.match_substring_regex(cells, r"^\d+$")
     return bool(pc.sum(digits).as_py() > (1 - MOST_MISREAD) * len(cells))
