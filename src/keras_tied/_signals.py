@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import _thread
+import atexit
+import os
 import signal
 import sys
 import threading
@@ -28,15 +30,23 @@ class EndingSignals:
         self.received: int | None = None
 
     def install(self) -> None:
-        """Begin to handle the signals of this process."""
-        signal.signal(signal.SIGINT, self.interrupt)
-        signal.signal(signal.SIGTERM, self._terminate)
+        """Begin to handle the signals of this process, but for those that its parent has ignored.
+
+        A shell does that for jobs in the background.
+        """
+        for number, handler in (
+            (signal.SIGINT, self.interrupt),
+            (signal.SIGTERM, self._terminate),
+        ):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, handler)
         sys.unraisablehook = self._raise_again
 
     def reset(self) -> None:
         """End: a signal ends the process at once, where Python would print a traceback."""
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
 
     def interrupt(self, number: int, frame: Any) -> None:
         """Handle SIGINT, but within `interrupts`, which notes it."""
@@ -57,12 +67,6 @@ class EndingSignals:
         else:
             sys.__unraisablehook__(dropped)
 
-    def choose_code(self, code: int) -> int:
-        """The exit code of the process, for that of the command."""
-        if self.received is not None and code in (0, FIRST_CODE + signal.SIGINT):
-            return FIRST_CODE + self.received
-        return code
-
 
 def _interrupt_main() -> None:
     """Send SIGINT to the main thread, so that it wakes from a system call too."""
@@ -73,7 +77,7 @@ def _interrupt_main() -> None:
 
 
 def run(command: Callable[[], int]) -> None:
-    """Run a command as a process of its own, and exit with its code."""
+    """Run a command as a process of its own, and exit with its code, or that of a signal."""
     signals = EndingSignals()
     signals.install()
     try:
@@ -81,7 +85,12 @@ def run(command: Callable[[], int]) -> None:
     except KeyboardInterrupt:
         print("keras-tied: interrupted.", file=sys.stderr)
         code = FIRST_CODE + signal.SIGINT
-    with suppress(OSError):  # the reader of a pipe is gone
-        sys.stdout.flush()
     signals.reset()
-    sys.exit(signals.choose_code(code))
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # the reader of a pipe is gone
+            stream.flush()
+    if signals.received is not None:
+        # Not Python's own exit, which can crash after an import that was interrupted.
+        atexit._run_exitfuncs()
+        os._exit(FIRST_CODE + signals.received)
+    sys.exit(code)

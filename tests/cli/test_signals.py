@@ -45,6 +45,8 @@ def start(arguments, folder):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background jobs are started deaf to Ctrl-C, and so are those they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -101,6 +103,20 @@ def test_ctrl_c_in_a_destructor_is_not_lost(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
     )
     assert (done.returncode, done.stderr) == (130, "keras-tied: interrupted.\n")
+
+
+def test_a_job_in_the_background_stays_deaf_to_ctrl_c():
+    code = (
+        "import os, signal\n"
+        "from keras_tied._signals import run\n"
+        "run(lambda: os.kill(os.getpid(), signal.SIGINT) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        check=False,
+    )
+    assert done.returncode == 0
 
 
 def test_what_a_killed_process_has_left_is_deleted_by_the_next(tmp_path):
