@@ -48,14 +48,18 @@ class EndingSignals:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, signal.SIG_DFL)
 
+    def note(self, number: int) -> None:
+        """Note that a signal has come."""
+        self.received = self.received or number
+
     def interrupt(self, number: int, frame: Any) -> None:
         """Handle SIGINT, but within `interrupts`, which notes it."""
-        self.received = self.received or number
+        self.note(number)
         raise KeyboardInterrupt
 
     def _terminate(self, number: int, frame: Any) -> None:
         """Do what Ctrl-C does at this moment."""
-        self.received = self.received or number
+        self.note(number)
         handler = signal.getsignal(signal.SIGINT)
         if callable(handler):
             handler(signal.SIGINT, frame)
@@ -85,6 +89,8 @@ def run(command: Callable[[], int]) -> None:
     except KeyboardInterrupt:
         print("keras-tied: interrupted.", file=sys.stderr)
         code = FIRST_CODE + signal.SIGINT
+    if signals.received is not None and code == 0:
+        print("keras-tied: interrupted; this is the result so far.", file=sys.stderr)
     signals.reset()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # the reader of a pipe is gone

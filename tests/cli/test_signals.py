@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
@@ -38,16 +39,25 @@ SECONDS = 6
 """To end in: 2 on an idle machine."""
 
 
+@contextmanager
+def inherit(handler):
+    """Let processes begin with this handler of SIGINT, which a shell's background jobs lack."""
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def start(arguments, folder):
-    return subprocess.Popen(
-        [sys.executable, "-m", "keras_tied", *arguments.split()],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell's background jobs are started deaf to Ctrl-C, and so are those they start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    with inherit(signal.default_int_handler):
+        return subprocess.Popen(
+            [sys.executable, "-m", "keras_tied", *arguments.split()],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +109,10 @@ def test_ctrl_c_in_a_destructor_is_not_lost(tmp_path):
         "    return 0\n"
         "run(command)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
-    )
+    with inherit(signal.default_int_handler):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+        )
     assert (done.returncode, done.stderr) == (130, "keras-tied: interrupted.\n")
 
 
@@ -111,11 +122,8 @@ def test_a_job_in_the_background_stays_deaf_to_ctrl_c():
         "from keras_tied._signals import run\n"
         "run(lambda: os.kill(os.getpid(), signal.SIGINT) or 0)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
-        check=False,
-    )
+    with inherit(signal.SIG_IGN):
+        done = subprocess.run([sys.executable, "-c", code], check=False)
     assert done.returncode == 0
 
 
