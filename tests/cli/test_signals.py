@@ -17,7 +17,7 @@ from keras_tied import _files
 
 COMMANDS = {
     "fit": "fit big.parquet -o out.keras --id id",
-    "lbfgs": "fit big.parquet -o out.keras --id id --solver lbfgs --epochs 20",
+    "lbfgs": "fit big.parquet -o out.keras --id id --solver lbfgs --epochs 5",
     "encode": "encode m.keras big.csv -o out.csv",
     "decode": "decode m.keras codes.csv -o out.parquet",
     "reconstruct": "reconstruct m.keras big.csv -o out.csv",
