@@ -104,6 +104,7 @@ OVER_PROCESSES = {
 }
 
 
+@pytest.mark.brief("deep, one slow and late", "convolutional", "L-BFGS")
 @pytest.mark.parametrize("options", OVER_PROCESSES.values(), ids=OVER_PROCESSES)
 def test_two_processes_train_as_one(tmp_path, options):
     expected = alone(tmp_path, options)
@@ -132,6 +133,7 @@ OVER_DEVICES = {
 }
 
 
+@pytest.mark.brief("deep", "batches that do not divide")
 @pytest.mark.parametrize("options", OVER_DEVICES.values(), ids=OVER_DEVICES)
 def test_four_devices_train_as_one(tmp_path, options):
     options = {"counts": [640], **options}
@@ -141,6 +143,7 @@ def test_four_devices_train_as_one(tmp_path, options):
     assert distance(facts, alone(tmp_path, options)) < 2e-6
 
 
+@pytest.mark.brief("narrow")
 @pytest.mark.parametrize("network", ["narrow", "random"])
 def test_rows_in_a_new_order_are_those_of_keras(tmp_path, network):
     options = {"network": network, "mesh": [4, 1], "shuffle": True}
@@ -159,6 +162,7 @@ MODEL_PARALLEL = {
 }
 
 
+@pytest.mark.brief("four devices", "two processes of two")
 @pytest.mark.parametrize("case", MODEL_PARALLEL.values(), ids=MODEL_PARALLEL)
 def test_kernels_in_parts_train_as_whole_ones_and_the_decoder_follows(tmp_path, case):
     options, processes, devices = case
@@ -169,6 +173,7 @@ def test_kernels_in_parts_train_as_whole_ones_and_the_decoder_follows(tmp_path, 
         assert distance(facts, expected) < 2e-6
 
 
+@pytest.mark.brief("counts1")
 @pytest.mark.parametrize("counts", [[320, 320], [321, 320]])
 def test_start_from_pca_takes_the_rows_of_all_processes(tmp_path, counts):
     options = {"counts": counts, "start": "pca", "optimizer": "still", "epochs": 1}
@@ -185,6 +190,7 @@ def test_start_from_pca_takes_the_rows_of_all_processes(tmp_path, counts):
     assert one["history"]["loss"][0] == pytest.approx(expected, rel=2e-3)
 
 
+@pytest.mark.brief("sgd-*1")
 @pytest.mark.parametrize("callbacks", [["Interrupt", None], [None, "Interrupt"]])
 @pytest.mark.parametrize("optimizer", ["sgd", "lbfgs"])
 def test_ctrl_c_in_one_process_stops_all_at_the_same_epoch(tmp_path, callbacks, optimizer):
@@ -195,6 +201,7 @@ def test_ctrl_c_in_one_process_stops_all_at_the_same_epoch(tmp_path, callbacks, 
     assert one["weights"] == other["weights"]
 
 
+@pytest.mark.brief("lbfgs-*0")
 @pytest.mark.parametrize("callbacks", [["Stop", None], [None, "Stop"]])
 @pytest.mark.parametrize("optimizer", ["sgd", "lbfgs"])
 def test_callback_that_stops_one_process_stops_all(tmp_path, callbacks, optimizer):
@@ -221,6 +228,7 @@ ENDS = [
 ]
 
 
+@pytest.mark.brief("*0-0-1")
 @pytest.mark.parametrize(("callbacks", "left", "gone"), ENDS)
 def test_process_that_ends_ends_the_others(tmp_path, callbacks, left, gone):
     run = Run(tmp_path, {"mesh": [2, 1], "epochs": 50, "callback": callbacks}, processes=2)
@@ -250,6 +258,7 @@ REFUSALS = {
 }
 
 
+@pytest.mark.brief("copies")
 @pytest.mark.parametrize(("options", "sentence"), REFUSALS.values(), ids=REFUSALS)
 def test_rows_and_arguments_that_do_not_fit_together_are_refused(tmp_path, options, sentence):
     run = Run(tmp_path, {**options, "mesh": [2, 1]}, processes=2)
