@@ -64,13 +64,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark those parameters of a test `full` that its mark `quick` does not name.
+    """Mark parameters `full` that `quick` does not name, and `slow` that `brief` does not name.
 
     Properties are among the full tests too, with more examples.
     """
-    mark = item.get_closest_marker("quick")
-    if mark and not any(fnmatchcase(item.callspec.id, pattern) for pattern in mark.args):
-        item.add_marker("full")
+    for name, rest in (("quick", "full"), ("brief", "slow")):
+        mark = item.get_closest_marker(name)
+        if mark and not any(fnmatchcase(item.callspec.id, pattern) for pattern in mark.args):
+            item.add_marker(rest)
     if item.config.option.markexpr.startswith("full") and is_hypothesis_test(
         getattr(item, "obj", None)
     ):

@@ -1,5 +1,18 @@
-"""What ``python -m keras_tied`` runs: the command ``keras-tied``."""
+"""The command ``keras-tied``, also as ``python -m keras_tied``."""
 
-from keras_tied.cli import main
+from keras_tied._signals import run
 
-main()
+
+def main() -> None:
+    """Run the command line and exit; the entry point of ``keras-tied``."""
+    run(_run)
+
+
+def _run() -> int:
+    from keras_tied.cli import run  # takes long enough for a signal
+
+    return run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,10 +1,13 @@
 """Files that are written whole or not at all."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+MACHINE = os.uname().nodename if hasattr(os, "uname") else ""
 
 
 def check_writable(output: Path, endings: Collection[str], option: str = "") -> Path:
@@ -41,14 +44,34 @@ def check_writable(output: Path, endings: Collection[str], option: str = "") -> 
 def replace_atomically(target: Path) -> Iterator[Path]:
     """A new file beside the target, which becomes the target once it is whole.
 
-    Whatever goes wrong in between, an interruption included, leaves nothing of it.
+    Whatever goes wrong in between, an interruption included, leaves nothing of it; what a process
+    that was killed has left is deleted by the next one with this target.
 
     Args:
         target: the file to write; what is there already is replaced in one step, at the end.
     """
-    part = target.with_name(f".keras-tied-{secrets.token_hex(4)}{target.suffix}")
+    # The name is short, whatever the target's, and tells this machine's processes apart.
+    digest = hashlib.sha256(f"{MACHINE}/{target.name}".encode()).hexdigest()[:12]
+    for left in target.parent.glob(f".keras-tied-{digest}-*"):
+        if not _is_running(left.name.split("-")[3]):
+            left.unlink(missing_ok=True)
+    token = f"{os.getpid()}-{secrets.token_hex(4)}"
+    part = target.with_name(f".keras-tied-{digest}-{token}{target.suffix}")
     try:
         yield part
         os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _is_running(process: str) -> bool:
+    """Whether there is a process of this number; on Windows, where asking ends it, always."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (OverflowError, PermissionError, ValueError):
+        pass
+    return True

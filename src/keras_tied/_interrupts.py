@@ -8,14 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from keras_tied._signals import EndingSignals
+
 
 class _InterruptHandler:
-    """A signal handler that notes the first Ctrl-C, and raises at the second."""
+    """A signal handler that notes the first Ctrl-C, and raises at the second.
 
-    def __init__(self) -> None:
-        self.is_interrupted = False
+    Args:
+        command: the handler of the command that this one is in, which is told, or None.
+    """
 
-    def __call__(self, *_: Any) -> None:
+    def __init__(self, command: EndingSignals | None) -> None:
+        self.is_interrupted, self.command = False, command
+
+    def __call__(self, number: int = signal.SIGINT, frame: Any = None) -> None:
+        if self.command is not None:
+            self.command.note(number)
         if self.is_interrupted:
             raise KeyboardInterrupt
         self.is_interrupted = True
@@ -56,10 +64,11 @@ def interrupts() -> Iterator[Interruption]:
     if isinstance(before, _InterruptHandler):
         yield Interruption(before, outermost=False)
         return
-    handler = _InterruptHandler()
-    ours = (
-        threading.current_thread() is threading.main_thread()
-        and before is signal.default_int_handler
+    owner = getattr(before, "__self__", None)
+    command = owner if isinstance(owner, EndingSignals) else None
+    handler = _InterruptHandler(command)
+    ours = threading.current_thread() is threading.main_thread() and (
+        before is signal.default_int_handler or command is not None
     )
     if ours:
         signal.signal(signal.SIGINT, handler)
@@ -67,4 +76,4 @@ def interrupts() -> Iterator[Interruption]:
         yield Interruption(handler, outermost=True)
     finally:
         if ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, before)

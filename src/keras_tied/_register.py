@@ -8,7 +8,6 @@ command's help and the NumPy reference do without.
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -21,7 +20,7 @@ MODULES = (
 """The modules that register classes, or import those that do."""
 
 
-class _KerasImportHook(MetaPathFinder):
+class _KerasImportHook:  # a base of importlib.abc would take long to import
     """Calls `register` after the import of Keras.
 
     If a module of ours is the first to import Keras, the call comes after that module is imported:

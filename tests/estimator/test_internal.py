@@ -35,11 +35,16 @@ def test_errors_beside_pca_are_those_of_scikit_learn(rng):
         np.testing.assert_allclose(ours, expected, rtol=1e-4)
 
 
-def test_ranks_are_those_of_scipy(rng):
+def test_ranks_are_those_of_scipy(rng, monkeypatch):
     from scipy.stats import rankdata
 
-    errors = rng.integers(0, 9, 50).astype(float)
-    np.testing.assert_array_equal(ranks(errors), rankdata(-errors, method="ordinal"))
+    from keras_tied.estimator import _attribution
+
+    monkeypatch.setattr(_attribution, "CHUNK", 7)
+    for errors in (rng.integers(0, 9, 50), rng.exponential(size=50), [0.0, -0.0, np.inf, 1e-45]):
+        single = np.asarray(errors, np.float32)
+        expected = rankdata(-single, method="ordinal")
+        np.testing.assert_array_equal(ranks(single), expected)
 
 
 def test_infinite_errors_share_the_error_of_their_row(rng):

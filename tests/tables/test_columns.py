@@ -258,6 +258,41 @@ def test_categories_that_look_like_numbers_in_another_file_are_read_as_text(fold
     assert not unseen
 
 
+def test_a_clean_table_has_the_description_of_the_first_version(mixed):
+    json = Columns.learn(mixed, exclude=["whole"], label="yes").to_json()
+    assert list(json) == ["version", "columns", "left_out", "label", "id"]
+    assert json["version"] == 1
+    assert all(list(c) == ["name", "kind", "categories", "other"] for c in json["columns"])
+
+
+def test_numbers_that_differ_beyond_single_precision_are_not_constant():
+    batch = pa.record_batch({"x": [2**25, 2**25 + 1], "y": [1, 2]})
+    assert Columns.learn(batch).names == ["x", "y"]
+
+
+def test_marks_of_a_missing_value_are_so_in_later_tables():
+    batch = pa.record_batch({"x": [-9, 1, 2], "word": ["none yet", "a", "b"]})
+    columns = Columns.learn(batch, na=["-9", "none yet"])
+    again = Columns.from_json(json.loads(json.dumps(columns.to_json())))
+    assert np.isnan(again.encode(batch)[0]).all()
+    assert not np.isnan(again.encode(batch)[1:]).any()
+
+
+def test_times_of_any_type_are_days_and_come_back():
+    moment = datetime.datetime(2026, 1, 31, 12, 30, tzinfo=datetime.UTC)
+    batch = pa.record_batch(
+        {
+            "day": pa.array([datetime.date(2026, 1, 31), None, datetime.date(2024, 2, 29)]),
+            "moment": pa.array([moment, None, moment + datetime.timedelta(hours=5)]),
+            "clock": pa.array([datetime.time(6), None, datetime.time(18, 0, 1)]),
+            "same": [datetime.date(2026, 1, 31)] * 3,
+        }
+    )
+    columns = Columns.learn(batch)
+    assert columns.encode(batch)[[0, 2], 0].tolist() == [702, 0]
+    assert columns.decode(columns.encode(batch)).to_pydict() == batch.to_pydict()
+
+
 def test_json_takes_columns_back(mixed):
     columns = Columns.learn(mixed, exclude=["whole"], label="yes")
     text = json.dumps(columns.to_json())
@@ -271,7 +306,35 @@ def damaged(change):
         "columns": [
             {"name": "x", "kind": "number", "categories": [], "other": False},
             {"name": "word", "kind": "text", "categories": ["a", "b"], "other": True},
+            {
+                "name": "day",
+                "kind": "time",
+                "categories": [],
+                "other": False,
+                "form": {
+                    "form": "times",
+                    "format": "%Y-%m-%d",
+                    "dtype": "",
+                    "zone": "",
+                    "places": 0,
+                },
+                "origin": 20000.0,
+                "cycles": ["weekday"],
+            },
+            {
+                "name": "price",
+                "kind": "number",
+                "categories": [],
+                "other": False,
+                "form": {"form": "number", "decimal": ",", "prefix": "$", "places": 2},
+            },
         ],
+        "restored": [
+            {"name": "same", "copy_of": None, "value": 1.5, "is_date": False},
+            {"name": "again", "copy_of": "x", "value": None, "is_date": False},
+        ],
+        "order": ["x", "same", "word", "day", "again", "price"],
+        "na": ["-9"],
         "left_out": {"y": "the label"},
         "label": "y",
         "id": None,
@@ -298,6 +361,28 @@ DAMAGES = {
     "others among numbers": lambda json: json["columns"][0].update(other=True),
     "others that are a number": lambda json: json["columns"][1].update(other=1),
     "a column that is text": lambda json: json["columns"].append("x"),
+    "a form of no kind": lambda json: json["columns"][3]["form"].update(form="colour"),
+    "a form that is text": lambda json: json["columns"][3].update(form="$"),
+    "another decimal mark": lambda json: json["columns"][3]["form"].update(decimal="x"),
+    "a prefix that is a number": lambda json: json["columns"][3]["form"].update(prefix=3),
+    "too many places": lambda json: json["columns"][3]["form"].update(places=99),
+    "an argument that is none": lambda json: json["columns"][3]["form"].update(colour=1),
+    "a format that is none": lambda json: json["columns"][2]["form"].update(format="%s%n" * 99),
+    "a zone that is none": lambda json: json["columns"][2]["form"].update(zone="+xx"),
+    "times without a form": lambda json: json["columns"][2].pop("form"),
+    "numbers with a form of times": lambda json: json["columns"][3].update(
+        form=json["columns"][2]["form"]
+    ),
+    "a cycle that is none": lambda json: json["columns"][2].update(cycles=["moon"]),
+    "no beginning": lambda json: json["columns"][2].update(origin=float("nan")),
+    "whole categories that are words": lambda json: json["columns"][1].update(whole=True),
+    "a copy of what is not there": lambda json: json["restored"][1].update(copy_of="z"),
+    "a restored column that is used": lambda json: json["restored"][0].update(name="x"),
+    "a restored list": lambda json: json["restored"][0].update(value=[1]),
+    "a date that is none": lambda json: json["restored"][0].update(is_date=True, value="soon"),
+    "a value that is too large": lambda json: json["restored"][0].update(value=2**70),
+    "an order of others": lambda json: json["order"].append("z"),
+    "a mark that is a number": lambda json: json.update(na=[-9]),
 }
 
 
@@ -315,5 +400,9 @@ def test_what_is_no_description_is_refused(json):
 
 def test_the_sound_description_is_accepted():
     columns = Columns.from_json(damaged(lambda json: None))
-    assert columns.features == ["x", "word=a", "word=b", f"word={OTHER}"]
+    assert columns.features[:4] == ["x", "word=a", "word=b", f"word={OTHER}"]
+    assert columns.features[4:] == ["day:days", "day:weekday sin", "day:weekday cos", "price"]
     assert columns.used[1].kind is Kind.text
+    assert columns.decode(np.ones((1, 8))).to_pylist() == [
+        {"x": 1.0, "same": 1.5, "word": "a", "day": "2024-10-05", "again": 1.0, "price": "$1,00"}
+    ]

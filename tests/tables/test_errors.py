@@ -30,6 +30,9 @@ BAD_CSV = {
     "a cell too many": (b"a,b\n1,2\n\n\n3,4,5\n", ["3 cells in line 5", "first line has 2"]),
     "ragged after a line break in quotes": (b'a,b\n"1\n1",2\n3\n', ["1 cells in line 4"]),
     "ragged late": (b"a,b\n" + LONG.encode() + b"3\n", ["1 cells in line 300002"]),
+    "ragged behind semicolons": (b"a;b\n" + b"1;2\n" * 20 + b"3\n", ["1 cells in line 22"]),
+    "a title": (b"Report\na,b\n1,2\n", ["delete what stands before the names"]),
+    "Japanese cells": ("a,b\n1,田中\n".encode("shift-jis"), ["not utf-8"]),
     "Greek names": ("γράμμα,b\n1,2\n".encode("iso-8859-7"), ["not utf-8", "line 1 (byte 0)"]),
     "Greek cells": ("a,b\n1,2\n1,Γαλανό\n".encode("iso-8859-7"), ["not utf-8", "line 3 (byte 10)"]),
     "no text late": (

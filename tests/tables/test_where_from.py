@@ -273,6 +273,9 @@ CLEAR = {
     "vertical bars": (b"a|b\n1|2\n", ["its delimiter is a vertical bar"]),
     "Windows": ("größe,b\nä,2\n".encode("cp1252"), ["not utf-8 text, and is read as cp1252"]),
     "UTF-16": ("a;b\n1;2\n".encode("utf-16"), ["its delimiter is a semicolon"]),
+    "Excel's delimiter": (b"sep=|\na|b\n1|2\n", []),
+    "empty lines before names": (b"\n\na,a\n1,2\n", ["'a_2'"]),
+    "spaces around names": (b"a, b\n1, 2\n", []),
     "a name twice": (b"a,b,a\n1,2,3\n", ["names that are empty or stand twice are now 'a_2'"]),
     "no name": (b",b\n1,2\n", ["'column1'"]),
 }
@@ -284,8 +287,19 @@ def test_what_is_clear_is_found_and_said(folder, what):
     (folder / "rows.csv").write_bytes(content)
     source = open_table("rows.csv")
     assert source.n_rows == 1
+    assert len(source.schema) > 1
+    assert all(name == name.strip() for name in source.schema.names)
     for note in notes:
         assert any(note in said for said in source.notes)
+
+
+@pytest.mark.parametrize("cell", ["x" * 3_000_000, "1" + " " * 3_000_000 + "x", "1," * 50_000])
+def test_a_long_cell_takes_no_long_time(folder, cell):
+    (folder / "rows.jsonl").write_text("".join(json.dumps({"a": c}) + "\n" for c in (cell, "y")))
+    (folder / "rows.csv").write_text(f'"a",b\n"{cell[:100_000]}",1\n"y",2\n')
+    for name in ("rows.jsonl", "rows.csv"):
+        _, (fact, *_) = Columns.survey(next(open_table(name).batches()))
+        assert fact.reads_as == "categories"
 
 
 def test_a_file_without_names_has_numbered_ones(folder):

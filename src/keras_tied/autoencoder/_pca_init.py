@@ -25,6 +25,7 @@ import numpy as np
 from keras import layers, ops
 
 from keras_tied._pairs import locate_pairs
+from keras_tied._processes import count_processes, gather, read_whole
 from keras_tied._types import Array
 from keras_tied.autoencoder._chain import copy_chain
 from keras_tied.layers import TiedDense
@@ -43,6 +44,8 @@ STEEPEST = 10.0
 HALVINGS = 3
 """Bisection steps between a scale that is small enough and one that is not."""
 ROWS = 1024
+SAMPLE = 2**16
+"""The most scores that several processes show each other."""
 
 SHAPING = (layers.Flatten, layers.Reshape, layers.Rescaling, layers.Normalization)
 ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU)
@@ -195,7 +198,7 @@ def _propagate(front: list[layers.Layer], x: Any, encoder: keras.Model) -> Array
         )
     inputs = rows.astype(keras.config.floatx())
     if front:
-        inputs = copy_chain(front, shape).predict(inputs, ROWS, verbose=0)
+        inputs = _predict_alone(front, shape, inputs)
     if inputs.ndim != 2:
         raise ValueError(
             f"A start from PCA needs a first Dense layer that takes in a row of numbers; "
@@ -204,22 +207,58 @@ def _propagate(front: list[layers.Layer], x: Any, encoder: keras.Model) -> Array
     return inputs
 
 
-def _fit_scores(inputs: Array, n_components: int) -> _Scores:
-    from sklearn.decomposition import PCA
+def _predict_alone(front: list[layers.Layer], shape: Sequence[int | None], rows: Array) -> Array:
+    """What layers make of this process's rows."""
+    distribution = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        outputs: Array = copy_chain(front, shape).predict(rows, ROWS, verbose=0)
+    finally:
+        keras.distribution.set_distribution(distribution)
+    return outputs
 
-    if n_components > min(inputs.shape):
+
+def _fit_scores(inputs: Array, n_components: int) -> _Scores:
+    """PCA of the rows of all processes, and the scores of the rows of this one, or of a sample."""
+    n_rows, n_features = int(gather(len(inputs)).sum()), inputs.shape[1]
+    if n_components > min(n_rows, n_features):
         raise ValueError(
-            f"PCA of {inputs.shape[0]} rows with {inputs.shape[1]} features has at most "
-            f"{min(inputs.shape)} components, and the code has {n_components} units: give more "
-            "rows, or make the code narrower."
+            f"PCA of {n_rows} rows with {n_features} features has at most "
+            f"{min(n_rows, n_features)} components, and the code has {n_components} units: give "
+            "more rows, or make the code narrower."
         )
-    mean = inputs.mean(axis=0, dtype=np.float64)
+    mean = gather(inputs.sum(axis=0, dtype=np.float64)).sum(axis=0) / n_rows
     deviations = (inputs - mean).astype(inputs.dtype)  # single precision suffices around the mean
-    components = PCA(n_components, random_state=0).fit(deviations).components_.T.astype(np.float64)
+    components = _find_components(deviations, n_components)
     values = deviations @ components
-    total = float(np.square(deviations, dtype=np.float64).sum())
-    residual = total - float(np.square(values).sum())
-    return _Scores(mean, components, values, max(TOLERANCE * residual, ROUNDING * total))
+    squares = (np.square(deviations, dtype=np.float64).sum(), np.square(values).sum())
+    total, explained = gather(squares).sum(axis=0).tolist()
+    values = _sample(values)
+    tolerance = max(TOLERANCE * (total - explained), ROUNDING * total) * len(values) / n_rows
+    return _Scores(mean, components, values, tolerance)
+
+
+def _find_components(deviations: Array, n_components: int) -> Array:
+    """The principal components of the rows of all processes, one in each column."""
+    if count_processes() == 1:
+        from sklearn.decomposition import PCA
+
+        pca = PCA(n_components, random_state=0).fit(deviations)
+        return np.asarray(pca.components_.T, np.float64)
+    wide = deviations.astype(np.float64)
+    products = gather(wide.T @ wide).sum(axis=0)
+    components = np.linalg.eigh(products)[1][:, : -n_components - 1 : -1]
+    largest = np.take_along_axis(components, np.abs(components).argmax(axis=0)[None], axis=0)
+    return np.asarray(components * np.sign(largest))  # as scikit-learn does
+
+
+def _sample(values: Array) -> Array:
+    """Equally many rows of each process; all rows where there is one."""
+    if count_processes() == 1:
+        return values
+    count = min(gather(len(values)).min(), SAMPLE // count_processes())
+    places = np.linspace(0, len(values) - 1, count).astype(int)
+    return np.concatenate(gather(values[places]))
 
 
 def _fit_lines(scores: _Scores, activations: list[list[Activation]], name: str) -> _Lines:
@@ -328,12 +367,12 @@ def _assign(links: list[_Link], back: list[_Link], scores: _Scores, lines: _Line
             inputs = (line.values * gain) @ kernels[index][one, :n_components].T
             bias[one], bias[other] = _choose_pair_biases(inputs, link.activations)
         _assign_gain(link.layer, gain)
-        link.layer.bias.assign(bias)
+        _assign_equal(link.layer.bias, bias)
     _assign_gain(back[-1].layer, lines.last.slope / lines.scale)
-    back[-1].layer.bias.assign(scores.mean + scores.components @ lines.last.intercept)
+    _assign_equal(back[-1].layer.bias, scores.mean + scores.components @ lines.last.intercept)
     for link, kernel, bias in zip(links, kernels, biases, strict=True):
-        link.layer.kernel.assign(kernel)
-        link.layer.bias.assign(bias)
+        _assign_equal(link.layer.kernel, kernel)
+        _assign_equal(link.layer.bias, bias)
 
 
 def _cancel_pairs(kernels: list[Array], bias: Array, n_components: int, pairs: int) -> None:
@@ -380,8 +419,13 @@ def _assign_gain(mirror: Any, gain_of_scores: Array) -> None:
     if mirror.gain is not None:
         gain = np.zeros(mirror.gain.shape)
         gain[: len(gain_of_scores)] = gain_of_scores
-        mirror.gain.assign(gain)
+        _assign_equal(mirror.gain, gain)
+
+
+def _assign_equal(variable: Any, value: Array) -> None:
+    """Assign what the first process has, as processors differ in their rounding."""
+    variable.assign(gather(value)[0])
 
 
 def _to_float64(variable: Any) -> Array:
-    return np.array(ops.convert_to_numpy(variable), dtype=np.float64)
+    return np.array(read_whole(variable), dtype=np.float64)

@@ -1,7 +1,7 @@
 """The command ``keras-tied``: arguments in, messages out.
 
 Each command imports what it needs when it runs, so that ``--help`` starts fast. Exit codes: 0 for
-success, 1 for a failure, 2 for wrong use, 130 after Ctrl-C.
+success, 1 for a failure, 2 for wrong use, 130 after Ctrl-C, 143 after SIGTERM.
 """
 
 try:
@@ -23,6 +23,6 @@ from keras_tied.cli import _report  # noqa: F401
 from keras_tied.cli import _compare  # noqa: F401
 from keras_tied.cli import _export  # noqa: F401
 from keras_tied.cli import _inspect  # noqa: F401
-from keras_tied.cli._app import app, main
+from keras_tied.cli._app import app, main, run
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run"]

@@ -2,8 +2,9 @@
 
 import functools
 import inspect
+import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from io import TextIOWrapper
 from typing import Annotated, Any, cast
@@ -11,8 +12,8 @@ from typing import Annotated, Any, cast
 import typer
 
 from keras_tied._version import __version__
-from keras_tied.cli._messages import report_errors, say
-from keras_tied.cli._options import Debug
+from keras_tied.cli._messages import UsageError, report_errors, say
+from keras_tied.cli._options import Debug, NoClobber
 from keras_tied.cli._table import ReadingOptions, TableOptions, report_table_errors
 
 # The base class of Typer's errors on a bad command line; some versions have no public name for it.
@@ -22,7 +23,10 @@ OPTION_SETS = {
     kind: inspect.signature(kind, eval_str=True).parameters
     for kind in (TableOptions, ReadingOptions)
 }
-DEBUG = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
+DEBUG, NO_CLOBBER = (
+    inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+    for name, annotation in (("debug", Debug), ("no_clobber", NoClobber))
+)
 
 app = typer.Typer(
     help="Autoencoders whose decoder is their encoder, transposed.",
@@ -46,14 +50,19 @@ def command(
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(function, eval_str=True)
-        parameters = [*_split_options(signature.parameters.values()), DEBUG]
+        writes = "output" in signature.parameters
+        added = [NO_CLOBBER, DEBUG] if writes else [DEBUG]
+        parameters = [*_split_options(signature.parameters.values()), *added]
 
         @functools.wraps(function)
-        def run(*args: Any, debug: bool = False, **kwargs: Any) -> None:
+        def run(*args: Any, debug: bool = False, no_clobber: bool = False, **kwargs: Any) -> None:
             for name, parameter in signature.parameters.items():
                 if fields := OPTION_SETS.get(parameter.annotation):
                     kwargs[name] = parameter.annotation(*(kwargs.pop(field) for field in fields))
             with report_errors(debug), report_table_errors() if tables else nullcontext():
+                if no_clobber:
+                    _require_new(kwargs["output"])
+                _require_order(kwargs)
                 function(*args, **kwargs)
 
         vars(run)["__signature__"] = signature.replace(parameters=parameters)
@@ -72,22 +81,46 @@ def _split_options(parameters: Iterable[inspect.Parameter]) -> Iterator[inspect.
             yield parameter
 
 
+def _require_new(output: Any) -> None:
+    """Raise if the output is there already."""
+    if output is not None and os.path.lexists(output):
+        raise UsageError(
+            f"{str(output)!r} is there already; name another, or leave out --no-clobber."
+        )
+
+
+def _require_order(arguments: Mapping[str, Any]) -> None:
+    """Raise if model and table were swapped."""
+    model, data = str(arguments.get("model", "")), str(arguments.get("data", ""))
+    if data.endswith(".keras") and model and not model.endswith(".keras"):
+        raise UsageError(f"{data!r} is a model, which comes first; write {data!r} {model!r}.")
+
+
 def main() -> None:
-    """Run the command line and exit; the entry point of ``keras-tied``."""
+    """Run the command line and exit."""
+    sys.exit(run())
+
+
+def run() -> int:
+    """Run the command line; returns the exit code."""
     if isinstance(sys.stdout, TextIOWrapper):
         # File names may hold characters that the terminal's encoding lacks.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code = app(prog_name="keras-tied", standalone_mode=False)
+        return int(app(prog_name="keras-tied", standalone_mode=False) or 0)
     except _ParserError as error:
         say(f"{_format_error(error)}; see keras-tied --help.")
-        code = 2
-    sys.exit(code)
+        return 2
 
 
 def _format_error(error: Any) -> str:
     """Return Typer's message on a bad command line, without its full stop."""
-    return str(error.format_message()).rstrip(".")
+    message = str(error.format_message()).rstrip(".")
+    name = getattr(error, "option_name", None)
+    words = [word for word in sys.argv[1:] if name and word.startswith(name)]
+    if files := list(filter(os.path.lexists, words)):
+        message += f"; for the file, write {f'./{files[0]}'!r}"
+    return message
 
 
 def _print_version(flag: bool) -> None:

@@ -38,7 +38,7 @@ from keras_tied.cli._output import report_write_errors
 from keras_tied.cli._progress import show_activity, show_training
 from keras_tied.cli._show import print_facts, print_json
 from keras_tied.cli._table import ReadingOptions, TableOptions, explain_left_out
-from keras_tied.cli._training_table import Table, learn, survey
+from keras_tied.cli._training_table import MOST_FACTS, Table, learn, survey
 
 if TYPE_CHECKING:
     from keras_tied.estimator import TiedAutoencoder
@@ -285,7 +285,7 @@ def _describe_table(table: Table) -> dict[str, Any]:
         "data": table.source.name,
         "rows": table.source.n_rows,
         "columns": table.columns.to_json(),
-        "table": table.survey.to_json(),
+        "table": table.survey.to_json(MOST_FACTS),
         "versions": collect_versions(),
     }
 

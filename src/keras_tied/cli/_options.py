@@ -9,7 +9,7 @@ import typer
 from keras_tied.cli._keras import Backend
 
 
-class Times(StrEnum):
+class DateOrder(StrEnum):
     """How dates are read."""
 
     auto = "auto"
@@ -68,7 +68,8 @@ Categorical = Annotated[
     typer.Option(metavar="A,B", help="Columns whose numbers are names, such as zip codes."),
 ]
 Dates = Annotated[
-    Times, typer.Option(help="The order of 1/2/2026 where it is not clear; off leaves dates out.")
+    DateOrder,
+    typer.Option(help="The order of 1/2/2026 where it is not clear; off leaves dates out."),
 ]
 Na = Annotated[
     list[str] | None,
@@ -103,6 +104,9 @@ NumWorkers = Annotated[
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Fixes all that is random.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+NoClobber = Annotated[
+    bool, typer.Option("--no-clobber", help="Fail if the output is there already.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")]
 OnBackend = Annotated[
     Backend | None,

@@ -1,19 +1,37 @@
-"""Progress bars, which are shown if the standard error is a terminal."""
+"""Progress on the standard error: a bar on a terminal, else a line every half minute."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from keras_tied.cli._messages import say
+
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+SECONDS_BETWEEN_LINES = 30
 
 
 def is_visible(quiet: bool) -> bool:
     """Whether a bar would be visible."""
     return not quiet and sys.stderr.isatty()
+
+
+def _say_rarely(what: str) -> Callable[[str], None]:
+    """Return a function that prints how far the work has come, every half minute at most."""
+    last = time.monotonic()
+
+    def say_state(state: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            say(f"{what}: {state}")
+
+    return say_state
 
 
 def _make_bar(text_format: str) -> Progress:
@@ -30,12 +48,17 @@ def _make_bar(text_format: str) -> Progress:
 def show_training(
     what: str, quiet: bool
 ) -> Iterator[Callable[[int, int, Mapping[str, float]], None] | None]:
-    """Show a bar of epochs whose number is not known before; yield what moves it, or None.
+    """Show epochs whose number is not known before; yield what moves them, or None.
 
     Cross-validation of a few rows trains several times: the bar restarts with each.
     """
     if not is_visible(quiet):
-        yield None
+        say_state = _say_rarely(what)
+
+        def say_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
+            say_state(f"epoch {epoch:,} of {epochs:,}")
+
+        yield None if quiet else say_epoch
         return
     with _make_bar("{task.fields[epoch]}") as bar:
         task = bar.add_task(what, total=None, epoch="")
@@ -60,9 +83,19 @@ def show_epochs(
 
 @contextmanager
 def show_rows(what: str, rows: int, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Show a bar of rows; yield the function that advances it."""
-    if not is_visible(quiet):
+    """Show the number of rows; yield the function that advances it."""
+    if quiet:
         yield lambda _: None
+        return
+    if not is_visible(quiet):
+        done, say_state = 0, _say_rarely(what)
+
+        def advance(more: int) -> None:
+            nonlocal done
+            done += more
+            say_state(f"{done:,} of {rows:,} rows")
+
+        yield advance
         return
     with _make_bar("{task.completed:,.0f} of {task.total:,.0f} rows") as bar:
         task = bar.add_task(what, total=rows)

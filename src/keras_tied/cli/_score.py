@@ -78,81 +78,88 @@ def score(
             )
             return
     transform = BatchTransform(opened_model.fitted_value, rows.columns, "scores", rows.id)
-    with show_rows("scoring", 2 * rows.source.n_rows, quiet) as advance:
-        errors = _compute_errors(transform, rows, advance)
-        if output is None or top is not None:
-            batches = _select_worst(transform, rows, errors, top or DEFAULT_TOP, advance)
-        else:
-            batches = _score_all(transform, rows, errors, advance)
-        if output is not None:
-            n_written = write_table(output, batches, safe_csv=safe_csv)
-        else:
-            worst = next(batches)
+    if output is None or top is not None:
+        worst, summary = _find_worst(transform, rows, top or DEFAULT_TOP, quiet)
+        batches: Iterator[pa.RecordBatch] = iter([worst])
+    else:
+        errors = _compute_errors(transform, rows, quiet)
+        summary = len(errors), float(errors.mean(dtype=float))
+        batches = _score_all(transform, rows, errors, quiet)
+    n_written = write_table(output, batches, safe_csv=safe_csv) if output is not None else 0
     say_unseen(rows.unseen, quiet)
     say_misread(rows.misread, quiet)
-    mean = float(errors.mean(dtype=float))
+    n_rows, mean = summary
     if output is None:
         _print_worst(worst, json)
     elif json:
-        print_json({"scored": len(errors), "written": n_written, "output": output, "mean": mean})
+        print_json({"scored": n_rows, "written": n_written, "output": output, "mean": mean})
     elif not quiet and output != STANDARD_OUTPUT:
-        print(f"scored {len(errors):,} rows, mean error {mean:.4g}, to {output}")
+        print(f"scored {n_rows:,} rows, mean error {mean:.4g}, to {output}")
 
 
-def _compute_errors(transform: BatchTransform, rows: Rows, advance: Any) -> Any:
+def _compute_errors(transform: BatchTransform, rows: Rows, quiet: bool) -> Any:
     """Compute the errors of all rows, in single precision to save memory."""
     import numpy as np
 
     errors, first = np.empty(rows.source.n_rows, np.float32), 0
-    for batch, numbers in rows.batches():
-        errors[first : first + len(numbers)] = transform.compute_errors(numbers)
-        first += len(numbers)
-        advance(batch.num_rows)
+    with show_rows("computing errors", rows.source.n_rows, quiet) as advance:
+        for batch, numbers in rows.batches():
+            errors[first : first + len(numbers)] = transform.compute_errors(numbers)
+            first += len(numbers)
+            advance(batch.num_rows)
     return errors
 
 
 def _score_all(
-    transform: BatchTransform, rows: Rows, errors: Any, advance: Any
+    transform: BatchTransform, rows: Rows, errors: Any, quiet: bool
 ) -> Iterator[pa.RecordBatch]:
     """Yield all rows in order, with error, rank, and the columns that contribute most."""
     from keras_tied.distributed import prepend_id
     from keras_tied.estimator.internal import ranks
 
     places, first = ranks(errors), 0
-    for batch, numbers in rows.batches():
-        part = slice(first, first := first + batch.num_rows)
-        facts = {"error": errors[part], "rank": places[part]}
-        yield prepend_id(rows.id, batch, facts | transform.attribute(numbers))
-        advance(batch.num_rows)
+    with show_rows("scoring", rows.source.n_rows, quiet) as advance:
+        for batch, numbers in rows.batches():
+            part = slice(first, first := first + batch.num_rows)
+            facts = {"error": errors[part], "rank": places[part]}
+            yield prepend_id(rows.id, batch, facts | transform.attribute(numbers))
+            advance(batch.num_rows)
 
 
-def _select_worst(
-    transform: BatchTransform, rows: Rows, errors: Any, top: int, advance: Any
-) -> Iterator[pa.RecordBatch]:
-    """Yield the rows with the largest errors, largest first, with their row numbers."""
+def _find_worst(
+    transform: BatchTransform, rows: Rows, top: int, quiet: bool
+) -> tuple[pa.RecordBatch, tuple[int, float]]:
+    """Find the rows with the largest errors; holds a batch and as many rows as are asked for.
+
+    Returns:
+        These rows, largest error first, with their row numbers; the number of all rows and their
+        mean error.
+    """
     import numpy as np
     import pyarrow as pa
 
     from keras_tied.distributed import prepend_id
-    from keras_tied.estimator.internal import ranks
 
-    places, first, parts = ranks(errors), 0, []
-    for batch, numbers in rows.batches():
-        part = slice(first, first + batch.num_rows)
-        worst_rows = np.flatnonzero(places[part] <= top)
-        if len(worst_rows):
-            facts = {
-                "row": worst_rows + first + 1,
-                "error": errors[part][worst_rows],
-                "rank": places[part][worst_rows],
-            }
-            attribution = transform.attribute(numbers[worst_rows])
-            some = batch.take(pa.array(worst_rows))
-            parts.append(prepend_id(rows.id, some, facts | attribution))
-        first += batch.num_rows
-        advance(batch.num_rows)
-    table = pa.Table.from_batches(parts).sort_by("rank").combine_chunks()
-    yield table.to_batches()[0]
+    kept: Any = []
+    first, total = 0, 0.0
+    with show_rows("scoring", rows.source.n_rows, quiet) as advance:
+        for batch, numbers in rows.batches():
+            errors = transform.compute_errors(numbers)
+            total += float(errors.sum(dtype=float))
+            worst = np.argsort(-errors, kind="stable")[:top]
+            facts = {"row": worst + first + 1, "error": errors[worst]}
+            of_batch = prepend_id(
+                rows.id, batch.take(pa.array(worst)), facts | transform.attribute(numbers[worst])
+            )
+            kept = pa.Table.from_batches([*kept, of_batch])
+            order = np.argsort(-kept["error"].to_numpy(), kind="stable")[:top]
+            kept = kept.take(pa.array(order)).combine_chunks().to_batches()
+            first += len(errors)
+            advance(batch.num_rows)
+    [worst_rows] = kept
+    place = worst_rows.schema.get_field_index("error") + 1
+    rank = pa.array(np.arange(1, worst_rows.num_rows + 1, dtype=np.int32))
+    return worst_rows.add_column(place, "rank", rank), (first, total / first)
 
 
 def _print_worst(worst: pa.RecordBatch, json: bool) -> None:

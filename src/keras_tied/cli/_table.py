@@ -14,6 +14,7 @@ from keras_tied.cli._messages import FailedError, UsageError, say
 from keras_tied.cli._options import (
     ArrayName,
     Categorical,
+    DateOrder,
     Dates,
     Decimal,
     Delimiter,
@@ -23,7 +24,6 @@ from keras_tied.cli._options import (
     NoHeader,
     Query,
     Sheet,
-    Times,
 )
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class ReadingOptions:
     """The options of what columns read as; see `keras_tied.tables.Columns.survey`."""
 
     categorical: Categorical = None
-    dates: Dates = Times.auto
+    dates: Dates = DateOrder.auto
     na: Na = None
 
     def survey(

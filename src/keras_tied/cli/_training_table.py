@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from keras_tied.estimator.internal import Moments
     from keras_tied.tables import Columns, Fact, Source
 
+MOST_FACTS = 1_000
+"""Columns that the notes of a model tell of; those of many more would be too long to be read."""
+
 
 @dataclass(frozen=True)
 class Survey:
@@ -41,13 +44,13 @@ class Survey:
         """Whether the sample is all rows."""
         return bool(self.sample.num_rows == self.source.n_rows)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what was found as JSON, for the notes of a model."""
+    def to_json(self, most: int | None = None) -> dict[str, Any]:
+        """Return what was found as JSON, in all columns or the first ones."""
         return {
             "notes": self.source.notes,
-            "warnings": self.warnings,
+            "warnings": self.warnings[:most],
             "sampled_rows": self.sample.num_rows,
-            "columns": [fact.to_json() for fact in self.facts],
+            "columns": [fact.to_json() for fact in self.facts[:most]],
         }
 
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.estimator._training import Trainer
-from keras_tied.estimator._validation import validate_training_rows
 
 if TYPE_CHECKING:
     from keras_tied.estimator._estimator import TiedAutoencoder
@@ -49,5 +47,9 @@ def fit_sample(estimator: TiedAutoencoder, X: Any, moments: Moments) -> TiedAuto
         X: the sample, `(n_samples, n_features)`.
         moments: of all rows.
     """
+    # keras-tied check asks for the size of a sample, and needs no scikit-learn.
+    from keras_tied.estimator._training import Trainer
+    from keras_tied.estimator._validation import validate_training_rows
+
     rows, weights = validate_training_rows(estimator, X, None, reset=True)
     return estimator._fit(Trainer(estimator, moments=moments, effort=EFFORT), rows, weights)

@@ -14,8 +14,8 @@ except ImportError as error:
 from keras_tied.tables._column import OTHER, Column
 from keras_tied.tables._columns import Columns, Misread
 from keras_tied.tables._errors import TableError, WriteError
+from keras_tied.tables._facts import Fact
 from keras_tied.tables._kinds import Kind
-from keras_tied.tables._learning import Fact
 from keras_tied.tables._number_text import MISSING, NumberText, TruthText
 from keras_tied.tables._open import open_table
 from keras_tied.tables._paths import ENDINGS, OUTPUT_ENDINGS

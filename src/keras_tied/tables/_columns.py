@@ -17,8 +17,8 @@ from keras_tied._types import Array
 from keras_tied.tables import _learning
 from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, get_value
 from keras_tied.tables._errors import TableError, quote
+from keras_tied.tables._facts import Fact, Policy, Restored
 from keras_tied.tables._kinds import Kind, find_kind
-from keras_tied.tables._learning import Fact, Policy, Restored
 from keras_tied.tables._notes import (
     OLD_KEYS,
     damage_error,
@@ -343,9 +343,7 @@ class Columns:
             if each.copy_of is not None:
                 found[each.name] = found[each.copy_of]
             else:
-                found[each.name] = pa.array([each.value]).take(
-                    pa.array([0] * len(rows), pa.int32())
-                )
+                found[each.name] = each.repeat(len(rows))
         names = self.order or self.names
         return pa.record_batch([found[name] for name in names], names=list(names))
 

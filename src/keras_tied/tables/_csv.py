@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import StringIO, TextIOWrapper
+from itertools import islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +23,11 @@ from keras_tied.tables._paths import find_format
 
 DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
 """The delimiters that are found by themselves; a comma may also be in numbers."""
+SEPARATOR = "sep="
+"""How Excel names the delimiter, in a line before the names."""
+ROWS_TO_FIND_NAMES = 8
+MOST_LINES = 0.9
+"""So large a share of lines has as many cells as the first, if a delimiter is that of the file."""
 CHARACTERS_TO_LOOK_AT = 2**16
 MOST_ACCENTS = 0.6
 """The largest share of letters with an accent in the words of Western Europe that have one."""
@@ -86,11 +92,7 @@ class CsvFile:
             head = file.read(BLOCK)
         if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return ["utf-16"]
-        words = b"".join(re.findall(rb"[A-Za-z]*[\xc0-\xff][A-Za-z\xc0-\xff]*", head))
-        western = len(re.sub(b"[A-Za-z]", b"", words)) <= MOST_ACCENTS * len(words)
-        # Where some is UTF-8, or the end is cut off, the file is damaged UTF-8.
-        western &= head[-1:] < b"\x80" and head.decode("utf-8", "ignore").isascii()
-        return ["utf-8", "cp1252"] if western else ["utf-8"]
+        return ["utf-8", "cp1252"] if _is_western(head) else ["utf-8"]
 
     def _learn(self, delimiter: str | None) -> None:
         """Find the delimiter, the names and types of the columns, and the number of rows."""
@@ -99,28 +101,33 @@ class CsvFile:
         self._several = len(names) > 1  # of a single one, an empty line is a missing value
         self._block = min(max(BLOCK, LINES_IN_BLOCK * longest), LARGEST_BLOCK)
         self._names = None if self._header else [f"x{index}" for index in range(len(names))]
-        if self._header and (distinct := make_distinct(names)) != names:
-            self._names = distinct
-            renamed = [new for new, old in zip(distinct, names, strict=True) if new != old]
-            self.notes.append(f"names that are empty or stand twice are now {quote(renamed)}")
+        if self._header:
+            trimmed = [name.strip() for name in names]
+            distinct = make_distinct(trimmed)
+            if renamed := [new for new, old in zip(distinct, trimmed, strict=True) if new != old]:
+                self.notes.append(f"names that are empty or stand twice are now {quote(renamed)}")
+            if distinct != names or self._rows_before:
+                self._names = distinct
         names = self._names or names
         as_text = {column: pa.string() for column in names if column in self._text}
         self.schema, n_rows = self._scan(names, as_text)
         self.rows = [n_rows]
 
     def _find_delimiter(self) -> str:
-        """Find the delimiter of which all lines at the beginning hold as many."""
+        """Find the delimiter of which nearly all lines at the beginning hold as many."""
         with self._report_errors(), self._open_text() as file:
             head = file.read(CHARACTERS_TO_LOOK_AT)
         lines = head.splitlines(keepends=True)
         head = "".join(lines if len(head) < CHARACTERS_TO_LOOK_AT else lines[:-1])
+        if head.startswith(SEPARATOR) and len(head) > len(SEPARATOR):
+            return head[len(SEPARATOR)]
         usual = "\t" if find_format(self.name) == "tsv" else ","
-        for delimiter, description in DELIMITERS.items():
+        for delimiter, description in DELIMITERS.items() if head.strip() else ():
             with suppress(csv.Error):
-                lengths = {
-                    len(line) for line in csv.reader(StringIO(head), delimiter=delimiter) if line
-                }
-                if len(lengths) == 1 and lengths != {1}:
+                rows = csv.reader(StringIO(head), delimiter=delimiter)
+                lengths = [len(row) for row in rows if row]
+                # A broken line is refused later, with its number.
+                if lengths[0] > 1 and lengths.count(lengths[0]) >= MOST_LINES * len(lengths):
                     if delimiter != usual:
                         self.notes.append(f"its delimiter is {description}")
                     return delimiter
@@ -140,9 +147,9 @@ class CsvFile:
     ) -> tuple[pa.Schema, int]:
         """Return the types of the columns and the number of rows."""
         with self._report_errors():
-            schema = self._open(as_text).schema
-            as_text = {**as_text, **self._find_text(names, schema)}
             reader = self._open(as_text)
+            if found := self._find_text(names, reader.schema):
+                reader = self._open({**as_text, **found})
             schema = reader.schema
             if any(pa.types.is_binary(dtype) for dtype in schema.types):
                 raise self._encoding_error()
@@ -173,7 +180,9 @@ class CsvFile:
             [cells[field.name] for field in schema if pa.types.is_string(field.type)]
         )
         floats = any(map(pa.types.is_floating, schema.types))
-        self.decimal = decimal or ("," if self._delimiter == ";" and not floats else None)
+        self.decimal = decimal
+        if decimal is None and (floats or self._delimiter in ",;"):
+            self.decimal = "." if floats or self._delimiter == "," else ","
         found = []
         for name, dtype in zip(schema.names, schema.types, strict=True):
             if pa.types.is_boolean(dtype):
@@ -198,7 +207,7 @@ class CsvFile:
                 block_size=self._block,
                 encoding=self._encoding.replace("utf-8", "utf8"),
                 column_names=self._names,
-                skip_rows_after_names=int(self._names is not None and self._header),
+                skip_rows_after_names=self._rows_before + self._header if self._names else 0,
             ),
             arrow.ParseOptions(
                 delimiter=self._delimiter,
@@ -236,7 +245,8 @@ class CsvFile:
             return TableError(
                 f"{self.name!r} has {row.actual_columns} cells in line "
                 f"{self._find_line(row)}, where its first line has {row.expected_columns}; put "
-                "text that holds the delimiter in quotes, or name another delimiter."
+                "text that holds the delimiter in quotes, name another delimiter, or delete what "
+                "stands before the names."
             )
         if "UTF8" in message:
             return self._encoding_error()
@@ -258,12 +268,18 @@ class CsvFile:
         with self._report_errors(), self._open_text() as file:
             reader = csv.reader(file, delimiter=self._delimiter)
             try:
-                lines = [line for line, _ in zip(filter(None, reader), range(2), strict=False)]
+                rows = list(islice(reader, ROWS_TO_FIND_NAMES))
+                while len(list(filter(None, rows))) < 2 and (row := next(reader, None)) is not None:
+                    rows.append(row)
             except csv.Error as error:
                 raise TableError(
                     f"{self.name!r} cannot be read as a CSV file: {error}; look for a quotation "
                     "mark that is not closed."
                 ) from error
+        named = [bool(cells) and not cells[0].startswith(SEPARATOR) for cells in rows]
+        lines = [cells for cells, is_row in zip(rows, named, strict=True) if is_row]
+        # Arrow itself passes over empty lines before the names, but not over others.
+        self._rows_before = named.index(True) if True in named else 0
         if not lines:
             raise TableError(f"{self.name!r} is empty; give a file with names and rows.")
         names = lines[0]
@@ -274,7 +290,7 @@ class CsvFile:
                 f"{self.name!r} begins with a line of numbers; put a line with the names of the "
                 "columns before it, or say --no-header (header=False)."
             )
-        length = max(sum(len(cell.encode()) + 1 for cell in line) for line in lines)
+        length = max(sum(len(cell.encode()) + 1 for cell in line) for line in lines[:2])
         return names, length
 
     def _open_bytes(self) -> pa.NativeFile:
@@ -315,6 +331,18 @@ class CsvFile:
             f"{self.name!r} is not {self._encoding} text in line {lines} (byte {position}); save "
             "it as UTF-8, or name its encoding, such as latin-1."
         )
+
+
+def _is_western(text: bytes) -> bool:
+    """Return whether bytes that are no UTF-8 seem to be text in Windows-1252."""
+    # Where some is UTF-8, or the end is cut off, the file is damaged UTF-8.
+    if text[-1:] >= b"\x80" or not text.decode("utf-8", "ignore").isascii():
+        return False
+    if re.search(rb"[\0\x81\x83\x86-\x88\x8d\x8f\x90\x98\x9d]", text):
+        return False
+    runs = re.split(rb"[^A-Za-z\xc0-\xff]+", text)
+    words = b"".join(run for run in runs if not run.isascii())
+    return len(re.sub(b"[A-Za-z]", b"", words)) <= MOST_ACCENTS * len(words)
 
 
 def _widen_type(dtype: pa.DataType, values: pa.Array) -> pa.DataType:

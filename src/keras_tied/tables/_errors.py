@@ -61,5 +61,6 @@ def report_read_errors(name: str, what: str) -> Iterator[None]:
 
 
 def _content_error(name: str, what: str, error: Exception) -> TableError:
-    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    cause = error.__cause__ if str(error) == name else None
+    reason = " ".join(str(cause or error).split()).rstrip(".") or type(error).__name__
     return TableError(f"{name!r} cannot be read as {what}: {format_value(reason, 300)}.")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Self
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,7 @@ from keras_tied._text import format_value, list_some
 from keras_tied._types import Array
 from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, get_value
 from keras_tied.tables._errors import TableError, quote
+from keras_tied.tables._facts import Decision, Fact, Policy, Restored
 from keras_tied.tables._kinds import Kind, find_kind
 from keras_tied.tables._number_text import (
     DASHES,
@@ -53,105 +53,6 @@ MOST_NUMERIC = 0.25
 """Text of which more than this share looks like numbers has no rest of other categories."""
 ROWS_TO_COUNT, FEWEST_ROWS_OF_COPIES = 20_000, 20
 EXAMPLES = 3
-
-
-@dataclass(frozen=True)
-class Fact:
-    """What was found in a column, and what becomes of it.
-
-    Attributes:
-        name: of the column.
-        reads_as: what its values are, for people.
-        becomes: the numbers that it becomes, or why it is left out.
-        missing: how many values are missing.
-        misread: how many values are not what the column holds, and count as missing.
-        distinct: how many different values the first 20,000 rows of the sample have, or all if
-            they are text.
-        examples: some values.
-        warning: what else to look at, as one clause about the column; empty if there is nothing.
-        refused: whether the column cannot be used before someone says what it is.
-    """
-
-    name: str
-    reads_as: str
-    becomes: str
-    missing: int = 0
-    misread: int = 0
-    distinct: int = 0
-    examples: tuple[str, ...] = ()
-    warning: str = ""
-    refused: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON."""
-        return asdict(self) | {"examples": list(self.examples)}
-
-    @classmethod
-    def from_json(cls, json: Any) -> Self:
-        """Read the result of `to_json`; it may come from an untrusted file.
-
-        Raises:
-            TableError: if it is not what `to_json` gives.
-        """
-        match json:
-            case {
-                "name": str(),
-                "reads_as": str(),
-                "becomes": str(),
-                "missing": int(),
-                "misread": int(),
-                "distinct": int(),
-                "examples": list() as examples,
-                "warning": str(),
-                "refused": bool(),
-            } if len(json) == len(fields(cls)) and all(isinstance(e, str) for e in examples):
-                return cls(**json | {"examples": tuple(examples)})
-        raise TableError("the facts of the columns in the model file are damaged; fit it anew.")
-
-
-@dataclass(frozen=True)
-class Restored:
-    """A column that is left out, and restored when rows are decoded.
-
-    Attributes:
-        name: of the column.
-        copy_of: the column that it equals, or None.
-        value: the value that it always has, or None if it has none.
-    """
-
-    name: str
-    copy_of: str | None = None
-    value: str | int | float | bool | None = None
-
-
-@dataclass(frozen=True)
-class Policy:
-    """How text reads where it does not tell.
-
-    Attributes:
-        decimal: the decimal mark, or None.
-        dates: `"auto"`, `"off"`, `"dmy"` or `"mdy"`.
-        categorical: the columns of names.
-    """
-
-    decimal: str | None = None
-    dates: str = "auto"
-    categorical: frozenset[str] = frozenset()
-
-    @property
-    def day_first(self) -> bool | None:
-        """Whether the day stands before the month, or None if nobody has said so."""
-        if self.dates in ("dmy", "mdy"):
-            return self.dates == "dmy"
-        return True if self.decimal == "," else None
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A fact, and the column that is used or restored, or None."""
-
-    fact: Fact
-    column: Column | Restored | None = None
 
 
 def choose_columns(
@@ -267,8 +168,7 @@ def _find_truths(values: pa.Array) -> TruthText | None:
 
 def _is_code(cells: pa.Array) -> bool:
     """Return whether text is digits that name something."""
-    codes = pc.match_substring_regex(cells, LONG_NUMERAL)
-    if not pc.any(codes).as_py():
+    if not pc.any(pc.match_substring_regex(cells.unique(), LONG_NUMERAL)).as_py():
         return False
     digits = pc.match_substring_regex(cells, r"^\d+$")
     return bool(pc.sum(digits).as_py() > (1 - MOST_MISREAD) * len(cells))
@@ -277,6 +177,10 @@ def _is_code(cells: pa.Array) -> bool:
 def _read_text(name: str, cells: pa.Array, policy: Policy) -> tuple[Column | None, float, str]:
     """Return the numbers or times that text reads as, for which share of it, and a warning."""
     some = cells.slice(0, ROWS_TO_DECIDE)
+    if pc.all(pc.match_substring_regex(cells, r"^\d{8}$")).as_py():
+        days = _find_numeric_dates(cells.cast(pa.int64()))
+        if days is not None:
+            return replace(days, name=name), 1.0, ""
     found: tuple[Column | None, float, str] = (None, 0.0, "")
     if looks_numeric(some) >= FEWEST_LOOKS:
         found = _read_numbers(name, cells, some, policy)
@@ -378,8 +282,10 @@ def _decide_parsed(column: Column, values: pa.Array, numbers: Array, warning: st
     if column.kind is Kind.integer and np.abs(present).max() >= MOST_DIGITS:
         warning = "holds whole numbers of 16 digits or more, which may be names; say --exclude"
         fact = replace(fact, warning=warning)
-    if present.min() == present.max():
-        return _leave_out_constant(fact, values.filter(pa.array(~is_missing)), column)
+    if present.min() == present.max():  # in single precision
+        same = values.filter(pa.array(~is_missing))
+        if len(same.unique()) == 1:
+            return _leave_out_constant(fact, same, column)
     return Decision(fact, column)
 
 
@@ -444,7 +350,8 @@ def _leave_out_constant(fact: Fact, present: pa.Array, column: Column) -> Decisi
         warning = f"is {format_value(value)!r} or missing; write what it is where it is missing"
         fact = replace(fact, warning=warning)
     plain = value if isinstance(value, str | int | float | bool) else str(value)
-    return Decision(replace(fact, becomes=becomes, distinct=1), Restored(column.name, value=plain))
+    restored = Restored(column.name, value=plain, is_date=pa.types.is_date(present.type))
+    return Decision(replace(fact, becomes=becomes, distinct=1), restored)
 
 
 def _leave_out_copies(decisions: list[Decision], sample: pa.RecordBatch) -> list[Decision]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import asdict, replace
 from typing import Any
@@ -10,8 +11,8 @@ import pyarrow as pa
 
 from keras_tied.tables._column import Column, Form
 from keras_tied.tables._errors import TableError
+from keras_tied.tables._facts import Restored
 from keras_tied.tables._kinds import Kind
-from keras_tied.tables._learning import Restored
 from keras_tied.tables._number_text import NumberText, TruthText
 from keras_tied.tables._times import CYCLES, Times
 
@@ -83,6 +84,8 @@ def parse_column(entry: Any) -> Column:
             )
         case _:
             raise damage_error(f"the form of {name!r} is not told")
+    if column.whole and not all(re.fullmatch(r"-?\d{1,18}", text) for text in column.categories):
+        raise damage_error(f"the categories of {name!r} are not whole numbers")
     if (column.kind is Kind.time) != isinstance(column.form, Times):
         raise damage_error(f"{name!r} has a form of another kind")
     return column
@@ -104,8 +107,14 @@ def parse_restored(entry: Any, names: Collection[str]) -> Restored:
             "name": str() as name,
             "copy_of": str() | None as copy_of,
             "value": str() | int() | float() | bool() | None as value,
+            "is_date": bool() as is_date,
         } if name not in names and (copy_of is None or copy_of in names):
-            return Restored(name, copy_of, value)
+            restored = Restored(name, copy_of, value, is_date)
+            try:
+                restored.repeat(0)
+            except (OverflowError, pa.ArrowException) as error:
+                raise damage_error(f"the value of {name!r} is not one") from error
+            return restored
     raise damage_error("a column that is restored is not one")
 
 

@@ -41,6 +41,7 @@ _LOOK = re.compile(
     rf"(?:\.[-–])?[-)]?(?P<suffix>\s*(?:{_SUFFIX}))?\s*[-)]?"  # noqa: RUF001
 )
 """What looks like a number, with any unit."""
+_LONGEST = 64
 _GROUPING = {".": ",' _", ",": ".' _"}
 """What may stand between thousands, by the decimal mark."""
 _MOST_PLACES = 6
@@ -192,12 +193,12 @@ def looks_numeric(texts: pa.Array) -> float:
 
 
 def count_digits(texts: pa.Array) -> float:
-    """Return the share of texts of which digits are two in five characters or more."""
+    """Return the share of texts that begin with no letter, and of which 40 % are digits."""
     characters = pc.utf8_length(pc.replace_substring_regex(texts, r"\s", ""))
     digits = pc.utf8_length(pc.replace_substring_regex(texts, r"\D", ""))
-    return float(
-        pc.mean(pc.greater_equal(pc.multiply(digits, 5), pc.multiply(characters, 2))).as_py() or 0
-    )
+    many = pc.greater_equal(pc.multiply(digits, 5), pc.multiply(characters, 2))
+    begins = pc.match_substring_regex(texts, r"^[^\pL]")
+    return float(pc.mean(pc.and_(many, begins)).as_py() or 0.0)
 
 
 def share_with_unit(texts: pa.Array, form: NumberText) -> float:
@@ -209,7 +210,8 @@ def share_with_unit(texts: pa.Array, form: NumberText) -> float:
 
 
 def _find_numbers(texts: pa.Array) -> list[re.Match[str]]:
-    return [match for text in texts.to_pylist() if (match := _LOOK.fullmatch(text))]
+    short = (text for text in texts.to_pylist() if len(text) <= _LONGEST)
+    return [match for text in short if (match := _LOOK.fullmatch(text))]
 
 
 def decide_decimal(texts: pa.Array) -> str | None:

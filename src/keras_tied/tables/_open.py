@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+import pyarrow as pa
 
 from keras_tied.tables._arrow import open_arrow
 from keras_tied.tables._csv import CsvFile
@@ -152,7 +156,63 @@ def _open_files(name: str, options: Options, copies: Copies) -> list[TableFile]:
         # A word in one file makes text of what are numbers in another.
         options = replace(options, text={*options.text, *clashes})
         files = [_open(path, options, copies) for path in paths]
-    return add_partitions(files, place) if os.path.isdir(place) else files
+    root = place
+    if "://" in name:
+        root, settings = _split_address(name)
+        addresses = [_locate(path, place, root) + settings for path in paths]
+        files = [
+            CopiedFile(file, path, address, options)
+            for file, path, address in zip(files, paths, addresses, strict=True)
+        ]
+    return add_partitions(files, root) if os.path.isdir(place) else files
+
+
+class CopiedFile:
+    """A file that was copied from an address; a process elsewhere copies it again.
+
+    Args:
+        file: the copy, open.
+        place: where that is.
+        address: where the file is.
+        options: how it is read.
+    """
+
+    def __init__(self, file: TableFile, place: str, address: str, options: Options) -> None:
+        self.name, self.schema, self.rows = address, file.schema, file.rows
+        self.notes, self.decimal = getattr(file, "notes", []), getattr(file, "decimal", None)
+        self._file, self._place, self._options = file, str(place), options
+
+    def read(
+        self, pieces: Sequence[int], names: Sequence[str], n_rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Read some pieces of the file; see `TableFile`."""
+        if os.path.exists(self._place):
+            yield from self._file.read(pieces, names, n_rows)
+            return
+        copies = Copies()
+        try:
+            for file in _open_files(self.name, self._options, copies):
+                yield from file.read(pieces, names, n_rows)
+        finally:
+            copies.delete()
+
+
+def _split_address(address: str) -> tuple[str, str]:
+    """An address up to a pattern in it, and what follows a question mark."""
+    if address.startswith(("http://", "https://")):
+        return address, ""
+    path, question, settings = address.partition("?")
+    root = path
+    while glob.has_magic(root):
+        root = root.rpartition("/")[0]
+    return root.rstrip("/"), question + settings
+
+
+def _locate(path: str, place: str, root: str) -> str:
+    """The address of a copy, of one file or of a file in a folder."""
+    if not os.path.isdir(place):
+        return root
+    return f"{root}/{PurePath(os.path.relpath(path, place)).as_posix()}"
 
 
 def _open(file: str, options: Options, copies: Copies) -> TableFile:

@@ -21,18 +21,18 @@ _DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d-%m-%y", "%d.%m
 _MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%m/%d/%y", "%m-%d-%y", "%m.%d.%y")
 _OTHERS = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %y"),
-    *("%d. %b %Y", "%b %d, %Y", "%b %d %Y", "%a, %d %b %Y", "%a %b %d %Y", "%Y%m%d"),
+    *("%d. %b %Y", "%d/%b/%Y", "%b %d, %Y", "%b %d %Y", "%a, %d %b %Y", "%a %b %d %Y", "%Y%m%d"),
 )
 _FORMAT = r"(?:%[YmdybBaHMSIp]|[-/.:, T]){1,32}"
 _TYPES = ("date", "timestamp", "time")
-_TEXTS_TO_TRY = 200
+_TEXTS_TO_TRY, _FEW_TEXTS = 200, 20
 _YEAR_1000 = -354_286
 _YEARS_1_TO_9999 = (-719_162.0, 2_932_896.0)
 _MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%b-%Y", "%b-%y")
 _CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
-_JOINED = [(between, clock) for between in ("T", " ", ", ") for clock in _CLOCKS]
+_JOINED = [(between, clock) for between in ("T", " ", ", ", ":") for clock in _CLOCKS]
 _LOOK = (
-    r"^(?:\w{2,9},? )?\w{1,9}(?:[-/ ]|\. ?)\w{1,9}(?:[-/. ]|, ?)\d{1,4}(?:,?[T ].*)?$|^\d{8}$|"
+    r"^(?:\w{2,9},? )?\w{1,9}(?:[-/ ]|\. ?)\w{1,9}(?:[-/. ]|, ?)\d{1,4}(?:,?[T :].*)?$|^\d{8}$|"
     r"^\d{4}[-/]\d\d$|^\d{1,2}/\d{4}$|^\w{3,9}[- ]\d{2,4}$|"
     r"^\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[AaPp]\.?[Mm]\.?)?$"
 )
@@ -119,9 +119,9 @@ class Times:
         if self.dtype == "time" or self.format in _CLOCKS:
             local = np.clip(local, 0.0, 1.0 - 1e-6 / SECONDS)
         if self.dtype:
-            microseconds = pa.array(
-                np.rint(local * SECONDS * 1e6).astype(np.int64), mask=is_missing
-            )
+            # Single precision holds no more than hundredths of a second.
+            hundredths = np.rint(local * SECONDS * 100).astype(np.int64)
+            microseconds = pa.array(hundredths * 10_000, mask=is_missing)
             whole = (
                 pa.time64("us") if self.dtype == "time" else pa.timestamp("us", self.zone or None)
             )
@@ -206,6 +206,7 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
     fractions = pc.max(pc.utf8_length(pc.struct_field(tail, "fraction"))).as_py() or 0
     places = 0 if not fractions else 3 if fractions <= 3 else 6
     some = pc.replace_substring_regex(texts.slice(0, _TEXTS_TO_TRY), _TAIL, r"\1")
+    few = some.slice(0, _FEW_TEXTS)
     has_clock = bool(pc.any(pc.match_substring(some, ":")).as_py())
     if (first := day_first) is None:
         first = not pc.any(pc.match_substring(some, "/")).as_py()
@@ -213,9 +214,14 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
     best, most = "", 0.0
     shares = [0.0, 0.0, 0.0]
     for order, dates in enumerate((_OTHERS, *orders)):
-        formats = [f"{date}{between}{clock}" for date in dates for between, clock in _JOINED]
-        rest = (() if order else _CLOCKS) if has_clock else (() if order else _MONTHS)
-        for form in [*(formats if has_clock else dates), *rest]:
+        formats = list(dates)
+        if has_clock:
+            formats = [f"{date}{between}{clock}" for date in dates for between, clock in _JOINED]
+        if not order:
+            formats += _CLOCKS if has_clock else _MONTHS
+        for form in formats:
+            if np.isnan(_parse_text(few, form)).all():
+                continue
             share = float(np.mean(~np.isnan(_parse_text(some, form))))
             shares[order] = max(shares[order], share)
             if share > most:

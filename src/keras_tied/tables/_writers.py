@@ -61,25 +61,37 @@ def open_text_writer(
         if safe:
             columns = [_escape_formulas(column) for column in batch.columns]
             batch = pa.record_batch(columns, names=batch.schema.names)
-        file.write(_format_lines(batch, delimiter, quote=safe))
+        file.write(_format_lines(batch, delimiter))
 
     yield write
     file.flush()
 
 
-def _format_lines(batch: pa.RecordBatch, delimiter: str, quote: bool) -> pa.Buffer:
-    """Format rows as text; quote all text, or only the values that need it."""
-    for style in ("needed",) if quote else ("none", "needed"):
-        options = arrow.WriteOptions(include_header=False, delimiter=delimiter, quoting_style=style)
-        lines = pa.BufferOutputStream()
-        try:
-            arrow.write_csv(batch, lines, options)
-        except pa.ArrowInvalid:
-            if style == "needed":
-                raise
-        else:
-            break
+def _format_lines(batch: pa.RecordBatch, delimiter: str) -> pa.Buffer:
+    """Format rows as text, with quotes around the cells that need them and no others."""
+    options = arrow.WriteOptions(include_header=False, delimiter=delimiter, quoting_style="none")
+    lines = pa.BufferOutputStream()
+    try:
+        arrow.write_csv(batch, lines, options)
+    except pa.ArrowInvalid:  # some cell needs quotes, and Arrow would put them around all text
+        return _join_cells(batch, delimiter)
     return lines.getvalue()
+
+
+def _join_cells(batch: pa.RecordBatch, delimiter: str) -> pa.Buffer:
+    """Format rows as text, some cells of which need quotes."""
+    text = pa.large_string()
+    cells = [column.cast(text) for column in batch.columns]
+    nothing, quote = pa.scalar("", text), pa.scalar('"', text)
+    for index, column in enumerate(cells):
+        doubled = pc.replace_substring(column, '"', '""')
+        quoted = pc.binary_join_element_wise(quote, doubled, quote, nothing)
+        special = pc.match_substring_regex(column, f'[{delimiter}"\r\n]')
+        cells[index] = pc.if_else(special, quoted, column)
+    missing_is_empty = {"null_handling": "replace", "null_replacement": ""}
+    rows = pc.binary_join_element_wise(*cells, pa.scalar(delimiter, text), **missing_is_empty)
+    ended = pc.binary_join_element_wise(rows, pa.scalar("\n", text), nothing)
+    return pa.py_buffer("".join(ended.to_pylist()).encode())
 
 
 def _escape_formulas(values: pa.Array) -> pa.Array:

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_tied._processes import gather
+
 WITHIN_AN_EPOCH = (
     "on_batch_begin on_batch_end on_train_batch_begin on_train_batch_end on_test_begin on_test_end "
     "on_test_batch_begin on_test_batch_end"
@@ -97,8 +99,8 @@ class Guard(keras.callbacks.Callback):
             self.model.set_weights(self.weights)
             raise make_divergence_error(self.model, epoch, loss)
         self.weights = weights
-        if self.is_interrupted():
-            self.model.stop_training = True
+        stops = gather(bool(self.model.stop_training or self.is_interrupted()))
+        self.model.stop_training = bool(stops.any())
 
 
 def all_finite(arrays: list[Any]) -> bool:

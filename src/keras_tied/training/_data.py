@@ -24,16 +24,18 @@ class BatchedRows:
         data: x, (x, y) or (x, y, sample_weight), each an array or a structure of arrays.
         count: the number of rows.
         batch_size: the number of rows in a batch, at most `count`.
+        counts: the number of rows of each process, where several train one model.
     """
 
     data: Any
     count: int
     batch_size: int
+    counts: tuple[int, ...] = ()
 
     @property
     def full(self) -> int:
         """The number of batches of `batch_size` rows, or 0 where all rows are one batch."""
-        return self.count // self.batch_size if self.count > self.batch_size else 0
+        return min(self._counts) // self.batch_size if self.largest > self.batch_size else 0
 
     @property
     def last(self) -> int:
@@ -43,7 +45,16 @@ class BatchedRows:
     @property
     def steps(self) -> int:
         """The number of batches."""
-        return self.full + (self.last > 0)
+        return self.full + (self.largest > self.full * self.batch_size)
+
+    @property
+    def largest(self) -> int:
+        """The most rows that a process has."""
+        return max(self._counts)
+
+    @property
+    def _counts(self) -> tuple[int, ...]:
+        return self.counts or (self.count,)
 
     def first(self, count: int) -> Any:
         """The first rows of `data`."""

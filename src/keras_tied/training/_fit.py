@@ -9,6 +9,8 @@ from typing import Any
 import keras
 
 from keras_tied._interrupts import interrupts
+from keras_tied._processes import count_places, end_together
+from keras_tied.training._agreement import agree_on_parts
 from keras_tied.training._callbacks import Guard, flatten_callbacks, works_within_epochs
 from keras_tied.training._data import BatchedRows, batch_rows, split_rows, weigh_classes
 from keras_tied.training._epochs import Epochs
@@ -111,12 +113,20 @@ def fit(
     parts = _pack_parts(data, held_out) if plain else None
     if parts is not None and not isinstance(model.optimizer, LBFGS) and not _fit_into_memory(parts):
         parts = None
-    if isinstance(model.optimizer, LBFGS):
-        parts = _join_batches(model, parts, callbacks)
-    trainer = (
-        None if parts is None else _make_trainer(model, *parts, shuffle, epochs - initial_epoch)
-    )
-    with interrupts() as is_interrupted:
+    settings = {
+        "epochs": (initial_epoch, epochs),
+        "batch_size": batch_size,
+        "validation_batch_size": validation_batch_size,
+        "validation_data": validation_data is not None or validation_split,
+        "shuffle": shuffle,
+    }
+    with end_together(), interrupts() as is_interrupted:
+        parts = agree_on_parts(parts, settings)
+        if isinstance(model.optimizer, LBFGS):
+            parts = _join_batches(model, parts, callbacks)
+        trainer = (
+            None if parts is None else _make_trainer(model, *parts, shuffle, epochs - initial_epoch)
+        )
         if trainer is None:
             return keras.Model.fit(
                 model,
@@ -200,7 +210,7 @@ def _join_batches(
                 f"LBFGS cannot hold '{variable.path}' to its constraint: compile '{model.name}' "
                 "with another optimizer, or without the constraint."
             )
-    train, validation = (part and replace(part, batch_size=part.count) for part in parts)
+    train, validation = (part and replace(part, batch_size=part.largest) for part in parts)
     assert train is not None
     return train, validation
 
@@ -215,7 +225,10 @@ def _make_trainer(
     """The backend's `Epochs` for a model; None if only Keras's `fit` can train it."""
     backend = keras.backend.backend()
     has_limit = keras.config.max_epochs() or keras.config.max_steps_per_epoch()
-    if model.run_eagerly or has_limit or keras.distribution.distribution() is not None:
+    if model.run_eagerly or has_limit:
+        return None
+    n_places = count_places()
+    if keras.distribution.distribution() is not None and (backend != "jax" or n_places == 0):
         return None
     single = train.steps == 1 and (validation is None or validation.steps == 1)
     # Random numbers for each row depend on the order of the rows, and on PyTorch on the loader.
@@ -232,7 +245,7 @@ def _make_trainer(
         x,
         y,
         sample_weight=weight,
-        batch_size=train.batch_size,
+        batch_size=train.batch_size // n_places * n_places or n_places,
         shuffle=shuffle,
         epochs=0,
         verbose=0,

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_tied._processes import gather
 from keras_tied.training._callbacks import Bar, make_divergence_error, only_reads_logs
 from keras_tied.training._data import BatchedRows
 from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Epochs, InPlace, Logs
@@ -32,7 +33,7 @@ class Loop:
     ) -> None:
         self.model, self.trainer, self.train = model, trainer, train
         self.callbacks, self.verbose, self.is_interrupted = callbacks, verbose, is_interrupted
-        self.only_read = all(map(only_reads_logs, callbacks))
+        self.only_read = bool(gather(all(map(only_reads_logs, callbacks))).all())
 
     def run(self, begin: int, end: int) -> keras.callbacks.History:
         """Train from epoch `begin` to epoch `end`; return the history."""
@@ -69,7 +70,7 @@ class Loop:
                 objective.push(weights)
             self._report(epoch, [logs], True)
             epoch += 1
-            return not (self.model.stop_training or self.is_interrupted())
+            return not gather(bool(self.model.stop_training or self.is_interrupted())).any()
 
         optimizer.only_differentiates = True
         weights = objective.get_weights()
@@ -128,10 +129,11 @@ class Loop:
             epoch += n_reported
             logs = epochs[n_reported - 1]
             pace = SECONDS_BETWEEN_VISITS / max(seconds, 1e-9)
-            bunch = max(1, min(8 * count, int(count * pace)))
-            if self.is_interrupted():
+            # All processes take the pace of the first; Ctrl-C in any of them stops all.
+            paces = gather([max(1, min(8 * count, int(count * pace))), self.is_interrupted()])
+            bunch = int(paces[0, 0])
+            if self.model.stop_training or paces[:, 1].any():
                 self.model.stop_training = True
-            if self.model.stop_training:
                 break
         return logs
 
@@ -147,6 +149,7 @@ class Loop:
                     self.hooks.on_epoch_begin(epoch + index)
                 n_ended = index + 1
                 self.hooks.on_epoch_end(epoch + index, logs)
+                self.model.stop_training = bool(gather(bool(self.model.stop_training)).any())
                 if self.model.stop_training:
                     break
         except BaseException:

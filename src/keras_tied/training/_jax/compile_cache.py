@@ -38,6 +38,7 @@ def compile_program(
     constants: Iterable[Any],
     *,
     fast: bool = False,
+    out_shardings: Any = None,
 ) -> Any:
     """Compile a function for arguments of these shapes, or take it from the cache.
 
@@ -46,12 +47,14 @@ def compile_program(
         arguments: its arguments.
         constants: the arrays that are part of the function.
         fast: whether it runs so short that compiling it fast matters more than its speed.
+        out_shardings: those of its outputs. Defaults to what XLA chooses.
     """
-    program = jax.jit(function).lower(*arguments)
+    program = jax.jit(function, out_shardings=out_shardings).lower(*arguments)
     digest = hashlib.sha256(program.as_text().encode())
     for constant in constants:
         digest.update(np.asarray(constant).tobytes())
-    key = digest.hexdigest(), fast, (program.in_tree, program.out_tree)
+    shardings = tuple(jax.tree.leaves(out_shardings))
+    key = digest.hexdigest(), fast, (program.in_tree, program.out_tree, shardings)
     if key not in _programs:
         _programs[key] = _compile(program, fast)
     _programs.move_to_end(key)

@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from keras_tied._processes import read_whole
 from keras_tied.training._jax.trainer import JaxEpochs, Program
 from keras_tied.training._lbfgs_search import is_seed, split_vector
 
@@ -28,7 +29,8 @@ class JaxObjective:
 
     def get_weights(self) -> Any:
         """The weights; see `Objective`."""
-        return np.concatenate([np.asarray(v, np.float64).ravel() for v in self.state[0]])
+        variables = self.epochs.model.trainable_variables
+        return np.concatenate([read_whole(v).astype(np.float64).ravel() for v in variables])
 
     def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
         """Loss and gradient; see `Objective`."""
@@ -55,7 +57,7 @@ class JaxObjective:
 
     def _call(self, weights: Any) -> tuple[dict[str, float], dict[str, float], Any, Any]:
         """The logs of both parts, the gradient, and the new non-trainable variables."""
-        arguments = jnp.asarray(np.asarray(weights, np.float32)), self.state, self.epochs.arrays
+        arguments = np.asarray(weights, np.float32), self.state, self.epochs.arrays
 
         def compile_for(arguments: Any) -> Any:
             program = self.epochs.program(widen=False)
@@ -64,7 +66,8 @@ class JaxObjective:
                 state = (split_vector(vector, self.shapes), *state[1:3], program.fresh)
                 return self._evaluate(program, state, arrays)
 
-            return self.epochs.compile(call, program, arguments)
+            outputs = (..., ..., ..., self.state[1])
+            return self.epochs.compile(call, program, arguments, outputs)
 
         program = self.epochs.get_program("objective", compile_for, arguments)
         logs, validation_logs, gradient, variables = program(*arguments)

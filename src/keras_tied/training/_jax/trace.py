@@ -36,11 +36,11 @@ class TracedFunction:
         """The arrays of the function that are not arguments."""
         return list(_constants(self.jaxpr))
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, evaluation: Evaluation | None = None) -> Any:
         """The function's value for arguments of the same shapes, any leaf a `FlippedMatrix`."""
         leaves = jax.tree.leaves(arguments)
         rows = {leaf.transpose.shape[1] for leaf in leaves if isinstance(leaf, FlippedMatrix)}
-        evaluation = Evaluation()
+        evaluation = evaluation or Evaluation()
         if rows:
             evaluation = FeaturesFirst(rows)
         elif self.widen:

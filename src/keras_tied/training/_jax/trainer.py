@@ -13,11 +13,13 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from keras_tied._processes import gather
 from keras_tied.training._callbacks import all_finite
 from keras_tied.training._data import BatchedRows
 from keras_tied.training._epochs import Logs, Visit
 from keras_tied.training._jax import compile_cache
 from keras_tied.training._jax.features_first import FlippedMatrix, is_worthwhile
+from keras_tied.training._jax.shards import ShardedRows, Shards
 from keras_tied.training._jax.trace import TracedFunction
 from keras_tied.training._lbfgs_search import is_seed
 
@@ -62,17 +64,23 @@ class JaxEpochs:
         self.model, self.train, self.validation = model, train, validation
         # In one batch the order only matters to layers that draw random numbers for each row.
         self.shuffle = shuffle if train.steps > 1 or any(map(is_seed, model.variables)) else False
-        self.capacity = max(1, min(CAPACITY, PLACES // train.count)) if self.shuffle else CAPACITY
+        self.capacity = max(1, min(CAPACITY, PLACES // train.largest)) if self.shuffle else CAPACITY
+        distribution = keras.distribution.distribution()
+        self.shards = None if distribution is None else Shards(distribution)
         self.runs: deque[_Run] = deque(maxlen=2)
         self.seconds_per_step = 0.0
         self.pull()
-        self.is_short = n_epochs * self._count_multiplications() < SHORT
+        self.is_short = not self.shards and n_epochs * self._count_multiplications() < SHORT
         self.arrays: list[jax.Array] = []
         units = [variable.shape[-1] for variable in model.variables if variable.shape]
         places: dict[tuple[int, bool], int] = {}
-        self.parts = [
-            _Part(rows, self.arrays, places, units) for rows in (train, validation) if rows
-        ]
+        self.parts: list[_Part | ShardedRows] = []
+        for rows, has_orders in ((train, bool(self.shuffle)), (validation, False)):
+            if rows and self.shards:
+                part = ShardedRows(rows, self.arrays, places, self.shards, has_orders)
+                self.parts.append(part)
+            elif rows:
+                self.parts.append(_Part(rows, self.arrays, places, units))
 
     def _count_multiplications(self) -> int:
         """About those of an epoch: by each weight at each place of a row, as of an image."""
@@ -119,13 +127,19 @@ class JaxEpochs:
 
     def is_finite(self) -> bool:
         """Whether no weight is a NaN or an infinity; see `Epochs`."""
-        return all_finite(self.state[0])
+        return bool(_all_finite(self.state[0])) if self.shards else all_finite(self.state[0])
 
     def compute_loss(self) -> float:
         """The loss of the first rows; see `Epochs`."""
         trainable, non_trainable, _, metrics = self.state
         state = trainable, non_trainable, [jnp.zeros_like(value) for value in metrics]
-        logs, _ = jax.jit(self.model.test_step)(state, self.train.first(self.train.batch_size))
+        rows = self.train.first(self.train.batch_size)
+        if self.shards:
+            (train, *_), orders = self.parts, self.runs[-1].orders
+            size = train.size if train.full else train.last
+            order = None if orders is None else orders[0]
+            rows = jax.jit(lambda *some: train.batch(some[0], 0, size, some[1]))(self.arrays, order)
+        logs, _ = jax.jit(self.model.test_step)(state, rows)
         return float(logs.get("loss", 0.0))
 
     def _run_epochs(self, run: _Run, epochs: int) -> Logs:
@@ -139,6 +153,7 @@ class JaxEpochs:
             steps = FIRST_STEPS
             if self.seconds_per_step:
                 steps = max(1, int(SECONDS_PER_CALL / self.seconds_per_step))
+            steps = int(gather(steps)[0])  # all processes take as many as the first
             end = min(full, begin + steps)
             start = time.perf_counter()
             self.state, logs = self._call(self.state, run.orders, 1, begin, end)
@@ -162,7 +177,8 @@ class JaxEpochs:
                     batch[:] = begin + np.random.permutation(len(batch))  # noqa: NPY002
             else:
                 order[:] = np.random.permutation(count)  # noqa: NPY002
-        return jnp.asarray(orders)
+        train = self.parts[0]
+        return train.put_orders(orders) if isinstance(train, ShardedRows) else jnp.asarray(orders)
 
     def _call(self, state: Any, orders: Any, epochs: int, begin: int, end: int) -> tuple[Any, Logs]:
         arguments = state, orders, epochs, begin, end, self.arrays
@@ -191,16 +207,29 @@ class JaxEpochs:
 
     def program(self, widen: bool = True) -> Program:
         """What is to be compiled."""
+        widen = widen and not self.shards  # the programs of all processes have to be equal
         return Program(self.model, self.parts, self.arrays, self.state, self.capacity, widen)
 
-    def compile(self, function: Callable[..., Any], program: Program, arguments: Any) -> Any:
-        """Compile a function made of a program's steps."""
-        fast = self.is_short and program.has_ready_kernels
-        return compile_cache.compile_program(function, arguments, program.constants(), fast=fast)
+    def compile(
+        self, function: Callable[..., Any], program: Program, arguments: Any, outputs: Any
+    ) -> Any:
+        """Compile a function made of a program's steps.
+
+        Under a distribution, arrays in `outputs` have the sharding that those of the function get;
+        what is none is replicated.
+        """
+        fast, shardings = self.is_short and program.has_ready_kernels, None
+        if self.shards:
+            everywhere = self.shards.replicated
+            shardings = jax.tree.map(lambda each: getattr(each, "sharding", everywhere), outputs)
+        constants = program.constants()
+        return compile_cache.compile_program(
+            function, arguments, constants, fast=fast, out_shardings=shardings
+        )
 
     def _compile(self, arguments: Any, widen: bool = True) -> Any:
         program = self.program(widen)
-        executable = self.compile(program, program, arguments)
+        executable = self.compile(program, program, arguments, (self.state, ...))
         if program.is_wide:
             # A release of XLA without these products fails only when the program runs.
             try:
@@ -208,6 +237,11 @@ class JaxEpochs:
             except jax.errors.JaxRuntimeError:
                 return self._compile(arguments, widen=False)
         return executable, program.log_names
+
+
+@jax.jit
+def _all_finite(values: list[Any]) -> Any:
+    return jnp.array([jnp.isfinite(value).all() for value in values]).all()
 
 
 def _is_array(value: Any) -> bool:
@@ -274,6 +308,9 @@ class _Part:
             leaves.append(FlippedMatrix(rows.T) if flipped else rows)
         return jax.tree.unflatten(self.structure, leaves)
 
+    def hold_sums(self, size: int) -> None:
+        """Nothing: sums over one device are whole."""
+
     def example(self, arrays: Sequence[Any], size: int) -> Any:
         """The shapes and dtypes of a batch of so many rows."""
         leaves = []
@@ -299,7 +336,7 @@ class Program:
     def __init__(
         self,
         model: keras.Model,
-        parts: Sequence[_Part],
+        parts: Sequence[_Part | ShardedRows],
         arrays: Sequence[jax.Array],
         state: Any,
         capacity: int,
@@ -307,9 +344,9 @@ class Program:
     ) -> None:
         self.train, *self.validation = parts
         self.capacity = capacity
-        self.fresh = [jnp.zeros_like(value) for value in state[3]]
+        self.fresh = [np.zeros(value.shape, value.dtype) for value in state[3]]
 
-        def trace(step: Any, state: Any, part: _Part) -> dict[int, TracedFunction]:
+        def trace(step: Any, state: Any, part: _Part | ShardedRows) -> dict[int, TracedFunction]:
             sizes = {part.size if part.full else 0, part.last} - {0}
             return {
                 size: TracedFunction(step, state, part.example(arrays, size), widen=widen)
@@ -383,13 +420,15 @@ class Program:
 
         def step(index: Any, carry: Any) -> Any:
             batch = part.batch(arrays, index * part.size, part.size, order)
-            values, state = self.train_steps[part.size](carry[0], batch)
+            apart = part.hold_sums(part.size)
+            values, state = self.train_steps[part.size](carry[0], batch, evaluation=apart)
             return state, carry[1] | values
 
         def finish(state: Any, values: Any) -> Any:
             if part.last:
                 batch = part.batch(arrays, part.full * part.size, part.last, order)
-                last, state = self.train_steps[part.last](state, batch)
+                apart = part.hold_sums(part.last)
+                last, state = self.train_steps[part.last](state, batch, evaluation=apart)
                 values = values | last
             for validation in self.validation:
                 state, logs_of_part = self.validate(validation, state, arrays)
@@ -403,7 +442,7 @@ class Program:
             return state, values
         return jax.lax.cond(end == part.full, finish, lambda *same: same, state, values)
 
-    def validate(self, part: _Part, state: Any, arrays: Sequence[Any]) -> Any:
+    def validate(self, part: _Part | ShardedRows, state: Any, arrays: Sequence[Any]) -> Any:
         """The state after the evaluation of the validation rows, and the logs."""
         trainable, non_trainable, optimizer, _ = state
 

@@ -1,0 +1,102 @@
+"""Signals that end the command: Ctrl-C, and SIGTERM, which `timeout`, Docker and Slurm send."""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+SECONDS_LATER = 0.01
+FIRST_CODE = 128
+"""The exit code after a signal is this and its number, as in a shell."""
+
+
+class EndingSignals:
+    """Raises `KeyboardInterrupt` at Ctrl-C and at SIGTERM, and knows of it if nobody else does.
+
+    Python drops an exception in a destructor or in a callback of C, and some libraries catch it.
+
+    Attributes:
+        received: the first signal, or None.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+
+    def install(self) -> None:
+        """Begin to handle the signals of this process, but for those that its parent has ignored.
+
+        A shell does that for jobs in the background.
+        """
+        for number, handler in (
+            (signal.SIGINT, self.interrupt),
+            (signal.SIGTERM, self._terminate),
+        ):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, handler)
+        sys.unraisablehook = self._raise_again
+
+    def reset(self) -> None:
+        """End: a signal ends the process at once, where Python would print a traceback."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+
+    def note(self, number: int) -> None:
+        """Note that a signal has come."""
+        self.received = self.received or number
+
+    def interrupt(self, number: int, frame: Any) -> None:
+        """Handle SIGINT, but within `interrupts`, which notes it."""
+        self.note(number)
+        raise KeyboardInterrupt
+
+    def _terminate(self, number: int, frame: Any) -> None:
+        """Do what Ctrl-C does at this moment."""
+        self.note(number)
+        handler = signal.getsignal(signal.SIGINT)
+        if callable(handler):
+            handler(signal.SIGINT, frame)
+
+    def _raise_again(self, dropped: sys.UnraisableHookArgs) -> None:
+        """Raise once more what Python has dropped in a callback, as soon as that has returned."""
+        if self.received is not None and isinstance(dropped.exc_value, KeyboardInterrupt):
+            threading.Timer(SECONDS_LATER, _interrupt_main).start()
+        else:
+            sys.__unraisablehook__(dropped)
+
+
+def _interrupt_main() -> None:
+    """Send SIGINT to the main thread, so that it wakes from a system call too."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
+
+
+def run(command: Callable[[], int]) -> None:
+    """Run a command as a process of its own, and exit with its code, or that of a signal."""
+    signals = EndingSignals()
+    signals.install()
+    try:
+        code = command()
+    except KeyboardInterrupt:
+        print("keras-tied: interrupted.", file=sys.stderr)
+        code = FIRST_CODE + signal.SIGINT
+    if signals.received is not None and code == 0:
+        print("keras-tied: interrupted; this is the result so far.", file=sys.stderr)
+    signals.reset()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # the reader of a pipe is gone
+            stream.flush()
+    if signals.received is not None:
+        # Not Python's own exit, which can crash after an import that was interrupted.
+        atexit._run_exitfuncs()
+        os._exit(FIRST_CODE + signals.received)
+    sys.exit(code)

@@ -1,0 +1,160 @@
+"""Rows over the devices of a `keras.distribution`.
+
+Along the batch axis, the mesh has places, and each process some of them. A place takes an equal
+share of its process's part of a batch, out of its own memory: that holds the rows it takes or,
+where the order of the rows is drawn anew, all rows of the process. Where a part does not divide
+evenly, shares are filled up with copies of a row, which are then left out of the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import keras
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from keras_tied._processes import count_places, list_owners
+from keras_tied._types import Array
+from keras_tied.training._data import BatchedRows
+from keras_tied.training._jax.partial_sums import PartialSums
+
+
+class Shards:
+    """The places of a distribution."""
+
+    def __init__(self, distribution: keras.distribution.Distribution) -> None:
+        self.mesh = distribution.device_mesh.backend_mesh
+        self.axis = distribution.batch_dim_name
+        self.owners, self.n_places = list_owners(), count_places()
+        self.groups = list(dict.fromkeys(self.owners))
+        mine = [jax.process_index() in owners for owners in self.owners]
+        self.first = mine.index(True)
+        self.replicated = NamedSharding(self.mesh, PartitionSpec())
+
+    def put(self, parts: Sequence[Array], axis: int = 0) -> jax.Array:
+        """An array whose parts along an axis lie in one place each.
+
+        Args:
+            parts: those of this process, of equal shapes in all processes.
+            axis: along which they are joined.
+        """
+        shape, length = list(parts[0].shape), parts[0].shape[axis]
+        shape[axis] *= len(self.owners)
+        sharding = NamedSharding(self.mesh, PartitionSpec(*[None] * axis, self.axis))
+
+        def get_part(index: Any) -> Array:
+            place: int = (index[axis].start or 0) // length - self.first
+            return parts[place]
+
+        return jax.make_array_from_callback(tuple(shape), sharding, get_part)
+
+    def deal(self, rows: BatchedRows) -> Array:
+        """The positions in an epoch that each place of this process takes, `(places, n)`."""
+        last = rows.largest - rows.full * rows.batch_size
+        begins = np.arange(rows.full + (last > 0)) * rows.batch_size
+        positions = [self._spread(begins[: rows.full], rows.batch_size)]
+        if last:
+            positions.append(self._spread(begins[rows.full :], last))
+        dealt: Array = np.minimum(np.concatenate(positions, axis=1), rows.count - 1)
+        return dealt
+
+    def _spread(self, begins: Array, size: int) -> Array:
+        """The positions of batches of `size` rows, `(places, n)`."""
+        within = np.minimum(np.arange(self.n_places * self.count_share(size)), size - 1)
+        return (begins[:, None] + within.reshape(self.n_places, 1, -1)).reshape(self.n_places, -1)
+
+    def count_share(self, size: int) -> int:
+        """The rows that a place takes of `size` rows of a process."""
+        return -(-size // self.n_places)
+
+
+class ShardedRows:
+    """Rows on the devices of a distribution; see `_Part`.
+
+    Args:
+        rows: those of this process.
+        arrays: the arrays on the devices, to which those of `rows` are added.
+        places: the index in `arrays` of each array of the host, by its id and `has_orders`.
+        shards: where they are.
+        has_orders: whether their order is drawn.
+    """
+
+    def __init__(
+        self,
+        rows: BatchedRows,
+        arrays: list[jax.Array],
+        places: dict[tuple[int, bool], int],
+        shards: Shards,
+        has_orders: bool,
+    ) -> None:
+        self.shards, self.full = shards, rows.full
+        self.positions = shards.deal(rows)
+        counts = [rows.counts[group[0]] if rows.counts else rows.count for group in shards.groups]
+        lasts = [count - rows.full * rows.batch_size for count in counts]
+        self.size, self.last = rows.batch_size * len(shards.groups), sum(lasts)
+        self.share = shards.count_share(rows.batch_size)
+        self.sizes = {self.last: lasts} | (
+            {self.size: [rows.batch_size] * len(lasts)} if self.full else {}
+        )
+        leaves, self.structure = jax.tree.flatten(rows.data)
+        self.places = []
+        for leaf in leaves:
+            if (id(leaf), has_orders) not in places:
+                places[id(leaf), has_orders] = len(arrays)
+                whole = (
+                    leaf
+                    if len(leaf) == rows.largest
+                    else np.resize(leaf, (rows.largest, *leaf.shape[1:]))
+                )
+                parts = [whole if has_orders else leaf[mine] for mine in self.positions]
+                arrays.append(shards.put(parts))
+            self.places.append(places[id(leaf), has_orders])
+        self.key = self.full, self.sizes, self.structure, self.places
+
+    def put_orders(self, orders: Array) -> jax.Array:
+        """The orders of the rows of this process, `(epochs, rows)`, on the devices."""
+        return self.shards.put([orders[:, mine] for mine in self.positions], axis=1)
+
+    def batch(self, arrays: Sequence[Any], begin: Any, size: int, order: Any) -> Any:
+        """The rows `begin .. begin + size - 1` of all processes; see `_Part`."""
+        lengths = self.sizes[size]
+        share = self.shards.count_share(max(lengths))
+        spec = PartitionSpec(self.shards.axis)
+        dealt = np.arange(self.shards.n_places * share * len(lengths)).reshape(len(lengths), -1)
+        kept = np.concatenate([row[:length] for row, length in zip(dealt, lengths, strict=True)])
+
+        def take(array: Any, order: Any, offset: Any) -> Any:
+            if order is None:
+                return jax.lax.dynamic_slice_in_dim(array, offset, share)
+            return array[jax.lax.dynamic_slice_in_dim(order, offset, share)]
+
+        take_everywhere = jax.shard_map(
+            take, mesh=self.shards.mesh, in_specs=(spec, spec, PartitionSpec()), out_specs=spec
+        )
+        leaves = []
+        for place in self.places:
+            rows = take_everywhere(arrays[place], order, begin // self.size * self.share)
+            if len(kept) < dealt.size:
+                sharding = NamedSharding(self.shards.mesh, spec)
+                rows = jax.lax.with_sharding_constraint(rows[kept], sharding)
+            leaves.append(rows)
+        return jax.tree.unflatten(self.structure, leaves)
+
+    def hold_sums(self, size: int) -> PartialSums | None:
+        """The evaluation of a step that adds sums over the places once; None if it cannot."""
+        n_places = len(self.shards.owners)
+        if size % n_places or self.shards.mesh.size > n_places:
+            return None
+        sharding = NamedSharding(self.shards.mesh, PartitionSpec(self.shards.axis))
+        return PartialSums(size, n_places, sharding)
+
+    def example(self, arrays: Sequence[Any], size: int) -> Any:
+        """The shapes and dtypes of a batch of so many rows."""
+        leaves = [
+            jax.ShapeDtypeStruct((size, *arrays[place].shape[1:]), arrays[place].dtype)
+            for place in self.places
+        ]
+        return jax.tree.unflatten(self.structure, leaves)

@@ -1,0 +1,157 @@
+"""Ctrl-C and SIGTERM at random moments of every command, which runs as a process of its own."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv, parquet
+
+from keras_tied import _files
+
+COMMANDS = {
+    "fit": "fit big.parquet -o out.keras --id id",
+    "lbfgs": "fit big.parquet -o out.keras --id id --solver lbfgs --epochs 5",
+    "encode": "encode m.keras big.csv -o out.csv",
+    "decode": "decode m.keras codes.csv -o out.parquet",
+    "reconstruct": "reconstruct m.keras big.csv -o out.csv",
+    "score": "score m.keras big.csv -o out.parquet",
+    "plot": "plot m.keras big.parquet -o out.png",
+    "report": "report m.keras big.parquet -o out.html",
+    "compare": "compare big.parquet -o out.png",
+    "export": "export m.keras -o out.onnx",
+    "inspect": "inspect m.keras",
+    "demo": "demo -o out.png",
+    "check": "check big.csv",
+}
+CODES = {
+    # Before the command begins, Python itself ends by the signal.
+    signal.SIGINT: (130, -signal.SIGINT),
+    signal.SIGTERM: (143, -signal.SIGTERM),
+}
+SECONDS = 6
+"""To end in: 2 on an idle machine."""
+
+
+@contextmanager
+def inherit(handler):
+    """Let processes begin with this handler of SIGINT, which a shell's background jobs lack."""
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def start(arguments, folder):
+    with inherit(signal.default_int_handler):
+        return subprocess.Popen(
+            [sys.executable, "-m", "keras_tied", *arguments.split()],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("signals")
+    X = np.random.default_rng(0).normal(size=(40_000, 12)).astype(np.float32)
+    X[:, 6:] = X[:, :6] ** 2
+    ids = [f"r{index}" for index in range(len(X))]
+    table = pa.table({"id": ids} | {f"x{index}": x for index, x in enumerate(X.T)})
+    parquet.write_table(table, folder / "big.parquet")
+    csv.write_csv(table, folder / "big.csv")
+    for arguments in (
+        "fit big.parquet -o m.keras --id id --epochs 2",
+        "encode m.keras big.csv -o codes.csv",
+    ):
+        process = start(arguments, folder)
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+    return folder
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_signal_at_any_moment_ends_the_command_with_its_code(name, folder):
+    begin = time.monotonic()
+    assert start(COMMANDS[name], folder).wait() == 0
+    seconds = time.monotonic() - begin
+    for kind in CODES:
+        process = start(COMMANDS[name], folder)
+        time.sleep(random.Random(f"{name} {kind}").uniform(0, 0.9 * seconds))
+        ended = process.poll() is not None  # a machine that was busy before is not now
+        process.send_signal(kind)
+        begin = time.monotonic()
+        _, errors = process.communicate()
+        assert ended or process.returncode in CODES[kind], errors
+        assert "Traceback" not in errors
+        assert time.monotonic() - begin < SECONDS
+        assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_ctrl_c_in_a_destructor_is_not_lost(tmp_path):
+    code = (
+        "import os, signal, time\n"
+        "from keras_tied._signals import run\n"
+        "class Held:\n"
+        "    def __del__(self): os.kill(os.getpid(), signal.SIGINT); time.sleep(0)\n"
+        "def command():\n"
+        "    Held(); time.sleep(60)\n"
+        "    return 0\n"
+        "run(command)"
+    )
+    with inherit(signal.default_int_handler):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+        )
+    assert (done.returncode, done.stderr) == (130, "keras-tied: interrupted.\n")
+
+
+def test_a_job_in_the_background_stays_deaf_to_ctrl_c():
+    code = (
+        "import os, signal\n"
+        "from keras_tied._signals import run\n"
+        "run(lambda: os.kill(os.getpid(), signal.SIGINT) or 0)"
+    )
+    with inherit(signal.SIG_IGN):
+        done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == 0
+
+
+def test_what_a_killed_process_has_left_is_deleted_by_the_next(tmp_path):
+    target = tmp_path / "codes.csv"
+    code = (
+        "import os, pathlib; from keras_tied._files import replace_atomically\n"
+        f"with replace_atomically(pathlib.Path({str(target)!r})) as part:\n"
+        "    part.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    [left] = tmp_path.iterdir()
+    other = tmp_path / "other.csv"
+    with _files.replace_atomically(other) as part:
+        part.write_text("whole")
+        with _files.replace_atomically(target) as another:
+            another.write_text("whole")
+            assert part.exists()
+            assert not left.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["codes.csv", "other.csv"]
+
+
+def test_the_part_of_a_running_process_stays(tmp_path):
+    target = tmp_path / "codes.csv"
+    with _files.replace_atomically(target) as first:
+        first.write_text("one")
+        with _files.replace_atomically(target) as second:
+            second.write_text("two")
+        assert first.exists()
+    assert target.read_text() == "one"
+    assert os.listdir(tmp_path) == ["codes.csv"]

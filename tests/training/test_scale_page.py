@@ -1,0 +1,81 @@
+"""The scripts and launch files of `docs/scale.md`."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_tied
+
+PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    return [text for name, text in BLOCKS if name == language]
+
+
+@pytest.mark.parametrize("script", blocks("python"))
+def test_python_of_the_page_compiles(script):
+    compile(script, str(PAGE), "exec")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize("script", blocks("bash"))
+def test_shell_of_the_page_has_no_syntax_errors(script):
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+@pytest.mark.parametrize("text", blocks("yaml"))
+def test_kubernetes_file_of_the_page_names_one_service_and_its_job(text):
+    yaml = pytest.importorskip("yaml")
+    service, job = yaml.safe_load_all(text)
+    assert (service["kind"], job["kind"]) == ("Service", "Job")
+    pod = job["spec"]["template"]["spec"]
+    assert pod["subdomain"] == service["metadata"]["name"]
+    variables = {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
+    assert int(variables["PROCESSES"]) == job["spec"]["completions"] == job["spec"]["parallelism"]
+    host = f"{job['metadata']['name']}-0.{service['metadata']['name']}"
+    assert variables["JAX_COORDINATOR_ADDRESS"].startswith(f"{host}:")
+
+
+@pytest.mark.full
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="needs JAX")
+def test_script_of_the_page_trains_on_two_processes_as_kubernetes_starts_it(tmp_path):
+    (script,) = (text for text in blocks("python") if text.startswith("# train.py"))
+    (tmp_path / "train.py").write_text(script)
+    rows = np.random.default_rng(0).normal(size=(600, 40)).astype("float32")
+    np.save(tmp_path / "rows.npy", rows)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(keras_tied.__file__).parents[1]),
+        "KERAS_BACKEND": "jax",
+        "JAX_PLATFORMS": "cpu",
+        "PROCESSES": "2",
+        "JAX_COORDINATOR_ADDRESS": address,
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "train.py"],
+            cwd=tmp_path,
+            env={**environment, "JOB_COMPLETION_INDEX": str(index)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for index in range(2)
+    ]
+    printed = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], printed
+    model = keras.saving.load_model(tmp_path / "autoencoder.keras")
+    assert model.reconstruction_error(rows).mean() < np.square(rows).mean()
