@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 MOST_NUMBERS = 180_000
 """Numbers of the drawn rows: their columns, reconstructions and errors."""
-DENSE_POINTS = 2000
+DENSE_POINTS = 1500
 """Points on top of a density."""
 SCRIPTS = (
     *("data", "format", "marks", "decoder", "colours", "plots", "toolbar", "row", "table"),
