@@ -176,8 +176,9 @@ class CsvFile:
         if batch is None:
             return {}
         cells = dict(zip(names, batch.columns, strict=True))
+        texts = [field.name for field in schema if pa.types.is_string(field.type)]
         decimal = self._decimal or find_decimal(
-            [cells[field.name] for field in schema if pa.types.is_string(field.type)]
+            [cells[name] for name in texts if name not in self._text]
         )
         floats = any(map(pa.types.is_floating, schema.types))
         self.decimal = decimal
