@@ -285,6 +285,7 @@ numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 @given(
     st.lists(st.tuples(words, numbers, st.none() | st.integers(-(2**63), 2**63 - 1)), min_size=1)
 )
+@example([("sep=", None, None)])
 @example([("0,", 0.0, None)])  # text that looks like a number with a decimal comma
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_pythons_csv_writer_writes_is_read_back(folder, cells):

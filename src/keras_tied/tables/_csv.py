@@ -277,7 +277,9 @@ class CsvFile:
                     f"{self.name!r} cannot be read as a CSV file: {error}; look for a quotation "
                     "mark that is not closed."
                 ) from error
-        named = [bool(cells) and not cells[0].startswith(SEPARATOR) for cells in rows]
+        named = list(map(bool, rows))
+        if any(named) and rows[named.index(True)][0].startswith(SEPARATOR):
+            named[named.index(True)] = False
         lines = [cells for cells, is_row in zip(rows, named, strict=True) if is_row]
         # Arrow itself passes over empty lines before the names, but not over others.
         self._rows_before = named.index(True) if True in named else 0
