@@ -60,6 +60,7 @@ def assert_in_form(text, column, locale):
 
 
 @pytest.mark.full
+@pytest.mark.brief("de accounts", "us answers")
 @pytest.mark.parametrize("name", WALKED)
 def test_a_messy_table_goes_through_all_commands_and_comes_back_in_its_form(cases, name, tmp_path):
     case, model = cases[name], tmp_path / "model.keras"

@@ -104,7 +104,7 @@ OVER_PROCESSES = {
 }
 
 
-@pytest.mark.brief("deep, one slow and late", "convolutional", "L-BFGS")
+@pytest.mark.brief("deep, one slow and late", "L-BFGS")
 @pytest.mark.parametrize("options", OVER_PROCESSES.values(), ids=OVER_PROCESSES)
 def test_two_processes_train_as_one(tmp_path, options):
     expected = alone(tmp_path, options)
@@ -143,7 +143,7 @@ def test_four_devices_train_as_one(tmp_path, options):
     assert distance(facts, alone(tmp_path, options)) < 2e-6
 
 
-@pytest.mark.brief("narrow")
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["narrow", "random"])
 def test_rows_in_a_new_order_are_those_of_keras(tmp_path, network):
     options = {"network": network, "mesh": [4, 1], "shuffle": True}
@@ -162,7 +162,7 @@ MODEL_PARALLEL = {
 }
 
 
-@pytest.mark.brief("four devices", "two processes of two")
+@pytest.mark.brief("two processes of two")
 @pytest.mark.parametrize("case", MODEL_PARALLEL.values(), ids=MODEL_PARALLEL)
 def test_kernels_in_parts_train_as_whole_ones_and_the_decoder_follows(tmp_path, case):
     options, processes, devices = case
