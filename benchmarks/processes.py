@@ -131,8 +131,9 @@ def main() -> None:
             )
             print(f"{wall:6.1f} ms a step ({cpu:6.1f} of CPU in the busiest process)", end=", ")
             print(f"{1000 * figures[0]['sum']:5.1f} ms a sum of the gradients alone", flush=True)
-    one, many = (statistics.median(each) for each in speeds.values())
-    print(f"medians: {one:.0f} and {many:.0f} rows a second, {many / one:.2f} times")
+    medians = [statistics.median(each) for each in speeds.values()]
+    print(f"medians: {medians[0]:.0f} and {medians[-1]:.0f} rows a second, ", end="")
+    print(f"{medians[-1] / medians[0]:.2f} times")
 
 
 if __name__ == "__main__":
