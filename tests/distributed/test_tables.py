@@ -88,6 +88,21 @@ def test_a_value_that_cannot_be_used_is_named_with_file_and_row(model, folder, t
         transform_table(Here(), open_table(tmp_path / "rows"), load_transform(model), output)
 
 
+def test_values_that_count_as_missing_are_told_with_their_rows(model, folder, tmp_path):
+    table = parquet.read_table(folder / "part-0.parquet")
+    column = table["b"].cast(pa.string()).to_pylist()
+    column[42], column[900] = "n/a?", "x"
+    words = table.set_column(2, "b", pa.array(column))
+    parquet.write_table(words, tmp_path / "rows.parquet", row_group_size=100)
+    source, transform = open_table(tmp_path / "rows.parquet"), load_transform(model)
+    written = transform_table(Here(), source, transform, OutputFolder(str(tmp_path / "out")))
+    measured = measure_table(Here(), source, transform.columns, 10, seed=0)
+    for misread in (written.misread, measured.misread):
+        assert misread.counts == {"b": 2}
+        assert misread.describe("b") == "'n/a?' in row 43, 'x' in row 901"
+    assert measured.moments.counts.tolist() == [1000, 998, 1000, 1000, 1000]
+
+
 def test_a_sample_comes_from_everywhere_beside_the_moments_of_all(folder, columns):
     source = open_table(folder)
     measured = measure_table(Here(), source, columns, 500, seed=3)

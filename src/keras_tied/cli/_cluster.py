@@ -11,7 +11,7 @@ from keras_tied.cli._messages import FailedError, UsageError
 from keras_tied.cli._model import Model, Rows
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._show import print_json
-from keras_tied.cli._table import say_unseen
+from keras_tied.cli._table import say_misread, say_unseen
 
 if TYPE_CHECKING:
     from keras_tied.distributed import Output, Workers
@@ -67,6 +67,7 @@ def write_on_cluster(
         written = transform_table(workers, rows.source, transform, OutputFolder(output), advance)
     seconds = time.perf_counter() - start
     say_unseen(written.unseen, quiet)
+    say_misread(written.misread, quiet)
     if json:
         facts = {verb: written.n_rows, "output": output, "seconds": seconds}
         print_json(facts | {"unseen": written.unseen})

@@ -17,7 +17,7 @@ from keras_tied.cli._output import check_figure_path, save_figure
 from keras_tied.cli._progress import show_stages
 from keras_tied.cli._show import print_json, print_table
 from keras_tied.cli._table import ReadingOptions, TableOptions
-from keras_tied.cli._training_table import learn
+from keras_tied.cli._training_table import learn, survey
 
 if TYPE_CHECKING:
     from keras_tied.comparison import Compared, Width
@@ -69,7 +69,7 @@ def compare(
 
             plotting.new_figure()  # raises where Matplotlib is not installed
     require_backend(backend)
-    table = learn(
+    found = survey(
         data,
         options,
         reading,
@@ -80,6 +80,7 @@ def compare(
         seed=seed,
         quiet=quiet,
     )
+    table = learn(found, seed, quiet)
     numbers = _sample_rows(table.rows, rows, seed)
     _require_enough(numbers, max(widths))
     if len(widths) > 1:
@@ -88,8 +89,8 @@ def compare(
             figure = plotting.width_curve(*zip(*curve, strict=True))
             save_figure(figure, output, target, quiet)
         if json:
-            found = [width._asdict() for width in curve]
-            print_json({"widths": found, "rows": len(numbers), "features": numbers.shape[1]})
+            by_width = [width._asdict() for width in curve]
+            print_json({"widths": by_width, "rows": len(numbers), "features": numbers.shape[1]})
         elif not quiet:
             _print_widths(curve, len(numbers), table.source.n_rows, numbers.shape[1])
         return

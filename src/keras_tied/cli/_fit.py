@@ -124,19 +124,22 @@ def fit(
     }
     require_backend(backend)
     start = time.perf_counter()
-    how: Any = {
-        "columns": columns,
-        "exclude": exclude,
-        "label": label,
-        "id": id,
-        "seed": seed,
-        "quiet": quiet,
-    }
+    found = survey(
+        data,
+        options,
+        reading,
+        columns=columns,
+        exclude=exclude,
+        label=label,
+        id=id,
+        seed=seed,
+        quiet=quiet,
+    )
     if dry_run:
-        show_survey(survey(data, options, reading, **how), json)
+        show_survey(found, json)
         return
     with open_workers(cluster, workers) as opened_workers:
-        table = learn(data, options, reading, **how, workers=opened_workers)
+        table = learn(found, seed, quiet, opened_workers)
     _require_enough(settings["n_components"], table)
     with show_activity("starting", quiet):
         import_keras_alone()

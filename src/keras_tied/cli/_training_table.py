@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._progress import show_activity, show_rows
-from keras_tied.cli._table import ReadingOptions, TableOptions, describe_misread, say_notes
+from keras_tied.cli._table import (
+    ReadingOptions,
+    TableOptions,
+    describe_misread,
+    say_misread,
+    say_notes,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -112,20 +117,8 @@ def survey(
     return Survey(source, sample, found, facts, warnings)
 
 
-def learn(
-    data: str,
-    options: TableOptions,
-    reading: ReadingOptions,
-    *,
-    columns: str | None,
-    exclude: list[str] | None,
-    label: str | None,
-    id: str | None,
-    seed: int,
-    quiet: bool,
-    workers: Workers | None = None,
-) -> Table:
-    """Open a table, decide which columns to use, and read the rows that fit into memory.
+def learn(found: Survey, seed: int, quiet: bool, workers: Workers | None = None) -> Table:
+    """Read the rows of a table that fit into memory, and tell what was found in it.
 
     A larger table is measured as a whole, by `workers` if they are given.
     """
@@ -133,17 +126,6 @@ def learn(
 
     from keras_tied.distributed import Here, measure_table
 
-    found = survey(
-        data,
-        options,
-        reading,
-        columns=columns,
-        exclude=exclude,
-        label=label,
-        id=id,
-        seed=seed,
-        quiet=quiet,
-    )
     source, used = found.source, found.columns
     if source.n_rows < 2:
         raise UsageError(f"{source.name!r} has one row, and training needs 2 at least; add rows.")
@@ -153,15 +135,13 @@ def learn(
         say(warning)
     if found.whole:
         with show_activity("reading", quiet):
-            return Table(found, np.concatenate(list(_encode_in_order(source, used))))
+            batches = used.encode_batches(source.batches(names=used.names))
+            return Table(found, np.concatenate(list(batches)))
     with show_rows("measuring", source.n_rows, quiet) as advance:
         n = found.sample.num_rows
         measured = measure_table(workers or Here(), source, used, n, seed, advance)
+    for fact in found.facts:
+        if fact.misread:  # among the warnings already, as of all rows
+            measured.misread.counts.pop(fact.name, None)
+    say_misread(measured.misread, quiet)
     return Table(found, measured.rows, measured.moments)
-
-
-def _encode_in_order(source: Source, columns: Columns) -> Iterator[Any]:
-    first = 0
-    for batch in source.batches(names=columns.names):
-        yield columns.encode(batch, first)
-        first += batch.num_rows

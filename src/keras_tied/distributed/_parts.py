@@ -15,7 +15,7 @@ import pyarrow as pa
 from keras_tied._types import Array
 from keras_tied.distributed._folder import OutputFolder
 from keras_tied.distributed._transform import BatchTransform
-from keras_tied.tables import Columns, Source, TableError
+from keras_tied.tables import Columns, Misread, Source, TableError
 
 if TYPE_CHECKING:
     from keras_tied.estimator.internal import Moments
@@ -23,18 +23,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WrittenPart:
-    """What has become of a part: its rows, and the number of unseen values by column."""
+    """What has become of a part: its rows, unseen values by column, and what was misread."""
 
     n_rows: int
     unseen: Counter[str]
+    misread: Misread
 
 
 @dataclass(frozen=True)
 class MeasuredPart:
-    """The moments of a part, and the rows that are chosen from it, `(n, d)` float32."""
+    """The moments of a part, the rows chosen from it, `(n, d)` float32, and what was misread."""
 
     moments: Moments
     rows: Array
+    misread: Misread
 
 
 def write_part(
@@ -53,12 +55,12 @@ def write_part(
         folder: where to write.
         name: of the file.
     """
-    unseen: Counter[str] = Counter()
+    unseen, misread = Counter[str](), Misread()
 
     def batches() -> Iterator[pa.RecordBatch]:
         begin = 0
         for batch in part.batches(names=transform.names):
-            result = transform(batch, part.first_row + begin, unseen)
+            result = transform(batch, part.first_row + begin, unseen, misread)
             if ranks is not None:
                 place = result.schema.get_field_index("error") + 1
                 of_batch = pa.array(ranks[begin : begin + batch.num_rows])
@@ -67,14 +69,19 @@ def write_part(
             yield result
 
     with _name_file(part):
-        return WrittenPart(folder.write_table(name, batches()), unseen)
+        return WrittenPart(folder.write_table(name, batches()), unseen, misread)
 
 
 def compute_errors(part: Source, transform: BatchTransform) -> Array:
     """The reconstruction error of each row of a part, `(n,)` float32."""
     with _name_file(part):
         return np.concatenate(
-            [transform.compute_errors(numbers) for numbers in _encode(part, transform.columns)]
+            [
+                transform.compute_errors(numbers)
+                for numbers in transform.columns.encode_batches(
+                    part.batches(names=transform.columns.names), part.first_row, Misread()
+                )
+            ]
         )
 
 
@@ -88,21 +95,16 @@ def measure_part(part: Source, places: Array, columns: Columns) -> MeasuredPart:
     """
     from keras_tied.estimator.internal import measure_moments
 
-    moments, chosen, begin = [], [], 0
+    moments, chosen, begin, misread = [], [], 0, Misread()
+    batches = part.batches(names=columns.names)
     with _name_file(part):
-        for numbers in _encode(part, columns):
+        for numbers in columns.encode_batches(batches, part.first_row, misread):
             moments.append(measure_moments(numbers))
             first, last = np.searchsorted(places, [begin, begin + len(numbers)])
             chosen.append(numbers[places[first:last] - begin])
             begin += len(numbers)
-    return MeasuredPart(reduce(lambda a, b: a.merge(b), moments), np.concatenate(chosen))
-
-
-def _encode(part: Source, columns: Columns) -> Iterator[Array]:
-    first = part.first_row
-    for batch in part.batches(names=columns.names):
-        yield columns.encode(batch, first)
-        first += batch.num_rows
+    of_all = reduce(lambda a, b: a.merge(b), moments)
+    return MeasuredPart(of_all, np.concatenate(chosen), misread)
 
 
 @contextmanager

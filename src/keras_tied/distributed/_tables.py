@@ -22,7 +22,7 @@ from keras_tied.distributed._parts import (
 )
 from keras_tied.distributed._transform import BatchTransform
 from keras_tied.estimator.internal import ranks
-from keras_tied.tables import Columns, Source
+from keras_tied.tables import Columns, Misread, Source
 
 if TYPE_CHECKING:
     from keras_tied.estimator.internal import Moments
@@ -70,7 +70,7 @@ def transform_table(
         advance: is called with the rows that are done.
 
     Returns:
-        The rows of all parts, and the unseen values of those that were written now.
+        The rows of all parts, and the unseen and misread values of those that were written now.
 
     Raises:
         TableError: if the table cannot be used, or the folder holds something else.
@@ -86,14 +86,15 @@ def transform_table(
         places = _rank(workers, parts, transform)
     advance(sum(rows.values()))
     items = [(parts[index], places[index], transform, folder, names[index]) for index in left]
-    unseen: Counter[str] = Counter()
+    unseen, misread = Counter[str](), Misread()
     for place, written in workers.map(write_part, items):
         rows[names[left[place]]] = written.n_rows
         unseen += written.unseen
+        misread.update(written.misread)
         complete = len(rows) == len(parts)
         folder.write_manifest({"of": facts, "parts": rows, "complete": complete})
         advance(written.n_rows)
-    return WrittenPart(sum(rows.values()), unseen)
+    return WrittenPart(sum(rows.values()), unseen, misread)
 
 
 def measure_table(
@@ -125,6 +126,7 @@ def measure_table(
     moments: Moments | None = None
     rows: list[Array] = []
     early: dict[int, MeasuredPart] = {}
+    misread = Misread()
     for index, measured in workers.map(measure_part, items):
         advance(parts[index].n_rows)
         early[index] = measured
@@ -132,8 +134,10 @@ def measure_table(
             part = early.pop(len(rows))
             moments = part.moments if moments is None else moments.merge(part.moments)
             rows.append(part.rows)
+            misread.update(part.misread)
     assert moments is not None
-    return MeasuredPart(moments, np.random.default_rng(seed).permutation(np.concatenate(rows)))
+    shuffled = np.random.default_rng(seed).permutation(np.concatenate(rows))
+    return MeasuredPart(moments, shuffled, misread)
 
 
 def _rank(workers: Workers, parts: Sequence[Source], transform: BatchTransform) -> list[Array]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from keras_tied._types import Array
 from keras_tied.estimator.internal import Fitted, largest_shares, read
-from keras_tied.tables import Column, Columns, Kind, TableError
+from keras_tied.tables import Column, Columns, Kind, Misread, TableError
 
 Output = Literal["codes", "reconstructions", "scores"]
 MOST_COLUMNS = 3
@@ -47,7 +47,11 @@ class BatchTransform:
         return list(dict.fromkeys([*self.columns.names, *([self.id] if self.id else [])]))
 
     def __call__(
-        self, batch: pa.RecordBatch, first_row: int = 0, unseen: Counter[str] | None = None
+        self,
+        batch: pa.RecordBatch,
+        first_row: int = 0,
+        unseen: Counter[str] | None = None,
+        misread: Misread | None = None,
     ) -> pa.RecordBatch:
         """Transform a batch of rows.
 
@@ -55,6 +59,7 @@ class BatchTransform:
             batch: the rows, with the columns of `names` at least, in any order.
             first_row: how many rows came before, for the messages.
             unseen: where to count values of new categories; see `Columns.encode`.
+            misread: where to note values that count as missing, since they are not of their kind.
 
         Returns:
             As many rows, in the same order.
@@ -62,7 +67,7 @@ class BatchTransform:
         Raises:
             TableError: if a column is not there, or a value cannot be used.
         """
-        numbers = self.columns.encode(batch, first_row, unseen)
+        numbers = self.columns.encode(batch, first_row, unseen, misread)
         return prepend_id(self.id, batch, self.compute(numbers))
 
     def compute(self, numbers: Array) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -50,6 +50,13 @@ class Misread:
         examples = self.examples.setdefault(column, [])
         for row in rows[: MOST_EXAMPLES - len(examples)].tolist():
             examples.append((first_row + row + 1, format_value(get_value(values, row))))
+
+    def update(self, other: Misread) -> None:
+        """Add those of rows that come later, or of another file."""
+        self.counts.update(other.counts)
+        for column, others in other.examples.items():
+            examples = self.examples.setdefault(column, [])
+            examples += others[: MOST_EXAMPLES - len(examples)]
 
     def describe(self, column: str) -> str:
         """Describe those of a column, for a message."""
@@ -296,6 +303,14 @@ class Columns:
             if unseen is not None and new:
                 unseen[column.name] += new
         return numbers
+
+    def encode_batches(
+        self, batches: Iterable[pa.RecordBatch], first_row: int = 0, misread: Misread | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        """Encode the rows of batches that follow one another; see `encode`."""
+        for batch in batches:
+            yield self.encode(batch, first_row, misread=misread)
+            first_row += batch.num_rows
 
     def find_misread(self, batches: Iterable[pa.RecordBatch], names: Collection[str]) -> Misread:
         """Find the values that are not of their column's kind, however many there are.
