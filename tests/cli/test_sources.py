@@ -23,7 +23,7 @@ def load_script(name):
 
 
 where_from = load_script("test_where_from")
-rows, s3 = where_from.rows, where_from.s3
+rows = where_from.rows
 SAVERS = where_from.SAVERS | {"parts": where_from.save_partitions}
 
 
@@ -92,9 +92,5 @@ def test_partitions_give_the_codes_that_parquet_gives(keras_tied, outputs, expec
 
 @pytest.mark.full
 def test_s3_gives_what_parquet_gives(outputs, expected, rows, s3):
-    from pyarrow import fs
-
-    store = fs.S3FileSystem(endpoint_override=s3, region="us-east-1", allow_bucket_creation=True)
-    store.create_dir("bucket")
-    pq.write_table(rows, "bucket/rows.parquet", filesystem=store)
+    pq.write_table(rows, "bucket/rows.parquet", filesystem=s3)
     assert outputs("s3://bucket/rows.parquet") == expected

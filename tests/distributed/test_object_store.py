@@ -3,11 +3,9 @@
 import os
 import pickle
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 
 import pytest
 from pyarrow import fs, parquet
@@ -19,43 +17,12 @@ pytestmark = pytest.mark.full
 COMMAND = [sys.executable, "-m", "keras_tied.cli"]
 
 
-@pytest.fixture(scope="module")
-def server():
-    pytest.importorskip("moto")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    with subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(address).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield address
-        process.terminate()
-
-
 @pytest.fixture
-def store(server, folder, monkeypatch):
+def store(s3, folder):
     """The file system, with the rows in `s3://bucket/rows`."""
-    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(f"AWS_{name}", "none")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    store = fs.S3FileSystem(
-        endpoint_override=server, region="us-east-1", allow_bucket_creation=True
-    )
-    store.create_dir("bucket")
     for path in folder.glob("*.parquet"):
-        parquet.write_table(parquet.read_table(path), f"bucket/rows/{path.name}", filesystem=store)
-    return store
+        parquet.write_table(parquet.read_table(path), f"bucket/rows/{path.name}", filesystem=s3)
+    return s3
 
 
 def run(*arguments):

@@ -4,14 +4,10 @@ import functools
 import http.server
 import io
 import json
-import socket
 import sqlite3
-import subprocess
 import sys
 import threading
-import time
 import types
-import urllib.request
 
 import numpy as np
 import pyarrow as pa
@@ -214,44 +210,13 @@ def test_a_page_is_read(rows, folder):
             server.shutdown()
 
 
-@pytest.fixture
-def s3(monkeypatch):
-    """A server of S3's on loopback; yields its address."""
-    pytest.importorskip("moto")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    with subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        for name, value in (("ACCESS_KEY_ID", "none"), ("SECRET_ACCESS_KEY", "none")):
-            monkeypatch.setenv(f"AWS_{name}", value)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(address).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield address
-        process.terminate()
-
-
 @pytest.mark.full
 def test_files_of_s3_are_read(rows, folder, s3):
-    from pyarrow import fs
-
-    store = fs.S3FileSystem(endpoint_override=s3, region="us-east-1", allow_bucket_creation=True)
-    store.create_dir("bucket")
-    pq.write_table(rows, "bucket/one/rows.parquet", filesystem=store)
+    pq.write_table(rows, "bucket/one/rows.parquet", filesystem=s3)
     for part in range(3):
         some = rows.slice(part * 100, 100)
-        pq.write_table(some, f"bucket/parts/part-{part}.parquet", filesystem=store)
-    pq.write_to_dataset(rows, "bucket/keys", partition_cols=["zip"], filesystem=store)
+        pq.write_table(some, f"bucket/parts/part-{part}.parquet", filesystem=s3)
+    pq.write_to_dataset(rows, "bucket/keys", partition_cols=["zip"], filesystem=s3)
     assert_same(open_table("s3://bucket/one/rows.parquet"), rows)
     assert_same(open_table("s3://bucket/parts"), rows)
     assert_same(open_table("s3://bucket/parts/part-*.parquet"), rows)
