@@ -8,6 +8,7 @@ from sklearn.decomposition import PCA
 from keras_tied import TiedAutoencoder
 from keras_tied.estimator import _sample
 
+dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
 
@@ -87,6 +88,23 @@ def test_what_dask_cannot_do_is_said(fitted, rows):
         TiedAutoencoder().fit(X, sample_weight=np.ones(len(rows)))
     with pytest.raises(ValueError, match="set_output does not reach"):
         TiedAutoencoder(max_iter=1).fit(rows).set_output(transform="pandas").transform(X)
+
+
+def test_rows_of_other_shapes_are_refused(fitted, rows):
+    with pytest.raises(ValueError, match="Expected 2D array, got 1D"):
+        fitted.transform(da.from_array(rows[:, 0], chunks=1000))
+    with pytest.raises((TypeError, ValueError)):
+        fitted.transform(dask.delayed(rows))
+
+
+def test_blocks_of_known_length_are_read_once_before_the_fit(rows, monkeypatch):
+    monkeypatch.setattr(_sample, "MOST_ROWS", 100)
+    reads = []
+    X = da.from_array(rows, chunks=(1500, 5)).map_blocks(
+        lambda block: reads.append(len(block)) or block, meta=np.empty((0, 5))
+    )
+    TiedAutoencoder(max_iter=1, random_state=0).fit(X)
+    assert reads == [1500, 1500]
 
 
 def test_infinite_values_anywhere_are_refused(rows, monkeypatch):

@@ -34,16 +34,16 @@ def drift(old, new):
 def test_three_columns_that_are_shifted_come_first(rng):
     found, of_error = drift(make_table(rng), make_table(rng, shift=("number", "kind", "holed")))
     assert {each.name for each in found[:3]} == {"number 2", "kind", "holed"}
-    assert [each.drifted for each in found] == [True] * 3 + [False] * 7
-    assert not of_error.drifted
+    assert [each.has_drifted for each in found] == [True] * 3 + [False] * 7
+    assert not of_error.has_drifted
     assert next(each for each in found if each.name == "holed").by_missing
 
 
 def test_errors_that_have_grown_are_said_to_have_drifted(rng):
     old, (X, errors) = make_table(rng), make_table(rng)
     found, of_error = drift(old, (X, 1.5 * errors))
-    assert of_error.drifted
-    assert not any(each.drifted for each in found)
+    assert of_error.has_drifted
+    assert not any(each.has_drifted for each in found)
 
 
 @pytest.mark.parametrize("sampling", ["bootstrap", "halves"])
@@ -57,7 +57,7 @@ def test_nothing_is_said_to_have_drifted_in_100_resamples_of_the_same_table(rng,
             parts = np.split(rng.permutation(1000), 2)
         old, new = ((X[part], errors[part]) for part in parts)
         found, of_error = drift(old, new)
-        alarms += of_error.drifted or any(each.drifted for each in found)
+        alarms += of_error.has_drifted or any(each.has_drifted for each in found)
     assert alarms <= 5
 
 
@@ -79,7 +79,7 @@ def test_columns_without_values_and_categories_that_are_rare_do_not_drift(rng):
     Y = X.copy()
     Y[0, 1:] = [0, 0, 1]
     found, _ = find_drift(columns, X, Y, np.ones(50), np.ones(50))
-    assert not any(each.drifted for each in found)
+    assert not any(each.has_drifted for each in found)
 
 
 def test_the_page_names_what_has_drifted_first(rng):

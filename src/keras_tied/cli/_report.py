@@ -93,8 +93,8 @@ def _describe(page: Report, error: float, pca_error: float) -> dict[str, Any]:
         return facts
     drifts, of_error = page.find_drift()
     return facts | {
-        "drifted": [drift.name for drift in drifts if drift.drifted],
-        "error_drifted": of_error.drifted,
+        "drifted": [drift.name for drift in drifts if drift.has_drifted],
+        "error_drifted": of_error.has_drifted,
     }
 
 

@@ -23,8 +23,12 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def is_collection(X: Any) -> bool:
-    """Whether these are rows of Dask."""
-    return hasattr(X, "__dask_graph__")
+    """Whether these are an array or a frame of Dask."""
+    if not hasattr(X, "__dask_graph__") or not isinstance(getattr(X, "ndim", None), int):
+        return False
+    if X.ndim != 2:
+        raise ValueError(f"Expected 2D array, got {X.ndim}D array of Dask instead.")
+    return True
 
 
 def map_collections(method: Method) -> Method:
@@ -70,7 +74,9 @@ def fit_collection(estimator: TiedAutoencoder, X: Any) -> TiedAutoencoder:
     is_frame = hasattr(X, "map_partitions")
     X = X if is_frame else X.rechunk({1: -1})
     blocks = np.ravel(X.to_delayed()).tolist()
-    lengths = dask.compute(*[dask.delayed(len)(block) for block in blocks])
+    lengths: Any = [np.nan] if is_frame else X.chunks[0]
+    if np.isnan(lengths).any():
+        lengths = dask.compute(*[dask.delayed(len)(block) for block in blocks])
     n = choose_sample_size(X.shape[1])
     if sum(lengths) <= n:
         return estimator.fit(X.compute())

@@ -45,7 +45,7 @@ class Drift:
     by_missing: bool = False
 
     @property
-    def drifted(self) -> bool:
+    def has_drifted(self) -> bool:
         """Whether it is said to have drifted."""
         return self.p <= ALARM
 
@@ -93,7 +93,7 @@ def find_drift(
         if other is None or (p, -moved) < (other.p, -other.moved):
             strongest[place] = drift
     of_error = strongest.pop(None)
-    return sorted(strongest.values(), key=lambda d: (not d.drifted, -d.moved)), of_error
+    return sorted(strongest.values(), key=lambda d: (not d.has_drifted, -d.moved)), of_error
 
 
 def _compare_numbers(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, float]:

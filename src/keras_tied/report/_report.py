@@ -152,7 +152,7 @@ class Report:
             >>> report.code.shape
             (150, 2)
         """
-        fitted = _find_fitted(estimator)
+        fitted = _find_value(estimator)
         is_pca = getattr(estimator, "is_pca_", False)
         feature_errors = estimator.reconstruction_error(X, per_feature=True)
         defaults: dict[str, Any] = {
@@ -224,7 +224,7 @@ def name_model(fitted: Fitted, is_pca: bool) -> str:
     return f"a network of {' → '.join(f'{size:,}' for size in sizes)} units with tied weights"
 
 
-def _find_fitted(estimator: Any) -> Fitted | None:
+def _find_value(estimator: Any) -> Fitted | None:
     from keras_tied.estimator.internal import Fitted
 
     found = estimator if isinstance(estimator, Fitted) else getattr(estimator, "_fitted", None)

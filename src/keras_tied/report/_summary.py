@@ -35,14 +35,14 @@ def summarize(report: Report, whole: Whole, bars: list[Bar]) -> str:
 
 def summarize_drift(name: str, drifts: list[Drift], of_error: Drift) -> str:
     """Say in a sentence what has drifted since an older table."""
-    drifted = [format_value(drift.name, 40) for drift in drifts if drift.drifted]
+    drifted = [format_value(drift.name, 40) for drift in drifts if drift.has_drifted]
     since = f"since {format_value(name, 60)}"
     if not drifted:
-        if of_error.drifted:
+        if of_error.has_drifted:
             return f"No column alone has drifted {since}, but the errors have."
         return f"Nothing has drifted {since}."
     verb = "has" if len(drifted) == 1 else "have"
-    errors = "; so have the errors" if of_error.drifted else "; the errors have not"
+    errors = "; so have the errors" if of_error.has_drifted else "; the errors have not"
     columns = format_quantity(len(drifts), "column")
     return f"{len(drifted)} of {columns} {verb} drifted {since}: {list_some(drifted, 5)}{errors}."
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_tied.estimator.internal import ranks
 from keras_tied.report._planes import Planes
 
 TINY = 1e-12
@@ -43,12 +45,11 @@ class Whole:
         return len(self.errors)
 
     @property
-    def ranks(self) -> NDArray[np.intp]:
+    def ranks(self) -> NDArray[np.signedinteger[Any]]:
         """(n,) the rank of the error of each row that the report holds, 1 for the largest."""
-        order = np.argsort(-np.nan_to_num(self.errors, nan=-1.0), kind="stable")
-        ranks = np.empty(len(order), np.intp)
-        ranks[order] = np.arange(1, len(order) + 1)
-        return ranks[self.places]
+        errors = np.nan_to_num(self.errors, nan=0.0, posinf=np.inf)
+        with np.errstate(over="ignore"):
+            return ranks(errors.astype(np.float32))[self.places]
 
     def count_outstanding(self) -> int:
         """Count the rows whose error is far above the others'.

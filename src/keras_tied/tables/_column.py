@@ -127,7 +127,7 @@ class Column:
         return np.flatnonzero(is_nan)
 
     @property
-    def expected(self) -> str:
+    def expectation(self) -> str:
         """What a value should be, for messages."""
         return "a date or time" if self.kind is Kind.time else "a number"
 

@@ -24,7 +24,7 @@ from keras_tied.tables._notes import (
     damage_error,
     describe_column,
     parse_column,
-    parse_restored,
+    parse_restoration,
 )
 
 MOST_EXAMPLES = 3
@@ -408,7 +408,7 @@ class Columns:
                 "order": list() as order,
                 "na": list() as na,
             } if all(isinstance(text, str) for text in (*order, *na)):
-                restored = tuple(parse_restored(entry, names) for entry in entries)
+                restored = tuple(parse_restoration(entry, names) for entry in entries)
             case _:
                 raise damage_error("what is restored is not told")
         if order and sorted(order) != sorted([*names, *(each.name for each in restored)]):
@@ -421,7 +421,7 @@ def _note_misread(
 ) -> None:
     rows = column.find_misread(values, numbers)
     if len(rows) > MOST_MISREAD * max(len(values) - values.null_count, first_row):
-        raise MisfitError(int(rows[0]), get_value(values, int(rows[0])), column.expected)
+        raise MisfitError(int(rows[0]), get_value(values, int(rows[0])), column.expectation)
     misread.add(column.name, values, rows, first_row)
 
 

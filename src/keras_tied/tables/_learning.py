@@ -248,7 +248,7 @@ def _decide_number(column: Column, values: pa.Array, warning: str = "") -> Decis
         numbers = column.parse(values)
     except MisfitError:  # an infinite number, which `Columns.encode` reports with its row
         return Decision(Fact(column.name, column.description, "1 number"), column)
-    return _decide_parsed(column, values, numbers, warning)
+    return _decide_by_numbers(column, values, numbers, warning)
 
 
 def _decide_times(column: Column, values: pa.Array, policy: Policy, warning: str = "") -> Decision:
@@ -256,7 +256,7 @@ def _decide_times(column: Column, values: pa.Array, policy: Policy, warning: str
     days = column.parse(values)
     first = np.floor(np.nanmin(days))
     column = replace(column, origin=float(first), cycles=find_cycles(days))
-    decision = _decide_parsed(column, values, days, warning)
+    decision = _decide_by_numbers(column, values, days, warning)
     if policy.dates == "off":
         return Decision(
             replace(decision.fact, becomes="left out: a date or time, with --dates off")
@@ -264,7 +264,7 @@ def _decide_times(column: Column, values: pa.Array, policy: Policy, warning: str
     return decision
 
 
-def _decide_parsed(column: Column, values: pa.Array, numbers: Array, warning: str) -> Decision:
+def _decide_by_numbers(column: Column, values: pa.Array, numbers: Array, warning: str) -> Decision:
     """Decide on values that were parsed as numbers or days."""
     is_missing = np.isnan(numbers)
     misread = column.find_misread(values, numbers)

@@ -100,7 +100,7 @@ def _parse_form(entry: Any) -> Form | None:
         raise damage_error("a form is not one") from error
 
 
-def parse_restored(entry: Any, names: Collection[str]) -> Restored:
+def parse_restoration(entry: Any, names: Collection[str]) -> Restored:
     """Check and read a column that is restored; `names` are those that are used."""
     match entry:
         case {

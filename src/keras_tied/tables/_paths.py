@@ -20,15 +20,15 @@ FORMATS = (*WRITTEN, *JSON_LINES, "orc", *WORKBOOKS, *DATABASES)
 COMPRESSED = (*TEXTS, *JSON_LINES)
 
 
-def _list_compressed(names: Iterable[str]) -> Iterator[str]:
+def _add_compressions(names: Iterable[str]) -> Iterator[str]:
     return (f"{name}.{ending}" for name in names for ending in COMPRESSIONS)
 
 
-ENDINGS = (*FORMATS, *_list_compressed(COMPRESSED))
+ENDINGS = (*FORMATS, *_add_compressions(COMPRESSED))
 """The endings of the files that are read."""
 OUTPUT_ENDINGS = (
     *WRITTEN,
-    *(ending for ending in _list_compressed(TEXTS) if not ending.endswith("bz2")),
+    *(ending for ending in _add_compressions(TEXTS) if not ending.endswith("bz2")),
 )
 """The endings of the files that are written; Arrow fails at bzip2 on a full disk."""
 
