@@ -138,3 +138,27 @@ def test_a_fit_on_workers_is_that_of_one_process(folder, tmp_path, monkeypatch):
     ours, alone = (TiedAutoencoder.load(tmp_path / f"m{n}.keras") for n in (4, 0))
     for one, other in zip(ours.model_.get_weights(), alone.model_.get_weights(), strict=True):
         assert (one == other).all()
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.6, 1.0])
+def test_ctrl_c_while_workers_start_is_one_line(seconds):
+    code = (
+        "import os, signal, threading, time\n"
+        "import distributed\n"
+        "from keras_tied._signals import run\n"
+        "from keras_tied.distributed import connect\n"
+        "def command():\n"
+        f"    threading.Timer({seconds}, os.killpg, (0, signal.SIGINT)).start()\n"
+        "    with connect('local', 2):\n"
+        "        time.sleep(60)\n"
+        "run(command)"
+    )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "keras-tied: interrupted.\n")

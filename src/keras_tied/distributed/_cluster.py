@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from itertools import islice
+from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
+from keras_tied._interrupts import interrupts
 from keras_tied._version import __version__
 
 SECONDS = 20
@@ -112,7 +115,7 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[Workers]:
     cluster: Any = None
     try:
         if address == "local":
-            with config.set({"distributed.nanny.pre-spawn-environ": ALLOCATION}):
+            with config.set({"distributed.nanny.pre-spawn-environ": ALLOCATION}), _undisturbed():
                 cluster = LocalCluster(
                     n_workers=n_workers,
                     threads_per_worker=1,
@@ -132,6 +135,27 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[Workers]:
     finally:
         if cluster is not None:
             cluster.close()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Start processes that are deaf to Ctrl-C, and raise one that came meanwhile only then.
+
+    A cluster that is half started cannot be closed, and a terminal sends Ctrl-C to workers too,
+    each of which would print a traceback. They inherit what is blocked here.
+    """
+    with interrupts() as is_interrupted:
+        if hasattr(signal, "pthread_sigmask"):
+            resource_tracker.ensure_running()  # its start, by the first process, unblocks
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                yield
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        else:
+            yield
+    if is_interrupted() and is_interrupted.outermost:
+        raise KeyboardInterrupt
 
 
 def _check_workers(client: Any, address: str) -> None:
