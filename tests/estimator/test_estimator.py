@@ -13,6 +13,7 @@ from keras import layers
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.datasets import make_blobs
+from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from keras_tied import TiedAutoencoder
@@ -324,6 +325,33 @@ def test_early_stopping_off_uses_every_row(iris):
 def test_losses_of_lbfgs_fall(iris):
     losses = quick(solver="lbfgs", max_iter=20).fit(iris).loss_curve_
     assert losses == sorted(losses, reverse=True)
+
+
+@pytest.mark.parametrize("solver", ["auto", "lbfgs"])
+@pytest.mark.parametrize("n", [300, 1500])
+def test_validation_errors_are_those_of_rows_not_trained_on(solver, n, rng):
+    def draw(n):
+        z = rng.uniform(-2, 2, size=(n, 2))  # without rows far away, which a few are held out of
+        return np.column_stack([z, np.sin(2 * z), z**2]) + 0.3 * rng.normal(size=(n, 6))
+
+    X, new = draw(n), draw(5000)
+    max_iter = 30 if solver == "lbfgs" else None
+    estimator = TiedAutoencoder(solver=solver, max_iter=max_iter, random_state=0).fit(X)
+    errors = estimator.validation_curve_
+    assert len(errors) == len(estimator.loss_curve_)
+    scale = X.std(axis=0)
+    expected = np.mean(((estimator.reconstruct(new) - new) / scale) ** 2)
+    assert errors[-1] == pytest.approx(expected, rel=0.2)
+    pca = PCA(2).fit(X / scale)
+    of_pca = np.mean((pca.inverse_transform(pca.transform(new / scale)) - new / scale) ** 2)
+    assert errors[0] == pytest.approx(of_pca, rel=0.25)
+    assert errors[-1] < 0.9 * errors[0]
+
+
+def test_there_are_no_validation_errors_without_rows_held_out(iris):
+    assert quick(early_stopping=False).fit(iris).validation_curve_ == []
+    assert quick().fit(iris[:20]).validation_curve_ == []
+    assert quick().fit(iris).partial_fit(iris).validation_curve_ == []
 
 
 def test_refit_forgets(iris, digits):

@@ -40,7 +40,8 @@ def same(one: TiedAutoencoder, other: TiedAutoencoder, X: np.ndarray) -> None:
     for name in ("transform", "reconstruct", "reconstruction_error", "decision_function"):
         expected = getattr(one, name)(X)
         np.testing.assert_allclose(getattr(other, name)(X), expected, atol=1e-5, err_msg=name)
-    for name in ("n_iter_", "loss_curve_", "is_pca_", "reconstruction_r2_", "offset_"):
+    curves = "loss_curve_", "validation_curve_"
+    for name in ("n_iter_", *curves, "is_pca_", "reconstruction_r2_", "offset_"):
         assert getattr(other, name) == getattr(one, name), name
 
 

@@ -238,6 +238,7 @@ VALUES: dict[str, list[Any]] = {
     "n_iter_": [-1, 1.5, False, None, 10**4000],
     "is_pca_": [0, 1, "true", None],
     "loss_curve_": [None, 1.0, "1", [None], ["1"], [True], [[1.0]], [10**400], {}],
+    "validation_curve_": [None, 1.0, "1", [None], ["1"], [True], [[1.0]], [10**400], {}],
     "reconstruction_r2_": [1.1, 10**400, -(10**400), True, None, "0.5"],
     "offset_": [None, "0", 10**400, True, [0.0]],
 }

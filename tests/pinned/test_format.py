@@ -89,7 +89,8 @@ PARAMS = """
     validation_fraction verbose weight_decay
     """.split()
 LEARNED = """
-    n_components_ n_features_in_ n_iter_ is_pca_ loss_curve_ reconstruction_r2_ offset_
+    n_components_ n_features_in_ n_iter_ is_pca_ loss_curve_ validation_curve_ reconstruction_r2_
+    offset_
     """.split()
 NOTES = """
     command trained seconds data rows columns components is_pca error pca_error measured_on

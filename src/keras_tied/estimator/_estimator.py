@@ -105,6 +105,9 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             the weights that are kept.
         loss_curve_: the loss after each iteration, or in each pass of Nadam, with penalties; empty
             for PCA that was not trained.
+        validation_curve_: the mean squared error of the rows held out, of scaled features, beside
+            each entry of `loss_curve_`: of Nadam between those measured, every 25 or 200 steps;
+            empty where none were held out.
         reconstruction_r2_: the share of the variance of the training rows that is reconstructed,
             at most 1; for PCA the sum of `explained_variance_ratio_`.
         feature_r2_: the same share of each scaled feature, `(n_features_in_,)`: 1 for a constant

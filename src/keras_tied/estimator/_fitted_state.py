@@ -42,6 +42,7 @@ class FittedState(BaseEstimator):
     n_iter_: int
     is_pca_: bool
     loss_curve_: list[float]
+    validation_curve_: list[float]
     reconstruction_r2_: float
     feature_r2_: Array | None
     _fitted: Fitted
@@ -94,7 +95,8 @@ class FittedState(BaseEstimator):
         """Store what training has learned."""
         self.n_components_ = outcome.fitted.n_components
         self.n_iter_, self.is_pca_ = outcome.n_iter, outcome.is_pca
-        self.loss_curve_, self.reconstruction_r2_ = outcome.losses, outcome.r2
+        self.loss_curve_, self.validation_curve_ = outcome.losses, [*outcome.validation_errors]
+        self.reconstruction_r2_ = outcome.r2
         self.feature_r2_ = outcome.feature_r2
         self._trainable, self._weight_decay = outcome.trainable, outcome.weight_decay
         self._fitted = outcome.fitted

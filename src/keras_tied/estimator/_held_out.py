@@ -29,11 +29,13 @@ class TrainingResult:
 
     Attributes:
         losses: the loss after each iteration or epoch.
+        validation_errors: the error on held-out rows after each; empty without such rows.
         n_iter: the iterations of L-BFGS, or the passes of Nadam over the rows.
         better: whether the model is better than PCA on held-out rows; None without such rows.
     """
 
     losses: list[float]
+    validation_errors: list[float]
     n_iter: int
     better: bool | None
 

@@ -125,9 +125,11 @@ def fit(
                 break
     assert best.state is not None
     curve = schedule.average_by_pass(losses, best.part)
-    better = _is_better(members, best) if params.early_stopping else None
     network = to_network(best.state, members[-1].network)
-    return network, TrainingResult(curve, len(curve), better)
+    if not params.early_stopping:
+        return network, TrainingResult(curve, [], len(curve), None)
+    validation_curve = _make_validation_curve(members, best, schedule)
+    return network, TrainingResult(curve, validation_curve, len(curve), _is_better(members, best))
 
 
 @dataclass
@@ -271,9 +273,14 @@ class _Schedule:
 
     def average_by_pass(self, losses: list[float], last_part: int) -> list[float]:
         """The mean loss of each pass up to the end of a part."""
+        ends = self.find_ends_of_passes(last_part)
+        starts = [0, *ends[:-1]]
+        return [float(np.mean(losses[i:j])) for i, j in zip(starts, ends, strict=True)]
+
+    def find_ends_of_passes(self, last_part: int) -> list[int]:
+        """The steps until the end of each pass, up to the end of a part."""
         end = min(self.steps, (last_part + 1) * self.rates.shape[1])
-        starts = range(0, end, self.steps_per_pass)
-        return [float(np.mean(losses[i : min(i + self.steps_per_pass, end)])) for i in starts]
+        return [*range(self.steps_per_pass, end, self.steps_per_pass), end]
 
 
 def _make_rates(rate: float, steps: int, part_steps: int) -> Array:
@@ -305,20 +312,36 @@ class _Best:
     Attributes:
         state: of the last network.
         errors: of the held-out rows of each network, times their weights.
+        totals: the sum of these errors after each part.
     """
 
     error: float = np.inf
     part: int = 0
     state: State | None = None
     errors: list[Array] = field(default_factory=list)
+    totals: list[float] = field(default_factory=list)
 
     def update(self, part: int, results: list[Steps]) -> None:
         """Compare a part with the best one before."""
         errors = [np.asarray(result.errors, np.float64) for result in results]
         total = float(sum(map(np.sum, errors)))
+        self.totals.append(total)
         if total <= self.error:
             self.error, self.part = total, part
             self.state, self.errors = results[-1].state, errors
+
+
+def _make_validation_curve(members: list[_Member], best: _Best, schedule: _Schedule) -> list[float]:
+    """The mean error of the held-out rows at the end of each pass, interpolated between parts.
+
+    Before the first step it is that of PCA.
+    """
+    weight = sum(member.weights.sum() for member in members)
+    lost = sum((member.weights * member.held_out.lost).sum() for member in members)
+    of_pca = sum((member.weights * member.of_pca).sum() for member in members)
+    errors = np.array([of_pca, *(np.array(best.totals) + lost)]) / weight
+    steps = np.arange(len(errors)) * schedule.rates.shape[1]
+    return np.interp(schedule.find_ends_of_passes(best.part), steps, errors).tolist()
 
 
 def _is_better(members: list[_Member], best: _Best) -> bool:

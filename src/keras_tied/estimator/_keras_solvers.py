@@ -90,6 +90,7 @@ def fit_lbfgs(
     n = rows.count
     max_iter = params.max_iter or ITERATIONS
     best, better = max_iter, None
+    validation_errors: list[float] = []
 
     def fit(train_mask: Array, iterations: int, callbacks: list[Any], verbose: int = 0) -> Any:
         train_mask = np.tile(train_mask, rows.copies)
@@ -107,7 +108,7 @@ def fit_lbfgs(
         )
 
     if params.early_stopping:
-        curves, of_pca = [], []
+        curves, of_pca, weight = [], [], 0.0
         for held_out in make_folds(n, params):
             train_mask = np.ones(n, bool)
             train_mask[held_out] = False
@@ -123,12 +124,14 @@ def fit_lbfgs(
             errors = validation_rows.pca_errors(principal)
             of_pca.append(np.average(errors, weights=share) * share.sum())
             curves.append(np.array(patience.errors) * share.sum())
+            weight += share.sum()
         best, better = _choose_best(curves, np.array(of_pca), choose_margin(n))
+        validation_errors = (_align(curves).sum(axis=0) / weight)[1 : best + 1].tolist()
     start(model, rows.principal.truncate(n_components))
     losses: list[float] = []
     if best:
         losses = fit(np.ones(n, bool), best, [], params.verbose).history["loss"]
-    return TrainingResult(losses, len(losses), better)
+    return TrainingResult(losses, validation_errors, len(losses), better)
 
 
 def _choose_best(curves: list[Array], of_pca: Array, margin: float) -> tuple[int, bool]:
@@ -139,10 +142,15 @@ def _choose_best(curves: list[Array], of_pca: Array, margin: float) -> tuple[int
         of_pca: PCA's error on the rows of each fold.
         margin: by what share of it the network's has to be smaller.
     """
-    length = max(map(len, curves))
-    table = np.array([np.pad(c, (0, length - len(c)), mode="edge") for c in curves])
+    table = _align(curves)
     best = int(table.sum(axis=0).argmin())
     return best, is_clearly_less_in_folds(table[:, best], of_pca, margin)
+
+
+def _align(curves: list[Array]) -> Array:
+    """A row for each curve, all as long as the longest."""
+    length = max(map(len, curves))
+    return np.array([np.pad(c, (0, length - len(c)), mode="edge") for c in curves])
 
 
 def fit_nadam(
@@ -191,13 +199,15 @@ def fit_nadam(
         epochs=epochs,
         callbacks=[*callbacks, *_make_callbacks()],
         verbose=params.verbose,
-    ).history["loss"]
+    ).history
     better = None
     if params.early_stopping:
         of_pca = validation.pca_errors(principal)
         errors = validation.errors(evaluate(model, validation.flat))
         better = is_clearly_less(errors, of_pca, validation.weights, len(held_out))
-    return TrainingResult(history, max(1, round(passes * len(history))), better)
+    losses = history["loss"]
+    n_iter = max(1, round(passes * len(losses)))
+    return TrainingResult(losses, history.get("val_error", []), n_iter, better)
 
 
 def _make_nadam(rate: float, steps: int) -> keras.optimizers.Optimizer:

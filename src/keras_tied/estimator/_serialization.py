@@ -54,7 +54,8 @@ LEARNED: dict[str, Callable[[Any], bool]] = {
     "n_features_in_": lambda value: _is_count(value) and value >= 1,
     "n_iter_": lambda value: _is_count(value),
     "is_pca_": lambda value: type(value) is bool,
-    "loss_curve_": lambda value: type(value) is list and all(map(_is_number, value)),
+    "loss_curve_": lambda value: _is_curve(value),
+    "validation_curve_": lambda value: _is_curve(value),
     "reconstruction_r2_": lambda value: _is_number(value) and value <= 1 + 1e-6,
     "offset_": lambda value: _is_number(value),
 }
@@ -304,11 +305,11 @@ def _check_settings(settings: Any) -> tuple[int, dict[str, Any], dict[str, Any]]
     )
     params, learned = settings.get("params"), settings.get("learned")
     require(isinstance(params, dict) and isinstance(learned, dict), "its settings are none")
+    learned = {"validation_curve_": []} | learned  # which older versions do not write
     for name in ("encoder", "activation"):
         require(name in params, f"its settings lack {name!r}")
     for name, fits in LEARNED.items():
-        value = learned.get(name)
-        require(fits(value), f"it has {name}={reprlib.repr(value)}")
+        require(fits(learned.get(name)), f"it has {name}={reprlib.repr(learned.get(name))}")
     return version, params, {name: learned[name] for name in LEARNED}
 
 
@@ -481,6 +482,10 @@ def _write_npz(arrays: dict[str, Array]) -> bytes:
 
 def _write_json(content: Any) -> str:
     return json.dumps(content, allow_nan=False, indent=1)
+
+
+def _is_curve(value: Any) -> bool:
+    return type(value) is list and all(map(_is_number, value))
 
 
 def _is_number(value: Any) -> bool:

@@ -62,6 +62,7 @@ class Outcome(NamedTuple):
         r2: the share of the variance of the training rows that is reconstructed.
         feature_r2: that of each feature, `(d,)`.
         interrupted: whether Ctrl-C ended training, and no caller reports it.
+        validation_errors: on held-out rows, as long as `losses`; empty without such rows.
     """
 
     fitted: Fitted
@@ -73,6 +74,7 @@ class Outcome(NamedTuple):
     r2: float = 0.0
     feature_r2: Array | None = None
     interrupted: bool = False
+    validation_errors: Sequence[float] = ()
 
 
 class Trainer:
@@ -150,6 +152,7 @@ class Trainer:
             outcome = outcome._replace(
                 fitted=replace(fitted, network=self._make_network(model, fitted.network)),
                 losses=outcome.losses + losses,
+                validation_errors=(),
                 n_iter=outcome.n_iter + 1,
                 is_pca=False,
             )
@@ -266,6 +269,7 @@ class Trainer:
             False,
             weight_decay,
             interrupted=is_interrupted() and is_interrupted.outermost,
+            validation_errors=result.validation_errors,
         )
         return outcome, rows, result.better
 
