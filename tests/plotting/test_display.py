@@ -110,10 +110,18 @@ def test_an_estimator_is_drawn_with_its_losses_and_the_names_of_its_features():
     axes = display.axes_[0, 0]
     assert axes.get_xlabel() == "sepal length (cm)"
     np.testing.assert_allclose(points(display.axes_[0, 1])[:, 1], estimator.reconstruction_error(X))
-    curve = [line for line in display.axes_[1, 1].get_lines() if line.get_label() == "train"]
-    assert [len(line.get_ydata()) for line in curve] == (
-        [len(estimator.loss_curve_)] if len(estimator.loss_curve_) else []
-    )
+    assert estimator.is_pca_  # so the losses are those of a network that was rejected
+    assert not display.axes_[1, 1].get_lines()
+
+
+def test_a_network_is_drawn_with_its_losses_and_the_errors_of_held_out_rows(rng):
+    z = rng.uniform(-1, 1, size=(200, 1))
+    X = np.column_stack([z, z**2, z**3])
+    estimator = TiedAutoencoder(n_components=1, random_state=0, max_iter=200).fit(X)
+    cost = AutoencoderDisplay.from_estimator(estimator, X).axes_[1, 1]
+    curves = {line.get_label(): line.get_ydata() for line in cost.get_lines()}
+    np.testing.assert_array_equal(curves["train"], estimator.loss_curve_)
+    np.testing.assert_array_equal(curves["validation"], estimator.validation_curve_)
 
 
 @pytest.mark.parametrize("corner", [True, False])

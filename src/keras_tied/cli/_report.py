@@ -6,11 +6,13 @@ import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from keras_tied._files import check_writable
+from keras_tied._history import find_history
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError, report_wrong_use
@@ -132,8 +134,7 @@ def _make_page(
     return Report.from_estimator(
         fitted,
         sample.numbers,
-        # A network that was rejected has a curve too.
-        history={} if is_pca else {"loss": learned["loss_curve_"]},
+        history=find_history(SimpleNamespace(**learned)),
         model=name_model(fitted, is_pca),
         whole=whole,
         old=old,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from keras_tied import _plane
+from keras_tied._history import find_history
 from keras_tied._labels import classify_labels, palette
 from keras_tied._text import format_value
 from keras_tied.plotting._figure import INK, label_axes, new_figure, remove_frame
@@ -124,7 +125,7 @@ class AutoencoderDisplay:
             ['Incoming data, 4-D', 'Encoded data, 2-D', 'Decoded data, 4-D', 'Cost']
         """
         defaults = {
-            "history": {"loss": getattr(estimator, "loss_curve_", [])},
+            "history": find_history(estimator),
             "errors": estimator.reconstruction_error(X),
             "feature_names": getattr(estimator, "feature_names_in_", None),
         }

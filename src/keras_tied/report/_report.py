@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from keras_tied._history import find_history
 from keras_tied._text import format_quantity
 from keras_tied._types import Array
 from keras_tied.report._columns import Column
@@ -153,15 +154,14 @@ class Report:
             (150, 2)
         """
         fitted = _find_value(estimator)
-        is_pca = getattr(estimator, "is_pca_", False)
         feature_errors = estimator.reconstruction_error(X, per_feature=True)
         defaults: dict[str, Any] = {
             "feature_names": getattr(estimator, "feature_names_in_", None),
-            "history": {} if is_pca else {"loss": getattr(estimator, "loss_curve_", [])},
+            "history": find_history(estimator),
             "fitted": fitted,
         }
         if fitted is not None:
-            defaults["model"] = name_model(fitted, is_pca)
+            defaults["model"] = name_model(fitted, getattr(estimator, "is_pca_", False))
         report = cls(
             X,
             estimator.transform(X),
