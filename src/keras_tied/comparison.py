@@ -26,6 +26,10 @@ Reconstruct = Callable[[Array, Array], Array]
 
 TEST_SHARE = 0.3
 FEWEST_ROWS_TO_COMPARE = 10
+HIDDEN_SHARE, REPEATS = 0.15, 4
+"""Of the columns of a row, and how often in others of each row."""
+ITERATIONS = 10
+"""After which reconstructions of hidden values hardly change."""
 NEGLIGIBLE_ERROR = 1e-10
 """A smaller error is one of rounding, and nothing to divide by."""
 UNITS, MOST_UNITS = 64, 512
@@ -59,27 +63,38 @@ class Width(NamedTuple):
         n_components: its number of components.
         error: the mean squared error of the standardised held-out values of `TiedAutoencoder`.
         pca_error: that of PCA.
+        hidden_error: that of `TiedAutoencoder` at values that were hidden from it.
     """
 
     n_components: int
     error: float
     pca_error: float
+    hidden_error: float
 
 
 def compare_widths(
     X: ArrayLike,
     widths: Sequence[int],
     *,
+    column_of: ArrayLike | None = None,
     random_state: int = 0,
     on_width: Callable[[int], object] | None = None,
 ) -> list[Width]:
     """Measure the error of `TiedAutoencoder` and of PCA on held-out rows, by the width of the code.
 
-    The rows are split and standardised as by `compare`, once for all widths.
+    The rows are split and standardised as by `compare`, once for all widths. The error falls with
+    each component more, down to 0. That of values which are hidden, as if they were missing, is
+    least where the code holds what the columns have in common, and rises where it holds the noise
+    of single ones: `choose_width` gives that width (Wold, "Cross-validatory estimation of the
+    number of components in factor and principal components models", Technometrics 20, 1978; Owen
+    and Perry, "Bi-cross-validation of the SVD and the nonnegative matrix factorization", Annals of
+    Applied Statistics 3, 2009).
 
     Args:
         X: (n, features) the rows, at least 10; numbers, with NaN where one is missing.
         widths: numbers of components.
+        column_of: (features,) the column that each feature belongs to, as the levels of a category
+            do; the features of one are hidden together. Defaults to a column for each.
         random_state: seed of the split and of the fits. Defaults to 0.
         on_width: called with each width before its fit. Defaults to none.
 
@@ -89,22 +104,69 @@ def compare_widths(
     Examples:
         >>> from sklearn.datasets import load_iris
         >>> X, _ = load_iris(return_X_y=True)
-        >>> found = compare_widths(X, [1, 2])
+        >>> found = compare_widths(X, [1, 2, 3])
         >>> [width.n_components for width in found], found[1].pca_error < found[0].pca_error
-        ([1, 2], True)
+        ([1, 2, 3], True)
+        >>> choose_width(found)
+        2
     """
     if not len(widths):
         raise ValueError("widths is empty; give numbers of components.")
     _split(X, min(widths), random_state)  # raises for one that is too small
     train, test = _split(X, max(widths), random_state)
+    copies = np.tile(test, (REPEATS, 1))
+    hidden = _choose_hidden(copies, column_of, random_state)
     results = []
     for n_components in widths:
         if on_width is not None:
             on_width(n_components)
-        methods = _list_methods(n_components, random_state)
-        errors = (_measure(n, methods[n], train, test).error for n in ("tied autoencoder", "PCA"))
-        results.append(Width(n_components, *errors))
+        autoencoder = _fit_autoencoder(n_components, random_state, train)
+        pca = _make_transformer(PCA(n_components, random_state=random_state))()
+        results.append(
+            Width(
+                n_components,
+                _mean_square(autoencoder.reconstruct(test) - test),
+                _mean_square(pca(train, test) - test),
+                _mean_square((_impute(autoencoder, copies, hidden) - copies)[hidden]),
+            )
+        )
     return results
+
+
+def choose_width(curve: Sequence[Width]) -> int:
+    """Return the number of components that reconstructs hidden values best.
+
+    Args:
+        curve: what `compare_widths` has measured.
+
+    Examples:
+        >>> choose_width([Width(1, 0.5, 0.6, 0.7), Width(2, 0.2, 0.3, 0.5), Width(3, 0, 0, 0.8)])
+        2
+    """
+    return min(curve, key=lambda width: width.hidden_error).n_components
+
+
+def _choose_hidden(rows: Array, column_of: ArrayLike | None, seed: int) -> Array:
+    """Return which values of rows to hide: those of some columns of each, but of one at least."""
+    columns = np.arange(rows.shape[1]) if column_of is None else np.asarray(column_of)
+    if columns.shape != rows.shape[1:]:
+        raise ValueError(
+            f"column_of has the shape {columns.shape}; give a column for each feature, "
+            f"{rows.shape[1]}."
+        )
+    _, place = np.unique(columns, return_inverse=True)
+    chances = np.random.default_rng(seed).random((len(rows), place.max() + 1))
+    hidden = (chances < HIDDEN_SHARE) & (chances < chances.max(axis=1, keepdims=True))
+    chosen: Array = hidden[:, place] & ~np.isnan(rows)
+    return chosen
+
+
+def _impute(autoencoder: TiedAutoencoder, rows: Array, hidden: Array) -> Array:
+    """Replace hidden values by the mean, and again and again by their reconstruction."""
+    rows = np.where(hidden, 0.0, rows)
+    for _ in range(ITERATIONS):
+        rows = np.where(hidden, autoencoder.reconstruct(rows), rows)
+    return rows
 
 
 def compare(
@@ -200,9 +262,13 @@ def _measure(name: str, method: Callable[[], Reconstruct], train: Array, test: A
     except Exception as error:  # other libraries raise errors of any type
         reason = " ".join(str(error).split()) or type(error).__name__
         return Compared(name, nan, nan, nan, reason)
-    squares = np.square(reconstruction - test, dtype=np.float64)
-    mean = nan if np.isnan(squares).all() else float(np.nanmean(squares))
-    return Compared(name, mean, nan, seconds)
+    return Compared(name, _mean_square(reconstruction - test), nan, seconds)
+
+
+def _mean_square(differences: Array) -> float:
+    """Return the mean square of those that are not NaN, or else NaN."""
+    squares = np.square(differences, dtype=np.float64)
+    return float("nan") if np.isnan(squares).all() else float(np.nanmean(squares))
 
 
 def _divide(error: float, pca: float) -> float:
@@ -236,14 +302,20 @@ def _make_transformer(transformer: Any) -> Callable[[], Reconstruct]:
 
 def _make_autoencoder(n_components: int, seed: int) -> Reconstruct:
     def reconstruct(train: Array, test: Array) -> Array:
-        with interrupts() as is_interrupted:
-            estimator = TiedAutoencoder(n_components, random_state=seed).fit(train)
-        if is_interrupted():
-            raise KeyboardInterrupt
+        estimator = _fit_autoencoder(n_components, seed, train)
         reconstruction: Array = np.asarray(estimator.reconstruct(test))
         return reconstruction
 
     return reconstruct
+
+
+def _fit_autoencoder(n_components: int, seed: int, train: Array) -> TiedAutoencoder:
+    estimator = TiedAutoencoder(n_components, random_state=seed)
+    with interrupts() as is_interrupted:
+        estimator.fit(train)
+    if is_interrupted():
+        raise KeyboardInterrupt
+    return estimator
 
 
 def _make_perceptron(n_components: int, seed: int) -> Reconstruct:

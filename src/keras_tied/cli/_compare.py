@@ -18,13 +18,18 @@ from keras_tied.cli._progress import show_stages
 from keras_tied.cli._show import print_json, print_table
 from keras_tied.cli._table import ReadingOptions, TableOptions
 from keras_tied.cli._training_table import learn, survey
+from keras_tied.cli._widths import (
+    MOST_WIDTHS,
+    count_rows,
+    measure_widths,
+    parse_widths,
+    print_widths,
+    require_enough,
+    sample_rows,
+)
 
 if TYPE_CHECKING:
-    from keras_tied.comparison import Compared, Width
-
-MOST_WIDTHS = 64
-FEWEST_ROWS_TO_COMPARE, TRAINING_SHARE = 10, 0.7
-"""Rows that are needed, and the share of them to learn from, as in `keras_tied.comparison`."""
+    from keras_tied.comparison import Compared
 
 
 @command("keras-tied compare rows.csv --components 3 -o chart.png")
@@ -61,7 +66,12 @@ def compare(
 
     With several numbers of components, only with PCA.
     """
-    widths = _parse_widths(components)
+    widths = parse_widths(components)
+    if widths is None:
+        raise UsageError(
+            f"--components {components!r} is not a number from 1 on, or at most {MOST_WIDTHS} of "
+            "them; give one such as 2, or several such as 1..16 or 1,2,4."
+        )
     with report_wrong_use():
         target = check_figure_path(output) if output else None
         if target:
@@ -81,10 +91,10 @@ def compare(
         quiet=quiet,
     )
     table = learn(found, seed, quiet)
-    numbers = _sample_rows(table.rows, rows, seed)
-    _require_enough(numbers, max(widths))
+    numbers = sample_rows(table.rows, rows, seed)
+    require_enough(numbers, max(widths))
     if len(widths) > 1:
-        curve = _measure_widths(numbers, widths, seed, quiet)
+        curve = measure_widths(numbers, widths, table.columns, seed, quiet)
         if output and target:
             figure = plotting.width_curve(*zip(*curve, strict=True))
             save_figure(figure, output, target, quiet)
@@ -92,7 +102,7 @@ def compare(
             by_width = [width._asdict() for width in curve]
             print_json({"widths": by_width, "rows": len(numbers), "features": numbers.shape[1]})
         elif not quiet:
-            _print_widths(curve, len(numbers), table.source.n_rows, numbers.shape[1])
+            print_widths(curve, len(numbers), table.source.n_rows, numbers.shape[1])
         return
     with show_stages("starting", quiet) as on_method:
         import_keras_alone()
@@ -109,59 +119,6 @@ def compare(
         _print_results(results, len(numbers), table.source.n_rows, numbers.shape[1], widths[0])
 
 
-def _parse_widths(text: str) -> list[int]:
-    """Read numbers of components: `4`, `1,2,4`, `1..16`, or a mixture."""
-    widths: set[int] = set()
-    for part in text.split(","):
-        first, dots, last = part.strip().partition("..")
-        ends = first, last if dots else first
-        if not all(end.isascii() and end.isdigit() and len(end) < 6 for end in ends):
-            break
-        widths.update(range(int(ends[0]), int(ends[1]) + 1))
-    else:
-        if widths and min(widths) >= 1 and len(widths) <= MOST_WIDTHS:
-            return sorted(widths)
-    raise UsageError(
-        f"--components {text!r} is not a number from 1 on, or at most {MOST_WIDTHS} of them; give "
-        "one such as 2, or several such as 1..16 or 1,2,4."
-    )
-
-
-def _measure_widths(numbers: Any, widths: list[int], seed: int, quiet: bool) -> list[Width]:
-    with show_stages("starting", quiet) as on_stage:
-        import_keras_alone()
-        from keras_tied import comparison
-
-        def show(n_components: int) -> None:
-            on_stage(f"{n_components} of {widths[-1]} components")
-
-        return comparison.compare_widths(numbers, widths, random_state=seed, on_width=show)
-
-
-def _sample_rows(rows: Any, most: int, seed: int) -> Any:
-    import numpy as np
-
-    if len(rows) <= most:
-        return rows
-    return rows[np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))]
-
-
-def _require_enough(numbers: Any, components: int) -> None:
-    n, n_features = numbers.shape
-    if n < FEWEST_ROWS_TO_COMPARE:
-        raise UsageError(
-            f"a comparison needs {FEWEST_ROWS_TO_COMPARE} rows, and the table has {n}; add rows."
-        )
-    if n_features < 2:
-        raise UsageError("a comparison needs two columns of numbers at least; give another.")
-    most = min(n_features - 1, int(n * TRAINING_SHARE))
-    if components > most:
-        raise UsageError(
-            f"--components {components} is too many for {n:,} rows of {n_features:,} numbers; ask "
-            f"for at most {most}."
-        )
-
-
 def _describe(results: list[Compared]) -> dict[str, Any]:
     def to_json(value: Any) -> Any:
         return None if value == "" or value != value else value
@@ -169,28 +126,10 @@ def _describe(results: list[Compared]) -> dict[str, Any]:
     return {"methods": [{k: to_json(v) for k, v in row._asdict().items()} for row in results]}
 
 
-def _print_widths(curve: list[Width], n: int, n_all: int, n_features: int) -> None:
-    print(f"{_count_rows(n, n_all)} of {n_features:,} numbers; errors are those of 30 % held out")
-    lines = [
-        (
-            str(width.n_components),
-            format_number(width.error),
-            format_number(width.pca_error),
-            f"{width.error / width.pca_error:.2f}" if width.pca_error > 0 else "-",
-        )
-        for width in curve
-    ]
-    print_table(("components", "error", "PCA's error", "relative to PCA"), lines)
-
-
-def _count_rows(n: int, n_all: int) -> str:
-    return f"{n:,} rows" if n == n_all else f"{n:,} of {n_all:,} rows"
-
-
 def _print_results(
     results: list[Compared], n: int, n_all: int, n_features: int, n_components: int
 ) -> None:
-    some = _count_rows(n, n_all)
+    some = count_rows(n, n_all)
     print(
         f"{some} of {n_features:,} numbers, {n_components} left; errors are those of 30 % held out"
     )

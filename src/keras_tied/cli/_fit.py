@@ -39,12 +39,21 @@ from keras_tied.cli._progress import show_activity, show_training
 from keras_tied.cli._show import print_facts, print_json
 from keras_tied.cli._table import ReadingOptions, TableOptions, explain_left_out
 from keras_tied.cli._training_table import MOST_FACTS, Table, learn, survey
+from keras_tied.cli._widths import (
+    MOST_WIDTHS,
+    measure_widths,
+    parse_widths,
+    require_enough,
+    sample_rows,
+)
 
 if TYPE_CHECKING:
     from keras_tied.estimator import TiedAutoencoder
 
 VALIDATION_SHARE = 0.1
 """The share of a sample that errors are measured on."""
+MOST_ROWS_OF_WIDTHS = 10_000
+"""Rows that several numbers of components are compared on."""
 
 
 class Solver(StrEnum):
@@ -71,7 +80,10 @@ def fit(
     ],
     components: Annotated[
         str,
-        typer.Option(help="The number of components, or the share of variance to keep, below 1."),
+        typer.Option(
+            help="The number of components, or the share of variance to keep, below 1; several, as "
+            "1..16 or 1,2,4, for the one that reconstructs hidden values best."
+        ),
     ] = "2",
     hidden: Annotated[
         str, typer.Option(help="Units of the hidden layers, such as 64,32, or auto.")
@@ -112,8 +124,8 @@ def fit(
     """Train an autoencoder on a table, and write it to one file."""
     with report_wrong_use():
         target = check_writable(output, ["keras"], "--output")
+    widths = _parse_components(components)
     settings = {
-        "n_components": _parse_components(components),
         "hidden_layer_sizes": _parse_hidden_sizes(hidden),
         "solver": solver.value,
         "max_iter": epochs,
@@ -140,12 +152,12 @@ def fit(
         return
     with open_workers(cluster, workers) as opened_workers:
         table = learn(found, seed, quiet, opened_workers)
-    _require_enough(settings["n_components"], table)
+    settings["n_components"], curve = _choose_components(widths, table, seed, quiet)
     with show_activity("starting", quiet):
         import_keras_alone()
         from keras_tied.training import interrupts
 
-        file = OutputFile(output, target, start, _describe_table(table))
+        file = OutputFile(output, target, start, _describe_table(table) | curve)
     with interrupts() as is_interrupted:
         notes = _train_and_measure(table, settings, file, quiet, is_interrupted)
     if json:
@@ -266,7 +278,24 @@ def _train(table: Table, rows: Any, settings: dict[str, Any], quiet: bool) -> Ti
     return estimator
 
 
-def _require_enough(components: int | float, table: Table) -> None:
+def _choose_components(
+    widths: list[int] | float, table: Table, seed: int, quiet: bool
+) -> tuple[int | float, dict[str, Any]]:
+    """Return the number of components, or the share of variance, and notes on how it was chosen."""
+    if not isinstance(widths, list):
+        return widths, {}
+    if len(widths) == 1:
+        _require_enough(widths[0], table)
+        return widths[0], {}
+    numbers = sample_rows(table.rows, MOST_ROWS_OF_WIDTHS, seed)
+    require_enough(numbers, widths[-1])
+    curve = measure_widths(numbers, widths, table.columns, seed, quiet)
+    from keras_tied.comparison import choose_width
+
+    return choose_width(curve), {"widths": [width._asdict() for width in curve]}
+
+
+def _require_enough(components: int, table: Table) -> None:
     n, d = table.rows.shape
     if components > min(n, d):
         raise UsageError(
@@ -303,7 +332,7 @@ def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, s
         facts["left out"] = list_some(explain_left_out(columns))
     ratio = notes["error"] / notes["pca_error"] if notes["pca_error"] else 1.0
     facts |= {
-        "components": str(notes["components"]),
+        "components": str(notes["components"]) + _explain_components(notes),
         "error": f"{notes['error']:.4g}, mean square of scaled columns, {notes['measured_on']}",
         "PCA's error": f"{notes['pca_error']:.4g}; {_compare_with_pca(ratio, notes['is_pca'])}",
     }
@@ -312,22 +341,29 @@ def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, s
     return facts | {"seconds": f"{notes['seconds']:.1f}", "model": str(output)}
 
 
+def _explain_components(notes: dict[str, Any]) -> str:
+    if "widths" not in notes:
+        return ""
+    some = [width["n_components"] for width in notes["widths"]]
+    return f", of {some[0]} to {some[-1]}: hidden values are reconstructed best so"
+
+
 def _compare_with_pca(ratio: float, is_pca: bool) -> str:
     if is_pca:
         return "no network was found that is better, so the model is PCA"
     return f"the model's is {ratio:.2f} times that"
 
 
-def _parse_components(text: str) -> int | float:
+def _parse_components(text: str) -> list[int] | float:
+    """Return some numbers of components, or a share of variance."""
+    if (widths := parse_widths(text)) is not None:
+        return widths
     with suppress(ValueError):
-        number = float(text)
-        if number >= 1:
-            return int(text)
-        if number > 0:
-            return number
+        if 0 < (share := float(text)) < 1:
+            return share
     raise UsageError(
-        f"--components {text!r} is neither a whole number from 1 on nor a share between 0 and 1; "
-        "give one of these."
+        f"--components {text!r} is neither a whole number from 1 on, nor several such as 1..16 or "
+        f"1,2,4, at most {MOST_WIDTHS}, nor a share between 0 and 1; give one of these."
     )
 
 

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from keras_tied.tables import Columns, Fact, Misread, Source
 
 
+WIDTH = "n_components", "error", "pca_error", "hidden_error"
+"""What is noted of a number of components."""
+LARGEST = 1e300
+
+
 @dataclass(frozen=True)
 class Model:
     """What a model file holds.
@@ -61,6 +66,13 @@ class Model:
                 return [str(warning) for warning in warnings]
         return []
 
+    def find_widths(self) -> list[tuple[int, float, float, float]]:
+        """Return the errors by number of components, if noted, as a report takes them."""
+        match self.notes:
+            case {"widths": list() as widths} if all(map(_is_width, widths)):
+                return [tuple(width[name] for name in WIDTH) for width in widths]
+        return []
+
     def columns_of(self, source: Source) -> Columns:
         """Return the columns of a table that the model takes."""
         if self.columns is not None:
@@ -79,6 +91,13 @@ class Model:
                     f"{self.fitted_value.n_features}; give a table of these."
                 )
         return Columns(tuple(TableColumn(str(name), Kind.number) for name in names))
+
+
+def _is_width(note: Any) -> bool:
+    if not isinstance(note, dict):
+        return False
+    numbers = [note.get(name, -1) for name in WIDTH]
+    return all(type(number) in (int, float) and 0 <= number < LARGEST for number in numbers)
 
 
 def _new_misread() -> Misread:

@@ -136,6 +136,7 @@ def _make_page(
         sample.numbers,
         history=find_history(SimpleNamespace(**learned)),
         model=name_model(fitted, is_pca),
+        widths=model.find_widths(),
         whole=whole,
         old=old,
         feature_names=rows.columns.features,

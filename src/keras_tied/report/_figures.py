@@ -17,6 +17,7 @@ import numpy as np
 from bokeh.core.json_encoder import serialize_json
 from bokeh.document import Document
 from bokeh.models import (
+    BasicTicker,
     BasicTickFormatter,
     BoxSelectTool,
     CDSView,
@@ -201,6 +202,32 @@ class Figures:
                 plot.scatter("epoch", "loss", source=source, name=label, size=7, line_color=None)
         for label, value in lines.items():
             plot.add_layout(_make_line(label, value, "width"))
+
+    def add_widths(self, name: str, widths: Sequence[Sequence[float]], chosen: int) -> None:
+        """Add the errors by the number of components, with a line at the one that was chosen.
+
+        Args:
+            name: the id of the element on the page.
+            widths: numbers of components, with the error, PCA's and that of hidden values.
+            chosen: a number of components.
+        """
+        components, *curves = np.asarray(widths, float).T
+        highest = max(np.nanmax(curves, initial=0.0), 1e-9)
+        plot = self._add_plot(
+            name,
+            ("components", "error on rows held out"),
+            _fit_range(components),
+            Range1d(start=0, end=float(highest) * 1.05),
+        )
+        plot.xaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=8)
+        for label, dash, errors in zip(
+            ("error", "pca", "hidden"), ("solid", "dashed", "dotted"), curves, strict=True
+        ):
+            source = ColumnDataSource({"components": components, "error": errors})
+            look = {"source": source, "name": label}
+            plot.line("components", "error", line_width=2, line_dash=dash, **look)
+            plot.scatter("components", "error", size=6, line_color=None, **look)
+        plot.add_layout(_make_line("chosen", chosen, "height"))
 
     def to_json(self) -> str:
         """Return the document of BokehJS, and the element of each of its roots."""

@@ -62,6 +62,9 @@ def render_html(report: Report) -> str:
     figures.add_errors("errors", all_errors, marks | pca)
     if curves:
         figures.add_losses("losses", curves, pca)
+    best = min(report.widths, key=lambda width: width[3], default=None)
+    if best is not None:
+        figures.add_widths("widths", report.widths, report.code.shape[1])
     scripts = [
         *Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw,
         *(_read(f"{name}.js") for name in SCRIPTS),
@@ -99,6 +102,8 @@ def render_html(report: Report) -> str:
         mean_error=marks.get("mean"),
         median_error=float(np.nanmedian(all_errors)) if marks else None,
         curves=curves,
+        best_width=best and best[0],
+        best_hidden=best and best[3],
         bars=bars,
         n_bars=N_BARS,
     )

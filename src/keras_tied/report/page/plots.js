@@ -51,7 +51,8 @@ const Plots = (() => {
     // There is none where all rows are drawn.
     models.get_model_by_name("densities")?.setv({ palette: Data.palettes.density[Number(isDark)] });
     const lines = {
-      mean: of("ink"), pca: of("pca"), training: of("pale"), validation: of("ink"), fence: of("pca"),
+      mean: of("ink"), pca: of("pca"), training: of("pale"), validation: of("ink"),
+      error: of("accent"), hidden: of("ink"), chosen: of("edge"),
     };
     for (const plot of roots) {
       for (const { name, glyph, selection_glyph, nonselection_glyph, hover_glyph } of plot.renderers) {

@@ -1,0 +1,105 @@
+"""Several widths of the code: how well each reconstructs rows, and values that are hidden."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from keras_tied._text import format_number
+from keras_tied.cli._keras import import_keras_alone
+from keras_tied.cli._messages import UsageError
+from keras_tied.cli._progress import show_stages
+from keras_tied.cli._show import print_table
+
+if TYPE_CHECKING:
+    from keras_tied.comparison import Width
+    from keras_tied.tables import Columns
+
+MOST_WIDTHS = 64
+FEWEST_ROWS_TO_COMPARE, TRAINING_SHARE = 10, 0.7
+"""Rows that are needed, and the share of them to learn from, as in `keras_tied.comparison`."""
+
+
+def parse_widths(text: str) -> list[int] | None:
+    """Read numbers of components: `4`, `1,2,4`, `1..16`, or a mixture; None for another text.
+
+    Examples:
+        >>> parse_widths("1..3,8"), parse_widths("0.9")
+        ([1, 2, 3, 8], None)
+    """
+    widths: set[int] = set()
+    for part in text.split(","):
+        first, dots, last = part.strip().partition("..")
+        ends = first, last if dots else first
+        if not all(end.isascii() and end.isdigit() and len(end) < 6 for end in ends):
+            return None
+        widths.update(range(int(ends[0]), int(ends[1]) + 1))
+    return sorted(widths) if widths and min(widths) >= 1 and len(widths) <= MOST_WIDTHS else None
+
+
+def sample_rows(rows: Any, most: int, seed: int) -> Any:
+    """Return all rows, or as many as there may be at most, chosen at random."""
+    import numpy as np
+
+    if len(rows) <= most:
+        return rows
+    return rows[np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))]
+
+
+def require_enough(numbers: Any, components: int) -> None:
+    """Raise for a table that is too small for a comparison of so many components."""
+    n, n_features = numbers.shape
+    if n < FEWEST_ROWS_TO_COMPARE:
+        raise UsageError(
+            f"a comparison needs {FEWEST_ROWS_TO_COMPARE} rows, and the table has {n}; add rows."
+        )
+    if n_features < 2:
+        raise UsageError("a comparison needs two columns of numbers at least; give another.")
+    most = min(n_features - 1, int(n * TRAINING_SHARE))
+    if components > most:
+        raise UsageError(
+            f"--components {components} is too many for {n:,} rows of {n_features:,} numbers; ask "
+            f"for at most {most}."
+        )
+
+
+def measure_widths(
+    numbers: Any, widths: list[int], columns: Columns, seed: int, quiet: bool
+) -> list[Width]:
+    """Measure codes of these widths on some rows that are held out."""
+    import numpy as np
+
+    with show_stages("starting", quiet) as on_stage:
+        import_keras_alone()
+        from keras_tied import comparison
+
+        return comparison.compare_widths(
+            numbers,
+            widths,
+            column_of=np.repeat(range(len(columns.used)), [len(c.features) for c in columns.used]),
+            random_state=seed,
+            on_width=lambda width: on_stage(f"{width} of {widths[-1]} components"),
+        )
+
+
+def print_widths(curve: list[Width], n: int, n_all: int, n_features: int) -> None:
+    """Print the errors by width."""
+    from keras_tied.comparison import choose_width
+
+    print(f"{count_rows(n, n_all)} of {n_features:,} numbers; errors are those of 30 % held out")
+    lines = [
+        (
+            str(width.n_components),
+            format_number(width.error),
+            format_number(width.pca_error),
+            f"{width.error / width.pca_error:.2f}" if width.pca_error > 0 else "-",
+            format_number(width.hidden_error),
+        )
+        for width in curve
+    ]
+    print_table(("components", "error", "PCA's error", "relative to PCA", "hidden values"), lines)
+    print(f"values that are hidden are reconstructed best with {choose_width(curve)}")
+
+
+def count_rows(n: int, n_all: int) -> str:
+    """Return how many of all rows some are, as text."""
+    return f"{n:,} rows" if n == n_all else f"{n:,} of {n_all:,} rows"
