@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated
 
 import typer
 
+from keras_tied._history import collect_history
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
@@ -38,7 +40,6 @@ def plot(
 
         figure = plotting.new_figure()
     opened_model = load(model)
-    learned = opened_model.contents.learned
     rows = open_with_label(opened_model, data, options, None, label, quiet)
     sample = take(rows, quiet)
     say_found(rows, quiet)
@@ -49,8 +50,7 @@ def plot(
         plotting.AutoencoderDisplay.from_estimator(
             opened_model.fitted_value,
             sample.numbers,
-            # A network that was rejected has a curve too.
-            history={} if learned["is_pca_"] else {"loss": learned["loss_curve_"]},
+            history=collect_history(SimpleNamespace(**opened_model.contents.learned)),
             figure=figure,
             y=sample.labels,
             label_name=sample.label_name or "label",

@@ -6,11 +6,13 @@ import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from keras_tied._files import check_writable
+from keras_tied._history import collect_history
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError, report_wrong_use
@@ -128,13 +130,11 @@ def _make_page(
     from keras_tied.report import Report, name_model
 
     learned, fitted = model.contents.learned, model.fitted_value
-    is_pca = learned["is_pca_"]
     return Report.from_estimator(
         fitted,
         sample.numbers,
-        # A network that was rejected has a curve too.
-        history={} if is_pca else {"loss": learned["loss_curve_"]},
-        model=name_model(fitted, is_pca),
+        history=collect_history(SimpleNamespace(**learned)),
+        model=name_model(fitted, learned["is_pca_"]),
         whole=whole,
         old=old,
         feature_names=rows.columns.features,
