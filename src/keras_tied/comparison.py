@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,11 +39,14 @@ class Compared(NamedTuple):
     Attributes:
         name: its name.
         error: the mean squared error of the standardised held-out values, where 1 is the error
-            of their mean; NaN if the method failed.
-        relative: `error` divided by PCA's; NaN if there is none, or PCA's is 0.
+            of their mean; NaN if the method failed. Of several seeds, the mean.
+        relative: the error divided by PCA's; NaN if there is none, or PCA's is 0. Of several seeds,
+            the mean of these ratios.
         seconds: of fitting and of reconstructing the held-out rows, without imports; NaN if the
-            method failed.
+            method failed. Of several seeds, the mean.
         reason: why it failed, in a few words, or an empty text.
+        errors: (n_seeds,) the error with each seed.
+        relatives: (n_seeds,) the error with each seed, divided by PCA's on the same rows.
     """
 
     name: str
@@ -50,6 +54,8 @@ class Compared(NamedTuple):
     relative: float
     seconds: float
     reason: str = ""
+    errors: tuple[float, ...] = ()
+    relatives: tuple[float, ...] = ()
 
 
 class Width(NamedTuple):
@@ -57,13 +63,17 @@ class Width(NamedTuple):
 
     Attributes:
         n_components: its number of components.
-        error: the mean squared error of the standardised held-out values of `TiedAutoencoder`.
+        error: the mean squared error of the standardised held-out values of `TiedAutoencoder`. Of
+            several seeds, the mean.
         pca_error: that of PCA.
+        errors, pca_errors: (n_seeds,) these errors with each seed.
     """
 
     n_components: int
     error: float
     pca_error: float
+    errors: tuple[float, ...] = ()
+    pca_errors: tuple[float, ...] = ()
 
 
 def compare_widths(
@@ -71,16 +81,18 @@ def compare_widths(
     widths: Sequence[int],
     *,
     random_state: int = 0,
+    n_seeds: int = 1,
     on_width: Callable[[int], object] | None = None,
 ) -> list[Width]:
     """Measure the error of `TiedAutoencoder` and of PCA on held-out rows, by the width of the code.
 
-    The rows are split and standardised as by `compare`, once for all widths.
+    The rows are split and standardised as by `compare`, once with each seed for all widths.
 
     Args:
         X: (n, features) the rows, at least 10; numbers, with NaN where one is missing.
         widths: numbers of components.
         random_state: seed of the split and of the fits. Defaults to 0.
+        n_seeds: the number of repetitions, with the seeds from `random_state` on. Defaults to 1.
         on_width: called with each width before its fit. Defaults to none.
 
     Raises:
@@ -95,15 +107,19 @@ def compare_widths(
     """
     if not len(widths):
         raise ValueError("widths is empty; give numbers of components.")
+    seeds = _list_seeds(random_state, n_seeds)
     _split(X, min(widths), random_state)  # raises for one that is too small
-    train, test = _split(X, max(widths), random_state)
+    splits = [_split(X, max(widths), seed) for seed in seeds]
     results = []
     for n_components in widths:
         if on_width is not None:
             on_width(n_components)
-        methods = _list_methods(n_components, random_state)
-        errors = (_measure(n, methods[n], train, test).error for n in ("tied autoencoder", "PCA"))
-        results.append(Width(n_components, *errors))
+        methods = [_list_methods(n_components, seed) for seed in seeds]
+        own, pca = (
+            _repeat(name, [method[name] for method in methods], splits)
+            for name in ("tied autoencoder", "PCA")
+        )
+        results.append(Width(n_components, own.error, pca.error, own.errors, pca.errors))
     return results
 
 
@@ -113,6 +129,7 @@ def compare(
     *,
     others: Mapping[str, Any] | None = None,
     random_state: int = 0,
+    n_seeds: int = 1,
     on_method: Callable[[str], object] | None = None,
 ) -> list[Compared]:
     """Let several methods reconstruct held-out rows, from codes of as many components.
@@ -127,6 +144,9 @@ def compare(
     settings but for the number of components. The row of one that fails, or cannot reconstruct
     rows, gives the reason.
 
+    With several seeds, each repeats the split and the fits: errors differ from one split to
+    another, and those of two methods are best compared on the same.
+
     Args:
         X: (n, features) the rows, at least 10; numbers, with NaN where one is missing.
         n_components: the number of components of the code, less than the number of features and at
@@ -134,6 +154,7 @@ def compare(
         others: scikit-learn transformers to compare too, by name, which are cloned; they have an
             `inverse_transform` and their own number of components. Defaults to none.
         random_state: seed of the split and of the methods. Defaults to 0.
+        n_seeds: the number of repetitions, with the seeds from `random_state` on. Defaults to 1.
         on_method: called with the name of each method before it begins. Defaults to none.
 
     Returns:
@@ -151,16 +172,26 @@ def compare(
         ['tied autoencoder', 'PCA', 'MLPRegressor', 'ICA']
         >>> rows[1].relative
         1.0
+        >>> len(compare(X, 1, n_seeds=2)[0].errors)
+        2
     """
-    train, test = _split(X, n_components, random_state)
+    seeds = _list_seeds(random_state, n_seeds)
+    splits = [_split(X, n_components, seed) for seed in seeds]
     other_methods = {name: _make_transformer(other) for name, other in (others or {}).items()}
+    methods = [_list_methods(n_components, seed) | other_methods for seed in seeds]
     results = []
-    for name, method in (_list_methods(n_components, random_state) | other_methods).items():
+    for name in methods[0]:
         if on_method is not None:
             on_method(name)
-        results.append(_measure(name, method, train, test))
-    pca = next(result.error for result in results if result.name == "PCA")
-    return [row._replace(relative=_divide(row.error, pca)) for row in results]
+        results.append(_repeat(name, [method[name] for method in methods], splits))
+    pca = next(result.errors for result in results if result.name == "PCA")
+    return [_relate(row, pca) for row in results]
+
+
+def _list_seeds(random_state: int, n_seeds: int) -> range:
+    if n_seeds < 1:
+        raise ValueError(f"n_seeds={n_seeds} must be at least 1.")
+    return range(random_state, random_state + n_seeds)
 
 
 def _split(X: ArrayLike, n_components: int, random_state: int) -> tuple[Array, Array]:
@@ -186,8 +217,32 @@ def _split(X: ArrayLike, n_components: int, random_state: int) -> tuple[Array, A
     return scaler.transform(train), scaler.transform(test)
 
 
-def _measure(name: str, method: Callable[[], Reconstruct], train: Array, test: Array) -> Compared:
+def _repeat(
+    name: str,
+    methods: Sequence[Callable[[], Reconstruct]],
+    splits: Sequence[tuple[Array, Array]],
+) -> Compared:
+    """Measure a method with each seed, and return the means."""
+    runs = [_measure(name, *run) for run in zip(methods, splits, strict=True)]
+    errors = tuple(run.error for run in runs)
+    return Compared(
+        name,
+        error=fmean(errors),
+        relative=float("nan"),
+        seconds=fmean(run.seconds for run in runs),
+        reason=next((run.reason for run in runs if run.reason), ""),
+        errors=errors,
+    )
+
+
+def _relate(row: Compared, pca_errors: Sequence[float]) -> Compared:
+    relatives = tuple(map(_divide, row.errors, pca_errors))
+    return row._replace(relative=fmean(relatives), relatives=relatives)
+
+
+def _measure(name: str, method: Callable[[], Reconstruct], split: tuple[Array, Array]) -> Compared:
     nan = float("nan")
+    train, test = split
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of others, on their own defaults

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -44,6 +46,10 @@ def compare(
         int, typer.Option(min=10, help="Rows to compare on, chosen at random where there are more.")
     ] = 10_000,
     seed: Seed = 0,
+    seeds: Annotated[
+        int,
+        typer.Option(min=1, help="Repeat with as many seeds, from --seed on; errors are means."),
+    ] = 1,
     columns: UsedColumns = None,
     exclude: Exclude = None,
     label: Annotated[
@@ -83,30 +89,36 @@ def compare(
     table = learn(found, seed, quiet)
     numbers = _sample_rows(table.rows, rows, seed)
     _require_enough(numbers, max(widths))
+    facts = {"rows": len(numbers), "features": numbers.shape[1], "seeds": seeds}
+    some = f"{_count_rows(len(numbers), table.source.n_rows)} of {numbers.shape[1]:,} numbers"
+    held_out = "errors are those of 30 % held out" + f", means of {seeds} seeds" * (seeds > 1)
     if len(widths) > 1:
-        curve = _measure_widths(numbers, widths, seed, quiet)
+        curve = _measure_widths(numbers, widths, seed, seeds, quiet)
         if output and target:
-            figure = plotting.width_curve(*zip(*curve, strict=True))
+            _, _, _, errors, pca_errors = zip(*curve, strict=True)
+            figure = plotting.width_curve(widths, errors, pca_errors)
             save_figure(figure, output, target, quiet)
         if json:
             by_width = [width._asdict() for width in curve]
-            print_json({"widths": by_width, "rows": len(numbers), "features": numbers.shape[1]})
+            print_json({"widths": by_width} | facts)
         elif not quiet:
-            _print_widths(curve, len(numbers), table.source.n_rows, numbers.shape[1])
+            _print_widths(curve, f"{some}; {held_out}")
         return
     with show_stages("starting", quiet) as on_method:
         import_keras_alone()
         from keras_tied import comparison
 
         with hide_module("tensorflow"):  # UMAP imports it if it can, which takes seconds
-            results = comparison.compare(numbers, widths[0], random_state=seed, on_method=on_method)
+            results = comparison.compare(
+                numbers, widths[0], random_state=seed, n_seeds=seeds, on_method=on_method
+            )
     if output and target:
-        names, _, errors, seconds, _ = zip(*results, strict=True)
-        save_figure(plotting.comparison(names, errors, seconds), output, target, quiet)
+        names, _, _, seconds, _, _, relatives = zip(*results, strict=True)
+        save_figure(plotting.comparison(names, relatives, seconds), output, target, quiet)
     if json:
-        print_json(_describe(results) | {"rows": len(numbers), "features": numbers.shape[1]})
+        print_json(_describe(results) | facts)
     elif not quiet:
-        _print_results(results, len(numbers), table.source.n_rows, numbers.shape[1], widths[0])
+        _print_results(results, f"{some}, {widths[0]} left; {held_out}")
 
 
 def _parse_widths(text: str) -> list[int]:
@@ -127,7 +139,9 @@ def _parse_widths(text: str) -> list[int]:
     )
 
 
-def _measure_widths(numbers: Any, widths: list[int], seed: int, quiet: bool) -> list[Width]:
+def _measure_widths(
+    numbers: Any, widths: list[int], seed: int, n_seeds: int, quiet: bool
+) -> list[Width]:
     with show_stages("starting", quiet) as on_stage:
         import_keras_alone()
         from keras_tied import comparison
@@ -135,7 +149,9 @@ def _measure_widths(numbers: Any, widths: list[int], seed: int, quiet: bool) -> 
         def show(n_components: int) -> None:
             on_stage(f"{n_components} of {widths[-1]} components")
 
-        return comparison.compare_widths(numbers, widths, random_state=seed, on_width=show)
+        return comparison.compare_widths(
+            numbers, widths, random_state=seed, n_seeds=n_seeds, on_width=show
+        )
 
 
 def _sample_rows(rows: Any, most: int, seed: int) -> Any:
@@ -164,48 +180,61 @@ def _require_enough(numbers: Any, components: int) -> None:
 
 def _describe(results: list[Compared]) -> dict[str, Any]:
     def to_json(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return [to_json(item) for item in value]
         return None if value == "" or value != value else value
 
     return {"methods": [{k: to_json(v) for k, v in row._asdict().items()} for row in results]}
 
 
-def _print_widths(curve: list[Width], n: int, n_all: int, n_features: int) -> None:
-    print(f"{_count_rows(n, n_all)} of {n_features:,} numbers; errors are those of 30 % held out")
-    lines = [
-        (
-            str(width.n_components),
-            format_number(width.error),
-            format_number(width.pca_error),
-            f"{width.error / width.pca_error:.2f}" if width.pca_error > 0 else "-",
+def _print_widths(curve: list[Width], heading: str) -> None:
+    print(heading)
+    several = len(curve[0].errors) > 1
+    lines = []
+    for width in curve:
+        pairs = zip(width.errors, width.pca_errors, strict=True)
+        relatives = [error / pca if pca > 0 else math.nan for error, pca in pairs]
+        lines.append(
+            [
+                str(width.n_components),
+                format_number(width.error),
+                format_number(width.pca_error),
+                _format_ratio(fmean(relatives)),
+                *[_format_range(relatives)] * several,
+            ]
         )
-        for width in curve
-    ]
-    print_table(("components", "error", "PCA's error", "relative to PCA"), lines)
+    header = ["components", "error", "PCA's error", "relative to PCA"]
+    print_table([*header, *["lowest to highest"] * several], lines)
 
 
 def _count_rows(n: int, n_all: int) -> str:
     return f"{n:,} rows" if n == n_all else f"{n:,} of {n_all:,} rows"
 
 
-def _print_results(
-    results: list[Compared], n: int, n_all: int, n_features: int, n_components: int
-) -> None:
-    some = _count_rows(n, n_all)
-    print(
-        f"{some} of {n_features:,} numbers, {n_components} left; errors are those of 30 % held out"
-    )
+def _print_results(results: list[Compared], heading: str) -> None:
+    print(heading)
+    several = len(results[0].errors) > 1
     reasons = any(row.reason for row in results)
-    header = ["method", "error", "relative to PCA", "seconds", *["why not"] * reasons]
+    header = ["method", "error", "relative to PCA", *["lowest to highest"] * several, "seconds"]
     print_table(
-        header,
+        [*header, *["why not"] * reasons],
         [
             [
                 row.name,
                 format_number(row.error),
-                "-" if math.isnan(row.relative) else f"{row.relative:.2f}",
+                _format_ratio(row.relative),
+                *[_format_range(row.relatives)] * several,
                 format_number(row.seconds),
                 *[row.reason] * reasons,
             ]
             for row in results
         ],
     )
+
+
+def _format_ratio(ratio: float) -> str:
+    return "-" if math.isnan(ratio) else f"{ratio:.2f}"
+
+
+def _format_range(ratios: Sequence[float]) -> str:
+    return "-" if math.isnan(sum(ratios)) else f"{min(ratios):.2f} to {max(ratios):.2f}"
