@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
-from keras_tied.comparison import Compared, compare
+from keras_tied.comparison import Compared, compare, compare_widths
 from keras_tied.estimator.internal import epoch_callback
 
 WIDTH, SEED = 3, 7
@@ -124,6 +124,49 @@ def test_the_same_seed_gives_the_same_errors(wine, compared):
     again = {row.name: row for row in compare(wine, WIDTH, random_state=SEED)}
     for name in ("tied autoencoder", "PCA", "MLPRegressor"):
         assert again[name].error == compared[name].error
+
+
+def test_several_seeds_are_one_comparison_each(wine, compared):
+    rows = {row.name: row for row in compare(wine, WIDTH, random_state=SEED - 1, n_seeds=2)}
+    alone = {row.name: row for row in compare(wine, WIDTH, random_state=SEED - 1)}
+    for name in ("tied autoencoder", "PCA", "MLPRegressor"):
+        assert rows[name].errors == (alone[name].error, compared[name].error)
+        assert rows[name].relatives == (alone[name].relative, compared[name].relative)
+        assert rows[name].error == pytest.approx(np.mean(rows[name].errors))
+        assert rows[name].relative == pytest.approx(np.mean(rows[name].relatives))
+
+
+class FailsOnce(PCA):
+    n_fits = 0
+
+    def fit(self, X, y=None):
+        FailsOnce.n_fits += 1
+        if FailsOnce.n_fits == 2:
+            raise ValueError("not this time")
+        return super().fit(X)
+
+
+def test_a_method_that_fails_with_one_seed_has_no_mean_and_a_reason(wine):
+    row = compare(wine, WIDTH, others={"PCA that fails": FailsOnce(WIDTH)}, n_seeds=3)[-1]
+    assert np.isfinite([row.errors[0], row.errors[2]]).all()
+    assert np.isnan([row.errors[1], row.relatives[1], row.error, row.relative, row.seconds]).all()
+    assert row.reason == "not this time"
+
+
+def test_widths_with_several_seeds_have_the_errors_of_the_comparison_with_each(wine):
+    (width,) = compare_widths(wine, [WIDTH], n_seeds=2)
+    own, pca = compare(wine, WIDTH, n_seeds=2)[:2]
+    assert width.errors == own.errors
+    assert width.pca_errors == pca.errors
+    assert (width.error, width.pca_error) == (own.error, pca.error)
+
+
+@pytest.mark.parametrize(
+    "measure", [compare, lambda X, k, **seeds: compare_widths(X, [k], **seeds)]
+)
+def test_no_seed_is_refused(wine, measure):
+    with pytest.raises(ValueError, match="n_seeds=0 must be at least 1"):
+        measure(wine, WIDTH, n_seeds=0)
 
 
 def test_each_method_is_announced(wine):

@@ -1,26 +1,27 @@
-"""The losses of training, for the pictures."""
+"""The losses by epoch of a fitted estimator."""
 
 from __future__ import annotations
 
 from typing import Any
 
+CURVES = {"loss": "loss_curve_", "val_loss": "validation_curve_"}
+"""Keras's name of a loss, and the estimator's."""
 
-def find_history(estimator: Any) -> dict[str, list[float]]:
-    """Return the losses by epoch, named as those of `keras.callbacks.History`.
 
-    There are none where the model is PCA: a network that was rejected has losses too.
+def collect_history(estimator: Any) -> dict[str, list[float]]:
+    """Return the losses by epoch under Keras's names, and none of a network that was rejected.
 
     Args:
-        estimator: a fitted `TiedAutoencoder`, or an object with some of its attributes.
+        estimator: any object with learned attributes of `TiedAutoencoder`.
 
     Examples:
         >>> from types import SimpleNamespace
-        >>> find_history(SimpleNamespace(is_pca_=False, loss_curve_=[0.5, 0.4]))
-        {'loss': [0.5, 0.4], 'val_loss': []}
+        >>> collect_history(SimpleNamespace(is_pca_=False, loss_curve_=[0.2, 0.1]))
+        {'loss': [0.2, 0.1]}
+        >>> collect_history(SimpleNamespace(is_pca_=True, loss_curve_=[0.2, 0.1]))
+        {}
     """
     if getattr(estimator, "is_pca_", False):
         return {}
-    return {
-        "loss": list(getattr(estimator, "loss_curve_", [])),
-        "val_loss": list(getattr(estimator, "validation_curve_", [])),
-    }
+    curves = {key: getattr(estimator, name, None) for key, name in CURVES.items()}
+    return {key: list(curve) for key, curve in curves.items() if curve is not None}

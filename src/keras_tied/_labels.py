@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-MOST_GROUPS = 10
-"""Groups that get a colour of their own; more colours are hard to distinguish."""
+MOST_COLOURS = 10
+"""More colours are hard to distinguish."""
+MOST_GROUPS = 2 * MOST_COLOURS
+"""Groups that are told apart: each colour is there as a circle and as a square."""
 
 MISSING = "missing"
 
@@ -28,8 +30,8 @@ class Groups:
     """Rows that have one of a few labels.
 
     Attributes:
-        names: the groups; all that have no colour of their own are in the last ones.
-        n_coloured: how many of the groups have a colour of their own.
+        names: the groups; all that are not told apart are in the last ones.
+        n_coloured: how many of the groups are told apart, by a colour and a marker.
         index: (n,) the group of each row.
     """
 
@@ -37,10 +39,21 @@ class Groups:
     n_coloured: int
     index: NDArray[np.intp]
 
+    def take(self, rows: NDArray[np.intp]) -> Groups:
+        """Return the labels of some of the rows."""
+        return replace(self, index=self.index[rows])
+
     @property
     def colours(self) -> tuple[str, ...]:
-        """A colour for each of the groups that have one of their own."""
-        return palette(self.n_coloured)
+        """A colour for each of the groups that are told apart."""
+        colours = palette(min(self.n_coloured, MOST_COLOURS))
+        return tuple(colours[group % MOST_COLOURS] for group in range(self.n_coloured))
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """Matplotlib's marker for each of the groups: a square for the second of a colour."""
+        squares = range(MOST_COLOURS, self.n_coloured)
+        return tuple("s" if group in squares else "o" for group in range(len(self.names)))
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,10 @@ class Shades:
     """
 
     values: NDArray[np.float64]
+
+    def take(self, rows: NDArray[np.intp]) -> Shades:
+        """Return the labels of some of the rows."""
+        return Shades(self.values[rows])
 
 
 def palette(n: int) -> tuple[str, ...]:
@@ -65,19 +82,16 @@ def palette(n: int) -> tuple[str, ...]:
 
 
 def classify_labels(
-    labels: ArrayLike,
-    format_label: Callable[[Any], str] | None = None,
-    most_groups: int = MOST_GROUPS,
+    labels: ArrayLike, format_label: Callable[[Any], str] | None = None
 ) -> Groups | Shades:
     """Turn labels into groups, or into shades of a number.
 
-    More than `MOST_GROUPS` different numbers are shades, whatever `most_groups` is. Everything else
-    is groups, of which the most frequent get a colour; None, NaN and the empty text are missing.
+    More than `MOST_COLOURS` different numbers are shades. Everything else is groups, of which the
+    `MOST_GROUPS` most frequent are told apart; None, NaN and the empty text are missing.
 
     Args:
         labels: (n,) numbers, texts or truth values.
         format_label: turns a label into text. Defaults to the shortest text.
-        most_groups: groups to tell apart. Defaults to as many as there are colours.
 
     Examples:
         >>> classify_labels(["b", "a", "b", None]).names
@@ -88,7 +102,7 @@ def classify_labels(
     values = np.asarray(labels)
     if values.dtype.kind in "iuf":
         distinct = np.unique(values[~np.isnan(values)])
-        if len(distinct) > MOST_GROUPS:
+        if len(distinct) > MOST_COLOURS:
             return Shades(np.where(np.isinf(values), np.nan, values).astype(np.float64))
     format_label = format_label or _format_label
     missing = np.array([_is_missing(value) for value in values.tolist()], dtype=bool)
@@ -98,7 +112,7 @@ def classify_labels(
     distinct_labels, group_index, counts = np.unique(
         present, return_inverse=True, return_counts=True
     )
-    frequent = np.sort(np.argsort(-counts, kind="stable")[:most_groups])
+    frequent = np.sort(np.argsort(-counts, kind="stable")[:MOST_GROUPS])
     names = [format_label(label) for label in distinct_labels[frequent].tolist()]
     group_of = np.full(len(distinct_labels), len(frequent), dtype=np.intp)
     group_of[frequent] = np.arange(len(frequent))

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Table = NDArray[np.floating]
+
+MOST_OUTSIDE = 0.002
+"""The share of points on each side that the view need not hold, with some room around it."""
+ROOM = 0.6
+"""The room around the others, relative to their spread; points further out are left outside."""
+DENSE_POINTS = 1500
+"""Points on top of a density."""
+N_HEXAGONS = 40
+"""Of a density, from one side of a panel to the other."""
 
 
 @dataclass(frozen=True)
@@ -78,3 +88,35 @@ def fit_principal_plane(X: ArrayLike, feature_names: Sequence[str]) -> Plane:
     shares = np.nan_to_num(pca.explained_variance_ratio_)
     first, second = (f"component {i + 1} ({100 * share:.0f} %)" for i, share in enumerate(shares))
     return Plane((first, second), pca.components_.T, mean, scale)
+
+
+class View(NamedTuple):
+    """The part of a plane that is drawn: the range of each axis."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+
+def choose_view(points: Table) -> View:
+    """Choose a view that holds nearly all points, (n, 2), and all if none lies far out.
+
+    Examples:
+        >>> points = np.column_stack([np.linspace(0, 1, 1000)] * 2)
+        >>> points[0] = 50, 0.5
+        >>> [round(end, 2) for end in choose_view(points).x]
+        [-0.04, 1.04]
+    """
+    return View(*map(_choose_range, points.T))
+
+
+def _choose_range(values: Table) -> tuple[float, float]:
+    """Return a range that holds nearly all values, and all if none lies far out."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = np.quantile(finite, [MOST_OUTSIDE, 1 - MOST_OUTSIDE])
+    room = ROOM * (high - low)
+    inside = finite[(finite >= low - room) & (finite <= high + room)]
+    low, high = float(inside.min()), float(inside.max())
+    padding = 0.04 * (high - low) or 0.5 * abs(high) or 0.5
+    return low - padding, high + padding

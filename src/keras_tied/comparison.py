@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,11 +43,14 @@ class Compared(NamedTuple):
     Attributes:
         name: its name.
         error: the mean squared error of the standardised held-out values, where 1 is the error
-            of their mean; NaN if the method failed.
-        relative: `error` divided by PCA's; NaN if there is none, or PCA's is 0.
+            of their mean; NaN if the method failed. Of several seeds, the mean.
+        relative: the error divided by PCA's; NaN if there is none, or PCA's is 0. Of several seeds,
+            the mean of these ratios.
         seconds: of fitting and of reconstructing the held-out rows, without imports; NaN if the
-            method failed.
+            method failed. Of several seeds, the mean.
         reason: why it failed, in a few words, or an empty text.
+        errors: (n_seeds,) the error with each seed.
+        relatives: (n_seeds,) the error with each seed, divided by PCA's on the same rows.
     """
 
     name: str
@@ -54,6 +58,8 @@ class Compared(NamedTuple):
     relative: float
     seconds: float
     reason: str = ""
+    errors: tuple[float, ...] = ()
+    relatives: tuple[float, ...] = ()
 
 
 class Width(NamedTuple):
@@ -61,15 +67,19 @@ class Width(NamedTuple):
 
     Attributes:
         n_components: its number of components.
-        error: the mean squared error of the standardised held-out values of `TiedAutoencoder`.
+        error: the mean squared error of the standardised held-out values of `TiedAutoencoder`. Of
+            several seeds, the mean.
         pca_error: that of PCA.
         hidden_error: that of `TiedAutoencoder` at values that were hidden from it.
+        errors, pca_errors: (n_seeds,) the former two with each seed.
     """
 
     n_components: int
     error: float
     pca_error: float
     hidden_error: float
+    errors: tuple[float, ...] = ()
+    pca_errors: tuple[float, ...] = ()
 
 
 def compare_widths(
@@ -78,17 +88,18 @@ def compare_widths(
     *,
     column_of: ArrayLike | None = None,
     random_state: int = 0,
+    n_seeds: int = 1,
     on_width: Callable[[int], object] | None = None,
 ) -> list[Width]:
     """Measure the error of `TiedAutoencoder` and of PCA on held-out rows, by the width of the code.
 
-    The rows are split and standardised as by `compare`, once for all widths. The error falls with
-    each component more, down to 0. That of values which are hidden, as if they were missing, is
-    least where the code holds what the columns have in common, and rises where it holds the noise
-    of single ones: `choose_width` gives that width (Wold, "Cross-validatory estimation of the
-    number of components in factor and principal components models", Technometrics 20, 1978; Owen
-    and Perry, "Bi-cross-validation of the SVD and the nonnegative matrix factorization", Annals of
-    Applied Statistics 3, 2009).
+    The rows are split and standardised as by `compare`, once with each seed for all widths. The
+    error falls with each component more, down to 0. That of values which are hidden, and
+    reconstructed from the others of their rows, is least where the code holds what the columns have
+    in common, and rises where it holds the noise of single ones: `choose_width` gives that width
+    (Wold, "Cross-validatory estimation of the number of components in factor and principal
+    components models", Technometrics 20, 1978; Owen and Perry, "Bi-cross-validation of the SVD and
+    the nonnegative matrix factorization", Annals of Applied Statistics 3, 2009).
 
     Args:
         X: (n, features) the rows, at least 10; numbers, with NaN where one is missing.
@@ -96,6 +107,7 @@ def compare_widths(
         column_of: (features,) the column that each feature belongs to, as the levels of a category
             do; the features of one are hidden together. Defaults to a column for each.
         random_state: seed of the split and of the fits. Defaults to 0.
+        n_seeds: the number of repetitions, with the seeds from `random_state` on. Defaults to 1.
         on_width: called with each width before its fit. Defaults to none.
 
     Raises:
@@ -112,24 +124,21 @@ def compare_widths(
     """
     if not len(widths):
         raise ValueError("widths is empty; give numbers of components.")
+    seeds = _list_seeds(random_state, n_seeds)
     _split(X, min(widths), random_state)  # raises for one that is too small
-    train, test = _split(X, max(widths), random_state)
-    copies = np.tile(test, (REPEATS, 1))
-    hidden = _choose_hidden(copies, column_of, random_state)
+    splits = [_split(X, max(widths), seed) for seed in seeds]
+    columns = _check_columns(column_of, splits[0][0].shape[1])
     results = []
     for n_components in widths:
         if on_width is not None:
             on_width(n_components)
-        autoencoder = _fit_autoencoder(n_components, random_state, train)
-        pca = _make_transformer(PCA(n_components, random_state=random_state))()
-        results.append(
-            Width(
-                n_components,
-                _mean_square(autoencoder.reconstruct(test) - test),
-                _mean_square(pca(train, test) - test),
-                _mean_square((_impute(autoencoder, copies, hidden) - copies)[hidden]),
-            )
-        )
+        runs = [
+            _measure_width(n_components, seed, *split, columns)
+            for seed, split in zip(seeds, splits, strict=True)
+        ]
+        errors, pca_errors, hidden_errors = zip(*runs, strict=True)
+        error, pca_error, hidden_error = map(fmean, (errors, pca_errors, hidden_errors))
+        results.append(Width(n_components, error, pca_error, hidden_error, errors, pca_errors))
     return results
 
 
@@ -146,19 +155,35 @@ def choose_width(curve: Sequence[Width]) -> int:
     return min(curve, key=lambda width: width.hidden_error).n_components
 
 
-def _choose_hidden(rows: Array, column_of: ArrayLike | None, seed: int) -> Array:
-    """Return which values of rows to hide: those of some columns of each, but of one at least."""
-    columns = np.arange(rows.shape[1]) if column_of is None else np.asarray(column_of)
-    if columns.shape != rows.shape[1:]:
+def _check_columns(column_of: ArrayLike | None, n_features: int) -> Array:
+    """Return the place of the column of each feature, among all columns."""
+    columns = np.arange(n_features) if column_of is None else np.asarray(column_of)
+    if columns.shape != (n_features,):
         raise ValueError(
             f"column_of has the shape {columns.shape}; give a column for each feature, "
-            f"{rows.shape[1]}."
+            f"{n_features}."
         )
-    _, place = np.unique(columns, return_inverse=True)
-    chances = np.random.default_rng(seed).random((len(rows), place.max() + 1))
+    places: Array = np.unique(columns, return_inverse=True)[1]
+    return places
+
+
+def _measure_width(
+    n_components: int, seed: int, train: Array, test: Array, columns: Array
+) -> tuple[float, float, float]:
+    """Return the error of an autoencoder, of PCA, and of the former at hidden values."""
+    autoencoder = _fit_autoencoder(n_components, seed, train)
+    pca = _make_transformer(PCA(n_components, random_state=seed))()
+    rows = np.tile(test, (REPEATS, 1))
+    chances = np.random.default_rng(seed).random((len(rows), columns.max() + 1))
+    # One column of each row stays at least.
     hidden = (chances < HIDDEN_SHARE) & (chances < chances.max(axis=1, keepdims=True))
-    chosen: Array = hidden[:, place] & ~np.isnan(rows)
-    return chosen
+    hidden = hidden[:, columns] & ~np.isnan(rows)
+    imputed = _impute(autoencoder, rows, hidden)
+    return (
+        _mean_square(autoencoder.reconstruct(test) - test),
+        _mean_square(pca(train, test) - test),
+        _mean_square((imputed - rows)[hidden]),
+    )
 
 
 def _impute(autoencoder: TiedAutoencoder, rows: Array, hidden: Array) -> Array:
@@ -175,6 +200,7 @@ def compare(
     *,
     others: Mapping[str, Any] | None = None,
     random_state: int = 0,
+    n_seeds: int = 1,
     on_method: Callable[[str], object] | None = None,
 ) -> list[Compared]:
     """Let several methods reconstruct held-out rows, from codes of as many components.
@@ -189,6 +215,9 @@ def compare(
     settings but for the number of components. The row of one that fails, or cannot reconstruct
     rows, gives the reason.
 
+    With several seeds, each repeats the split and the fits: errors differ from one split to
+    another, and those of two methods are best compared on the same.
+
     Args:
         X: (n, features) the rows, at least 10; numbers, with NaN where one is missing.
         n_components: the number of components of the code, less than the number of features and at
@@ -196,6 +225,7 @@ def compare(
         others: scikit-learn transformers to compare too, by name, which are cloned; they have an
             `inverse_transform` and their own number of components. Defaults to none.
         random_state: seed of the split and of the methods. Defaults to 0.
+        n_seeds: the number of repetitions, with the seeds from `random_state` on. Defaults to 1.
         on_method: called with the name of each method before it begins. Defaults to none.
 
     Returns:
@@ -213,16 +243,26 @@ def compare(
         ['tied autoencoder', 'PCA', 'MLPRegressor', 'ICA']
         >>> rows[1].relative
         1.0
+        >>> len(compare(X, 1, n_seeds=2)[0].errors)
+        2
     """
-    train, test = _split(X, n_components, random_state)
+    seeds = _list_seeds(random_state, n_seeds)
+    splits = [_split(X, n_components, seed) for seed in seeds]
     other_methods = {name: _make_transformer(other) for name, other in (others or {}).items()}
+    methods = [_list_methods(n_components, seed) | other_methods for seed in seeds]
     results = []
-    for name, method in (_list_methods(n_components, random_state) | other_methods).items():
+    for name in methods[0]:
         if on_method is not None:
             on_method(name)
-        results.append(_measure(name, method, train, test))
-    pca = next(result.error for result in results if result.name == "PCA")
-    return [row._replace(relative=_divide(row.error, pca)) for row in results]
+        results.append(_repeat(name, [method[name] for method in methods], splits))
+    pca = next(result.errors for result in results if result.name == "PCA")
+    return [_relate(row, pca) for row in results]
+
+
+def _list_seeds(random_state: int, n_seeds: int) -> range:
+    if n_seeds < 1:
+        raise ValueError(f"n_seeds={n_seeds} must be at least 1.")
+    return range(random_state, random_state + n_seeds)
 
 
 def _split(X: ArrayLike, n_components: int, random_state: int) -> tuple[Array, Array]:
@@ -248,8 +288,32 @@ def _split(X: ArrayLike, n_components: int, random_state: int) -> tuple[Array, A
     return scaler.transform(train), scaler.transform(test)
 
 
-def _measure(name: str, method: Callable[[], Reconstruct], train: Array, test: Array) -> Compared:
+def _repeat(
+    name: str,
+    methods: Sequence[Callable[[], Reconstruct]],
+    splits: Sequence[tuple[Array, Array]],
+) -> Compared:
+    """Measure a method with each seed, and return the means."""
+    runs = [_measure(name, *run) for run in zip(methods, splits, strict=True)]
+    errors = tuple(run.error for run in runs)
+    return Compared(
+        name,
+        error=fmean(errors),
+        relative=float("nan"),
+        seconds=fmean(run.seconds for run in runs),
+        reason=next((run.reason for run in runs if run.reason), ""),
+        errors=errors,
+    )
+
+
+def _relate(row: Compared, pca_errors: Sequence[float]) -> Compared:
+    relatives = tuple(map(_divide, row.errors, pca_errors))
+    return row._replace(relative=fmean(relatives), relatives=relatives)
+
+
+def _measure(name: str, method: Callable[[], Reconstruct], split: tuple[Array, Array]) -> Compared:
     nan = float("nan")
+    train, test = split
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of others, on their own defaults

@@ -52,6 +52,38 @@ def test_several_widths_are_measured_as_by_the_library_and_drawn(keras_tied, fru
     assert "components   error" in keras_tied("compare", *few, "--components", "1,2").out
 
 
+def test_several_seeds_are_repetitions_with_each_and_their_spread_is_printed(
+    keras_tied, fruit_csv, tmp_path
+):
+    few = fruit_csv, "--columns", "weight,length,count", "--rows", 60
+    done = keras_tied("compare", *few, "--seeds", 2, "--json", "-o", "c.svg")
+    found = json.loads(done.out)
+    alone = json.loads(keras_tied("compare", *few, "--json").out)
+    assert (found["seeds"], alone["seeds"]) == (2, 1)
+    for several, one in zip(found["methods"], alone["methods"], strict=True):
+        if one["reason"] is None:
+            assert several["errors"][0] == pytest.approx(one["error"], rel=1e-6)
+            assert several["error"] == pytest.approx(sum(several["errors"]) / 2)
+    assert "dots: 2 seeds" in (tmp_path / "c.svg").read_text(encoding="utf-8")
+    printed = keras_tied("compare", *few, "--seeds", 2).out
+    assert "means of 2 seeds" in printed
+    low, high = sorted(found["methods"][2]["relatives"])
+    assert f"{low:.2f} to {high:.2f}" in printed
+
+
+def test_several_widths_with_several_seeds_are_printed_with_their_spread(
+    keras_tied, fruit_csv, tmp_path
+):
+    few = fruit_csv, "--columns", "weight,length,count", "--rows", 60
+    several = "--components", "1,2", "--seeds", 2
+    found = json.loads(keras_tied("compare", *few, *several, "--json", "-o", "c.svg").out)
+    assert "mean of 2 seeds" in (tmp_path / "c.svg").read_text(encoding="utf-8")
+    printed = keras_tied("compare", *few, *several).out
+    for width in found["widths"]:
+        ratios = [a / b for a, b in zip(width["errors"], width["pca_errors"], strict=True)]
+        assert f"{min(ratios):.2f} to {max(ratios):.2f}" in printed
+
+
 def test_quiet_prints_nothing(keras_tied, fruit_csv, tmp_path):
     done = keras_tied("compare", fruit_csv, "--rows", 60, "-o", "c.svg", "--quiet")
     assert done == (0, "", "")
@@ -67,6 +99,7 @@ def test_quiet_prints_nothing(keras_tied, fruit_csv, tmp_path):
         (["DATA", "--components", "1..x"], "--components '1..x' is not"),
         (["DATA", "--components", "1..99999"], "at most 64"),
         (["DATA", "--components", "1..9", "--exclude", "day,name,taste"], "ask for at most 6"),
+        (["DATA", "--seeds", 0], "--seeds"),
         (["few.csv"], "needs 10 rows, and the table has 3"),
         (["DATA", "--columns", "weight"], "two columns"),
         (["DATA", "--columns", "colour"], "no column 'colour'"),

@@ -270,6 +270,15 @@ def test_characters_that_no_font_has_are_named_once(keras_tied, model, fruit_csv
     assert keras_tied("plot", model, "rows.csv", "-o", "a.png", "--quiet").err == ""
 
 
+def test_a_long_table_is_drawn_as_a_density_with_some_of_its_rows(keras_tied, tmp_path):
+    X = np.random.default_rng(0).normal(size=(10_400, 3)).astype(np.float32)
+    np.save(tmp_path / "rows.npy", X)
+    TiedAutoencoder(1, max_iter=1, random_state=0).fit(X[:300]).save(tmp_path / "m.keras")
+    done = keras_tied("plot", "m.keras", "rows.npy", "-o", "a.svg")
+    assert done.out == "drew 10,400 of 10,400 rows to a.svg\n"
+    assert "1,500 of 10,400 rows as points" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+
+
 def test_the_curve_of_a_network_that_was_rejected_is_not_drawn(keras_tied, tmp_path):
     rng = np.random.default_rng(0)
     rows = "\n".join(",".join(f"{x:.3f}" for x in row) for row in rng.normal(size=(60, 4)))

@@ -29,6 +29,29 @@ def test_a_name_is_not_taken_for_a_formula(tmp_path):
     comparison(NAMES, [0.5, 1.0, 2.0], [3.0, 0.1, 7.0]).savefig(tmp_path / "bars.png")
 
 
+def test_of_several_seeds_a_bar_is_the_mean_and_each_is_a_dot():
+    errors, _ = comparison(NAMES[:2], [[0.5, 0.9, 0.7], [1.0, 1.0, 1.0]], [3.0, 0.1]).axes
+    assert [bar.get_width() for bar in errors.patches] == pytest.approx([0.7, 1.0])
+    (dots,) = errors.collections
+    expected = [[0.5, 0], [0.9, 0], [0.7, 0], [1, 1], [1, 1], [1, 1]]
+    np.testing.assert_array_equal(dots.get_offsets(), expected)
+    assert "3 seeds" in errors.get_xlabel()
+
+
+def test_what_is_written_beside_a_bar_is_off_its_dots():
+    figure = comparison(NAMES[:2], [[0.5, 0.9], [1.0, 1.0]], [3.0, 0.1])
+    figure.draw_without_rendering()
+    errors = figure.axes[0]
+    dots = errors.transData.transform(errors.collections[0].get_offsets())
+    assert not any(text.get_window_extent().count_contains(dots) for text in errors.texts)
+
+
+def test_a_method_that_failed_with_one_seed_has_no_mean():
+    errors, _ = comparison(NAMES[:2], [[0.5, np.nan], [1.0, 1.0]], [3.0, 0.1]).axes
+    assert errors.patches[0].get_width() == 0
+    assert errors.texts[0].get_text() == "none"
+
+
 @pytest.mark.parametrize("errors", [[], [0.5, 1.0]])
 def test_as_many_errors_as_names_are_asked_for(errors):
     with pytest.raises(ValueError, match="3 names"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +20,8 @@ from keras_tied.cli._training_table import learn, survey
 from keras_tied.cli._widths import (
     MOST_WIDTHS,
     count_rows,
+    format_range,
+    format_ratio,
     measure_widths,
     parse_widths,
     print_widths,
@@ -49,6 +50,10 @@ def compare(
         int, typer.Option(min=10, help="Rows to compare on, chosen at random where there are more.")
     ] = 10_000,
     seed: Seed = 0,
+    seeds: Annotated[
+        int,
+        typer.Option(min=1, help="Repeat with as many seeds, from --seed on; errors are means."),
+    ] = 1,
     columns: UsedColumns = None,
     exclude: Exclude = None,
     label: Annotated[
@@ -93,55 +98,60 @@ def compare(
     table = learn(found, seed, quiet)
     numbers = sample_rows(table.rows, rows, seed)
     require_enough(numbers, max(widths))
+    facts = {"rows": len(numbers), "features": numbers.shape[1], "seeds": seeds}
+    some = f"{count_rows(len(numbers), table.source.n_rows)} of {numbers.shape[1]:,} numbers"
+    held_out = "errors are those of 30 % held out" + f", means of {seeds} seeds" * (seeds > 1)
     if len(widths) > 1:
-        curve = measure_widths(numbers, widths, table.columns, seed, quiet)
+        curve = measure_widths(numbers, widths, table.columns, seed, quiet, seeds)
         if output and target:
-            figure = plotting.width_curve(*zip(*curve, strict=True))
+            *_, hidden_errors, errors, pca_errors = zip(*curve, strict=True)
+            figure = plotting.width_curve(widths, errors, pca_errors, hidden_errors=hidden_errors)
             save_figure(figure, output, target, quiet)
         if json:
             by_width = [width._asdict() for width in curve]
-            print_json({"widths": by_width, "rows": len(numbers), "features": numbers.shape[1]})
+            print_json({"widths": by_width} | facts)
         elif not quiet:
-            print_widths(curve, len(numbers), table.source.n_rows, numbers.shape[1])
+            print_widths(curve, f"{some}; {held_out}")
         return
     with show_stages("starting", quiet) as on_method:
         import_keras_alone()
         from keras_tied import comparison
 
         with hide_module("tensorflow"):  # UMAP imports it if it can, which takes seconds
-            results = comparison.compare(numbers, widths[0], random_state=seed, on_method=on_method)
+            results = comparison.compare(
+                numbers, widths[0], random_state=seed, n_seeds=seeds, on_method=on_method
+            )
     if output and target:
-        names, _, errors, seconds, _ = zip(*results, strict=True)
-        save_figure(plotting.comparison(names, errors, seconds), output, target, quiet)
+        names, _, _, seconds, _, _, relatives = zip(*results, strict=True)
+        save_figure(plotting.comparison(names, relatives, seconds), output, target, quiet)
     if json:
-        print_json(_describe(results) | {"rows": len(numbers), "features": numbers.shape[1]})
+        print_json(_describe(results) | facts)
     elif not quiet:
-        _print_results(results, len(numbers), table.source.n_rows, numbers.shape[1], widths[0])
+        _print_results(results, f"{some}, {widths[0]} left; {held_out}")
 
 
 def _describe(results: list[Compared]) -> dict[str, Any]:
     def to_json(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return [to_json(item) for item in value]
         return None if value == "" or value != value else value
 
     return {"methods": [{k: to_json(v) for k, v in row._asdict().items()} for row in results]}
 
 
-def _print_results(
-    results: list[Compared], n: int, n_all: int, n_features: int, n_components: int
-) -> None:
-    some = count_rows(n, n_all)
-    print(
-        f"{some} of {n_features:,} numbers, {n_components} left; errors are those of 30 % held out"
-    )
+def _print_results(results: list[Compared], heading: str) -> None:
+    print(heading)
+    several = len(results[0].errors) > 1
     reasons = any(row.reason for row in results)
-    header = ["method", "error", "relative to PCA", "seconds", *["why not"] * reasons]
+    header = ["method", "error", "relative to PCA", *["lowest to highest"] * several, "seconds"]
     print_table(
-        header,
+        [*header, *["why not"] * reasons],
         [
             [
                 row.name,
                 format_number(row.error),
-                "-" if math.isnan(row.relative) else f"{row.relative:.2f}",
+                format_ratio(row.relative),
+                *[format_range(row.relatives)] * several,
                 format_number(row.seconds),
                 *[row.reason] * reasons,
             ]

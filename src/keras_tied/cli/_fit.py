@@ -41,6 +41,8 @@ from keras_tied.cli._table import ReadingOptions, TableOptions, explain_left_out
 from keras_tied.cli._training_table import MOST_FACTS, Table, learn, survey
 from keras_tied.cli._widths import (
     MOST_WIDTHS,
+    WIDTH,
+    explain_weakness,
     measure_widths,
     parse_widths,
     require_enough,
@@ -292,7 +294,8 @@ def _choose_components(
     curve = measure_widths(numbers, widths, table.columns, seed, quiet)
     from keras_tied.comparison import choose_width
 
-    return choose_width(curve), {"widths": [width._asdict() for width in curve]}
+    notes = [dict(zip(WIDTH, width[: len(WIDTH)], strict=True)) for width in curve]
+    return choose_width(curve), {"widths": notes}
 
 
 def _require_enough(components: int, table: Table) -> None:
@@ -345,7 +348,8 @@ def _explain_components(notes: dict[str, Any]) -> str:
     if "widths" not in notes:
         return ""
     some = [width["n_components"] for width in notes["widths"]]
-    return f", of {some[0]} to {some[-1]}: hidden values are reconstructed best so"
+    weakness = explain_weakness([width["hidden_error"] for width in notes["widths"]])
+    return f", of {some[0]} to {some[-1]}: hidden values are reconstructed best so{weakness}"
 
 
 def _compare_with_pca(ratio: float, is_pca: bool) -> str:

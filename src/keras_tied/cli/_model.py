@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from keras_tied.cli._keras import import_keras_alone, require_backend
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._table import TableOptions, require_column, say_ignored, say_notes
+from keras_tied.cli._widths import WIDTH
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
     from keras_tied.tables import Columns, Fact, Misread, Source
 
 
-WIDTH = "n_components", "error", "pca_error", "hidden_error"
-"""What is noted of a number of components."""
 LARGEST = 1e300
+"""A note above it is no error."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from keras_tied._history import find_history
+from keras_tied._history import collect_history
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
@@ -50,7 +50,7 @@ def plot(
         plotting.AutoencoderDisplay.from_estimator(
             opened_model.fitted_value,
             sample.numbers,
-            history=find_history(SimpleNamespace(**opened_model.contents.learned)),
+            history=collect_history(SimpleNamespace(**opened_model.contents.learned)),
             figure=figure,
             y=sample.labels,
             label_name=sample.label_name or "label",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied._files import check_writable
-from keras_tied._history import find_history
+from keras_tied._history import collect_history
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError, report_wrong_use
@@ -134,7 +134,7 @@ def _make_page(
     return Report.from_estimator(
         fitted,
         sample.numbers,
-        history=find_history(SimpleNamespace(**learned)),
+        history=collect_history(SimpleNamespace(**learned)),
         model=name_model(fitted, is_pca),
         widths=model.find_widths(),
         whole=whole,

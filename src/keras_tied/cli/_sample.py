@@ -129,14 +129,14 @@ def _to_labels(values: list[Any]) -> Any:
     """Turn labels into numbers if all are: a column of CSV was read as text."""
     import numpy as np
 
-    from keras_tied._labels import MOST_GROUPS
+    from keras_tied._labels import MOST_COLOURS
 
     if all(value is None or isinstance(value, int | float) for value in values):
         present = [value for value in values if value is not None]
         whole = len(present) == len(values)
         return np.array(values if whole else [np.nan if v is None else v for v in values])
     texts = [_to_text(value) for value in values]
-    if len(set(texts)) > MOST_GROUPS:
+    if len(set(texts)) > MOST_COLOURS:
         try:
             return np.array([float(text) if text else np.nan for text in texts])
         except ValueError:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from keras_tied._text import format_number
+from keras_tied._text import format_number, format_quantity
 from keras_tied.cli._keras import import_keras_alone
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._progress import show_stages
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from keras_tied.comparison import Width
     from keras_tied.tables import Columns
 
+WIDTH = "n_components", "error", "pca_error", "hidden_error"
+"""What a model file holds of each width that was compared."""
 MOST_WIDTHS = 64
 FEWEST_ROWS_TO_COMPARE, TRAINING_SHARE = 10, 0.7
 """Rows that are needed, and the share of them to learn from, as in `keras_tied.comparison`."""
@@ -63,7 +68,7 @@ def require_enough(numbers: Any, components: int) -> None:
 
 
 def measure_widths(
-    numbers: Any, widths: list[int], columns: Columns, seed: int, quiet: bool
+    numbers: Any, widths: list[int], columns: Columns, seed: int, quiet: bool, n_seeds: int = 1
 ) -> list[Width]:
     """Measure codes of these widths on some rows that are held out."""
     import numpy as np
@@ -77,29 +82,55 @@ def measure_widths(
             widths,
             column_of=np.repeat(range(len(columns.used)), [len(c.features) for c in columns.used]),
             random_state=seed,
+            n_seeds=n_seeds,
             on_width=lambda width: on_stage(f"{width} of {widths[-1]} components"),
         )
 
 
-def print_widths(curve: list[Width], n: int, n_all: int, n_features: int) -> None:
+def print_widths(curve: list[Width], heading: str) -> None:
     """Print the errors by width."""
     from keras_tied.comparison import choose_width
 
-    print(f"{count_rows(n, n_all)} of {n_features:,} numbers; errors are those of 30 % held out")
-    lines = [
-        (
-            str(width.n_components),
-            format_number(width.error),
-            format_number(width.pca_error),
-            f"{width.error / width.pca_error:.2f}" if width.pca_error > 0 else "-",
-            format_number(width.hidden_error),
+    print(heading)
+    several = len(curve[0].errors) > 1
+    lines = []
+    for width in curve:
+        pairs = zip(width.errors, width.pca_errors, strict=True)
+        relatives = [error / pca if pca > 0 else math.nan for error, pca in pairs]
+        lines.append(
+            [
+                str(width.n_components),
+                format_number(width.error),
+                format_number(width.pca_error),
+                format_ratio(fmean(relatives)),
+                *[format_range(relatives)] * several,
+                format_number(width.hidden_error),
+            ]
         )
-        for width in curve
-    ]
-    print_table(("components", "error", "PCA's error", "relative to PCA", "hidden values"), lines)
-    print(f"values that are hidden are reconstructed best with {choose_width(curve)}")
+    header = ["components", "error", "PCA's error", "relative to PCA"]
+    print_table([*header, *["lowest to highest"] * several, "hidden"], lines)
+    chosen = format_quantity(choose_width(curve), "component")
+    weakness = explain_weakness([width.hidden_error for width in curve])
+    print(f"hidden values are reconstructed best with {chosen}{weakness}")
+
+
+def explain_weakness(hidden_errors: Sequence[float]) -> str:
+    """Return what to add where no width reconstructs hidden values better than their mean."""
+    if min(hidden_errors) < 1:
+        return ""
+    return ", and not better than by their mean: the columns have little in common"
 
 
 def count_rows(n: int, n_all: int) -> str:
     """Return how many of all rows some are, as text."""
     return f"{n:,} rows" if n == n_all else f"{n:,} of {n_all:,} rows"
+
+
+def format_ratio(ratio: float) -> str:
+    """Return an error relative to another, as text."""
+    return "-" if math.isnan(ratio) else f"{ratio:.2f}"
+
+
+def format_range(ratios: Sequence[float]) -> str:
+    """Return the least and the largest of some ratios, as text."""
+    return "-" if math.isnan(sum(ratios)) else f"{min(ratios):.2f} to {max(ratios):.2f}"

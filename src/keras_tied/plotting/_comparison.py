@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from keras_tied._labels import palette
 from keras_tied._text import format_number, format_value
-from keras_tied.plotting._figure import GREY, INK, label_axes, new_figure, remove_frame
+from keras_tied.plotting._figure import (
+    GREY,
+    INK,
+    add_fallback_fonts,
+    label_axes,
+    new_figure,
+    remove_frame,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +28,7 @@ _LONGEST = 40
 
 def comparison(
     names: Sequence[str],
-    errors: Sequence[float],
+    errors: Sequence[float] | Sequence[Sequence[float]] | NDArray[np.float64],
     seconds: Sequence[float],
     *,
     figure: Figure | None = None,
@@ -30,7 +37,8 @@ def comparison(
 
     Args:
         names: (n,) the methods, from top to bottom; the first one is drawn in colour.
-        errors: (n,) their errors divided by PCA's; NaN for a method that gives none.
+        errors: (n,) their errors divided by PCA's; NaN for a method that gives none. Or
+            (n, seeds), those with each of several seeds: drawn as dots, and as a bar their mean.
         seconds: (n,) their times; NaN where one was not measured.
         figure: An empty Matplotlib figure to draw into, or None for a new one.
 
@@ -45,6 +53,10 @@ def comparison(
         >>> figure = comparison(["tied autoencoder", "PCA"], [0.6, 1.0], [1.4, 0.01])
         >>> [axes.get_title("left") for axes in figure.axes]
         ['Error', 'Time']
+        >>> seeds = [[0.5, 0.7], [1.0, 1.0]]
+        >>> figure = comparison(["tied autoencoder", "PCA"], seeds, [1.4, 0.01])
+        >>> [text.get_text() for text in figure.axes[0].texts]
+        ['0.60', '1.00']
     """
     if not len(names) == len(errors) == len(seconds) or not len(names):
         raise ValueError(
@@ -54,31 +66,52 @@ def comparison(
     figure = new_figure((9.0, 1.6 + 0.45 * len(names))) if figure is None else figure
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
     left, right = figure.subplots(1, 2, sharey=True)
-    for axes, values, formatter in (
-        (left, errors, "{:.2f}".format),
-        (right, seconds, format_number),
-    ):
+    for axes in (left, right):
         remove_frame(axes)
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
-        _draw_bars(axes, np.asarray(values, dtype=float), formatter)
+        axes.tick_params(axis="y", length=0)
+    each_error = np.asarray(errors, dtype=float).reshape(len(names), -1)
+    _draw_bars(left, each_error, "{:.2f}".format)
+    _draw_bars(right, np.asarray(seconds, dtype=float)[:, None], format_number)
     left.invert_yaxis()
     left.set_yticks(range(len(names)), [format_value(name, _LONGEST) for name in names])
     for text in left.get_yticklabels():
         text.set_parse_math(False)
     left.axvline(1.0, color=INK, linewidth=1.0, linestyle=(0, (5, 3)))
     right.tick_params(labelleft=False)
-    for axes in (left, right):
-        axes.tick_params(axis="y", length=0)
-    label_axes(left, "Error", "relative to PCA", "")
+    n_seeds = each_error.shape[1]
+    dots = f"; dots: {n_seeds} seeds" if n_seeds > 1 else ""
+    label_axes(left, "Error", f"relative to PCA{dots}", "")
     label_axes(right, "Time", "seconds", "")
+    add_fallback_fonts(figure)
     return figure
 
 
 def _draw_bars(axes: Axes, values: NDArray[np.float64], formatter: Callable[[float], str]) -> None:
+    """Draw the mean of each row as a bar, and several values of a row as dots on it."""
+    means, places = values.mean(axis=1), np.arange(len(values))
     colours = [palette(1)[0], *[GREY] * (len(values) - 1)]
-    bars = axes.barh(range(len(values)), np.nan_to_num(values), height=0.6, color=colours)
-    texts = ["none" if np.isnan(value) else formatter(value) for value in values.tolist()]
+    axes.barh(places, np.nan_to_num(means), height=0.6, color=colours)
+    if values.shape[1] > 1:
+        axes.scatter(
+            values,
+            np.broadcast_to(places[:, None], values.shape),
+            s=16,
+            color="white",
+            edgecolors=INK,
+        )
+    ends = np.nan_to_num(values).max(axis=1)
     behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-    axes.bar_label(bars, texts, padding=4, color=INK, fontsize=10, bbox=behind)
-    axes.set_xlim(0, 1.18 * max(np.nanmax(values, initial=0.0), 1e-9))
+    for place, (mean, end) in enumerate(zip(means.tolist(), ends.tolist(), strict=True)):
+        axes.annotate(
+            "none" if np.isnan(mean) else formatter(mean),
+            (end, place),
+            xytext=(6, 0),
+            textcoords="offset points",
+            verticalalignment="center",
+            color=INK,
+            fontsize=10,
+            bbox=behind,
+        )
+    axes.set_xlim(0, 1.18 * max(ends.max(), 1e-9))

@@ -10,11 +10,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from keras_tied import _plane
-from keras_tied._history import find_history
+from keras_tied._history import collect_history
 from keras_tied._labels import classify_labels, palette
 from keras_tied._text import format_value
-from keras_tied.plotting._figure import INK, label_axes, new_figure, remove_frame
-from keras_tied.plotting._points import draw_key, scatter
+from keras_tied.plotting._figure import (
+    INK,
+    add_fallback_fonts,
+    label_axes,
+    new_figure,
+    remove_frame,
+)
+from keras_tied.plotting._points import draw_key, draw_note, is_dense, scatter
 from keras_tied.plotting._unit_pairs import MOST_UNITS, draw_unit_pairs
 
 if TYPE_CHECKING:
@@ -34,6 +40,10 @@ class AutoencoderDisplay:
     Of a code of three to six units each pair is drawn, of a wider one the first two units; a single
     unit is drawn against the row's error. A single feature is drawn against the number of the row.
     Input and reconstruction are on the same scale.
+
+    Of more than 10,000 rows it is drawn how many lie where, and a random sample of them; the panels
+    need not hold those far out, of which the figure says the number. The 20 most frequent labels
+    are told apart by colour and marker; more than 10 different numbers are shades.
 
     Args:
         X: (n, features) the input rows, with NaN where a value is missing.
@@ -106,6 +116,8 @@ class AutoencoderDisplay:
     ) -> Self:
         """Draw some rows, their code and reconstruction by a fitted estimator.
 
+        The losses are drawn unless the model is PCA, because no network was better.
+
         Args:
             estimator: A fitted `TiedAutoencoder`, or an object with its methods.
             X: (n, features) the rows: an array, or a data frame.
@@ -125,7 +137,7 @@ class AutoencoderDisplay:
             ['Incoming data, 4-D', 'Encoded data, 2-D', 'Decoded data, 4-D', 'Cost']
         """
         defaults = {
-            "history": find_history(estimator),
+            "history": collect_history(estimator),
             "errors": estimator.reconstruction_error(X),
             "feature_names": getattr(estimator, "feature_names_in_", None),
         }
@@ -155,19 +167,24 @@ class AutoencoderDisplay:
         reconstruction_axes.sharey(input_axes)
         labels = None if self.y is None else classify_labels(self.y, _shorten)
         plane, n_components = self._plane(), self.code.shape[1]
-        collection = scatter(input_axes, plane.project(self.X), labels)
+        rows, reconstructions = plane.project(self.X), plane.project(self.reconstruction)
+        view = _plane.choose_view(np.concatenate([rows, reconstructions]))
+        is_outside = scatter(input_axes, rows, labels, view)
+        is_outside |= scatter(reconstruction_axes, reconstructions, labels, view)
         label_axes(input_axes, f"Incoming data, {self.X.shape[1]}-D", *plane.names)
         second = "unit 2" if n_components > 1 else "error"
         label_axes(code_axes, f"Encoded data, {n_components}-D", "unit 1", second)
         if 2 < n_components <= MOST_UNITS:
-            draw_unit_pairs(code_axes, self.code, labels)
+            is_outside |= draw_unit_pairs(code_axes, self.code, labels)
         else:
-            scatter(code_axes, self._code_points(), labels)
-        scatter(reconstruction_axes, plane.project(self.reconstruction), labels)
+            is_outside |= scatter(code_axes, self._code_points(), labels)
         label_axes(reconstruction_axes, f"Decoded data, {self.X.shape[1]}-D", *plane.names)
         if labels is not None:
-            draw_key(self.figure_, input_axes, collection, labels, _shorten(self.label_name))
+            draw_key(self.figure_, input_axes, labels, _shorten(self.label_name))
+        if is_dense(len(self.X)):
+            draw_note(self.figure_, len(self.X), int(is_outside.sum()))
         _draw_cost(cost_axes, self.history, self.pca_error, components=n_components)
+        add_fallback_fonts(self.figure_)
         return self
 
     def _plane(self) -> _plane.Plane:
@@ -255,6 +272,8 @@ def _draw_cost(axes: Axes, history: History, pca_error: float | None, components
             axes.plot(epochs, cost, color=colour, linewidth=width, marker=marker, label=label)
     if not curves:
         axes.set_xticks([])
+        if pca_error is None:
+            axes.set_yticks([])
         axes.text(0.5, 0.3, "not trained", transform=axes.transAxes, ha="center", color=INK)
     if pca_error is not None:
         axes.axhline(

@@ -15,6 +15,9 @@ INK, GREY, FAINT = "#222222", "#8A8F96", "#DDDDDD"
 
 _SIZE = (9.0, 8.8)
 
+# Of Linux, macOS and Windows, for letters that Matplotlib's own font lacks.
+_FALLBACK_FONTS = ("Noto Sans CJK SC", "Arial Unicode MS", "Microsoft YaHei", "Malgun Gothic")
+
 # The canvases of Matplotlib that only write files.
 _WINDOWLESS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 
@@ -71,6 +74,17 @@ def label_axes(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK, pad=10)
     axes.set_xlabel(x, fontsize=11, color=INK, parse_math=False)
     axes.set_ylabel(y, fontsize=11, color=INK, parse_math=False)
+
+
+def add_fallback_fonts(figure: Figure) -> None:
+    """Let the texts of a figure take letters that their font lacks from other installed fonts."""
+    from matplotlib.font_manager import get_font_names
+    from matplotlib.text import Text
+
+    installed = set(get_font_names())
+    fallbacks = [font for font in _FALLBACK_FONTS if font in installed]
+    for text in figure.findobj(Text):
+        text.set_fontfamily([*text.get_fontfamily(), *fallbacks])
 
 
 def _require_matplotlib() -> None:

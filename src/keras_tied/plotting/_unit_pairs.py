@@ -19,14 +19,20 @@ MOST_UNITS = 6
 _GAP = 0.04
 
 
-def draw_unit_pairs(axes: Axes, code: NDArray[np.floating], labels: Groups | Shades | None) -> None:
+def draw_unit_pairs(
+    axes: Axes, code: NDArray[np.floating], labels: Groups | Shades | None
+) -> NDArray[np.bool_]:
     """Draw each pair of units once, below the diagonal of a grid in these axes.
 
     Args:
         axes: empty axes, of which the title stays.
         code: (n, units) the codes, of 3 units or more.
         labels: the labels to colour by, or None.
+
+    Returns:
+        (n,) whether a code lies outside of what is drawn, in any of the pairs.
     """
+    is_outside = np.zeros(len(code), bool)
     n = code.shape[1] - 1
     side = (1 - (n - 1) * _GAP) / n
     axes.set_axis_off()
@@ -36,8 +42,9 @@ def draw_unit_pairs(axes: Axes, code: NDArray[np.floating], labels: Groups | Sha
             pair = axes.inset_axes(place)
             remove_frame(pair)
             pair.tick_params(length=0, labelbottom=False, labelleft=False)
-            scatter(pair, code[:, [column, row + 1]], labels)
+            is_outside |= scatter(pair, code[:, [column, row + 1]], labels, scale=side)
             if column == 0:
                 pair.set_ylabel(f"unit {row + 2}", fontsize=9, color=INK)
             if row == n - 1:
                 pair.set_xlabel(f"unit {column + 1}", fontsize=9, color=INK)
+    return is_outside

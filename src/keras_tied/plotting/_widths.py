@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from keras_tied._labels import palette
 from keras_tied.plotting._figure import INK, label_axes, new_figure, remove_frame
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
 def width_curve(
     widths: Sequence[int],
-    errors: Sequence[float],
-    pca_errors: Sequence[float],
+    errors: Sequence[float] | Sequence[Sequence[float]] | NDArray[np.float64],
+    pca_errors: Sequence[float] | Sequence[Sequence[float]] | NDArray[np.float64],
     *,
+    hidden_errors: Sequence[float] | None = None,
     figure: Figure | None = None,
 ) -> Figure:
     """Draw the errors of codes of several widths, beside PCA's.
 
     Args:
         widths: (n,) the numbers of components.
-        errors: (n,) the errors of the model, where 1 is that of the mean.
-        pca_errors: (n,) those of PCA.
+        errors: (n,) the errors of the model, where 1 is that of the mean. Or (n, seeds), those with
+            each of several seeds: drawn as thin lines, and as a thick line their mean.
+        pca_errors: (n,) or (n, seeds) those of PCA.
+        hidden_errors: (n,) those of the model at values that were hidden from it. Defaults to none.
         figure: An empty Matplotlib figure to draw into, or None for a new one.
 
     Returns:
@@ -38,6 +45,9 @@ def width_curve(
         >>> figure = width_curve([1, 2, 3], [0.4, 0.2, 0.1], [0.6, 0.4, 0.2])
         >>> [line.get_label() for line in figure.axes[0].lines]
         ['tied autoencoder', 'PCA']
+        >>> figure = width_curve([1, 2], [[0.4, 0.5], [0.2, 0.3]], [[0.6, 0.7], [0.4, 0.5]])
+        >>> figure.axes[0].get_legend_handles_labels()[1]
+        ['tied autoencoder, mean of 2 seeds', 'PCA, mean of 2 seeds']
     """
     if not len(widths) == len(errors) == len(pca_errors) or not len(widths):
         raise ValueError(
@@ -51,10 +61,25 @@ def width_curve(
     axes = figure.subplots()
     remove_frame(axes)
     colour = palette(1)[0]
-    axes.plot(widths, errors, "o-", color=colour, linewidth=2, label="tied autoencoder")
-    axes.plot(widths, pca_errors, "o--", color=INK, linewidth=1.2, markersize=4, label="PCA")
+    _draw_curve(axes, widths, errors, "tied autoencoder", fmt="o-", color=colour, linewidth=2)
+    thin: dict[str, Any] = {"linewidth": 1.5, "markersize": 4}
+    _draw_curve(axes, widths, pca_errors, "PCA", fmt="o--", color=palette(5)[4], **thin)
+    if hidden_errors is not None:
+        _draw_curve(axes, widths, hidden_errors, "hidden values", fmt="o:", color=INK, **thin)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, labelcolor=INK)
     label_axes(axes, "Error by width of the code", "components", "error on rows held out")
     return figure
+
+
+def _draw_curve(
+    axes: Axes, widths: Sequence[int], errors: ArrayLike, name: str, fmt: str, **look: Any
+) -> None:
+    """Draw the mean of each width, and several seeds as thin lines beneath."""
+    each_error = np.asarray(errors, dtype=float).reshape(len(widths), -1)
+    n_seeds = each_error.shape[1]
+    if n_seeds > 1:
+        axes.plot(widths, each_error, color=look["color"], linewidth=0.8, alpha=0.4)
+        name = f"{name}, mean of {n_seeds} seeds"
+    axes.plot(widths, each_error.mean(axis=1), fmt, label=name, **look)

@@ -8,14 +8,12 @@ import numpy as np
 from bokeh.palettes import Viridis256
 from numpy.typing import NDArray
 
-from keras_tied._labels import MOST_GROUPS, Groups, classify_labels, palette
+from keras_tied._labels import MOST_COLOURS, Groups, classify_labels, palette
 from keras_tied._text import format_value
 
 if TYPE_CHECKING:
     from keras_tied.report._report import Report
 
-MOST_LABELS = 2 * MOST_GROUPS
-"""Labels that are told apart: each colour is there as a circle and as a square."""
 NEUTRAL = ("#8A8F96", "#7D838B")
 """Of rows without a label, or whose label is one of too many: on a light page, on a dark one."""
 
@@ -36,7 +34,7 @@ def describe_palettes() -> dict[str, Any]:
         "density": [list(_DENSITY_LIGHT), list(_DENSITY_DARK)],
         "groups": [
             [[*palette(n)], [_LIGHTER.get(colour, colour) for colour in palette(n)]]
-            for n in range(MOST_GROUPS + 1)
+            for n in range(MOST_COLOURS + 1)
         ],
         "neutral": list(NEUTRAL),
     }
@@ -46,7 +44,7 @@ def describe_labels(report: Report, rows: NDArray[np.intp]) -> dict[str, Any] | 
     """Return the labels of the drawn rows, as groups or as a number for each; None if none."""
     if report.labels is None:
         return None
-    labels = classify_labels(report.labels, format_value, MOST_LABELS)
+    labels = classify_labels(report.labels, format_value)
     name = format_value(report.label_name)
     if isinstance(labels, Groups):
         return {

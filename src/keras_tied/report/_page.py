@@ -18,6 +18,7 @@ from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from keras_tied._plane import DENSE_POINTS
 from keras_tied._text import format_number, format_quantity, format_value
 from keras_tied.report._bars import N_BARS, rank_columns
 from keras_tied.report._colours import describe_labels, describe_palettes
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 MOST_NUMBERS = 180_000
 """Numbers of the drawn rows: their columns, reconstructions and errors."""
-DENSE_POINTS = 1500
-"""Points on top of a density."""
 SCRIPTS = (
     *("data", "format", "marks", "decoder", "colours", "plots", "toolbar", "row", "table"),
     *("units", "download", "link", "page"),

@@ -4,28 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_tied._plane import fit_principal_plane
+from keras_tied._plane import N_HEXAGONS, View, choose_view, fit_principal_plane
 
 Points = NDArray[np.floating]
-
-N_HEXAGONS = 40
-"""From one side of a panel to the other."""
-VIEW = 0.002
-"""The share of points on each side that the view need not hold, with some room around it."""
-ROOM = 0.6
-"""The room around the others, relative to their spread; points further out are left outside."""
-
-
-class View(NamedTuple):
-    """The part of a plane that is drawn: the range of each axis."""
-
-    x: tuple[float, float]
-    y: tuple[float, float]
 
 
 class Hexagons:
@@ -84,8 +69,8 @@ class Planes:
         self.plane = fit_principal_plane(X, names)
         points = self.project(X, code, reconstruction, errors)
         both = np.concatenate([points["input"], points["reconstruction"]])
-        shared = _choose_view(both)
-        views = [shared, _choose_view(points["code"]), shared]
+        shared = choose_view(both)
+        views = [shared, choose_view(points["code"]), shared]
         self.hexagons = dict(zip(points, map(Hexagons, views), strict=True))
 
     def project(
@@ -103,20 +88,3 @@ class Planes:
         """Count some more rows in the hexagons of each plane."""
         for name, points in self.project(X, code, reconstruction, errors).items():
             self.hexagons[name].add(points)
-
-
-def _choose_view(points: Points) -> View:
-    return View(*(_choose_range(column) for column in points.T))
-
-
-def _choose_range(values: Points) -> tuple[float, float]:
-    """Return a range that holds nearly all values, and all if none lies far out."""
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return 0.0, 1.0
-    low, high = np.quantile(finite, [VIEW, 1 - VIEW])
-    room = ROOM * (high - low)
-    inside = finite[(finite >= low - room) & (finite <= high + room)]
-    low, high = float(inside.min()), float(inside.max())
-    padding = 0.04 * (high - low) or 0.5 * abs(high) or 0.5
-    return low - padding, high + padding

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from keras_tied._history import find_history
+from keras_tied._history import collect_history
 from keras_tied._text import format_quantity
 from keras_tied._types import Array
 from keras_tied.report._columns import Column
@@ -160,7 +160,7 @@ class Report:
         feature_errors = estimator.reconstruction_error(X, per_feature=True)
         defaults: dict[str, Any] = {
             "feature_names": getattr(estimator, "feature_names_in_", None),
-            "history": find_history(estimator),
+            "history": collect_history(estimator),
             "fitted": fitted,
         }
         if fitted is not None:
