@@ -1,3 +1,4 @@
+import itertools
 import warnings
 from importlib.util import find_spec
 
@@ -12,7 +13,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
-from keras_tied.comparison import Compared, compare, compare_widths
+from keras_tied.comparison import Compared, choose_width, compare, compare_widths
 from keras_tied.estimator.internal import epoch_callback
 
 WIDTH, SEED = 3, 7
@@ -167,6 +168,36 @@ def test_widths_with_several_seeds_have_the_errors_of_the_comparison_with_each(w
 def test_no_seed_is_refused(wine, measure):
     with pytest.raises(ValueError, match="n_seeds=0 must be at least 1"):
         measure(wine, WIDTH, n_seeds=0)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 4])
+@pytest.mark.parametrize("missing", [False, True])
+def test_hidden_values_tell_how_many_components_there_are(rank, missing, rng):
+    weights = rng.uniform(0.5, 1.5, size=(rank, 12)) * rng.choice([-1, 1], size=(rank, 12))
+    X = rng.normal(size=(66, rank)) @ weights + 0.2 * rng.normal(size=(66, 12))
+    if missing:
+        X[rng.uniform(size=X.shape) < 0.05] = np.nan
+    curve = compare_widths(X, range(1, 7))
+    assert choose_width(curve) == rank
+    assert all(width.hidden_error >= width.error for width in curve)
+
+
+def test_hidden_values_of_columns_without_anything_in_common_are_not_reconstructed(rng):
+    X = np.array(list(itertools.product([-1.0, 1.0], repeat=6)))  # each value with each
+    curve = compare_widths(X, [1, 2, 3])
+    assert min(width.hidden_error for width in curve) > 1
+
+
+def test_features_of_one_column_are_hidden_together(rng):
+    """Each level of a category follows from the others, but not from another column."""
+    levels = np.eye(4)[rng.integers(0, 4, 66)]
+    X = np.column_stack([levels, rng.normal(size=66)])
+    alone = compare_widths(X, [4])[0]
+    together = compare_widths(X, [4], column_of=["kind"] * 4 + ["x"])[0]
+    assert alone.hidden_error < 0.5
+    assert together.hidden_error > 0.9
+    with pytest.raises(ValueError, match=r"column_of has the shape \(2,\); .* each feature, 5"):
+        compare_widths(X, [1], column_of=[0, 1])
 
 
 def test_each_method_is_announced(wine):

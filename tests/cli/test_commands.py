@@ -1,5 +1,6 @@
 import csv
 import io
+import itertools
 import json
 import os
 import subprocess
@@ -160,6 +161,55 @@ def test_a_share_of_variance_chooses_the_width(keras_tied, fruit_csv):
     assert json.loads(done.out)["components"] > 2
 
 
+def write_three(path, n=60):
+    """A table of three components and some noise, and a category that has no part in them."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 3)) @ rng.normal(size=(3, 10)) + 0.1 * rng.normal(size=(n, 10))
+    columns = {f"x{index}": x for index, x in enumerate(X.T)}
+    parquet.write_table(pa.table(columns | {"kind": rng.choice(["a", "b"], n)}), path)
+
+
+def test_of_several_numbers_of_components_one_is_chosen(keras_tied, tmp_path):
+    write_three(tmp_path / "three.parquet")
+    several = "three.parquet", "--exclude", "kind", "--components", "1..5,8"
+    done = keras_tied("fit", *several, "-o", "m.keras")
+    assert "3, of 1 to 8: hidden values are reconstructed best so" in done.out
+    told = json.loads(keras_tied("inspect", "m.keras", "--json").out)
+    assert told["components"] == 3
+    widths = told["notes"]["widths"]
+    assert [width["n_components"] for width in widths] == [1, 2, 3, 4, 5, 8]
+    found = json.loads(keras_tied("compare", *several, "--json").out)["widths"]
+    assert widths == [{name: width[name] for name in widths[0]} for width in found]
+    assert min(widths, key=lambda width: width["hidden_error"])["n_components"] == 3
+
+
+def test_columns_with_nothing_in_common_are_told_of(keras_tied, tmp_path):
+    np.save(tmp_path / "noise.npy", np.array(list(itertools.product([-1.0, 1.0], repeat=6))))
+    said = "not better than by their mean: the columns have little in common"
+    for command in (["fit", "noise.npy", "-o", "m.keras"], ["compare", "noise.npy"]):
+        assert said in " ".join(keras_tied(*command, "--components", "1..3").out.split())
+
+
+@pytest.mark.parametrize(
+    ("components", "said"),
+    [
+        ("1..11", "--components 11 is too many for 60 rows of 10 numbers; ask for at most 9"),
+        ("3..1", "--components '3..1' is neither a whole number from 1 on, nor several"),
+        ("1..", "nor several such as 1..16"),
+        ("1..100", "at most 64"),
+        ("0.5,2", "nor a share between 0 and 1"),
+        ("99999999999", "neither a whole number"),
+    ],
+)
+def test_numbers_of_components_that_do_not_fit_are_refused(keras_tied, tmp_path, components, said):
+    write_three(tmp_path / "three.parquet")
+    given = "three.parquet", "--exclude", "kind", "--components", components
+    done = keras_tied("fit", *given, "-o", "m.keras")
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert not (tmp_path / "m.keras").exists()
+
+
 def test_inspect_tells_of_columns_and_training(keras_tied, model):
     done = keras_tied("inspect", model)
     said = " ".join(done.out.split())
@@ -178,6 +228,7 @@ def test_inspect_shows_what_strange_notes_hold_and_tells_the_terminal_nothing(
 ):
     path = tmp_path / "strange.keras"
     strange = {"rows": ["many"], "error": "small", "pca_error": None, "command": "\x1b]0;x\x07"}
+    strange["widths"] = [{"n_components": 1, "error": 10**400}, 3]
     with zipfile.ZipFile(model) as old, zipfile.ZipFile(path, "w") as new:
         for name in set(old.namelist()) - {"notes.json"}:
             new.writestr(name, old.read(name))
