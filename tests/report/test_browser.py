@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from bokeh.util.hex import axial_to_cartesian
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from keras_tied.report import Column, Report
 
@@ -393,6 +395,34 @@ def test_other_units_and_other_colours_are_chosen(rng, opened):
     report.page.select_option("#colour-by", label="column 2")
     colour = "[...Bokeh.documents[0].get_model_by_name('rows').data.colour]"
     np.testing.assert_allclose(report.page.evaluate(colour), X[:, 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("across", "upwards"), [(0, 1), (1, 0), (0, 2), (2, 1)])
+def test_grey_shows_how_many_rows_have_which_of_two_units(rng, opened, across, upwards):
+    """The rows are counted here by the nearest hexagon, on a plane where these are regular."""
+    code = rng.normal(size=(3000, 3)) * [1, 20, 0.3] + [5, 0, -1]
+    X = rng.normal(size=(3000, 4))
+    page = opened(Report(X, code, X, X**2, most_points=200)).page
+    page.select_option("#across", str(across))
+    page.select_option("#upwards", str(upwards))
+    (shown,) = page.evaluate(
+        """Bokeh.documents[0].roots().find((root) => root.name === "code").renderers
+            .filter(({ name, visible }) => visible && name.startsWith("density"))
+            .map(({ glyph, data_source: { data } }) => ({
+                q: [...data.q], r: [...data.r], density: [...data.density],
+                size: glyph.size, orientation: glyph.orientation, aspect_scale: glyph.aspect_scale,
+            }))"""
+    )
+    density = np.array(shown.pop("density"))
+    q, r, scale = (np.array(shown.pop(name)) for name in ("q", "r", "aspect_scale"))
+    stretch = [scale, 1] if shown["orientation"] == "pointytop" else [1, 1 / scale]
+    centres = np.column_stack(axial_to_cartesian(q, r, **shown))
+    distances, nearest = cKDTree(centres).query(code[:, [across, upwards]] * stretch)
+    inside = distances < shown["size"]
+    counts = np.bincount(nearest[inside], minlength=len(q))
+    assert inside.mean() > 0.99
+    np.testing.assert_allclose(np.expm1(density), counts, atol=1)  # some are on an edge
+    assert (np.abs(np.expm1(density) - counts) < 0.5).mean() > 0.98
 
 
 def test_a_category_is_one_column_with_its_levels(opened, rng):

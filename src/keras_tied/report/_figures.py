@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
@@ -46,6 +46,7 @@ from keras_tied.report._decoder import LARGEST
 from keras_tied.report._planes import Hexagons
 
 Points = NDArray[np.floating]
+Pair = tuple[int, int]
 
 _MOST_BINS = 60
 
@@ -60,6 +61,7 @@ class Panel:
         axes: what the axes show.
         hexagons: how many of all rows lie where, and the ranges of the axes.
         is_dense: whether the hexagons are drawn, because the points are some of the rows.
+        pairs: the hexagons of each two units, counted from 0; empty in other panels.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Panel:
     axes: tuple[str, str]
     hexagons: Hexagons
     is_dense: bool = False
+    pairs: Mapping[Pair, Hexagons] = field(default_factory=dict)
 
 
 class Figures:
@@ -102,7 +105,9 @@ class Figures:
             plot.toolbar.active_drag = box
             plot.toolbar.active_scroll = None  # the page scrolls, until the tool is chosen
             if panel.is_dense:
-                _add_hexagons(plot, panel.hexagons, density)
+                pairs: list[tuple[Pair | None, Hexagons]] = [*panel.pairs.items()]
+                for pair, hexagons in pairs or [(None, panel.hexagons)]:
+                    _add_hexagons(plot, hexagons, density, pair)
             dots = partial(
                 Scatter,
                 x=f"{panel.name}_x",
@@ -295,22 +300,34 @@ def _choose_marker(n: int, is_dense: bool) -> tuple[float, float]:
     return (6.0, 0.75) if n <= 2000 else (4.5, 0.6)
 
 
-def _add_hexagons(plot: Any, hexagons: Hexagons, colours: LinearColorMapper) -> None:
-    q, r, counts = hexagons.counts()
-    source = ColumnDataSource({"q": q, "r": r, "density": np.log1p(counts).astype(np.float32)})
-    plot.add_glyph(
-        source,
-        HexTile(
-            q="q",
-            r="r",
-            size=hexagons.size,
-            aspect_scale=hexagons.aspect_scale,
-            fill_color={"field": "density", "transform": colours},
-            line_color=None,
-        ),
-        name="density",
-        level="underlay",
+def _add_hexagons(
+    plot: Any, hexagons: Hexagons, colours: LinearColorMapper, pair: Pair | None
+) -> None:
+    """Add hexagons; those of two units in both orders, of which the first two are shown."""
+    cells, counts = hexagons.counts()
+    q, r = cells.T
+    density = np.log1p(counts).astype(np.float32)
+    look = partial(
+        HexTile,
+        q="q",
+        r="r",
+        size=hexagons.size,
+        fill_color={"field": "density", "transform": colours},
+        line_color=None,
     )
+    upright = look(aspect_scale=hexagons.aspect_scale), {"q": q, "r": r}, pair
+    shown = [upright]
+    if pair is not None:
+        mirrored = look(aspect_scale=1 / hexagons.aspect_scale, orientation="flattop")
+        shown.append((mirrored, {"q": -r, "r": -q}, pair[::-1]))
+    for glyph, data, units in shown:
+        plot.add_glyph(
+            ColumnDataSource(data | {"density": density}),
+            glyph,
+            name="density" if units is None else f"density {units[0]} {units[1]}",
+            level="underlay",
+            visible=units in (None, (0, 1)),
+        )
 
 
 def _fit_range(values: Points, log: bool = False) -> Range1d:

@@ -52,6 +52,7 @@ def render_html(report: Report) -> str:
     units = describe_units(report.columns, correlations)
     axes = [name_axis(i, report.columns, drivers) for i, drivers in enumerate(units)]
     panels = _make_panels(report, errors, drawn, axes)
+    views = [[*pair, *hexagons.view] for pair, hexagons in panels[1].pairs.items()]
     figures = Figures()
     standing_out = drawn.worst[: whole.count_outstanding()]
     figures.add_panels(panels, len(drawn.rows), standing_out.tolist())
@@ -91,7 +92,10 @@ def render_html(report: Report) -> str:
         scripts=[Markup(script) for script in scripts],
         figures=_embed_json(figures.to_json()),
         rows=_embed_json(
-            json.dumps(_describe_rows(report, errors, drawn) | {"units": units, "axes": axes})
+            json.dumps(
+                _describe_rows(report, errors, drawn)
+                | {"units": units, "axes": axes, "views": views}
+            )
         ),
         sentence=summarize(report, whole, bars),
         shift=describe_shift(report),
@@ -152,7 +156,14 @@ def _make_panels(report: Report, errors: Any, drawn: DrawnRows, axes: list[str])
         "reconstruction": planes.plane.names,
     }
     return [
-        Panel(name, points[name][drawn.rows], titles[name], planes.hexagons[name], is_dense)
+        Panel(
+            name,
+            points[name][drawn.rows],
+            titles[name],
+            planes.hexagons[name],
+            is_dense,
+            planes.pairs if name == "code" else {},
+        )
         for name in titles
     ]
 

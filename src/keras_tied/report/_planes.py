@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from keras_tied._plane import N_HEXAGONS, View, choose_view, fit_principal_plane
 
 Points = NDArray[np.floating]
+
+MOST_UNITS = 6
+"""Units of which each pair has its counts: 15 pairs."""
 
 
 class Hexagons:
@@ -36,13 +40,17 @@ class Hexagons:
         q, r = cartesian_to_axial(
             x[inside], y[inside], self.size, "pointytop", aspect_scale=self.aspect_scale
         )
-        cells, counts = np.unique(np.column_stack([q, r]), axis=0, return_counts=True)
-        self._counts.update(dict(zip(map(tuple, cells.tolist()), counts.tolist(), strict=True)))
+        first_q, first_r, n_r = int(q.min()), int(r.min()), int(np.ptp(r)) + 1
+        counts = np.bincount((q - first_q) * n_r + (r - first_r))
+        cells = np.flatnonzero(counts)
+        for cell, n in zip(cells.tolist(), counts[cells].tolist(), strict=True):
+            self._counts[first_q + cell // n_r, first_r + cell % n_r] += n
 
-    def counts(self) -> tuple[list[int], list[int], list[int]]:
-        """Return the axial coordinates of each hexagon, and the points in it."""
+    def counts(self) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+        """Return the axial coordinates q and r of each hexagon, (n, 2), and the points in it."""
         cells = sorted(self._counts)
-        return [q for q, _ in cells], [r for _, r in cells], [self._counts[cell] for cell in cells]
+        counts = np.array([self._counts[cell] for cell in cells], np.intp)
+        return np.array(cells, np.int32).reshape(-1, 2), counts
 
 
 class Planes:
@@ -51,6 +59,7 @@ class Planes:
     Attributes:
         plane: of the input and the reconstruction.
         hexagons: how many rows lie where, by the name of the panel.
+        pairs: the same by two units of the code, counted from 0; empty for a code of one.
 
     Args:
         X, code, reconstruction: the rows that the planes are fitted to.
@@ -72,6 +81,10 @@ class Planes:
         shared = choose_view(both)
         views = [shared, choose_view(points["code"]), shared]
         self.hexagons = dict(zip(points, map(Hexagons, views), strict=True))
+        pairs = list(itertools.combinations(range(min(code.shape[1], MOST_UNITS)), 2))
+        self.pairs = {pair: Hexagons(choose_view(code[:, pair])) for pair in pairs}
+        if pairs:
+            self.pairs[0, 1] = self.hexagons["code"]
 
     def project(
         self, X: Points, code: Points, reconstruction: Points, errors: Points
@@ -88,3 +101,6 @@ class Planes:
         """Count some more rows in the hexagons of each plane."""
         for name, points in self.project(X, code, reconstruction, errors).items():
             self.hexagons[name].add(points)
+        for pair, hexagons in self.pairs.items():
+            if pair != (0, 1):
+                hexagons.add(code[:, pair])

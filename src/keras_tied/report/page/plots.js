@@ -129,18 +129,31 @@ const Plots = (() => {
     }
   }
 
-  /** Draw two units of the code; how many rows lie where is known of the first two. */
+  /** The part of two units that holds nearly all rows, where it is known. */
+  function findView(across, upwards) {
+    for (const [first, second, x, y] of Data.views) {
+      if (first === across && second === upwards) return [x, y];
+      if (first === upwards && second === across) return [y, x];
+    }
+    return null;
+  }
+
+  /** Draw two units of the code, and how many rows lie where, if it is known of them. */
   function chooseUnits(across, upwards) {
     const plot = find("code");
     const values = (unit) => Float32Array.from({ length: Data.n }, (_, row) => Data.code(row)[unit]);
     source.data = { ...source.data, code_x: values(across), code_y: values(upwards) };
-    const first = across === 0 && upwards === 1;
-    for (const renderer of plot.renderers) if (renderer.name === "density") renderer.visible = first;
+    for (const renderer of plot.renderers) {
+      if (renderer.name.startsWith("density")) renderer.visible = renderer.name === `density ${across} ${upwards}`;
+    }
     plot.below[0].axis_label.text = Data.axes[across];
     plot.left[0].axis_label.text = Data.axes[upwards];
-    if (first) return plot.x_range.reset(), plot.y_range.reset();
-    setRange(plot.x_range, [...source.data.code_x]);
-    setRange(plot.y_range, [...source.data.code_y]);
+    const view = findView(across, upwards);
+    for (const [range, axis, values] of [[plot.x_range, 0, source.data.code_x], [plot.y_range, 1, source.data.code_y]]) {
+      if (view) range.setv({ start: view[axis][0], end: view[axis][1] });
+      else setRange(range, [...values]);
+      range.setv({ reset_start: range.start, reset_end: range.end });
+    }
   }
 
   // A stretch of the histogram marks the rows with these errors.
