@@ -181,6 +181,10 @@ def test_of_several_numbers_of_components_one_is_chosen(keras_tied, tmp_path):
     found = json.loads(keras_tied("compare", *several, "--json").out)["widths"]
     assert widths == [{name: width[name] for name in widths[0]} for width in found]
     assert min(widths, key=lambda width: width["hidden_error"])["n_components"] == 3
+    assert keras_tied("report", "m.keras", "three.parquet", "-o", "r.html").code == 0
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Why 3" in page
+    assert all(f'<td class="value">{width["error"]:.3g}</td>' in page for width in widths)
 
 
 def test_columns_with_nothing_in_common_are_told_of(keras_tied, tmp_path):
@@ -228,7 +232,6 @@ def test_inspect_shows_what_strange_notes_hold_and_tells_the_terminal_nothing(
 ):
     path = tmp_path / "strange.keras"
     strange = {"rows": ["many"], "error": "small", "pca_error": None, "command": "\x1b]0;x\x07"}
-    strange["widths"] = [{"n_components": 1, "error": 10**400}, 3]
     with zipfile.ZipFile(model) as old, zipfile.ZipFile(path, "w") as new:
         for name in set(old.namelist()) - {"notes.json"}:
             new.writestr(name, old.read(name))
@@ -238,6 +241,27 @@ def test_inspect_shows_what_strange_notes_hold_and_tells_the_terminal_nothing(
     assert "['many']" in done.out
     assert "]0;x" in done.out
     assert "\x1b" not in done.out
+
+
+@pytest.mark.parametrize(
+    "widths", [[3], {"n_components": 1}, [{"error": 10**400}], [{"error": "<b>"}], [{"error": -1}]]
+)
+def test_strange_notes_on_numbers_of_components_are_not_reported(
+    keras_tied, model, fruit_csv, tmp_path, widths
+):
+    whole = {"n_components": 1, "error": 0.5, "pca_error": 0.6, "hidden_error": 0.7}
+    if isinstance(widths, list):
+        widths = [whole, *(whole | width if isinstance(width, dict) else width for width in widths)]
+    path = tmp_path / "strange.keras"
+    with zipfile.ZipFile(model) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "notes.json":
+                content = json.dumps(json.loads(content) | {"widths": widths})
+            new.writestr(name, content)
+    assert keras_tied("report", path, fruit_csv, "-o", "r.html").code == 0
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Choosing the number of components" not in page
 
 
 def test_inspect_gives_machines_the_same(keras_tied, model):

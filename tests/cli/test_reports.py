@@ -158,7 +158,7 @@ def test_the_page_tells_what_the_columns_read_as_and_of_what_is_misread(
     (tmp_path / "rows.csv").write_text("\n".join(lines))
     assert keras_tied("report", model, "rows.csv", "-o", "r.html", "--quiet").code == 0
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "holds 1 values of rare or new categories" in text
+    assert "holds 1 value of rare or new categories" in text
     assert "&#39;heavy&#39; in row 5" in text
     for words in ("categories", "left out: the label", "integers"):
         assert words in text

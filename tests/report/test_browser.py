@@ -71,6 +71,7 @@ def everything(rng):
         label_name=HOSTILE[0],
         history={"loss": [1.0, 0.5, 0.4], "val_loss": [1.1, 0.7, 0.6]},
         pca_error=1.3,
+        widths=[(1, 0.9, 1.0, 1.1), (2, 0.8, 0.9, 1.05), (3, 0.7, 0.8, 1.2)],
         model=HOSTILE[2],
         old=(HOSTILE[0], X + 1, np.nanmean(errors, axis=1)),
         facts=[Fact(text, text, text, (text, text)) for text in HOSTILE],
@@ -454,7 +455,7 @@ def test_figures_are_printed_as_pictures_on_white(everything, opened, scheme):
     page = opened(everything, scheme=scheme).page
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
-    assert page.locator(".printed").count() == 5
+    assert page.locator(".printed").count() == 6
     for name in ("input", "code", "errors"):
         picture = page.locator(f"#{name} .printed")
         assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100

@@ -149,6 +149,20 @@ def test_an_estimator_gives_its_codes_errors_losses_and_names(rng):
     assert report.title == "noise"
 
 
+def test_the_errors_by_number_of_components_are_drawn_and_listed(rng):
+    X = rng.normal(size=(20, 4))
+    widths = [(1, 0.5, 0.6, 0.8), (2, 0.3, 0.4, 0.7), (3, 0.1, 0.2, 0.9)]
+    page = Elements(Report(X, X[:, :2], X, X**2, widths=widths).to_html())
+    text = " ".join(page.text.split())
+    assert "Why 2" in text
+    assert "here with 2 components" in text
+    assert "have little in common" not in text
+    assert "1 0.5 0.6 0.8 2 0.3 0.4 0.7 3 0.1 0.2 0.9" in text
+    far = Elements(Report(X, X[:, :2], X, X**2, widths=[(1, 0.5, 0.6, 1.2)]).to_html())
+    assert "have little in common" in " ".join(far.text.split())
+    assert "number of components" not in Elements(Report(X, X[:, :2], X, X**2).to_html()).text
+
+
 def test_a_notebook_shows_the_page_in_a_frame_that_is_cut_off(rng):
     X = rng.normal(size=(60, 4))
     report = Report.from_estimator(TiedAutoencoder(random_state=0, max_iter=5).fit(X), X)

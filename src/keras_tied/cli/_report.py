@@ -161,7 +161,8 @@ def _collect_warnings(model: Model, rows: Rows) -> list[str]:
     name = rows.source.name
     misread = [f"{name}: column {c!r} {t}." for c, t in describe_misread(rows.misread).items()]
     unseen = [
-        f"{name}: column {column!r} holds {times:,} values of rare or new categories."
+        f"{name}: column {column!r} holds {format_quantity(times, 'value')} of rare or new "
+        "categories."
         for column, times in rows.unseen.items()
     ]
     return list(dict.fromkeys([*misread, *unseen, *model.find_warnings()]))

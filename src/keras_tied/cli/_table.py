@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from keras_tied._text import list_some
+from keras_tied._text import format_quantity, list_some
 from keras_tied.cli._keras import hide_module
 from keras_tied.cli._messages import FailedError, UsageError, say
 from keras_tied.cli._options import (
@@ -190,4 +190,5 @@ def say_misread(misread: Misread, quiet: bool) -> None:
 def say_unseen(unseen: Counter[str], quiet: bool) -> None:
     """Print how many values are in no category of the model."""
     for column, times in () if quiet else unseen.items():
-        say(f"column {column!r} holds {times:,} values of rare or new categories, taken together.")
+        values = format_quantity(times, "value")
+        say(f"column {column!r} holds {values} of rare or new categories, taken together.")
