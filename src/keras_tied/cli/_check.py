@@ -49,6 +49,8 @@ def check(
 
 def show_survey(found: Survey, json: bool) -> None:
     """Print what was found in a table, with the warnings first."""
+    from keras_tied.tables import ROWS_TO_COUNT
+
     source = found.source
     if json:
         print_json({"data": source.name, "rows": source.n_rows} | found.to_json())
@@ -57,7 +59,10 @@ def show_survey(found: Survey, json: bool) -> None:
         print(f"note: {note}")
     for warning in found.warnings:
         print(f"warning: {warning.rstrip('.')}")
-    some = "" if found.whole else f", of which {found.sample.num_rows:,} were looked at"
+    n = found.sample.num_rows
+    some = "" if found.whole else f", of which {n:,} were looked at"
+    if n > ROWS_TO_COUNT:
+        some += f", {ROWS_TO_COUNT:,} of these for distinct numbers"
     features = len(found.columns.features)
     print(f"{source.name}: {source.n_rows:,} rows{some}, {features:,} numbers a row")
     print_columns(found.facts)

@@ -14,7 +14,7 @@ except ImportError as error:
 from keras_tied.tables._column import OTHER, Column
 from keras_tied.tables._columns import Columns, Misread
 from keras_tied.tables._errors import TableError, WriteError
-from keras_tied.tables._facts import Fact
+from keras_tied.tables._facts import ROWS_TO_COUNT, Fact
 from keras_tied.tables._kinds import Kind
 from keras_tied.tables._number_text import MISSING, NumberText, TruthText
 from keras_tied.tables._open import open_table
@@ -28,6 +28,7 @@ __all__ = [
     "MISSING",
     "OTHER",
     "OUTPUT_ENDINGS",
+    "ROWS_TO_COUNT",
     "Column",
     "Columns",
     "Fact",

@@ -14,7 +14,7 @@ from keras_tied._text import format_value, list_some
 from keras_tied._types import Array
 from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, get_value
 from keras_tied.tables._errors import TableError, quote
-from keras_tied.tables._facts import Decision, Fact, Policy, Restored
+from keras_tied.tables._facts import ROWS_TO_COUNT, Decision, Fact, Policy, Restored
 from keras_tied.tables._kinds import Kind, find_kind
 from keras_tied.tables._number_text import (
     DASHES,
@@ -51,7 +51,7 @@ FEWEST_LOOKS = 0.5
 """Text of which less than this share looks like numbers or times is neither."""
 MOST_NUMERIC = 0.25
 """Text of which more than this share looks like numbers has no rest of other categories."""
-ROWS_TO_COUNT, FEWEST_ROWS_OF_COPIES = 20_000, 20
+FEWEST_ROWS_OF_COPIES = 20
 EXAMPLES = 3
 
 
