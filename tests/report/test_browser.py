@@ -1,5 +1,6 @@
 """The page as a reader meets it, in a real browser that has no network."""
 
+import base64
 import csv
 import io
 from typing import NamedTuple
@@ -469,6 +470,18 @@ def test_figures_are_printed_as_pictures_on_white(everything, opened, scheme):
     page.emulate_media(media="screen")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator(".printed").count() == 0
+
+
+def test_a_dark_page_is_printed_in_the_colours_of_a_light_one(everything, opened):
+    pictures = []
+    for scheme in ("light", "dark"):
+        page = opened(everything, scheme=scheme).page
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        sources = page.locator(".printed").evaluate_all("all => all.map((image) => image.src)")
+        contents = [base64.b64decode(source.partition(",")[2]) for source in sources]
+        pictures.append([np.asarray(Image.open(io.BytesIO(c)).convert("RGB")) for c in contents])
+    for light, dark in zip(*pictures, strict=True):
+        assert (np.abs(light.astype(int) - dark).max(axis=2) > 60).mean() < 1e-3
 
 
 def test_twenty_labels_differ_in_colour_or_in_shape(arrays, opened):

@@ -77,12 +77,19 @@ const Plots = (() => {
     }
   }
 
+  // Bokeh does this by itself, but later than a page is printed.
+  function applyColours({ model, all_indices, glyph, selection_glyph, nonselection_glyph }) {
+    for (const drawn of [glyph, selection_glyph, nonselection_glyph]) drawn.set_visuals(model.data_source, all_indices);
+  }
+
   /** Put a picture of each figure beside it, in the colours for paper. */
   function picture() {
     document.documentElement.classList.add("printing");
     paint();
     for (const plot of roots) {
-      const { canvas } = Bokeh.index.get_by_id(plot.id).export("png");
+      const view = Bokeh.index.get_by_id(plot.id);
+      for (const renderer of plot.renderers) applyColours(view.renderer_view(renderer));
+      const { canvas } = view.export("png");
       const alt = document.querySelector(`#${plot.name}-heading`).textContent;
       document.getElementById(plot.name).append(make("img", { className: "printed", src: canvas.toDataURL(), alt }));
     }
