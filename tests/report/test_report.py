@@ -163,6 +163,17 @@ def test_the_errors_by_number_of_components_are_drawn_and_listed(rng):
     assert "number of components" not in Elements(Report(X, X[:, :2], X, X**2).to_html()).text
 
 
+def test_without_a_decoder_the_page_has_no_sliders_and_says_why(rng, monkeypatch):
+    X = rng.normal(size=(20, 4))
+    estimator = TiedAutoencoder(random_state=0).fit(X)
+    assert "sliders stand for" in Elements(Report.from_estimator(estimator, X).to_html()).text
+    assert "slider" not in Elements(Report(X, X[:, :2], X, X**2).to_html()).text
+    monkeypatch.setattr("keras_tied.report._decoder.MOST_WEIGHTS", 3)
+    large = Elements(Report.from_estimator(estimator, X).to_html())
+    assert "There are no sliders, because the decoder is not dense" in large.text
+    assert "sliders stand for" not in large.text
+
+
 def test_a_notebook_shows_the_page_in_a_frame_that_is_cut_off(rng):
     X = rng.normal(size=(60, 4))
     report = Report.from_estimator(TiedAutoencoder(random_state=0, max_iter=5).fit(X), X)

@@ -23,7 +23,7 @@ from keras_tied._text import format_number, format_quantity, format_value
 from keras_tied.report._bars import N_BARS, rank_columns
 from keras_tied.report._colours import describe_labels, describe_palettes
 from keras_tied.report._columns import describe_columns
-from keras_tied.report._decoder import describe_decoder, encode_floats
+from keras_tied.report._decoder import MOST_WEIGHTS, describe_decoder, encode_floats
 from keras_tied.report._drawn import DrawnRows, choose_rows
 from keras_tied.report._figures import Figures, Panel
 from keras_tied.report._planes import Planes
@@ -84,6 +84,7 @@ def render_html(report: Report) -> str:
         share=format_share,
     )
     bars = rank_columns(report, whole)
+    rows_data = _describe_rows(report, errors, drawn)
     return environment.get_template("page.html").render(
         report=report,
         whole=whole,
@@ -91,12 +92,7 @@ def render_html(report: Report) -> str:
         style=Markup(_read("page.css")),
         scripts=[Markup(script) for script in scripts],
         figures=_embed_json(figures.to_json()),
-        rows=_embed_json(
-            json.dumps(
-                _describe_rows(report, errors, drawn)
-                | {"units": units, "axes": axes, "views": views}
-            )
-        ),
+        rows=_embed_json(json.dumps(rows_data | {"units": units, "axes": axes, "views": views})),
         sentence=summarize(report, whole, bars),
         shift=describe_shift(report),
         panels={panel.name: panel for panel in panels},
@@ -108,6 +104,8 @@ def render_html(report: Report) -> str:
         best_width=best and best[0],
         best_hidden=best and best[3],
         bars=bars,
+        has_decoder=rows_data["decoder"] is not None,
+        most_weights=MOST_WEIGHTS,
         n_bars=N_BARS,
     )
 
