@@ -480,6 +480,7 @@ def test_a_dark_page_is_printed_in_the_colours_of_a_light_one(everything, opened
         sources = page.locator(".printed").evaluate_all("all => all.map((image) => image.src)")
         contents = [base64.b64decode(source.partition(",")[2]) for source in sources]
         pictures.append([np.asarray(Image.open(io.BytesIO(c)).convert("RGB")) for c in contents])
+    assert len(pictures[0]) == 6
     for light, dark in zip(*pictures, strict=True):
         assert (np.abs(light.astype(int) - dark).max(axis=2) > 60).mean() < 1e-3
 

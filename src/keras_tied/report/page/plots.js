@@ -88,7 +88,7 @@ const Plots = (() => {
     paint();
     for (const plot of roots) {
       const view = Bokeh.index.get_by_id(plot.id);
-      for (const renderer of plot.renderers) applyColours(view.renderer_view(renderer));
+      view.all_renderer_views.filter(({ glyph }) => glyph).forEach(applyColours);
       const { canvas } = view.export("png");
       const alt = document.querySelector(`#${plot.name}-heading`).textContent;
       document.getElementById(plot.name).append(make("img", { className: "printed", src: canvas.toDataURL(), alt }));
