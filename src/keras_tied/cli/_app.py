@@ -14,14 +14,14 @@ import typer
 from keras_tied._version import __version__
 from keras_tied.cli._messages import UsageError, report_errors, say
 from keras_tied.cli._options import Debug, NoClobber
-from keras_tied.cli._table import ReadingOptions, TableOptions, report_table_errors
+from keras_tied.cli._table import ColumnOptions, TableOptions, report_table_errors
 
 # The base class of Typer's errors on a bad command line; some versions have no public name for it.
 _ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
 OPTION_SETS = {
     kind: inspect.signature(kind, eval_str=True).parameters
-    for kind in (TableOptions, ReadingOptions)
+    for kind in (TableOptions, ColumnOptions)
 }
 DEBUG, NO_CLOBBER = (
     inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
@@ -40,7 +40,7 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as a command, and add the option `--debug` to it.
 
-    A parameter of type `TableOptions` or `ReadingOptions` becomes an option for each of its fields.
+    A parameter of type `TableOptions` or `ColumnOptions` becomes an option for each of its fields.
     An exception in the function becomes one sentence and an exit code.
 
     Args:

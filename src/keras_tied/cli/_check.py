@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from keras_tied.cli._app import command
-from keras_tied.cli._options import Data, Exclude, Id, Json, Seed, UsedColumns
+from keras_tied.cli._options import Data, Json, Seed
 from keras_tied.cli._show import print_json, print_table
-from keras_tied.cli._table import ReadingOptions, TableOptions
+from keras_tied.cli._table import ColumnOptions, TableOptions
 from keras_tied.cli._training_table import Survey, survey
 
 if TYPE_CHECKING:
@@ -21,29 +19,13 @@ if TYPE_CHECKING:
 def check(
     data: Data,
     seed: Seed = 0,
-    columns: UsedColumns = None,
-    exclude: Exclude = None,
-    label: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="A column of labels; not trained on.")
-    ] = None,
     *,
-    id: Id = None,
+    columns: ColumnOptions,
     options: TableOptions,
-    reading: ReadingOptions,
     json: Json = False,
 ) -> None:
     """Show what the columns of a table read as, and what fit would make of them."""
-    found = survey(
-        data,
-        options,
-        reading,
-        columns=columns,
-        exclude=exclude,
-        label=label,
-        id=id,
-        seed=seed,
-        quiet=json,
-    )
+    found = survey(data, options, columns, seed, json)
     show_survey(found, json)
 
 

@@ -11,11 +11,11 @@ from keras_tied._text import format_number
 from keras_tied.cli._app import command
 from keras_tied.cli._keras import hide_module, import_keras_alone, require_backend
 from keras_tied.cli._messages import UsageError, report_wrong_use
-from keras_tied.cli._options import Data, Exclude, Id, Json, OnBackend, Quiet, Seed, UsedColumns
+from keras_tied.cli._options import Data, Json, OnBackend, Quiet, Seed
 from keras_tied.cli._output import check_figure_path, save_figure
 from keras_tied.cli._progress import show_stages
 from keras_tied.cli._show import print_json, print_table
-from keras_tied.cli._table import ReadingOptions, TableOptions
+from keras_tied.cli._table import ColumnOptions, TableOptions
 from keras_tied.cli._training_table import learn, survey
 from keras_tied.cli._widths import (
     MOST_WIDTHS,
@@ -54,15 +54,9 @@ def compare(
         int,
         typer.Option(min=1, help="Repeat with as many seeds, from --seed on; errors are means."),
     ] = 1,
-    columns: UsedColumns = None,
-    exclude: Exclude = None,
-    label: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="A column of labels, which is not used.")
-    ] = None,
     *,
-    id: Id = None,
+    columns: ColumnOptions,
     options: TableOptions,
-    reading: ReadingOptions,
     backend: OnBackend = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -84,17 +78,7 @@ def compare(
 
             plotting.new_figure()  # raises where Matplotlib is not installed
     require_backend(backend)
-    found = survey(
-        data,
-        options,
-        reading,
-        columns=columns,
-        exclude=exclude,
-        label=label,
-        id=id,
-        seed=seed,
-        quiet=quiet,
-    )
+    found = survey(data, options, columns, seed, quiet)
     table = learn(found, seed, quiet)
     numbers = sample_rows(table.rows, rows, seed)
     require_enough(numbers, max(widths))

@@ -25,19 +25,16 @@ from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, re
 from keras_tied.cli._options import (
     Cluster,
     Data,
-    Exclude,
-    Id,
     Json,
     NumWorkers,
     OnBackend,
     Quiet,
     Seed,
-    UsedColumns,
 )
 from keras_tied.cli._output import report_write_errors
 from keras_tied.cli._progress import show_activity, show_training
 from keras_tied.cli._show import print_facts, print_json
-from keras_tied.cli._table import ReadingOptions, TableOptions, explain_left_out
+from keras_tied.cli._table import ColumnOptions, TableOptions, explain_left_out
 from keras_tied.cli._training_table import MOST_FACTS, Table, learn, survey
 from keras_tied.cli._widths import (
     MOST_WIDTHS,
@@ -104,16 +101,9 @@ def fit(
     ] = 0.1,
     scaler: Annotated[Scaler, typer.Option(help="How the columns are scaled.")] = Scaler.standard,
     seed: Seed = 0,
-    columns: UsedColumns = None,
-    exclude: Exclude = None,
-    label: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="A column of labels, for colour; not trained on."),
-    ] = None,
     *,
-    id: Id = None,
+    columns: ColumnOptions,
     options: TableOptions,
-    reading: ReadingOptions,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what check shows, and do not train.")
     ] = False,
@@ -138,17 +128,7 @@ def fit(
     }
     require_backend(backend)
     start = time.perf_counter()
-    found = survey(
-        data,
-        options,
-        reading,
-        columns=columns,
-        exclude=exclude,
-        label=label,
-        id=id,
-        seed=seed,
-        quiet=quiet,
-    )
+    found = survey(data, options, columns, seed, quiet)
     if dry_run:
         show_survey(found, json)
         return

@@ -8,6 +8,9 @@ import typer
 
 from keras_tied.cli._keras import Backend
 
+COLUMNS, READING = "Columns", "How the table is read"
+"""Headings of options in the help."""
+
 
 class DateOrder(StrEnum):
     """How dates are read."""
@@ -44,50 +47,106 @@ Id = Annotated[
 ]
 Delimiter = Annotated[
     str | None,
-    typer.Option(metavar="CHAR", help="Between the cells of CSV, where it is not clear."),
+    typer.Option(
+        metavar="CHAR",
+        help="Between the cells of CSV, where it is not clear.",
+        rich_help_panel=READING,
+    ),
 ]
 Encoding = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Of CSV, instead of UTF-8 or what is clear.")
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Of CSV, instead of UTF-8 or what is clear.", rich_help_panel=READING
+    ),
 ]
 Decimal = Annotated[
     str | None,
-    typer.Option(metavar="CHAR", help="The decimal mark of text, . or a comma, where not clear."),
+    typer.Option(
+        metavar="CHAR",
+        help="The decimal mark of text, . or a comma, where not clear.",
+        rich_help_panel=READING,
+    ),
 ]
 NoHeader = Annotated[
-    bool, typer.Option("--no-header", help="The first line of CSV or a sheet is a row.")
+    bool,
+    typer.Option(
+        "--no-header", help="The first line of CSV or a sheet is a row.", rich_help_panel=READING
+    ),
 ]
 Format = Annotated[
-    str | None, typer.Option(metavar="NAME", help="What DATA is, such as csv, whatever its ending.")
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="What DATA is, such as csv, whatever its ending.",
+        rich_help_panel=READING,
+    ),
 ]
 Sheet = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The sheet of a workbook, instead of the first.")
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The sheet of a workbook, instead of the first.",
+        rich_help_panel=READING,
+    ),
 ]
-Query = Annotated[str | None, typer.Option(metavar="SQL", help="The rows of a database to read.")]
+Query = Annotated[
+    str | None,
+    typer.Option(metavar="SQL", help="The rows of a database to read.", rich_help_panel=READING),
+]
 Categorical = Annotated[
     list[str] | None,
-    typer.Option(metavar="A,B", help="Columns whose numbers are names, such as zip codes."),
+    typer.Option(
+        metavar="A,B",
+        help="Columns whose numbers are names, such as zip codes.",
+        rich_help_panel=COLUMNS,
+    ),
 ]
 Dates = Annotated[
     DateOrder,
-    typer.Option(help="The order of 1/2/2026 where it is not clear; off leaves dates out."),
+    typer.Option(
+        help="The order of 1/2/2026 where it is not clear; off leaves dates out.",
+        rich_help_panel=COLUMNS,
+    ),
 ]
 Na = Annotated[
     list[str] | None,
-    typer.Option(metavar="TEXT", help="A missing value too; can be given several times."),
+    typer.Option(
+        metavar="TEXT",
+        help="A missing value too; can be given several times.",
+        rich_help_panel=COLUMNS,
+    ),
 ]
 ArrayName = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Which array of an .npz file to read.")
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Which array of an .npz file to read.", rich_help_panel=READING
+    ),
 ]
 SafeCsv = Annotated[
     bool,
     typer.Option("--safe-csv", help="Put a ' before text that a spreadsheet would run, in CSV."),
 ]
 UsedColumns = Annotated[
-    str | None, typer.Option(metavar="A,B", help="The columns to use, instead of all.")
+    str | None,
+    typer.Option(
+        metavar="A,B", help="The columns to use, instead of all.", rich_help_panel=COLUMNS
+    ),
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option(metavar="A,B", help="Columns not to use; can be given several times."),
+    typer.Option(
+        metavar="A,B",
+        help="Columns not to use; can be given several times.",
+        rich_help_panel=COLUMNS,
+    ),
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="A column of labels, for colour; never trained on.",
+        rich_help_panel=COLUMNS,
+    ),
 ]
 Cluster = Annotated[
     str | None,

@@ -19,11 +19,15 @@ from keras_tied.cli._options import (
     Decimal,
     Delimiter,
     Encoding,
+    Exclude,
     Format,
+    Id,
+    LabelColumn,
     Na,
     NoHeader,
     Query,
     Sheet,
+    UsedColumns,
 )
 
 if TYPE_CHECKING:
@@ -72,41 +76,38 @@ class TableOptions:
 
 
 @dataclass(frozen=True)
-class ReadingOptions:
-    """The options of what columns read as; see `keras_tied.tables.Columns.survey`."""
+class ColumnOptions:
+    """The options of which columns to use, and what they read as; see `Columns.survey`."""
 
+    columns: UsedColumns = None
+    exclude: Exclude = None
+    label: LabelColumn = None
+    id: Id = None
     categorical: Categorical = None
     dates: Dates = DateOrder.auto
     na: Na = None
 
-    def survey(
-        self,
-        sample: pa.RecordBatch,
-        decimal: str | None,
-        columns: str | None,
-        exclude: list[str] | None,
-        label: str | None,
-        id: str | None,
-    ) -> tuple[Columns, list[Fact]]:
+    def survey(self, sample: pa.RecordBatch, decimal: str | None) -> tuple[Columns, list[Fact]]:
         """Decide which columns of some rows to use and how, and tell what was found."""
         from keras_tied.tables import Columns
 
         return Columns.survey(
             sample,
-            columns=None if columns is None else split_names([columns]),
-            exclude=split_names(exclude),
-            label=label,
-            id=id,
-            categorical=self.names,
+            columns=None if self.columns is None else split_names([self.columns]),
+            exclude=split_names(self.exclude),
+            label=self.label,
+            id=self.id,
+            categorical=split_names(self.categorical),
             decimal=decimal,
             dates=self.dates.value,
             na=self.na or (),
         )
 
     @property
-    def names(self) -> list[str]:
-        """The columns whose numbers are names."""
-        return split_names(self.categorical)
+    def names_of_text(self) -> list[str]:
+        """The columns whose values are names, also where they look like numbers."""
+        beside = [name for name in (self.label, self.id) if name is not None]
+        return [*beside, *split_names(self.categorical)]
 
 
 def split_names(texts: list[str] | None) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._progress import show_activity, show_rows
 from keras_tied.cli._table import (
-    ReadingOptions,
+    ColumnOptions,
     TableOptions,
     describe_misread,
     say_misread,
@@ -90,25 +90,15 @@ class Table:
 
 
 def survey(
-    data: str,
-    options: TableOptions,
-    reading: ReadingOptions,
-    *,
-    columns: str | None,
-    exclude: list[str] | None,
-    label: str | None,
-    id: str | None,
-    seed: int,
-    quiet: bool,
+    data: str, options: TableOptions, columns: ColumnOptions, seed: int, quiet: bool
 ) -> Survey:
     """Open a table, and decide which columns to use and how."""
     from keras_tied.estimator.internal import choose_sample_size
 
-    names = [name for name in (label, id) if name is not None]
     with show_activity("reading", quiet):
-        source = options.open(data, [*names, *reading.names])
+        source = options.open(data, columns.names_of_text)
         sample = source.sample(choose_sample_size(len(source.schema)), seed=seed)
-        found, facts = reading.survey(sample, source.decimal, columns, exclude, label, id)
+        found, facts = columns.survey(sample, source.decimal)
         doubtful = [fact.name for fact in facts if fact.misread and not fact.refused]
         misread = found.find_misread(source.batches(names=doubtful), doubtful)
     lost = describe_misread(misread)
