@@ -130,6 +130,15 @@ def test_a_name_that_is_no_unicode_can_be_written(arrays, tmp_path):
     (tmp_path / "page.html").write_text(Report(**arrays, title="\udcff.csv").to_html(), "utf-8")
 
 
+@pytest.mark.parametrize(("offset", "spread"), [(1e8, 1e-6), (1e15, 3), (0, 1e-320), (0, 1e300)])
+def test_units_of_any_range_have_a_density(rng, offset, spread):
+    code = rng.normal(size=(2000, 3))
+    code[:, 1] = offset + spread * code[:, 1]
+    X = rng.normal(size=(2000, 4))
+    report = Report(X, code, X, X**2, most_points=200)
+    assert '"name":"density 2 1"' in report.to_html()
+
+
 def test_the_page_of_many_rows_and_columns_stays_small(rng):
     X = rng.normal(size=(20_000, 100))
     names = [f"a name of a column that is rather long, number {i}" for i in range(100)]

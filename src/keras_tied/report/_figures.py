@@ -42,7 +42,6 @@ from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from keras_tied.report._decoder import LARGEST
 from keras_tied.report._planes import Hexagons
 
 Points = NDArray[np.floating]
@@ -288,7 +287,7 @@ def _shorten(name: str) -> str:
 
 
 def _to_float32(values: Points) -> NDArray[np.float32]:
-    return np.ascontiguousarray(np.clip(values, -LARGEST, LARGEST), dtype=np.float32)
+    return np.ascontiguousarray(values, dtype=np.float32)
 
 
 def _choose_marker(n: int, is_dense: bool) -> tuple[float, float]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_tied._plane import N_HEXAGONS, View, choose_view, fit_principal_plane
+from keras_tied.report._decoder import LARGEST
 
 Points = NDArray[np.floating]
 
@@ -81,6 +82,7 @@ class Planes:
         shared = choose_view(both)
         views = [shared, choose_view(points["code"]), shared]
         self.hexagons = dict(zip(points, map(Hexagons, views), strict=True))
+        code = _round(code)
         pairs = list(itertools.combinations(range(min(code.shape[1], MOST_UNITS)), 2))
         self.pairs = {pair: Hexagons(choose_view(code[:, pair])) for pair in pairs}
         if pairs:
@@ -92,15 +94,24 @@ class Planes:
         """Return the points of rows in each plane, (n, 2)."""
         pair = code[:, :2] if code.shape[1] > 1 else np.column_stack([code[:, 0], errors])
         return {
-            "input": self.plane.project(X),
-            "code": pair,
-            "reconstruction": self.plane.project(reconstruction),
+            "input": _round(self.plane.project(X)),
+            "code": _round(pair),
+            "reconstruction": _round(self.plane.project(reconstruction)),
         }
 
     def count(self, X: Points, code: Points, reconstruction: Points, errors: Points) -> None:
         """Count some more rows in the hexagons of each plane."""
         for name, points in self.project(X, code, reconstruction, errors).items():
             self.hexagons[name].add(points)
+        code = _round(code)
         for pair, hexagons in self.pairs.items():
             if pair != (0, 1):
                 hexagons.add(code[:, pair])
+
+
+def _round(points: Points) -> Points:
+    """Round points to single precision, in which the page holds them.
+
+    What differs in double precision alone may need more hexagons than the page can number.
+    """
+    return np.clip(points, -LARGEST, LARGEST).astype(np.float32).astype(np.float64)
