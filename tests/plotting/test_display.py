@@ -180,11 +180,19 @@ def test_names_and_labels_are_not_taken_for_formulas(tables, tmp_path):
     assert names_in(legend_of(display)) == [r"$\broken{$", "_hidden"]
 
 
-@pytest.mark.parametrize("history", [None, {}, {"loss": []}])
+@pytest.mark.parametrize("history", [None, {}, {"loss": []}, {"loss": [math.nan, math.nan]}])
 def test_without_a_history_the_cost_panel_says_so(tables, history):
     cost = AutoencoderDisplay(**tables, history=history, pca_error=0.5).plot().axes_[1, 1]
     assert [text.get_text() for text in cost.texts] == ["not trained"]
     assert [line.get_label() for line in cost.get_lines()] == ["PCA, 3 components"]
+
+
+@pytest.mark.parametrize("history", [{}, {"loss": [0.0, 0.0]}])
+def test_costs_of_0_are_drawn_on_a_linear_axis(tables, history):
+    cost = AutoencoderDisplay(**tables, history=history, pca_error=0.0).plot().axes_[1, 1]
+    low, high = cost.get_ylim()
+    assert cost.get_yscale() == "linear"
+    assert low <= 0 < high
 
 
 def test_an_estimator_is_drawn_with_its_losses_and_the_names_of_its_features():

@@ -260,7 +260,8 @@ def _check_table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
 def _draw_cost(axes: Axes, history: History, pca_error: float | None, components: int) -> None:
     """Draw the curves on each other: a wide pale one below, a thin dark one on top."""
     label_axes(axes, "Cost", "epoch", "loss")
-    curves = {key: np.asarray(cost) for key, cost in history.items() if len(cost)}
+    curves = {key: np.asarray(cost) for key, cost in history.items() if np.isfinite(cost).any()}
+    costs = np.concatenate([*curves.values(), [] if pca_error is None else [pca_error]])
     for key_, label, colour, width in (
         ("loss", "train", "#9CCBE8", 5.0),
         ("val_loss", "validation", INK, 1.2),
@@ -291,10 +292,11 @@ def _draw_cost(axes: Axes, history: History, pca_error: float | None, components
         if n_epochs < 10:  # else there are powers of ten to read
             axes.set_xticks(range(1, n_epochs + 1))
             axes.set_xticks([], minor=True)
-    if curves or pca_error is not None:
+    if costs.size:
+        axes.legend(loc="upper right", fontsize=10, frameon=False)
+    if (costs > 0).any():
         axes.set_yscale("log", nonpositive="mask")
         low, high = axes.get_ylim()
         axes.set_ylim(low, high * (high / low) ** _ROOM)  # for the legend, above all curves
-        axes.legend(loc="upper right", fontsize=10, frameon=False)
         if high < 10 * low:  # else there are powers of ten to read
             axes.yaxis.set_minor_formatter("{x:g}")
