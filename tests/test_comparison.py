@@ -1,4 +1,5 @@
 import itertools
+import math
 import warnings
 from importlib.util import find_spec
 
@@ -197,6 +198,14 @@ def test_features_of_one_column_are_hidden_together(rng):
     assert together.hidden_error > 0.9
     with pytest.raises(ValueError, match=r"column_of has the shape \(2,\); .* each feature, 5"):
         compare_widths(X, [1], column_of=[0, 1])
+
+
+def test_one_column_has_no_values_to_hide_and_no_best_width(rng):
+    levels = np.eye(4)[rng.integers(0, 4, 66)]
+    curve = compare_widths(levels, [1, 2], column_of=["kind"] * 4)
+    assert all(math.isnan(width.hidden_error) for width in curve)
+    with pytest.raises(ValueError, match="no value could be hidden: there is one column"):
+        choose_width(curve)
 
 
 def test_each_method_is_announced(wine):

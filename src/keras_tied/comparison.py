@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -70,7 +71,8 @@ class Width(NamedTuple):
         error: the mean squared error of the standardised held-out values of `TiedAutoencoder`. Of
             several seeds, the mean.
         pca_error: that of PCA.
-        hidden_error: that of `TiedAutoencoder` at values that were hidden from it.
+        hidden_error: that of `TiedAutoencoder` at values that were hidden from it; NaN if none
+            could be hidden, as of a single column.
         errors, pca_errors: (n_seeds,) the former two with each seed.
     """
 
@@ -148,10 +150,19 @@ def choose_width(curve: Sequence[Width]) -> int:
     Args:
         curve: what `compare_widths` has measured.
 
+    Raises:
+        ValueError: if no value could be hidden.
+
     Examples:
         >>> choose_width([Width(1, 0.5, 0.6, 0.7), Width(2, 0.2, 0.3, 0.5), Width(3, 0, 0, 0.8)])
         2
     """
+    if any(math.isnan(width.hidden_error) for width in curve):
+        raise ValueError(
+            "numbers of components are compared by hidden values, which are reconstructed from "
+            "other columns, and no value could be hidden: there is one column, or too few values; "
+            "give one number of components."
+        )
     return min(curve, key=lambda width: width.hidden_error).n_components
 
 

@@ -194,6 +194,19 @@ def test_columns_with_nothing_in_common_are_told_of(keras_tied, tmp_path):
         assert said in " ".join(keras_tied(*command, "--components", "1..3").out.split())
 
 
+def test_of_one_column_no_number_of_components_is_chosen(keras_tied, tmp_path):
+    (tmp_path / "kind.csv").write_text("kind\n" + "pear\nplum\nfig\nlime\n" * 10)
+    several = "kind.csv", "--components", "1..2"
+    done = keras_tied("fit", *several, "-o", "m.keras")
+    assert (done.code, done.out) == (2, "")
+    assert "no value could be hidden: there is one column" in done.err
+    assert not (tmp_path / "m.keras").exists()
+    compared = keras_tied("compare", *several, "-o", "c.png").out
+    assert "hidden values are reconstructed best" not in compared
+    (width, _) = json.loads(keras_tied("compare", *several, "--json").out)["widths"]
+    assert (width["n_components"], width["hidden_error"]) == (1, None)
+
+
 @pytest.mark.parametrize(
     ("components", "said"),
     [

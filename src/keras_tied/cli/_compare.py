@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,7 +31,7 @@ from keras_tied.cli._widths import (
 )
 
 if TYPE_CHECKING:
-    from keras_tied.comparison import Compared
+    from keras_tied.comparison import Compared, Width
 
 
 @command("keras-tied compare rows.csv --components 3 -o chart.png")
@@ -92,8 +93,7 @@ def compare(
             figure = plotting.width_curve(widths, errors, pca_errors, hidden_errors=hidden_errors)
             save_figure(figure, output, target, quiet)
         if json:
-            by_width = [width._asdict() for width in curve]
-            print_json({"widths": by_width} | facts)
+            print_json({"widths": _describe(curve)} | facts)
         elif not quiet:
             print_widths(curve, f"{some}; {held_out}")
         return
@@ -109,18 +109,20 @@ def compare(
         names, _, _, seconds, _, _, relatives = zip(*results, strict=True)
         save_figure(plotting.comparison(names, relatives, seconds), output, target, quiet)
     if json:
-        print_json(_describe(results) | facts)
+        print_json({"methods": _describe(results)} | facts)
     elif not quiet:
         _print_results(results, f"{some}, {widths[0]} left; {held_out}")
 
 
-def _describe(results: list[Compared]) -> dict[str, Any]:
+def _describe(results: Sequence[Compared | Width]) -> list[dict[str, Any]]:
+    """Return what was measured as JSON, which has no NaN."""
+
     def to_json(value: Any) -> Any:
         if isinstance(value, tuple):
             return [to_json(item) for item in value]
         return None if value == "" or value != value else value
 
-    return {"methods": [{k: to_json(v) for k, v in row._asdict().items()} for row in results]}
+    return [{k: to_json(v) for k, v in row._asdict().items()} for row in results]
 
 
 def _print_results(results: list[Compared], heading: str) -> None:

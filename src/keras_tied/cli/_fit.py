@@ -274,8 +274,10 @@ def _choose_components(
     curve = measure_widths(numbers, widths, table.columns, seed, quiet)
     from keras_tied.comparison import choose_width
 
+    with report_wrong_use():
+        chosen = choose_width(curve)
     notes = [dict(zip(WIDTH, width[: len(WIDTH)], strict=True)) for width in curve]
-    return choose_width(curve), {"widths": notes}
+    return chosen, {"widths": notes}
 
 
 def _require_enough(components: int, table: Table) -> None:

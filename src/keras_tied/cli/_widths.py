@@ -109,8 +109,11 @@ def print_widths(curve: list[Width], heading: str) -> None:
         )
     header = ["components", "error", "PCA's error", "relative to PCA"]
     print_table([*header, *["lowest to highest"] * several, "hidden"], lines)
+    hidden_errors = [width.hidden_error for width in curve]
+    if any(map(math.isnan, hidden_errors)):
+        return
     chosen = format_quantity(choose_width(curve), "component")
-    weakness = explain_weakness([width.hidden_error for width in curve])
+    weakness = explain_weakness(hidden_errors)
     print(f"hidden values are reconstructed best with {chosen}{weakness}")
 
 
