@@ -44,6 +44,20 @@ def settings(tmp_path, **changes):
     return {"KERAS_HOME": str(tmp_path)}
 
 
+def test_a_hidden_module_cannot_be_imported_but_looked_for(start):
+    """Torch looks for TensorFlow when it is imported."""
+    done = start(
+        "-c",
+        "from importlib.util import find_spec; from keras_tied.cli._keras import hide_module\n"
+        "with hide_module('tensorflow'):\n"
+        "    print(find_spec('tensorflow').origin)\n"
+        "    try: import tensorflow.nn\n"
+        "    except ModuleNotFoundError as error: print(error)\n"
+        "print(find_spec('tensorflow').origin is not None)",
+    )
+    assert done.stdout == "None\nNo module named 'tensorflow'\nTrue\n", done.stderr
+
+
 CHOICE = (
     "import os; from keras_tied.cli._keras import require_backend;"
     "print(os.environ['KERAS_BACKEND']); require_backend(); print(os.environ['KERAS_BACKEND'])"

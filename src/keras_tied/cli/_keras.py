@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from importlib import import_module
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 from keras_tied import _backend
@@ -97,16 +99,22 @@ def collect_versions() -> dict[str, str]:
     }
 
 
-class _MissingModule(MetaPathFinder):
-    """A finder that reports one module as not installed."""
+class _MissingModule(MetaPathFinder, Loader):
+    """A finder that reports one module as not installed, once it is imported.
+
+    Torch looks for the specifications of modules without importing them, and expects no error.
+    """
 
     def __init__(self, module: str) -> None:
         self.module = module
 
-    def find_spec(self, name: str, path: Any, target: Any = None) -> None:
-        """Raise for that module, and leave all others to the next finder."""
-        if name == self.module:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        """Find that module, and leave all others to the next finder."""
+        return ModuleSpec(name, self) if name == self.module else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Raise what an import raises of a module that is not installed."""
+        raise ModuleNotFoundError(f"No module named {self.module!r}", name=self.module)
 
 
 @contextmanager
