@@ -200,6 +200,15 @@ def test_features_of_one_column_are_hidden_together(rng):
         compare_widths(X, [1], column_of=[0, 1])
 
 
+def test_a_column_without_values_among_the_rows_to_learn_from_has_no_part(rng):
+    X = rng.normal(size=(60, 5))
+    without, with_one = np.delete(X, 1, axis=1), X.copy()
+    _, held_out = train_test_split(np.arange(60), test_size=0.3, random_state=0)
+    with_one[np.arange(60) != held_out[0], 1] = np.nan
+    (expected,), (found,) = compare_widths(without, [2]), compare_widths(with_one, [2])
+    assert found[:3] == pytest.approx(expected[:3], rel=1e-5)
+
+
 def test_one_column_has_no_values_to_hide_and_no_best_width(rng):
     levels = np.eye(4)[rng.integers(0, 4, 66)]
     curve = compare_widths(levels, [1, 2], column_of=["kind"] * 4)

@@ -134,10 +134,12 @@ def compare_widths(
     for n_components in widths:
         if on_width is not None:
             on_width(n_components)
-        runs = [
-            _measure_width(n_components, seed, *split, columns)
-            for seed, split in zip(seeds, splits, strict=True)
-        ]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of columns without values in the training part
+            runs = [
+                _measure_width(n_components, seed, *split, columns)
+                for seed, split in zip(seeds, splits, strict=True)
+            ]
         errors, pca_errors, hidden_errors = zip(*runs, strict=True)
         error, pca_error, hidden_error = map(fmean, (errors, pca_errors, hidden_errors))
         results.append(Width(n_components, error, pca_error, hidden_error, errors, pca_errors))
