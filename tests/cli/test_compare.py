@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from keras_tied.comparison import compare
@@ -82,6 +83,13 @@ def test_several_widths_with_several_seeds_are_printed_with_their_spread(
     for width in found["widths"]:
         ratios = [a / b for a, b in zip(width["errors"], width["pca_errors"], strict=True)]
         assert f"{min(ratios):.2f} to {max(ratios):.2f}" in printed
+
+
+def test_an_error_of_rounding_is_no_measure_of_others(keras_tied, tmp_path):
+    np.save(tmp_path / "same.npy", np.outer(np.arange(60.0), [1, 2, 3]))
+    lines = keras_tied("compare", "same.npy", "--components", "1,2").out.splitlines()
+    rows = [line.split() for line in lines if line.split()[:1] in (["1"], ["2"])]
+    assert [row[3] for row in rows] == ["-", "-"]
 
 
 def test_quiet_prints_nothing(keras_tied, fruit_csv, tmp_path):

@@ -89,14 +89,14 @@ def measure_widths(
 
 def print_widths(curve: list[Width], heading: str) -> None:
     """Print the errors by width."""
-    from keras_tied.comparison import choose_width
+    from keras_tied.comparison import NEGLIGIBLE_ERROR, choose_width
 
     print(heading)
     several = len(curve[0].errors) > 1
     lines = []
     for width in curve:
         pairs = zip(width.errors, width.pca_errors, strict=True)
-        relatives = [error / pca if pca > 0 else math.nan for error, pca in pairs]
+        relatives = [a / b if b > NEGLIGIBLE_ERROR else math.nan for a, b in pairs]
         lines.append(
             [
                 str(width.n_components),
