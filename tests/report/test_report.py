@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_tied import TiedAutoencoder
+from keras_tied.comparison import compare_widths
 from keras_tied.report import Column, Report
 from keras_tied.report._units import correlate
 from keras_tied.report._whole import measure_rows
@@ -181,6 +182,14 @@ def test_without_a_decoder_the_page_has_no_sliders_and_says_why(rng, monkeypatch
     large = Elements(Report.from_estimator(estimator, X).to_html())
     assert "There are no sliders, because the decoder is not dense" in large.text
     assert "sliders stand for" not in large.text
+
+
+def test_widths_that_the_comparison_returns_are_reported(rng):
+    levels = np.eye(4)[rng.integers(0, 4, 60)]
+    for column_of, said in (range(4), ", here with"), ([0] * 4, "the columns have in common."):
+        curve = compare_widths(levels, [1, 2], column_of=column_of)
+        page = Elements(Report(levels, levels, levels, levels, widths=curve).to_html())
+        assert said in " ".join(page.text.split())
 
 
 def test_a_notebook_shows_the_page_in_a_frame_that_is_cut_off(rng):

@@ -62,8 +62,9 @@ def render_html(report: Report) -> str:
     figures.add_errors("errors", all_errors, marks | pca)
     if curves:
         figures.add_losses("losses", curves, pca)
-    best = min(report.widths, key=lambda width: width[3], default=None)
-    if best is not None:
+    known = [width for width in report.widths if not np.isnan(width[3])]
+    best = min(known, key=lambda width: width[3], default=None)
+    if report.widths:
         figures.add_widths("widths", report.widths, report.code.shape[1])
     scripts = [
         *Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw,

@@ -50,7 +50,7 @@ class Report:
             none.
         model: what the model is, such as "PCA". Defaults to "an autoencoder".
         widths: numbers of components, each with the error of the model, of PCA, and of hidden
-            values, as `keras_tied.comparison.compare_widths` measures them. Defaults to none.
+            values, such as `keras_tied.comparison.compare_widths` returns. Defaults to none.
         fitted: what decodes a code on the page, as `from_estimator` gives it. Defaults to none.
         whole: facts of all rows, where `X` is some of them. Defaults to those of `X`.
         old: the name, the rows and the errors of an older table, to tell what has drifted. Defaults
@@ -95,7 +95,7 @@ class Report:
         history: Mapping[str, Sequence[float]] | None = None,
         pca_error: float | None = None,
         model: str = "an autoencoder",
-        widths: Sequence[tuple[int, float, float, float]] = (),
+        widths: Sequence[tuple[Any, ...]] = (),
         fitted: Fitted | None = None,
         whole: Whole | None = None,
         old: tuple[str, ArrayLike, ArrayLike] | None = None,
@@ -126,7 +126,7 @@ class Report:
         self.labels = None if labels is None else _check_column(labels, "labels", n, "row")
         self.label_name = label_name
         self.history = {} if history is None else {k: list(v) for k, v in history.items()}
-        self.pca_error, self.widths = pca_error, list(widths)
+        self.pca_error, self.widths = pca_error, [tuple(width[:4]) for width in widths]
         self.title, self.command, self.versions = title, command, dict(versions or {})
         self.notes, self.facts, self.warnings = list(notes), list(facts), list(warnings)
         self.model, self.fitted, self.safe_csv = model, fitted, safe_csv
