@@ -13,6 +13,8 @@ MOST_COLOURS = 10
 """More colours are hard to distinguish."""
 MOST_GROUPS = 2 * MOST_COLOURS
 """Groups that are told apart: each colour is there as a circle and as a square."""
+LARGEST_SHADE = 1e300
+"""Differences of larger numbers may overflow."""
 
 MISSING = "missing"
 
@@ -103,7 +105,8 @@ def classify_labels(
     if values.dtype.kind in "iuf":
         distinct = np.unique(values[~np.isnan(values)])
         if len(distinct) > MOST_COLOURS:
-            return Shades(np.where(np.isinf(values), np.nan, values).astype(np.float64))
+            numbers = np.where(np.isinf(values), np.nan, values).astype(np.float64)
+            return Shades(np.clip(numbers, -LARGEST_SHADE, LARGEST_SHADE))
     format_label = format_label or _format_label
     missing = np.array([_is_missing(value) for value in values.tolist()], dtype=bool)
     present = values[~missing]

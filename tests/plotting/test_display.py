@@ -180,6 +180,14 @@ def test_names_and_labels_are_not_taken_for_formulas(tables, tmp_path):
     assert names_in(legend_of(display)) == [r"$\broken{$", "_hidden"]
 
 
+def test_labels_that_differ_by_more_than_a_double_holds_are_shades(tables):
+    y = np.linspace(-1, 1, 60) * np.finfo(float).max
+    display = AutoencoderDisplay(**tables, y=y).plot()
+    display.figure_.canvas.draw()
+    bar = display.figure_.axes[-1]
+    assert np.isfinite(bar.get_xlim()).all()
+
+
 @pytest.mark.parametrize("history", [None, {}, {"loss": []}, {"loss": [math.nan, math.nan]}])
 def test_without_a_history_the_cost_panel_says_so(tables, history):
     cost = AutoencoderDisplay(**tables, history=history, pca_error=0.5).plot().axes_[1, 1]
