@@ -142,7 +142,7 @@ def test_an_older_table_without_a_column_is_refused(keras_tied, model, fruit_csv
     (tmp_path / "old.csv").write_text("name,kind\n1,apple\n")
     done = keras_tied("report", model, fruit_csv, "-o", "r.html", "--against", "old.csv")
     assert done.code == 2
-    assert "no column" in done.err
+    assert "--against old.csv: the table has no column" in done.err
     assert not (tmp_path / "r.html").exists()
 
 

@@ -102,8 +102,13 @@ def _describe(page: Report, error: float, pca_error: float) -> dict[str, Any]:
 
 def _read_old(model: Model, data: str, options: TableOptions, quiet: bool) -> tuple[str, Any, Any]:
     """Read a sample of an older table: its name, its rows, and their errors."""
-    rows = open_rows(model, data, options, None, quiet)
-    numbers = take(rows, quiet).numbers
+    from keras_tied.tables import TableError
+
+    try:
+        rows = open_rows(model, data, options, None, quiet)
+        numbers = take(rows, quiet).numbers
+    except TableError as error:  # which may not name the table
+        raise UsageError(f"--against {data}: {error}") from error
     errors = model.fitted_value.reconstruction_error(numbers)
     return Path(rows.source.name).name or rows.source.name, numbers, errors
 
