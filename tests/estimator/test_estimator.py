@@ -390,6 +390,20 @@ def test_ctrl_c_while_iterations_are_counted_raises(ctrl_c, iris):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_ctrl_c_in_the_last_fit_of_lbfgs_leaves_curves_of_one_length(ctrl_c, iris):
+    fits = []
+
+    def tell(epoch, *_):
+        fits.extend([epoch] * (epoch == 1))
+        if len(fits) == 6 and epoch == 3:  # after those of five folds
+            ctrl_c()
+
+    estimator = quick(solver="lbfgs", max_iter=20)
+    with epoch_callback(tell), pytest.warns(UserWarning, match="the best so far"):
+        estimator.fit(iris)
+    assert len(estimator.validation_curve_) == len(estimator.loss_curve_) < 20
+
+
 def test_a_batch_is_learned_before_ctrl_c_raises(ctrl_c, iris):
     class Presses(layers.Layer):
         presses = [ctrl_c]  # noqa: RUF012

@@ -131,7 +131,8 @@ def fit_lbfgs(
     losses: list[float] = []
     if best:
         losses = fit(np.ones(n, bool), best, [], params.verbose).history["loss"]
-    return TrainingResult(losses, validation_errors, len(losses), better)
+    # Ctrl-C or convergence may have ended the last fit before.
+    return TrainingResult(losses, validation_errors[: len(losses)], len(losses), better)
 
 
 def _choose_best(curves: list[Array], of_pca: Array, margin: float) -> tuple[int, bool]:
