@@ -212,6 +212,7 @@ def test_of_one_column_no_number_of_components_is_chosen(keras_tied, tmp_path):
     [
         ("1..11", "--components 11 is too many for 60 rows of 10 numbers; ask for at most 9"),
         ("3..1", "--components '3..1' is neither a whole number from 1 on, nor several"),
+        ("2,6..4", "--components '2,6..4' is neither"),
         ("1..", "nor several such as 1..16"),
         ("1..100", "at most 64"),
         ("0.5,2", "nor a share between 0 and 1"),

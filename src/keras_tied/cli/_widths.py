@@ -37,8 +37,11 @@ def parse_widths(text: str) -> list[int] | None:
         ends = first, last if dots else first
         if not all(end.isascii() and end.isdigit() and len(end) < 6 for end in ends):
             return None
-        widths.update(range(int(ends[0]), int(ends[1]) + 1))
-    return sorted(widths) if widths and min(widths) >= 1 and len(widths) <= MOST_WIDTHS else None
+        some = range(int(ends[0]), int(ends[1]) + 1)
+        if not some:
+            return None
+        widths.update(some)
+    return sorted(widths) if min(widths) >= 1 and len(widths) <= MOST_WIDTHS else None
 
 
 def sample_rows(rows: Any, most: int, seed: int) -> Any:
