@@ -427,6 +427,25 @@ def test_grey_shows_how_many_rows_have_which_of_two_units(rng, opened, across, u
     assert (np.abs(np.expm1(density) - counts) < 0.5).mean() > 0.98
 
 
+@pytest.mark.parametrize(("across", "upwards"), [(0, 1), (1, 0), (0, 2), (2, 1)])
+def test_hexagons_are_seen_whatever_the_ranges_of_two_units(rng, opened, across, upwards):
+    code = rng.normal(size=(3000, 3)) * [1, 1e-20, 1e20]
+    X = rng.normal(size=(3000, 4))
+    page = opened(Report(X, code, X, X**2, most_points=200)).page
+    page.select_option("#across", str(across))
+    page.select_option("#upwards", str(upwards))
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    (corners,) = page.evaluate(
+        """(() => {
+            const plot = Bokeh.documents[0].roots().find((root) => root.name === "code");
+            return [...Bokeh.index.get_by_id(plot.id).renderer_views.values()]
+                .filter(({ model: { name, visible } }) => visible && name?.startsWith("density"))
+                .map(({ glyph: { svx, svy } }) => [[...svx], [...svy]]);
+        })()"""
+    )
+    assert np.ptp(corners, axis=1).min() > 3  # pixels
+
+
 def test_a_category_is_one_column_with_its_levels(opened, rng):
     X = np.column_stack([rng.normal(size=30), np.eye(2)[np.arange(30) % 2]])
     made = np.column_stack([X[:, 0], np.tile([0.2, 0.8], (30, 1))])

@@ -42,12 +42,13 @@ from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from keras_tied.report._planes import Hexagons
+from keras_tied.report._planes import Hexagons, Orientation
 
 Points = NDArray[np.floating]
 Pair = tuple[int, int]
 
 _MOST_BINS = 60
+_MIRRORED: dict[Orientation, Orientation] = {"pointytop": "flattop", "flattop": "pointytop"}
 
 
 @dataclass(frozen=True)
@@ -314,10 +315,11 @@ def _add_hexagons(
         fill_color={"field": "density", "transform": colours},
         line_color=None,
     )
-    upright = look(aspect_scale=hexagons.aspect_scale), {"q": q, "r": r}, pair
+    scale, orientation = hexagons.aspect_scale, hexagons.orientation
+    upright = look(aspect_scale=scale, orientation=orientation), {"q": q, "r": r}, pair
     shown = [upright]
     if pair is not None:
-        mirrored = look(aspect_scale=1 / hexagons.aspect_scale, orientation="flattop")
+        mirrored = look(aspect_scale=1 / scale, orientation=_MIRRORED[orientation])
         shown.append((mirrored, {"q": -r, "r": -q}, pair[::-1]))
     for glyph, data, units in shown:
         plot.add_glyph(

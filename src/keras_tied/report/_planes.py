@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from keras_tied._plane import N_HEXAGONS, View, choose_view, fit_principal_plane
 from keras_tied.report._decoder import LARGEST
 
 Points = NDArray[np.floating]
+Orientation = Literal["pointytop", "flattop"]
 
 MOST_UNITS = 6
 """Units of which each pair has its counts: 15 pairs."""
@@ -23,9 +25,11 @@ class Hexagons:
 
     def __init__(self, view: View) -> None:
         self.view = view
-        # Hexagons are regular on the screen, on a panel that is about square.
+        # Hexagons are regular on the screen, on a panel that is about square. Bokeh takes their
+        # size on both axes, and rounds it to nothing on one that is much longer.
         (left, right), (bottom, top) = view.x, view.y
-        self.size = (top - bottom) / N_HEXAGONS / 1.5
+        self.orientation: Orientation = "flattop" if right - left > top - bottom else "pointytop"
+        self.size = max(right - left, top - bottom) / N_HEXAGONS / 1.5
         self.aspect_scale = (top - bottom) / (right - left)
         self._counts: Counter[tuple[int, int]] = Counter()
 
@@ -39,7 +43,7 @@ class Hexagons:
         if not inside.any():
             return
         q, r = cartesian_to_axial(
-            x[inside], y[inside], self.size, "pointytop", aspect_scale=self.aspect_scale
+            x[inside], y[inside], self.size, self.orientation, aspect_scale=self.aspect_scale
         )
         first_q, first_r, n_r = int(q.min()), int(r.min()), int(np.ptp(r)) + 1
         counts = np.bincount((q - first_q) * n_r + (r - first_r))
