@@ -1,0 +1,120 @@
+"""The methods that are compared, each imported when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.neural_network import MLPRegressor
+
+from keras_tied._types import Array
+from keras_tied.estimator import TiedAutoencoder
+from keras_tied.training import interrupts
+
+Reconstruct = Callable[[Array, Array], Array]
+"""Learns from the first rows, and reconstructs the second."""
+
+UNITS, MOST_UNITS = 64, 512
+MOST_FOR_UMAP = 3
+
+
+def list_methods(n_components: int, seed: int) -> dict[str, Callable[[], Reconstruct]]:
+    """Return the installed methods; each is imported when it is called."""
+    methods: dict[str, Callable[[], Reconstruct]] = {
+        "tied autoencoder": lambda: _make_autoencoder(n_components, seed),
+        "PCA": make_transformer(PCA(n_components, random_state=seed)),
+        "MLPRegressor": lambda: _make_perceptron(n_components, seed),
+    }
+    if find_spec("umap"):
+        methods["UMAP"] = lambda: _make_umap(n_components, seed)
+    if find_spec("pyod"):
+        methods["PyOD AutoEncoder"] = lambda: _make_pyod(n_components, seed)
+    return methods
+
+
+def make_transformer(transformer: Any) -> Callable[[], Reconstruct]:
+    """Return the method of a scikit-learn transformer, which is cloned."""
+
+    def reconstruct(train: Array, test: Array) -> Array:
+        if not hasattr(transformer, "inverse_transform"):
+            raise TypeError("it has no inverse_transform, which would reconstruct rows")
+        model = clone(transformer).fit(_impute_means(train))
+        reconstruction: Array = model.inverse_transform(model.transform(_impute_means(test)))
+        return reconstruction
+
+    return lambda: reconstruct
+
+
+def _make_autoencoder(n_components: int, seed: int) -> Reconstruct:
+    def reconstruct(train: Array, test: Array) -> Array:
+        estimator = fit_autoencoder(n_components, seed, train)
+        reconstruction: Array = np.asarray(estimator.reconstruct(test))
+        return reconstruction
+
+    return reconstruct
+
+
+def fit_autoencoder(n_components: int, seed: int, train: Array) -> TiedAutoencoder:
+    """Fit an autoencoder to some rows; Ctrl-C raises."""
+    estimator = TiedAutoencoder(n_components, random_state=seed)
+    with interrupts() as is_interrupted:
+        estimator.fit(train)
+    if is_interrupted():
+        raise KeyboardInterrupt
+    return estimator
+
+
+def _make_perceptron(n_components: int, seed: int) -> Reconstruct:
+    def reconstruct(train: Array, test: Array) -> Array:
+        units = min(max(UNITS, 2 * train.shape[1]), MOST_UNITS)
+        network = MLPRegressor(
+            hidden_layer_sizes=(units, n_components, units),
+            activation="tanh",
+            early_stopping=True,
+            random_state=seed,
+        )
+        rows = _impute_means(train)
+        reconstruction: Array = network.fit(rows, rows).predict(_impute_means(test))
+        return reconstruction
+
+    return reconstruct
+
+
+def _make_umap(n_components: int, seed: int) -> Reconstruct:
+    if n_components > MOST_FOR_UMAP:
+        raise ValueError(
+            f"its inverse_transform triangulates the codes, for at most {MOST_FOR_UMAP} components"
+        )
+    from umap import UMAP
+
+    return make_transformer(UMAP(n_components=n_components, random_state=seed, n_jobs=1))()
+
+
+def _make_pyod(n_components: int, seed: int) -> Reconstruct:
+    import torch
+    from pyod.models.auto_encoder import AutoEncoder
+
+    def reconstruct(train: Array, test: Array) -> Array:
+        detector = AutoEncoder(
+            hidden_neuron_list=[UNITS, n_components],
+            preprocessing=False,
+            random_state=seed,
+            verbose=0,
+        )
+        detector.fit(_impute_means(train).astype(np.float32))
+        detector.model.eval()
+        rows = torch.as_tensor(_impute_means(test).astype(np.float32), device=detector.device)
+        with torch.no_grad():
+            reconstruction: Array = detector.model(rows).cpu().numpy()
+        return reconstruction
+
+    return reconstruct
+
+
+def _impute_means(rows: Array) -> Array:
+    """Replace missing values by the mean, which is 0 here."""
+    return np.nan_to_num(rows, nan=0.0)
