@@ -164,6 +164,18 @@ def test_the_page_tells_what_the_columns_read_as_and_of_what_is_misread(
         assert words in text
 
 
+def test_what_was_misread_in_the_older_table_is_said(keras_tied, model, fruit_csv, tmp_path):
+    lines = fruit_csv.read_text().splitlines()
+    cells = lines[5].split(",")
+    lines[5] = ",".join([*cells[:2], "heavy", *cells[3:]])
+    (tmp_path / "old.csv").write_text("\n".join(lines))
+    done = keras_tied("report", model, fruit_csv, "-o", "r.html", "--against", "old.csv")
+    assert done.code == 0
+    assert "old.csv: column 'weight' holds" in done.err
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "old.csv: column &#39;weight&#39; holds" in text
+
+
 def test_the_page_names_pca_and_draws_no_rejected_network(keras_tied, tmp_path):
     rng = np.random.default_rng(0)
     np.savetxt(

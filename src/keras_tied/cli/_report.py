@@ -15,7 +15,7 @@ from keras_tied._files import check_writable
 from keras_tied._history import collect_history
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
-from keras_tied.cli._messages import UsageError, report_wrong_use
+from keras_tied.cli._messages import UsageError, report_wrong_use, say
 from keras_tied.cli._model import Model, Rows, load, open_rows
 from keras_tied.cli._options import Data, Id, Json, ModelFile, Quiet, SafeCsv
 from keras_tied.cli._output import replace_output
@@ -66,12 +66,15 @@ def report(
     rows = open_with_label(opened_model, data, options, id, label, quiet)
     sample, whole = survey_rows(opened_model, rows, quiet)
     say_found(rows, quiet)
-    old = None if against is None else _read_old(opened_model, against, options, quiet)
+    warnings, old = _describe_doubtful(rows), None
+    if against is not None:
+        old, doubtful = _read_old(opened_model, against, options, quiet)
+        warnings += doubtful
     with show_activity("writing the page", quiet):
         from keras_tied.estimator.internal import baseline_errors
 
         _, pca_error = baseline_errors(opened_model.fitted_value, sample.numbers)
-        page = _make_page(opened_model, rows, sample, whole, old, safe_csv, pca_error)
+        page = _make_page(opened_model, rows, sample, whole, old, warnings, safe_csv, pca_error)
         with replace_output(output, target) as part:
             part.write_text(page.to_html(), encoding="utf-8")
     if json:
@@ -100,8 +103,10 @@ def _describe(page: Report, error: float, pca_error: float) -> dict[str, Any]:
     }
 
 
-def _read_old(model: Model, data: str, options: TableOptions, quiet: bool) -> tuple[str, Any, Any]:
-    """Read a sample of an older table: its name, its rows, and their errors."""
+def _read_old(
+    model: Model, data: str, options: TableOptions, quiet: bool
+) -> tuple[tuple[str, Any, Any], list[str]]:
+    """Read a sample of an older table: its name, its rows, their errors, and what is doubtful."""
     from keras_tied.tables import TableError
 
     try:
@@ -110,7 +115,10 @@ def _read_old(model: Model, data: str, options: TableOptions, quiet: bool) -> tu
     except TableError as error:  # which may not name the table
         raise UsageError(f"--against {data}: {error}") from error
     errors = model.fitted_value.reconstruction_error(numbers)
-    return Path(rows.source.name).name or rows.source.name, numbers, errors
+    doubtful = _describe_doubtful(rows)
+    for sentence in () if quiet else doubtful:
+        say(sentence)
+    return (Path(rows.source.name).name or rows.source.name, numbers, errors), doubtful
 
 
 def _require_bokeh() -> None:
@@ -129,6 +137,7 @@ def _make_page(
     sample: Sample,
     whole: Whole,
     old: tuple[str, Any, Any] | None,
+    warnings: list[str],
     safe_csv: bool,
     pca_error: float,
 ) -> Report:
@@ -151,7 +160,7 @@ def _make_page(
         label_name=sample.label_name or "label",
         pca_error=pca_error,
         facts=model.find_facts(),
-        warnings=_collect_warnings(model, rows),
+        warnings=list(dict.fromkeys([*warnings, *model.find_warnings()])),
         title=Path(rows.source.name).name or rows.source.name,
         command=_join_commands(model.notes),
         versions=_merge_versions(model.notes),
@@ -161,8 +170,8 @@ def _make_page(
     )
 
 
-def _collect_warnings(model: Model, rows: Rows) -> list[str]:
-    """Return what to look at in this table, and in that of the model."""
+def _describe_doubtful(rows: Rows) -> list[str]:
+    """Return which values of a table were misread or new, as sentences that name it."""
     name = rows.source.name
     misread = [f"{name}: column {c!r} {t}." for c, t in describe_misread(rows.misread).items()]
     unseen = [
@@ -170,7 +179,7 @@ def _collect_warnings(model: Model, rows: Rows) -> list[str]:
         "categories."
         for column, times in rows.unseen.items()
     ]
-    return list(dict.fromkeys([*misread, *unseen, *model.find_warnings()]))
+    return [*misread, *unseen]
 
 
 def _join_commands(notes: dict[str, Any]) -> str:
