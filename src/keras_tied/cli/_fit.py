@@ -331,7 +331,7 @@ def _explain_components(notes: dict[str, Any]) -> str:
         return ""
     some = [width["n_components"] for width in notes["widths"]]
     weakness = explain_weakness([width["hidden_error"] for width in notes["widths"]])
-    return f", of {some[0]} to {some[-1]}: hidden values are reconstructed best so{weakness}"
+    return f", of {some[0]} to {some[-1]} the one that reconstructs hidden values best{weakness}"
 
 
 def _compare_with_pca(ratio: float, is_pca: bool) -> str:
