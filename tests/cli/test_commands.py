@@ -174,6 +174,7 @@ def test_of_several_numbers_of_components_one_is_chosen(keras_tied, tmp_path):
     several = "three.parquet", "--exclude", "kind", "--components", "1..5,8"
     done = keras_tied("fit", *several, "-o", "m.keras")
     assert "3, of 1 to 8 the one that reconstructs hidden values best" in " ".join(done.out.split())
+    assert "3, of 1 to 8 the one" in " ".join(keras_tied("inspect", "m.keras").out.split())
     told = json.loads(keras_tied("inspect", "m.keras", "--json").out)
     assert told["components"] == 3
     widths = told["notes"]["widths"]

@@ -39,7 +39,7 @@ from keras_tied.cli._training_table import MOST_FACTS, Table, learn, survey
 from keras_tied.cli._widths import (
     MOST_WIDTHS,
     WIDTH,
-    explain_weakness,
+    explain_choice,
     measure_widths,
     parse_widths,
     require_enough,
@@ -317,21 +317,13 @@ def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, s
         facts["left out"] = list_some(explain_left_out(columns))
     ratio = notes["error"] / notes["pca_error"] if notes["pca_error"] else 1.0
     facts |= {
-        "components": str(notes["components"]) + _explain_components(notes),
+        "components": str(notes["components"]) + explain_choice(notes.get("widths", [])),
         "error": f"{notes['error']:.4g}, mean square of scaled columns, {notes['measured_on']}",
         "PCA's error": f"{notes['pca_error']:.4g}; {_compare_with_pca(ratio, notes['is_pca'])}",
     }
     if notes["streamed"]:
         facts["all rows"] = notes["streamed"]
     return facts | {"seconds": f"{notes['seconds']:.1f}", "model": str(output)}
-
-
-def _explain_components(notes: dict[str, Any]) -> str:
-    if "widths" not in notes:
-        return ""
-    some = [width["n_components"] for width in notes["widths"]]
-    weakness = explain_weakness([width["hidden_error"] for width in notes["widths"]])
-    return f", of {some[0]} to {some[-1]} the one that reconstructs hidden values best{weakness}"
 
 
 def _compare_with_pca(ratio: float, is_pca: bool) -> str:

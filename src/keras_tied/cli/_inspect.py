@@ -11,6 +11,7 @@ from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Json, ModelFile
 from keras_tied.cli._show import print_facts, print_json, print_table
 from keras_tied.cli._table import explain_left_out
+from keras_tied.cli._widths import explain_choice
 
 if TYPE_CHECKING:
     from keras_tied.tables import Column
@@ -65,6 +66,8 @@ def _summarize(model: Model) -> dict[str, str]:
     match notes:  # the file may hold notes of any type
         case {"error": int() | float() as error, "pca_error": int() | float() as pca_error}:
             facts["error"] = f"{error:.4g}, and PCA's {pca_error:.4g}"
+    if compared := model.find_widths():
+        facts["components"] = f"{value.n_components}{explain_choice(compared)}"
     for name in ("trained", "rows", "seconds", "command"):
         if name in notes:
             note = notes[name]

@@ -66,11 +66,11 @@ class Model:
                 return [str(warning) for warning in warnings]
         return []
 
-    def find_widths(self) -> list[tuple[int, float, float, float]]:
-        """Return the errors by number of components, if noted, as a report takes them."""
+    def find_widths(self) -> list[dict[str, float]]:
+        """Return the errors by number of components, by the names of `WIDTH`, if noted."""
         match self.notes:
             case {"widths": list() as widths} if all(map(_is_width, widths)):
-                return [tuple(width[name] for name in WIDTH) for width in widths]
+                return [{name: width[name] for name in WIDTH} for width in widths]
         return []
 
     def columns_of(self, source: Source) -> Columns:

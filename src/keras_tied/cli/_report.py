@@ -150,7 +150,7 @@ def _make_page(
         sample.numbers,
         history=collect_history(SimpleNamespace(**learned)),
         model=name_model(fitted, is_pca),
-        widths=model.find_widths(),
+        widths=[tuple(width.values()) for width in model.find_widths()],
         whole=whole,
         old=old,
         feature_names=rows.columns.features,

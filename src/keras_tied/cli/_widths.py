@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -116,11 +116,20 @@ def print_widths(curve: list[Width], heading: str) -> None:
     if any(map(math.isnan, hidden_errors)):
         return
     chosen = format_quantity(choose_width(curve), "component")
-    weakness = explain_weakness(hidden_errors)
+    weakness = _explain_weakness(hidden_errors)
     print(f"hidden values are reconstructed best with {chosen}{weakness}")
 
 
-def explain_weakness(hidden_errors: Sequence[float]) -> str:
+def explain_choice(widths: Sequence[Mapping[str, float]]) -> str:
+    """Return what to add to the width that was chosen of some, as they are noted; of none, ""."""
+    if not widths:
+        return ""
+    first, last = (widths[place]["n_components"] for place in (0, -1))
+    weakness = _explain_weakness([width["hidden_error"] for width in widths])
+    return f", of {first} to {last} the one that reconstructs hidden values best{weakness}"
+
+
+def _explain_weakness(hidden_errors: Sequence[float]) -> str:
     """Return what to add where no width reconstructs hidden values better than their mean."""
     if min(hidden_errors) < 1:
         return ""
