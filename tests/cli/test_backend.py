@@ -48,14 +48,26 @@ def test_a_hidden_module_cannot_be_imported_but_looked_for(start):
     """Torch looks for TensorFlow when it is imported."""
     done = start(
         "-c",
-        "from importlib.util import find_spec; from keras_tied.cli._keras import hide_module\n"
-        "with hide_module('tensorflow'):\n"
+        "from importlib.util import find_spec; from keras_tied.cli._keras import hide_modules\n"
+        "with hide_modules('tensorflow'):\n"
         "    print(find_spec('tensorflow').origin)\n"
         "    try: import tensorflow.nn\n"
         "    except ModuleNotFoundError as error: print(error)\n"
         "print(find_spec('tensorflow').origin is not None)",
     )
     assert done.stdout == "None\nNo module named 'tensorflow'\nTrue\n", done.stderr
+
+
+def test_keras_is_imported_without_what_the_command_does_not_use(start):
+    done = start(
+        "-c",
+        "import sys; from keras_tied.cli._keras import import_keras_alone, require_backend\n"
+        "require_backend(); import_keras_alone()\n"
+        "print([n for n in ('pandas', 'matplotlib', 'requests') if n in sys.modules])\n"
+        "import keras, matplotlib.pyplot, pandas\n"
+        "print(keras.ops.convert_to_numpy(keras.ops.ones(2)))",
+    )
+    assert done.stdout == "[]\n[1. 1.]\n", done.stderr
 
 
 CHOICE = (

@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from importlib import import_module
@@ -63,16 +63,21 @@ def import_keras() -> None:
             os.close(terminal)
 
 
+UNUSED = "pandas", "matplotlib", "requests"
+"""What Keras takes data frames with, draws with, and reports training to a server with."""
+
+
 def import_keras_alone() -> None:
-    """Import Keras without TensorFlow, unless that is the backend.
+    """Import Keras without what it imports if it can, and the command does not use.
 
     When Keras first serialises anything, it imports TensorFlow if that is installed, only to
-    compare types. The import takes seconds, and hundreds of megabytes.
+    compare types. The import takes seconds, and hundreds of megabytes; `UNUSED` takes half a
+    second.
     """
     if os.environ["KERAS_BACKEND"] == Backend.tensorflow or "keras" in sys.modules:
         import_keras()
         return
-    with hide_module("tensorflow"):
+    with hide_modules("tensorflow", *UNUSED):
         import_keras()
         import keras
 
@@ -99,28 +104,29 @@ def collect_versions() -> dict[str, str]:
     }
 
 
-class _MissingModule(MetaPathFinder, Loader):
-    """A finder that reports one module as not installed, once it is imported.
+class _MissingModules(MetaPathFinder, Loader):
+    """A finder that reports some modules as not installed, once they are imported.
 
     Torch looks for the specifications of modules without importing them, and expects no error.
     """
 
-    def __init__(self, module: str) -> None:
-        self.module = module
+    def __init__(self, modules: Collection[str]) -> None:
+        self.modules = modules
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        """Find that module, and leave all others to the next finder."""
-        return ModuleSpec(name, self) if name == self.module else None
+        """Find these modules, and leave all others to the next finder."""
+        return ModuleSpec(name, self) if name in self.modules else None
 
     def exec_module(self, module: ModuleType) -> None:
         """Raise what an import raises of a module that is not installed."""
-        raise ModuleNotFoundError(f"No module named {self.module!r}", name=self.module)
+        name = module.__name__
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 @contextmanager
-def hide_module(module: str) -> Iterator[None]:
-    """Make a module appear as not installed, unless it has been imported."""
-    finder = _MissingModule(module)
+def hide_modules(*modules: str) -> Iterator[None]:
+    """Make modules appear as not installed, unless they have been imported."""
+    finder = _MissingModules(modules)
     sys.meta_path.insert(0, finder)
     try:
         yield

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from keras_tied._text import format_quantity, list_some
-from keras_tied.cli._keras import hide_module
+from keras_tied.cli._keras import hide_modules
 from keras_tied.cli._messages import FailedError, UsageError, say
 from keras_tied.cli._options import (
     ArrayName,
@@ -120,7 +120,7 @@ def _keep_pandas_out() -> None:
     """Make pyarrow look for pandas while that is hidden: importing it takes 0.2 s, for nothing."""
     import pyarrow as pa
 
-    with hide_module("pandas"):
+    with hide_modules("pandas"):
         pa.array([0])
 
 
