@@ -330,9 +330,9 @@ def test_losses_of_lbfgs_fall(iris):
 @pytest.mark.parametrize(
     ("n", "solver"),
     [
-        (300, "auto"),
+        (900, "auto"),
         pytest.param(1500, "auto", marks=pytest.mark.full),
-        (300, "lbfgs"),
+        (900, "lbfgs"),
         pytest.param(1500, "lbfgs", marks=pytest.mark.full),
     ],
 )
