@@ -355,6 +355,18 @@ def test_validation_errors_are_those_of_rows_not_trained_on(n, solver, rng):
     assert errors[-1] < 0.9 * errors[0]
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("n", [60, 1200])
+@pytest.mark.parametrize(("batch_size", "max_iter"), [(7, 3), (64, 1), (500, 2), (5000, 9)])
+@pytest.mark.parametrize("solver", ["auto", "nadam"])
+def test_there_is_a_validation_error_for_each_loss(n, batch_size, max_iter, solver, rng):
+    X = rng.normal(size=(n, 4))
+    settings = {"batch_size": batch_size, "max_iter": max_iter, "solver": solver}
+    estimator = TiedAutoencoder(random_state=0, **settings).fit(X)
+    assert len(estimator.validation_curve_) == len(estimator.loss_curve_)
+    assert np.isfinite(estimator.validation_curve_).all()
+
+
 def test_there_are_no_validation_errors_without_rows_held_out(iris):
     assert quick(early_stopping=False).fit(iris).validation_curve_ == []
     assert quick().fit(iris[:20]).validation_curve_ == []
