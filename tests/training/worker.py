@@ -224,4 +224,5 @@ def main(options: dict[str, Any], file: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs lack it
     main(json.loads(sys.argv[1]), sys.argv[2])
