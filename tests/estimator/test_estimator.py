@@ -356,6 +356,7 @@ def test_validation_errors_are_those_of_rows_not_trained_on(n, solver, rng):
 
 
 @pytest.mark.full
+@pytest.mark.brief("auto-7-3-60", "auto-5000-9-1200", "nadam-500-2-1200")
 @pytest.mark.parametrize("n", [60, 1200])
 @pytest.mark.parametrize(("batch_size", "max_iter"), [(7, 3), (64, 1), (500, 2), (5000, 9)])
 @pytest.mark.parametrize("solver", ["auto", "nadam"])
