@@ -40,6 +40,7 @@ def test_a_mirror_trains_a_step_and_comes_back_from_a_file_tied(name, n_ties, tm
     np.testing.assert_allclose(loaded.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-5)
 
 
+@pytest.mark.brief("ConvNeXtTiny*")
 @pytest.mark.parametrize(
     ("name", "layer"),
     [
