@@ -3,6 +3,7 @@ import io
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -370,6 +371,27 @@ def test_the_help_of_each_command_has_an_example(keras_tied, command):
     done = keras_tied(command, "--help")
     assert done.code == 0
     assert f"keras-tied {command} " in done.out.split("Example:")[1]
+
+
+@pytest.mark.parametrize(
+    ("command", "headings", "of_id"),
+    [
+        ("fit", ["Options", "Columns", "How the table is read"], "Columns"),
+        ("encode", ["Options", "How the table is read"], "Options"),
+    ],
+)
+def test_the_help_lists_options_of_columns_and_of_reading_apart(
+    keras_tied, command, headings, of_id
+):
+    said = keras_tied(command, "--help").out
+    parts = dict(re.findall(r"╭─ (.+?) ─+╮(.*?)╰", said, re.DOTALL))
+    assert list(parts) == ["Arguments", *headings]
+    for option, heading in (
+        ("--output", "Options"),
+        ("--delimiter", headings[-1]),
+        ("--id", of_id),
+    ):
+        assert [name for name in headings if option in parts[name]] == [heading]
 
 
 def test_encode_imports_nothing_that_it_does_not_need(model, fruit_csv, tmp_path):

@@ -173,6 +173,12 @@ def test_the_errors_by_number_of_components_are_drawn_and_listed(rng):
     assert "number of components" not in Elements(Report(X, X[:, :2], X, X**2).to_html()).text
 
 
+def test_errors_by_number_of_components_that_are_incomplete_are_refused(rng):
+    X = rng.normal(size=(20, 4))
+    with pytest.raises(ValueError, match="widths has an entry of fewer than 4 numbers"):
+        Report(X, X[:, :2], X, X**2, widths=[(1, 0.5, 0.6, 0.8), (2, 0.3)])
+
+
 def test_without_a_decoder_the_page_has_no_sliders_and_says_why(rng, monkeypatch):
     X = rng.normal(size=(20, 4))
     estimator = TiedAutoencoder(random_state=0).fit(X)

@@ -1,5 +1,6 @@
 """The root command, and the decorator that registers a subcommand."""
 
+import copy
 import functools
 import inspect
 import os
@@ -7,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from io import TextIOWrapper
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, cast, get_args
 
 import typer
 
@@ -23,6 +24,7 @@ OPTION_SETS = {
     kind: inspect.signature(kind, eval_str=True).parameters
     for kind in (TableOptions, ColumnOptions)
 }
+"""The sets of options, which have a heading in the help each, and their fields."""
 DEBUG, NO_CLOBBER = (
     inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
     for name, annotation in (("debug", Debug), ("no_clobber", NoClobber))
@@ -75,8 +77,13 @@ def command(
 def _split_options(parameters: Iterable[inspect.Parameter]) -> Iterator[inspect.Parameter]:
     """Replace a parameter that is a set of options by its fields."""
     for parameter in parameters:
-        for option in OPTION_SETS.get(parameter.annotation, {}).values():
-            yield option.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for field in OPTION_SETS.get(parameter.annotation, {}).values():
+            option = copy.copy(get_args(field.annotation)[1])
+            option.rich_help_panel = parameter.annotation.HEADING
+            yield field.replace(
+                kind=inspect.Parameter.KEYWORD_ONLY,
+                annotation=Annotated[get_args(field.annotation)[0], option],
+            )
         if parameter.annotation not in OPTION_SETS:
             yield parameter
 

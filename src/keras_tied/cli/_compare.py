@@ -89,8 +89,12 @@ def compare(
     if len(widths) > 1:
         curve = measure_widths(numbers, widths, table.columns, seed, quiet, seeds)
         if output and target:
-            *_, hidden_errors, errors, pca_errors = zip(*curve, strict=True)
-            figure = plotting.width_curve(widths, errors, pca_errors, hidden_errors=hidden_errors)
+            figure = plotting.width_curve(
+                widths,
+                [width.errors for width in curve],
+                [width.pca_errors for width in curve],
+                hidden_errors=[width.hidden_error for width in curve],
+            )
             save_figure(figure, output, target, quiet)
         if json:
             print_json({"widths": _describe(curve)} | facts)
@@ -106,8 +110,12 @@ def compare(
                 numbers, widths[0], random_state=seed, n_seeds=seeds, on_method=on_method
             )
     if output and target:
-        names, _, _, seconds, _, _, relatives = zip(*results, strict=True)
-        save_figure(plotting.comparison(names, relatives, seconds), output, target, quiet)
+        figure = plotting.comparison(
+            [row.name for row in results],
+            [row.relatives for row in results],
+            [row.seconds for row in results],
+        )
+        save_figure(figure, output, target, quiet)
     if json:
         print_json({"methods": _describe(results)} | facts)
     elif not quiet:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 LARGEST = 1e300
-"""A note above it is no error."""
+"""A larger number that is noted is not taken for an error."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,6 @@ import typer
 
 from keras_tied.cli._keras import Backend
 
-COLUMNS, READING = "Columns", "How the table is read"
-"""Headings of options in the help."""
-
 
 class DateOrder(StrEnum):
     """How dates are read."""
@@ -47,106 +44,54 @@ Id = Annotated[
 ]
 Delimiter = Annotated[
     str | None,
-    typer.Option(
-        metavar="CHAR",
-        help="Between the cells of CSV, where it is not clear.",
-        rich_help_panel=READING,
-    ),
+    typer.Option(metavar="CHAR", help="Between the cells of CSV, where it is not clear."),
 ]
 Encoding = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME", help="Of CSV, instead of UTF-8 or what is clear.", rich_help_panel=READING
-    ),
+    str | None, typer.Option(metavar="NAME", help="Of CSV, instead of UTF-8 or what is clear.")
 ]
 Decimal = Annotated[
     str | None,
-    typer.Option(
-        metavar="CHAR",
-        help="The decimal mark of text, . or a comma, where not clear.",
-        rich_help_panel=READING,
-    ),
+    typer.Option(metavar="CHAR", help="The decimal mark of text, . or a comma, where not clear."),
 ]
 NoHeader = Annotated[
-    bool,
-    typer.Option(
-        "--no-header", help="The first line of CSV or a sheet is a row.", rich_help_panel=READING
-    ),
+    bool, typer.Option("--no-header", help="The first line of CSV or a sheet is a row.")
 ]
 Format = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="What DATA is, such as csv, whatever its ending.",
-        rich_help_panel=READING,
-    ),
+    str | None, typer.Option(metavar="NAME", help="What DATA is, such as csv, whatever its ending.")
 ]
 Sheet = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="The sheet of a workbook, instead of the first.",
-        rich_help_panel=READING,
-    ),
+    str | None, typer.Option(metavar="NAME", help="The sheet of a workbook, instead of the first.")
 ]
-Query = Annotated[
-    str | None,
-    typer.Option(metavar="SQL", help="The rows of a database to read.", rich_help_panel=READING),
-]
+Query = Annotated[str | None, typer.Option(metavar="SQL", help="The rows of a database to read.")]
 Categorical = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="A,B",
-        help="Columns whose numbers are names, such as zip codes.",
-        rich_help_panel=COLUMNS,
-    ),
+    typer.Option(metavar="A,B", help="Columns whose numbers are names, such as zip codes."),
 ]
 Dates = Annotated[
     DateOrder,
-    typer.Option(
-        help="The order of 1/2/2026 where it is not clear; off leaves dates out.",
-        rich_help_panel=COLUMNS,
-    ),
+    typer.Option(help="The order of 1/2/2026 where it is not clear; off leaves dates out."),
 ]
 Na = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="TEXT",
-        help="A missing value too; can be given several times.",
-        rich_help_panel=COLUMNS,
-    ),
+    typer.Option(metavar="TEXT", help="A missing value too; can be given several times."),
 ]
 ArrayName = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME", help="Which array of an .npz file to read.", rich_help_panel=READING
-    ),
+    str | None, typer.Option(metavar="NAME", help="Which array of an .npz file to read.")
 ]
 SafeCsv = Annotated[
     bool,
     typer.Option("--safe-csv", help="Put a ' before text that a spreadsheet would run, in CSV."),
 ]
 UsedColumns = Annotated[
-    str | None,
-    typer.Option(
-        metavar="A,B", help="The columns to use, instead of all.", rich_help_panel=COLUMNS
-    ),
+    str | None, typer.Option(metavar="A,B", help="The columns to use, instead of all.")
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="A,B",
-        help="Columns not to use; can be given several times.",
-        rich_help_panel=COLUMNS,
-    ),
+    typer.Option(metavar="A,B", help="Columns not to use; can be given several times."),
 ]
 LabelColumn = Annotated[
     str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="A column of labels, for colour; never trained on.",
-        rich_help_panel=COLUMNS,
-    ),
+    typer.Option(metavar="COLUMN", help="A column of labels, for colour; never trained on."),
 ]
 Cluster = Annotated[
     str | None,

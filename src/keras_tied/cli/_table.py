@@ -6,7 +6,7 @@ import csv
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from keras_tied._text import format_quantity, list_some
 from keras_tied.cli._keras import hide_modules
@@ -46,6 +46,8 @@ DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
 class TableOptions:
     """The options of how to read a table; see `keras_tied.tables.open_table`."""
 
+    HEADING: ClassVar[str] = "How the table is read"
+
     delimiter: Delimiter = None
     encoding: Encoding = None
     decimal: Decimal = None
@@ -78,6 +80,8 @@ class TableOptions:
 @dataclass(frozen=True)
 class ColumnOptions:
     """The options of which columns to use, and what they read as; see `Columns.survey`."""
+
+    HEADING: ClassVar[str] = "Columns"
 
     columns: UsedColumns = None
     exclude: Exclude = None

@@ -115,7 +115,10 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[Workers]:
     cluster: Any = None
     try:
         if address == "local":
-            with config.set({"distributed.nanny.pre-spawn-environ": ALLOCATION}), _undisturbed():
+            with (
+                config.set({"distributed.nanny.pre-spawn-environ": ALLOCATION}),
+                _defer_interrupts(),
+            ):
                 cluster = LocalCluster(
                     n_workers=n_workers,
                     threads_per_worker=1,
@@ -138,7 +141,7 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[Workers]:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def _defer_interrupts() -> Iterator[None]:
     """Start processes that are deaf to Ctrl-C, and raise one that came meanwhile only then.
 
     A cluster that is half started cannot be closed, and a terminal sends Ctrl-C to workers too,

@@ -126,7 +126,7 @@ class Report:
         self.labels = None if labels is None else _check_column(labels, "labels", n, "row")
         self.label_name = label_name
         self.history = {} if history is None else {k: list(v) for k, v in history.items()}
-        self.pca_error, self.widths = pca_error, [tuple(width[:4]) for width in widths]
+        self.pca_error, self.widths = pca_error, _check_widths(widths)
         self.title, self.command, self.versions = title, command, dict(versions or {})
         self.notes, self.facts, self.warnings = list(notes), list(facts), list(warnings)
         self.model, self.fitted, self.safe_csv = model, fitted, safe_csv
@@ -251,6 +251,16 @@ def _check_table(
     if np.isinf(table).any():
         raise ValueError(f"{name} has infinite values; remove those rows, or give NaN for them.")
     return table
+
+
+def _check_widths(widths: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    rows = [tuple(width[:4]) for width in widths]
+    if any(len(row) < 4 for row in rows):
+        raise ValueError(
+            "widths has an entry of fewer than 4 numbers; give a number of components and three "
+            "errors in each, as keras_tied.comparison.compare_widths does."
+        )
+    return rows
 
 
 def _check_column(values: ArrayLike, name: str, n: int, of: str) -> Array:
