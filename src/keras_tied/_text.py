@@ -55,6 +55,32 @@ def format_number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def format_rarity(one_in: float, most: float) -> str:
+    """Format one row in how many is as odd, with two significant digits, or that it is the most.
+
+    Examples:
+        >>> format_rarity(1.3, 2000), format_rarity(1234.5, 2000), format_rarity(2000, 2000)
+        ('1', '1,200', '> 2,000')
+    """
+    if one_in >= most:
+        return f"> {most:,.0f}"
+    digits = len(str(int(one_in)))
+    return f"{round(one_in, min(0, 2 - digits)):,.0f}"
+
+
+def describe_rarity(one_in: float, most: float) -> str:
+    """Say how many rows are as odd.
+
+    Examples:
+        >>> describe_rarity(1234.5, 2000), describe_rarity(2000, 2000)
+        ('one row in 1,200 is as odd', 'fewer than one row in 2,000 are as odd')
+    """
+    text = format_rarity(one_in, most)
+    if text.startswith(">"):
+        return f"fewer than one row in {text[2:]} are as odd"
+    return f"one row in {text} is as odd"
+
+
 def list_some(names: Sequence[str], most: int = 8) -> str:
     """List the first names, and the number of the others.
 

@@ -60,19 +60,22 @@ def test_reconstruct_has_the_columns_that_are_used_and_the_id(keras_tied, model,
     assert done.out.splitlines()[0] == "name,kind,weight,length,count,ripe"
 
 
-def test_score_ranks_rows_by_their_error_and_names_columns_by_their_shares(
+def test_score_ranks_rows_by_their_score_and_names_columns_by_their_shares(
     keras_tied, model, fruit_csv
 ):
-    found = rows(keras_tied("score", model, fruit_csv, "-o", "-").out)
-    errors = [float(row["error"]) for row in found]
+    found = rows(keras_tied("score", model, fruit_csv, "-o", "-", "--explain").out)
+    scores = [float(row["score"]) for row in found]
     by_rank = sorted(found, key=lambda row: int(row["rank"]))
-    assert [float(row["error"]) for row in by_rank] == sorted(errors, reverse=True)
+    assert [float(row["score"]) for row in by_rank] == sorted(scores, reverse=True)
+    assert [float(row["one_in"]) for row in by_rank] == sorted(
+        (float(row["one_in"]) for row in found), reverse=True
+    )
     used = {"kind", "weight", "length", "count", "ripe"}
     for row in found:
         shares = [float(row[f"share{place}"]) for place in (1, 2, 3)]
         assert shares == sorted(shares, reverse=True)
         assert sum(shares) <= 1 + 1e-6
-        assert {row[f"column{place}"] for place in (1, 2, 3)} <= used
+        assert {row[f"column{place}"] for place in (1, 2, 3)} <= used | {""}
 
 
 def test_top_gives_the_worst_rows_first(keras_tied, model, fruit_csv):
@@ -90,9 +93,9 @@ def test_a_row_that_does_not_fit_is_the_worst_and_its_column_is_named(
     (tmp_path / "odd.csv").write_text(
         fruit_csv.read_text() + "9999,plum,100.5,0.1,4000,true,2026-01-01,good\n"
     )
-    (worst,) = json.loads(keras_tied("score", model, "odd.csv", "--top", 1, "--json").out)["worst"]
-    assert (worst["name"], worst["row"]) == ("9999", 301)
-    assert worst["column1"] in ("count", "weight", "length")
+    (odd,) = json.loads(keras_tied("score", model, "odd.csv", "--top", 1, "--json").out)["oddest"]
+    assert (odd["name"], odd["row"], odd["column1"]) == ("9999", 301, "count")
+    assert odd["why"].startswith("count 4,000; the other columns suggest ")
 
 
 def test_columns_are_matched_by_name(keras_tied, model, fruit_csv, tmp_path):
@@ -327,7 +330,7 @@ def test_a_formula_cannot_start_a_cell_where_csv_is_to_be_safe(keras_tied, tmp_p
         assert done.code == 0, done.err
         for cell in (cell for line in csv.reader(io.StringIO(done.out)) for cell in line):
             try:
-                float(cell)
+                float(cell or 0)
             except ValueError:
                 assert cell[0] not in "=+-@\t\r\n", cell
     assert f"{formula} 0" in keras_tied("encode", "m.keras", "x.parquet", "-o", "-").out

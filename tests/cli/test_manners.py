@@ -49,16 +49,17 @@ def test_no_clobber_leaves_what_is_there(command, keras_tied, model, fruit_csv, 
     assert (tmp_path / output).read_text() == "mine"
 
 
-def test_the_worst_rows_are_those_of_all_scores(keras_tied, model, fruit_csv, tmp_path):
-    keras_tied("score", model, fruit_csv, "-o", "all.csv")
+def test_the_oddest_rows_are_those_of_all_scores(keras_tied, model, fruit_csv, tmp_path):
+    keras_tied("score", model, fruit_csv, "-o", "all.csv", "--explain")
     done = keras_tied("score", model, fruit_csv, "--top", 7, "--json")
-    worst = json.loads(done.out)["worst"]
+    worst = json.loads(done.out)["oddest"]
     table = list(csv.DictReader((tmp_path / "all.csv").read_text().splitlines()))
     ranked = sorted(range(len(table)), key=lambda row: int(table[row]["rank"]))[:7]
     assert [row["row"] - 1 for row in worst] == ranked
     assert [row["rank"] for row in worst] == list(range(1, 8))
     for row, place in zip(worst, ranked, strict=True):
-        assert row["column1"] == table[place]["column1"]
+        assert (row["column1"] or "") == table[place]["column1"]
+        assert np.float32(row["score"]) == np.float32(table[place]["score"])
         np.testing.assert_allclose(row["error"], float(table[place]["error"]), rtol=1e-6)
 
 

@@ -44,7 +44,7 @@ def test_plot_writes_a_figure(keras_tied, model, fruit_csv, tmp_path, ending, st
 def test_plot_gives_machines_the_error_of_the_rows_and_of_their_pca(keras_tied, tmp_path):
     X = np.random.default_rng(0).normal(size=(80, 4)).astype(np.float32)
     np.save(tmp_path / "rows.npy", X)
-    estimator = TiedAutoencoder(2, max_iter=5, random_state=0).fit(X)
+    estimator = TiedAutoencoder(2, max_iter=5, random_state=0, trim=False).fit(X)
     estimator.save(tmp_path / "model.keras")
     done = keras_tied("plot", "model.keras", "rows.npy", "-o", "rows.pdf", "--json")
     found = json.loads(done.out)
@@ -165,7 +165,7 @@ def test_report_tells_ids_labels_commands_and_what_was_left_out(
     page, _, _ = opened(tmp_path / "fruit.html")
     worst = keras_tied("score", model, fruit_csv, "--json", "--top", 5)
     ids = page.locator("#table tbody td.id").all_inner_texts()
-    assert ids[:5] == [row["name"] for row in json.loads(worst.out)["worst"]]
+    assert ids[:5] == [row["name"] for row in json.loads(worst.out)["oddest"]]
     text = page.inner_text("body")
     assert "keras-tied fit" in text
     assert f"keras-tied report {model} {fruit_csv} -o fruit.html" in text

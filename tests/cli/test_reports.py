@@ -28,15 +28,19 @@ def surveyed(model, fruit_csv, monkeypatch):
 
 
 @pytest.mark.parametrize("most_rows", [40, 300])
-def test_errors_and_worst_rows_are_those_of_score_over_all_rows(
+def test_scores_errors_and_oddest_rows_are_those_of_score_over_all_rows(
     surveyed, keras_tied, model, fruit_csv, most_rows
 ):
     _, sample, whole = surveyed(most_rows)
     scored = keras_tied("score", model, fruit_csv, "-o", "-", "--quiet")
     lines = [line.split(",") for line in scored.out.splitlines()]
-    errors = np.array([float(line[1]) for line in lines[1:]])
+    scores, errors = (
+        np.array([float(line[lines[0].index(name)]) for line in lines[1:]], np.float32)
+        for name in ("score", "error")
+    )
+    np.testing.assert_array_equal(whole.scores, scores)
     np.testing.assert_allclose(whole.errors, errors, rtol=1e-5)
-    worst = np.argsort(-errors, kind="stable")[:20]
+    worst = np.argsort(-scores, kind="stable")[:20]
     assert set(worst) <= set(whole.places)
     assert len(sample.numbers) == len(whole.places) < (300 if most_rows == 40 else 301)
     ranks = dict(zip(whole.places.tolist(), whole.ranks.tolist(), strict=True))
@@ -48,7 +52,7 @@ def test_a_sample_changes_nothing_of_what_is_said_of_all_rows(surveyed):
     _, _, streamed = surveyed(40)
     np.testing.assert_allclose(streamed.feature_errors, whole.feature_errors, rtol=1e-5)
     np.testing.assert_allclose(streamed.lost, whole.lost, rtol=1e-5)
-    assert streamed.count_outstanding() == whole.count_outstanding()
+    assert streamed.n_outstanding == whole.n_outstanding
     squares = fitted.reconstruction_error(sample.numbers, per_feature=True)
     np.testing.assert_allclose(whole.feature_errors, np.nanmean(squares, axis=0), rtol=1e-5)
     assert whole.kept == pytest.approx(fitted.score(sample.numbers, np.ones(300)))

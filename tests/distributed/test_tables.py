@@ -36,7 +36,7 @@ def test_a_folder_holds_what_the_function_gives_for_all_rows(kind, model, folder
     expected = transform(next(source.batches(4000)))
     assert found.select(expected.schema.names).equals(pa.Table.from_batches([expected]))
     if kind == "scores":
-        order = np.argsort(-np.array(found["error"]), kind="stable")
+        order = np.argsort(-np.array(found["score"]), kind="stable")
         np.testing.assert_array_equal(np.array(found["rank"])[order], np.arange(1, 4001))
     assert json.loads((tmp_path / "out" / "_manifest.json").read_text())["complete"]
 

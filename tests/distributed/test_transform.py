@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -38,13 +39,23 @@ def test_reconstructions_have_the_columns_of_the_model(model, batch, numbers):
     np.testing.assert_array_equal(np.column_stack(found.columns), expected)
 
 
-def test_scores_name_the_columns_with_the_largest_shares(model, batch, numbers):
+def test_scores_are_those_of_the_estimator_and_name_columns_where_asked(model, batch, numbers):
+    estimator = TiedAutoencoder.load(model)
     found = load_transform(model, "scores")(batch)
-    errors = TiedAutoencoder.load(model)._fitted.reconstruction_error(numbers, per_feature=True)
-    np.testing.assert_allclose(found.column("error"), errors.mean(axis=1), rtol=1e-6)
-    assert found.column("column1").to_pylist() == ["abcde"[i] for i in errors.argmax(axis=1)]
-    shares = errors.max(axis=1) / errors.sum(axis=1)
-    np.testing.assert_allclose(found.column("share1"), shares, rtol=1e-6)
+    assert found.schema.names == ["score", "one_in", "error"]
+    table = dict(zip("abcde", numbers.T, strict=True))
+    rows = pd.DataFrame(table)
+    np.testing.assert_allclose(found.column("score"), -estimator.score_samples(rows), rtol=1e-6)
+    np.testing.assert_allclose(found.column("one_in"), estimator.rarity(rows), rtol=1e-5)
+    errors = estimator.reconstruction_error(rows)
+    np.testing.assert_allclose(found.column("error"), errors, rtol=1e-6)
+    explained = load_transform(model, "scores", explain=True)(batch)
+    shares = estimator.explain(rows).shares
+    has_share = shares.max(axis=1) > 0
+    names = np.array(explained.column("column1").to_pylist())
+    expected = np.array(list("abcde"))[shares.argmax(axis=1)]
+    np.testing.assert_array_equal(names[has_share], expected[has_share])
+    np.testing.assert_allclose(explained.column("share1"), shares.max(axis=1), rtol=1e-6)
 
 
 def test_columns_may_come_in_any_order_beside_others(model, batch):

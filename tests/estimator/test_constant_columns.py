@@ -1,5 +1,7 @@
 """A column that is constant in training, and is not in a new row."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -60,10 +62,11 @@ def test_scores_of_other_rows_are_as_without_it(of_seven, iris):
     X = with_column(iris, 7.0)
     score = value.outlier_score
     assert score is not None
-    without = score._replace(scale=np.where(np.arange(len(score.scale)) == 4, np.inf, score.scale))
-    inputs = value.fold(X, lambda part, block: value.outlier_inputs(block))
+    scale = np.where(np.arange(len(score.scale)) == 4, np.inf, score.scale)
+    without = dataclasses.replace(score, scale=scale)
+    inputs = value.fold(X, lambda part, block: value.outlier_rows(block))
     found, expected = (
-        np.concatenate([each.score(*arrays) for arrays in inputs]) for each in (score, without)
+        np.concatenate([each.score(rows) for rows in inputs]) for each in (score, without)
     )
     np.testing.assert_array_equal(found, expected)
 

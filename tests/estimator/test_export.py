@@ -219,9 +219,9 @@ def test_a_row_with_little_or_much_missing_is_filled_in(with_gaps, digits, prese
 
 
 def test_a_network_and_conditional_means_fill_in_together(tmp_path):
-    path = Path(__file__).parents[1] / "pinned" / "format_2" / "imputation"
+    path = Path(__file__).parents[1] / "pinned" / "format_3" / "imputation"
     estimator = TiedAutoencoder.load(f"{path}.keras")
-    assert estimator._fitted.imputation_weights.max() > 0.5
+    assert estimator._fitted.imputation_weights.max() > 0.3
     assert_exported(estimator, np.load(f"{path}.npz")["rows"], tmp_path)
 
 

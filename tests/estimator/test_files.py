@@ -305,7 +305,7 @@ def test_missing_file(tmp_path):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (["format"], 3, "format 3, and this version of keras-tied reads 1 and 2"),
+        (["format"], 2, "format 2, and this version of keras-tied reads 3"),
         (["params", "solver"], "adam", "'solver' parameter"),
         (["params", "surprise"], 1, "surprise"),
         (["learned", "offset_"], "0", "offset_='0'"),

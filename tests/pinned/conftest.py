@@ -13,20 +13,20 @@ class Done(NamedTuple):
     err: str
 
 
-FORMAT_1 = Path(__file__).parent / "format_1"
+FORMAT = Path(__file__).parent / "format_3"
 """What `make.py` has written, with the first version that has a file format."""
 
 
 @pytest.fixture(scope="session")
 def table() -> Path:
     """CSV."""
-    return FORMAT_1 / "text.csv"
+    return FORMAT / "text.csv"
 
 
 @pytest.fixture(scope="session")
 def model() -> Path:
     """A model file that the command has written, of that table."""
-    return FORMAT_1 / "text.keras"
+    return FORMAT / "text.keras"
 
 
 @pytest.fixture

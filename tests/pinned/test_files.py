@@ -14,12 +14,10 @@ import pytest
 
 from keras_tied import Autoencoder, TiedAutoencoder
 
-FORMAT_1 = Path(__file__).parent / "format_1"
+FORMAT = Path(__file__).parent / "format_3"
 KINDS = "text missing pca encoder deep partial objectives imputation".split()
-FILES = {kind: FORMAT_1 / kind for kind in KINDS} | {
-    "imputation": Path(__file__).parent / "format_2" / "imputation"
-}
-"""Their paths, without the ending. A file is of format 2 only where values were missing."""
+FILES = {kind: FORMAT / kind for kind in KINDS}
+"""Their paths, without the ending."""
 RESULTS = "transform inverse_transform reconstruct reconstruction_error score_samples score".split()
 TOLERANCES = {"reconstruct": 3e-5, "inverse_transform": 3e-5, "score_samples": 1e-3}
 """Relative and absolute, where they are not 1e-5: a score divides by spreads that may be tiny."""
@@ -31,7 +29,7 @@ NAMES: dict[str, list[str] | None] = dict.fromkeys(KINDS) | {
 DEFAULTS = {
     "n_components": 2,
     "hidden_layer_sizes": "auto",
-    "activation": "tanh",
+    "activation": "auto",
     "solver": "auto",
     "scaler": "standard",
     "noise": 0.0,
@@ -46,13 +44,14 @@ DEFAULTS = {
     "validation_fraction": 0.1,
     "n_iter_no_change": 50,
     "contamination": 0.1,
+    "trim": True,
     "random_state": None,
     "verbose": 0,
 }
 GIVEN: dict[str, dict[str, Any]] = {
-    "text": {"hidden_layer_sizes": (6,), "max_iter": 30},
-    "missing": {"hidden_layer_sizes": 6, "max_iter": 20, "early_stopping": False},
-    "imputation": {"hidden_layer_sizes": (16, 16), "activation": "relu"},
+    "text": {"hidden_layer_sizes": (6,), "max_iter": 30, "early_stopping": False},
+    "missing": {"hidden_layer_sizes": 6, "max_iter": 20, "early_stopping": False, "trim": False},
+    "imputation": {"hidden_layer_sizes": (16, 16)},
     "pca": {"n_components": 0.7, "scaler": None},
     "encoder": {"max_iter": 9},
     "deep": {
@@ -62,6 +61,7 @@ GIVEN: dict[str, dict[str, Any]] = {
         "weight_decay": 1e-4,
         "max_iter": 40,
         "early_stopping": False,
+        "trim": False,
     },
     "partial": {"hidden_layer_sizes": 6, "batch_size": 15},
     "objectives": {
@@ -71,6 +71,7 @@ GIVEN: dict[str, dict[str, Any]] = {
         "contraction": 1e-3,
         "weight_decay": 1e-4,
         "max_iter": 5,
+        "trim": False,
     },
 }
 """The parameters that `make.py` gave, those that are Keras objects of their own left out."""
@@ -195,7 +196,7 @@ def test_keras_reads_a_model_that_gives_the_codes_of_scaled_rows(kind):
 
 def test_training_goes_on_with_the_optimizer_of_the_file():
     """8 steps were made, of 15 rows each, and 60 rows are 4 more."""
-    estimator, X = TiedAutoencoder.load(FORMAT_1 / "partial.keras"), pinned("partial").X
+    estimator, X = TiedAutoencoder.load(FORMAT / "partial.keras"), pinned("partial").X
     assert int(estimator.model_.optimizer.iterations) == 8
     estimator.partial_fit(X[:60])
     assert (int(estimator.model_.optimizer.iterations), estimator.n_iter_) == (12, 3)
@@ -217,21 +218,24 @@ def cells(name: str, column: tuple[str, ...]) -> Any:
 
 @pytest.mark.parametrize("command", ["encode", "decode", "reconstruct", "score"])
 def test_the_command_makes_of_a_file_what_it_made(keras_tied, command):
-    table = FORMAT_1 / ("text.encode.csv" if command == "decode" else "text.csv")
-    done = keras_tied(command, FORMAT_1 / "text.keras", table, "-o", "-")
+    table = FORMAT / ("text.encode.csv" if command == "decode" else "text.csv")
+    done = keras_tied(command, FORMAT / "text.keras", table, "-o", "-")
     assert (done.code, done.err) == (0, "")
     found = columns(done.out)
-    expected = columns((FORMAT_1 / f"text.{command}.csv").read_text())
+    expected = columns((FORMAT / f"text.{command}.csv").read_text())
     assert list(found) == list(expected)
     for name, column in expected.items():
         if isinstance(column, tuple):
             assert found[name] == column, name
         else:
-            np.testing.assert_allclose(found[name], column, rtol=3e-5, atol=3e-5, err_msg=name)
+            tolerance = 1e-3 if name in ("score", "one_in") else 3e-5
+            np.testing.assert_allclose(
+                found[name], column, rtol=tolerance, atol=tolerance, err_msg=name
+            )
 
 
 def test_the_command_tells_of_a_file_what_fit_has_noted(keras_tied):
-    done = keras_tied("inspect", FORMAT_1 / "text.keras")
+    done = keras_tied("inspect", FORMAT / "text.keras")
     said = " ".join(done.out.split())
-    for fact in ("rows 60", "keras-tied fit text.csv", "kind text apple, pear, plum"):
+    for fact in ("rows 60", "keras-tied fit text.csv", "kind categories"):
         assert fact in said

@@ -69,12 +69,19 @@ ARRAYS = {
     "scaling.shift": ("float64", 1),
     "scaling.scale": ("float64", 1),
     "mean": ("float64", 1),
-    "oddity.of_codes.mean": ("float64", 1),
-    "oddity.of_codes.vectors": ("float64", 2),
-    "oddity.of_residuals.mean": ("float64", 1),
-    "oddity.of_residuals.vectors": ("float64", 2),
-    "oddity.median": ("float64", 1),
-    "oddity.scale": ("float64", 1),
+    "score.columns": ("float64", 1),
+    "score.code_axes.mean": ("float64", 1),
+    "score.code_axes.vectors": ("float64", 2),
+    "score.residual_axes.mean": ("float64", 1),
+    "score.residual_axes.vectors": ("float64", 2),
+    "score.gaussian.mean": ("float64", 1),
+    "score.gaussian.precision": ("float64", 2),
+    "score.median": ("float64", 1),
+    "score.scale": ("float64", 1),
+    "score.fences.middle": ("float64", 1),
+    "score.fences.low": ("float64", 1),
+    "score.fences.high": ("float64", 1),
+    "score.tail": ("float64", 1),
 }
 """The dtype and the number of axes of each array of estimator.npz."""
 ARRAYS_WHERE_MISSING = ARRAYS | {
@@ -86,7 +93,7 @@ SETTINGS = ["format", "keras_tied", "params", "learned", "feature_names_in"]
 PARAMS = """
     activation batch_size contamination contraction early_stopping encoder hidden_layer_sizes
     learning_rate max_iter n_components n_iter_no_change noise random_state scaler solver sparsity
-    validation_fraction verbose weight_decay
+    trim validation_fraction verbose weight_decay
     """.split()
 LEARNED = """
     n_components_ n_features_in_ n_iter_ is_pca_ loss_curve_ validation_curve_ reconstruction_r2_
@@ -94,7 +101,7 @@ LEARNED = """
     """.split()
 NOTES = """
     command trained seconds data rows columns components is_pca error pca_error measured_on
-    streamed table versions
+    streamed table trimmed versions
     """.split()
 COLUMNS = "version columns left_out label id".split()
 COLUMN = "name kind categories other".split()
@@ -231,7 +238,7 @@ def test_features_too_many_for_a_covariance_have_no_precision(tmp_path):
     X[0, 0] = np.nan
     TiedAutoencoder().fit(X).save(tmp_path / "wide.keras")
     found = arrays(tmp_path / "wide.keras")
-    assert found == {n: a for n, a in ARRAYS_WHERE_MISSING.items() if n != "gaussian.precision"}
+    assert found == {n: a for n, a in ARRAYS_WHERE_MISSING.items() if "precision" not in n}
 
 
 @pytest.mark.parametrize("kind", FITTED)
@@ -242,10 +249,8 @@ def test_the_settings_have_these_keys(saved, kind):
     assert list(settings["learned"]) == LEARNED
 
 
-@pytest.mark.parametrize("kind", FITTED)
-def test_the_format_is_2_where_values_were_missing(saved, kind):
-    expected = 2 if kind == "missing" else 1
-    assert json.loads(member(saved(kind), "estimator.json"))["format"] == expected
+def test_the_format_is_3(saved):
+    assert json.loads(member(saved("PCA"), "estimator.json"))["format"] == 3
 
 
 def test_parameters_are_stored_as_json_has_them(saved):

@@ -81,15 +81,17 @@ ARGUMENTS = {
     "keras_tied.TiedAutoencoder": """
         n_components hidden_layer_sizes activation solver scaler noise sparsity contraction
         weight_decay encoder max_iter batch_size learning_rate early_stopping validation_fraction
-        n_iter_no_change contamination random_state verbose
+        n_iter_no_change contamination trim random_state verbose
         """,
     "keras_tied.TiedAutoencoder.decision_function": "X",
+    "keras_tied.TiedAutoencoder.explain": "X",
     "keras_tied.TiedAutoencoder.export": "path part dtype",
     "keras_tied.TiedAutoencoder.fit": "X y sample_weight",
     "keras_tied.TiedAutoencoder.inverse_transform": "X",
     "keras_tied.TiedAutoencoder.load": "path",
     "keras_tied.TiedAutoencoder.partial_fit": "X y sample_weight",
     "keras_tied.TiedAutoencoder.predict": "X",
+    "keras_tied.TiedAutoencoder.rarity": "X",
     "keras_tied.TiedAutoencoder.reconstruct": "X",
     "keras_tied.TiedAutoencoder.reconstruction_error": "X per_feature",
     "keras_tied.TiedAutoencoder.save": "path",

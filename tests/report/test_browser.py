@@ -212,16 +212,17 @@ def test_the_table_is_sorted_by_a_click(arrays, opened):
 
 def test_the_table_is_sorted_from_the_keyboard(arrays, opened):
     report = opened(Report(**arrays))
-    errors = [float(error) for error in report.column("error")]
-    assert errors == sorted(errors, reverse=True)
-    report.page.locator("th.error button").focus()
+    scores = [float(score) for score in report.column("score")]
+    assert scores == sorted(scores, reverse=True)
+    report.page.locator("th.score button").focus()
     report.page.keyboard.press("Enter")
-    errors = [float(error) for error in report.column("error")]
-    assert errors == sorted(errors)
-    assert report.page.locator("th.error").get_attribute("aria-sort") == "ascending"
+    scores = [float(score) for score in report.column("score")]
+    assert scores == sorted(scores)
+    assert report.page.locator("th.score").get_attribute("aria-sort") == "ascending"
+    assert report.page.locator("th.error").get_attribute("aria-sort") == "none"
 
 
-def test_a_row_under_the_pointer_is_told_with_its_label_and_error(opened):
+def test_a_row_under_the_pointer_is_told_with_its_label_and_score(opened):
     X = np.array([[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]])
     errors = np.array([[0.1, 0.1], [0.25, 0.25], [0.3, 0.3]])
     report = opened(
@@ -229,7 +230,7 @@ def test_a_row_under_the_pointer_is_told_with_its_label_and_error(opened):
     )
     report.page.mouse.move(*report.place("input", 0.5, 0.5))
     report.page.wait_for_selector("#hover:not([hidden])")
-    assert report.page.inner_text("#hover") == "Row <b>\nkind y\nerror 0.25"
+    assert report.page.inner_text("#hover") == "Row <b>\nkind y\nscore 0.25"
 
 
 def oddest(arrays):
@@ -248,7 +249,7 @@ def test_the_oddest_row_is_found_and_explained_with_one_click(arrays, opened):
     given, made = (f"{arrays[name][6, 1]:.3g}" for name in ("X", "reconstruction"))
     reason = f"94 % of its error is height: {given} is given, {made} is reconstructed."
     assert page.inner_text("#row-reason") == reason
-    assert "larger than that of 98.7 % of the rows: number 1 of 80" in page.inner_text("#row")
+    assert "Outlier score 4: number 1 of 80. Error 4." in page.inner_text("#row")
     assert page.locator("#row-columns th[scope=row]").all_inner_texts() == ["height", "width"]
 
 
@@ -359,11 +360,11 @@ def test_what_is_marked_is_downloaded_with_its_numbers(arrays, opened):
     report.page.locator("#mark-worst").click()
     name, (head, *lines) = download(report.page)
     assert name == "Autoencoder-marked.csv"
-    assert head == ["row", "error", "rank", "width", "height", "code0", "code1"]
+    assert head == ["row", "score", "rank", "error", "width", "height", "code0", "code1"]
     errors = oddest(arrays).errors
     expected = sorted(np.argsort(-errors)[:20].tolist())
     assert [line[0] for line in lines] == [f"p{row + 1:02d}" for row in expected]
-    found = np.array([line[3:] for line in lines], dtype=float)
+    found = np.array([line[4:] for line in lines], dtype=float)
     np.testing.assert_allclose(
         found, np.column_stack([arrays["X"], arrays["code"]])[expected], rtol=1e-6
     )

@@ -87,6 +87,6 @@ def test_the_page_names_what_has_drifted_first(rng):
     X, errors = new
     squares = np.tile(errors[:, None], (1, 12))
     page = Report(X, X[:, :2], X, squares, columns=COLUMNS, old=("old.csv", *old)).to_html()
-    assert "1 of 10 columns has drifted since old.csv: number 2; the errors have not." in page
+    assert "1 of 10 columns has drifted since old.csv: number 2." in page
     again = Report(X, X[:, :2], X, squares, columns=COLUMNS, old=("old.csv", X, errors)).to_html()
     assert "Nothing has drifted since old.csv." in again

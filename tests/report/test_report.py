@@ -14,7 +14,6 @@ from keras_tied import TiedAutoencoder
 from keras_tied.comparison import compare_widths
 from keras_tied.report import Column, Report
 from keras_tied.report._units import correlate
-from keras_tied.report._whole import measure_rows
 
 
 class Elements(HTMLParser):
@@ -208,14 +207,27 @@ def test_a_notebook_shows_the_page_in_a_frame_that_is_cut_off(rng):
     assert "allow-same-origin" not in attributes["sandbox"]
 
 
-def test_rows_stand_out_beyond_the_outer_fence_of_the_logarithms(rng):
-    logs = np.sort(rng.normal(size=1000))
-    first, third = np.quantile(logs, [0.25, 0.75])
-    logs[-4:] = third + 3 * (third - first) + np.array([-0.1, 0.1, 0.2, 0.3])
-    whole = measure_rows(np.exp(logs)[:, None], np.exp(logs))
-    assert whole.count_outstanding() == 3
-    assert measure_rows(np.ones((9, 1)), np.ones(9)).count_outstanding() == 0
-    assert measure_rows(np.zeros((9, 1)), np.zeros(9)).count_outstanding() == 0
+def test_the_oddest_row_comes_first_with_its_reason(rng):
+    X = rng.normal(size=(300, 1)) * [1.0, 2.0, 3.0] + rng.normal(size=(300, 3))
+    X[7, 2] = 900.0
+    with pytest.warns(UserWarning, match="1 row of 300"):
+        estimator = TiedAutoencoder(1, max_iter=2, random_state=0).fit(X)
+    report = Report.from_estimator(estimator, X, feature_names=["a", "b", "c"])
+    page = Elements(report.to_html())
+    said = "The oddest row is 8 (fewer than one row in 300 are as odd): c 900; the other columns "
+    assert said in page.text
+    assert "1 of 300 rows stands out." in page.text
+    rows = page.rows()
+    assert rows["ranks"][7] == 1
+    assert rows["ids"][rows["worst"][0]] == "8"
+    assert report.whole.mean_error < 1  # without that row
+
+
+def test_scores_rank_the_rows(arrays, rng):
+    scores = rng.permutation(80).astype(float)
+    report = Report(**arrays, scores=scores)
+    np.testing.assert_array_equal(report.whole.ranks, 80 - scores)
+    assert report.whole.n_outstanding == 0
 
 
 def test_a_unit_follows_the_columns_that_it_correlates_with(rng):
@@ -243,7 +255,7 @@ def test_the_first_sentence_says_what_is_kept_and_what_is_hardest(arrays, kept, 
     errors = np.tile([1.0, 3.0], (80, 1))
     report = Report(**(arrays | {"feature_errors": errors}), feature_names=["width", "height"])
     report.whole = replace(report.whole, kept=kept, lost=None if kept is None else np.ones(2))
-    said = f"{sentence}; height is hardest to reconstruct; none of 80 rows stands out."
+    said = f"{sentence}; height is hardest to reconstruct."
     assert said in Elements(report.to_html()).text
 
 

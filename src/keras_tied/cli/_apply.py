@@ -152,14 +152,14 @@ def _transform(
         require_folder(output)
     opened_model = load(model)
     rows = open_rows(opened_model, data, options, id, quiet, output)
+    transform = BatchTransform(opened_model.fitted_value, rows.columns, kind, rows.id)
     with open_workers(cluster, n_workers) as workers:
         if cluster is not None:
-            write_on_cluster(verb, kind, opened_model, rows, output, workers, json, quiet)
+            write_on_cluster(verb, transform, rows, output, workers, json, quiet)
             return
-    transform = BatchTransform(opened_model.fitted_value, rows.columns, kind, rows.id)
 
     def transform_batch(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
-        return prepend_id(rows.id, batch, transform.compute(numbers))
+        return prepend_id(rows.id, batch, transform.compute(batch, numbers))
 
     _write(verb, rows, transform_batch, output, safe_csv, json, quiet)
 

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from keras_tied.cli._messages import FailedError, UsageError
-from keras_tied.cli._model import Model, Rows
+from keras_tied.cli._model import Rows
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._show import print_json
 from keras_tied.cli._table import say_misread, say_unseen
 
 if TYPE_CHECKING:
-    from keras_tied.distributed import Output, Workers
+    from keras_tied.distributed import BatchTransform, Workers
 
 
 @contextmanager
@@ -50,8 +50,7 @@ def require_folder(output: str) -> None:
 
 def write_on_cluster(
     verb: str,
-    kind: Output,
-    model: Model,
+    transform: BatchTransform,
     rows: Rows,
     output: str,
     workers: Workers,
@@ -59,9 +58,8 @@ def write_on_cluster(
     quiet: bool,
 ) -> None:
     """Transform the rows of a table on workers, into a folder, and print a summary."""
-    from keras_tied.distributed import BatchTransform, OutputFolder, transform_table
+    from keras_tied.distributed import OutputFolder, transform_table
 
-    transform = BatchTransform(model.fitted_value, rows.columns, kind, rows.id)
     start = time.perf_counter()
     with show_rows(verb, rows.source.n_rows, quiet) as advance:
         written = transform_table(workers, rows.source, transform, OutputFolder(output), advance)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied._files import check_writable
-from keras_tied._text import list_some
+from keras_tied._text import format_quantity, list_some
 from keras_tied.cli._app import command
 from keras_tied.cli._check import show_survey
 from keras_tied.cli._cluster import open_workers
@@ -234,7 +234,12 @@ def _train_and_measure(
     with file.report_failure(), show_activity("comparing with PCA", quiet):
         error, pca_error = baseline_errors(fitted_value(estimator), rows, validation_rows)
         return file.save(
-            estimator, error=error, pca_error=pca_error, measured_on=measured_on, streamed=note
+            estimator,
+            error=error,
+            pca_error=pca_error,
+            measured_on=measured_on,
+            streamed=note,
+            trimmed=estimator.n_trimmed_rows_,
         )
 
 
@@ -248,16 +253,18 @@ def _split_sample(table: Table) -> tuple[Any, Any]:
 
 def _train(table: Table, rows: Any, settings: dict[str, Any], quiet: bool) -> TiedAutoencoder:
     from keras_tied.estimator import TiedAutoencoder
-    from keras_tied.estimator.internal import epoch_callback, fit_sample
+    from keras_tied.estimator.internal import epoch_callback, fit_rows
 
     estimator = TiedAutoencoder(**settings)
     title = "training" if table.whole else f"training on {len(rows):,} rows"
     with show_training(title, quiet) as on_epoch, epoch_callback(on_epoch):
-        if table.moments is None:
-            estimator.fit(rows)
-        else:
-            fit_sample(estimator, rows, table.moments)
-    return estimator
+        return fit_rows(
+            estimator,
+            rows,
+            columns=table.columns.column_numbers,
+            moments=table.moments,
+            fences=table.survey.fences,
+        )
 
 
 def _choose_components(
@@ -321,6 +328,10 @@ def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, s
         "error": f"{notes['error']:.4g}, mean square of scaled columns, {notes['measured_on']}",
         "PCA's error": f"{notes['pca_error']:.4g}; {_compare_with_pca(ratio, notes['is_pca'])}",
     }
+    if notes["trimmed"]:
+        facts["not trained on"] = (
+            f"{format_quantity(notes['trimmed'], 'row')} with values far outside their columns"
+        )
     if notes["streamed"]:
         facts["all rows"] = notes["streamed"]
     return facts | {"seconds": f"{notes['seconds']:.1f}", "model": str(output)}

@@ -137,6 +137,11 @@ class Rows:
             yield batch, self.columns.encode(batch, first, self.unseen, self.misread)
             first += batch.num_rows
 
+    def batches_of_ids(self) -> Iterator[tuple[pa.RecordBatch, None]]:
+        """Yield the ids of the rows in order, as batches."""
+        for batch in self.source.batches(names=[self.id] if self.id is not None else []):
+            yield batch, None
+
 
 def load(path: Path) -> Model:
     """Read a model file, and import Keras only for the user's own encoder or activation."""

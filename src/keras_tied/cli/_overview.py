@@ -9,18 +9,19 @@ from keras_tied.cli._progress import show_rows
 from keras_tied.cli._sample import Sample, take
 
 if TYPE_CHECKING:
+    from keras_tied.estimator.internal import Fitted
     from keras_tied.report import Whole
 
 N_WORST = 20
-"""Rows with the largest errors that a report always holds."""
+"""The oddest rows, which a report always holds."""
 
 
 def survey_rows(model: Model, rows: Rows, quiet: bool) -> tuple[Sample, Whole]:
     """Read the rows of a report, and measure all rows of the table.
 
-    A long table is read three times, and of all of its rows only the errors are held, as by
-    `keras-tied score`: once for a sample, once for the errors, and once for the worst rows and for
-    how many lie where.
+    A long table is read three times, and of all of its rows only scores and errors are held, as by
+    `keras-tied score`: once for a sample, once for these, and once for the oddest rows and for how
+    many lie where.
     """
     import numpy as np
 
@@ -30,30 +31,39 @@ def survey_rows(model: Model, rows: Rows, quiet: bool) -> tuple[Sample, Whole]:
     sample = take(rows, quiet)
     n_rows = rows.source.n_rows
     if len(sample.numbers) == n_rows:
-        errors = fitted.reconstruction_error(sample.numbers)
-        sums = fitted.sums_of_squares(sample.numbers, np.ones(n_rows))
-        return sample, measure_sums(errors, sums, sample.places)
+        scores, errors = fitted.measure_rows(sample.numbers)
+        sums, places, planes = _sum_squares(fitted, sample.numbers), sample.places, None
+    else:
+        scores, errors = np.empty((2, n_rows), np.float32)
+        sums, first = np.zeros((3, fitted.n_features)), 0
+        with show_rows("scoring", n_rows, quiet) as advance:
+            for batch, numbers in rows.batches():
+                part = slice(first, first := first + len(numbers))
+                scores[part], errors[part] = fitted.measure_rows(numbers)
+                sums += _sum_squares(fitted, numbers)
+                advance(batch.num_rows)
+        ordinary = sample.numbers[~fitted.find_trimmed(sample.numbers)]
+        planes = Planes(*_compute(fitted, ordinary), rows.columns.features)
 
-    errors, first = np.empty(n_rows, np.float32), 0
-    sums = np.zeros((3, fitted.n_features))
-    with show_rows("scoring", n_rows, quiet) as advance:
-        for batch, numbers in rows.batches():
-            errors[first : first + len(numbers)] = fitted.reconstruction_error(numbers)
-            sums += fitted.sums_of_squares(numbers, np.ones(len(numbers)))
-            first += len(numbers)
-            advance(batch.num_rows)
-    planes = Planes(*_compute(fitted, sample.numbers), rows.columns.features)
+        def count(numbers: Any) -> None:
+            planes.count(*_compute(fitted, numbers))
 
-    def count(numbers: Any) -> None:
-        planes.count(*_compute(fitted, numbers))
-
-    worst = np.sort(np.argsort(-errors, kind="stable")[:N_WORST])
-    places = np.union1d(sample.places, worst)
-    sample = take(rows, quiet, places, "drawing", count)
-    return sample, measure_sums(errors, sums, places, planes)
+        worst = np.sort(np.argsort(-scores, kind="stable")[:N_WORST])
+        places = np.union1d(sample.places, worst)
+        sample = take(rows, quiet, places, "drawing", count)
+    n_outstanding = int(fitted.stand_out(scores, n_rows).sum())
+    return sample, measure_sums(scores, errors, sums, places, n_outstanding, planes)
 
 
-def _compute(fitted: Any, numbers: Any) -> tuple[Any, Any, Any, Any]:
+def _sum_squares(fitted: Fitted, numbers: Any) -> Any:
+    """Add up the squares of the rows without a value far outside its column."""
+    import numpy as np
+
+    ordinary = numbers[~fitted.find_trimmed(numbers)]
+    return fitted.sums_of_squares(ordinary, np.ones(len(ordinary)))
+
+
+def _compute(fitted: Fitted, numbers: Any) -> tuple[Any, Any, Any, Any]:
     """Return rows, their codes, reconstructions and errors."""
     return (
         numbers,

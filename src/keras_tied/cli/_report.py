@@ -54,9 +54,9 @@ def report(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a page to explore rows, their codes and errors; one file, which works offline.
+    """Write a page to explore rows, their codes and why they are odd; one file, works offline.
 
-    Errors, worst rows and densities are those of all rows. PCA's error on it is that of PCA of a
+    Scores, errors and densities are those of all rows. PCA's error on it is that of PCA of a
     sample of 20,000 rows, where there are more.
     """
     with report_wrong_use():
@@ -78,35 +78,34 @@ def report(
         with replace_output(output, target) as part:
             part.write_text(page.to_html(), encoding="utf-8")
     if json:
-        error = float(whole.errors.mean(dtype=float))
-        print_json({"output": str(output)} | _describe(page, error, pca_error))
+        print_json({"output": str(output)} | _describe(page, pca_error))
     elif not quiet:
         print(f"reported on {format_quantity(whole.n_rows, 'row')} to {output}")
 
 
-def _describe(page: Report, error: float, pca_error: float) -> dict[str, Any]:
+def _describe(page: Report, pca_error: float) -> dict[str, Any]:
     """Return what a page says, as JSON."""
     facts = {
         "rows": page.whole.n_rows,
         "shown": len(page.X),
-        "error": error,
+        "error": page.whole.mean_error,
         "pca_error": pca_error,
         "kept": page.whole.kept,
-        "standing_out": page.whole.count_outstanding(),
+        "standing_out": page.whole.n_outstanding,
     }
     if page.old is None:
         return facts
-    drifts, of_error = page.find_drift()
+    drifts, of_score = page.find_drift()
     return facts | {
         "drifted": [drift.name for drift in drifts if drift.has_drifted],
-        "error_drifted": of_error.has_drifted,
+        "score_drifted": of_score.has_drifted,
     }
 
 
 def _read_old(
     model: Model, data: str, options: TableOptions, quiet: bool
 ) -> tuple[tuple[str, Any, Any], list[str]]:
-    """Read a sample of an older table: its name, its rows, their errors, and what is doubtful."""
+    """Read a sample of an older table: its name, its rows, their scores, and what is doubtful."""
     from keras_tied.tables import TableError
 
     try:
@@ -114,11 +113,11 @@ def _read_old(
         numbers = take(rows, quiet).numbers
     except TableError as error:  # which may not name the table
         raise UsageError(f"--against {data}: {error}") from error
-    errors = model.fitted_value.reconstruction_error(numbers)
+    scores, _ = model.fitted_value.measure_rows(numbers)
     doubtful = _describe_doubtful(rows)
     for sentence in () if quiet else doubtful:
         say(sentence)
-    return (Path(rows.source.name).name or rows.source.name, numbers, errors), doubtful
+    return (Path(rows.source.name).name or rows.source.name, numbers, scores), doubtful
 
 
 def _require_bokeh() -> None:
@@ -148,6 +147,7 @@ def _make_page(
     return Report.from_estimator(
         fitted,
         sample.numbers,
+        scores=whole.scores[whole.places],
         history=collect_history(SimpleNamespace(**learned)),
         model=name_model(fitted, is_pca),
         widths=[tuple(width.values()) for width in model.find_widths()],

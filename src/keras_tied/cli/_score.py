@@ -1,12 +1,15 @@
-"""``keras-tied score``: the reconstruction error of each row, and its causes."""
+"""``keras-tied score``: how odd each row is, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from keras_tied._text import format_number, format_quantity, format_rarity
 from keras_tied.cli._app import command
 from keras_tied.cli._cluster import open_workers, require_folder, write_on_cluster
 from keras_tied.cli._messages import UsageError
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
 DEFAULT_TOP = 10
 """Rows that are printed without --output and --top."""
+BATCH_ROWS = 2**16
+"""Rows that are written at a time."""
 
 
 @command("keras-tied score model.keras rows.csv --top 20")
@@ -41,14 +46,17 @@ def score(
             "--output",
             "-o",
             metavar="OUT",
-            help="The file to write, its format by ending; - for CSV. Without it, the rows with "
-            "the largest errors are printed.",
+            help="The file to write, its format by ending; - for CSV. Without it, the oddest rows "
+            "are printed.",
         ),
     ] = None,
     top: Annotated[
-        int | None,
-        typer.Option(min=1, help="Only so many rows, those with the largest errors first."),
+        int | None, typer.Option(min=1, help="Only so many rows, the oddest first, and why.")
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Write for all rows why they are odd, which takes longer."),
+    ] = False,
     *,
     id: Id = None,
     options: TableOptions,
@@ -58,7 +66,9 @@ def score(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compute the error of each row, its rank, and the columns that contribute most."""
+    """Compute how odd each row is, its rank, one row in how many is as odd, and its error."""
+    import numpy as np
+
     from keras_tied.distributed import BatchTransform
     from keras_tied.tables import write_table
 
@@ -70,110 +80,140 @@ def score(
         require_output(output, json)
     opened_model = load(model)
     rows = open_rows(opened_model, data, options, id, quiet)
+    transform = BatchTransform(opened_model.fitted_value, rows.columns, "scores", rows.id, explain)
     with open_workers(cluster, workers) as opened_workers:
         if cluster is not None:
             assert output is not None
-            write_on_cluster(
-                "scored", "scores", opened_model, rows, output, opened_workers, json, quiet
-            )
+            write_on_cluster("scored", transform, rows, output, opened_workers, json, quiet)
             return
-    transform = BatchTransform(opened_model.fitted_value, rows.columns, "scores", rows.id)
     if output is None or top is not None:
-        worst, summary = _find_worst(transform, rows, top or DEFAULT_TOP, quiet)
-        batches: Iterator[pa.RecordBatch] = iter([worst])
+        oddest = _find_oddest(transform, rows, top or DEFAULT_TOP, quiet)
+        n_rows, of_rows, batches = oddest.n_rows, oddest.table["score"], iter([oddest.table])
     else:
-        errors = _compute_errors(transform, rows, quiet)
-        summary = len(errors), float(errors.mean(dtype=float))
-        batches = _score_all(transform, rows, errors, quiet)
+        of_rows, errors = measure_rows(transform, rows, quiet)
+        n_rows = len(errors)
+        batches = _score_all(transform, rows, of_rows, errors, quiet)
     n_written = write_table(output, batches, safe_csv=safe_csv) if output is not None else 0
     say_unseen(rows.unseen, quiet)
     say_misread(rows.misread, quiet)
-    n_rows, mean = summary
     if output is None:
-        _print_worst(worst, json)
+        _print_oddest(oddest, transform.fitted.largest_rarity, json)
     elif json:
-        print_json({"scored": n_rows, "written": n_written, "output": output, "mean": mean})
+        print_json({"scored": n_rows, "written": n_written, "output": output})
     elif not quiet and output != STANDARD_OUTPUT:
-        print(f"scored {n_rows:,} rows, mean error {mean:.4g}, to {output}")
+        n = int(transform.fitted.stand_out(np.asarray(of_rows), n_rows).sum())
+        some = "none of which stands out" if n == 0 else f"of which {n:,} stand{'s' * (n == 1)} out"
+        print(f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}")
 
 
-def _compute_errors(transform: BatchTransform, rows: Rows, quiet: bool) -> Any:
-    """Compute the errors of all rows, in single precision to save memory."""
+def measure_rows(transform: BatchTransform, rows: Rows, quiet: bool) -> tuple[Any, Any]:
+    """Compute scores and errors of all rows, in single precision to save memory."""
     import numpy as np
 
-    errors, first = np.empty(rows.source.n_rows, np.float32), 0
-    with show_rows("computing errors", rows.source.n_rows, quiet) as advance:
-        for batch, numbers in rows.batches():
-            errors[first : first + len(numbers)] = transform.compute_errors(numbers)
-            first += len(numbers)
-            advance(batch.num_rows)
-    return errors
-
-
-def _score_all(
-    transform: BatchTransform, rows: Rows, errors: Any, quiet: bool
-) -> Iterator[pa.RecordBatch]:
-    """Yield all rows in order, with error, rank, and the columns that contribute most."""
-    from keras_tied.distributed import prepend_id
-    from keras_tied.estimator.internal import ranks
-
-    places, first = ranks(errors), 0
+    scores, errors = np.empty((2, rows.source.n_rows), np.float32)
+    first = 0
     with show_rows("scoring", rows.source.n_rows, quiet) as advance:
         for batch, numbers in rows.batches():
             part = slice(first, first := first + batch.num_rows)
-            facts = {"error": errors[part], "rank": places[part]}
-            yield prepend_id(rows.id, batch, facts | transform.attribute(numbers))
+            scores[part], errors[part] = transform.fitted.measure_rows(numbers)
+            advance(batch.num_rows)
+    return scores, errors
+
+
+def _score_all(
+    transform: BatchTransform, rows: Rows, scores: Any, errors: Any, quiet: bool
+) -> Iterator[pa.RecordBatch]:
+    """Yield all rows in order, with score, rank, rarity and error, and why if it is asked for."""
+    from keras_tied.distributed import prepend_id
+    from keras_tied.estimator.internal import ranks
+
+    places = ranks(scores)
+
+    def describe(part: slice) -> dict[str, Any]:
+        facts = transform.describe_scores(scores[part], errors[part])
+        return {"score": facts.pop("score"), "rank": places[part]} | facts
+
+    if rows.id is None and not transform.explain:
+        for begin in range(0, len(scores), BATCH_ROWS):
+            yield prepend_id(None, None, describe(slice(begin, begin + BATCH_ROWS)))
+        return
+    first = 0
+    with show_rows("writing", rows.source.n_rows, quiet) as advance:
+        for batch, numbers in rows.batches() if transform.explain else rows.batches_of_ids():
+            facts = describe(slice(first, first := first + batch.num_rows))
+            if transform.explain:
+                explanation = transform.fitted.explain(numbers)
+                facts |= transform.describe_causes(transform.find_causes(batch, explanation))
+            yield prepend_id(rows.id, batch, facts)
             advance(batch.num_rows)
 
 
-def _find_worst(
-    transform: BatchTransform, rows: Rows, top: int, quiet: bool
-) -> tuple[pa.RecordBatch, tuple[int, float]]:
-    """Find the rows with the largest errors; holds a batch and as many rows as are asked for.
+@dataclass(frozen=True)
+class OddestRows:
+    """The oddest rows of a table.
 
-    Returns:
-        These rows, largest error first, with their row numbers; the number of all rows and their
-        mean error.
+    Attributes:
+        table: the rows, the oddest first, with row number, rank, score, rarity, error and causes.
+        reasons: why each is odd, in words.
+        n_rows: the number of all rows.
     """
+
+    table: pa.RecordBatch
+    reasons: list[str]
+    n_rows: int
+
+
+def _find_oddest(transform: BatchTransform, rows: Rows, top: int, quiet: bool) -> OddestRows:
+    """Find the oddest rows, and why they are; holds a batch and as many rows as are asked for."""
     import numpy as np
     import pyarrow as pa
 
-    from keras_tied.distributed import prepend_id
+    from keras_tied.distributed import describe_reasons, prepend_id
 
     kept: Any = []
-    first, total = 0, 0.0
+    scores = errors = places = np.empty(0, np.float32)
+    numbers = np.empty((0, len(rows.columns.features)), np.float32)
+    first = 0
     with show_rows("scoring", rows.source.n_rows, quiet) as advance:
-        for batch, numbers in rows.batches():
-            errors = transform.compute_errors(numbers)
-            total += float(errors.sum(dtype=float))
-            worst = np.argsort(-errors, kind="stable")[:top]
-            facts = {"row": worst + first + 1, "error": errors[worst]}
-            of_batch = prepend_id(
-                rows.id, batch.take(pa.array(worst)), facts | transform.attribute(numbers[worst])
-            )
-            kept = pa.Table.from_batches([*kept, of_batch])
-            order = np.argsort(-kept["error"].to_numpy(), kind="stable")[:top]
+        for batch, of_batch in rows.batches():
+            of_rows, row_errors = transform.fitted.measure_rows(of_batch)
+            some = np.argsort(-of_rows, kind="stable")[:top]
+            kept = pa.Table.from_batches([*kept, batch.take(pa.array(some))])
+            scores = np.concatenate([scores, of_rows[some]])
+            order = np.argsort(-scores, kind="stable")[:top]
             kept = kept.take(pa.array(order)).combine_chunks().to_batches()
-            first += len(errors)
+            scores = scores[order]
+            errors = np.concatenate([errors, row_errors[some]])[order]
+            places = np.concatenate([places.astype(np.int64), some + first + 1])[order]
+            numbers = np.concatenate([numbers, of_batch[some]])[order]
+            first += batch.num_rows
             advance(batch.num_rows)
-    [worst_rows] = kept
-    place = worst_rows.schema.get_field_index("error") + 1
-    rank = pa.array(np.arange(1, worst_rows.num_rows + 1, dtype=np.int32))
-    return worst_rows.add_column(place, "rank", rank), (first, total / first)
+    [batch] = kept
+    rank = np.arange(1, len(places) + 1, dtype=np.int32)
+    facts = {"row": places, "score": scores, "rank": rank}
+    facts |= transform.describe_scores(scores, errors)
+    reasons, causes = describe_reasons(transform, batch, numbers)
+    return OddestRows(prepend_id(rows.id, batch, facts | causes), reasons, first)
 
 
-def _print_worst(worst: pa.RecordBatch, json: bool) -> None:
-    rows = worst.to_pylist()
+def _print_oddest(oddest: OddestRows, largest_rarity: float, json: bool) -> None:
+    rows = oddest.table.to_pylist()
     if json:
-        print_json({"worst": rows})
+        print_json(
+            {"oddest": [row | {"why": why} for row, why in zip(rows, oddest.reasons, strict=True)]}
+        )
         return
-    fact_names = [name for name in worst.schema.names if not name.startswith(("column", "share"))]
-    count = sum(name.startswith("share") for name in worst.schema.names)
-    table = [
+    fact_names = oddest.table.schema.names
+    fact_names = fact_names[: fact_names.index("error") + 1]
+    formats: dict[str, Callable[[Any], str]] = {
+        "score": format_number,
+        "error": format_number,
+        "one_in": partial(format_rarity, most=largest_rarity),
+    }
+    print_table(
+        [*(name.replace("_", " ") for name in fact_names), "why"],
         [
-            *(f"{row[name]:.4g}" if name == "error" else str(row[name]) for name in fact_names),
-            ", ".join(f"{row[f'column{i + 1}']} {row[f'share{i + 1}']:.0%}" for i in range(count)),
-        ]
-        for row in rows
-    ]
-    print_table([*fact_names, "largest shares of the error"], table)
+            [*(formats.get(name, str)(row[name]) for name in fact_names), why]
+            for row, why in zip(rows, oddest.reasons, strict=True)
+        ],
+    )

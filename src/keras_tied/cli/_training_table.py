@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from keras_tied._reasons import format_expected
 from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._progress import show_activity, show_rows
 from keras_tied.cli._table import (
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from keras_tied.distributed import Workers
-    from keras_tied.estimator.internal import Moments
+    from keras_tied.estimator.internal import Fences, Moments
     from keras_tied.tables import Columns, Fact, Source
 
 MOST_FACTS = 1_000
@@ -36,6 +37,7 @@ class Survey:
         columns: those that are used.
         facts: what was found in each column.
         warnings: what to look at, as sentences about columns.
+        fences: of the features, beyond which a value lies far outside the rest of its column.
     """
 
     source: Source
@@ -43,6 +45,7 @@ class Survey:
     columns: Columns
     facts: list[Fact]
     warnings: list[str]
+    fences: Fences
 
     @property
     def whole(self) -> bool:
@@ -101,10 +104,53 @@ def survey(
         found, facts = columns.survey(sample, source.decimal)
         doubtful = [fact.name for fact in facts if fact.misread and not fact.refused]
         misread = found.find_misread(source.batches(names=doubtful), doubtful)
+        fences, far = _find_far_values(source, sample, found)
     lost = describe_misread(misread)
-    texts = [(fact.name, text) for fact in facts for text in (lost.get(fact.name), fact.warning)]
+    texts = [
+        (fact.name, text)
+        for fact in facts
+        for text in (far.get(fact.name), lost.get(fact.name), fact.warning)
+    ]
     warnings = [f"column {name!r} {text}." for name, text in texts if text]
-    return Survey(source, sample, found, facts, warnings)
+    return Survey(source, sample, found, facts, warnings, fences)
+
+
+def _find_far_values(
+    source: Source, sample: pa.RecordBatch, columns: Columns
+) -> tuple[Fences, dict[str, str]]:
+    """Find the fences of a table, and the values beyond them, described by column."""
+    import numpy as np
+
+    from keras_tied.estimator.internal import fit_fences, keep_all
+    from keras_tied.tables import Misread, TableError, get_value
+
+    try:
+        numbers = columns.encode(sample)
+    except TableError:  # which `learn` raises again
+        return keep_all(len(columns.features)), {}
+    fences = fit_fences(numbers)
+    beyond = np.asarray(fences.find(numbers).any(axis=0))
+    begins = np.cumsum([0, *(len(column.features) for column in columns.used)])
+    some = [
+        (column, begin)
+        for column, begin in zip(columns.used, begins, strict=False)
+        if beyond[begin : begin + len(column.features)].any()
+    ]
+    far, first_row = Misread(), 0
+    for batch in source.batches(names=[column.name for column, _ in some]) if some else ():
+        for column, begin in some:
+            part = slice(begin, begin + len(column.features))
+            of_column = fences.select(part)
+            rows = np.flatnonzero(of_column.find_rows(column.encode(batch.column(column.name))[0]))
+            far.add(column.name, batch.column(column.name), rows, first_row)
+        first_row += batch.num_rows
+    typical = columns.decode(fences.middle[None])
+    return fences, {
+        name: f"holds {far.describe(name)}, far outside its other values (median "
+        f"{format_expected(get_value(typical.column(name), 0))}): correct them, or name them "
+        "with --na; the rows are not trained on, and come first in score"
+        for name in far.counts
+    }
 
 
 def learn(found: Survey, seed: int, quiet: bool, workers: Workers | None = None) -> Table:
@@ -129,7 +175,7 @@ def learn(found: Survey, seed: int, quiet: bool, workers: Workers | None = None)
             return Table(found, np.concatenate(list(batches)))
     with show_rows("measuring", source.n_rows, quiet) as advance:
         n = found.sample.num_rows
-        measured = measure_table(workers or Here(), source, used, n, seed, advance)
+        measured = measure_table(workers or Here(), source, used, n, seed, advance, found.fences)
     for fact in found.facts:
         if fact.misread:  # among the warnings already, as of all rows
             measured.misread.counts.pop(fact.name, None)

@@ -12,6 +12,7 @@ from keras_tied.distributed._transform import (
     BatchTransform,
     Output,
     code_names,
+    describe_reasons,
     load_transform,
     prepend_id,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Workers",
     "code_names",
     "connect",
+    "describe_reasons",
     "load_transform",
     "measure_table",
     "prepend_id",

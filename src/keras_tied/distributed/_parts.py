@@ -18,7 +18,7 @@ from keras_tied.distributed._transform import BatchTransform
 from keras_tied.tables import Columns, Misread, Source, TableError
 
 if TYPE_CHECKING:
-    from keras_tied.estimator.internal import Moments
+    from keras_tied.estimator.internal import Fences, Moments
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,12 @@ class WrittenPart:
 
 @dataclass(frozen=True)
 class MeasuredPart:
-    """The moments of a part, the rows chosen from it, `(n, d)` float32, and what was misread."""
+    """The moments of a part, the rows chosen from it, `(n, d)` float32, and what was misread.
 
-    moments: Moments
+    The moments are None if no row of it is within the fences.
+    """
+
+    moments: Moments | None
     rows: Array
     misread: Misread
 
@@ -50,7 +53,7 @@ def write_part(
 
     Args:
         part: the rows.
-        ranks: those of the errors, `(n,)`, to write beside them, or None.
+        ranks: those of the scores, `(n,)`, to write beside them, or None.
         transform: the function of batches.
         folder: where to write.
         name: of the file.
@@ -62,7 +65,7 @@ def write_part(
         for batch in part.batches(names=transform.names):
             result = transform(batch, part.first_row + begin, unseen, misread)
             if ranks is not None:
-                place = result.schema.get_field_index("error") + 1
+                place = result.schema.get_field_index("score") + 1
                 of_batch = pa.array(ranks[begin : begin + batch.num_rows])
                 result = result.add_column(place, "rank", of_batch)
             begin += batch.num_rows
@@ -72,12 +75,12 @@ def write_part(
         return WrittenPart(folder.write_table(name, batches()), unseen, misread)
 
 
-def compute_errors(part: Source, transform: BatchTransform) -> Array:
-    """The reconstruction error of each row of a part, `(n,)` float32."""
+def compute_scores(part: Source, transform: BatchTransform) -> Array:
+    """The outlier score of each row of a part, `(n,)` float32."""
     with _name_file(part):
         return np.concatenate(
             [
-                transform.compute_errors(numbers)
+                transform.fitted.measure_rows(numbers)[0]
                 for numbers in transform.columns.encode_batches(
                     part.batches(names=transform.columns.names), part.first_row, Misread()
                 )
@@ -85,13 +88,14 @@ def compute_errors(part: Source, transform: BatchTransform) -> Array:
         )
 
 
-def measure_part(part: Source, places: Array, columns: Columns) -> MeasuredPart:
+def measure_part(part: Source, places: Array, columns: Columns, fences: Fences) -> MeasuredPart:
     """Measure the rows of a part, and choose some.
 
     Args:
         part: the rows.
         places: of the rows to choose, ascending.
         columns: the columns to use.
+        fences: the rows beyond them are not measured, if there are any.
     """
     from keras_tied.estimator.internal import measure_moments
 
@@ -99,11 +103,13 @@ def measure_part(part: Source, places: Array, columns: Columns) -> MeasuredPart:
     batches = part.batches(names=columns.names)
     with _name_file(part):
         for numbers in columns.encode_batches(batches, part.first_row, misread):
-            moments.append(measure_moments(numbers))
+            within = numbers if fences is None else numbers[~fences.find_rows(numbers)]
+            if len(within):
+                moments.append(measure_moments(within))
             first, last = np.searchsorted(places, [begin, begin + len(numbers)])
             chosen.append(numbers[places[first:last] - begin])
             begin += len(numbers)
-    of_all = reduce(lambda a, b: a.merge(b), moments)
+    of_all = reduce(lambda a, b: a.merge(b), moments) if moments else None
     return MeasuredPart(of_all, np.concatenate(chosen), misread)
 
 

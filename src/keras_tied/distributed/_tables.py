@@ -16,7 +16,7 @@ from keras_tied.distributed._folder import OutputFolder, resume
 from keras_tied.distributed._parts import (
     MeasuredPart,
     WrittenPart,
-    compute_errors,
+    compute_scores,
     measure_part,
     write_part,
 )
@@ -25,7 +25,7 @@ from keras_tied.estimator.internal import ranks
 from keras_tied.tables import Columns, Misread, Source
 
 if TYPE_CHECKING:
-    from keras_tied.estimator.internal import Moments
+    from keras_tied.estimator.internal import Fences, Moments
 
 Advance = Callable[[int], object]
 """Is called with the number of rows that are done since the last call."""
@@ -65,7 +65,7 @@ def transform_table(
     Args:
         workers: what runs the work.
         source: the table.
-        transform: the function of batches; scores get a column `rank`, 1 for the largest error.
+        transform: the function of batches; scores get a column `rank`, 1 for the oddest row.
         folder: the output.
         advance: is called with the rows that are done.
 
@@ -104,6 +104,7 @@ def measure_table(
     n: int,
     seed: int,
     advance: Advance = lambda rows: None,
+    fences: Fences | None = None,
 ) -> MeasuredPart:
     """Measure all rows of a table, and choose n of them at random.
 
@@ -114,6 +115,7 @@ def measure_table(
         n: the rows to choose.
         seed: of the choice.
         advance: is called with the rows that are done.
+        fences: the rows beyond them are not measured, but may be chosen. Defaults to none.
 
     Returns:
         The moments of all rows, and the chosen rows in random order.
@@ -122,7 +124,7 @@ def measure_table(
 
     parts = source.split()
     places = choose_places([part.n_rows for part in parts], n, seed)
-    items = [(part, chosen, columns) for part, chosen in zip(parts, places, strict=True)]
+    items = [(part, chosen, columns, fences) for part, chosen in zip(parts, places, strict=True)]
     moments: Moments | None = None
     rows: list[Array] = []
     early: dict[int, MeasuredPart] = {}
@@ -132,7 +134,8 @@ def measure_table(
         early[index] = measured
         while len(rows) in early:  # merged in order, whichever part comes first
             part = early.pop(len(rows))
-            moments = part.moments if moments is None else moments.merge(part.moments)
+            if part.moments is not None:
+                moments = part.moments if moments is None else moments.merge(part.moments)
             rows.append(part.rows)
             misread.update(part.misread)
     assert moments is not None
@@ -141,12 +144,12 @@ def measure_table(
 
 
 def _rank(workers: Workers, parts: Sequence[Source], transform: BatchTransform) -> list[Array]:
-    """The ranks of the errors of all rows, by part."""
+    """The ranks of the scores of all rows, by part."""
     ends = np.cumsum([part.n_rows for part in parts])
-    errors = np.empty(ends[-1], np.float32)
-    for index, of_part in workers.map(compute_errors, [(part, transform) for part in parts]):
-        errors[ends[index] - len(of_part) : ends[index]] = of_part
-    return np.split(ranks(errors), ends[:-1])
+    scores = np.empty(ends[-1], np.float32)
+    for index, of_part in workers.map(compute_scores, [(part, transform) for part in parts]):
+        scores[ends[index] - len(of_part) : ends[index]] = of_part
+    return np.split(ranks(scores), ends[:-1])
 
 
 def _describe(parts: Sequence[Source], transform: BatchTransform) -> dict[str, Any]:

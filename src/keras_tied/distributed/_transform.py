@@ -10,13 +10,20 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from keras_tied._reasons import (
+    ORDINARY,
+    Cause,
+    describe_reason,
+    format_expected,
+    format_given,
+)
 from keras_tied._types import Array
-from keras_tied.estimator.internal import Fitted, largest_shares, read
-from keras_tied.tables import Column, Columns, Kind, Misread, TableError
+from keras_tied.estimator.internal import Explanation, Fitted, read
+from keras_tied.tables import Column, Columns, Kind, Misread, TableError, get_value
 
 Output = Literal["codes", "reconstructions", "scores"]
 MOST_COLUMNS = 3
-"""Columns that scores name for each row."""
+"""Columns that are named for each row that is explained."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +37,20 @@ class BatchTransform:
         fitted: the fitted value.
         columns: the columns that it takes.
         output: `"codes"` for `code0`, `code1` and so on, float32; `"reconstructions"` for the
-            columns that the model uses, in their types; `"scores"` for the reconstruction error
-            `error`, and the columns `column1` to `column3` that contribute most to it with their
-            shares `share1` to `share3`.
+            columns that the model uses, in their types; `"scores"` for the outlier score `score`,
+            `one_in`, one row in how many is as odd, and the reconstruction error `error`.
         id: a column that is kept before these, or None.
+        explain: whether scores come with the columns that make the row odd: `column1` to
+            `column3`, their shares of the oddness, `share1` to `share3`, and `expected1` to
+            `expected3`, what the other columns make likely, as text. It takes as long as to score
+            a row for each column.
     """
 
     fitted: Fitted
     columns: Columns
     output: Output
     id: str | None = None
+    explain: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -68,36 +79,89 @@ class BatchTransform:
             TableError: if a column is not there, or a value cannot be used.
         """
         numbers = self.columns.encode(batch, first_row, unseen, misread)
-        return prepend_id(self.id, batch, self.compute(numbers))
+        return prepend_id(self.id, batch, self.compute(batch, numbers))
 
-    def compute(self, numbers: Array) -> dict[str, Any]:
-        """The columns of the output by name, for rows as numbers, `(n, d)`."""
+    def compute(self, batch: pa.RecordBatch, numbers: Array) -> dict[str, Any]:
+        """The columns of the output by name, for rows and the same as numbers, `(n, d)`."""
         if self.output == "codes":
             codes = self.fitted.transform(numbers).T
             return dict(zip(code_names(len(codes)), codes, strict=True))
         if self.output == "reconstructions":
             rows = self.columns.decode(self.fitted.reconstruct(numbers))
             return dict(zip(rows.schema.names, rows.columns, strict=True))
-        return {"error": self.compute_errors(numbers)} | self.attribute(numbers)
+        facts = self.describe_scores(*self.fitted.measure_rows(numbers))
+        if not self.explain:
+            return facts
+        causes = self.find_causes(batch, self.fitted.explain(numbers))
+        return facts | self.describe_causes(causes)
 
-    def compute_errors(self, numbers: Array) -> Array:
-        """The reconstruction error of each row, `(n,)` float32."""
-        return self.fitted.reconstruction_error(numbers).astype(np.float32)
+    def describe_scores(self, scores: Array, errors: Array) -> dict[str, Array]:
+        """The columns of scores, `(n,)`, and errors, `(n,)`."""
+        one_in = self.fitted.rarity(scores).astype(np.float32)
+        return {"score": scores, "one_in": one_in, "error": errors}
 
-    def attribute(self, numbers: Array) -> dict[str, Any]:
-        """The columns that contribute most to each row's error, and their shares."""
-        errors = self.fitted.reconstruction_error(numbers, per_feature=True)
-        names, order, shares = largest_shares(errors, self.columns.feature_columns, MOST_COLUMNS)
-        labels = pa.array(names, pa.string())
+    def describe_causes(self, causes: list[list[Cause]]) -> dict[str, Any]:
+        """The columns that name why rows are odd."""
         facts: dict[str, Any] = {}
-        for place in range(order.shape[1]):
-            facts[f"column{place + 1}"] = labels.take(pa.array(order[:, place]))
-            facts[f"share{place + 1}"] = shares[:, place].astype(np.float32)
+        for place in range(min(MOST_COLUMNS, len(self.columns.names))):
+            of_rows = [row[place] if place < len(row) else None for row in causes]
+            number = place + 1
+            facts[f"column{number}"] = pa.array([c and c.column for c in of_rows], pa.string())
+            shares = [c.share if c else 0.0 for c in of_rows]
+            facts[f"share{number}"] = pa.array(shares, pa.float32())
+            facts[f"expected{number}"] = pa.array([c and c.expected for c in of_rows], pa.string())
         return facts
+
+    def find_causes(self, batch: pa.RecordBatch, explanation: Explanation) -> list[list[Cause]]:
+        """The columns that make each row odd, the largest share first, at most three.
+
+        Args:
+            batch: the rows.
+            explanation: of them.
+        """
+        order = np.argsort(-explanation.shares, axis=1, kind="stable")[:, :MOST_COLUMNS]
+        names = self.columns.names
+        expected = self.columns.decode(explanation.expected)
+        return [
+            [
+                Cause(
+                    names[column],
+                    float(explanation.shares[row, column]),
+                    format_given(get_value(batch.column(names[column]), row)),
+                    format_expected(get_value(expected.column(names[column]), row)),
+                )
+                for column in columns
+                if explanation.shares[row, column] > 0
+            ]
+            for row, columns in enumerate(order.tolist())
+        ]
+
+
+def describe_reasons(
+    transform: BatchTransform, batch: pa.RecordBatch, numbers: Array
+) -> tuple[list[str], dict[str, Any]]:
+    """Tell why rows are odd, in words and as columns.
+
+    Args:
+        transform: the function of batches.
+        batch: the rows.
+        numbers: the same as numbers, `(n, d)`.
+    """
+    explanation = transform.fitted.explain(numbers)
+    causes = transform.find_causes(batch, explanation)
+    first = explanation.shares.argmax(axis=1)[:, None]
+    mended = np.take_along_axis(explanation.scores, first, axis=1)[:, 0]
+    ordinary = transform.fitted.rarity(mended) < ORDINARY
+    words = map(describe_reason, causes, ordinary.tolist())
+    return list(words), transform.describe_causes(causes)
 
 
 def load_transform(
-    path: str | os.PathLike[str], output: Output = "codes", *, id: str | None = None
+    path: str | os.PathLike[str],
+    output: Output = "codes",
+    *,
+    id: str | None = None,
+    explain: bool = False,
 ) -> BatchTransform:
     """Read a model file as a function of Arrow batches.
 
@@ -107,6 +171,7 @@ def load_transform(
         output: `"codes"`, `"reconstructions"` or `"scores"`; see `BatchTransform`. Defaults to
             `"codes"`.
         id: a column to keep. Defaults to none.
+        explain: whether scores name the columns that make rows odd. Defaults to `False`.
 
     Returns:
         The function.
@@ -138,7 +203,7 @@ def load_transform(
         raise ValueError(
             f"{os.fspath(path)!r} knows no names of columns: fit to a table that has some."
         )
-    return BatchTransform(contents.fitted, columns, output, id)
+    return BatchTransform(contents.fitted, columns, output, id, explain)
 
 
 def prepend_id(id: str | None, batch: pa.RecordBatch, columns: dict[str, Any]) -> pa.RecordBatch:

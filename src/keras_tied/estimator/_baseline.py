@@ -12,7 +12,8 @@ from keras_tied.estimator._pca import fit_pca
 def baseline_errors(fitted: Fitted, X: Array, others: Array | None = None) -> tuple[float, float]:
     """The mean squared errors of a fitted value and of PCA, both of scaled rows.
 
-    Missing values do not count; for PCA they are imputed as the fitted value does.
+    Missing values do not count; for PCA they are imputed as the fitted value does. Rows with a
+    value far outside the rest of its column count for neither.
 
     Args:
         fitted: the fitted value.
@@ -20,10 +21,11 @@ def baseline_errors(fitted: Fitted, X: Array, others: Array | None = None) -> tu
             was fitted to.
         others: the rows that both are measured on. Defaults to `X`.
     """
+    X = X[~fitted.find_trimmed(X)]
+    others = X if others is None else others[~fitted.find_trimmed(others)]
     _, complete = fitted.preprocessing.forward(X, slice(None))
     principal = fit_pca(complete).truncate(fitted.n_components)
-    test_rows = X if others is None else others
-    scaled, complete = fitted.preprocessing.forward(test_rows, slice(None))
+    scaled, complete = fitted.preprocessing.forward(others, slice(None))
     squares = np.square(principal.reconstruct(complete) - scaled, dtype=np.float64)
     of_pca = float(np.nanmean(squares)) if np.isfinite(squares).any() else 0.0
-    return fitted.mean_error(test_rows), of_pca
+    return fitted.mean_error(others), of_pca

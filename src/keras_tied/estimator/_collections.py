@@ -10,8 +10,9 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._set_output import _get_output_config
 
+from keras_tied.estimator._fences import Fences, fit_fences, keep_all
 from keras_tied.estimator._moments import Moments, measure_moments
-from keras_tied.estimator._sample import choose_places, choose_sample_size, fit_sample
+from keras_tied.estimator._sample import choose_places, choose_sample_size, fit_rows
 
 if TYPE_CHECKING:
     from keras_tied.estimator._estimator import TiedAutoencoder
@@ -67,7 +68,7 @@ def _call(method: Any, estimator: Any, args: Any, kwargs: Any, X: Any) -> Any:
 def fit_collection(estimator: TiedAutoencoder, X: Any) -> TiedAutoencoder:
     """Fit to rows of Dask: to all where they fit into memory, else to a sample of them.
 
-    Scale and PCA are then those of all rows, which are read once.
+    Scale and PCA are then those of all rows within the fences of the sample.
     """
     import dask
 
@@ -85,32 +86,36 @@ def fit_collection(estimator: TiedAutoencoder, X: Any) -> TiedAutoencoder:
         dask.delayed(_select)(block, places)
         for block, places in zip(blocks, choose_places(lengths, n, seed), strict=True)
     ]
-    moments = [dask.delayed(_measure)(block) for block in blocks]
+    if is_frame:
+        from dask.dataframe.dispatch import concat
+    else:
+        concat = np.concatenate
+    sample = concat(dask.compute(*chosen))
+    fences = fit_fences(_to_array(sample)) if estimator.trim else keep_all(X.shape[1])
+    moments = [dask.delayed(_measure)(block, fences) for block in blocks]
     while len(moments) > 1:
         moments = [
             dask.delayed(_merge)(moments[begin : begin + MERGED])
             for begin in range(0, len(moments), MERGED)
         ]
-    samples, of_all = dask.compute(chosen, moments[0])
-    if is_frame:
-        from dask.dataframe.dispatch import concat
-
-        return fit_sample(estimator, concat(samples), of_all)
-    return fit_sample(estimator, np.concatenate(samples), of_all)
+    [of_all] = dask.compute(moments[0])
+    return fit_rows(estimator, sample, moments=of_all, fences=fences)
 
 
 def _select(block: Any, places: Any) -> Any:
     return block.iloc[places] if hasattr(block, "iloc") else block[places]
 
 
-def _measure(block: Any) -> Moments | None:
-    if len(block) == 0:
-        return None
-    if hasattr(block, "to_numpy"):
-        block = block.to_numpy(np.float64, na_value=np.nan)
+def _to_array(block: Any) -> Any:
+    return block.to_numpy(np.float64, na_value=np.nan) if hasattr(block, "to_numpy") else block
+
+
+def _measure(block: Any, fences: Fences) -> Moments | None:
+    block = _to_array(block)
     if np.isinf(block).any():
         raise ValueError("Input X contains infinity: leave these rows out, or make them missing.")
-    return measure_moments(block)
+    block = block[~fences.find_rows(block)]
+    return measure_moments(block) if len(block) else None
 
 
 def _merge(parts: list[Moments | None]) -> Moments | None:

@@ -18,9 +18,11 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from keras_tied._text import format_quantity
 from keras_tied._types import Array
 from keras_tied.estimator._canonical_rows import canonicalize_few_rows
 from keras_tied.estimator._collections import fit_collection, is_collection, map_collections
+from keras_tied.estimator._explanation import Explanation
 from keras_tied.estimator._fitted_state import FittedState
 from keras_tied.estimator._output import wrap_rows
 from keras_tied.estimator._training import Trainer
@@ -92,6 +94,9 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             rows. Defaults to 50.
         contamination: the share of the training rows that `predict` calls outliers, in (0, 0.5].
             Defaults to 0.1.
+        trim: whether rows with a value far outside the rest of its column are left out of the fit,
+            which would bend towards them; `score_samples` puts them first. It is few rows: ten, or
+            one in a thousand, at most, and none of fewer than 50. Defaults to `True`.
         random_state: seed of the weights, of the order of the rows and of held-out rows; as in
             scikit-learn. Defaults to None.
         verbose: 0, 1 or 2, as in Keras. Defaults to 0.
@@ -113,6 +118,8 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         feature_r2_: the same share of each scaled feature, `(n_features_in_,)`: 1 for a constant
             one, NaN where all values are missing. It is not stored in files.
         offset_: the threshold of `score_samples` below which `predict` gives -1.
+        n_trimmed_rows_: how many rows were left out of the fit; the other attributes are those of
+            the rest. It is not stored in files.
         n_features_in_: the number of features.
         feature_names_in_: their names, if `fit` was given a table with names.
 
@@ -152,6 +159,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "contamination": [Interval(Real, 0, 0.5, closed="right")],
+        "trim": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -176,6 +184,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 50,
         contamination: float = 0.1,
+        trim: bool = True,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -196,6 +205,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.contamination = contamination
+        self.trim = trim
         self.random_state = random_state
         self.verbose = verbose
 
@@ -237,7 +247,16 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
                 raise ValueError("sample_weight is not supported for rows of Dask.")
             return fit_collection(self, X)
         X, weights = validate_training_rows(self, X, sample_weight, reset=True)
-        return self._fit(Trainer(self), *canonicalize_few_rows(X, weights))
+        self._fit(Trainer(self), *canonicalize_few_rows(X, weights))
+        if self.n_trimmed_rows_:
+            warnings.warn(
+                f"{format_quantity(self.n_trimmed_rows_, 'row')} of {len(X):,} with a value far "
+                f"outside the rest of its column were left out of the fit of "
+                f"{type(self).__name__}: correct them, or set trim=False; score_samples puts them "
+                "first.",
+                stacklevel=3,
+            )
+        return self
 
     def _fit(self, trainer: Trainer, X: Array, weights: Array) -> Self:
         """Train on validated rows."""
@@ -361,6 +380,10 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def score_samples(self, X: Any) -> Array:
         """How normal rows are: the higher, the less of an outlier.
 
+        The score is the sum of how far a row's values, code, reconstruction and what each column
+        holds beside what the others make likely are from those of most training rows. Rows with a
+        value far outside the rest of its column come first.
+
         Args:
             X: the rows, `(n_samples, n_features)`.
 
@@ -369,6 +392,48 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """
         X = validate_rows(self, X)
         return self._fitted.score_samples(X)
+
+    @map_collections
+    def rarity(self, X: Any) -> Array:
+        """One row in how many is at least as odd, by the scores of rows that were not trained on.
+
+        The tail is that of the rows held out, where 1,000 and more were fitted to, and else of all
+        rows, corrected for having been trained on. The numbers of few rows are rough.
+
+        Args:
+            X: the rows, `(n_samples, n_features)`.
+
+        Returns:
+            Numbers from 1 up to that of the training rows, `(n_samples,)` float64.
+        """
+        X = validate_rows(self, X)
+        return self._fitted.rarity(self._fitted.outlier_scores(X))
+
+    def explain(self, X: Any) -> Explanation:
+        """Why rows are odd: which columns, and what the other columns make likely instead.
+
+        Each value is replaced by its conditional mean in a normal distribution of the columns, of
+        which values far outside their column are no part, and the row is scored again. A column's
+        share is the fall of the score. Two values that contradict each other have a share each.
+
+        Args:
+            X: the rows, `(n_samples, n_features)`.
+
+        Returns:
+            `shares`, `(n_samples, n_features)`, which add up to 1, or are 0 where no value would
+            make a row less odd; `expected`, what the other columns make likely, in the units of the
+            features; and `scores`, the outlier score with that, which `score_samples` negates.
+
+        Examples:
+            >>> import numpy as np
+            >>> from keras_tied import TiedAutoencoder
+            >>> X = np.random.default_rng(0).normal(size=(200, 1)) * [1.0, 2.0, 3.0]
+            >>> autoencoder = TiedAutoencoder(1, max_iter=1, random_state=0).fit(X)
+            >>> reasons = autoencoder.explain([[1.0, 2.0, 60.0]])
+            >>> reasons.shares.argmax(), round(reasons.expected[0, 2])
+            (np.int64(2), 3)
+        """
+        return self._fitted.explain(validate_rows(self, X))
 
     @map_collections
     def decision_function(self, X: Any) -> Array:

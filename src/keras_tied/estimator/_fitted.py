@@ -10,7 +10,8 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._blocks import map_blocks
-from keras_tied.estimator._outlier_score import OutlierScore
+from keras_tied.estimator._explanation import Explanation, explain
+from keras_tied.estimator._outlier_score import OutlierScore, Rows
 from keras_tied.estimator._pca import TINY
 from keras_tied.estimator._preprocessing import Preprocessing
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 FEW_ROWS = 256
 """At most what a block of any network has."""
+
+CHANCE = 0.05
+"""The expected number of rows below which one stands out."""
 
 Network: TypeAlias = "DenseNetwork | CompiledNetwork"
 Result = TypeVar("Result")
@@ -164,23 +168,77 @@ class Fitted:
 
     def score_samples(self, X: Any) -> Array:
         """How normal rows are, `(n,)` float64: the higher, the less of an outlier."""
-        assert self.outlier_score is not None
-        scores, measure = np.empty(X.shape[0]), self.outlier_score.score
-
-        def score(part: slice, block: Block) -> None:
-            with np.errstate(invalid="ignore"):
-                scores[part] = measure(*self.outlier_inputs(block))
-
-        self.fold(X, score)
-        scores[np.isnan(scores)] = np.inf  # after an overflow
+        scores = self.outlier_scores(X)
         return np.negative(scores, out=scores)
 
-    def outlier_inputs(self, block: Block) -> tuple[Array, Array, Array]:
-        """The arguments of `OutlierScore.score`."""
+    def outlier_scores(self, X: Any) -> Array:
+        """How odd rows are, `(n,)` float64."""
+        scores = np.empty(X.shape[0])
+
+        def score(part: slice, block: Block) -> None:
+            scores[part] = self.score_block(block)
+
+        self.fold(X, score)
+        return scores
+
+    def measure_rows(self, X: Any) -> tuple[Array, Array]:
+        """The outlier score and the reconstruction error of each row, `(n,)` float32 each."""
+        scores, errors = np.empty((2, X.shape[0]), np.float32)
+
+        def measure(part: slice, block: Block) -> None:
+            with np.errstate(over="ignore"):
+                scores[part] = self.score_block(block)
+                errors[part] = mean_of_present(np.square(block.residuals, dtype=np.float64))
+
+        self.fold(X, measure)
+        return scores, errors
+
+    def score_block(self, block: Block) -> Array:
+        """The outlier scores of a block, `(n,)` float64; infinite after an overflow."""
+        assert self.outlier_score is not None
+        with np.errstate(invalid="ignore", over="ignore"):
+            scores = self.outlier_score.score(self.outlier_rows(block))
+        scores[np.isnan(scores)] = np.inf
+        return scores
+
+    def rarity(self, scores: Array) -> Array:
+        """For outlier scores, one row in how many is at least as odd, `(n,)` float64."""
+        assert self.outlier_score is not None
+        return self.outlier_score.tail.find_rarity(scores)
+
+    @property
+    def largest_rarity(self) -> float:
+        """The number of training rows: no row is said to be rarer than one in so many."""
+        assert self.outlier_score is not None
+        return self.outlier_score.tail.n_rows
+
+    def stand_out(self, scores: Array, n_rows: int) -> Array:
+        """Which of these scores hardly any table of so many rows would have by chance, `(n,)`."""
+        assert self.outlier_score is not None
+        stand_out: Array = self.outlier_score.tail.find_shares(scores) * n_rows < CHANCE
+        return stand_out
+
+    def find_trimmed(self, X: Any) -> Array:
+        """Which rows hold a value far outside of its column, `(n,)`."""
+        assert self.outlier_score is not None
+        scaled, _ = self.preprocessing.forward(X, slice(None))
+        return self.outlier_score.fences.find_rows(scaled)
+
+    def explain(self, X: Any) -> Explanation:
+        """Why rows are odd; see `TiedAutoencoder.explain`."""
+        return explain(self, X)
+
+    def outlier_rows(self, block: Block) -> Rows:
+        """A block as the outlier score takes it."""
         residuals = block.reconstruction - block.complete
         if block.complete is not block.scaled:
             residuals[np.isnan(block.scaled)] = 0
-        return block.complete, block.codes, residuals
+        return Rows(block.scaled, block.complete, block.codes, residuals)
+
+    def forward(self, scaled: Array, complete: Array) -> Block:
+        """The forward pass of scaled rows."""
+        codes = self.network.encode(complete)
+        return Block(scaled, complete, codes, self.network.decode(codes))
 
     def fold(self, X: Any, use: Callable[[slice, Block], Result]) -> list[Result]:
         """The results of a function for each block of rows after the forward pass, in order.
@@ -190,12 +248,10 @@ class Fitted:
             use: takes the slice of the rows and the block; several threads call it at a time.
         """
 
-        def forward(part: slice) -> Result:
-            scaled, complete = self.preprocessing.forward(X, part)
-            codes = self.network.encode(complete)
-            return use(part, Block(scaled, complete, codes, self.network.decode(codes)))
+        def compute(part: slice) -> Result:
+            return use(part, self.forward(*self.preprocessing.forward(X, part)))
 
-        return self._map(forward, X.shape[0])
+        return self._map(compute, X.shape[0])
 
     def _map(self, function: Callable[[slice], Result], n_rows: int) -> list[Result]:
         if n_rows <= FEW_ROWS:

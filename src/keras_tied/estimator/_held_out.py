@@ -32,12 +32,14 @@ class TrainingResult:
         validation_errors: the error on held-out rows after each; empty without such rows.
         n_iter: the iterations of L-BFGS, or the passes of Nadam over the rows.
         better: whether the model is better than PCA on held-out rows; None without such rows.
+        held_out: the places of rows that the model has not learned from; None without such rows.
     """
 
     losses: list[float]
     validation_errors: list[float]
     n_iter: int
     better: bool | None
+    held_out: Array | None = None
 
 
 def make_folds(n: int, params: Params) -> list[Array]:

@@ -121,13 +121,18 @@ def fit_gaussian(Z: Array, random: np.random.RandomState) -> Gaussian:
     for _ in range(ITERATIONS):
         mean = complete.mean(axis=0)
         covariance = (np.cov(complete.T, bias=True).reshape(d, d) * len(rows) + extra) / len(rows)
-        ridge = RIDGE * (np.trace(covariance) / d or 1.0)
+        ridge = find_ridge(covariance)
         fitted = Gaussian(mean, np.linalg.inv(covariance + ridge * np.eye(d)))
         means, extra = fitted.condition(np.where(missing, 0.0, complete - mean), missing)
         before, complete = complete, np.where(missing, means + mean, complete)
         if np.abs(complete - before).max() < TOLERANCE * np.sqrt(ridge / RIDGE):
             break
     return fitted
+
+
+def find_ridge(covariance: Array) -> float:
+    """What is added to the variances of a covariance, `(d, d)`, so that it can be inverted."""
+    return float(RIDGE * (np.trace(covariance) / len(covariance) or 1.0))
 
 
 def fit_network_weights(numbers: Array, imputed: Array, restored: Array, weights: Array) -> Array:

@@ -129,7 +129,8 @@ def fit(
     if not params.early_stopping:
         return network, TrainingResult(curve, [], len(curve), None)
     validation_curve = _make_validation_curve(members, best, schedule)
-    return network, TrainingResult(curve, validation_curve, len(curve), _is_better(members, best))
+    better, held_out = _is_better(members, best), members[-1].places
+    return network, TrainingResult(curve, validation_curve, len(curve), better, held_out)
 
 
 @dataclass
@@ -142,6 +143,7 @@ class _Member:
         held_out: those with a weight in `weights`.
         weights: of the held-out rows, `(n,)`.
         of_pca: the error of PCA on each row of `held_out`, `(n,)`.
+        places: of the rows that are held out, among all; None if they are those of a fold.
     """
 
     network: DenseNetwork
@@ -149,6 +151,7 @@ class _Member:
     held_out: TrainingRows
     weights: Array
     of_pca: Array
+    places: Array | None = None
     state: State = field(init=False)
 
     def __post_init__(self) -> None:
@@ -200,12 +203,13 @@ def _hold_out_folds(
 def _hold_out_part(start: Start, n_components: int, rows: TrainingRows, params: Params) -> _Member:
     """A network, and the part of the rows that is held out of it, if any is."""
     if params.early_stopping:
-        places, held_out_places = split_rows(rows.count, params)
-        train_rows = rows.select(np.concatenate([places, held_out_places[MOST_HELD_OUT:]]))
-        held_out = rows.select(held_out_places[:MOST_HELD_OUT])
+        train_places, places = split_rows(rows.count, params)
+        train_rows = rows.select(np.concatenate([train_places, places[MOST_HELD_OUT:]]))
+        places = places[:MOST_HELD_OUT]
+        held_out = rows.select(places)
         weights = held_out.weights
     else:
-        train_rows, held_out = rows, rows.select(np.arange(1))
+        train_rows, held_out, places = rows, rows.select(np.arange(1)), None
         weights = np.zeros(len(held_out.weights))
     principal = train_rows.principal.truncate(n_components)
     return _Member(
@@ -214,6 +218,7 @@ def _hold_out_part(start: Start, n_components: int, rows: TrainingRows, params: 
         held_out,
         weights,
         held_out.pca_errors(principal),
+        places,
     )
 
 

@@ -208,7 +208,8 @@ def fit_nadam(
         better = is_clearly_less(errors, of_pca, validation.weights, len(held_out))
     losses = history["loss"]
     n_iter = max(1, round(passes * len(losses)))
-    return TrainingResult(losses, history.get("val_error", []), n_iter, better)
+    unseen = held_out if len(held_out) else None
+    return TrainingResult(losses, history.get("val_error", []), n_iter, better, unseen)
 
 
 def _make_nadam(rate: float, steps: int) -> keras.optimizers.Optimizer:

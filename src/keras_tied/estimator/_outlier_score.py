@@ -1,13 +1,18 @@
-"""The outlier score of a row, from its features, its code and its residuals."""
+"""The outlier score of a row, from its features, its code, its residuals and its surprises."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_tied._types import Array
+from keras_tied.estimator._fences import Fences
+from keras_tied.estimator._imputation import MOST_FEATURES, Gaussian, find_ridge
 from keras_tied.estimator._pca import fit_pca
+from keras_tied.estimator._tail import Tail
 
 MOST_ROWS = 20_000
 """The score is fitted to a random sample of so many rows where there are more."""
@@ -20,6 +25,8 @@ Also the scale of a feature that is constant: a row with another value is an out
 """
 SMALLEST_SPREAD = 1e-6
 """The variation of a column below this is rounding error."""
+OPTIMISM = 1.0, 4.0
+"""The least and the largest factor of squared errors, from trained rows to others."""
 
 
 class Axes(NamedTuple):
@@ -33,61 +40,203 @@ class Axes(NamedTuple):
         return (rows - self.mean) @ self.vectors
 
 
-class OutlierScore(NamedTuple):
+class Rows(NamedTuple):
+    """Rows as the score takes them.
+
+    Attributes:
+        scaled: `(n, d)`, NaN where a value is missing.
+        complete: the same, with missing values imputed.
+        codes: `(n, k)`.
+        residuals: `(n, d)`, 0 where a value is missing.
+    """
+
+    scaled: Array
+    complete: Array
+    codes: Array
+    residuals: Array
+
+    def select(self, rows: Array) -> Rows:
+        """The rows at these places, or those that a mask selects."""
+        return Rows(*(part[rows] for part in self))
+
+
+@dataclass(frozen=True, eq=False)
+class OutlierScore:
     r"""Measures how far a row is from most others.
 
-    It takes the scaled features, at the code and at the residuals, the latter two along their
-    principal axes, each with its median subtracted and divided by its spread (1.4826 times the
-    median absolute deviation), and adds up Huber's function of all of these numbers:
+    It takes the scaled features, the code and the residuals along their principal axes, and the
+    surprise of each feature, which is its distance from what the features of the other columns make
+    likely: in a normal distribution with the precision P, of the features b of a column,
+
+    $$P_{bb}^{-1} (P (x - \mu))_b$$
+
+    Each of these numbers has its median subtracted, is divided by its spread (1.4826 times the
+    median absolute deviation), and adds Huber's function of it:
 
     $$\sum_j \rho(z_j), \quad \rho(z) = \begin{cases} z^2 / 2 & |z| < 2 \\ 2 |z| - 2 &
         \text{otherwise} \end{cases}$$
 
+    A value beyond the fences of its column adds `limit`, the largest score of a row without such
+    values, times its distance from the median relative to that of the fence. So rows with such a
+    value come first. They are trimmed from the rows that scale, network and score are fitted to,
+    which would bend towards them.
+
     Code and residuals are the major and minor components of Shyu et al., "A novel anomaly
     detection scheme based on principal component classifier", ICDM workshop 2003, and the score
-    and orthogonal distances of Hubert et al., "ROBPCA", Technometrics 2005; the function is that
-    of Huber, "Robust estimation of a location parameter", 1964. The features detect extreme rows
-    that are reconstructed well, and rows that differ from the others in a column that is constant.
+    and orthogonal distances of Hubert et al., "ROBPCA", Technometrics 2005; the surprises are
+    those of Rousseeuw and Van den Bossche, "Detecting deviating data cells", Technometrics 60,
+    2018, in one normal distribution; the function is that of Huber, "Robust estimation of a
+    location parameter", 1964. The features detect extreme rows that are reconstructed well, and
+    rows that differ from the others in a column that is constant.
 
     Attributes:
         code_axes, residual_axes: their principal axes.
-        median, scale: of the features and of the coordinates along the axes, in this order. The
-            scale of a constant feature is `SMALLEST_SCALE`; it is infinite for a feature that is
-            missing in all rows and for a coordinate that is constant.
+        gaussian: the normal distribution of the scaled rows; without precision for more than
+            `MOST_FEATURES` features, and there are no surprises then.
+        columns: the column that each feature belongs to, `(d,)`, from 0 on, not falling.
+        median, scale: of the features, of the coordinates along the axes, and of the surprises, in
+            this order. The scale of a constant feature is `SMALLEST_SCALE`; it is infinite for a
+            feature that is missing in all rows and for another number that is constant.
+        fences: of the scaled features.
+        tail: the distribution of the score, of rows that were not trained on.
     """
 
     code_axes: Axes
     residual_axes: Axes
+    gaussian: Gaussian
+    columns: Array
     median: Array
     scale: Array
+    fences: Fences
+    tail: Tail
 
-    def score(self, features: Array, codes: Array, residuals: Array) -> Array:
-        """The scores of rows, `(n,)` float64: the higher, the more of an outlier.
+    def __reduce__(self) -> tuple[type[OutlierScore], tuple[Any, ...]]:
+        return OutlierScore, tuple(getattr(self, field.name) for field in fields(self))
+
+    @property
+    def limit(self) -> float:
+        """The largest score of a training row without a value beyond the fences."""
+        return self.tail.limit
+
+    @cached_property
+    def starts(self) -> Array:
+        """The first feature of each column."""
+        return np.flatnonzero(np.diff(self.columns, prepend=-1))
+
+    @cached_property
+    def surprise(self) -> Array | None:
+        """The matrix that deviations of rows from the mean are multiplied by, `(d, d)`."""
+        precision = self.gaussian.precision
+        if precision is None:
+            return None
+        matrix = precision / precision.diagonal()
+        ends = np.append(self.starts[1:], len(precision))
+        for begin, end in zip(self.starts, ends, strict=True):
+            if end - begin > 1:
+                part = slice(begin, end)
+                matrix[:, part] = precision[:, part] @ np.linalg.inv(precision[part, part])
+        return matrix
+
+    def score(self, rows: Rows) -> Array:
+        """The scores of rows, `(n,)` float64: the higher, the more of an outlier."""
+        scores = self._add_up(self._standardize(rows))
+        beyond = self.fences.find(rows.scaled)
+        if beyond.any():
+            far = beyond.any(axis=1)
+            distances = self.fences.distances(rows.scaled[far].astype(np.float64))
+            scores[far] += self.limit * np.where(beyond[far], distances, 0.0).sum(axis=1)
+        return scores
+
+    def score_held_out(self, rows: Rows, optimism: float) -> Array:
+        r"""About the scores that training rows would have if they had not been trained on, `(n,)`.
+
+        Surprises are those of the normal distribution of all rows but this one, by the formula of
+        Sherman and Morrison. With the squared Mahalanobis distance m of the row, and x its
+        deviations from the mean:
+
+        $$(P x)_j \frac{n}{n - m} \Big/ \left(P_{jj} + \frac{(P x)_j^2}{n - m}\right)$$
+
+        Squared residuals grow by the optimism of the training error, more for a row that is far
+        from the others: the network bends towards it.
 
         Args:
-            features: complete scaled rows, `(n, d)`.
-            codes: `(n, k)`.
-            residuals: `(n, d)`, 0 where a feature is missing.
+            rows: all that the score was fitted to.
+            optimism: the error of rows held out, divided by that of training rows.
         """
-        z = _compute_coordinates(self.code_axes, self.residual_axes, features, codes, residuals)
+        z = self._standardize(rows)
+        d, n, ends = rows.complete.shape[1], len(z), self._ends
+        distance = self._add_up(z[:, : ends[1]].copy())
+        growth = np.clip(optimism, *OPTIMISM) - 1
+        relative = distance / max(float(distance.mean()), SMALLEST_SPREAD)
+        z[:, ends[1] : ends[2]] *= np.sqrt(1 + growth * relative)[:, None]
+        precision = self.gaussian.precision
+        if precision is not None and n > 2 * d:
+            deviations = rows.complete - self.gaussian.mean
+            product = deviations @ precision
+            rest = n - np.minimum(np.einsum("ij,ij->i", deviations, product), n / 2)[:, None]
+            z[:, ends[2] :] *= (n / rest) / (1 + product**2 / (precision.diagonal() * rest))
+        return self._add_up(z)
+
+    @property
+    def _ends(self) -> tuple[int, int, int]:
+        """Where the features, the coordinates of the code and those of the residuals end."""
+        d = len(self.columns)
+        of_code = d + self.code_axes.vectors.shape[1]
+        return d, of_code, of_code + self.residual_axes.vectors.shape[1]
+
+    def _compute_coordinates(self, rows: Rows) -> Array:
+        """Features, codes, residuals and surprises side by side, float64."""
+        complete = rows.complete.astype(np.float64)
+        parts = [
+            complete,
+            self.code_axes.project(rows.codes),
+            self.residual_axes.project(rows.residuals),
+        ]
+        if self.surprise is not None:
+            parts.append((complete - self.gaussian.mean) @ self.surprise)
+        return np.concatenate(parts, axis=1)
+
+    def _standardize(self, rows: Rows) -> Array:
+        z = self._compute_coordinates(rows)
         z -= self.median
         z /= self.scale
+        return z
+
+    @staticmethod
+    def _add_up(z: Array) -> Array:
+        """The sum of Huber's function of each row, `(n,)`; overwrites the numbers."""
         np.abs(z, out=z)
         # With c = min(z, delta), Huber's function is c * (z - c / 2).
-        huber_slope = np.minimum(z, HUBER_DELTA)
-        z -= huber_slope / 2
-        return np.einsum("ij,ij->i", z, huber_slope)
+        slope = np.minimum(z, HUBER_DELTA)
+        z -= slope / 2
+        return np.einsum("ij,ij->i", z, slope)
 
 
 def fit_outlier_score(
-    features: Array, codes: Array, residuals: Array, weights: Array, observed: Array
+    rows: Rows, weights: Array, columns: Array, fences: Fences, gaussian: Gaussian | None
 ) -> OutlierScore:
-    """Fit the score to rows of these weights, `(n,)`; see `OutlierScore.score`.
+    """Fit the score to rows of these weights, `(n,)`, but for its tail.
 
-    `observed`, `(d,)`, says which features are not missing in all rows.
+    Args:
+        rows: the rows, without those that were trimmed.
+        weights: `(n,)`.
+        columns: the column that each feature belongs to, `(d,)`.
+        fences: of the scaled features.
+        gaussian: that of the imputation, or None.
     """
-    code_axes, residual_axes = _fit_axes(codes, weights), _fit_axes(residuals, weights)
-    coordinates = _compute_coordinates(code_axes, residual_axes, features, codes, residuals)
+    observed = ~np.isnan(np.fmin.reduce(rows.scaled, axis=0))
+    none = np.zeros(0)
+    score = OutlierScore(
+        _fit_axes(rows.codes, weights),
+        _fit_axes(rows.residuals, weights),
+        _fit_gaussian(rows.complete, weights) if gaussian is None else gaussian,
+        columns,
+        none,
+        none,
+        fences,
+        Tail(0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, none),
+    )
+    coordinates = score._compute_coordinates(rows)
     median = weighted_quantiles(coordinates, weights, 0.5)
     scale = 1.4826 * weighted_quantiles(np.abs(coordinates - median), weights, 0.5)
     mean = np.average(coordinates, axis=0, weights=weights)
@@ -96,7 +245,7 @@ def fit_outlier_score(
     constant_scale = np.full(len(scale), np.inf)
     constant_scale[: len(observed)][observed] = SMALLEST_SCALE
     scale = np.where(spread > SMALLEST_SPREAD, scale, constant_scale)
-    return OutlierScore(code_axes, residual_axes, median, scale)
+    return replace(score, median=median, scale=scale)
 
 
 def weighted_quantiles(values: Array, weights: Array, share: float) -> Array:
@@ -127,9 +276,11 @@ def _fit_axes(rows: Array, weights: Array) -> Axes:
     return Axes(principal.mean, principal.vectors[:, varying])
 
 
-def _compute_coordinates(
-    code_axes: Axes, residual_axes: Axes, features: Array, codes: Array, residuals: Array
-) -> Array:
-    """Features, codes and residuals side by side, `(n, d + a + b)` float64."""
-    along = code_axes.project(codes), residual_axes.project(residuals)
-    return np.concatenate([features.astype(np.float64), *along], axis=1)
+def _fit_gaussian(rows: Array, weights: Array) -> Gaussian:
+    mean = np.average(rows.astype(np.float64), axis=0, weights=weights)
+    if rows.shape[1] > MOST_FEATURES:
+        return Gaussian(mean, None)
+    deviations = rows - mean
+    covariance = (deviations * weights[:, None]).T @ deviations / weights.sum()
+    ridge = find_ridge(covariance) * np.eye(len(covariance))
+    return Gaussian(mean, np.linalg.inv(covariance + ridge))

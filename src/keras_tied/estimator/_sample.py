@@ -11,6 +11,7 @@ from keras_tied._types import Array
 
 if TYPE_CHECKING:
     from keras_tied.estimator._estimator import TiedAutoencoder
+    from keras_tied.estimator._fences import Fences
     from keras_tied.estimator._moments import Moments
 
 MOST_ROWS, MOST_NUMBERS = 200_000, 2**24
@@ -39,17 +40,30 @@ def choose_places(lengths: Sequence[int], n: int, seed: int) -> list[Array]:
     return [part - (end - n) for part, end, n in zip(of_parts, ends, lengths, strict=True)]
 
 
-def fit_sample(estimator: TiedAutoencoder, X: Any, moments: Moments) -> TiedAutoencoder:
-    """Fit an estimator to a sample of rows, with the scale and the PCA of all rows.
+def fit_rows(
+    estimator: TiedAutoencoder,
+    X: Any,
+    *,
+    columns: Array | None = None,
+    moments: Moments | None = None,
+    fences: Fences | None = None,
+) -> TiedAutoencoder:
+    """Fit an estimator to rows, as its `fit` does, or to a sample, with scale and PCA of all rows.
 
     Args:
         estimator: the estimator.
-        X: the sample, `(n_samples, n_features)`.
-        moments: of all rows.
+        X: the rows, or the sample, `(n_samples, n_features)`.
+        columns: the column that each feature belongs to, `(n_features,)`, from 0 on, not falling.
+            Defaults to one for each.
+        moments: of all rows within the fences, if `X` is a sample.
+        fences: of the columns. Defaults to those of the rows.
     """
     # keras-tied check asks for the size of a sample, and needs no scikit-learn.
+    from keras_tied.estimator._canonical_rows import canonicalize_few_rows
     from keras_tied.estimator._training import Trainer
     from keras_tied.estimator._validation import validate_training_rows
 
     rows, weights = validate_training_rows(estimator, X, None, reset=True)
-    return estimator._fit(Trainer(estimator, moments=moments, effort=EFFORT), rows, weights)
+    effort = 1 if moments is None else EFFORT
+    trainer = Trainer(estimator, moments=moments, fences=fences, columns=columns, effort=effort)
+    return estimator._fit(trainer, *canonicalize_few_rows(rows, weights))

@@ -31,17 +31,18 @@ from keras_tied.estimator import _archive
 from keras_tied.estimator._activations import activation_name
 from keras_tied.estimator._archive import require
 from keras_tied.estimator._dense_network import DenseNetwork
+from keras_tied.estimator._fences import Fences
 from keras_tied.estimator._fitted import Fitted
 from keras_tied.estimator._imputation import Gaussian
 from keras_tied.estimator._outlier_score import Axes, OutlierScore
 from keras_tied.estimator._preprocessing import Preprocessing
 from keras_tied.estimator._scaling import Scaling
+from keras_tied.estimator._tail import N_NUMBERS, Tail
 
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
 
-FORMATS = (1, 2)
-"""A file is of the second format if it has `IMPUTATION`, and otherwise of the first."""
+FORMAT = 3
 SETTINGS, ARRAYS, NOTES = "estimator.json", "estimator.npz", "notes.json"
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 MEMBERS = (SETTINGS, ARRAYS, NOTES, CONFIG, METADATA, WEIGHTS)
@@ -67,19 +68,32 @@ ARRAYS_OF_FILE = {
     "gaussian.mean": ("d", "preprocessing.gaussian.mean"),
     "gaussian.precision": ("dd", "preprocessing.gaussian.precision"),
     IMPUTATION: ("d", "imputation_weights"),
-    "oddity.of_codes.mean": ("k", "outlier_score.code_axes.mean"),
-    "oddity.of_codes.vectors": ("ka", "outlier_score.code_axes.vectors"),
-    "oddity.of_residuals.mean": ("d", "outlier_score.residual_axes.mean"),
-    "oddity.of_residuals.vectors": ("db", "outlier_score.residual_axes.vectors"),
-    "oddity.median": ("s", "outlier_score.median"),
-    "oddity.scale": ("s", "outlier_score.scale"),
+    "score.columns": ("d", "outlier_score.columns"),
+    "score.code_axes.mean": ("k", "outlier_score.code_axes.mean"),
+    "score.code_axes.vectors": ("ka", "outlier_score.code_axes.vectors"),
+    "score.residual_axes.mean": ("d", "outlier_score.residual_axes.mean"),
+    "score.residual_axes.vectors": ("db", "outlier_score.residual_axes.vectors"),
+    "score.gaussian.mean": ("d", "outlier_score.gaussian.mean"),
+    "score.gaussian.precision": ("dd", "outlier_score.gaussian.precision"),
+    "score.median": ("s", "outlier_score.median"),
+    "score.scale": ("s", "outlier_score.scale"),
+    "score.fences.middle": ("d", "outlier_score.fences.middle"),
+    "score.fences.low": ("d", "outlier_score.fences.low"),
+    "score.fences.high": ("d", "outlier_score.fences.high"),
+    "score.tail": ("t", "outlier_score.tail.numbers"),
 }
 """The arrays of a file, all float64: their axes, and their place in a fitted value. The axes are d
-features, k components, a and b principal axes of codes and residuals, and s = d + a + b."""
-OPTIONAL = ("gaussian.precision", "gaussian.mean")
-"""Arrays that a file may lack, the latter only with the former."""
-POSITIVE = ("scaling.scale", "oddity.scale")
-MAY_BE_INFINITE = ("oddity.scale",)
+features, k components, a and b principal axes of codes and residuals, s numbers that the score adds
+up, d + a + b and d more with a precision, and t numbers of the tail."""
+OPTIONAL = (
+    "gaussian.mean",
+    "gaussian.precision",
+    IMPUTATION,
+    "score.gaussian.precision",
+)
+"""Arrays that a file may lack."""
+POSITIVE = ("scaling.scale", "score.scale")
+MAY_BE_INFINITE = ("score.scale", "score.fences.low", "score.fences.high")
 
 
 class Contents(NamedTuple):
@@ -126,7 +140,7 @@ def write(
     if target.suffix != ENDING:
         raise ValueError(f"path={str(path)!r} must end in {ENDING!r}, as Keras's files do.")
     settings = {
-        "format": FORMATS[0] if fitted.imputation_weights is None else FORMATS[1],
+        "format": FORMAT,
         "keras_tied": __version__,
         "params": {name: _serialize_param(name, value) for name, value in params.items()},
         "learned": dict(learned),
@@ -181,10 +195,10 @@ def read(
         for name in (CONFIG, METADATA):
             require(name in json_members, f"it lacks the part {name!r}")
         settings, config = json_members[SETTINGS], json_members[CONFIG]
-        version, params, learned = _check_settings(settings)
+        params, learned = _check_settings(settings)
         d, k = learned["n_features_in_"], learned["n_components_"]
         names = _check_names(settings.get("feature_names_in"), d)
-        arrays = _read_arrays(archive, version, d, k)
+        arrays = _read_arrays(archive, d, k)
         weights = _archive.read_member(archive, WEIGHTS, _archive.HDF5)
         with _archive.open_hdf5(weights) as datasets:
             network = _read_network(datasets, params, config, d, k)
@@ -200,6 +214,11 @@ def read(
                 before_keras()
             network = _load_network(keras_archive, params, d, k)
         mean, scaling, gaussian, outlier_score = _make_values(arrays)
+        matrix = outlier_score.surprise
+        require(
+            matrix is None or bool(np.isfinite(matrix).all()),
+            "'score.gaussian.precision' cannot be inverted",
+        )
         return Contents(
             params,
             learned,
@@ -294,23 +313,21 @@ def _deserialize_param(value: Any) -> Any:
     return keras.saving.deserialize_keras_object(value, safe_mode=True)
 
 
-def _check_settings(settings: Any) -> tuple[int, dict[str, Any], dict[str, Any]]:
-    """The format, the parameters and the learned values."""
+def _check_settings(settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The parameters and the learned values."""
     require(isinstance(settings, dict), "its settings are none")
     version = settings.get("format")
     require(
-        type(version) is int and version in FORMATS,
-        f"it has the format {reprlib.repr(version)}, and this version of keras-tied reads "
-        f"{' and '.join(map(str, FORMATS))}",
+        type(version) is int and version == FORMAT,
+        f"it has the format {reprlib.repr(version)}, and this version of keras-tied reads {FORMAT}",
     )
     params, learned = settings.get("params"), settings.get("learned")
     require(isinstance(params, dict) and isinstance(learned, dict), "its settings are none")
-    learned = {"validation_curve_": []} | learned  # which older versions do not write
     for name in ("encoder", "activation"):
         require(name in params, f"its settings lack {name!r}")
     for name, fits in LEARNED.items():
         require(fits(learned.get(name)), f"it has {name}={reprlib.repr(learned.get(name))}")
-    return version, params, {name: learned[name] for name in LEARNED}
+    return params, {name: learned[name] for name in LEARNED}
 
 
 def _check_names(names: Any, d: int) -> tuple[str, ...] | None:
@@ -321,26 +338,27 @@ def _check_names(names: Any, d: int) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def _read_arrays(archive: zipfile.ZipFile, version: int, d: int, k: int) -> dict[str, Array]:
+def _read_arrays(archive: zipfile.ZipFile, d: int, k: int) -> dict[str, Array]:
     """The arrays, once their names, dtypes and shapes have been checked."""
     with _archive.open_npz(_archive.read_member(archive, ARRAYS, _archive.ZIP)) as npz:
         names = sorted(name.removesuffix(".npy") for name in npz.namelist())
-        if version == FORMATS[0]:
-            absences = [{IMPUTATION, *OPTIONAL[:count]} for count in range(3)]
-        else:
-            absences = [{*OPTIONAL[:count]} for count in range(2)]
-        complete = any(names == sorted(set(ARRAYS_OF_FILE) - absent) for absent in absences)
-        require(complete, "it lacks arrays, or has others")
-        sizes = {"d": d, "k": k}
+        absent = set(ARRAYS_OF_FILE) - set(names)
+        complete = len(set(names)) == len(names) and set(names) <= set(ARRAYS_OF_FILE)
+        has_gaussian = "gaussian.mean" in names or "gaussian.precision" not in names
+        require(
+            complete and absent <= set(OPTIONAL) and has_gaussian, "it lacks arrays, or has others"
+        )
+        sizes = {"d": d, "k": k, "t": N_NUMBERS}
         for name, axis, most in (
-            ("oddity.of_codes.vectors", "a", k),
-            ("oddity.of_residuals.vectors", "b", d),
+            ("score.code_axes.vectors", "a", k),
+            ("score.residual_axes.vectors", "b", d),
         ):
             shape = _archive.read_shape(npz, name)
             fits = len(shape) == 2 and 0 <= shape[1] <= most
             require(fits, f"{name!r} is not {most} numbers wide")
             sizes[axis] = shape[1]
-        sizes["s"] = d + sizes["a"] + sizes["b"]
+        surprises = d if "score.gaussian.precision" in names else 0
+        sizes["s"] = d + sizes["a"] + sizes["b"] + surprises
         arrays = {
             name: _archive.read_array(
                 npz, name, tuple(sizes[axis] for axis in ARRAYS_OF_FILE[name][0])
@@ -355,7 +373,23 @@ def _read_arrays(archive: zipfile.ZipFile, version: int, d: int, k: int) -> dict
         if name == IMPUTATION:
             within = bool(((array >= 0) & (array <= 1)).all())
             require(within, f"{name!r} has numbers that are not between 0 and 1")
+    _check_score(arrays)
     return arrays
+
+
+def _check_score(arrays: dict[str, Array]) -> None:
+    """Require that the arrays of the outlier score fit together."""
+    columns, numbers = arrays["score.columns"], arrays["score.tail"]
+    steps = np.diff(columns, prepend=-1.0)
+    steps_fit = bool(((steps == 0) | (steps == 1)).all()) and columns[0] == 0
+    require(steps_fit, "'score.columns' does not number columns")
+    if (precision := arrays.get("score.gaussian.precision")) is not None:
+        require(
+            bool((precision.diagonal() > 0).all()), "'score.gaussian.precision' is not positive"
+        )
+    low, middle, high = (arrays[f"score.fences.{name}"] for name in ("low", "middle", "high"))
+    require(bool(((low < middle) & (middle < high)).all()), "'score.fences' are not in order")
+    require(Tail.from_numbers(numbers).is_valid, "'score.tail' is not a tail")
 
 
 def _make_values(arrays: dict[str, Array]) -> tuple[Array, Scaling, Gaussian | None, OutlierScore]:
@@ -367,10 +401,14 @@ def _make_values(arrays: dict[str, Array]) -> tuple[Array, Scaling, Gaussian | N
         Scaling(arrays["scaling.shift"], arrays["scaling.scale"]),
         gaussian,
         OutlierScore(
-            Axes(arrays["oddity.of_codes.mean"], arrays["oddity.of_codes.vectors"]),
-            Axes(arrays["oddity.of_residuals.mean"], arrays["oddity.of_residuals.vectors"]),
-            arrays["oddity.median"],
-            arrays["oddity.scale"],
+            Axes(arrays["score.code_axes.mean"], arrays["score.code_axes.vectors"]),
+            Axes(arrays["score.residual_axes.mean"], arrays["score.residual_axes.vectors"]),
+            Gaussian(arrays["score.gaussian.mean"], arrays.get("score.gaussian.precision")),
+            arrays["score.columns"].astype(np.intp),
+            arrays["score.median"],
+            arrays["score.scale"],
+            Fences(*(arrays[f"score.fences.{name}"] for name in Fences._fields)),
+            Tail.from_numbers(arrays["score.tail"]),
         ),
     )
 
@@ -379,7 +417,7 @@ def _get_arrays(fitted: Fitted) -> dict[str, Array]:
     """The arrays of `ARRAYS_OF_FILE`, without those that are None."""
     arrays = {}
     for name, (_, place) in ARRAYS_OF_FILE.items():
-        if fitted.preprocessing.gaussian is not None or name not in OPTIONAL:
+        if fitted.preprocessing.gaussian is not None or not name.startswith("gaussian."):
             arrays[name] = attrgetter(place)(fitted)
     return {name: np.asarray(array, float) for name, array in arrays.items() if array is not None}
 

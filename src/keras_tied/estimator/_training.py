@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 
 from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
+from keras_tied.estimator._fences import Fences, fit_fences, keep_all
 from keras_tied.estimator._fitted import (
     Fitted,
     Network,
@@ -26,10 +27,16 @@ from keras_tied.estimator._imputation import MOST_ROWS as MOST_IMPUTED_ROWS
 from keras_tied.estimator._imputation import fit_network_weights
 from keras_tied.estimator._layer_sizes import choose_hidden_units, count_axes
 from keras_tied.estimator._moments import Moments
-from keras_tied.estimator._outlier_score import MOST_ROWS, fit_outlier_score, weighted_quantiles
+from keras_tied.estimator._outlier_score import (
+    MOST_ROWS,
+    Rows,
+    fit_outlier_score,
+    weighted_quantiles,
+)
 from keras_tied.estimator._pca import Components, pca_network, start_network, undo_projection
 from keras_tied.estimator._preprocessing import Preprocessing, fit_preprocessing
 from keras_tied.estimator._scaling import fit_scaling
+from keras_tied.estimator._tail import fit_tail
 from keras_tied.estimator._training_rows import TrainingRows
 
 if TYPE_CHECKING:
@@ -63,6 +70,8 @@ class Outcome(NamedTuple):
         feature_r2: that of each feature, `(d,)`.
         interrupted: whether Ctrl-C ended training, and no caller reports it.
         validation_errors: on held-out rows, as long as `losses`; empty without such rows.
+        held_out: the places of rows that the network has not learned from, or None.
+        n_trimmed: the number of rows that nothing was fitted to.
     """
 
     fitted: Fitted
@@ -75,6 +84,8 @@ class Outcome(NamedTuple):
     feature_r2: Array | None = None
     interrupted: bool = False
     validation_errors: Sequence[float] = ()
+    held_out: Array | None = None
+    n_trimmed: int = 0
 
 
 class Trainer:
@@ -83,7 +94,11 @@ class Trainer:
     Args:
         estimator: its parameters and `feature_names_in_` are read, and nothing else.
         random: the generator of all random numbers. Defaults to that of `random_state`.
-        moments: of all rows, where `fit` is given a sample of them. Defaults to none.
+        moments: of all rows, where `fit` is given a sample of them, but for those beyond the
+            fences. Defaults to none.
+        fences: of the columns. Defaults to those of the rows.
+        columns: the column that each feature belongs to, `(d,)`, from 0 on, not falling. Defaults
+            to one for each.
         effort: the factor of the most steps of training. Defaults to 1.
     """
 
@@ -93,10 +108,12 @@ class Trainer:
         random: np.random.RandomState | None = None,
         *,
         moments: Moments | None = None,
+        fences: Fences | None = None,
+        columns: Array | None = None,
         effort: int = 1,
     ) -> None:
         params = self.params = SimpleNamespace(**estimator.get_params(deep=False), effort=effort)
-        self.moments = moments
+        self.moments, self.fences, self.columns = moments, fences, columns
         names = getattr(estimator, "feature_names_in_", None)
         self.feature_names = None if names is None else tuple(map(str, names))
         self.random = check_random_state(params.random_state) if random is None else random
@@ -116,6 +133,7 @@ class Trainer:
 
     def fit(self, X: Array, weights: Array) -> Outcome:
         """Fit PCA and, where there are enough rows, a network; keep the better one."""
+        X, weights, trimmed, fences = self._trim(X, weights)
         self._choose_activation(len(X))
         preprocessing, rows, principal = self._fit_preprocessing(X, weights)
         outcome = Outcome(Fitted(preprocessing, pca_network(principal)), [], 1, True, 0.0)
@@ -124,9 +142,20 @@ class Trainer:
             outcome, rows, better = self._fit_network(X, preprocessing, rows, principal)
             network = outcome.fitted.network
             if self.may_be_pca and (better is False or not _beats_pca(network, rows, principal)):
-                outcome = outcome._replace(fitted=pca, is_pca=True, weight_decay=0.0)
+                outcome = outcome._replace(fitted=pca, is_pca=True, weight_decay=0.0, held_out=None)
         outcome = outcome._replace(fitted=self._weigh_imputations(outcome.fitted, X, weights))
-        return self.measure(outcome, X, weights)
+        return self.measure(outcome, X, weights, trimmed, fences)
+
+    def _trim(self, X: Array, weights: Array) -> tuple[Array, Array, Array, Fences]:
+        """The rows to fit to, with their weights, the others, and the fences these are beyond."""
+        fences = self.fences
+        if fences is None:
+            fences = fit_fences(X) if self.params.trim else keep_all(X.shape[1])
+        beyond = fences.find_rows(X)
+        if not beyond.any():
+            return X, weights, X[:0], fences
+        kept = weights[~beyond]
+        return X[~beyond], kept / kept.mean(), X[beyond], fences
 
     def fit_batch(self, before: Callable[[], Outcome] | None, X: Array, weights: Array) -> Outcome:
         """Train on some rows once.
@@ -141,6 +170,7 @@ class Trainer:
         from keras_tied.estimator._seed_scope import seed_scope
 
         self._choose_learning_rate()
+        X, weights, trimmed, fences = self._trim(X, weights)
         with training.interrupts() as is_interrupted, seed_scope(self.seed):
             outcome = self._start_network(X, weights) if before is None else before()
             model, fitted = outcome.trainable, outcome.fitted
@@ -156,27 +186,50 @@ class Trainer:
                 n_iter=outcome.n_iter + 1,
                 is_pca=False,
             )
-        outcome = self.measure(outcome, X, weights)
+        outcome = self.measure(outcome, X, weights, trimmed, fences)
         return outcome._replace(interrupted=is_interrupted())
 
-    def measure(self, outcome: Outcome, X: Array, weights: Array) -> Outcome:
-        """Fit the outlier score and its threshold to some rows, and compute their R²."""
-        fitted = outcome.fitted
+    def measure(
+        self, outcome: Outcome, X: Array, weights: Array, trimmed: Array, fences: Fences
+    ) -> Outcome:
+        """Fit the outlier score, its tail and its threshold, and compute R².
+
+        Args:
+            outcome: what training gave.
+            X: the rows that it was given, `(n, d)`.
+            weights: `(n,)`.
+            trimmed: the rows that were trimmed, `(m, d)`.
+            fences: of the columns.
+        """
+        fitted, n = outcome.fitted, len(X)
         sums = fitted.sums_of_squares(X, weights)
-        if len(X) > MOST_ROWS:
-            sample = self.random.permutation(len(X))[:MOST_ROWS]
+        held_out = None if outcome.held_out is None else X[outcome.held_out]
+        if n > MOST_ROWS:
+            sample = self.random.permutation(n)[:MOST_ROWS]
             X, weights = X[sample], weights[sample]
-        blocks = fitted.fold(X, lambda part, block: fitted.outlier_inputs(block))
-        features, codes, residuals = map(np.concatenate, zip(*blocks, strict=True))
-        observed = ~np.isnan(np.fmin.reduce(X, axis=0))
-        outlier_score = fit_outlier_score(features, codes, residuals, weights, observed)
-        scores = -outlier_score.score(features, codes, residuals)[:, None]
-        offset = float(weighted_quantiles(scores, weights, self.params.contamination)[0])
+        rows = _gather(fitted, X)
+        columns = np.arange(X.shape[1]) if self.columns is None else self.columns
+        scaling, gaussian = fitted.preprocessing.scaling, fitted.preprocessing.gaussian
+        score = fit_outlier_score(rows, weights, columns, fences.scale(*scaling), gaussian)
+        scores = score.score(rows)
+        if held_out is None:
+            of_others = score.score_held_out(rows, _find_optimism(outcome, sums))
+        else:
+            of_others = score.score(_gather(fitted, held_out))
+        share = len(trimmed) / (n + len(trimmed))
+        tail = fit_tail(of_others, share, float(scores.max()), n + len(trimmed))
         fitted = replace(
-            fitted, outlier_score=outlier_score, offset=offset, feature_names=self.feature_names
+            fitted, outlier_score=replace(score, tail=tail), feature_names=self.feature_names
         )
+        if len(trimmed):
+            scores = np.concatenate([scores, fitted.outlier_scores(trimmed)])
+            weights = np.append(weights, np.full(len(trimmed), len(X) / n))
+        threshold = weighted_quantiles(-scores[:, None], weights, self.params.contamination)
         return outcome._replace(
-            fitted=fitted, r2=explained_share(sums), feature_r2=explained_shares(sums)
+            fitted=replace(fitted, offset=float(threshold[0])),
+            r2=explained_share(sums),
+            feature_r2=explained_shares(sums),
+            n_trimmed=len(trimmed),
         )
 
     def preprocess_rows(
@@ -270,6 +323,7 @@ class Trainer:
             weight_decay,
             interrupted=is_interrupted() and is_interrupted.outermost,
             validation_errors=result.validation_errors,
+            held_out=result.held_out,
         )
         return outcome, rows, result.better
 
@@ -434,6 +488,21 @@ class Trainer:
             return lambda model, principal: set_arrays(model, start(principal))
         initial = model.get_weights()
         return lambda model, principal: model.set_weights(initial)
+
+
+def _gather(fitted: Fitted, X: Array) -> Rows:
+    """Rows, as the outlier score takes them."""
+    blocks = fitted.fold(X, lambda part, block: fitted.outlier_rows(block))
+    return Rows(*map(np.concatenate, zip(*blocks, strict=True)))
+
+
+def _find_optimism(outcome: Outcome, sums: Array) -> float:
+    """The error of rows held out, divided by that of training rows; 1 where none were."""
+    error, count = sums[0].sum(), sums[2].sum()
+    validation_errors = outcome.validation_errors
+    if outcome.is_pca or not len(validation_errors) or error <= 0:
+        return 1.0
+    return float(min(validation_errors) * count / error)
 
 
 def _beats_pca(network: Network, rows: TrainingRows, principal: Components) -> bool:

@@ -10,28 +10,33 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from keras_tied.estimator._attribution import largest_shares, ranks
 from keras_tied.estimator._baseline import baseline_errors
+from keras_tied.estimator._explanation import Explanation
+from keras_tied.estimator._fences import Fences, fit_fences, keep_all
 from keras_tied.estimator._fitted import Fitted
+from keras_tied.estimator._ranks import ranks
 from keras_tied.estimator._serialization import Contents, read
 
 if TYPE_CHECKING:
     from keras_tied.estimator._estimator import TiedAutoencoder
     from keras_tied.estimator._moments import Moments, measure_moments
     from keras_tied.estimator._progress import epoch_callback
-    from keras_tied.estimator._sample import choose_places, choose_sample_size, fit_sample
+    from keras_tied.estimator._sample import choose_places, choose_sample_size, fit_rows
 
 __all__ = [
     "Contents",
+    "Explanation",
+    "Fences",
     "Fitted",
     "Moments",
     "baseline_errors",
     "choose_places",
     "choose_sample_size",
     "epoch_callback",
-    "fit_sample",
+    "fit_fences",
+    "fit_rows",
     "fitted_value",
-    "largest_shares",
+    "keep_all",
     "measure_moments",
     "ranks",
     "read",
@@ -43,7 +48,7 @@ LAZY = {
     "choose_places": "_sample",
     "choose_sample_size": "_sample",
     "epoch_callback": "_progress",
-    "fit_sample": "_sample",
+    "fit_rows": "_sample",
     "measure_moments": "_moments",
 }
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_tied._text import format_value
+from keras_tied._text import format_number, format_value
 
 Kind = Literal["number", "whole", "truth", "category", "time"]
 
@@ -46,6 +46,46 @@ def sum_columns(columns: Sequence[Column], features: NDArray[np.float64]) -> NDA
     """
     begins = np.cumsum([0, *(column.n_features for column in columns[:-1])])
     return np.add.reduceat(features, begins, axis=-1)
+
+
+def format_features(column: Column, features: NDArray[np.float64]) -> str:
+    """Format the value that the features of a column stand for.
+
+    Examples:
+        >>> format_features(Column("age", "whole"), np.array([1234.4]))
+        '1,234'
+        >>> fruit = Column("fruit", "category", 2, {"levels": ["apple", "plum"]})
+        >>> format_features(fruit, np.array([0.2, 0.7]))
+        'plum'
+    """
+    if np.isnan(features).any():
+        return "missing"
+    form, number = column.form, float(features[0])
+    if column.kind == "category":
+        levels = form.get("levels", range(1, len(features) + 1))
+        return format_value(levels[int(features.argmax())], 40)
+    if column.kind == "truth":
+        return format_value(
+            form.get("true", "true") if number >= 0.5 else form.get("false", "false")
+        )
+    if column.kind == "time":
+        return format_days(number + form.get("origin", 0.0))
+    if column.kind == "whole":
+        return f"{round(number):,}"
+    text = format_number(number)
+    if form.get("places") is not None:
+        text = f"{number:,.{form['places']}f}"
+    return format_value(f"{form.get('prefix', '')}{text}{form.get('suffix', '')}")
+
+
+def format_days(days: float) -> str:
+    """Format days since 1970 as a date.
+
+    Examples:
+        >>> format_days(365.2)
+        '1971-01-01'
+    """
+    return str(np.datetime64("1970-01-01") + np.timedelta64(int(np.floor(days)), "D"))
 
 
 def describe_columns(columns: Sequence[Column]) -> list[dict[str, Any]]:

@@ -14,19 +14,19 @@ class DrawnRows:
 
     Attributes:
         rows: their numbers among the rows of the report, counted from 0.
-        worst: which of `rows` have the largest errors, largest first.
+        worst: which of `rows` are the oddest, the oddest first.
     """
 
     rows: NDArray[np.intp]
     worst: NDArray[np.intp]
 
 
-def choose_rows(errors: NDArray[np.float64], most: int, n_worst: int, seed: int) -> DrawnRows:
-    """Choose all rows, or the worst ones and random others, `most` in all."""
-    order = np.argsort(-np.nan_to_num(errors, nan=-1.0), kind="stable")
+def choose_rows(scores: NDArray[np.float64], most: int, n_worst: int, seed: int) -> DrawnRows:
+    """Choose all rows, or the oddest ones and random others, `most` in all."""
+    order = np.argsort(-np.nan_to_num(scores, nan=-1.0), kind="stable")
     worst = order[:n_worst]
-    rows = np.arange(len(errors))
-    if len(errors) > most:
+    rows = np.arange(len(scores))
+    if len(scores) > most:
         others = np.random.default_rng(seed).permutation(order[n_worst:])
         rows = np.sort(np.concatenate([worst, others[: max(0, most - len(worst))]]))
     return DrawnRows(rows, np.searchsorted(rows, worst))

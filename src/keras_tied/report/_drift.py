@@ -1,6 +1,6 @@
 r"""Whether the rows of a table are distributed as those of an older one.
 
-Each column and the error are tested alone: numbers by the two-sample test of Kolmogorov and
+Each column and the outlier score are tested alone: numbers by the two-sample test of Kolmogorov and
 Smirnov, categories by Pearson's chi-squared test of homogeneity, and whether a value is missing by
 the latter too. Rabanser, Günnemann and Lipton, "Failing loudly: an empirical study of methods for
 detecting dataset shift", NeurIPS 2019, found such tests with a correction for their number
@@ -31,7 +31,7 @@ class Drift:
 
     Attributes:
         name: of the column.
-        column: its place, or None for the error.
+        column: its place, or None for the score.
         moved: the share of the rows that lie elsewhere: the largest difference of the two
             distribution functions, or half the sum of the differences of the categories' shares.
         p: the probability of as much where nothing has drifted, corrected for all the tests.
@@ -54,8 +54,8 @@ def find_drift(
     columns: Sequence[Column],
     old: NDArray[np.float64],
     new: NDArray[np.float64],
-    old_errors: NDArray[np.float64],
-    new_errors: NDArray[np.float64],
+    old_scores: NDArray[np.float64],
+    new_scores: NDArray[np.float64],
 ) -> tuple[list[Drift], Drift]:
     """Compare two tables.
 
@@ -63,11 +63,11 @@ def find_drift(
         columns: their columns.
         old: the rows of the older one, `(rows, features)`, NaN where a value is missing.
         new: the rows of the newer one.
-        old_errors: the errors of the older rows.
-        new_errors: the errors of the newer rows.
+        old_scores: the outlier scores of the older rows.
+        new_scores: the outlier scores of the newer rows.
 
     Returns:
-        The columns, those that have drifted first and most first, and the error.
+        The columns, those that have drifted first and most first, and the score.
     """
     tests: list[tuple[int | None, bool, float, float]] = []  # column, of missing, moved, p
     begin = 0
@@ -83,17 +83,17 @@ def find_drift(
             tests.append((index, False, *_compare_counts(*counts)))
         else:
             tests.append((index, False, *_compare_numbers(a[:, 0], b[:, 0])))
-    tests.append((None, False, *_compare_numbers(old_errors, new_errors)))
+    tests.append((None, False, *_compare_numbers(old_scores, new_scores)))
     corrected = _correct([p for *_, p in tests])
     strongest: dict[int | None, Drift] = {}
     for (place, of_missing, moved, _), p in zip(tests, corrected, strict=True):
-        name = "error" if place is None else columns[place].name
+        name = "score" if place is None else columns[place].name
         drift = Drift(name, place, moved, p, of_missing)
         other = strongest.get(place)
         if other is None or (p, -moved) < (other.p, -other.moved):
             strongest[place] = drift
-    of_error = strongest.pop(None)
-    return sorted(strongest.values(), key=lambda d: (not d.has_drifted, -d.moved)), of_error
+    of_score = strongest.pop(None)
+    return sorted(strongest.values(), key=lambda d: (not d.has_drifted, -d.moved)), of_score
 
 
 def _compare_numbers(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, float]:

@@ -19,7 +19,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from keras_tied._plane import DENSE_POINTS
-from keras_tied._text import format_number, format_quantity, format_value
+from keras_tied._reasons import ORDINARY
+from keras_tied._text import format_number, format_quantity, format_rarity, format_value
 from keras_tied.report._bars import N_BARS, rank_columns
 from keras_tied.report._colours import describe_labels, describe_palettes
 from keras_tied.report._columns import describe_columns
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from keras_tied.report._report import Report
 
 MOST_NUMBERS = 180_000
-"""Numbers of the drawn rows: their columns, reconstructions and errors."""
+"""Numbers of the drawn rows: what is given and expected in their columns, and shares."""
 SCRIPTS = (
     *("data", "format", "marks", "decoder", "colours", "plots", "toolbar", "row", "table"),
     *("units", "download", "link", "page"),
@@ -46,18 +47,20 @@ SCRIPTS = (
 def render_html(report: Report) -> str:
     """Return the whole page."""
     errors, whole = report.errors, report.whole
-    drawn = _choose_drawn(report, errors)
+    drawn = _choose_drawn(report)
     curves = _select_curves(report)
-    correlations = correlate(report.X, report.code)
+    ordinary = ~report.is_far
+    correlations = correlate(report.X[ordinary], report.code[ordinary])
     units = describe_units(report.columns, correlations)
     axes = [name_axis(i, report.columns, drivers) for i, drivers in enumerate(units)]
     panels = _make_panels(report, errors, drawn, axes)
     views = [[*pair, *hexagons.view] for pair, hexagons in panels[1].pairs.items()]
     figures = Figures()
-    standing_out = drawn.worst[: whole.count_outstanding()]
+    standing_out = drawn.worst[: whole.n_outstanding]
     figures.add_panels(panels, len(drawn.rows), standing_out.tolist())
     all_errors = np.asarray(whole.errors, np.float64)
-    marks = {"mean": float(np.nanmean(all_errors))} if np.isfinite(all_errors).any() else {}
+    mean_error = whole.mean_error
+    marks = {} if mean_error is None else {"mean": mean_error}
     pca = {} if report.pca_error is None else {"pca": float(report.pca_error)}
     figures.add_errors("errors", all_errors, marks | pca)
     if curves:
@@ -86,6 +89,7 @@ def render_html(report: Report) -> str:
     )
     bars = rank_columns(report, whole)
     rows_data = _describe_rows(report, errors, drawn)
+    oddest = int(drawn.rows[drawn.worst[0]])
     return environment.get_template("page.html").render(
         report=report,
         whole=whole,
@@ -94,12 +98,12 @@ def render_html(report: Report) -> str:
         scripts=[Markup(script) for script in scripts],
         figures=_embed_json(figures.to_json()),
         rows=_embed_json(json.dumps(rows_data | {"units": units, "axes": axes, "views": views})),
-        sentence=summarize(report, whole, bars),
+        sentence=summarize(report, whole, bars, oddest),
         shift=describe_shift(report),
         panels={panel.name: panel for panel in panels},
         n_drawn=len(drawn.rows),
         n_worst=len(drawn.worst),
-        mean_error=marks.get("mean"),
+        mean_error=mean_error,
         median_error=float(np.nanmedian(all_errors)) if marks else None,
         curves=curves,
         best_width=best and best[0],
@@ -132,19 +136,21 @@ def _embed_json(text: str) -> Markup:
     return Markup(text)
 
 
-def _choose_drawn(report: Report, errors: Any) -> DrawnRows:
+def _choose_drawn(report: Report) -> DrawnRows:
     """Choose the rows to draw: few enough for the eye, and for the size of the page."""
     n_features = report.X.shape[1]
     most = min(report.most_points, max(200, MOST_NUMBERS // (3 * n_features)))
     if report.whole.n_rows > most:
         most = min(most, DENSE_POINTS)
-    return choose_rows(errors, most, report.n_worst, report.random_state)
+    return choose_rows(report.scores, most, report.n_worst, report.random_state)
 
 
 def _make_panels(report: Report, errors: Any, drawn: DrawnRows, axes: list[str]) -> list[Panel]:
     names = [format_value(name) for name in report.feature_names]
     parts = report.X, report.code, report.reconstruction, errors
-    planes = report.whole.planes or Planes(*parts, names)
+    ordinary = ~report.is_far
+    X, code, reconstruction, of_rows = (part[ordinary] for part in parts)
+    planes = report.whole.planes or Planes(X, code, reconstruction, of_rows, names)
     points = planes.project(*parts)
     is_dense = report.whole.n_rows > len(drawn.rows)
     if is_dense and report.whole.planes is None:
@@ -180,6 +186,11 @@ def _select_curves(report: Report) -> dict[str, list[float]]:
 def _describe_rows(report: Report, errors: Any, drawn: DrawnRows) -> dict[str, Any]:
     """Return the data of the drawn rows for the page's scripts."""
     rows, whole = drawn.rows, report.whole
+    shares, expected, of_mended = report.explain(rows)
+    scores = report.scores[rows]
+    one_in, most = None, 0.0
+    if report.fitted is not None and report.explains:
+        one_in, most = report.fitted.rarity(scores).tolist(), report.fitted.largest_rarity
     return {
         "ids": [f"{row + 1:,}" for row in whole.places[rows]]
         if report.ids is None
@@ -191,13 +202,15 @@ def _describe_rows(report: Report, errors: Any, drawn: DrawnRows) -> dict[str, A
         if report.labels is None
         else [_format_label(label) for label in report.labels[rows].tolist()],
         "errors": [None if np.isnan(error) else float(f"{error:.7g}") for error in errors[rows]],
-        "mean": format_number(float(np.nanmean(whole.errors)))
-        if np.isfinite(whole.errors).any()
-        else None,
+        "scores": [None if np.isnan(score) else float(f"{score:.7g}") for score in scores],
+        "one_in": one_in and [format_rarity(n, most) for n in one_in],
+        "is_far": report.is_far[rows].tolist(),
+        "is_mended": (of_mended < ORDINARY).tolist(),
+        "mean": None if whole.mean_error is None else format_number(whole.mean_error),
         "columns": describe_columns(report.columns),
         "X": encode_floats(report.X[rows]),
-        "reconstructions": encode_floats(report.reconstruction[rows]),
-        "squares": encode_floats(report.feature_errors[rows]),
+        "expected": encode_floats(expected),
+        "shares": encode_floats(shares),
         "codes": encode_floats(report.code[rows]),
         "n_units": report.code.shape[1],
         "worst": drawn.worst.tolist(),

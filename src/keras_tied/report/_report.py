@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from keras_tied._history import collect_history
 from keras_tied._text import format_quantity
 from keras_tied._types import Array
-from keras_tied.report._columns import Column
+from keras_tied.report._columns import Column, sum_columns
 from keras_tied.report._drift import Drift, find_drift
 from keras_tied.report._whole import Whole, measure_rows, measure_sums
 
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 class Report:
     """A page on the rows of a table, their code, their reconstruction and their errors.
 
-    It says first, in a sentence, how much of the table the code keeps, which column is hardest to
-    reconstruct and how many rows stand out, beside a map of the code and the errors by column.
-    Rows that are marked in a panel, a legend or the table of the worst rows are marked in all; a
-    row is explained by the share that each column has in its error; units of the code are
+    It says first which row is the oddest and why, how much of the table the code keeps, which
+    column is hardest to reconstruct and how many rows stand out, beside a map of the code and the
+    errors by column. Rows that are marked in a panel, a legend or the table of the oddest rows are
+    marked in all; a row is explained by the share that each column has in its oddness, and by what
+    the other columns make likely; units of the code are
     explained by the columns that they follow, and by sliders that decode. The page is one file,
     loads nothing, and shows the user's own texts as plain text. Where there are many rows it draws
-    how many lie where, a random sample of them, and the worst ones always.
+    how many lie where, a random sample of them, and the oddest ones always.
 
     Args:
         X: (n, features) the rows, with NaN where a value is missing. Of more than two features
@@ -39,11 +40,13 @@ class Report:
         reconstruction: (n, features) the reconstructed rows.
         feature_errors: (n, features) the squared error of each value, NaN where one is missing;
             the error of a row is their mean.
+        scores: (n,) the outlier scores of the rows, from 0 on, which ranks follow. Defaults to
+            their errors.
         feature_names: a name for each feature. Defaults to "column 1", ...
         columns: the columns that features belong to, in order. Defaults to one for each feature.
         ids: (n,) the names of the rows. Defaults to their numbers, counted from 1.
         labels: (n,) labels to colour the rows by, numbers or texts, None or NaN where one is
-            missing. Defaults to the error.
+            missing. Defaults to the score.
         label_name: the name of the labels. Defaults to "label".
         history: the ``"loss"``, and maybe the ``"val_loss"``, of each epoch. Defaults to none.
         pca_error: the mean error of PCA with as many components, to compare with. Defaults to
@@ -51,10 +54,11 @@ class Report:
         model: what the model is, such as "PCA". Defaults to "an autoencoder".
         widths: numbers of components, each with the error of the model, of PCA, and of hidden
             values, such as `keras_tied.comparison.compare_widths` returns. Defaults to none.
-        fitted: what decodes a code on the page, as `from_estimator` gives it. Defaults to none.
+        fitted: what explains rows and decodes a code on the page, as `from_estimator` gives it.
+            Defaults to none: rows are explained by their errors.
         whole: facts of all rows, where `X` is some of them. Defaults to those of `X`.
-        old: the name, the rows and the errors of an older table, to tell what has drifted. Defaults
-            to none.
+        old: the name, the rows and the outlier scores of an older table, to tell what has drifted.
+            Defaults to none.
         facts: what was found in each column of the table that the model was fitted to, such as
             `keras_tied.tables.Fact`. Defaults to none.
         warnings: sentences on what to look at in the table. Defaults to none.
@@ -66,7 +70,7 @@ class Report:
             spreadsheet would run. Defaults to False.
         most_points: rows that are drawn at most. Defaults to 5,000, and to fewer where there are
             many columns or where it is drawn how many rows lie where.
-        n_worst: rows that the table begins with, those with the largest errors. Defaults to 20.
+        n_worst: rows that the table begins with, the oddest ones. Defaults to 20.
         random_state: seed of the sample. Defaults to 0.
 
     Raises:
@@ -87,6 +91,7 @@ class Report:
         reconstruction: ArrayLike,
         feature_errors: ArrayLike,
         *,
+        scores: ArrayLike | None = None,
         feature_names: Sequence[str] | None = None,
         columns: Sequence[Column] | None = None,
         ids: ArrayLike | None = None,
@@ -115,6 +120,9 @@ class Report:
         self.code = _check_table(code, "code", n)
         self.reconstruction = _check_table(reconstruction, "reconstruction", n, n_features)
         self.feature_errors = _check_table(feature_errors, "feature_errors", n, n_features)
+        self.scores = self.errors
+        if scores is not None:
+            self.scores = _check_column(scores, "scores", n, "row").astype(np.float64)
         names = (
             feature_names
             if feature_names is not None
@@ -133,9 +141,11 @@ class Report:
         self.old = None
         if old is not None:
             rows = _check_table(old[1], "the rows of old", n_columns=n_features)
-            errors = _check_column(old[2], "the errors of old", len(rows), "row")
-            self.old = old[0], rows, errors.astype(np.float64)
-        self.whole = measure_rows(self.feature_errors, self.errors) if whole is None else whole
+            of_old = _check_column(old[2], "the scores of old", len(rows), "row")
+            self.old = old[0], rows, of_old.astype(np.float64)
+        if whole is None:
+            whole = measure_rows(self.feature_errors, self.errors, self.scores)
+        self.whole = whole
         self.most_points, self.n_worst, self.random_state = most_points, n_worst, random_state
 
     @classmethod
@@ -165,6 +175,8 @@ class Report:
         }
         if fitted is not None:
             defaults["model"] = name_model(fitted, getattr(estimator, "is_pca_", False))
+        if hasattr(estimator, "score_samples"):
+            defaults["scores"] = np.negative(estimator.score_samples(X))
         report = cls(
             X,
             estimator.transform(X),
@@ -173,8 +185,14 @@ class Report:
             **(defaults | kwargs),
         )
         if fitted is not None and kwargs.get("whole") is None:
-            sums = fitted.sums_of_squares(report.X, np.ones(len(report.X)))
-            report.whole = measure_sums(report.errors, sums, np.arange(len(report.X)))
+            ordinary = report.X[~fitted.find_trimmed(report.X)]
+            report.whole = measure_sums(
+                report.scores,
+                report.errors,
+                fitted.sums_of_squares(ordinary, np.ones(len(ordinary))),
+                np.arange(len(report.X)),
+                int(fitted.stand_out(report.scores, len(report.X)).sum()),
+            )
         return report
 
     @property
@@ -184,16 +202,54 @@ class Report:
         total = np.nansum(self.feature_errors, axis=1)
         return np.where(present.any(axis=1), total / np.maximum(present.sum(axis=1), 1), np.nan)
 
+    @property
+    def explains(self) -> bool:
+        """Whether a fitted value tells why rows are odd."""
+        return self.fitted is not None and self.fitted.outlier_score is not None
+
+    @property
+    def is_far(self) -> NDArray[np.bool_]:
+        """(n,) which rows hold a value far outside its column, unless all do."""
+        far = np.zeros(len(self.X), bool)
+        if self.fitted is not None and self.explains:
+            far = self.fitted.find_trimmed(self.X)
+        return far & (not far.all())
+
+    def explain(self, rows: NDArray[np.intp]) -> tuple[Array, Array, Array]:
+        """Explain some rows.
+
+        Args:
+            rows: (m,) their numbers among those of the report.
+
+        Returns:
+            The share of each column in a row's oddness, (m, columns); what the other columns make
+            likely, (m, features); and one row in how many is as odd with that in the column of the
+            largest share, (m,). Without a fitted value, shares of the error, reconstructions, and
+            NaN.
+        """
+        n_columns = len(self.columns)
+        if self.fitted is None or not self.explains:
+            shares = sum_columns(self.columns, np.nan_to_num(self.feature_errors[rows]))
+            total = shares.sum(axis=1, keepdims=True)
+            shares = shares / np.where(total > 0, total, 1.0)
+            return shares, self.reconstruction[rows], np.full(len(rows), np.nan)
+        reasons = self.fitted.explain(self.X[rows])
+        shares = reasons.shares
+        mended = reasons.scores[np.arange(len(rows)), shares.argmax(axis=1)]
+        if shares.shape[1] != n_columns:  # the estimator knows features alone
+            shares = sum_columns(self.columns, shares)
+        return shares, reasons.expected, self.fitted.rarity(mended)
+
     def find_drift(self) -> tuple[list[Drift], Drift]:
-        """Tell how far columns, the most first, and the error have drifted since the older table.
+        """Tell how far columns, the most first, and the score have drifted since the older table.
 
         Raises:
             ValueError: if there is no older table.
         """
         if self.old is None:
             raise ValueError("the report has no older table; give it one as old.")
-        _, old, old_errors = self.old
-        return find_drift(self.columns, old, self.X, old_errors, self.errors)
+        _, old, old_scores = self.old
+        return find_drift(self.columns, old, self.X, old_scores, self.scores)
 
     def to_html(self) -> str:
         """Return the page, to be written as UTF-8.

@@ -1,4 +1,4 @@
-"""What the page says of an older table: what has drifted, by column and by error."""
+"""What the page says of an older table: what has drifted, by column and by score."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_tied._text import format_number, format_value
-from keras_tied.report._columns import Column
+from keras_tied.report._columns import Column, format_days
 from keras_tied.report._drift import ALARM, Drift
 from keras_tied.report._summary import format_share, summarize_drift
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A line on a column, or on the error.
+    """A line on a column, or on the score.
 
     Attributes:
         name: of the column.
@@ -42,7 +42,7 @@ class Shift:
     Attributes:
         name: of the older table.
         sentence: on what has drifted.
-        entries: the columns, what has drifted first, and last the error.
+        entries: the columns, what has drifted first, and last the outlier score.
         alarm: the probability that anything is named where nothing has drifted, as text.
         rows: how many rows were compared, before and after.
     """
@@ -58,8 +58,8 @@ def describe_shift(report: Report) -> Shift | None:
     """Compare a report's rows with those of the older table, if there is one."""
     if report.old is None:
         return None
-    name, old, old_errors = report.old
-    drifts, of_error = report.find_drift()
+    name, old, old_scores = report.old
+    drifts, of_score = report.find_drift()
     begins = np.cumsum([0, *(column.n_features for column in report.columns)])
     entries = []
     for drift in drifts:
@@ -70,11 +70,11 @@ def describe_shift(report: Report) -> Shift | None:
         shares = [np.isnan(rows[:, part]).any(axis=1).mean() for rows in (old, report.X)]
         missing = " → ".join(map(format_share, shares)) if any(shares) else ""
         entries.append(Entry(format_value(column.name, 60), drift, before, after, missing))
-    before, after = (format_number(float(np.nanmedian(e))) for e in (old_errors, report.errors))
-    entries.append(Entry("error of a row", of_error, before, after, ""))
+    before, after = (format_number(float(np.nanmedian(e))) for e in (old_scores, report.scores))
+    entries.append(Entry("outlier score", of_score, before, after, ""))
     return Shift(
         format_value(name, 60),
-        summarize_drift(name, drifts, of_error),
+        summarize_drift(name, drifts, of_score),
         entries,
         f"{ALARM:.0%}".replace("%", " %"),
         (len(old), len(report.X)),
@@ -95,8 +95,5 @@ def _find_typical(column: Column, rows: NDArray[np.float64]) -> str:
     if column.kind == "truth":
         return f"{format_share(float((rows[:, 0] >= 0.5).mean()))} true"
     if column.kind == "time":
-        days = np.datetime64("1970-01-01") + np.timedelta64(
-            round(median + column.form.get("origin", 0.0)), "D"
-        )
-        return str(days)
+        return format_days(median + column.form.get("origin", 0.0))
     return format_number(median)

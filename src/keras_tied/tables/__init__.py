@@ -11,7 +11,7 @@ except ImportError as error:
         'reading tables needs pyarrow; run pip install "keras-tied[cli]".', name="pyarrow"
     ) from error
 
-from keras_tied.tables._column import OTHER, Column
+from keras_tied.tables._column import OTHER, Column, get_value
 from keras_tied.tables._columns import Columns, Misread
 from keras_tied.tables._errors import TableError, WriteError
 from keras_tied.tables._facts import ROWS_TO_COUNT, Fact
@@ -41,6 +41,7 @@ __all__ = [
     "TruthText",
     "WriteError",
     "check_output",
+    "get_value",
     "open_table",
     "write_table",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from keras_tied._text import format_value
 from keras_tied._types import Array
 from keras_tied.tables._kinds import Kind, find_kind
 from keras_tied.tables._number_text import DASHES, MISSING, NumberText, TruthText, drop_missing
@@ -208,6 +209,12 @@ def get_value(values: pa.Array, row: int) -> object:
         return values[row].as_py()
     except (OverflowError, ValueError, KeyError):
         return f"a {values.type} out of range"
+
+
+def format_cell(values: pa.Array, row: int) -> str:
+    """Format a value as it stands in a table, so that --na recognises it."""
+    value = get_value(values, row)
+    return format_value(f"{value:.15g}" if isinstance(value, float) else value)
 
 
 def _require_usable(values: pa.Array, what: str) -> pa.Array:

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
-from keras_tied._text import format_value, list_some
+from keras_tied._text import list_some
 from keras_tied._types import Array
 from keras_tied.tables import _learning
-from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, get_value
+from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, format_cell, get_value
 from keras_tied.tables._errors import TableError, quote
 from keras_tied.tables._facts import Fact, Policy, Restored
 from keras_tied.tables._kinds import Kind, find_kind
@@ -49,7 +49,7 @@ class Misread:
         self.counts[column] += len(rows)
         examples = self.examples.setdefault(column, [])
         for row in rows[: MOST_EXAMPLES - len(examples)].tolist():
-            examples.append((first_row + row + 1, format_value(get_value(values, row))))
+            examples.append((first_row + row + 1, format_cell(values, row)))
 
     def update(self, other: Misread) -> None:
         """Add those of rows that come later, or of another file."""
@@ -238,6 +238,11 @@ class Columns:
     def feature_columns(self) -> list[str]:
         """For each of the numbers, the name of its column."""
         return [column.name for column in self.used for _ in column.features]
+
+    @property
+    def column_numbers(self) -> NDArray[np.intp]:
+        """For each of the numbers, the place of its column among those that are used."""
+        return np.repeat(np.arange(len(self.used)), [len(column.features) for column in self.used])
 
     def match(self, names: Sequence[str]) -> list[str]:
         """Compare with the columns of another table, which may have them in any order.

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from keras_tied._text import format_value, list_some
 from keras_tied._types import Array
-from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, get_value
+from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, format_cell, get_value
 from keras_tied.tables._errors import TableError, quote
 from keras_tied.tables._facts import ROWS_TO_COUNT, Decision, Fact, Policy, Restored
 from keras_tied.tables._kinds import Kind, find_kind
@@ -52,6 +52,12 @@ FEWEST_LOOKS = 0.5
 MOST_NUMERIC = 0.25
 """Text of which more than this share looks like numbers has no rest of other categories."""
 FEWEST_ROWS_OF_COPIES = 20
+FEWEST_SENTINELS = 2
+SMALLEST_GAP = 9.0
+SENTINEL_DATES = frozenset(
+    "1753-01-01 1899-12-30 1899-12-31 1900-01-01 1970-01-01 2099-12-31 9999-12-31".split()
+)
+"""Dates that programs write where there is none."""
 EXAMPLES = 3
 
 
@@ -282,11 +288,45 @@ def _decide_by_numbers(column: Column, values: pa.Array, numbers: Array, warning
     if column.kind is Kind.integer and np.abs(present).max() >= MOST_DIGITS:
         warning = "holds whole numbers of 16 digits or more, which may be names; say --exclude"
         fact = replace(fact, warning=warning)
+    elif sentinel := _describe_sentinel(column, values, numbers):
+        fact = replace(fact, warning="; ".join(filter(None, [warning, sentinel])))
     if present.min() == present.max():  # in single precision
         same = values.filter(pa.array(~is_missing))
         if len(same.unique()) == 1:
             return _leave_out_constant(fact, same, column)
     return Decision(fact, column)
+
+
+def _describe_sentinel(column: Column, values: pa.Array, numbers: Array) -> str:
+    """Describe a value that seems to stand for a missing one; empty if there is none.
+
+    It is -99, 999 and the like, or a date such as 1900-01-01, stands in several rows, and is as far
+    from all others as these are from each other.
+    """
+    present = np.sort(numbers[~np.isnan(numbers)])
+    if column.kind is Kind.boolean or present[0] == present[-1]:
+        return ""
+    for mark, others in (
+        (present[0], present[present > present[0]]),
+        (present[-1], present[present < present[-1]]),
+    ):
+        times = len(present) - len(others)
+        gap = min(abs(float(mark) - float(others[0])), abs(float(mark) - float(others[-1])))
+        is_far = gap >= max(float(others[-1]) - float(others[0]), SMALLEST_GAP)
+        if times >= FEWEST_SENTINELS and is_far and _is_sentinel(column, float(mark)):
+            text = format_cell(values, int(np.flatnonzero(numbers == mark)[0]))
+            return (
+                f"holds {text!r} in {times:,} of {len(present):,} rows, far from its other values: "
+                f"if it stands for a missing one, say --na {text}"
+            )
+    return ""
+
+
+def _is_sentinel(column: Column, number: float) -> bool:
+    if column.kind is Kind.time:
+        return str(np.datetime64("1970-01-01") + int(number)) in SENTINEL_DATES
+    digits = f"{abs(number):.10g}"
+    return number == int(number) and len(digits) >= 2 and set(digits) == {"9"}
 
 
 def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decision:

@@ -41,12 +41,12 @@ const Colours = (() => {
       : group(labels.name, labels.values, labels.groups, labels.n_coloured);
   }
 
-  /** Errors differ by orders of magnitude, so that their logarithm is shown. */
-  function byError() {
-    const smallest = Math.min(...Data.errors.filter((error) => error > 0));
-    if (!Number.isFinite(smallest)) return shade("error", Data.errors.map(() => 0), Format.number, true);
-    const logs = Data.errors.map((error) => (error === null ? NaN : Math.log10(Math.max(error, smallest))));
-    return shade("error", logs, (log) => Format.number(10 ** log), true);
+  /** Scores and errors differ by orders of magnitude, so that their logarithm is shown. */
+  function byLogarithm(name, numbers) {
+    const smallest = Math.min(...numbers.filter((number) => number > 0));
+    if (!Number.isFinite(smallest)) return shade(name, numbers.map(() => 0), Format.number, true);
+    const logs = numbers.map((number) => (number === null ? NaN : Math.log10(Math.max(number, smallest))));
+    return shade(name, logs, (log) => Format.number(10 ** log));
   }
 
   function byColumn(column) {
@@ -79,7 +79,8 @@ const Colours = (() => {
 
   const choices = [
     ...(labels === null ? [] : [[labels.name, byLabel]]),
-    ["error", byError],
+    ["outlier score", () => byLogarithm("outlier score", Data.scores)],
+    ["error", () => byLogarithm("error", Data.errors)],
     ...columns.map((column) => [column.name, () => byColumn(column)]),
     ...Array.from({ length: Data.n_units }, (_, unit) => [`unit ${unit + 1}`, () => byUnit(unit)]),
   ];

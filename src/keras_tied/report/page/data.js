@@ -21,20 +21,16 @@ const Data = (() => {
     const numbers = readFloats(rows[name]);
     return (row) => numbers.subarray(row * width, (row + 1) * width);
   };
-  const squares = table("squares", d);
+  const shares = table("shares", rows.columns.length);
 
-  /** The share of each column in the error of a row, the largest first. */
+  /** The share of each column in the oddness of a row, the largest first. */
   function explain(row) {
-    const own = squares(row);
-    const sums = rows.columns.map((column, index) => {
-      const part = own.subarray(column.begin, column.begin + column.n);
-      return { index, sum: part.reduce((sum, square) => sum + (square || 0), 0) };
-    });
-    const total = sums.reduce((sum, part) => sum + part.sum, 0);
-    return sums
-      .map(({ index, sum }) => ({ index, share: total > 0 ? sum / total : 0 }))
-      .sort((a, b) => b.share - a.share);
+    return Array.from(shares(row), (share, index) => ({ index, share })).sort((a, b) => b.share - a.share);
   }
+
+  // As `describe_rarity` of keras_tied._text.
+  const rarity = (text) =>
+    text.startsWith("> ") ? `fewer than one row in ${text.slice(2)} are as odd` : `one row in ${text} is as odd`;
 
   return {
     ...rows,
@@ -42,9 +38,12 @@ const Data = (() => {
     figures: read("figures-data"),
     readFloats,
     given: table("X", d),
-    reconstructed: table("reconstructions", d),
+    expected: table("expected", d),
     code: table("codes", rows.n_units),
     error: (row) => rows.errors[row] ?? -1,
+    score: (row) => rows.scores[row] ?? -1,
+    /** How odd a row is, in words. */
+    oddness: (row) => (rows.one_in === null ? `score ${Format.number(rows.scores[row])}` : rarity(rows.one_in[row])),
     explain,
   };
 })();

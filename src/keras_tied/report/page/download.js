@@ -22,12 +22,13 @@ const Download = (() => {
   function toCsv(rows) {
     const units = Array.from({ length: Data.n_units }, (_, unit) => `code${unit}`);
     const label = Data.labels === null ? [] : [Data.colour_by.name];
-    const head = ["row", ...label, "error", "rank", ...Data.columns.map(({ name }) => name), ...units];
+    const head = ["row", ...label, "score", "rank", "error", ...Data.columns.map(({ name }) => name), ...units];
     const lines = [...rows].sort((a, b) => a - b).map((row) => [
       Data.ids[row],
       ...(Data.labels === null ? [] : [Data.labels[row]]),
-      Data.errors[row] ?? NaN,
+      Data.scores[row] ?? NaN,
       Data.ranks[row],
+      Data.errors[row] ?? NaN,
       ...Data.columns.map((column) => columnValue(column, row)),
       ...Array.from(Data.code(row), (unit) => Number(unit.toPrecision(7))),
     ]);

@@ -1,9 +1,10 @@
 "use strict";
 
-// A row explained: its columns, given and reconstructed, and the rows that are like it.
+// A row explained: its columns, given and suggested by the others, and the rows that are like it.
 const Row = (() => {
   const N_NEAREST = 5;
-  const SPREAD = 0.15;  // a smaller share of the error says little of it
+  const MAIN = 0.75;  // a column with such a share is the reason alone
+  const CONTRADICTION = 0.5;  // of the first share: two columns contradict each other
   const element = (id) => document.getElementById(id);
   const panel = element("row");
   let open = null;
@@ -33,31 +34,42 @@ const Row = (() => {
     bar.style.width = `${((100 * share) / (largest || 1)).toFixed(1)}%`;
     const cells = [
       make("td", {}, Format.value(column, Data.given(row))),
-      make("td", {}, Format.value(column, Data.reconstructed(row))),
+      make("td", {}, Format.value(column, Data.expected(row))),
       make("td", { className: "share" }, make("span", { className: "track" }, bar), Format.percent(share)),
     ];
     const header = make("th", { scope: "row" }, make("bdi", {}, column.name));
     return make("tr", {}, header, ...cells);
   }
 
+  // As `describe_reason` of keras_tied._reasons.
   function reason(row, shares) {
-    const [{ index, share }] = shares;
-    if (!(share > 0)) return "It is reconstructed as it is.";
-    const column = Data.columns[index];
-    const given = Format.value(column, Data.given(row));
-    const made = Format.value(column, Data.reconstructed(row));
-    const values = `${column.name}: ${given} is given, ${made} is reconstructed.`;
-    if (share >= SPREAD) return `${Format.percent(share)} of its error is ${values}`;
-    return `Its error is spread over many columns. The largest part, ${Format.percent(share)}, is ${values}`;
+    const causes = shares.filter(({ share }) => share > 0).slice(0, 3).map(({ index, share }) => {
+      const column = Data.columns[index];
+      const [given, expected] = [Data.given(row), Data.expected(row)].map((features) => Format.value(column, features));
+      return { name: column.name, share, given, expected };
+    });
+    if (causes.length === 0) return "No column alone makes it odd.";
+    const [first, second] = causes;
+    if (Data.one_in === null) {
+      const part = `${Format.percent(first.share)} of its error is ${first.name}`;
+      return `${part}: ${first.given} is given, ${first.expected} is reconstructed.`;
+    }
+    const mended = (which) => (Data.is_mended[row] ? `, and with ${which} the row would be ordinary` : "");
+    if (first.share >= MAIN || second === undefined) {
+      return `${first.name}: ${first.given} is given; the other columns suggest ${first.expected}${mended("that")}.`;
+    }
+    if (second.share >= CONTRADICTION * first.share && first.share + second.share >= MAIN) {
+      return `${first.name} ${first.given} and ${second.name} ${second.given} contradict each other; the other columns ` +
+        `suggest ${first.name} ${first.expected} or ${second.name} ${second.expected}${mended("either")}.`;
+    }
+    return `Several columns: ${causes.map((c) => `${c.name} ${c.given} (suggested ${c.expected})`).join(", ")}.`;
   }
 
   function standing(row) {
-    if (Data.errors[row] === null) return "It has no error: all of its values are missing.";
-    const below = (Data.n_all - Data.ranks[row]) / Data.n_all;
-    const decimals = below > 0.999 ? 3 : below > 0.98 ? 1 : 0;  // rounded down: never that of all
-    const share = `${(Math.floor(100 * below * 10 ** decimals) / 10 ** decimals).toFixed(decimals)} %`;
+    if (Data.scores[row] === null) return "It has no score: all of its values are missing.";
     const rank = `number ${Format.count(Data.ranks[row])} of ${Format.count(Data.n_all)}`;
-    return `Error ${Format.number(Data.errors[row])}, larger than that of ${share} of the rows: ${rank}.`;
+    const rare = Data.one_in === null ? "" : `${Data.oddness(row)}, `;
+    return `Outlier score ${Format.number(Data.scores[row])}: ${rare}${rank}. Error ${Format.number(Data.errors[row])}.`;
   }
 
   function show(row) {
@@ -101,7 +113,7 @@ const Row = (() => {
     Link.write();
   }
 
-  /** Go to the row with the next larger or smaller error. */
+  /** Go to the row with the next larger or smaller score. */
   function step(by) {
     const order = Array.from({ length: Data.n }, (_, row) => row).sort((a, b) => Data.ranks[a] - Data.ranks[b]);
     const next = order[order.indexOf(open) + by];

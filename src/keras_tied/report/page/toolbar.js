@@ -17,7 +17,7 @@ const Toolbar = (() => {
   function describeRow(row) {
     const name = Data.colour_by === null ? "label" : Data.colour_by.name;
     const label = Data.labels === null ? [] : [`${name} ${Data.labels[row] || "missing"}`];
-    return [`Row ${Data.ids[row]}`, ...label, `error ${Format.number(Data.errors[row])}`];
+    return [`Row ${Data.ids[row]}`, ...label, Data.oddness(row)];
   }
 
   /** The row with an id, or with this number in the table; else undefined. */

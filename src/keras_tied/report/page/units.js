@@ -8,6 +8,8 @@ const Units = (() => {
   const list = document.getElementById("units");
   const decoded = document.getElementById("decoded");
   const n = Math.min(Data.n_units, MOST_UNITS);
+  // A value far outside of its column would be all of its range.
+  const ordinary = Data.is_far.flatMap((far, row) => (far ? [] : [row]));
   let sliders = [];
   let code = [];
   let lines = [];
@@ -37,7 +39,7 @@ const Units = (() => {
   }
 
   function makeUnit(unit) {
-    const values = sorted(Array.from({ length: Data.n }, (_, row) => Data.code(row)[unit]));
+    const values = sorted(ordinary.map((row) => Data.code(row)[unit]));
     code[unit] = quantile(values, 0.5);
     const children = [
       make("h3", {}, `Unit ${unit + 1}`),
@@ -56,7 +58,7 @@ const Units = (() => {
   function makeLines() {
     lines = Data.columns.map((column) => {
       const isNumber = column.kind === "number" || column.kind === "whole" || column.kind === "time";
-      const values = isNumber ? sorted(Array.from({ length: Data.n }, (_, row) => Data.given(row)[column.begin])) : [];
+      const values = isNumber ? sorted(ordinary.map((row) => Data.given(row)[column.begin])) : [];
       const dot = make("span", { className: "dot" });
       const track = make("span", { className: "track", hidden: !isNumber }, dot);
       track.setAttribute("aria-hidden", "true");

@@ -1,0 +1,92 @@
+"""Why a row is odd, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from keras_tied._text import format_number, format_value
+
+MAIN_SHARE = 0.75
+"""A column with such a share is the reason alone."""
+CONTRADICTION = 0.5
+"""Two columns contradict each other if the second share is at least so much of the first."""
+ORDINARY = 20
+"""A row is ordinary if at least one in so many is as odd."""
+
+
+class Cause(NamedTuple):
+    """A column that makes a row odd.
+
+    Attributes:
+        column: its name.
+        share: its share of the oddness.
+        given: its value, as text.
+        expected: what the other columns make likely, as text.
+    """
+
+    column: str
+    share: float
+    given: str
+    expected: str
+
+
+def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
+    """Tell why a row is odd.
+
+    Args:
+        causes: the columns with the largest shares, the largest first; those without a share are
+            left out.
+        is_ordinary: whether the row would be ordinary with what is expected in the first column.
+
+    Examples:
+        >>> describe_reason([Cause("age", 1.0, "999", "34")], True)
+        'age 999; the other columns suggest 34, and with that the row would be ordinary'
+        >>> describe_reason([Cause("a", 0.5, "1", "9"), Cause("b", 0.5, "9", "2")], False)
+        'a 1 and b 9 contradict each other; the other columns suggest a 9 or b 2'
+    """
+    if not causes:
+        return "no column alone makes it odd"
+    first, *others = causes
+    mended = ", and with that the row would be ordinary" if is_ordinary else ""
+    if first.share >= MAIN_SHARE or not others:
+        return f"{first.column} {first.given}; the other columns suggest {first.expected}{mended}"
+    second = others[0]
+    if second.share >= CONTRADICTION * first.share and first.share + second.share >= MAIN_SHARE:
+        either = mended.replace("that", "either")
+        return (
+            f"{first.column} {first.given} and {second.column} {second.given} contradict each "
+            f"other; the other columns suggest {first.column} {first.expected} or {second.column} "
+            f"{second.expected}{either}"
+        )
+    values = [f"{cause.column} {cause.given} (suggested {cause.expected})" for cause in causes]
+    return f"several columns: {', '.join(values)}"
+
+
+def format_given(value: Any) -> str:
+    """Format a value of a table.
+
+    Examples:
+        >>> format_given(9999999), format_given(0.5), format_given(None), format_given("plum")
+        ('9,999,999', '0.5', 'missing', 'plum')
+    """
+    if value is None:
+        return "missing"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return format_value(value, 40)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def format_expected(value: Any) -> str:
+    """Format a value that is about what is expected.
+
+    Examples:
+        >>> format_expected(33912), format_expected(2.4449), format_expected("plum")
+        ('33,900', '2.44', 'plum')
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return format_given(value)
+    if abs(value) >= 1000:
+        digits = len(str(abs(int(value))))
+        value = round(value, 3 - digits)
+    return format_number(float(value))

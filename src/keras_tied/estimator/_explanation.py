@@ -1,0 +1,118 @@
+"""Why rows are odd: what the other columns make likely, and how odd the rows were with that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from keras_tied._types import Array
+
+if TYPE_CHECKING:
+    from keras_tied.estimator._fitted import Fitted
+    from keras_tied.estimator._outlier_score import OutlierScore
+
+MOST_NUMBERS = 2**21
+"""Of the rows that are scored at a time."""
+CLEARLY = 3.0
+"""So many times as likely as the category of a row another has to be, to be suggested."""
+SMALLEST_FALL = 0.1
+"""A column has a share if the score falls by so much of the largest fall."""
+
+
+class Explanation(NamedTuple):
+    """Why rows are odd.
+
+    Attributes:
+        shares: how much each column adds to the oddness of a row, `(n, columns)`: the fall of the
+            score if the column held what the others make likely, divided by the sum of these falls.
+            They add up to 1, or are all 0 where no column would make the row less odd.
+        expected: what the other columns make likely, `(n, d)`, in the units of the features.
+        scores: the outlier score that the row would have with that in a column, `(n, columns)`.
+    """
+
+    shares: Array
+    expected: Array
+    scores: Array
+
+
+def explain(fitted: Fitted, X: Any) -> Explanation:
+    """Explain rows, `(n, d)`."""
+    score = fitted.outlier_score
+    assert score is not None
+    n, d = X.shape
+    n_columns = len(score.starts)
+    size = max(1, MOST_NUMBERS // (d * (n_columns + 1)))
+    parts = [_explain_part(fitted, score, X[begin : begin + size]) for begin in range(0, n, size)]
+    return Explanation(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _explain_part(fitted: Fitted, score: OutlierScore, X: Any) -> Explanation:
+    scaled, complete = fitted.preprocessing.forward(X, slice(None))
+    expected = _find_expected(fitted, score, scaled, complete)
+    n, d = scaled.shape
+    owners = np.arange(len(score.starts))[:, None] == score.columns
+    # The rows as they are, and with what is expected in each column.
+    mended = np.concatenate(
+        [complete[:, None], np.where(owners, expected[:, None], complete[:, None])], 1
+    )
+    missing = np.isnan(scaled)
+    of_mended = np.where(missing[:, None], np.float32(np.nan), mended).reshape(-1, d)
+    mended = mended.reshape(-1, d)
+    with np.errstate(invalid="ignore", over="ignore"):
+        scores = fitted.score_block(fitted.forward(of_mended, mended)).reshape(n, -1)
+    of_row, scores = scores[:, :1], scores[:, 1:]
+    with np.errstate(invalid="ignore"):
+        falls = np.nan_to_num(np.maximum(of_row - scores, 0.0), posinf=np.inf)
+    falls[missing[:, score.starts]] = 0.0
+    infinite = np.isinf(falls)
+    falls = np.where(infinite.any(axis=1, keepdims=True), infinite, falls)
+    falls[falls < SMALLEST_FALL * falls.max(axis=1, keepdims=True)] = 0.0
+    total = falls.sum(axis=1, keepdims=True)
+    units = fitted.preprocessing.scaling.backward(expected, np.dtype(np.float64))
+    return Explanation(falls / np.where(total > 0, total, 1.0), units, scores)
+
+
+def _find_expected(fitted: Fitted, score: OutlierScore, scaled: Array, complete: Array) -> Array:
+    """What the other columns make likely, `(n, d)` float32.
+
+    It is the conditional mean in a normal distribution, of which values beyond the fences are not
+    a part, and of a category the most likely one.
+    """
+    beyond = score.fences.find(scaled)
+    ordinary = complete
+    if beyond.any():
+        ordinary = score.gaussian.impute(np.where(beyond, np.float32(np.nan), complete))
+    mean = score.gaussian.mean
+    if score.surprise is None:
+        expected = np.broadcast_to(mean, scaled.shape)
+    else:
+        expected = ordinary - (ordinary - mean) @ score.surprise
+    expected = np.where(beyond, ordinary, np.where(np.isnan(scaled), complete, expected))
+    return _choose_categories(fitted, score, scaled, expected).astype(np.float32)
+
+
+def _choose_categories(
+    fitted: Fitted, score: OutlierScore, scaled: Array, expected: Array
+) -> Array:
+    """Replace the indicators of a category, 1 at most once and else 0, by the most likely one.
+
+    The category of the row stays if another is less than `CLEARLY` times as likely.
+    """
+    scaling, ends = fitted.preprocessing.scaling, np.append(score.starts[1:], len(score.columns))
+    off, on = ((number - scaling.shift) / scaling.scale for number in (0.0, 1.0))
+    for begin, end in zip(score.starts, ends, strict=True):
+        part = slice(begin, end)
+        if end - begin < 2:
+            continue
+        with np.errstate(invalid="ignore"):
+            is_on, is_off = (np.abs(scaled[:, part] - of[part]) < 1e-3 for of in (on, off))
+        rows = (is_on | is_off).all(axis=1) & (is_on.sum(axis=1) <= 1)
+        likely = expected[rows, part] * scaling.scale[part] + scaling.shift[part]
+        is_given = is_on[rows]
+        of_given = np.where(is_given, likely, 0.0).sum(axis=1)
+        stays = is_given.any(axis=1) & (CLEARLY * of_given >= likely.max(axis=1))
+        is_likely = np.arange(end - begin) == likely.argmax(axis=1)[:, None]
+        is_likely = np.where(stays[:, None], is_given, is_likely)
+        expected[rows, part] = np.where(is_likely, on[part], off[part])
+    return expected

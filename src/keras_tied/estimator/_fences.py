@@ -1,0 +1,132 @@
+"""Fences: beyond them, a value lies far outside the rest of its column."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_tied._types import Array
+
+FEWEST_ROWS = 50
+"""Of fewer rows nothing is far outside: they say too little of a tail."""
+FEWEST_VALUES = 25
+"""On a side of the median with fewer values, the fence is as far as that on the other side."""
+SHARES = 0.8, 0.96
+"""Quantiles of the distances from the median: each next one is exceeded by a fifth of the rows."""
+FACTOR = 5.0
+LARGEST_GROWTH = 3.0
+"""Of the steps from one such quantile to the next: as in a Pareto tail of shape 0.68."""
+EXPECTED = 0.1
+"""Values beyond the fences on each side of all columns together, in exponential tails."""
+MANY, MANY_SHARE, BEYOND_MANY = 10, 0.0002, 3.0
+"""More values beyond a fence, and a larger share, belong to the column: its fence is so many times
+as far as they are."""
+MOST_ROWS_BEYOND, MOST_BEYOND = 10, 0.001
+"""So many rows, or a larger share, have values beyond fences at most: else the fences move out."""
+MOST_ROWS = 20_000
+
+
+class Fences(NamedTuple):
+    """Where the values of each column end, by its own tails.
+
+    Attributes:
+        middle: the median, `(d,)` float64.
+        low, high: the fences; infinite where the values do not tell, `(d,)`.
+    """
+
+    middle: Array
+    low: Array
+    high: Array
+
+    def select(self, features: slice) -> Fences:
+        """The fences of some columns."""
+        return Fences(*(values[features] for values in self))
+
+    def find(self, X: Array) -> Array:
+        """Which values lie beyond, `(n, d)`."""
+        with np.errstate(invalid="ignore"):
+            low, high = (
+                np.less(X, self.low.astype(X.dtype)),
+                np.greater(X, self.high.astype(X.dtype)),
+            )
+        beyond: Array = low | high
+        return beyond
+
+    def find_rows(self, X: Array) -> Array:
+        """Which rows have such a value, `(n,)`."""
+        return np.asarray(self.find(X).any(axis=1))
+
+    def distances(self, X: Array) -> Array:
+        """The distance of each value from the median, where 1 is that of the fence, `(n, d)`."""
+        deviations = X - self.middle
+        with np.errstate(invalid="ignore", divide="ignore"):
+            distances = deviations / np.where(
+                deviations < 0, self.low - self.middle, self.high - self.middle
+            )
+        return np.where(np.isnan(deviations) | np.isnan(distances), 0.0, distances)
+
+    def scale(self, shift: Array, scale: Array) -> Fences:
+        """The fences of scaled columns."""
+        return Fences(*((values - shift) / scale for values in self))
+
+
+def fit_fences(X: Array) -> Fences:
+    r"""Find where the values of each column end.
+
+    On each side of the median m, with the quantiles a and b of the distances from it which a fifth
+    and a twenty-fifth of them exceed, the tail is that of a generalised Pareto distribution with
+
+    $$5^\xi = \frac{b - a}{a}$$
+
+    as in Pickands, "Statistical inference using extreme order statistics", Annals of Statistics 3,
+    1975, but neither lighter than exponential nor heavier than `LARGEST_GROWTH`. The fence is
+    where `EXPECTED` values of the table are expected beyond. A few values, however far, hardly move
+    it, and few values of a column with heavy tails are beyond it. Where many are, they belong to
+    the column, as a group of its own, and the fence is beyond them.
+
+    Args:
+        X: the rows, `(n, d)`, with NaN for missing values.
+    """
+    n, d = X.shape
+    rows = X if n <= MOST_ROWS else X[np.linspace(0, n - 1, MOST_ROWS).astype(int)]
+    middle, distances = np.zeros(d), np.full((2, d), np.inf)
+    for column in range(d if n >= FEWEST_ROWS else 0):
+        values = rows[:, column].astype(np.float64)
+        values = values[~np.isnan(values)]
+        if len(values):
+            middle[column] = median = float(np.median(values))
+            with np.errstate(over="ignore", invalid="ignore"):
+                for side, deviations in enumerate((median - values, values - median)):
+                    distances[side, column] = _find_distance(deviations, n * d)
+    distances = np.where(np.isinf(distances), distances[::-1], distances)
+    fences = Fences(middle, middle - distances[0], middle + distances[1])
+    furthest = fences.distances(rows).max(axis=1, initial=0.0)
+    most = max(MOST_ROWS_BEYOND, int(MOST_BEYOND * len(rows)))
+    if np.count_nonzero(furthest > 1) > most:
+        distances *= np.partition(furthest, -most - 1)[-most - 1]
+    return Fences(middle, middle - distances[0], middle + distances[1])
+
+
+def keep_all(n_features: int) -> Fences:
+    """Fences that nothing lies beyond."""
+    infinite = np.full(n_features, np.inf)
+    return Fences(np.zeros(n_features), -infinite, infinite)
+
+
+def _find_distance(deviations: Array, n_values: int) -> float:
+    """The distance of a fence from the median, of the deviations towards it."""
+    beside = deviations[deviations > 0]
+    if len(beside) < FEWEST_VALUES:
+        return float("inf")
+    a, b = (float(q) for q in np.quantile(beside, SHARES))
+    step = max(b - a, a / 2)
+    growth = min(max((b - a) / a, 1.0), LARGEST_GROWTH) if np.isfinite(b) else 1.0
+    beyond_b = (1 - SHARES[1]) * n_values * len(beside) / len(deviations)
+    steps = max(0.0, np.log(beyond_b / EXPECTED) / np.log(FACTOR))
+    multiple = steps if growth == 1.0 else growth * (growth**steps - 1) / (growth - 1)
+    distance = b + step * multiple
+    many = max(MANY, int(MANY_SHARE * len(deviations)))
+    if np.count_nonzero(beside > distance) > many:
+        distance = BEYOND_MANY * float(np.partition(beside, -many - 1)[-many - 1])
+    return distance if np.isfinite(distance) else float("inf")

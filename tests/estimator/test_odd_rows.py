@@ -1,0 +1,273 @@
+"""Odd rows: those with an absurd value come first, move nothing, and are explained."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.covariance import empirical_covariance
+from sklearn.linear_model import LinearRegression
+
+from keras_tied import TiedAutoencoder
+from keras_tied.estimator import _outlier_score
+from keras_tied.estimator._fences import fit_fences
+from keras_tied.estimator._imputation import RIDGE
+from keras_tied.estimator._outlier_score import Rows, fit_outlier_score
+from keras_tied.estimator._tail import fit_tail
+from keras_tied.estimator.internal import fit_rows, fitted_value
+
+QUICK = {"hidden_layer_sizes": 8, "max_iter": 3, "random_state": 0}
+
+
+def draw(n=400, seed=0):
+    """Rows of five numbers that two factors explain, in units of their own."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n, 2)) @ rng.normal(size=(2, 5)) + 0.2 * rng.normal(size=(n, 5))
+    return rows * [1.0, 1e3, 1e-4, 50.0, 7.0] + [0.0, 2e4, 1.0, -80.0, 3.0]
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return TiedAutoencoder(2, **QUICK).fit(draw())
+
+
+def test_fences_of_exponential_tails_are_their_quantiles():
+    n, d = 1001, 3
+    of_half = stats.expon.ppf((np.arange(1, n + 1) - 0.5) / n)
+    X = np.tile(np.concatenate([-of_half, of_half])[:, None], (1, d))
+    fences = fit_fences(X)
+    expected = stats.expon.isf(0.1 / (2 * n * d) * 2)  # on each side half of the rows
+    np.testing.assert_allclose(fences.high, expected, rtol=0.02)
+    np.testing.assert_allclose(fences.low, -fences.high, rtol=1e-6)
+
+
+@given(
+    seed=st.integers(0, 999),
+    tail=st.sampled_from(["normal", "exponential", "lognormal"]),
+    scale=st.sampled_from([1e-6, 1.0, 1e9]),
+)
+def test_fences_move_with_the_unit_and_few_values_are_beyond(seed, tail, scale):
+    X = getattr(np.random.default_rng(seed), tail)(size=(500, 4))
+    fences, moved = fit_fences(X), fit_fences(3 - scale * X)
+    np.testing.assert_allclose(3 - scale * fences.high, moved.low, rtol=1e-6, atol=1e-6 * scale)
+    assert fences.find_rows(X).sum() <= 5
+
+
+@pytest.mark.parametrize("value", [999.0, -40.0, 1e7, 1e300])
+@pytest.mark.parametrize("times", [1, 10])
+def test_a_few_absurd_values_are_beyond_the_fences(rng, value, times):
+    X = rng.normal(45, 14, size=(1000, 6)).clip(18, 90)
+    X[:times, 2] = value
+    beyond = fit_fences(X).find(X)
+    np.testing.assert_array_equal(np.flatnonzero(beyond[:, 2]), np.arange(times))
+    assert beyond.sum() == times
+
+
+def test_a_group_of_its_own_is_no_absurd_value(rng):
+    X = rng.normal(size=(2000, 2))
+    X[:40, 0] += 1000
+    assert not fit_fences(X).find(X).any()
+    X[0, 0] = 1e6
+    assert fit_fences(X).find_rows(X).sum() == 1
+
+
+def test_columns_of_few_values_and_without_any_have_no_fences(rng):
+    X = np.column_stack([rng.random(500) < 0.02, np.full(500, 3.0), np.full(500, np.nan)])
+    assert not fit_fences(X.astype(float)).find(X).any()
+    assert not fit_fences(rng.normal(size=(49, 2)) ** 9).find_rows(np.full((1, 2), 1e9)).any()
+
+
+@pytest.mark.parametrize("solver", ["nadam", "lbfgs"])
+def test_absurd_rows_move_nothing(solver):
+    X = draw()
+    absurd = X[:3].copy()
+    absurd[[0, 1, 2], [1, 3, 0]] = 9_999_999, 4e8, -5e5
+    clean = TiedAutoencoder(2, solver=solver, **QUICK).fit(X)
+    with pytest.warns(UserWarning, match="3 rows of 403"):
+        other = TiedAutoencoder(2, solver=solver, **QUICK).fit(np.vstack([X, absurd]))
+    assert other.n_trimmed_rows_ == 3
+    for name in ("transform", "reconstruct", "score_samples"):
+        np.testing.assert_array_equal(getattr(other, name)(X), getattr(clean, name)(X))
+    assert other.reconstruction_r2_ == clean.reconstruction_r2_
+
+
+def test_without_trimming_absurd_rows_count():
+    X = draw()
+    X[0, 1] = 1e9
+    estimator = TiedAutoencoder(2, trim=False, **QUICK).fit(X)
+    assert estimator.n_trimmed_rows_ == 0
+    np.testing.assert_allclose(estimator._fitted.preprocessing.scaling.shift, X.mean(axis=0))
+
+
+@given(
+    row=st.integers(0, 399),
+    column=st.integers(0, 4),
+    spreads=st.floats(8, 1e6),
+    sign=st.sampled_from([-1, 1]),
+)
+def test_the_absurd_row_comes_first_and_its_column_is_named(row, column, spreads, sign):
+    X = draw()
+    X[row, column] = np.median(X[:, column]) + sign * spreads * X[:, column].std()
+    with pytest.warns(UserWarning, match="1 row of 400"):
+        estimator = TiedAutoencoder(2, **(QUICK | {"max_iter": 1})).fit(X)
+    assert estimator.score_samples(X).argmin() == row
+    assert estimator.rarity(X[[row]])[0] == 400
+    reasons = estimator.explain(X[[row]])
+    assert reasons.shares[0].argmax() == column
+    assert reasons.shares[0, column] > 0.9
+    others = LinearRegression().fit(np.delete(draw(), column, axis=1), draw()[:, column])
+    expected = others.predict(np.delete(X[[row]], column, axis=1))[0]
+    spread = draw()[:, column].std()
+    assert abs(reasons.expected[0, column] - expected) < 0.15 * spread
+
+
+def test_two_values_that_contradict_each_other_are_both_named(rng):
+    size = rng.normal(size=1000)
+    X = np.column_stack([size, size, rng.normal(size=(1000, 2)).T[0], rng.normal(size=1000)])
+    X[:, :2] += 0.05 * rng.normal(size=(1000, 2))
+    estimator = TiedAutoencoder(2, **QUICK).fit(X)
+    odd = np.array([[1.2, -1.2, 0.1, -0.2]])  # each of them is ordinary
+    assert (estimator.score_samples(X) <= estimator.score_samples(odd)).mean() < 0.01
+    [shares] = estimator.explain(odd).shares
+    assert set(np.argsort(-shares)[:2]) == {0, 1}
+    assert shares[:2].min() > 0.3
+    assert shares.sum() == pytest.approx(1)
+
+
+def test_shares_add_up_to_one_and_a_missing_value_has_none(rng):
+    X = draw()
+    X[rng.uniform(size=X.shape) < 0.1] = np.nan
+    estimator = TiedAutoencoder(2, **QUICK).fit(X)
+    reasons = estimator.explain(X)
+    totals = reasons.shares.sum(axis=1)
+    assert (np.isclose(totals, 1) | (totals == 0)).all()
+    assert (reasons.shares[np.isnan(X)] == 0).all()
+    assert np.isfinite(reasons.expected).all()
+
+
+def test_a_mended_row_has_the_score_that_was_said(fitted):
+    X = draw(seed=3)[:20]
+    X[:, 3] = 400.0
+    reasons = fitted.explain(X)
+    mended = X.copy()
+    mended[:, 3] = reasons.expected[:, 3]
+    np.testing.assert_allclose(-fitted.score_samples(mended), reasons.scores[:, 3], rtol=1e-4)
+
+
+def test_a_category_is_replaced_whole_and_only_where_another_is_clearly_more_likely(rng):
+    size = rng.normal(size=900)
+    kind = np.digitize(size, [-0.5, 0.5])
+    X = np.column_stack([size + 0.1 * rng.normal(size=900), np.eye(3)[kind]]).astype(np.float32)
+    estimator = TiedAutoencoder(2, **QUICK)
+    fitted = fitted_value(fit_rows(estimator, X, columns=np.array([0, 1, 1, 1])))
+    odd = np.array([[2.0, 1, 0, 0]], np.float32)
+    reasons = fitted.explain(odd)
+    assert reasons.shares.shape == (1, 2)
+    np.testing.assert_allclose(reasons.expected[0, 1:], [0, 0, 1], atol=1e-5)
+    between = np.array([[0.55, 0, 0, 1]], np.float32)
+    np.testing.assert_allclose(fitted.explain(between).expected[0, 1:], [0, 0, 1], atol=1e-5)
+
+
+def make_rows(X):
+    return Rows(X, X, X[:, :2], 0.1 * X)
+
+
+def test_surprises_are_those_of_linear_regression(rng):
+    """In a normal distribution a conditional mean is that of regression on the other columns."""
+    X = rng.normal(size=(500, 6)) @ rng.normal(size=(6, 6))
+    columns = np.array([0, 0, 1, 2, 2, 2])
+    score = fit_outlier_score(make_rows(X), np.ones(500), columns, fit_fences(X), gaussian=None)
+    covariance = empirical_covariance(X)
+    covariance += RIDGE * np.trace(covariance) / 6 * np.eye(6)
+    surprises = (X - X.mean(axis=0)) @ score.surprise
+    for column in range(3):
+        own, others = columns == column, columns != column
+        slope = np.linalg.solve(covariance[np.ix_(others, others)], covariance[others][:, own])
+        expected = (X - X.mean(axis=0))[:, own] - (X - X.mean(axis=0))[:, others] @ slope
+        np.testing.assert_allclose(surprises[:, own], expected, atol=1e-8)
+
+
+def test_surprises_of_rows_that_were_not_fitted_to_are_those_of_a_fit_without_them(
+    rng, monkeypatch
+):
+    monkeypatch.setattr(_outlier_score, "HUBER_DELTA", np.inf)  # squares of z / 2
+    X = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 3))
+    score = fit_outlier_score(make_rows(X), np.ones(60), np.arange(3), fit_fences(X), None)
+    z = score._standardize(make_rows(X))
+    ends = score._ends
+    deviations = X - score.gaussian.mean
+    ridge = np.linalg.inv(score.gaussian.precision) - empirical_covariance(X)
+    for row in (0, 7, 31):
+        covariance = (deviations.T @ deviations - np.outer(*2 * [deviations[row]])) / 60 + ridge
+        precision = np.linalg.inv(covariance)
+        surprise = precision @ deviations[row] / precision.diagonal()
+        before = score.gaussian.precision @ deviations[row] / score.gaussian.precision.diagonal()
+        z[row, ends[2] :] *= surprise / before
+        expected = np.square(z[row]).sum() / 2
+        found = score.score_held_out(make_rows(X), 1.0)[row]
+        assert found == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("law", [stats.expon(), stats.genpareto(0.4), stats.gamma(5)])
+def test_the_tail_is_that_of_the_law(law):
+    scores = law.rvs(20_000, random_state=0)
+    tail = fit_tail(scores, 0.0, scores.max(), 20_000)
+    for one_in in (5, 20, 100, 1000):
+        [found] = tail.find_rarity(law.isf([1 / one_in]))
+        assert found == pytest.approx(one_in, rel=0.05 if one_in < 100 else 0.3)
+    assert tail.find_rarity(np.array([1e9])) == 20_000
+    order = tail.find_shares(np.linspace(0, scores.max(), 500))
+    assert (np.diff(order) <= 1e-12).all()
+
+
+def test_trimmed_rows_are_counted_among_the_rare_ones():
+    scores = stats.expon.rvs(size=1000, random_state=0)
+    tail = fit_tail(scores, 0.01, 10.0, 1010)
+    assert tail.find_rarity(np.array([10.0]))[0] == pytest.approx(100, rel=0.05)
+    assert tail.find_rarity(np.array([1000.0]))[0] == 1010
+
+
+@given(n=st.integers(1, 60), equal=st.booleans())
+def test_any_scores_have_a_tail(n, equal):
+    scores = np.full(n, 2.0) if equal else np.arange(n, dtype=float)
+    tail = fit_tail(scores, 0.0, float(scores.max()), n)
+    assert tail.is_valid
+    shares = tail.find_shares(np.array([-1.0, *scores, 1e9]))
+    assert ((shares >= 0) & (shares <= 1)).all()
+    assert (np.diff(shares) <= 1e-12).all()
+
+
+@pytest.mark.parametrize("n", [300, 2000])
+def test_rarities_are_those_of_rows_held_out(n):
+    """Within the 95 % interval of as many rows, of 12 other tables of the same law."""
+    rng = np.random.default_rng(1)
+    found = []
+    for _ in range(12):
+        z = rng.normal(size=(n + 3000, 2))
+        X = np.column_stack([z, z**2, z.prod(axis=1)]) + 0.3 * rng.normal(size=(n + 3000, 5))
+        estimator = TiedAutoencoder(2, **(QUICK | {"max_iter": 10}), trim=False).fit(X[:n])
+        rarity = estimator.rarity(X[n:])
+        calibrated = n if n < 1000 else n // 10
+        for one_in in (20, 100):
+            a, b = calibrated / one_in, calibrated - calibrated / one_in
+            low, high = stats.betabinom.ppf([0.025, 0.975], 3000, a, b)
+            found.append(low <= np.count_nonzero(rarity >= one_in) <= high)
+    assert np.mean(found) >= 0.85
+
+
+def test_batches_are_trimmed_too(fitted):
+    X = draw()
+    X[5, 0] = 1e7
+    estimator = TiedAutoencoder(2, **QUICK).partial_fit(X)
+    assert estimator.n_trimmed_rows_ == 1
+    assert estimator.score_samples(X).argmin() == 5
+
+
+def test_a_file_keeps_reasons_and_rarities(fitted, tmp_path):
+    fitted.save(tmp_path / "m.keras")
+    loaded, X = TiedAutoencoder.load(tmp_path / "m.keras"), draw(seed=1)
+    np.testing.assert_array_equal(loaded.rarity(X), fitted.rarity(X))
+    for found, expected in zip(loaded.explain(X), fitted.explain(X), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+    with pytest.raises(AttributeError, match="not stored in a file"):
+        _ = loaded.n_trimmed_rows_
