@@ -4,8 +4,8 @@
 the features as width. Printed are the errors of the scaled columns, relative to PCA's, and the
 seconds of a second fit, for which everything is compiled already. `anomalies`: the area under the
 ROC curve of `score_samples` on tables with known anomalies (at most 10,000 rows), which are not
-shown to anybody before, beside scikit-learn's IsolationForest and PyOD's AutoEncoder, COPOD and
-ECOD.
+shown to anybody before, and the mean average precision, beside scikit-learn's IsolationForest and
+PyOD's AutoEncoder, COPOD and ECOD.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import numpy as np
 from sklearn import datasets
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
@@ -103,21 +103,24 @@ def detectors() -> dict[str, Callable[[np.ndarray], np.ndarray]]:
 def anomalies(folder: Path, seed: int) -> None:
     found = detectors()
     print(f"{'table':<14}" + "".join(f"{name:>18}" for name in found))
-    areas, seconds = [], []
+    areas, precisions, seconds = [], [], []
     for name, X, y in adbench(folder):
         rows = np.arange(len(X))
         if len(X) > MOST_ROWS:
             rows = np.random.default_rng(seed).choice(len(X), MOST_ROWS, replace=False)
-        row, took = [], []
+        row, precision, took = [], [], []
         for scores_of in found.values():
             begin = time.perf_counter()
             scores = scores_of(X[rows])
             took.append(time.perf_counter() - begin)
             row.append(roc_auc_score(y[rows], scores))
+            precision.append(average_precision_score(y[rows], scores))
         areas.append(row)
+        precisions.append(precision)
         seconds.append(took)
         print(f"{name:<14}" + "".join(f"{area:18.4f}" for area in row), flush=True)
     print(f"{'mean':<14}" + "".join(f"{area:18.4f}" for area in np.mean(areas, 0)))
+    print(f"{'precision':<14}" + "".join(f"{value:18.4f}" for value in np.mean(precisions, 0)))
     print(f"{'seconds':<14}" + "".join(f"{total:18.1f}" for total in np.sum(seconds, 0)))
 
 

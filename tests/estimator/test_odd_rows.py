@@ -78,17 +78,27 @@ def test_columns_of_few_values_and_without_any_have_no_fences(rng):
 
 
 @pytest.mark.parametrize("solver", ["nadam", "lbfgs"])
-def test_absurd_rows_move_nothing(solver):
-    X = draw()
+@pytest.mark.parametrize("n", [400, 999])
+def test_absurd_rows_move_nothing(solver, n):
+    X = draw(n)
     absurd = X[:3].copy()
     absurd[[0, 1, 2], [1, 3, 0]] = 9_999_999, 4e8, -5e5
     clean = TiedAutoencoder(2, solver=solver, **QUICK).fit(X)
-    with pytest.warns(UserWarning, match="3 rows of 403"):
+    with pytest.warns(UserWarning, match=f"3 rows of {n + 3:,}"):
         other = TiedAutoencoder(2, solver=solver, **QUICK).fit(np.vstack([X, absurd]))
     assert other.n_trimmed_rows_ == 3
     for name in ("transform", "reconstruct", "score_samples"):
         np.testing.assert_array_equal(getattr(other, name)(X), getattr(clean, name)(X))
     assert other.reconstruction_r2_ == clean.reconstruction_r2_
+
+
+def test_rows_with_an_absurd_value_stand_out_and_no_others():
+    X = draw()
+    X[[3, 50, 77], 1] = 1e7, -3e6, 2e6
+    with pytest.warns(UserWarning, match="3 rows of 400"):
+        fitted = TiedAutoencoder(2, **QUICK).fit(X)._fitted
+    standing_out = fitted.stand_out(fitted.outlier_scores(X), len(X))
+    assert np.flatnonzero(standing_out).tolist() == [3, 50, 77]
 
 
 def test_without_trimming_absurd_rows_count():

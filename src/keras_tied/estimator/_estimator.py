@@ -20,7 +20,6 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from keras_tied._text import format_quantity
 from keras_tied._types import Array
-from keras_tied.estimator._canonical_rows import canonicalize_few_rows
 from keras_tied.estimator._collections import fit_collection, is_collection, map_collections
 from keras_tied.estimator._explanation import Explanation
 from keras_tied.estimator._fitted_state import FittedState
@@ -247,7 +246,7 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
                 raise ValueError("sample_weight is not supported for rows of Dask.")
             return fit_collection(self, X)
         X, weights = validate_training_rows(self, X, sample_weight, reset=True)
-        self._fit(Trainer(self), *canonicalize_few_rows(X, weights))
+        self._fit(Trainer(self), X, weights)
         if self.n_trimmed_rows_:
             warnings.warn(
                 f"{format_quantity(self.n_trimmed_rows_, 'row')} of {len(X):,} with a value far "

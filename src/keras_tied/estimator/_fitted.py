@@ -25,6 +25,8 @@ FEW_ROWS = 256
 
 CHANCE = 0.05
 """The expected number of rows below which one stands out."""
+FAR = 1.5
+"""A score that is so many times the largest of ordinary training rows stands out, too."""
 
 Network: TypeAlias = "DenseNetwork | CompiledNetwork"
 Result = TypeVar("Result")
@@ -215,8 +217,9 @@ class Fitted:
     def stand_out(self, scores: Array, n_rows: int) -> Array:
         """Which of these scores hardly any table of so many rows would have by chance, `(n,)`."""
         assert self.outlier_score is not None
-        stand_out: Array = self.outlier_score.tail.find_shares(scores) * n_rows < CHANCE
-        return stand_out
+        tail = self.outlier_score.tail
+        rare: Array = tail.find_shares(scores) * n_rows < CHANCE
+        return rare | (scores > FAR * tail.limit)
 
     def find_trimmed(self, X: Any) -> Array:
         """Which rows hold a value far outside of its column, `(n,)`."""

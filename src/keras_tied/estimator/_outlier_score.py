@@ -23,6 +23,9 @@ SMALLEST_SCALE = 0.05
 
 Also the scale of a feature that is constant: a row with another value is an outlier.
 """
+SMALLEST_SURPRISE_SCALE = 0.5
+"""The same of a surprise. Of a column of several features it is 1: those of a category have two
+values, of which the more frequent one gives the median absolute deviation."""
 SMALLEST_SPREAD = 1e-6
 """The variation of a column below this is rounding error."""
 OPTIMISM = 1.0, 4.0
@@ -165,16 +168,16 @@ class OutlierScore:
         """
         z = self._standardize(rows)
         d, n, ends = rows.complete.shape[1], len(z), self._ends
-        distance = self._add_up(z[:, : ends[1]].copy())
-        growth = np.clip(optimism, *OPTIMISM) - 1
-        relative = distance / max(float(distance.mean()), SMALLEST_SPREAD)
-        z[:, ends[1] : ends[2]] *= np.sqrt(1 + growth * relative)[:, None]
         precision = self.gaussian.precision
         if precision is not None and n > 2 * d:
             deviations = rows.complete - self.gaussian.mean
             product = deviations @ precision
             rest = n - np.minimum(np.einsum("ij,ij->i", deviations, product), n / 2)[:, None]
             z[:, ends[2] :] *= (n / rest) / (1 + product**2 / (precision.diagonal() * rest))
+        distance = self._add_up(np.delete(z, slice(ends[1], ends[2]), axis=1))
+        relative = distance / max(float(distance.mean()), SMALLEST_SPREAD)
+        growth = np.clip(optimism, *OPTIMISM) - 1
+        z[:, ends[1] : ends[2]] *= np.sqrt(1 + growth * relative)[:, None]
         return self._add_up(z)
 
     @property
@@ -242,6 +245,10 @@ def fit_outlier_score(
     mean = np.average(coordinates, axis=0, weights=weights)
     spread = np.sqrt(np.average((coordinates - mean) ** 2, axis=0, weights=weights))
     scale = np.where(scale > SMALLEST_SCALE * spread, scale, spread)
+    if score.surprise is not None:
+        several = np.bincount(columns)[columns] > 1
+        least = np.where(several, 1.0, SMALLEST_SURPRISE_SCALE) * spread[-len(columns) :]
+        scale[-len(columns) :] = np.maximum(scale[-len(columns) :], least)
     constant_scale = np.full(len(scale), np.inf)
     constant_scale[: len(observed)][observed] = SMALLEST_SCALE
     scale = np.where(spread > SMALLEST_SPREAD, scale, constant_scale)

@@ -59,11 +59,10 @@ def fit_rows(
         fences: of the columns. Defaults to those of the rows.
     """
     # keras-tied check asks for the size of a sample, and needs no scikit-learn.
-    from keras_tied.estimator._canonical_rows import canonicalize_few_rows
     from keras_tied.estimator._training import Trainer
     from keras_tied.estimator._validation import validate_training_rows
 
     rows, weights = validate_training_rows(estimator, X, None, reset=True)
     effort = 1 if moments is None else EFFORT
     trainer = Trainer(estimator, moments=moments, fences=fences, columns=columns, effort=effort)
-    return estimator._fit(trainer, *canonicalize_few_rows(rows, weights))
+    return estimator._fit(trainer, rows, weights)

@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 
 from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
+from keras_tied.estimator._canonical_rows import canonicalize_few_rows
 from keras_tied.estimator._fences import Fences, fit_fences, keep_all
 from keras_tied.estimator._fitted import (
     Fitted,
@@ -134,6 +135,7 @@ class Trainer:
     def fit(self, X: Array, weights: Array) -> Outcome:
         """Fit PCA and, where there are enough rows, a network; keep the better one."""
         X, weights, trimmed, fences = self._trim(X, weights)
+        X, weights = canonicalize_few_rows(X, weights)
         self._choose_activation(len(X))
         preprocessing, rows, principal = self._fit_preprocessing(X, weights)
         outcome = Outcome(Fitted(preprocessing, pca_network(principal)), [], 1, True, 0.0)
