@@ -53,11 +53,11 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
         return f"{first.column} {first.given}; the other columns suggest {first.expected}{mended}"
     second = others[0]
     if second.share >= CONTRADICTION * first.share and first.share + second.share >= MAIN_SHARE:
-        either = mended.replace("that", "either")
+        mended = mended.replace("that", "the former")
         return (
             f"{first.column} {first.given} and {second.column} {second.given} contradict each "
             f"other; the other columns suggest {first.column} {first.expected} or {second.column} "
-            f"{second.expected}{either}"
+            f"{second.expected}{mended}"
         )
     values = [f"{cause.column} {cause.given} (suggested {cause.expected})" for cause in causes]
     return f"several columns: {', '.join(values)}"
@@ -77,11 +77,11 @@ def format_given(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
 
 
-def format_expected(value: Any) -> str:
+def format_suggestion(value: Any) -> str:
     """Format a value that is about what is expected.
 
     Examples:
-        >>> format_expected(33912), format_expected(2.4449), format_expected("plum")
+        >>> format_suggestion(33912), format_suggestion(2.4449), format_suggestion("plum")
         ('33,900', '2.44', 'plum')
     """
     if isinstance(value, bool) or not isinstance(value, int | float):

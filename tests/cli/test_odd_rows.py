@@ -130,3 +130,11 @@ def test_absurd_rows_of_a_table_that_is_sampled_move_no_scale(keras_tied, tmp_pa
         estimator = TiedAutoencoder.load(tmp_path / "m.keras")
         scales.append(estimator._fitted.preprocessing.scaling.scale)
     np.testing.assert_allclose(scales[1], scales[0], rtol=0.02)
+
+
+def test_what_is_named_with_na_is_no_far_value(keras_tied, tmp_path):
+    planted = [(5, "age", "999"), (9, "age", "700")]
+    write_clients(tmp_path / "rows.csv", planted)
+    said = keras_tied("check", "rows.csv", "--na", "999").out
+    assert "holds '700' in row 10, far outside" in said
+    assert "'999'" not in said

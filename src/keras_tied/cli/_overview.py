@@ -42,7 +42,7 @@ def survey_rows(model: Model, rows: Rows, quiet: bool) -> tuple[Sample, Whole]:
                 scores[part], errors[part] = fitted.measure_rows(numbers)
                 sums += _sum_squares(fitted, numbers)
                 advance(batch.num_rows)
-        ordinary = sample.numbers[~fitted.find_trimmed(sample.numbers)]
+        ordinary = sample.numbers[~fitted.find_far_rows(sample.numbers)]
         planes = Planes(*_compute(fitted, ordinary), rows.columns.features)
 
         def count(numbers: Any) -> None:
@@ -59,7 +59,7 @@ def _sum_squares(fitted: Fitted, numbers: Any) -> Any:
     """Add up the squares of the rows without a value far outside its column."""
     import numpy as np
 
-    ordinary = numbers[~fitted.find_trimmed(numbers)]
+    ordinary = numbers[~fitted.find_far_rows(numbers)]
     return fitted.sums_of_squares(ordinary, np.ones(len(ordinary)))
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from keras_tied._reasons import format_expected
+from keras_tied._reasons import format_suggestion
 from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._progress import show_activity, show_rows
 from keras_tied.cli._table import (
@@ -124,30 +124,25 @@ def _find_far_values(
     from keras_tied.estimator.internal import fit_fences, keep_all
     from keras_tied.tables import Misread, TableError, get_value
 
+    far, first_row = Misread(), 0
     try:
         numbers = columns.encode(sample)
+        fences = fit_fences(numbers)
+        names = set(np.array(columns.feature_columns)[fences.find(numbers).any(axis=0)])
+        some = replace(columns, used=tuple(c for c in columns.used if c.name in names))
+        of_some = fences.select(np.isin(columns.feature_columns, some.names))
+        for batch in source.batches(names=some.names) if names else ():
+            beyond = of_some.find(some.encode(batch, first_row))
+            for place, column in enumerate(some.names):
+                rows = np.flatnonzero(beyond[:, some.column_numbers == place].any(axis=1))
+                far.add(column, batch.column(column), rows, first_row)
+            first_row += batch.num_rows
     except TableError:  # which `learn` raises again
         return keep_all(len(columns.features)), {}
-    fences = fit_fences(numbers)
-    beyond = np.asarray(fences.find(numbers).any(axis=0))
-    begins = np.cumsum([0, *(len(column.features) for column in columns.used)])
-    some = [
-        (column, begin)
-        for column, begin in zip(columns.used, begins, strict=False)
-        if beyond[begin : begin + len(column.features)].any()
-    ]
-    far, first_row = Misread(), 0
-    for batch in source.batches(names=[column.name for column, _ in some]) if some else ():
-        for column, begin in some:
-            part = slice(begin, begin + len(column.features))
-            of_column = fences.select(part)
-            rows = np.flatnonzero(of_column.find_rows(column.encode(batch.column(column.name))[0]))
-            far.add(column.name, batch.column(column.name), rows, first_row)
-        first_row += batch.num_rows
     typical = columns.decode(fences.middle[None])
     return fences, {
         name: f"holds {far.describe(name)}, far outside its other values (median "
-        f"{format_expected(get_value(typical.column(name), 0))}): correct them, or name them "
+        f"{format_suggestion(get_value(typical.column(name), 0))}): correct them, or name them "
         "with --na; the rows are not trained on, and come first in score"
         for name in far.counts
     }

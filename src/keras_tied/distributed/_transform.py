@@ -14,8 +14,8 @@ from keras_tied._reasons import (
     ORDINARY,
     Cause,
     describe_reason,
-    format_expected,
     format_given,
+    format_suggestion,
 )
 from keras_tied._types import Array
 from keras_tied.estimator.internal import Explanation, Fitted, read
@@ -128,7 +128,7 @@ class BatchTransform:
                     names[column],
                     float(explanation.shares[row, column]),
                     format_given(get_value(batch.column(names[column]), row)),
-                    format_expected(get_value(expected.column(names[column]), row)),
+                    format_suggestion(get_value(expected.column(names[column]), row)),
                 )
                 for column in columns
                 if explanation.shares[row, column] > 0

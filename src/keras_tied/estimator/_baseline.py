@@ -21,8 +21,8 @@ def baseline_errors(fitted: Fitted, X: Array, others: Array | None = None) -> tu
             was fitted to.
         others: the rows that both are measured on. Defaults to `X`.
     """
-    X = X[~fitted.find_trimmed(X)]
-    others = X if others is None else others[~fitted.find_trimmed(others)]
+    X = X[~fitted.find_far_rows(X)]
+    others = X if others is None else others[~fitted.find_far_rows(others)]
     _, complete = fitted.preprocessing.forward(X, slice(None))
     principal = fit_pca(complete).truncate(fitted.n_components)
     scaled, complete = fitted.preprocessing.forward(others, slice(None))

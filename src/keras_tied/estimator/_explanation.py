@@ -49,7 +49,7 @@ def explain(fitted: Fitted, X: Any) -> Explanation:
 
 def _explain_part(fitted: Fitted, score: OutlierScore, X: Any) -> Explanation:
     scaled, complete = fitted.preprocessing.forward(X, slice(None))
-    expected = _find_expected(fitted, score, scaled, complete)
+    expected = _predict(fitted, score, scaled, complete)
     n, d = scaled.shape
     owners = np.arange(len(score.starts))[:, None] == score.columns
     # The rows as they are, and with what is expected in each column.
@@ -73,7 +73,7 @@ def _explain_part(fitted: Fitted, score: OutlierScore, X: Any) -> Explanation:
     return Explanation(falls / np.where(total > 0, total, 1.0), units, scores)
 
 
-def _find_expected(fitted: Fitted, score: OutlierScore, scaled: Array, complete: Array) -> Array:
+def _predict(fitted: Fitted, score: OutlierScore, scaled: Array, complete: Array) -> Array:
     """What the other columns make likely, `(n, d)` float32.
 
     It is the conditional mean in a normal distribution, of which values beyond the fences are not

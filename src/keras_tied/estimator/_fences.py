@@ -39,18 +39,15 @@ class Fences(NamedTuple):
     low: Array
     high: Array
 
-    def select(self, features: slice) -> Fences:
-        """The fences of some columns."""
+    def select(self, features: Array) -> Fences:
+        """The fences of some columns, which a mask chooses."""
         return Fences(*(values[features] for values in self))
 
     def find(self, X: Array) -> Array:
         """Which values lie beyond, `(n, d)`."""
         with np.errstate(invalid="ignore"):
-            low, high = (
-                np.less(X, self.low.astype(X.dtype)),
-                np.greater(X, self.high.astype(X.dtype)),
-            )
-        beyond: Array = low | high
+            beyond: Array = np.less(X, self.low.astype(X.dtype))
+            beyond |= np.greater(X, self.high.astype(X.dtype))
         return beyond
 
     def find_rows(self, X: Array) -> Array:

@@ -221,11 +221,10 @@ class Fitted:
         rare: Array = tail.find_shares(scores) * n_rows < CHANCE
         return rare | (scores > FAR * tail.limit)
 
-    def find_trimmed(self, X: Any) -> Array:
+    def find_far_rows(self, X: Any) -> Array:
         """Which rows hold a value far outside of its column, `(n,)`."""
         assert self.outlier_score is not None
-        scaled, _ = self.preprocessing.forward(X, slice(None))
-        return self.outlier_score.fences.find_rows(scaled)
+        return self.outlier_score.fences.find_rows(self.preprocessing.scaling.forward(X))
 
     def explain(self, X: Any) -> Explanation:
         """Why rows are odd; see `TiedAutoencoder.explain`."""

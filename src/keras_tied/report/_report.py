@@ -185,7 +185,7 @@ class Report:
             **(defaults | kwargs),
         )
         if fitted is not None and kwargs.get("whole") is None:
-            ordinary = report.X[~fitted.find_trimmed(report.X)]
+            ordinary = report.X[~fitted.find_far_rows(report.X)]
             report.whole = measure_sums(
                 report.scores,
                 report.errors,
@@ -212,7 +212,7 @@ class Report:
         """(n,) which rows hold a value far outside its column, unless all do."""
         far = np.zeros(len(self.X), bool)
         if self.fitted is not None and self.explains:
-            far = self.fitted.find_trimmed(self.X)
+            far = self.fitted.find_far_rows(self.X)
         return far & (not far.all())
 
     def explain(self, rows: NDArray[np.intp]) -> tuple[Array, Array, Array]:

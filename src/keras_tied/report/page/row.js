@@ -60,7 +60,7 @@ const Row = (() => {
     }
     if (second.share >= CONTRADICTION * first.share && first.share + second.share >= MAIN) {
       return `${first.name} ${first.given} and ${second.name} ${second.given} contradict each other; the other columns ` +
-        `suggest ${first.name} ${first.expected} or ${second.name} ${second.expected}${mended("either")}.`;
+        `suggest ${first.name} ${first.expected} or ${second.name} ${second.expected}${mended("the former")}.`;
     }
     return `Several columns: ${causes.map((c) => `${c.name} ${c.given} (suggested ${c.expected})`).join(", ")}.`;
   }
