@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from keras_tied.distributed import Output as Kind
 
 
-@command("keras-tied encode model.keras rows.csv -o codes.csv")
+@command("keras-tied encode model.safetensors rows.csv -o codes.csv")
 def encode(
     model: ModelFile,
     data: Data,
@@ -69,7 +69,7 @@ def encode(
     )
 
 
-@command("keras-tied reconstruct model.keras rows.csv -o reconstructed.csv")
+@command("keras-tied reconstruct model.safetensors rows.csv -o reconstructed.csv")
 def reconstruct(
     model: ModelFile,
     data: Data,
@@ -100,7 +100,7 @@ def reconstruct(
     )
 
 
-@command("keras-tied decode model.keras codes.csv -o rows.csv")
+@command("keras-tied decode model.safetensors codes.csv -o rows.csv")
 def decode(
     model: ModelFile,
     data: Data,

@@ -10,7 +10,7 @@ import typer
 
 from keras_tied._text import format_number
 from keras_tied.cli._app import command
-from keras_tied.cli._keras import hide_modules, import_keras_alone, require_backend
+from keras_tied.cli._keras import hide_modules, require_backend
 from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._options import Data, Json, OnBackend, Quiet, Seed
 from keras_tied.cli._output import check_figure_path, save_figure
@@ -102,7 +102,6 @@ def compare(
             print_widths(curve, f"{some}; {held_out}")
         return
     with show_stages("starting", quiet) as on_method:
-        import_keras_alone()
         from keras_tied import comparison
 
         with hide_modules("tensorflow"):  # UMAP imports it if it can, which takes seconds

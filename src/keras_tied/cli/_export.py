@@ -26,7 +26,7 @@ class Part(StrEnum):
     reconstruction = "reconstruction"
 
 
-@command("keras-tied export model.keras -o model.onnx")
+@command("keras-tied export model.safetensors -o model.onnx")
 def export(
     model: ModelFile,
     output: Annotated[

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied._files import check_writable
+from keras_tied._interrupts import interrupts
 from keras_tied._text import format_quantity, list_some
 from keras_tied.cli._app import command
 from keras_tied.cli._check import show_survey
@@ -71,11 +72,11 @@ class Scaler(StrEnum):
     none = "none"
 
 
-@command("keras-tied fit rows.csv -o model.keras --components 3 --id name")
+@command("keras-tied fit rows.csv -o model.safetensors --components 3 --id name")
 def fit(
     data: Data,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="MODEL", help="The .keras file to write.")
+        Path, typer.Option("--output", "-o", metavar="MODEL", help="The .safetensors file.")
     ],
     components: Annotated[
         str,
@@ -115,7 +116,7 @@ def fit(
 ) -> None:
     """Train an autoencoder on a table, and write it to one file."""
     with report_wrong_use():
-        target = check_writable(output, ["keras"], "--output")
+        target = check_writable(output, ["safetensors"], "--output")
     widths = _parse_components(components)
     settings = {
         "hidden_layer_sizes": _parse_hidden_sizes(hidden),
@@ -136,10 +137,10 @@ def fit(
         table = learn(found, seed, quiet, opened_workers)
     settings["n_components"], curve = _choose_components(widths, table, seed, quiet)
     with show_activity("starting", quiet):
-        import_keras_alone()
-        from keras_tied.training import interrupts
-
-        file = OutputFile(output, target, start, _describe_table(table) | curve)
+        if solver is Solver.lbfgs:  # JAX alone trains by the others
+            import_keras_alone()
+        versions = collect_versions(with_keras=solver is Solver.lbfgs)
+        file = OutputFile(output, target, start, _describe_table(table, versions) | curve)
     with interrupts() as is_interrupted:
         notes = _train_and_measure(table, settings, file, quiet, is_interrupted)
     if json:
@@ -302,7 +303,7 @@ def _list_left_out(table: Table) -> str:
     return f", or use columns that were left out: {reasons}" if reasons else ""
 
 
-def _describe_table(table: Table) -> dict[str, Any]:
+def _describe_table(table: Table, versions: dict[str, str]) -> dict[str, Any]:
     """Return the notes of a model that are known before training."""
     return {
         "command": shlex.join(["keras-tied", *sys.argv[1:]]),
@@ -310,7 +311,7 @@ def _describe_table(table: Table) -> dict[str, Any]:
         "rows": table.source.n_rows,
         "columns": table.columns.to_json(),
         "table": table.survey.to_json(MOST_FACTS),
-        "versions": collect_versions(),
+        "versions": versions,
     }
 
 

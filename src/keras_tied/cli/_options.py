@@ -19,7 +19,7 @@ class DateOrder(StrEnum):
 
 
 ModelFile = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A .keras file that keras-tied fit has written.")
+    Path, typer.Argument(metavar="MODEL", help="A file that keras-tied fit has written.")
 ]
 Data = Annotated[
     str,

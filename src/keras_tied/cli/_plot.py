@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Annotated
 
 import typer
@@ -20,7 +19,7 @@ from keras_tied.cli._show import print_json
 from keras_tied.cli._table import TableOptions
 
 
-@command("keras-tied plot model.keras rows.csv -o rows.png --label kind")
+@command("keras-tied plot model.safetensors rows.csv -o rows.png --label kind")
 def plot(
     model: ModelFile,
     data: Data,
@@ -50,7 +49,7 @@ def plot(
         plotting.AutoencoderDisplay.from_estimator(
             opened_model.fitted_value,
             sample.numbers,
-            history=collect_history(SimpleNamespace(**opened_model.contents.learned)),
+            history=collect_history(opened_model.contents.settings),
             figure=figure,
             y=sample.labels,
             label_name=sample.label_name or "label",

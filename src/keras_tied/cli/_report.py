@@ -6,7 +6,6 @@ import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,7 +37,7 @@ Against = Annotated[
 ]
 
 
-@command("keras-tied report model.keras rows.csv -o report.html")
+@command("keras-tied report model.safetensors rows.csv -o report.html")
 def report(
     model: ModelFile,
     data: Data,
@@ -142,13 +141,13 @@ def _make_page(
 ) -> Report:
     from keras_tied.report import Report, name_model
 
-    learned, fitted = model.contents.learned, model.fitted_value
-    is_pca = learned["is_pca_"]
+    settings, fitted = model.contents.settings, model.fitted_value
+    is_pca = settings.is_pca_
     return Report.from_estimator(
         fitted,
         sample.numbers,
         scores=whole.scores[whole.places],
-        history=collect_history(SimpleNamespace(**learned)),
+        history=collect_history(settings),
         model=name_model(fitted, is_pca),
         widths=[tuple(width.values()) for width in model.find_widths()],
         whole=whole,

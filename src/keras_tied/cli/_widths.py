@@ -8,7 +8,6 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from keras_tied._text import format_number, format_quantity
-from keras_tied.cli._keras import import_keras_alone
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._progress import show_stages
 from keras_tied.cli._show import print_table
@@ -77,7 +76,6 @@ def measure_widths(
     import numpy as np
 
     with show_stages("starting", quiet) as on_stage:
-        import_keras_alone()
         from keras_tied import comparison
 
         return comparison.compare_widths(
