@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._set_output import _get_output_config
 
-from keras_tied.estimator._fences import Fences, fit_fences, keep_all
-from keras_tied.estimator._moments import Moments, measure_moments
-from keras_tied.estimator._sample import choose_places, choose_sample_size, fit_rows
-
-if TYPE_CHECKING:
-    from keras_tied.estimator._estimator import TiedAutoencoder
+from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
+from keras_tied.estimator._fitted.moments import Moments, measure_moments
+from keras_tied.estimator._training.sample import choose_places, choose_sample_size
 
 MERGED = 16
 """So many moments are merged at a time, by a worker."""
@@ -65,7 +63,7 @@ def _call(method: Any, estimator: Any, args: Any, kwargs: Any, X: Any) -> Any:
     return method(estimator, X, *args, **kwargs)
 
 
-def fit_collection(estimator: TiedAutoencoder, X: Any) -> TiedAutoencoder:
+def fit_collection(estimator: BaseEstimator, X: Any) -> BaseEstimator:
     """Fit to rows of Dask: to all where they fit into memory, else to a sample of them.
 
     Scale and PCA are then those of all rows within the fences of the sample.
@@ -99,7 +97,7 @@ def fit_collection(estimator: TiedAutoencoder, X: Any) -> TiedAutoencoder:
             for begin in range(0, len(moments), MERGED)
         ]
     [of_all] = dask.compute(moments[0])
-    return fit_rows(estimator, sample, moments=of_all, fences=fences)
+    return estimator._fit_rows(sample, moments=of_all, fences=fences)
 
 
 def _select(block: Any, places: Any) -> Any:
