@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._training import jax_solver, jax_steps, plan
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._training import jax_solver, jax_steps, plan
 from keras_tied.estimator._training.jax_steps import Rows, begin, take_steps
 from keras_tied.estimator._training.rows import TrainingRows
 
