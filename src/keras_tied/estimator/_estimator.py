@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, St
 
 from keras_tied._text import format_quantity
 from keras_tied._types import Array
-from keras_tied.estimator._collections import fit_collection, is_collection
+from keras_tied.estimator._collections import is_collection, sample_collection
 from keras_tied.estimator._row_methods import RowMethods
 from keras_tied.estimator._training.fit import fit, fit_batch
 from keras_tied.estimator._validation import validate_training_rows
@@ -236,15 +236,16 @@ class TiedAutoencoder(RowMethods):
             ValueError: for text, dates, complex numbers, infinities, a `LazyFrame`, fewer than 2
                 rows, or more components than there are rows or features.
         """
+        moments = fences = None
         if is_collection(X):
             if sample_weight is not None:
                 raise ValueError("sample_weight is not supported for rows of Dask.")
-            return fit_collection(self, X)
-        self._fit_rows(X, sample_weight)
+            X, moments, fences = sample_collection(X, self.random_state, self.trim)
+        X, weights = validate_training_rows(self, X, sample_weight, reset=True)
+        self._fit(X, weights, moments=moments, fences=fences)
         if self.n_trimmed_rows_:
-            n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
             warnings.warn(
-                f"{format_quantity(self.n_trimmed_rows_, 'row')} of {n_rows:,} with a value far "
+                f"{format_quantity(self.n_trimmed_rows_, 'row')} of {len(X):,} with a value far "
                 f"outside the rest of its column were left out of the fit of "
                 f"{type(self).__name__}: correct them, or set trim=False; score_samples puts them "
                 "first.",
@@ -252,17 +253,16 @@ class TiedAutoencoder(RowMethods):
             )
         return self
 
-    def _fit_rows(
+    def _fit(
         self,
-        X: Any,
-        sample_weight: ArrayLike | None = None,
+        X: Array,
+        weights: Array,
         *,
         columns: Array | None = None,
         moments: Moments | None = None,
         fences: Fences | None = None,
     ) -> Self:
-        """Fit to rows, or to a sample, with scale and PCA of all rows; see `internal.fit_rows`."""
-        X, weights = validate_training_rows(self, X, sample_weight, reset=True)
+        """Fit to validated rows; see `internal.fit_rows`."""
         outcome = fit(self, X, weights, columns=columns, moments=moments, fences=fences)
         if outcome.interrupted:
             warnings.warn(

@@ -69,7 +69,10 @@ def fit_rows(
         moments: of all rows within the fences, if `X` is a sample.
         fences: of the columns. Defaults to those of the rows.
     """
-    return estimator._fit_rows(X, columns=columns, moments=moments, fences=fences)
+    from keras_tied.estimator._validation import validate_training_rows  # with scikit-learn
+
+    rows, weights = validate_training_rows(estimator, X, None, reset=True)
+    return estimator._fit(rows, weights, columns=columns, moments=moments, fences=fences)
 
 
 def save(

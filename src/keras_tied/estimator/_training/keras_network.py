@@ -26,7 +26,7 @@ def build_network(
     hidden: Sequence[int],
     activation: Any,
     weight_decay: float,
-    objectives: Objectives,
+    objectives: Objectives = Objectives(),  # noqa: B008
 ) -> Autoencoder:
     """Build a tied autoencoder, whose hidden layers begin with `n_components` linear units.
 

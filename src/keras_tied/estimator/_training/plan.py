@@ -40,9 +40,9 @@ JAX_ACTIVATIONS = frozenset("elu gelu relu relu6 selu sigmoid silu softplus soft
 class Objectives(NamedTuple):
     """What is minimised besides the error; see `TiedAutoencoder`."""
 
-    noise: float | keras.layers.Layer
-    sparsity: float
-    contraction: float
+    noise: float | keras.layers.Layer = 0.0
+    sparsity: float = 0.0
+    contraction: float = 0.0
 
 
 @dataclass(frozen=True)
