@@ -244,7 +244,13 @@ class Fitted:
 
     def explain(self, X: Any) -> Explanation:
         """Why rows are odd; see `TiedAutoencoder.explain`."""
-        return explain(self, X)
+        assert self.outlier_score is not None
+        return explain(
+            self.preprocessing,
+            self.outlier_score,
+            lambda scaled, complete: self.score_block(self.forward(scaled, complete)),
+            X,
+        )
 
     def forward(self, scaled: Array, complete: Array) -> Block:
         """The forward pass of scaled rows."""
