@@ -258,11 +258,9 @@ class Fitted:
         return Block(scaled, complete, codes, self.network.decode(codes))
 
     def fold(self, X: Any, use: Callable[[slice, Block], Result]) -> list[Result]:
-        """The results of a function for each block of rows after the forward pass, in order.
+        """The results of `use(part, block)` for all blocks after the forward pass, in order.
 
-        Args:
-            X: the rows.
-            use: takes the slice of the rows and the block; several threads call it at a time.
+        Several threads call it at a time; `part` is the slice of the rows.
         """
 
         def compute(part: slice) -> Result:
