@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from keras_tied.cli import _model, _overview, _report_columns, _sample
+from keras_tied.cli import _model, _overview, _report_columns, _rows, _sample
 from keras_tied.cli._table import TableOptions
 from keras_tied.report import Report
 from keras_tied.tables import Columns
@@ -21,7 +21,7 @@ def surveyed(model, fruit_csv, monkeypatch):
         monkeypatch.setattr(_sample, "MOST_ROWS", most_rows)
         monkeypatch.setattr(_sample, "SMALLEST_SAMPLE", 1)
         opened = _model.load(model)
-        rows = _model.open_rows(opened, str(fruit_csv), TableOptions(), None, quiet=True)
+        rows = _rows.open_rows(opened, str(fruit_csv), TableOptions(), None, quiet=True)
         return opened.fitted_value, *_overview.survey_rows(opened, rows, quiet=True)
 
     return survey

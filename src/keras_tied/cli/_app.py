@@ -5,8 +5,9 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import is_dataclass
 from io import TextIOWrapper
 from typing import Annotated, Any, cast, get_args
 
@@ -14,20 +15,22 @@ import typer
 
 from keras_tied._version import __version__
 from keras_tied.cli._messages import UsageError, report_errors, say
-from keras_tied.cli._options import Debug, NoClobber
-from keras_tied.cli._table import ColumnOptions, TableOptions, report_table_errors
+from keras_tied.cli._table import report_table_errors
 
 # The base class of Typer's errors on a bad command line; some versions have no public name for it.
 _ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
-OPTION_SETS = {
-    kind: inspect.signature(kind, eval_str=True).parameters
-    for kind in (TableOptions, ColumnOptions)
-}
-"""The sets of options, which have a heading in the help each, and their fields."""
 DEBUG, NO_CLOBBER = (
-    inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
-    for name, annotation in (("debug", Debug), ("no_clobber", NoClobber))
+    inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]
+    )
+    for name, option in (
+        ("debug", typer.Option("--debug", help="Show the traceback of errors.")),
+        (
+            "no_clobber",
+            typer.Option("--no-clobber", help="Fail if the output is there already."),
+        ),
+    )
 )
 
 app = typer.Typer(
@@ -42,8 +45,8 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as a command, and add the option `--debug` to it.
 
-    A parameter of type `TableOptions` or `ColumnOptions` becomes an option for each of its fields.
-    An exception in the function becomes one sentence and an exit code.
+    A parameter whose type is a dataclass becomes an option for each of its fields, under its
+    `HEADING` if it has one. An exception in the function becomes one sentence and an exit code.
 
     Args:
         example: a command line for the help.
@@ -52,20 +55,17 @@ def command(
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(function, eval_str=True)
-        writes = "output" in signature.parameters
-        added = [NO_CLOBBER, DEBUG] if writes else [DEBUG]
-        parameters = [*_split_options(signature.parameters.values()), *added]
+        parameters = list(_list_options(signature))
+        writes = any(parameter.name == "output" for parameter in parameters)
+        parameters += [NO_CLOBBER, DEBUG] if writes else [DEBUG]
 
         @functools.wraps(function)
-        def run(*args: Any, debug: bool = False, no_clobber: bool = False, **kwargs: Any) -> None:
-            for name, parameter in signature.parameters.items():
-                if fields := OPTION_SETS.get(parameter.annotation):
-                    kwargs[name] = parameter.annotation(*(kwargs.pop(field) for field in fields))
+        def run(debug: bool = False, no_clobber: bool = False, **options: Any) -> None:
             with report_errors(debug), report_table_errors() if tables else nullcontext():
                 if no_clobber:
-                    _require_new(kwargs["output"])
-                _require_order(kwargs)
-                function(*args, **kwargs)
+                    _require_new(options["output"])
+                _require_order(options)
+                function(**_gather(signature, options))
 
         vars(run)["__signature__"] = signature.replace(parameters=parameters)
         run.__annotations__ = {each.name: each.annotation for each in parameters}
@@ -74,18 +74,38 @@ def command(
     return register
 
 
-def _split_options(parameters: Iterable[inspect.Parameter]) -> Iterator[inspect.Parameter]:
-    """Replace a parameter that is a set of options by its fields."""
-    for parameter in parameters:
-        for field in OPTION_SETS.get(parameter.annotation, {}).values():
-            option = copy.copy(get_args(field.annotation)[1])
-            option.rich_help_panel = parameter.annotation.HEADING
-            yield field.replace(
-                kind=inspect.Parameter.KEYWORD_ONLY,
-                annotation=Annotated[get_args(field.annotation)[0], option],
-            )
-        if parameter.annotation not in OPTION_SETS:
-            yield parameter
+@functools.cache
+def _options_of(kind: Any) -> inspect.Signature | None:
+    """Return the fields of a set of options, or None for the type of one option."""
+    is_set = isinstance(kind, type) and is_dataclass(kind)
+    return inspect.signature(kind, eval_str=True) if is_set else None
+
+
+def _list_options(
+    signature: inspect.Signature, heading: str | None = None
+) -> Iterator[inspect.Parameter]:
+    """Yield the parameters, and in place of a set of options its fields."""
+    for parameter in signature.parameters.values():
+        kind = parameter.annotation
+        if fields := _options_of(kind):
+            yield from _list_options(fields, getattr(kind, "HEADING", None))
+            continue
+        if heading is not None:
+            dtype, option = get_args(kind)
+            option = copy.copy(option)
+            option.rich_help_panel = heading
+            kind = Annotated[dtype, option]
+        yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=kind)
+
+
+def _gather(signature: inspect.Signature, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a signature, with the sets of options made of their fields."""
+    return {
+        name: parameter.annotation(**_gather(fields, options))
+        if (fields := _options_of(parameter.annotation))
+        else options[name]
+        for name, parameter in signature.parameters.items()
+    }
 
 
 def _require_new(output: Any) -> None:

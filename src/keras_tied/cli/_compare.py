@@ -10,12 +10,12 @@ import typer
 
 from keras_tied._text import format_number
 from keras_tied.cli._app import command
-from keras_tied.cli._keras import hide_modules, import_keras_alone, require_backend
+from keras_tied.cli._keras import hide_modules, require_backend
 from keras_tied.cli._messages import UsageError, report_wrong_use
-from keras_tied.cli._options import Data, Json, OnBackend, Quiet, Seed
+from keras_tied.cli._options import Data, OnBackend, Seed
 from keras_tied.cli._output import check_figure_path, save_figure
 from keras_tied.cli._progress import show_stages
-from keras_tied.cli._show import print_json, print_table
+from keras_tied.cli._show import Printing, print_json, print_table
 from keras_tied.cli._table import ColumnOptions, TableOptions
 from keras_tied.cli._training_table import learn, survey
 from keras_tied.cli._widths import (
@@ -23,10 +23,10 @@ from keras_tied.cli._widths import (
     count_rows,
     format_range,
     format_ratio,
+    import_comparison,
     measure_widths,
     parse_widths,
     print_widths,
-    require_enough,
     sample_rows,
 )
 
@@ -59,8 +59,7 @@ def compare(
     columns: ColumnOptions,
     options: TableOptions,
     backend: OnBackend = None,
-    json: Json = False,
-    quiet: Quiet = False,
+    printing: Printing,
 ) -> None:
     """Compare with PCA and other installed methods, on rows that none was trained on.
 
@@ -79,10 +78,9 @@ def compare(
 
             plotting.new_figure()  # raises where Matplotlib is not installed
     require_backend(backend)
-    found = survey(data, options, columns, seed, quiet)
-    table = learn(found, seed, quiet)
+    quiet = printing.quiet
+    table = learn(survey(data, options, columns, seed, quiet), seed, quiet)
     numbers = sample_rows(table.rows, rows, seed)
-    require_enough(numbers, max(widths))
     facts = {"rows": len(numbers), "features": numbers.shape[1], "seeds": seeds}
     some = f"{count_rows(len(numbers), table.source.n_rows)} of {numbers.shape[1]:,} numbers"
     held_out = "errors are those of 30 % held out" + f", means of {seeds} seeds" * (seeds > 1)
@@ -96,15 +94,13 @@ def compare(
                 hidden_errors=[width.hidden_error for width in curve],
             )
             save_figure(figure, output, target, quiet)
-        if json:
+        if printing.json:
             print_json({"widths": _describe(curve)} | facts)
         elif not quiet:
             print_widths(curve, f"{some}; {held_out}")
         return
     with show_stages("starting", quiet) as on_method:
-        import_keras_alone()
-        from keras_tied import comparison
-
+        comparison = import_comparison(numbers, widths[0])
         with hide_modules("tensorflow"):  # UMAP imports it if it can, which takes seconds
             results = comparison.compare(
                 numbers, widths[0], random_state=seed, n_seeds=seeds, on_method=on_method
@@ -116,7 +112,7 @@ def compare(
             [row.seconds for row in results],
         )
         save_figure(figure, output, target, quiet)
-    if json:
+    if printing.json:
         print_json({"methods": _describe(results)} | facts)
     elif not quiet:
         _print_results(results, f"{some}, {widths[0]} left; {held_out}")

@@ -19,21 +19,13 @@ from keras_tied._files import check_writable
 from keras_tied._text import format_quantity, list_some
 from keras_tied.cli._app import command
 from keras_tied.cli._check import show_survey
-from keras_tied.cli._cluster import open_workers
+from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._keras import collect_versions, import_keras_alone, require_backend
 from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, report_wrong_use, say
-from keras_tied.cli._options import (
-    Cluster,
-    Data,
-    Json,
-    NumWorkers,
-    OnBackend,
-    Quiet,
-    Seed,
-)
+from keras_tied.cli._options import Data, OnBackend, Seed
 from keras_tied.cli._output import report_write_errors
 from keras_tied.cli._progress import show_activity, show_training
-from keras_tied.cli._show import print_facts, print_json
+from keras_tied.cli._show import Printing, print_facts, print_json
 from keras_tied.cli._table import ColumnOptions, TableOptions, explain_left_out
 from keras_tied.cli._training_table import MOST_FACTS, Table, learn, survey
 from keras_tied.cli._widths import (
@@ -42,7 +34,6 @@ from keras_tied.cli._widths import (
     explain_choice,
     measure_widths,
     parse_widths,
-    require_enough,
     sample_rows,
 )
 
@@ -107,11 +98,9 @@ def fit(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what check shows, and do not train.")
     ] = False,
-    cluster: Cluster = None,
-    workers: NumWorkers = None,
+    cluster: ClusterOptions,
     backend: OnBackend = None,
-    json: Json = False,
-    quiet: Quiet = False,
+    printing: Printing,
 ) -> None:
     """Train an autoencoder on a table, and write it to one file."""
     with report_wrong_use():
@@ -128,12 +117,13 @@ def fit(
     }
     require_backend(backend)
     start = time.perf_counter()
-    found = survey(data, options, columns, seed, quiet)
+    quiet = printing.quiet
+    table_survey = survey(data, options, columns, seed, quiet)
     if dry_run:
-        show_survey(found, json)
+        show_survey(table_survey, printing.json)
         return
-    with open_workers(cluster, workers) as opened_workers:
-        table = learn(found, seed, quiet, opened_workers)
+    with cluster.connect() as workers:
+        table = learn(table_survey, seed, quiet, workers)
     settings["n_components"], curve = _choose_components(widths, table, seed, quiet)
     with show_activity("starting", quiet):
         import_keras_alone()
@@ -142,7 +132,7 @@ def fit(
         file = OutputFile(output, target, start, _describe_table(table) | curve)
     with interrupts() as is_interrupted:
         notes = _train_and_measure(table, settings, file, quiet, is_interrupted)
-    if json:
+    if printing.json:
         print_json({"output": str(output)} | notes)
     elif not quiet:
         print_facts(_summarize(table, notes, output))
@@ -277,7 +267,6 @@ def _choose_components(
         _require_enough(widths[0], table)
         return widths[0], {}
     numbers = sample_rows(table.rows, MOST_ROWS_OF_WIDTHS, seed)
-    require_enough(numbers, widths[-1])
     curve = measure_widths(numbers, widths, table.columns, seed, quiet)
     from keras_tied.comparison import choose_width
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,19 +15,20 @@ from keras_tied._history import collect_history
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError, report_wrong_use, say
-from keras_tied.cli._model import Model, Rows, load, open_rows
-from keras_tied.cli._options import Data, Id, Json, ModelFile, Quiet, SafeCsv
+from keras_tied.cli._model import Model, load
+from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv
 from keras_tied.cli._output import replace_output
 from keras_tied.cli._overview import N_WORST, survey_rows
 from keras_tied.cli._progress import show_activity
 from keras_tied.cli._report_columns import describe_columns
-from keras_tied.cli._sample import Label, Sample, open_with_label, say_found, take
-from keras_tied.cli._show import print_json
-from keras_tied.cli._table import TableOptions, describe_misread, explain_left_out
+from keras_tied.cli._rows import open_rows
+from keras_tied.cli._sample import Label, Sample, open_with_label, take
+from keras_tied.cli._show import Printing
+from keras_tied.cli._table import TableOptions, describe_misread, explain_left_out, say_doubtful
 
 if TYPE_CHECKING:
     from keras_tied.report import Report, Whole
-
+    from keras_tied.tables import Scan
 
 Against = Annotated[
     str | None,
@@ -51,8 +51,7 @@ def report(
     id: Id = None,
     options: TableOptions,
     safe_csv: SafeCsv = False,
-    json: Json = False,
-    quiet: Quiet = False,
+    printing: Printing,
 ) -> None:
     """Write a page to explore rows, their codes and why they are odd; one file, works offline.
 
@@ -62,25 +61,26 @@ def report(
     with report_wrong_use():
         target = check_writable(output, ["html"], "--output")
     _require_bokeh()
-    opened_model = load(model)
-    rows = open_with_label(opened_model, data, options, id, label, quiet)
-    sample, whole = survey_rows(opened_model, rows, quiet)
-    say_found(rows, quiet)
+    quiet = printing.quiet
+    fitted_model = load(model)
+    rows = open_with_label(fitted_model, data, options, id, label, quiet)
+    sample, whole = survey_rows(fitted_model, rows, quiet)
+    say_doubtful(rows, quiet)
     warnings, old = _describe_doubtful(rows), None
     if against is not None:
-        old, doubtful = _read_old(opened_model, against, options, quiet)
+        old, doubtful = _read_old(fitted_model, against, options, quiet)
         warnings += doubtful
     with show_activity("writing the page", quiet):
         from keras_tied.estimator.internal import baseline_errors
 
-        _, pca_error = baseline_errors(opened_model.fitted_value, sample.numbers)
-        page = _make_page(opened_model, rows, sample, whole, old, warnings, safe_csv, pca_error)
+        _, pca_error = baseline_errors(fitted_model.fitted_value, sample.numbers)
+        page = _make_page(fitted_model, rows, sample, whole, old, warnings, safe_csv, pca_error)
         with replace_output(output, target) as part:
             part.write_text(page.to_html(), encoding="utf-8")
-    if json:
-        print_json({"output": str(output)} | _describe(page, pca_error))
-    elif not quiet:
-        print(f"reported on {format_quantity(whole.n_rows, 'row')} to {output}")
+    printing.print_result(
+        {"output": str(output)} | (_describe(page, pca_error) if printing.json else {}),
+        f"reported on {format_quantity(whole.n_rows, 'row')} to {output}",
+    )
 
 
 def _describe(page: Report, pca_error: float) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _require_bokeh() -> None:
 
 def _make_page(
     model: Model,
-    rows: Rows,
+    rows: Scan,
     sample: Sample,
     whole: Whole,
     old: tuple[str, Any, Any] | None,
@@ -170,7 +170,7 @@ def _make_page(
     )
 
 
-def _describe_doubtful(rows: Rows) -> list[str]:
+def _describe_doubtful(rows: Scan) -> list[str]:
     """Return which values of a table were misread or new, as sentences that name it."""
     name = rows.source.name
     misread = [f"{name}: column {c!r} {t}." for c, t in describe_misread(rows.misread).items()]
@@ -190,12 +190,14 @@ def _join_commands(notes: dict[str, Any]) -> str:
 
 
 def _merge_versions(notes: dict[str, Any]) -> dict[str, str]:
+    from importlib.metadata import version
+
     versions = notes.get("versions")
     versions = versions if isinstance(versions, dict) else {}
     return {str(name): str(what) for name, what in versions.items()} | {"bokeh": version("bokeh")}
 
 
-def _write_notes(rows: Rows) -> list[str]:
+def _write_notes(rows: Scan) -> list[str]:
     if not rows.columns.left_out:
         return []
     left_out = ", ".join(explain_left_out(rows.columns))

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keras_tied.cli._model import Model, Rows, open_rows
+from keras_tied.cli._model import Model
 from keras_tied.cli._progress import show_rows
-from keras_tied.cli._table import TableOptions, require_column, say_misread, say_unseen
+from keras_tied.cli._rows import open_rows
+from keras_tied.cli._table import TableOptions, require_column
+
+if TYPE_CHECKING:
+    from keras_tied._types import Array
+    from keras_tied.tables import Scan
 
 MOST_ROWS, MOST_NUMBERS = 20_000, 2**22
 """Rows of the sample of a long table, and its numbers for one with many columns."""
@@ -38,17 +43,17 @@ class Sample:
         note: a sentence on the rows that were left out, or None.
     """
 
-    numbers: Any
-    places: Any
-    ids: Any
-    labels: Any
+    numbers: Array
+    places: Array
+    ids: Array
+    labels: Array | None
     label_name: str | None
     note: str | None
 
 
 def open_with_label(
     model: Model, data: str, options: TableOptions, id: str | None, label: str | None, quiet: bool
-) -> Rows:
+) -> Scan:
     """Open a table of rows to show, with a column of labels."""
     rows = open_rows(model, data, options, id, quiet, label=label)
     require_column(rows.source, label, "--label")
@@ -58,13 +63,7 @@ def open_with_label(
     return rows
 
 
-def say_found(rows: Rows, quiet: bool) -> None:
-    """Print which values were new, or not of the kind of their column."""
-    say_unseen(rows.unseen, quiet)
-    say_misread(rows.misread, quiet)
-
-
-def choose_places(n_rows: int, n_features: int) -> Any:
+def choose_places(n_rows: int, n_features: int) -> Array:
     """Choose the rows to show: all, or a random sample of a large table."""
     import numpy as np
 
@@ -75,11 +74,11 @@ def choose_places(n_rows: int, n_features: int) -> Any:
 
 
 def take(
-    rows: Rows,
+    rows: Scan,
     quiet: bool,
-    places: Any = None,
+    places: Array | None = None,
     doing: str = "reading",
-    use: Callable[[Any], None] | None = None,
+    use: Callable[[Array], None] | None = None,
 ) -> Sample:
     """Read some rows, those of `choose_places` if no places are given.
 
@@ -91,33 +90,30 @@ def take(
     n_rows = rows.source.n_rows
     if places is None:
         places = choose_places(n_rows, len(rows.columns.features))
-    numbers: list[Any] = []
+    numbers: list[Array] = []
     ids: list[Any] = []
     labels: list[Any] = []
     first = 0
-    with show_rows(doing, n_rows, quiet) as advance:
-        for batch, of_batch in rows.batches():
+    with show_rows(doing, rows, quiet) as shown_rows:
+        for batch in shown_rows:
             if use is not None:
-                use(of_batch)
-            begin, end = np.searchsorted(places, [first, first + batch.num_rows])
+                use(batch.numbers)
+            begin, end = np.searchsorted(places, [first, first + len(batch.numbers)])
             here = places[begin:end] - first
-            numbers.append(of_batch[here])
-            some = batch.take(pa.array(here))
+            numbers.append(batch.numbers[here])
+            some = batch.rows.take(pa.array(here))
             ids += some.column(rows.id).to_pylist() if rows.id else []
             labels += some.column(rows.label).to_pylist() if rows.label else []
-            first += batch.num_rows
-            advance(batch.num_rows)
+            first += len(batch.numbers)
+    names = map(_to_text, ids) if rows.id else (f"{place:,}" for place in (places + 1).tolist())
+    note = f"The table has {n_rows:,} rows; here are {len(places):,} of them, chosen at random."
     return Sample(
         np.concatenate(numbers),
         places,
-        np.array([_to_text(name) for name in ids])
-        if rows.id
-        else np.array([f"{place:,}" for place in (places + 1).tolist()]),
+        np.array(list(names)),
         _to_labels(labels) if rows.label else None,
         rows.label,
-        f"The table has {n_rows:,} rows; here are {len(places):,} of them, chosen at random."
-        if n_rows > len(places)
-        else None,
+        note if n_rows > len(places) else None,
     )
 
 
@@ -125,16 +121,15 @@ def _to_text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _to_labels(values: list[Any]) -> Any:
+def _to_labels(values: list[Any]) -> Array:
     """Turn labels into numbers if all are: a column of CSV was read as text."""
     import numpy as np
 
     from keras_tied._labels import MOST_COLOURS
 
     if all(value is None or isinstance(value, int | float) for value in values):
-        present = [value for value in values if value is not None]
-        whole = len(present) == len(values)
-        return np.array(values if whole else [np.nan if v is None else v for v in values])
+        is_whole = all(value is not None for value in values)
+        return np.array(values if is_whole else [np.nan if v is None else v for v in values])
     texts = [_to_text(value) for value in values]
     if len(set(texts)) > MOST_COLOURS:
         try:

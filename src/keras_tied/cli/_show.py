@@ -4,9 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
 
 from keras_tied._text import replace_controls
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+
+
+@dataclass(frozen=True)
+class Printing:
+    """The options of what is printed."""
+
+    json: Json = False
+    quiet: Quiet = False
+
+    def print_result(self, facts: Mapping[str, Any], text: str) -> None:
+        """Print the result as JSON, or as text if there is one."""
+        if self.json:
+            print_json(facts)
+        elif text and not self.quiet:
+            print(text)
 
 
 def print_json(facts: Mapping[str, Any]) -> None:

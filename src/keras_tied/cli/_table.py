@@ -6,40 +6,33 @@ import csv
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from keras_tied._text import format_quantity, list_some
+import typer
+
+from keras_tied._text import format_quantity
 from keras_tied.cli._keras import hide_modules
 from keras_tied.cli._messages import FailedError, UsageError, say
-from keras_tied.cli._options import (
-    ArrayName,
-    Categorical,
-    DateOrder,
-    Dates,
-    Decimal,
-    Delimiter,
-    Encoding,
-    Exclude,
-    Format,
-    Id,
-    LabelColumn,
-    Na,
-    NoHeader,
-    Query,
-    Sheet,
-    UsedColumns,
-)
+from keras_tied.cli._options import Id
 
 if TYPE_CHECKING:
-    from collections import Counter
-
     import pyarrow as pa
 
-    from keras_tied.tables import Columns, Fact, Misread, Source
+    from keras_tied.tables import Columns, Fact, Misread, Scan, Source
 
 STANDARD_OUTPUT = "-"
 DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
 """Names of delimiters that are hard to type at a shell."""
+
+
+class DateOrder(StrEnum):
+    """How dates are read."""
+
+    auto = "auto"
+    dmy = "dmy"
+    mdy = "mdy"
+    off = "off"
 
 
 @dataclass(frozen=True)
@@ -48,33 +41,46 @@ class TableOptions:
 
     HEADING: ClassVar[str] = "How the table is read"
 
-    delimiter: Delimiter = None
-    encoding: Encoding = None
-    decimal: Decimal = None
-    no_header: NoHeader = False
-    format: Format = None
-    array: ArrayName = None
-    sheet: Sheet = None
-    query: Query = None
+    delimiter: Annotated[
+        str | None,
+        typer.Option(metavar="CHAR", help="Between the cells of CSV, where it is not clear."),
+    ] = None
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of CSV, instead of UTF-8 or what is clear.")
+    ] = None
+    decimal: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHAR", help="The decimal mark of text, . or a comma, where not clear."
+        ),
+    ] = None
+    no_header: Annotated[
+        bool, typer.Option("--no-header", help="The first line of CSV or a sheet is a row.")
+    ] = False
+    format: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What DATA is, such as csv, whatever its ending."),
+    ] = None
+    array: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which array of an .npz file to read.")
+    ] = None
+    sheet: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The sheet of a workbook, instead of the first."),
+    ] = None
+    query: Annotated[
+        str | None, typer.Option(metavar="SQL", help="The rows of a database to read.")
+    ] = None
 
     def open(self, path: str, text: Collection[str] = ()) -> Source:
         """Open a table."""
         from keras_tied.tables import open_table
 
         _keep_pandas_out()
-        delimiter = DELIMITER_NAMES.get(self.delimiter or "", self.delimiter)
-        return open_table(
-            path,
-            delimiter=delimiter,
-            encoding=self.encoding,
-            text=text,
-            array=self.array,
-            decimal=self.decimal,
-            header=not self.no_header,
-            format=self.format,
-            sheet=self.sheet,
-            query=self.query,
-        )
+        options = dict(vars(self))
+        header = not options.pop("no_header")
+        options["delimiter"] = DELIMITER_NAMES.get(self.delimiter or "", self.delimiter)
+        return open_table(path, text=text, header=header, **options)
 
 
 @dataclass(frozen=True)
@@ -83,13 +89,30 @@ class ColumnOptions:
 
     HEADING: ClassVar[str] = "Columns"
 
-    columns: UsedColumns = None
-    exclude: Exclude = None
-    label: LabelColumn = None
+    columns: Annotated[
+        str | None, typer.Option(metavar="A,B", help="The columns to use, instead of all.")
+    ] = None
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A,B", help="Columns not to use; can be given several times."),
+    ] = None
+    label: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="A column of labels, for colour; never trained on."),
+    ] = None
     id: Id = None
-    categorical: Categorical = None
-    dates: Dates = DateOrder.auto
-    na: Na = None
+    categorical: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A,B", help="Columns whose numbers are names, such as zip codes."),
+    ] = None
+    dates: Annotated[
+        DateOrder,
+        typer.Option(help="The order of 1/2/2026 where it is not clear; off leaves dates out."),
+    ] = DateOrder.auto
+    na: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="A missing value too; can be given several times."),
+    ] = None
 
     def survey(self, sample: pa.RecordBatch, decimal: str | None) -> tuple[Columns, list[Fact]]:
         """Decide which columns of some rows to use and how, and tell what was found."""
@@ -165,13 +188,6 @@ def explain_left_out(columns: Columns) -> list[str]:
     return [f"{name} ({reason})" for name, reason in columns.left_out.items()]
 
 
-def say_ignored(columns: list[str], data: str, quiet: bool) -> None:
-    """Print which columns the model does not know, and ignores."""
-    if columns and not quiet:
-        some = list_some(list(map(repr, columns)))
-        say(f"ignored the column {some} of {data!r}, which the model has never seen.")
-
-
 def say_notes(source: Source, quiet: bool) -> None:
     """Print what was found by itself when a table was opened."""
     for note in () if quiet else source.notes:
@@ -192,8 +208,9 @@ def say_misread(misread: Misread, quiet: bool) -> None:
         say(f"column {column!r} {text}.")
 
 
-def say_unseen(unseen: Counter[str], quiet: bool) -> None:
-    """Print how many values are in no category of the model."""
-    for column, times in () if quiet else unseen.items():
+def say_doubtful(rows: Scan, quiet: bool) -> None:
+    """Print which values were in no category of the model, or not of the kind of their column."""
+    for column, times in () if quiet else rows.unseen.items():
         values = format_quantity(times, "value")
         say(f"column {column!r} holds {values} of rare or new categories, taken together.")
+    say_misread(rows.misread, quiet)

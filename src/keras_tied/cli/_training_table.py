@@ -19,6 +19,7 @@ from keras_tied.cli._table import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from keras_tied._types import Array
     from keras_tied.distributed import Workers
     from keras_tied.estimator.internal import Fences, Moments
     from keras_tied.tables import Columns, Fact, Source
@@ -73,7 +74,7 @@ class Table:
     """
 
     survey: Survey
-    rows: Any
+    rows: Array
     moments: Moments | None = None
 
     @property
@@ -101,10 +102,10 @@ def survey(
     with show_activity("reading", quiet):
         source = options.open(data, columns.names_of_text)
         sample = source.sample(choose_sample_size(len(source.schema)), seed=seed)
-        found, facts = columns.survey(sample, source.decimal)
+        used, facts = columns.survey(sample, source.decimal)
         doubtful = [fact.name for fact in facts if fact.misread and not fact.refused]
-        misread = found.find_misread(source.batches(names=doubtful), doubtful)
-        fences, far = _find_far_values(source, sample, found)
+        misread = used.find_misread(source.batches(names=doubtful), doubtful)
+        fences, far = _find_far_values(source, sample, used)
     lost = describe_misread(misread)
     texts = [
         (fact.name, text)
@@ -112,7 +113,7 @@ def survey(
         for text in (far.get(fact.name), lost.get(fact.name), fact.warning)
     ]
     warnings = [f"column {name!r} {text}." for name, text in texts if text]
-    return Survey(source, sample, found, facts, warnings, fences)
+    return Survey(source, sample, used, facts, warnings, fences)
 
 
 def _find_far_values(
@@ -122,7 +123,7 @@ def _find_far_values(
     import numpy as np
 
     from keras_tied.estimator.internal import fit_fences, keep_all
-    from keras_tied.tables import Misread, TableError, get_value
+    from keras_tied.tables import Misread, Scan, TableError, get_value
 
     far, first_row = Misread(), 0
     try:
@@ -131,12 +132,12 @@ def _find_far_values(
         names = set(np.array(columns.feature_columns)[fences.find(numbers).any(axis=0)])
         some = replace(columns, used=tuple(c for c in columns.used if c.name in names))
         of_some = fences.select(np.isin(columns.feature_columns, some.names))
-        for batch in source.batches(names=some.names) if names else ():
-            beyond = of_some.find(some.encode(batch, first_row))
-            for place, column in enumerate(some.names):
-                rows = np.flatnonzero(beyond[:, some.column_numbers == place].any(axis=1))
-                far.add(column, batch.column(column), rows, first_row)
-            first_row += batch.num_rows
+        for rows, numbers in Scan(source, some) if names else ():
+            beyond = of_some.find(numbers)
+            for number, column in enumerate(some.names):
+                places = np.flatnonzero(beyond[:, some.column_numbers == number].any(axis=1))
+                far.add(column, rows.column(column), places, first_row)
+            first_row += rows.num_rows
     except TableError:  # which `learn` raises again
         return keep_all(len(columns.features)), {}
     typical = columns.decode(fences.middle[None])
@@ -148,7 +149,7 @@ def _find_far_values(
     }
 
 
-def learn(found: Survey, seed: int, quiet: bool, workers: Workers | None = None) -> Table:
+def learn(survey: Survey, seed: int, quiet: bool, workers: Workers | None = None) -> Table:
     """Read the rows of a table that fit into memory, and tell what was found in it.
 
     A larger table is measured as a whole, by `workers` if they are given.
@@ -156,23 +157,26 @@ def learn(found: Survey, seed: int, quiet: bool, workers: Workers | None = None)
     import numpy as np
 
     from keras_tied.distributed import Here, measure_table
+    from keras_tied.tables import Scan
 
-    source, used = found.source, found.columns
+    source, columns = survey.source, survey.columns
     if source.n_rows < 2:
         raise UsageError(f"{source.name!r} has one row, and training needs 2 at least; add rows.")
-    used.require_usable(found.facts)
+    columns.require_usable(survey.facts)
     say_notes(source, quiet)
-    for warning in () if quiet else found.warnings:
+    for warning in () if quiet else survey.warnings:
         say(warning)
-    if found.whole:
+    rows = Scan(source, columns)
+    if survey.whole:
         with show_activity("reading", quiet):
-            batches = used.encode_batches(source.batches(names=used.names))
-            return Table(found, np.concatenate(list(batches)))
-    with show_rows("measuring", source.n_rows, quiet) as advance:
-        n = found.sample.num_rows
-        measured = measure_table(workers or Here(), source, used, n, seed, advance, found.fences)
-    for fact in found.facts:
+            return Table(survey, np.concatenate([batch.numbers for batch in rows]))
+    with show_rows("measuring", rows, quiet) as shown_rows:
+        n, advance = survey.sample.num_rows, shown_rows.advance
+        measured = measure_table(
+            workers or Here(), source, columns, n, seed, advance, survey.fences
+        )
+    for fact in survey.facts:
         if fact.misread:  # among the warnings already, as of all rows
             measured.misread.counts.pop(fact.name, None)
     say_misread(measured.misread, quiet)
-    return Table(found, measured.rows, measured.moments)
+    return Table(survey, measured.rows, measured.moments)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from keras_tied._text import format_number, format_quantity
 from keras_tied.cli._keras import import_keras_alone
@@ -14,14 +14,13 @@ from keras_tied.cli._progress import show_stages
 from keras_tied.cli._show import print_table
 
 if TYPE_CHECKING:
+    from keras_tied._types import Array
     from keras_tied.comparison import Width
     from keras_tied.tables import Columns
 
 WIDTH = "n_components", "error", "pca_error", "hidden_error"
 """What a model file holds of each width that was compared."""
 MOST_WIDTHS = 64
-FEWEST_ROWS_TO_COMPARE, TRAINING_SHARE = 10, 0.7
-"""Rows that are needed, and the share of them to learn from, as in `keras_tied.comparison`."""
 
 
 def parse_widths(text: str) -> list[int] | None:
@@ -44,7 +43,7 @@ def parse_widths(text: str) -> list[int] | None:
     return sorted(widths) if min(widths) >= 1 and len(widths) <= MOST_WIDTHS else None
 
 
-def sample_rows(rows: Any, most: int, seed: int) -> Any:
+def sample_rows(rows: Array, most: int, seed: int) -> Array:
     """Return all rows, or as many as there may be at most, chosen at random."""
     import numpy as np
 
@@ -53,45 +52,48 @@ def sample_rows(rows: Any, most: int, seed: int) -> Any:
     return rows[np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))]
 
 
-def require_enough(numbers: Any, components: int) -> None:
-    """Raise for a table that is too small for a comparison of so many components."""
+def import_comparison(numbers: Array, components: int) -> ModuleType:
+    """Import the comparison, and raise for a table that is too small for so many components."""
+    import_keras_alone()
+    from keras_tied import comparison
+
     n, n_features = numbers.shape
-    if n < FEWEST_ROWS_TO_COMPARE:
+    if n < comparison.FEWEST_ROWS:
         raise UsageError(
-            f"a comparison needs {FEWEST_ROWS_TO_COMPARE} rows, and the table has {n}; add rows."
+            f"a comparison needs {comparison.FEWEST_ROWS} rows, and the table has {n}; add rows."
         )
     if n_features < 2:
         raise UsageError("a comparison needs two columns of numbers at least; give another.")
-    most = min(n_features - 1, int(n * TRAINING_SHARE))
+    most = min(n_features - 1, int(n * (1 - comparison.TEST_SHARE)))
     if components > most:
         raise UsageError(
             f"--components {components} is too many for {n:,} rows of {n_features:,} numbers; ask "
             f"for at most {most}."
         )
+    return comparison
 
 
 def measure_widths(
-    numbers: Any, widths: list[int], columns: Columns, seed: int, quiet: bool, n_seeds: int = 1
+    numbers: Array, widths: list[int], columns: Columns, seed: int, quiet: bool, n_seeds: int = 1
 ) -> list[Width]:
     """Measure codes of these widths on some rows that are held out."""
-    import numpy as np
-
     with show_stages("starting", quiet) as on_stage:
-        import_keras_alone()
-        from keras_tied import comparison
-
-        return comparison.compare_widths(
+        comparison = import_comparison(numbers, widths[-1])
+        curve: list[Width] = comparison.compare_widths(
             numbers,
             widths,
-            column_of=np.repeat(range(len(columns.used)), [len(c.features) for c in columns.used]),
+            column_of=columns.column_numbers,
             random_state=seed,
             n_seeds=n_seeds,
             on_width=lambda width: on_stage(f"{width} of {widths[-1]} components"),
         )
+        return curve
 
 
 def print_widths(curve: list[Width], heading: str) -> None:
     """Print the errors by width."""
+    from statistics import fmean
+
     from keras_tied.comparison import NEGLIGIBLE_ERROR, choose_width
 
     print(heading)

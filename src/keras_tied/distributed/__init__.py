@@ -14,6 +14,7 @@ from keras_tied.distributed._transform import (
     code_names,
     describe_reasons,
     load_transform,
+    measure_rows,
     prepend_id,
 )
 
@@ -28,6 +29,7 @@ __all__ = [
     "connect",
     "describe_reasons",
     "load_transform",
+    "measure_rows",
     "measure_table",
     "prepend_id",
     "transform_table",

@@ -7,26 +7,22 @@ import os
 import pickle
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import reduce
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
+import pyarrow as pa
 
 from keras_tied._types import Array
 from keras_tied.distributed._folder import OutputFolder, resume
-from keras_tied.distributed._parts import (
-    MeasuredPart,
-    WrittenPart,
-    compute_scores,
-    measure_part,
-    write_part,
-)
-from keras_tied.distributed._transform import BatchTransform
+from keras_tied.distributed._transform import BatchTransform, measure_rows
 from keras_tied.estimator.internal import ranks
-from keras_tied.tables import Columns, Misread, Source
+from keras_tied.tables import Columns, Misread, Scan, Source, TableError
 
 if TYPE_CHECKING:
     from keras_tied.estimator.internal import Fences, Moments
 
+Result = TypeVar("Result")
 Advance = Callable[[int], object]
 """Is called with the number of rows that are done since the last call."""
 
@@ -51,13 +47,32 @@ class Here:
             yield index, function(*arguments)
 
 
+class Transformation(NamedTuple):
+    """The rows of all parts, and the unseen and misread values of those that were written now."""
+
+    n_rows: int
+    unseen: Counter[str]
+    misread: Misread
+
+
+class Measurement(NamedTuple):
+    """The moments of rows, some of the rows, `(n, features)` float32, and what was misread.
+
+    The moments are None if no row is within the fences.
+    """
+
+    moments: Moments | None
+    rows: Array
+    misread: Misread
+
+
 def transform_table(
     workers: Workers,
     source: Source,
     transform: BatchTransform,
     folder: OutputFolder,
     advance: Advance = lambda rows: None,
-) -> WrittenPart:
+) -> Transformation:
     """Transform a table into a folder with a file for each part of it, in order, and a manifest.
 
     Parts that an earlier run has finished are kept: after a failure, run the same again.
@@ -76,25 +91,25 @@ def transform_table(
         TableError: if the table cannot be used, or the folder holds something else.
         ClusterError: if workers are lost.
     """
-    parts = source.split()
+    parts = Scan(source, transform.columns, transform.id).split()
     names = [f"part-{index:05}.{folder.format}" for index in range(len(parts))]
-    facts = _describe(parts, transform)
+    facts = _describe([part.source for part in parts], transform)
     rows = resume(folder, facts)
     left = [index for index, name in enumerate(names) if name not in rows]
     places: Sequence[Array | None] = [None] * len(parts)
     if transform.output == "scores" and left:
-        places = _rank(workers, parts, transform)
+        places = _rank(workers, Scan(source, transform.columns).split(), transform)
     advance(sum(rows.values()))
-    items = [(parts[index], places[index], transform, folder, names[index]) for index in left]
+    items = [(_write_part, parts[i], places[i], transform, folder, names[i]) for i in left]
     unseen, misread = Counter[str](), Misread()
-    for place, written in workers.map(write_part, items):
-        rows[names[left[place]]] = written.n_rows
-        unseen += written.unseen
-        misread.update(written.misread)
+    for place, (n_rows, unseen_now, misread_now) in workers.map(_fold_part, items):
+        rows[names[left[place]]] = n_rows
+        unseen += unseen_now
+        misread.update(misread_now)
         complete = len(rows) == len(parts)
         folder.write_manifest({"of": facts, "parts": rows, "complete": complete})
-        advance(written.n_rows)
-    return WrittenPart(sum(rows.values()), unseen, misread)
+        advance(n_rows)
+    return Transformation(sum(rows.values()), unseen, misread)
 
 
 def measure_table(
@@ -105,7 +120,7 @@ def measure_table(
     seed: int,
     advance: Advance = lambda rows: None,
     fences: Fences | None = None,
-) -> MeasuredPart:
+) -> Measurement:
     """Measure all rows of a table, and choose n of them at random.
 
     Args:
@@ -122,38 +137,88 @@ def measure_table(
     """
     from keras_tied.estimator.internal import choose_places
 
-    parts = source.split()
-    places = choose_places([part.n_rows for part in parts], n, seed)
-    items = [(part, chosen, columns, fences) for part, chosen in zip(parts, places, strict=True)]
+    parts = Scan(source, columns).split()
+    places = choose_places([part.source.n_rows for part in parts], n, seed)
+    items = [(_measure_part, part, some, fences) for part, some in zip(parts, places, strict=True)]
     moments: Moments | None = None
     rows: list[Array] = []
-    early: dict[int, MeasuredPart] = {}
     misread = Misread()
-    for index, measured in workers.map(measure_part, items):
-        advance(parts[index].n_rows)
-        early[index] = measured
-        while len(rows) in early:  # merged in order, whichever part comes first
-            part = early.pop(len(rows))
-            if part.moments is not None:
-                moments = part.moments if moments is None else moments.merge(part.moments)
-            rows.append(part.rows)
-            misread.update(part.misread)
+    for (of_part, chosen), _, misread_part in _in_order(workers.map(_fold_part, items)):
+        advance(parts[len(rows)].source.n_rows)
+        if of_part is not None:
+            moments = of_part if moments is None else moments.merge(of_part)
+        rows.append(chosen)
+        misread.update(misread_part)
     assert moments is not None
     shuffled = np.random.default_rng(seed).permutation(np.concatenate(rows))
-    return MeasuredPart(moments, shuffled, misread)
+    return Measurement(moments, shuffled, misread)
 
 
-def _rank(workers: Workers, parts: Sequence[Source], transform: BatchTransform) -> list[Array]:
-    """The ranks of the scores of all rows, by part."""
-    ends = np.cumsum([part.n_rows for part in parts])
-    scores = np.empty(ends[-1], np.float32)
-    for index, of_part in workers.map(compute_scores, [(part, transform) for part in parts]):
-        scores[ends[index] - len(of_part) : ends[index]] = of_part
-    return np.split(ranks(scores), ends[:-1])
+def _in_order(results: Iterable[tuple[int, Result]]) -> Iterator[Result]:
+    """Yield results in the order of their items, whichever comes first."""
+    early: dict[int, Result] = {}
+    n = 0
+    for index, result in results:
+        early[index] = result
+        while n in early:
+            yield early.pop(n)
+            n += 1
+
+
+def _fold_part(
+    fold: Callable[..., Result], part: Scan, *arguments: Any
+) -> tuple[Result, Counter[str], Misread]:
+    """Fold the rows of a part, on a worker; return what was unseen and misread too."""
+    try:
+        return fold(part, *arguments), part.unseen, part.misread
+    except TableError as error:
+        name, message = repr(part.source.name), str(error)
+        raise TableError(message if name in message else f"{name}: {message}") from error
+
+
+def _write_part(
+    part: Scan, ranks: Array | None, transform: BatchTransform, folder: OutputFolder, name: str
+) -> int:
+    """Write the results of a part to a file of the folder, with the ranks of scores."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        begin = 0
+        for result in part.map(transform.apply):
+            if ranks is not None:
+                place = result.schema.get_field_index("score") + 1
+                some = pa.array(ranks[begin : begin + result.num_rows])
+                begin += result.num_rows
+                result = result.add_column(place, "rank", some)
+            yield result
+
+    return folder.write_table(name, batches())
+
+
+def _measure_part(part: Scan, places: Array, fences: Fences | None) -> tuple[Moments | None, Array]:
+    """Measure the rows of a part within the fences, and choose those at the places, ascending."""
+    from keras_tied.estimator.internal import measure_moments
+
+    moments, chosen, begin = [], [], 0
+    for _, numbers in part:
+        within = numbers if fences is None else numbers[~fences.find_rows(numbers)]
+        if len(within):
+            moments.append(measure_moments(within))
+        first, last = np.searchsorted(places, [begin, begin + len(numbers)])
+        chosen.append(numbers[places[first:last] - begin])
+        begin += len(numbers)
+    whole = reduce(lambda a, b: a.merge(b), moments) if moments else None
+    return whole, np.concatenate(chosen)
+
+
+def _rank(workers: Workers, parts: Sequence[Scan], transform: BatchTransform) -> list[Array]:
+    """Return the ranks of the scores of all rows, by part."""
+    items = [(measure_rows, part, transform.fitted) for part in parts]
+    scores = [scores for (scores, _), *_ in _in_order(workers.map(_fold_part, items))]
+    return np.split(ranks(np.concatenate(scores)), np.cumsum(list(map(len, scores)))[:-1])
 
 
 def _describe(parts: Sequence[Source], transform: BatchTransform) -> dict[str, Any]:
-    """What the output depends on, in short."""
+    """Return what the output depends on, in short."""
     digest = hashlib.sha256(pickle.dumps(transform))
     for part in parts:
         digest.update(f"{part.name}\0{part.first_row}\0{part.n_rows}\0".encode())

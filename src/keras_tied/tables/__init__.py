@@ -19,6 +19,7 @@ from keras_tied.tables._kinds import Kind
 from keras_tied.tables._number_text import MISSING, NumberText, TruthText
 from keras_tied.tables._open import open_table
 from keras_tied.tables._paths import ENDINGS, OUTPUT_ENDINGS
+from keras_tied.tables._scan import Batch, Scan
 from keras_tied.tables._source import Source
 from keras_tied.tables._times import Times
 from keras_tied.tables._write import check_output, write_table
@@ -29,12 +30,14 @@ __all__ = [
     "OTHER",
     "OUTPUT_ENDINGS",
     "ROWS_TO_COUNT",
+    "Batch",
     "Column",
     "Columns",
     "Fact",
     "Kind",
     "Misread",
     "NumberText",
+    "Scan",
     "Source",
     "TableError",
     "Times",
