@@ -79,8 +79,6 @@ def test_a_long_table_is_sampled_in_order_with_its_own_ids(model, fruit_csv, mon
     assert places == sorted(places)
     np.testing.assert_array_equal(part.numbers, whole.numbers[places])
     np.testing.assert_array_equal(part.labels, whole.labels[places])
-    assert part.note == "The table has 300 rows; here are 120 of them, chosen at random."
-    assert whole.note is None
 
 
 def test_rows_without_an_id_are_called_by_their_number(keras_tied, tmp_path, monkeypatch):

@@ -5,11 +5,11 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from io import TextIOWrapper
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any, cast, get_args, get_type_hints
 
 import typer
 
@@ -20,18 +20,8 @@ from keras_tied.cli._table import report_table_errors
 # The base class of Typer's errors on a bad command line; some versions have no public name for it.
 _ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
-DEBUG, NO_CLOBBER = (
-    inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]
-    )
-    for name, option in (
-        ("debug", typer.Option("--debug", help="Show the traceback of errors.")),
-        (
-            "no_clobber",
-            typer.Option("--no-clobber", help="Fail if the output is there already."),
-        ),
-    )
-)
+NO_CLOBBER = typer.Option("--no-clobber", help="Fail if the output is there already.")
+DEBUG = typer.Option("--debug", help="Show the traceback of errors.")
 
 app = typer.Typer(
     help="Autoencoders whose decoder is their encoder, transposed.",
@@ -55,9 +45,10 @@ def command(
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(function, eval_str=True)
-        parameters = list(_list_options(signature))
-        writes = any(parameter.name == "output" for parameter in parameters)
-        parameters += [NO_CLOBBER, DEBUG] if writes else [DEBUG]
+        parameters = list(_list_options(signature.parameters.values()))
+        if any(each.name == "output" for each in parameters):
+            parameters.append(_make_parameter("no_clobber", Annotated[bool, NO_CLOBBER], False))
+        parameters.append(_make_parameter("debug", Annotated[bool, DEBUG], False))
 
         @functools.wraps(function)
         def run(debug: bool = False, no_clobber: bool = False, **options: Any) -> None:
@@ -65,46 +56,57 @@ def command(
                 if no_clobber:
                     _require_new(options["output"])
                 _require_order(options)
-                function(**_gather(signature, options))
+                function(**_gather(signature.parameters.values(), options))
 
         vars(run)["__signature__"] = signature.replace(parameters=parameters)
         run.__annotations__ = {each.name: each.annotation for each in parameters}
-        return app.command(epilog=f"Example:  {example}")(run)
+        return app.command(function.__name__, epilog=f"Example:  {example}")(run)
 
     return register
 
 
 @functools.cache
-def _options_of(kind: Any) -> inspect.Signature | None:
-    """Return the fields of a set of options, or None for the type of one option."""
-    is_set = isinstance(kind, type) and is_dataclass(kind)
-    return inspect.signature(kind, eval_str=True) if is_set else None
-
-
-def _list_options(
-    signature: inspect.Signature, heading: str | None = None
-) -> Iterator[inspect.Parameter]:
-    """Yield the parameters, and in place of a set of options its fields."""
-    for parameter in signature.parameters.values():
-        kind = parameter.annotation
-        if fields := _options_of(kind):
-            yield from _list_options(fields, getattr(kind, "HEADING", None))
-            continue
-        if heading is not None:
-            dtype, option = get_args(kind)
+def _fields_of(kind: Any) -> list[inspect.Parameter]:
+    """Return the parameters that a set of options stands for; none for the type of an option."""
+    if not is_dataclass(kind):
+        return []
+    hints = get_type_hints(kind, include_extras=True)
+    parameters = []
+    for each in fields(kind):
+        hint = hints[each.name]
+        if option := each.metadata.get("option"):
+            hint = Annotated[hint, option]
+        if heading := getattr(kind, "HEADING", None):
+            dtype, option = get_args(hint)
             option = copy.copy(option)
             option.rich_help_panel = heading
-            kind = Annotated[dtype, option]
-        yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=kind)
+            hint = Annotated[dtype, option]
+        default = inspect.Parameter.empty if each.default is MISSING else each.default
+        parameters.append(_make_parameter(each.name, hint, default))
+    return parameters
 
 
-def _gather(signature: inspect.Signature, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a signature, with the sets of options made of their fields."""
+def _make_parameter(name: str, hint: Any, default: Any) -> inspect.Parameter:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=default, annotation=hint)
+
+
+def _list_options(parameters: Iterable[inspect.Parameter]) -> Iterator[inspect.Parameter]:
+    """Yield the parameters of a command, and in place of a set of options its fields."""
+    for each in parameters:
+        if some := _fields_of(each.annotation):
+            yield from _list_options(some)
+        else:
+            yield _make_parameter(each.name, each.annotation, each.default)
+
+
+def _gather(parameters: Iterable[inspect.Parameter], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a command, with the sets of options made of their fields."""
     return {
-        name: parameter.annotation(**_gather(fields, options))
-        if (fields := _options_of(parameter.annotation))
-        else options[name]
-        for name, parameter in signature.parameters.items()
+        each.name: each.annotation(**_gather(some, options))
+        if (some := _fields_of(each.annotation))
+        else options[each.name]
+        for each in parameters
     }
 
 
@@ -121,11 +123,6 @@ def _require_order(arguments: Mapping[str, Any]) -> None:
     model, data = str(arguments.get("model", "")), str(arguments.get("data", ""))
     if data.endswith(".keras") and model and not model.endswith(".keras"):
         raise UsageError(f"{data!r} is a model, which comes first; write {data!r} {model!r}.")
-
-
-def main() -> None:
-    """Run the command line and exit."""
-    sys.exit(run())
 
 
 def run() -> int:

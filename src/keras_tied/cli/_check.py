@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from keras_tied.cli._app import command
-from keras_tied.cli._options import Data, Seed
-from keras_tied.cli._show import Json, print_json, print_table
+from keras_tied.cli._options import Data, Json, Seed
+from keras_tied.cli._show import print_json, print_table
 from keras_tied.cli._table import ColumnOptions, TableOptions
 from keras_tied.cli._training_table import Survey, survey
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from keras_tied.cli._messages import FailedError, UsageError
+from keras_tied.cli._options import option
 
 if TYPE_CHECKING:
     from keras_tied.distributed import BatchTransform, Workers
@@ -20,19 +19,12 @@ if TYPE_CHECKING:
 class ClusterOptions:
     """The options of where the work is done."""
 
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="A scheduler of Dask whose workers do the work, such as tcp://10.0.0.1:8786, or "
-            "local for processes of this machine. Tables are then written as a folder of Parquet "
-            "files.",
-        ),
-    ] = None
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", min=1, help="The processes of --cluster local; one a processor."),
-    ] = None
+    cluster: str | None = option(
+        "A scheduler of Dask whose workers do the work, such as tcp://10.0.0.1:8786, or local for "
+        "processes of this machine. Tables are then written as a folder of Parquet files.",
+        metavar="ADDRESS",
+    )
+    workers: int | None = option("The processes of --cluster local; one a processor.", min=1)
 
     @contextmanager
     def connect(self) -> Iterator[Workers | None]:

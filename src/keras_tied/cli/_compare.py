@@ -82,10 +82,10 @@ def compare(
     table = learn(survey(data, options, columns, seed, quiet), seed, quiet)
     numbers = sample_rows(table.rows, rows, seed)
     facts = {"rows": len(numbers), "features": numbers.shape[1], "seeds": seeds}
-    some = f"{count_rows(len(numbers), table.source.n_rows)} of {numbers.shape[1]:,} numbers"
+    some = f"{count_rows(len(numbers), table.survey.source.n_rows)} of {numbers.shape[1]:,} numbers"
     held_out = "errors are those of 30 % held out" + f", means of {seeds} seeds" * (seeds > 1)
     if len(widths) > 1:
-        curve = measure_widths(numbers, widths, table.columns, seed, quiet, seeds)
+        curve = measure_widths(numbers, widths, table.survey.columns, seed, quiet, seeds)
         if output and target:
             figure = plotting.width_curve(
                 widths,

@@ -1,11 +1,18 @@
 """Options that several commands have."""
 
+from dataclasses import field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from keras_tied.cli._keras import Backend
+
+
+def option(help: str, *names: str, default: Any = None, **settings: Any) -> Any:
+    """Return a field of a set of options; see `keras_tied.cli._app.command`."""
+    return field(default=default, metadata={"option": typer.Option(*names, help=help, **settings)})
+
 
 ModelFile = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A .keras file that keras-tied fit has written.")
@@ -30,6 +37,8 @@ SafeCsv = Annotated[
     typer.Option("--safe-csv", help="Put a ' before text that a spreadsheet would run, in CSV."),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Fixes all that is random.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 OnBackend = Annotated[
     Backend | None,
     typer.Option(

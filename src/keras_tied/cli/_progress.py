@@ -55,24 +55,22 @@ def show_training(
 
     Cross-validation of a few rows trains several times: the bar restarts with each.
     """
-    if not is_visible(quiet):
+    if quiet:
+        yield None
+    elif not is_visible(quiet):
         say_state = _say_rarely(what)
+        yield lambda epoch, epochs, logs: say_state(f"epoch {epoch:,} of {epochs:,}")
+    else:
+        with _make_bar("{task.fields[epoch]}") as bar:
+            task = bar.add_task(what, total=None, epoch="")
 
-        def say_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
-            say_state(f"epoch {epoch:,} of {epochs:,}")
+            def on_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
+                if epoch == 1:
+                    bar.reset(task, total=epochs)
+                text = f"epoch {epoch} of {epochs}  loss {logs['loss']:.2e}"
+                bar.update(task, completed=epoch, epoch=text)
 
-        yield None if quiet else say_epoch
-        return
-    with _make_bar("{task.fields[epoch]}") as bar:
-        task = bar.add_task(what, total=None, epoch="")
-
-        def on_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
-            if epoch == 1:
-                bar.reset(task, total=epochs)
-            text = f"epoch {epoch} of {epochs}  loss {logs['loss']:.2e}"
-            bar.update(task, completed=epoch, epoch=text)
-
-        yield on_epoch
+            yield on_epoch
 
 
 @contextmanager

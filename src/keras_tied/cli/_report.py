@@ -74,7 +74,8 @@ def report(
         from keras_tied.estimator.internal import baseline_errors
 
         _, pca_error = baseline_errors(fitted_model.fitted_value, sample.numbers)
-        page = _make_page(fitted_model, rows, sample, whole, old, warnings, safe_csv, pca_error)
+        facts = {"old": old, "safe_csv": safe_csv, "pca_error": pca_error}
+        page = _make_page(fitted_model, rows, sample, whole, warnings, **facts)
         with replace_output(output, target) as part:
             part.write_text(page.to_html(), encoding="utf-8")
     printing.print_result(
@@ -131,42 +132,33 @@ def _require_bokeh() -> None:
 
 
 def _make_page(
-    model: Model,
-    rows: Scan,
-    sample: Sample,
-    whole: Whole,
-    old: tuple[str, Any, Any] | None,
-    warnings: list[str],
-    safe_csv: bool,
-    pca_error: float,
+    model: Model, rows: Scan, sample: Sample, whole: Whole, warnings: list[str], **facts: Any
 ) -> Report:
     from keras_tied.report import Report, name_model
 
     learned, fitted = model.contents.learned, model.fitted_value
-    is_pca = learned["is_pca_"]
+    left_out = ", ".join(explain_left_out(rows.columns))
     return Report.from_estimator(
         fitted,
         sample.numbers,
         scores=whole.scores[whole.places],
         history=collect_history(SimpleNamespace(**learned)),
-        model=name_model(fitted, is_pca),
+        model=name_model(fitted, learned["is_pca_"]),
         widths=[tuple(width.values()) for width in model.find_widths()],
         whole=whole,
-        old=old,
         feature_names=rows.columns.features,
         columns=describe_columns(rows.columns),
         ids=sample.ids,
         labels=sample.labels,
         label_name=sample.label_name or "label",
-        pca_error=pca_error,
         facts=model.find_facts(),
         warnings=list(dict.fromkeys([*warnings, *model.find_warnings()])),
         title=Path(rows.source.name).name or rows.source.name,
         command=_join_commands(model.notes),
         versions=_merge_versions(model.notes),
-        notes=_write_notes(rows),
-        safe_csv=safe_csv,
+        notes=[f"Columns that the model does not use: {left_out}."] if left_out else [],
         n_worst=N_WORST,
+        **facts,
     )
 
 
@@ -195,10 +187,3 @@ def _merge_versions(notes: dict[str, Any]) -> dict[str, str]:
     versions = notes.get("versions")
     versions = versions if isinstance(versions, dict) else {}
     return {str(name): str(what) for name, what in versions.items()} | {"bokeh": version("bokeh")}
-
-
-def _write_notes(rows: Scan) -> list[str]:
-    if not rows.columns.left_out:
-        return []
-    left_out = ", ".join(explain_left_out(rows.columns))
-    return [f"Columns that the model does not use: {left_out}."]

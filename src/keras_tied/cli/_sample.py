@@ -40,7 +40,6 @@ class Sample:
         ids: (n,) their ids, or else their numbers, counted from 1.
         labels: (n,) their labels, or None.
         label_name: the column of the labels, or None.
-        note: a sentence on the rows that were left out, or None.
     """
 
     numbers: Array
@@ -48,7 +47,6 @@ class Sample:
     ids: Array
     labels: Array | None
     label_name: str | None
-    note: str | None
 
 
 def open_with_label(
@@ -106,14 +104,12 @@ def take(
             labels += some.column(rows.label).to_pylist() if rows.label else []
             first += len(batch.numbers)
     names = map(_to_text, ids) if rows.id else (f"{place:,}" for place in (places + 1).tolist())
-    note = f"The table has {n_rows:,} rows; here are {len(places):,} of them, chosen at random."
     return Sample(
         np.concatenate(numbers),
         places,
         np.array(list(names)),
         _to_labels(labels) if rows.label else None,
         rows.label,
-        note if n_rows > len(places) else None,
     )
 
 

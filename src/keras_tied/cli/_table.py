@@ -7,14 +7,12 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, ClassVar
-
-import typer
+from typing import TYPE_CHECKING, ClassVar
 
 from keras_tied._text import format_quantity
 from keras_tied.cli._keras import hide_modules
 from keras_tied.cli._messages import FailedError, UsageError, say
-from keras_tied.cli._options import Id
+from keras_tied.cli._options import Id, option
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,36 +39,20 @@ class TableOptions:
 
     HEADING: ClassVar[str] = "How the table is read"
 
-    delimiter: Annotated[
-        str | None,
-        typer.Option(metavar="CHAR", help="Between the cells of CSV, where it is not clear."),
-    ] = None
-    encoding: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of CSV, instead of UTF-8 or what is clear.")
-    ] = None
-    decimal: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CHAR", help="The decimal mark of text, . or a comma, where not clear."
-        ),
-    ] = None
-    no_header: Annotated[
-        bool, typer.Option("--no-header", help="The first line of CSV or a sheet is a row.")
-    ] = False
-    format: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="What DATA is, such as csv, whatever its ending."),
-    ] = None
-    array: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Which array of an .npz file to read.")
-    ] = None
-    sheet: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The sheet of a workbook, instead of the first."),
-    ] = None
-    query: Annotated[
-        str | None, typer.Option(metavar="SQL", help="The rows of a database to read.")
-    ] = None
+    delimiter: str | None = option(
+        "Between the cells of CSV, where it is not clear.", metavar="CHAR"
+    )
+    encoding: str | None = option("Of CSV, instead of UTF-8 or what is clear.", metavar="NAME")
+    decimal: str | None = option(
+        "The decimal mark of text, . or a comma, where not clear.", metavar="CHAR"
+    )
+    no_header: bool = option(
+        "The first line of CSV or a sheet is a row.", "--no-header", default=False
+    )
+    format: str | None = option("What DATA is, such as csv, whatever its ending.", metavar="NAME")
+    array: str | None = option("Which array of an .npz file to read.", metavar="NAME")
+    sheet: str | None = option("The sheet of a workbook, instead of the first.", metavar="NAME")
+    query: str | None = option("The rows of a database to read.", metavar="SQL")
 
     def open(self, path: str, text: Collection[str] = ()) -> Source:
         """Open a table."""
@@ -89,30 +71,23 @@ class ColumnOptions:
 
     HEADING: ClassVar[str] = "Columns"
 
-    columns: Annotated[
-        str | None, typer.Option(metavar="A,B", help="The columns to use, instead of all.")
-    ] = None
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="A,B", help="Columns not to use; can be given several times."),
-    ] = None
-    label: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="A column of labels, for colour; never trained on."),
-    ] = None
+    columns: str | None = option("The columns to use, instead of all.", metavar="A,B")
+    exclude: list[str] | None = option(
+        "Columns not to use; can be given several times.", metavar="A,B"
+    )
+    label: str | None = option(
+        "A column of labels, for colour; never trained on.", metavar="COLUMN"
+    )
     id: Id = None
-    categorical: Annotated[
-        list[str] | None,
-        typer.Option(metavar="A,B", help="Columns whose numbers are names, such as zip codes."),
-    ] = None
-    dates: Annotated[
-        DateOrder,
-        typer.Option(help="The order of 1/2/2026 where it is not clear; off leaves dates out."),
-    ] = DateOrder.auto
-    na: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TEXT", help="A missing value too; can be given several times."),
-    ] = None
+    categorical: list[str] | None = option(
+        "Columns whose numbers are names, such as zip codes.", metavar="A,B"
+    )
+    dates: DateOrder = option(
+        "The order of 1/2/2026 where it is not clear; off leaves dates out.", default=DateOrder.auto
+    )
+    na: list[str] | None = option(
+        "A missing value too; can be given several times.", metavar="TEXT"
+    )
 
     def survey(self, sample: pa.RecordBatch, decimal: str | None) -> tuple[Columns, list[Fact]]:
         """Decide which columns of some rows to use and how, and tell what was found."""

@@ -78,16 +78,6 @@ class Table:
     moments: Moments | None = None
 
     @property
-    def source(self) -> Source:
-        """All of the table."""
-        return self.survey.source
-
-    @property
-    def columns(self) -> Columns:
-        """The columns that are used."""
-        return self.survey.columns
-
-    @property
     def whole(self) -> bool:
         """Whether all rows are in memory."""
         return self.moments is None
