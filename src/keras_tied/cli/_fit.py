@@ -17,8 +17,9 @@ import typer
 
 from keras_tied._files import check_writable
 from keras_tied._text import format_quantity, list_some
+from keras_tied.cli import _widths
 from keras_tied.cli._app import command
-from keras_tied.cli._check import show_survey
+from keras_tied.cli._check import MOST_FACTS, Table, learn, show_survey, survey
 from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._keras import collect_versions, import_keras_alone, require_backend
 from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, report_wrong_use, say
@@ -27,15 +28,6 @@ from keras_tied.cli._output import report_write_errors
 from keras_tied.cli._progress import show_activity, show_training
 from keras_tied.cli._show import Printing, print_facts, print_json
 from keras_tied.cli._table import ColumnOptions, TableOptions, explain_left_out
-from keras_tied.cli._training_table import MOST_FACTS, Table, learn, survey
-from keras_tied.cli._widths import (
-    MOST_WIDTHS,
-    WIDTH,
-    explain_choice,
-    measure_widths,
-    parse_widths,
-    sample_rows,
-)
 
 if TYPE_CHECKING:
     from keras_tied.estimator import TiedAutoencoder
@@ -253,13 +245,13 @@ def _choose_components(
     if len(widths) == 1:
         _require_enough(widths[0], table)
         return widths[0], {}
-    numbers = sample_rows(table.rows, MOST_ROWS_OF_WIDTHS, seed)
-    curve = measure_widths(numbers, widths, table.survey.columns, seed, quiet)
+    numbers = _widths.sample_rows(table.rows, MOST_ROWS_OF_WIDTHS, seed)
+    curve = _widths.measure_widths(numbers, widths, table.survey.columns, seed, quiet)
     from keras_tied.comparison import choose_width
 
     with report_wrong_use():
         chosen = choose_width(curve)
-    notes = [dict(zip(WIDTH, width[: len(WIDTH)], strict=True)) for width in curve]
+    notes = [dict(zip(_widths.WIDTH, width[: len(_widths.WIDTH)], strict=True)) for width in curve]
     return chosen, {"widths": notes}
 
 
@@ -296,7 +288,7 @@ def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, s
         facts["left out"] = list_some(explain_left_out(columns))
     ratio = notes["error"] / notes["pca_error"] if notes["pca_error"] else 1.0
     facts |= {
-        "components": str(notes["components"]) + explain_choice(notes.get("widths", [])),
+        "components": str(notes["components"]) + _widths.explain_choice(notes.get("widths", [])),
         "error": f"{notes['error']:.4g}, mean square of scaled columns, {notes['measured_on']}",
         "PCA's error": f"{notes['pca_error']:.4g}; {_compare_with_pca(ratio, notes['is_pca'])}",
     }
@@ -317,14 +309,14 @@ def _compare_with_pca(ratio: float, is_pca: bool) -> str:
 
 def _parse_components(text: str) -> list[int] | float:
     """Return some numbers of components, or a share of variance."""
-    if (widths := parse_widths(text)) is not None:
+    if (widths := _widths.parse_widths(text)) is not None:
         return widths
     with suppress(ValueError):
         if 0 < (share := float(text)) < 1:
             return share
     raise UsageError(
         f"--components {text!r} is neither a whole number from 1 on, nor several such as 1..16 or "
-        f"1,2,4, at most {MOST_WIDTHS}, nor a share between 0 and 1; give one of these."
+        f"1,2,4, at most {_widths.MOST_WIDTHS}, nor a share between 0 and 1; give one of these."
     )
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from keras_tied._text import format_number, format_quantity
 from keras_tied.cli._keras import import_keras_alone
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._progress import show_stages
-from keras_tied.cli._show import print_table
 
 if TYPE_CHECKING:
     from keras_tied._types import Array
@@ -90,64 +87,17 @@ def measure_widths(
         return curve
 
 
-def print_widths(curve: list[Width], heading: str) -> None:
-    """Print the errors by width."""
-    from statistics import fmean
-
-    from keras_tied.comparison import NEGLIGIBLE_ERROR, choose_width
-
-    print(heading)
-    several = len(curve[0].errors) > 1
-    lines = []
-    for width in curve:
-        pairs = zip(width.errors, width.pca_errors, strict=True)
-        relatives = [a / b if b > NEGLIGIBLE_ERROR else math.nan for a, b in pairs]
-        lines.append(
-            [
-                str(width.n_components),
-                format_number(width.error),
-                format_number(width.pca_error),
-                format_ratio(fmean(relatives)),
-                *[format_range(relatives)] * several,
-                format_number(width.hidden_error),
-            ]
-        )
-    header = ["components", "error", "PCA's error", "relative to PCA"]
-    print_table([*header, *["lowest to highest"] * several, "hidden"], lines)
-    hidden_errors = [width.hidden_error for width in curve]
-    if any(map(math.isnan, hidden_errors)):
-        return
-    chosen = format_quantity(choose_width(curve), "component")
-    weakness = _explain_weakness(hidden_errors)
-    print(f"hidden values are reconstructed best with {chosen}{weakness}")
-
-
 def explain_choice(widths: Sequence[Mapping[str, float]]) -> str:
     """Return what to add to the width that was chosen of some, as they are noted; of none, ""."""
     if not widths:
         return ""
     first, last = (widths[place]["n_components"] for place in (0, -1))
-    weakness = _explain_weakness([width["hidden_error"] for width in widths])
+    weakness = explain_weakness([width["hidden_error"] for width in widths])
     return f", of {first} to {last} the one that reconstructs hidden values best{weakness}"
 
 
-def _explain_weakness(hidden_errors: Sequence[float]) -> str:
+def explain_weakness(hidden_errors: Sequence[float]) -> str:
     """Return what to add where no width reconstructs hidden values better than their mean."""
     if min(hidden_errors) < 1:
         return ""
     return ", and not better than by their mean: the columns have little in common"
-
-
-def count_rows(n: int, n_all: int) -> str:
-    """Return how many of all rows some are, as text."""
-    return f"{n:,} rows" if n == n_all else f"{n:,} of {n_all:,} rows"
-
-
-def format_ratio(ratio: float) -> str:
-    """Return an error relative to another, as text."""
-    return "-" if math.isnan(ratio) else f"{ratio:.2f}"
-
-
-def format_range(ratios: Sequence[float]) -> str:
-    """Return the least and the largest of some ratios, as text."""
-    return "-" if math.isnan(sum(ratios)) else f"{min(ratios):.2f} to {max(ratios):.2f}"

@@ -7,7 +7,7 @@ needs. Whole tables go through Dask: `connect` reaches its workers. Needs `keras
 
 from keras_tied.distributed._cluster import ClusterError, connect
 from keras_tied.distributed._folder import OutputFolder
-from keras_tied.distributed._tables import Here, Workers, measure_table, transform_table
+from keras_tied.distributed._tables import measure_table, transform_table
 from keras_tied.distributed._transform import (
     BatchTransform,
     Output,
@@ -17,6 +17,7 @@ from keras_tied.distributed._transform import (
     measure_rows,
     prepend_id,
 )
+from keras_tied.tables import Here, Workers
 
 __all__ = [
     "BatchTransform",

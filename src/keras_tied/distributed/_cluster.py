@@ -28,11 +28,7 @@ class ClusterError(Exception):
 
 
 class DaskWorkers:
-    """Runs functions on the workers of a cluster.
-
-    Args:
-        client: of the scheduler.
-    """
+    """Runs functions, which can be pickled, on the workers of a `distributed.Client`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -43,10 +39,6 @@ class DaskWorkers:
         """Call a function with the arguments of each item; yield index and result when done.
 
         A task whose worker is lost runs again elsewhere.
-
-        Args:
-            function: takes the arguments of an item; can be pickled.
-            items: the arguments of each call.
 
         Raises:
             ClusterError: if the scheduler is lost, or a task has lost several workers.
@@ -172,7 +164,7 @@ def _check_workers(client: Client, address: str) -> None:
                 f"a worker of {address!r} cannot import keras-tied ({version}); install version "
                 f"{__version__} there."
             )
-        if isinstance(version, str) and version != __version__:
+        if version != __version__ and isinstance(version, str):
             raise ClusterError(
                 f"a worker of {address!r} has version {version} of keras-tied, and this is "
                 f"{__version__}; install one version everywhere."
@@ -180,6 +172,4 @@ def _check_workers(client: Client, address: str) -> None:
 
 
 def _get_version() -> str:
-    from keras_tied._version import __version__
-
     return __version__

@@ -6,9 +6,9 @@ import hashlib
 import os
 import pickle
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,34 +17,13 @@ from keras_tied._types import Array
 from keras_tied.distributed._folder import OutputFolder, resume
 from keras_tied.distributed._transform import BatchTransform, measure_rows
 from keras_tied.estimator.internal import ranks
-from keras_tied.tables import Columns, Misread, Scan, Source, TableError
+from keras_tied.tables import Columns, Misread, Scan, Source, Workers, in_order
 
 if TYPE_CHECKING:
     from keras_tied.estimator.internal import Fences, Moments
 
-Result = TypeVar("Result")
 Advance = Callable[[int], object]
 """Is called with the number of rows that are done since the last call."""
-
-
-class Workers(Protocol):
-    """What runs a function on several items."""
-
-    def map(
-        self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]
-    ) -> Iterable[tuple[int, Any]]:
-        """Yield the index of each item and the result of the function, in any order."""
-
-
-class Here:
-    """Runs functions in this process, one after the other."""
-
-    def map(
-        self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]
-    ) -> Iterator[tuple[int, Any]]:
-        """Call a function with the arguments of each item; yield index and result."""
-        for index, arguments in enumerate(items):
-            yield index, function(*arguments)
 
 
 class Transformation(NamedTuple):
@@ -91,25 +70,24 @@ def transform_table(
         TableError: if the table cannot be used, or the folder holds something else.
         ClusterError: if workers are lost.
     """
-    parts = Scan(source, transform.columns, transform.id).split()
+    rows = Scan(source, transform.columns, transform.id)
+    parts = rows.split()
     names = [f"part-{index:05}.{folder.format}" for index in range(len(parts))]
     facts = _describe([part.source for part in parts], transform)
-    rows = resume(folder, facts)
-    left = [index for index, name in enumerate(names) if name not in rows]
+    done = resume(folder, facts)
+    left = [index for index, name in enumerate(names) if name not in done]
     places: Sequence[Array | None] = [None] * len(parts)
     if transform.output == "scores" and left:
-        places = _rank(workers, Scan(source, transform.columns).split(), transform)
-    advance(sum(rows.values()))
-    items = [(_write_part, parts[i], places[i], transform, folder, names[i]) for i in left]
-    unseen, misread = Counter[str](), Misread()
-    for place, (n_rows, unseen_now, misread_now) in workers.map(_fold_part, items):
-        rows[names[left[place]]] = n_rows
-        unseen += unseen_now
-        misread.update(misread_now)
-        complete = len(rows) == len(parts)
-        folder.write_manifest({"of": facts, "parts": rows, "complete": complete})
+        places = _rank(workers, Scan(source, transform.columns), transform)
+    advance(sum(done.values()))
+    items = [(places[index], transform, folder, names[index]) for index in left]
+    some = [parts[index] for index in left]
+    for place, n_rows in rows.fold(workers, _write_part, some, items):
+        done[names[left[place]]] = n_rows
+        complete = len(done) == len(parts)
+        folder.write_manifest({"of": facts, "parts": done, "complete": complete})
         advance(n_rows)
-    return Transformation(sum(rows.values()), unseen, misread)
+    return Transformation(sum(done.values()), rows.unseen, rows.misread)
 
 
 def measure_table(
@@ -137,43 +115,20 @@ def measure_table(
     """
     from keras_tied.estimator.internal import choose_places
 
-    parts = Scan(source, columns).split()
+    whole = Scan(source, columns)
+    parts = whole.split()
     places = choose_places([part.source.n_rows for part in parts], n, seed)
-    items = [(_measure_part, part, some, fences) for part, some in zip(parts, places, strict=True)]
+    items = [(some, fences) for some in places]
     moments: Moments | None = None
     rows: list[Array] = []
-    misread = Misread()
-    for (of_part, chosen), _, misread_part in _in_order(workers.map(_fold_part, items)):
+    for of_part, chosen in in_order(whole.fold(workers, _measure_part, parts, items)):
         advance(parts[len(rows)].source.n_rows)
         if of_part is not None:
             moments = of_part if moments is None else moments.merge(of_part)
         rows.append(chosen)
-        misread.update(misread_part)
     assert moments is not None
     shuffled = np.random.default_rng(seed).permutation(np.concatenate(rows))
-    return Measurement(moments, shuffled, misread)
-
-
-def _in_order(results: Iterable[tuple[int, Result]]) -> Iterator[Result]:
-    """Yield results in the order of their items, whichever comes first."""
-    early: dict[int, Result] = {}
-    n = 0
-    for index, result in results:
-        early[index] = result
-        while n in early:
-            yield early.pop(n)
-            n += 1
-
-
-def _fold_part(
-    fold: Callable[..., Result], part: Scan, *arguments: Any
-) -> tuple[Result, Counter[str], Misread]:
-    """Fold the rows of a part, on a worker; return what was unseen and misread too."""
-    try:
-        return fold(part, *arguments), part.unseen, part.misread
-    except TableError as error:
-        name, message = repr(part.source.name), str(error)
-        raise TableError(message if name in message else f"{name}: {message}") from error
+    return Measurement(moments, shuffled, whole.misread)
 
 
 def _write_part(
@@ -210,10 +165,12 @@ def _measure_part(part: Scan, places: Array, fences: Fences | None) -> tuple[Mom
     return whole, np.concatenate(chosen)
 
 
-def _rank(workers: Workers, parts: Sequence[Scan], transform: BatchTransform) -> list[Array]:
+def _rank(workers: Workers, rows: Scan, transform: BatchTransform) -> list[Array]:
     """Return the ranks of the scores of all rows, by part."""
-    items = [(measure_rows, part, transform.fitted) for part in parts]
-    scores = [scores for (scores, _), *_ in _in_order(workers.map(_fold_part, items))]
+    parts = rows.split()
+    items = [(transform.fitted,)] * len(parts)
+    measured = in_order(rows.fold(workers, measure_rows, parts, items))
+    scores = [scores for scores, _ in measured]
     return np.split(ranks(np.concatenate(scores)), np.cumsum(list(map(len, scores)))[:-1])
 
 

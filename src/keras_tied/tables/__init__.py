@@ -19,7 +19,7 @@ from keras_tied.tables._kinds import Kind
 from keras_tied.tables._number_text import MISSING, NumberText, TruthText
 from keras_tied.tables._open import open_table
 from keras_tied.tables._paths import ENDINGS, OUTPUT_ENDINGS
-from keras_tied.tables._scan import Batch, Scan
+from keras_tied.tables._scan import Batch, Here, Scan, Workers, in_order
 from keras_tied.tables._source import Source
 from keras_tied.tables._times import Times
 from keras_tied.tables._write import check_output, write_table
@@ -34,6 +34,7 @@ __all__ = [
     "Column",
     "Columns",
     "Fact",
+    "Here",
     "Kind",
     "Misread",
     "NumberText",
@@ -42,9 +43,11 @@ __all__ = [
     "TableError",
     "Times",
     "TruthText",
+    "Workers",
     "WriteError",
     "check_output",
     "get_value",
+    "in_order",
     "open_table",
     "write_table",
 ]

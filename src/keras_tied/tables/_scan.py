@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,26 @@ class Batch(NamedTuple):
 
     rows: pa.RecordBatch
     numbers: NDArray[np.float32]
+
+
+class Workers(Protocol):
+    """What runs a function on several items: this process, or workers of Dask."""
+
+    def map(
+        self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]
+    ) -> Iterable[tuple[int, Any]]:
+        """Yield the index of each item and the result of the function, in any order."""
+
+
+class Here:
+    """Runs functions in this process, one after the other."""
+
+    def map(
+        self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]
+    ) -> Iterator[tuple[int, Any]]:
+        """Call a function with the arguments of each item; yield index and result."""
+        for index, arguments in enumerate(items):
+            yield index, function(*arguments)
 
 
 def ignore(n_rows: int) -> None:
@@ -88,3 +108,52 @@ class Scan:
     def split(self) -> list[Scan]:
         """Return a scan of each part of the table; each can be sent to another process."""
         return [Scan(part, self.columns, self.id, self.label) for part in self.source.split()]
+
+    def fold(
+        self,
+        workers: Workers,
+        function: Callable[..., Result],
+        parts: Sequence[Scan],
+        items: Sequence[tuple[Any, ...]],
+    ) -> Iterator[tuple[int, Result]]:
+        """Yield the index and the result of a function for each part of the table, when done.
+
+        What is unseen and misread in the parts becomes that of the table, in their order.
+
+        Args:
+            workers: what runs the function.
+            function: of a part and the arguments of an item; can be pickled.
+            parts: of those that `split` gives.
+            items: more arguments for each part.
+        """
+        tasks = [(function, part, *more) for part, more in zip(parts, items, strict=True)]
+        tallies = {}
+        for index, (result, *tally) in workers.map(_fold_part, tasks):
+            tallies[index] = tally
+            yield index, result
+        for index in sorted(tallies):
+            unseen, misread = tallies[index]
+            self.unseen.update(unseen)
+            self.misread.update(misread)
+
+
+def _fold_part(
+    function: Callable[..., Result], part: Scan, *more: Any
+) -> tuple[Result, Counter[str], Misread]:
+    """Call a function with a part, in the process of a worker; its errors name the file."""
+    try:
+        return function(part, *more), part.unseen, part.misread
+    except TableError as error:
+        name, message = repr(part.source.name), str(error)
+        raise TableError(message if name in message else f"{name}: {message}") from error
+
+
+def in_order(results: Iterable[tuple[int, Result]]) -> Iterator[Result]:
+    """Yield results in the order of their indices, whichever comes first."""
+    early: dict[int, Result] = {}
+    n = 0
+    for index, result in results:
+        early[index] = result
+        while n in early:
+            yield early.pop(n)
+            n += 1
