@@ -14,9 +14,9 @@ from keras_tied.cli._cluster import ClusterOptions, require_folder, write_folder
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv
+from keras_tied.cli._output import Printing
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._rows import choose_id, open_rows
-from keras_tied.cli._show import Printing
 from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, require_output, say_doubtful
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from keras_tied.cli import _table
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._options import Data, Json, Seed
+from keras_tied.cli._output import print_json, print_table
 from keras_tied.cli._progress import show_activity, show_rows
-from keras_tied.cli._show import print_json, print_table
 from keras_tied.cli._table import ColumnOptions, TableOptions
 
 if TYPE_CHECKING:

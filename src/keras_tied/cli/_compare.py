@@ -15,9 +15,8 @@ from keras_tied.cli._check import learn, survey
 from keras_tied.cli._keras import hide_modules, require_backend
 from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._options import Data, OnBackend, Seed
-from keras_tied.cli._output import check_figure_path, save_figure
+from keras_tied.cli._output import Printing, check_figure_path, print_json, print_table, save_figure
 from keras_tied.cli._progress import show_stages
-from keras_tied.cli._show import Printing, print_json, print_table
 from keras_tied.cli._table import ColumnOptions, TableOptions
 from keras_tied.cli._widths import (
     MOST_WIDTHS,

@@ -12,9 +12,8 @@ from keras_tied.cli._app import command
 from keras_tied.cli._keras import Backend, import_keras, require_backend
 from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._options import OnBackend, Quiet
-from keras_tied.cli._output import check_figure_path, save_figure
+from keras_tied.cli._output import check_figure_path, print_facts, print_table, save_figure
 from keras_tied.cli._progress import show_training
-from keras_tied.cli._show import print_facts, print_table
 
 if TYPE_CHECKING:
     from keras_tied.experiment import Experiment

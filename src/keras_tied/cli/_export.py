@@ -14,16 +14,9 @@ from keras_tied.cli._app import command
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
 from keras_tied.cli._options import ModelFile
-from keras_tied.cli._output import report_write_errors
-from keras_tied.cli._show import Printing
+from keras_tied.cli._output import Printing, report_write_errors
 
-
-class Part(StrEnum):
-    """The parts of a model that can be exported."""
-
-    encoder = "encoder"
-    decoder = "decoder"
-    reconstruction = "reconstruction"
+Part = StrEnum("Part", ["encoder", "decoder", "reconstruction"])
 
 
 @command("keras-tied export model.keras -o model.onnx")

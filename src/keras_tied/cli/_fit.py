@@ -24,9 +24,8 @@ from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._keras import collect_versions, import_keras_alone, require_backend
 from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, report_wrong_use, say
 from keras_tied.cli._options import Data, OnBackend, Seed, option
-from keras_tied.cli._output import report_write_errors
+from keras_tied.cli._output import Printing, print_facts, print_json, report_write_errors
 from keras_tied.cli._progress import show_activity, show_training
-from keras_tied.cli._show import Printing, print_facts, print_json
 from keras_tied.cli._table import ColumnOptions, TableOptions, explain_left_out
 
 if TYPE_CHECKING:
@@ -38,20 +37,8 @@ MOST_ROWS_OF_WIDTHS = 10_000
 """Rows that several numbers of components are compared on."""
 
 
-class Solver(StrEnum):
-    """How the network is trained; see `TiedAutoencoder`."""
-
-    auto = "auto"
-    lbfgs = "lbfgs"
-    nadam = "nadam"
-
-
-class Scaler(StrEnum):
-    """How the columns are scaled; see `TiedAutoencoder`."""
-
-    standard = "standard"
-    minmax = "minmax"
-    none = "none"
+Solver = StrEnum("Solver", ["auto", "lbfgs", "nadam"])
+Scaler = StrEnum("Scaler", ["standard", "minmax", "none"])
 
 
 @dataclass(frozen=True)

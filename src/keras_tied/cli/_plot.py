@@ -13,10 +13,9 @@ from keras_tied.cli._app import command
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
 from keras_tied.cli._options import Data, ModelFile
-from keras_tied.cli._output import check_figure_path, save_figure
+from keras_tied.cli._output import Printing, check_figure_path, save_figure
 from keras_tied.cli._progress import show_activity
 from keras_tied.cli._rows import Label, open_with_label, take
-from keras_tied.cli._show import Printing
 from keras_tied.cli._table import TableOptions, say_doubtful
 
 

@@ -17,11 +17,10 @@ from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError, report_wrong_use, say
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv
-from keras_tied.cli._output import replace_output
+from keras_tied.cli._output import Printing, replace_output
 from keras_tied.cli._progress import show_activity, show_rows
 from keras_tied.cli._report_columns import describe_columns
 from keras_tied.cli._rows import Label, Sample, open_rows, open_with_label, take
-from keras_tied.cli._show import Printing
 from keras_tied.cli._table import TableOptions, describe_misread, explain_left_out, say_doubtful
 
 if TYPE_CHECKING:

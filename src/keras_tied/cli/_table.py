@@ -24,13 +24,7 @@ DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
 """Names of delimiters that are hard to type at a shell."""
 
 
-class DateOrder(StrEnum):
-    """How dates are read."""
-
-    auto = "auto"
-    dmy = "dmy"
-    mdy = "mdy"
-    off = "off"
+DateOrder = StrEnum("DateOrder", ["auto", "dmy", "mdy", "off"])
 
 
 @dataclass(frozen=True)
