@@ -134,7 +134,7 @@ def test_help_gives_an_example_and_imports_nothing_heavy(tmp_path):
     )
     done = run_process(cwd=tmp_path, start=(sys.executable, "-c", program))
     assert done.returncode == 0
-    assert "Example:  keras-tied fit rows.csv -o model.keras" in done.stdout
+    assert "Example:  keras-tied fit rows.csv -o model.safetensors" in done.stdout
     assert done.stdout.endswith("set()\n")
 
 

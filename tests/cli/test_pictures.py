@@ -45,8 +45,8 @@ def test_plot_gives_machines_the_error_of_the_rows_and_of_their_pca(keras_tied, 
     X = np.random.default_rng(0).normal(size=(80, 4)).astype(np.float32)
     np.save(tmp_path / "rows.npy", X)
     estimator = TiedAutoencoder(2, max_iter=5, random_state=0, trim=False).fit(X)
-    estimator.save(tmp_path / "model.keras")
-    done = keras_tied("plot", "model.keras", "rows.npy", "-o", "rows.pdf", "--json")
+    estimator.save(tmp_path / "model.safetensors")
+    done = keras_tied("plot", "model.safetensors", "rows.npy", "-o", "rows.pdf", "--json")
     found = json.loads(done.out)
     Z = StandardScaler().fit_transform(X)
     pca = PCA(2).fit(Z)
@@ -60,8 +60,8 @@ def test_a_letter_that_no_font_has_is_drawn_without_a_remark(keras_tied, tmp_pat
     lines = [f"{i % 7},{i % 5},{'漢字' if i % 2 else '𓂀'}" for i in range(60)]
     (tmp_path / "rows.csv").write_text("\n".join(["a,b,語", *lines]), encoding="utf-8")
     options = "--components", 1, "--epochs", 2, "--quiet"
-    assert keras_tied("fit", "rows.csv", "-o", "m.keras", "--label", "語", *options).code == 0
-    done = keras_tied("plot", "m.keras", "rows.csv", "-o", "rows.png", "--quiet")
+    assert keras_tied("fit", "rows.csv", "-o", "m.safetensors", "--label", "語", *options).code == 0
+    done = keras_tied("plot", "m.safetensors", "rows.csv", "-o", "rows.png", "--quiet")
     assert done == (0, "", "")
 
 
@@ -84,9 +84,9 @@ def test_a_long_table_is_sampled_in_order_with_its_own_ids(model, fruit_csv, mon
 def test_rows_without_an_id_are_called_by_their_number(keras_tied, tmp_path, monkeypatch):
     X = np.random.default_rng(0).normal(size=(1200, 2)).astype(np.float32)
     np.save(tmp_path / "rows.npy", X)
-    TiedAutoencoder(1, max_iter=1, random_state=0).fit(X).save(tmp_path / "m.keras")
+    TiedAutoencoder(1, max_iter=1, random_state=0).fit(X).save(tmp_path / "m.safetensors")
     monkeypatch.setattr(_rows, "MOST_ROWS", 300)
-    part = sample_of(tmp_path / "m.keras", tmp_path / "rows.npy")
+    part = sample_of(tmp_path / "m.safetensors", tmp_path / "rows.npy")
     places = [int(name.replace(",", "")) - 1 for name in part.ids]
     np.testing.assert_array_equal(part.numbers, X[places])
 
@@ -182,8 +182,8 @@ def hostile(keras_tied, tmp_path):
     (tmp_path / data).write_text("\n".join([",".join(quoted), *lines]))
     named = "--label", HOSTILE[2], "--id", HOSTILE[3]
     options = "--components", 1, "--epochs", 2, "--quiet"
-    assert keras_tied("fit", data, "-o", "<i>m.keras", *named, *options).code == 0
-    return "<i>m.keras", data
+    assert keras_tied("fit", data, "-o", "<i>m.safetensors", *named, *options).code == 0
+    return "<i>m.safetensors", data
 
 
 def rows(rng):
@@ -215,7 +215,7 @@ def test_hostile_names_and_labels_are_text_in_the_figure(keras_tied, hostile, tm
         (["plot", "MODEL", "DATA", "-o", "a.txt"], ".png, .svg, .pdf"),
         (["report", "MODEL", "DATA", "-o", "a.pdf"], ".html"),
         (["plot", "MODEL", "DATA", "-o", "nowhere/a.png"], "folder that does not exist"),
-        (["report", "none.keras", "DATA", "-o", "a.html"], "no file 'none.keras'"),
+        (["report", "none.safetensors", "DATA", "-o", "a.html"], "no file 'none.safetensors'"),
         (["report", "DATA", "DATA", "-o", "a.html"], "is not a file that"),
         (["plot", "MODEL", "none.csv", "-o", "a.png"], "none.csv"),
         (["plot", "MODEL", "short.csv", "-o", "a.png"], "no column 'weight', 'length'"),
@@ -271,8 +271,8 @@ def test_characters_that_no_font_has_are_named_once(keras_tied, model, fruit_csv
 def test_a_long_table_is_drawn_as_a_density_with_some_of_its_rows(keras_tied, tmp_path):
     X = np.random.default_rng(0).normal(size=(10_400, 3)).astype(np.float32)
     np.save(tmp_path / "rows.npy", X)
-    TiedAutoencoder(1, max_iter=1, random_state=0).fit(X[:300]).save(tmp_path / "m.keras")
-    done = keras_tied("plot", "m.keras", "rows.npy", "-o", "a.svg")
+    TiedAutoencoder(1, max_iter=1, random_state=0).fit(X[:300]).save(tmp_path / "m.safetensors")
+    done = keras_tied("plot", "m.safetensors", "rows.npy", "-o", "a.svg")
     assert done.out == "drew 10,400 of 10,400 rows to a.svg\n"
     assert "1,500 of 10,400 rows as points" in (tmp_path / "a.svg").read_text(encoding="utf-8")
 
@@ -281,6 +281,6 @@ def test_the_curve_of_a_network_that_was_rejected_is_not_drawn(keras_tied, tmp_p
     rng = np.random.default_rng(0)
     rows = "\n".join(",".join(f"{x:.3f}" for x in row) for row in rng.normal(size=(60, 4)))
     (tmp_path / "noise.csv").write_text(f"a,b,c,d\n{rows}\n")
-    assert keras_tied("fit", "noise.csv", "-o", "m.keras", "--quiet").code == 0
-    assert keras_tied("plot", "m.keras", "noise.csv", "-o", "a.svg").code == 0
+    assert keras_tied("fit", "noise.csv", "-o", "m.safetensors", "--quiet").code == 0
+    assert keras_tied("plot", "m.safetensors", "noise.csv", "-o", "a.svg").code == 0
     assert "not trained" in (tmp_path / "a.svg").read_text()

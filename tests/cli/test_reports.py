@@ -189,8 +189,8 @@ def test_the_page_names_pca_and_draws_no_rejected_network(keras_tied, tmp_path):
         header="a,b,c,d",
         comments="",
     )
-    assert keras_tied("fit", "noise.csv", "-o", "m.keras", "--quiet").code == 0
-    assert keras_tied("report", "m.keras", "noise.csv", "-o", "r.html").code == 0
+    assert keras_tied("fit", "noise.csv", "-o", "m.safetensors", "--quiet").code == 0
+    assert keras_tied("report", "m.safetensors", "noise.csv", "-o", "r.html").code == 0
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "The model is PCA with 2 components." in text
     assert "There is no loss curve" in text

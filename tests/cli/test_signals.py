@@ -16,17 +16,17 @@ from pyarrow import csv, parquet
 from keras_tied import _files
 
 COMMANDS = {
-    "fit": "fit big.parquet -o out.keras --id id",
-    "lbfgs": "fit big.parquet -o out.keras --id id --solver lbfgs --epochs 5",
-    "encode": "encode m.keras big.csv -o out.csv",
-    "decode": "decode m.keras codes.csv -o out.parquet",
-    "reconstruct": "reconstruct m.keras big.csv -o out.csv",
-    "score": "score m.keras big.csv -o out.parquet",
-    "plot": "plot m.keras big.parquet -o out.png",
-    "report": "report m.keras big.parquet -o out.html",
+    "fit": "fit big.parquet -o out.safetensors --id id",
+    "lbfgs": "fit big.parquet -o out.safetensors --id id --solver lbfgs --epochs 5",
+    "encode": "encode m.safetensors big.csv -o out.csv",
+    "decode": "decode m.safetensors codes.csv -o out.parquet",
+    "reconstruct": "reconstruct m.safetensors big.csv -o out.csv",
+    "score": "score m.safetensors big.csv -o out.parquet",
+    "plot": "plot m.safetensors big.parquet -o out.png",
+    "report": "report m.safetensors big.parquet -o out.html",
     "compare": "compare big.parquet -o out.png",
-    "export": "export m.keras -o out.onnx",
-    "inspect": "inspect m.keras",
+    "export": "export m.safetensors -o out.onnx",
+    "inspect": "inspect m.safetensors",
     "demo": "demo -o out.png",
     "check": "check big.csv",
 }
@@ -70,8 +70,8 @@ def folder(tmp_path_factory):
     parquet.write_table(table, folder / "big.parquet")
     csv.write_csv(table, folder / "big.csv")
     for arguments in (
-        "fit big.parquet -o m.keras --id id --epochs 2",
-        "encode m.keras big.csv -o codes.csv",
+        "fit big.parquet -o m.safetensors --id id --epochs 2",
+        "encode m.safetensors big.csv -o codes.csv",
     ):
         process = start(arguments, folder)
         _, errors = process.communicate()

@@ -38,9 +38,9 @@ def outputs(keras_tied):
     def run(data, *, repeat=contextlib.nullcontext):
         results = []
         for arguments in (
-            ("fit", data, "-o", "model.keras", "--epochs", 3, "--json"),
-            ("encode", "model.keras", data, "-o", "-"),
-            ("score", "model.keras", data, "-o", "-"),
+            ("fit", data, "-o", "model.safetensors", "--epochs", 3, "--json"),
+            ("encode", "model.safetensors", data, "-o", "-"),
+            ("score", "model.safetensors", data, "-o", "-"),
         ):
             with repeat():
                 done = keras_tied(*arguments)
@@ -86,7 +86,7 @@ def test_a_pipe_gives_what_parquet_gives(outputs, expected, rows, tmp_path, form
 @pytest.mark.full
 def test_partitions_give_the_codes_that_parquet_gives(keras_tied, outputs, expected, rows):
     SAVERS["parts"](rows, "parts")
-    found = keras_tied("encode", "model.keras", "parts", "-o", "-")
+    found = keras_tied("encode", "model.safetensors", "parts", "-o", "-")
     assert read(found.out) == read(expected[1])
 
 

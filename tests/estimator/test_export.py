@@ -158,8 +158,8 @@ def test_trained_in_batches_it_is_exported(iris, tmp_path):
 
 
 def test_loaded_from_its_own_file_it_is_exported(of_digits, digits, tmp_path):
-    of_digits.save(tmp_path / "digits.keras")
-    assert_exported(TiedAutoencoder.load(tmp_path / "digits.keras"), digits, tmp_path)
+    of_digits.save(tmp_path / "digits.safetensors")
+    assert_exported(TiedAutoencoder.load(tmp_path / "digits.safetensors"), digits, tmp_path)
 
 
 @pytest.mark.parametrize("count", [1, 3, 120])
@@ -219,8 +219,8 @@ def test_a_row_with_little_or_much_missing_is_filled_in(with_gaps, digits, prese
 
 
 def test_a_network_and_conditional_means_fill_in_together(tmp_path):
-    path = Path(__file__).parents[1] / "pinned" / "format_3" / "imputation"
-    estimator = TiedAutoencoder.load(f"{path}.keras")
+    path = Path(__file__).parents[1] / "pinned" / "files" / "imputation"
+    estimator = TiedAutoencoder.load(f"{path}.safetensors")
     assert estimator._fitted.imputation_weights.max() > 0.3
     assert_exported(estimator, np.load(f"{path}.npz")["rows"], tmp_path)
 

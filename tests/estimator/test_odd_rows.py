@@ -278,8 +278,8 @@ def test_batches_are_trimmed_too(fitted):
 
 
 def test_a_file_keeps_reasons_and_rarities(fitted, tmp_path):
-    fitted.save(tmp_path / "m.keras")
-    loaded, X = TiedAutoencoder.load(tmp_path / "m.keras"), draw(seed=1)
+    fitted.save(tmp_path / "m.safetensors")
+    loaded, X = TiedAutoencoder.load(tmp_path / "m.safetensors"), draw(seed=1)
     np.testing.assert_array_equal(loaded.rarity(X), fitted.rarity(X))
     for found, expected in zip(loaded.explain(X), fitted.explain(X), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)

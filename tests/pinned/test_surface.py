@@ -31,7 +31,7 @@ REGISTERED = {
 LISTED = {
     "keras_tied": """
         Autoencoder TiedAutoencoder __version__ assert_tied comparison datasets estimator
-        experiment layers losses mirror plotting reference regularizers report retie tie ties
+        experiment layers load losses mirror plotting reference regularizers report retie tie ties
         trainable_variables training
         """,
     "keras_tied.cli": "app main",

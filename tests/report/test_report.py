@@ -103,12 +103,16 @@ def test_the_page_names_what_made_it_and_what_was_left_out(arrays):
     text = Elements(
         Report(
             **arrays,
-            command="keras-tied report m.keras rows.csv",
+            command="keras-tied report m.safetensors rows.csv",
             versions={"Keras": "3.15.1"},
             notes=["'name' has too many categories."],
         ).to_html()
     ).text
-    for part in ("keras-tied report m.keras rows.csv", "3.15.1", "'name' has too many categories."):
+    for part in (
+        "keras-tied report m.safetensors rows.csv",
+        "3.15.1",
+        "'name' has too many categories.",
+    ):
         assert part in text
 
 

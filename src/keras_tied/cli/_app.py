@@ -25,7 +25,7 @@ DEBUG = typer.Option("--debug", help="Show the traceback of errors.")
 
 app = typer.Typer(
     help="Autoencoders whose decoder is their encoder, transposed.",
-    epilog="Example:  keras-tied fit rows.csv -o model.keras",
+    epilog="Example:  keras-tied fit rows.csv -o model.safetensors",
     pretty_exceptions_enable=False,
 )
 
@@ -121,7 +121,8 @@ def _require_new(output: Any) -> None:
 def _require_order(arguments: Mapping[str, Any]) -> None:
     """Raise if model and table were swapped."""
     model, data = str(arguments.get("model", "")), str(arguments.get("data", ""))
-    if data.endswith(".keras") and model and not model.endswith(".keras"):
+    endings = (".safetensors", ".keras")
+    if data.endswith(endings) and model and not model.endswith(endings):
         raise UsageError(f"{data!r} is a model, which comes first; write {data!r} {model!r}.")
 
 

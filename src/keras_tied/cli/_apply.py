@@ -52,19 +52,19 @@ class Task:
         return write_table(self.output, rows.map(function), safe_csv=self.safe_csv)
 
 
-@command("keras-tied encode model.keras rows.csv -o codes.csv")
+@command("keras-tied encode model.safetensors rows.csv -o codes.csv")
 def encode(task: Task, cluster: ClusterOptions, printing: Printing) -> None:
     """Encode rows: write the code of each."""
     _transform("encoded", "codes", task, cluster, printing)
 
 
-@command("keras-tied reconstruct model.keras rows.csv -o reconstructed.csv")
+@command("keras-tied reconstruct model.safetensors rows.csv -o reconstructed.csv")
 def reconstruct(task: Task, cluster: ClusterOptions, printing: Printing) -> None:
     """Reconstruct rows: encode and decode each."""
     _transform("reconstructed", "reconstructions", task, cluster, printing)
 
 
-@command("keras-tied decode model.keras codes.csv -o rows.csv")
+@command("keras-tied decode model.safetensors codes.csv -o rows.csv")
 def decode(task: Task, printing: Printing) -> None:
     """Decode codes, such as those that encode writes, into rows."""
     from keras_tied.distributed import prepend_id

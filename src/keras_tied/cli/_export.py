@@ -19,7 +19,7 @@ from keras_tied.cli._output import Printing, report_write_errors
 Part = StrEnum("Part", ["encoder", "decoder", "reconstruction"])
 
 
-@command("keras-tied export model.keras -o model.onnx")
+@command("keras-tied export model.safetensors -o model.onnx")
 def export(
     model: ModelFile,
     output: Annotated[

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied._files import check_writable
+from keras_tied._interrupts import interrupts
 from keras_tied._text import format_quantity, list_some
 from keras_tied.cli import _widths
 from keras_tied.cli._app import command
@@ -74,11 +75,11 @@ class TrainingOptions:
         }
 
 
-@command("keras-tied fit rows.csv -o model.keras --components 3 --id name")
+@command("keras-tied fit rows.csv -o model.safetensors --components 3 --id name")
 def fit(
     data: Data,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="MODEL", help="The .keras file to write.")
+        Path, typer.Option("--output", "-o", metavar="MODEL", help="The .safetensors file.")
     ],
     training: TrainingOptions,
     columns: ColumnOptions,
@@ -93,7 +94,7 @@ def fit(
 ) -> None:
     """Train an autoencoder on a table, and write it to one file."""
     with report_wrong_use():
-        target = check_writable(output, ["keras"], "--output")
+        target = check_writable(output, ["safetensors"], "--output")
     widths = _parse_components(training.components)
     settings, seed = training.to_arguments(), training.seed
     require_backend(backend)
@@ -107,10 +108,10 @@ def fit(
         table = learn(table_survey, seed, quiet, workers)
     settings["n_components"], curve = _choose_components(widths, table, seed, quiet)
     with show_activity("starting", quiet):
-        import_keras_alone()
-        from keras_tied.training import interrupts
-
-        file = OutputFile(output, target, start, _describe_table(table) | curve)
+        if training.solver is Solver.lbfgs:  # JAX alone trains by the others
+            import_keras_alone()
+        versions = collect_versions(with_keras=training.solver is Solver.lbfgs)
+        file = OutputFile(output, target, start, _describe_table(table, versions) | curve)
     with interrupts() as is_interrupted:
         notes = _train_and_measure(table, settings, file, quiet)
     if printing.json:
@@ -253,7 +254,7 @@ def _require_enough(components: int, table: Table) -> None:
         )
 
 
-def _describe_table(table: Table) -> dict[str, Any]:
+def _describe_table(table: Table, versions: dict[str, str]) -> dict[str, Any]:
     """Return the notes of a model that are known before training."""
     return {
         "command": shlex.join(["keras-tied", *sys.argv[1:]]),
@@ -261,7 +262,7 @@ def _describe_table(table: Table) -> dict[str, Any]:
         "rows": table.survey.source.n_rows,
         "columns": table.survey.columns.to_json(),
         "table": table.survey.to_json(MOST_FACTS),
-        "versions": collect_versions(),
+        "versions": versions,
     }
 
 

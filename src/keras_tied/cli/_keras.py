@@ -84,24 +84,22 @@ def import_keras_alone() -> None:
         keras.activations.serialize(keras.activations.tanh)
 
 
-def collect_versions() -> dict[str, str]:
+def collect_versions(with_keras: bool) -> dict[str, str]:
     """Return the versions of the libraries that train a model.
 
     The versions are those of the modules: the module ``tensorflow`` may come from the distribution
     ``tensorflow-cpu``.
     """
-    import keras
-    import numpy
-    import sklearn
-
-    backend = keras.backend.backend()
-    modules = {"keras": keras, "numpy": numpy, "scikit-learn": sklearn}
-    modules[backend] = import_module(backend)
-    return {
-        "python": platform.python_version(),
-        "keras-tied": __version__,
-        **{name: str(getattr(module, "__version__", "?")) for name, module in modules.items()},
-    }
+    modules = {"numpy": "numpy", "scikit-learn": "sklearn", "jax": "jax"}
+    if with_keras:
+        backend = os.environ["KERAS_BACKEND"]
+        modules = {"keras": "keras"} | modules | {backend: backend}
+    with hide_modules(*UNUSED):  # scikit-learn imports pandas if it can
+        versions = {
+            name: str(getattr(import_module(module), "__version__", "?"))
+            for name, module in modules.items()
+        }
+    return {"python": platform.python_version(), "keras-tied": __version__} | versions
 
 
 class _MissingModules(MetaPathFinder, Loader):

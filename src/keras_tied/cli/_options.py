@@ -15,7 +15,7 @@ def option(help: str, *names: str, default: Any = None, **settings: Any) -> Any:
 
 
 ModelFile = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A .keras file that keras-tied fit has written.")
+    Path, typer.Argument(metavar="MODEL", help="A file that keras-tied fit has written.")
 ]
 Data = Annotated[
     str,

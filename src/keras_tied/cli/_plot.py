@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Annotated
 
 import typer
@@ -19,7 +18,7 @@ from keras_tied.cli._rows import Label, open_with_label, take
 from keras_tied.cli._table import TableOptions, say_doubtful
 
 
-@command("keras-tied plot model.keras rows.csv -o rows.png --label kind")
+@command("keras-tied plot model.safetensors rows.csv -o rows.png --label kind")
 def plot(
     model: ModelFile,
     data: Data,
@@ -50,7 +49,7 @@ def plot(
         plotting.AutoencoderDisplay.from_estimator(
             fitted,
             sample.numbers,
-            history=collect_history(SimpleNamespace(**fitted_model.contents.learned)),
+            history=collect_history(fitted_model.contents.settings),
             figure=figure,
             y=sample.labels,
             label_name=sample.label_name or "label",

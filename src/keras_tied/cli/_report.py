@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,7 +37,7 @@ Against = Annotated[
 ]
 
 
-@command("keras-tied report model.keras rows.csv -o report.html")
+@command("keras-tied report model.safetensors rows.csv -o report.html")
 def report(
     model: ModelFile,
     data: Data,
@@ -183,14 +182,14 @@ def _make_page(
 ) -> Report:
     from keras_tied.report import Report, name_model
 
-    learned, fitted = model.contents.learned, model.fitted_value
+    settings, fitted = model.contents.settings, model.fitted_value
     left_out = ", ".join(explain_left_out(rows.columns))
     return Report.from_estimator(
         fitted,
         sample.numbers,
         scores=whole.scores[whole.places],
-        history=collect_history(SimpleNamespace(**learned)),
-        model=name_model(fitted, learned["is_pca_"]),
+        history=collect_history(settings),
+        model=name_model(fitted, settings.is_pca_),
         widths=[tuple(width.values()) for width in model.find_widths()],
         whole=whole,
         feature_names=rows.columns.features,

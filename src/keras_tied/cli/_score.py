@@ -33,7 +33,7 @@ BATCH_ROWS = 2**16
 """Rows that are written at a time."""
 
 
-@command("keras-tied score model.keras rows.csv --top 20")
+@command("keras-tied score model.safetensors rows.csv --top 20")
 def score(
     model: ModelFile,
     data: Data,

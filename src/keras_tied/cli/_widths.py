@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from keras_tied.cli._keras import import_keras_alone
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._progress import show_stages
 
@@ -51,7 +50,6 @@ def sample_rows(rows: Array, most: int, seed: int) -> Array:
 
 def import_comparison(numbers: Array, components: int) -> ModuleType:
     """Import the comparison, and raise for a table that is too small for so many components."""
-    import_keras_alone()
     from keras_tied import comparison
 
     n, n_features = numbers.shape

@@ -164,8 +164,8 @@ def load_transform(
         >>> from keras_tied.distributed import load_transform
         >>> iris = load_iris(as_frame=True).data
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     TiedAutoencoder(1, max_iter=5).fit(iris).save(f"{folder}/iris.keras")
-        ...     encode = load_transform(f"{folder}/iris.keras")
+        ...     TiedAutoencoder(1, max_iter=5).fit(iris).save(f"{folder}/iris.safetensors")
+        ...     encode = load_transform(f"{folder}/iris.safetensors")
         >>> encode(pa.RecordBatch.from_pandas(iris)).schema.names
         ['code0']
     """

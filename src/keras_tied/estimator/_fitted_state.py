@@ -13,7 +13,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from keras_tied._types import Array
-from keras_tied.estimator import _serialization
+from keras_tied.estimator import files
+from keras_tied.estimator._dense_network import DenseNetwork
 from keras_tied.estimator._fitted import Fitted
 from keras_tied.estimator._training import Outcome, Trainer
 
@@ -49,8 +50,9 @@ class FittedState(BaseEstimator):
     n_trimmed_rows_: int
     _fitted: Fitted
     _weight_decay: float
-    _trainable: Autoencoder | bytes | None
-    """What `partial_fit` trains further: a compiled model or its archive; None after `fit`."""
+    _trainable: Autoencoder | tuple[Array, ...] | None
+    """What `partial_fit` goes on with: a compiled model, or the variables of its optimizer if it is
+    the estimator's own; None after `fit`."""
 
     @property
     def model_(self) -> Autoencoder:
@@ -120,13 +122,20 @@ class FittedState(BaseEstimator):
         """A new Keras model that computes what the fitted value does."""
         if self._trainable is not None:
             return copy.deepcopy(self._trainable_model())
+        return self._build_model()
+
+    def _build_model(self) -> Autoencoder:
         return Trainer(self, np.random.RandomState(0)).make_model(self._fitted, self._weight_decay)
 
     def _trainable_model(self) -> Autoencoder:
         """The model that `partial_fit` trains further."""
-        if isinstance(self._trainable, bytes):
-            self._trainable = _serialization.load_model(self._trainable)
-        return self._make_model() if self._trainable is None else self._trainable
+        if self._trainable is None:
+            return self._make_model()
+        if isinstance(self._trainable, tuple):
+            from keras_tied.estimator._keras_solvers import resume_batches
+
+            self._trainable = resume_batches(self._build_model(), self._trainable)
+        return self._trainable
 
     def __copy__(self) -> Self:
         """A copy that shares arrays, which never change, but no model that `partial_fit` trains."""
@@ -141,13 +150,13 @@ class FittedState(BaseEstimator):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file, without pickle.
 
-        It is a Keras archive that holds the estimator's parameters and what it learned too:
-        `load` reads it, on any backend, and `keras.models.load_model` the `model_` alone. A
-        `random_state` that is a generator is stored as None.
+        It is a file of safetensors, or an archive of Keras for an encoder or an activation of the
+        user's own. `load` reads both, on any backend, and `keras_tied.load` the fitted value alone.
+        A `random_state` that is a generator is stored as None. `model_.save` writes a Keras model.
 
         Args:
-            path: the file, whose name ends in `.keras`; replaced, once all is written, if it
-                exists.
+            path: the file, whose name ends in `.safetensors` or `.keras`; replaced, once all is
+                written, if it exists.
 
         Raises:
             sklearn.exceptions.NotFittedError: before `fit`.
@@ -160,8 +169,8 @@ class FittedState(BaseEstimator):
             >>> X, _ = load_iris(return_X_y=True)
             >>> autoencoder = TiedAutoencoder(1, max_iter=5, random_state=0).fit(X)
             >>> with tempfile.TemporaryDirectory() as folder:
-            ...     autoencoder.save(f"{folder}/iris.keras")
-            ...     loaded = TiedAutoencoder.load(f"{folder}/iris.keras")
+            ...     autoencoder.save(f"{folder}/iris.safetensors")
+            ...     loaded = TiedAutoencoder.load(f"{folder}/iris.safetensors")
             >>> bool(abs(loaded.transform(X) - autoencoder.transform(X)).max() < 1e-5)
             True
         """
@@ -184,8 +193,8 @@ class FittedState(BaseEstimator):
             FileNotFoundError: if there is no such file.
             ValueError: if it is something else, incomplete or changed.
         """
-        contents = _serialization.read(path)
-        with _serialization.errors_of(path):
+        contents = files.read(path)
+        with files.name_file(path):
             return cls._from_contents(contents)
 
     def export(
@@ -254,26 +263,32 @@ class FittedState(BaseEstimator):
     def _save(self, path: str | os.PathLike[str], notes: Mapping[str, Any] | None) -> None:
         """Write the estimator and some notes, a JSON object."""
         check_is_fitted(self)
-        model = self.model_ if self._trainable is None else self._trainable_model()
-        _serialization.write(
-            path,
-            model,
-            self._fitted,
-            self.get_params(deep=False),
-            {name: getattr(self, name) for name in _serialization.LEARNED},
-            getattr(self, "feature_names_in_", None),
-            notes,
+        fitted, names = self._fitted, getattr(self, "feature_names_in_", None)
+        network = fitted.network
+        settings = files.Settings(
+            params=files.serialize_params(self.get_params(deep=False)),
+            offset=fitted.offset,
+            feature_names=None if names is None else list(map(str, names)),
+            weight_decay=self._weight_decay,
+            activation=network.activation if isinstance(network, DenseNetwork) else None,
+            **{name: getattr(self, name) for name in files.LEARNED},
         )
+        trainable = self._trainable
+        if isinstance(network, DenseNetwork) and not isinstance(trainable, tuple | None):
+            trainable = tuple(map(np.asarray, trainable.optimizer.variables))
+        model = self._trainable_model if trainable is not None else lambda: self.model_
+        files.write(path, files.Contents(settings, fitted, notes, trainable), model)
 
     @classmethod
-    def _from_contents(cls, contents: _serialization.Contents) -> Self:
-        estimator = cls(**_serialization.deserialize_params(contents.params))
+    def _from_contents(cls, contents: files.Contents) -> Self:
+        settings, fitted = contents.settings, contents.fitted
+        estimator = cls(**files.deserialize_params(settings.params))
         estimator._validate_params()
-        estimator._fitted = contents.fitted
-        for name, value in contents.learned.items():
-            setattr(estimator, name, value)
-        if contents.fitted.feature_names is not None:
-            estimator.feature_names_in_ = np.array(contents.fitted.feature_names, dtype=object)
-        estimator._weight_decay = contents.weight_decay
+        for name in files.LEARNED:
+            setattr(estimator, name, getattr(settings, name))
+        estimator.n_features_in_, estimator.n_components_ = fitted.n_features, fitted.n_components
+        if fitted.feature_names is not None:
+            estimator.feature_names_in_ = np.array(fitted.feature_names, dtype=object)
+        estimator._fitted, estimator._weight_decay = fitted, settings.weight_decay
         estimator._trainable = contents.trainable
         return estimator

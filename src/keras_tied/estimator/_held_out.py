@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -43,21 +44,23 @@ class TrainingResult:
 
 
 def make_folds(n: int, params: Params) -> list[Array]:
-    """The places of the rows that are held out, in turn."""
-    from sklearn.model_selection import KFold  # only to fit, as importing it takes long
-
-    if n < FEW_ROWS:
-        folds = KFold(min(FOLDS, n), shuffle=True, random_state=params.random_state)
-        return [held_out for _, held_out in folds.split(np.zeros((n, 1)))]
-    return [split_rows(n, params)[1]]
+    """The places of the rows that are held out, in turn, as those of scikit-learn's `KFold`."""
+    if n >= FEW_ROWS:
+        return [split_rows(n, params)[1]]
+    places = np.arange(n)
+    params.random_state.shuffle(places)
+    return [np.sort(part) for part in np.array_split(places, min(FOLDS, n))]
 
 
 def split_rows(n: int, params: Params) -> tuple[Array, Array]:
-    """The places of the rows to train on, and of the held-out rows."""
-    from sklearn.model_selection import ShuffleSplit
-
-    split = ShuffleSplit(1, test_size=params.validation_fraction, random_state=params.random_state)
-    return next(split.split(np.zeros((n, 1))))
+    """The places of the rows to train on, and of the held-out rows, as those of `ShuffleSplit`."""
+    n_held_out = math.ceil(params.validation_fraction * n)
+    if n_held_out >= n:
+        raise ValueError(
+            f"validation_fraction={params.validation_fraction} leaves none of {n} rows to train on."
+        )
+    places = params.random_state.permutation(n)
+    return places[n_held_out:], places[:n_held_out]
 
 
 def choose_margin(n: int) -> float:

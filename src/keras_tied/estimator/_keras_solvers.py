@@ -5,7 +5,7 @@ They train an `encoder` that is given, with noise or a penalty, and whatever `_j
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -231,6 +231,15 @@ def can_fit_batch(model: Autoencoder) -> bool:
 def compile_for_batches(model: Autoencoder, params: Params) -> None:
     """Compile a model for `fit_batch`."""
     _compile(model, keras.optimizers.Nadam(params.learning_rate / 3, beta_2=0.99))
+
+
+def resume_batches(model: Autoencoder, variables: Sequence[Array]) -> Autoencoder:
+    """Compile a model for `fit_batch`, with an optimizer of these variables."""
+    _compile(model, keras.optimizers.Nadam(beta_2=0.99))
+    model.optimizer.build(model.trainable_variables)
+    for variable, array in zip(model.optimizer.variables, variables, strict=True):
+        variable.assign(array)
+    return model
 
 
 def fit_batch(model: Autoencoder, rows: TrainingRows, params: Params) -> list[float]:

@@ -15,7 +15,7 @@ from keras_tied.estimator._explanation import Explanation
 from keras_tied.estimator._fences import Fences, fit_fences, keep_all
 from keras_tied.estimator._fitted import Fitted
 from keras_tied.estimator._ranks import ranks
-from keras_tied.estimator._serialization import Contents, read
+from keras_tied.estimator.files import Contents, read
 
 if TYPE_CHECKING:
     from keras_tied.estimator._estimator import TiedAutoencoder
