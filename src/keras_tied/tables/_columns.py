@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,24 +15,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from keras_tied._text import list_some
 from keras_tied._types import Array
-from keras_tied.tables import _learning
 from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, format_cell, get_value
 from keras_tied.tables._errors import TableError, quote
-from keras_tied.tables._facts import Fact, Policy, Restored
+from keras_tied.tables._facts import ColumnChoice, Fact, Restoration
 from keras_tied.tables._kinds import Kind, find_kind
-from keras_tied.tables._notes import (
-    OLD_KEYS,
-    damage_error,
-    describe_column,
-    parse_column,
-    parse_restoration,
-)
+from keras_tied.tables._learning import choose_columns
+from keras_tied.tables._number_text import is_number
 
 MOST_EXAMPLES = 3
+ANY_COLUMN = ColumnChoice()
+VERSION = 1
+BASIC_KEYS = ("name", "kind", "categories", "other", "left_out", "label", "id")
+"""What JSON always holds, though it may be empty."""
 
 
 @dataclass
-class Misread:
+class MisreadValues:
     """The values that were not what their column holds, and count as missing.
 
     Attributes:
@@ -51,7 +50,7 @@ class Misread:
         for row in rows[: MOST_EXAMPLES - len(examples)].tolist():
             examples.append((first_row + row + 1, format_cell(values, row)))
 
-    def update(self, other: Misread) -> None:
+    def update(self, other: MisreadValues) -> None:
         """Add those of rows that come later, or of another file."""
         self.counts.update(other.counts)
         for column, others in other.examples.items():
@@ -89,7 +88,7 @@ class Columns:
         >>> import pyarrow as pa
         >>> from keras_tied.tables import Columns
         >>> fruit = pa.record_batch({"kind": ["plum", "apple", "plum"], "weight": [31, 182, None]})
-        >>> columns = Columns.learn(fruit)
+        >>> columns, facts = Columns.survey(fruit)
         >>> columns.features
         ['kind=apple', 'kind=plum', 'weight']
         >>> columns.encode(fruit)
@@ -104,58 +103,15 @@ class Columns:
     left_out: Mapping[str, str] = field(default_factory=dict)
     label: str | None = None
     id: str | None = None
-    restored: tuple[Restored, ...] = ()
+    restored: tuple[Restoration, ...] = ()
     order: tuple[str, ...] = ()
     na: tuple[str, ...] = ()
 
     @classmethod
-    def learn(
-        cls,
-        sample: pa.RecordBatch,
-        *,
-        columns: Sequence[str] | None = None,
-        exclude: Collection[str] = (),
-        label: str | None = None,
-        id: str | None = None,
-        categorical: Collection[str] = (),
-        decimal: str | None = None,
-        dates: str = "auto",
-        na: Collection[str] = (),
-    ) -> Self:
-        """Look at some rows, and decide which columns to use and how; see `survey`.
-
-        Raises:
-            TableError: if none can be used, or a column is nearly one of numbers or times.
-        """
-        found, facts = cls.survey(
-            sample,
-            columns=columns,
-            exclude=exclude,
-            label=label,
-            id=id,
-            categorical=categorical,
-            decimal=decimal,
-            dates=dates,
-            na=na,
-        )
-        found.require_usable(facts)
-        return found
-
-    @classmethod
     def survey(
-        cls,
-        sample: pa.RecordBatch,
-        *,
-        columns: Sequence[str] | None = None,
-        exclude: Collection[str] = (),
-        label: str | None = None,
-        id: str | None = None,
-        categorical: Collection[str] = (),
-        decimal: str | None = None,
-        dates: str = "auto",
-        na: Collection[str] = (),
+        cls, sample: pa.RecordBatch, choice: ColumnChoice = ANY_COLUMN, **changes: Any
     ) -> tuple[Self, list[Fact]]:
-        """Look at some rows, decide which columns to use and how, and tell what was found.
+        """Look at some rows, and decide which columns to use and how.
 
         Text reads as what at least 95 % of its values are: numbers with separators of thousands, a
         decimal comma, a unit, a percent sign or parentheses; dates and times; truth values. Text of
@@ -169,16 +125,9 @@ class Columns:
 
         Args:
             sample: the rows, such as `Source.sample` gives.
-            columns: the columns that may be used. Defaults to all.
-            exclude: columns that are not used. Defaults to none.
-            label: the column of labels. Defaults to none.
-            id: the column that names rows. Defaults to none.
-            categorical: columns whose numbers or text are names. Defaults to none.
-            decimal: the decimal mark, where the text does not tell. Defaults to that of most
-                columns that do.
-            dates: `"dmy"` or `"mdy"`, where the text does not tell; `"off"` to leave times out.
-                Defaults to `"auto"`.
-            na: texts or numbers of a missing value. Defaults to none.
+            choice: which columns may be used, and what they read as. Defaults to all columns, and
+                to what their values tell.
+            **changes: another choice, by the names that `ColumnChoice` has for it.
 
         Returns:
             The columns, of which none may be used, and a fact for each column of the table.
@@ -186,13 +135,12 @@ class Columns:
         Raises:
             TableError: if a column that is named is not in the table.
         """
-        policy = Policy(decimal, dates, frozenset(categorical))
-        sample = _drop_marks(sample, na)
-        decisions = _learning.choose_columns(sample, columns, exclude, label, id, policy)
+        choice = replace(choice, **changes)
+        decisions = choose_columns(_drop_marks(sample, choice.na), choice)
         facts = [decision.fact for decision in decisions]
         chosen = [decision.column for decision in decisions if decision.column is not None]
         used = tuple(column for column in chosen if isinstance(column, Column))
-        restored = tuple(column for column in chosen if isinstance(column, Restored))
+        restored = tuple(column for column in chosen if isinstance(column, Restoration))
         names = {column.name for column in used}
         left_out = {
             fact.name: fact.becomes.removeprefix("left out: ")
@@ -200,7 +148,8 @@ class Columns:
             if fact.name not in names
         }
         order = tuple(column.name for column in chosen) if restored else ()
-        return cls(used, left_out, label, id, restored, order, tuple(na)), facts
+        na = tuple(choice.na)
+        return cls(used, left_out, choice.label, choice.id, restored, order, na), facts
 
     def require_usable(self, facts: Sequence[Fact]) -> None:
         """Raise if a column is refused, or none can be used.
@@ -267,7 +216,7 @@ class Columns:
         batch: pa.RecordBatch,
         first_row: int = 0,
         unseen: Counter[str] | None = None,
-        misread: Misread | None = None,
+        misread: MisreadValues | None = None,
     ) -> NDArray[np.float32]:
         """Encode rows as numbers.
 
@@ -289,7 +238,7 @@ class Columns:
         """
         self.match(batch.schema.names)
         batch = _drop_marks(batch, self.na)
-        misread = Misread() if misread is None else misread
+        misread = MisreadValues() if misread is None else misread
         numbers = np.empty((batch.num_rows, len(self.features)), np.float32)
         begin = 0
         for column in self.used if batch.num_rows else ():
@@ -310,21 +259,26 @@ class Columns:
         return numbers
 
     def encode_batches(
-        self, batches: Iterable[pa.RecordBatch], first_row: int = 0, misread: Misread | None = None
+        self,
+        batches: Iterable[pa.RecordBatch],
+        first_row: int = 0,
+        misread: MisreadValues | None = None,
     ) -> Iterator[NDArray[np.float32]]:
         """Encode the rows of batches that follow one another; see `encode`."""
         for batch in batches:
             yield self.encode(batch, first_row, misread=misread)
             first_row += batch.num_rows
 
-    def find_misread(self, batches: Iterable[pa.RecordBatch], names: Collection[str]) -> Misread:
+    def find_misread(
+        self, batches: Iterable[pa.RecordBatch], names: Collection[str]
+    ) -> MisreadValues:
         """Find the values that are not of their column's kind, however many there are.
 
         Args:
             batches: all rows, with the columns that are named.
             names: the columns to look at.
         """
-        misread, first_row = Misread(), 0
+        misread, first_row = MisreadValues(), 0
         columns = [column for column in self.used if column.name in names]
         for batch in batches if columns else ():
             batch = _drop_marks(batch, self.na)
@@ -369,60 +323,57 @@ class Columns:
 
     def to_json(self) -> dict[str, Any]:
         """Return all of this as JSON: dicts, lists, text, booleans."""
-        columns = [describe_column(column) for column in self.used]
-        newer = {
-            "restored": [asdict(each) for each in self.restored],
-            "order": list(self.order) if self.restored else [],
-            "na": list(self.na),
-        }
-        # An older version reads what it knows, and loses nothing but what would be restored.
-        is_old = not self.na and all(set(column) == OLD_KEYS for column in columns)
-        return {
-            "version": 1 if is_old and Kind.time not in {c.kind for c in self.used} else 2,
-            "columns": columns,
-            "left_out": dict(self.left_out),
-            "label": self.label,
-            "id": self.id,
-            **{name: value for name, value in newer.items() if value},
-        }
+        json = msgspec.to_builtins(self)
+        columns = [_drop_empty(column, BASIC_KEYS) for column in json.pop("used")]
+        return {"version": VERSION, "columns": columns} | _drop_empty(json, BASIC_KEYS)
 
     @classmethod
     def from_json(cls, json: Any) -> Self:
         """Check and read the result of `to_json`; it may come from an untrusted file.
 
         Raises:
-            TableError: if it is not what `to_json` gives, in this version or the first.
+            TableError: if it is not what `to_json` gives.
         """
-        match json:
-            case {
-                "version": 1 | 2,
-                "columns": [_, *_] as columns,
-                "left_out": dict() as left_out,
-                "label": str() | None as label,
-                "id": str() | None as id,
-            } if all(isinstance(text, str) for pair in left_out.items() for text in pair):
-                used = tuple(parse_column(entry) for entry in columns)
-            case _:
-                raise damage_error("they are not those of this version")
-        names = {column.name for column in used}
-        if len(names) < len(used):
-            raise damage_error("two have one name")
-        match {"restored": [], "order": [], "na": []} | json:
-            case {
-                "restored": list() as entries,
-                "order": list() as order,
-                "na": list() as na,
-            } if all(isinstance(text, str) for text in (*order, *na)):
-                restored = tuple(parse_restoration(entry, names) for entry in entries)
-            case _:
-                raise damage_error("what is restored is not told")
-        if order and sorted(order) != sorted([*names, *(each.name for each in restored)]):
-            raise damage_error("their order is not theirs")
-        return cls(used, dict(left_out), label, id, restored, tuple(order), tuple(na))
+        try:
+            match json:
+                case {"version": int() as version, "columns": [_, *_] as entries}:
+                    if version != VERSION:
+                        raise ValueError("they are of another version")
+                case _:
+                    raise ValueError("there are none")
+            columns = msgspec.convert(json | {"used": entries}, cls)
+            columns._require_consistent()
+        except (ValueError, OverflowError, pa.ArrowException) as error:
+            raise TableError(
+                f"the description of the columns in the model file is damaged ({error}); save the "
+                "model anew."
+            ) from error
+        return columns
+
+    def _require_consistent(self) -> None:
+        """Raise a `ValueError` if parts of this contradict one another."""
+        for used in self.used:
+            used.require_consistent()
+        names = set(self.names)
+        originals = {None, *names}
+        for column in self.restored:
+            column.repeat(0)  # raises if the value is not of its type
+            if column.name in names or column.copy_of not in originals:
+                raise ValueError("the restored columns are invalid")
+        every_name = [*self.names, *(column.name for column in self.restored)]
+        if len(names) < len(self.used):
+            raise ValueError("two columns have one name")
+        if self.order and sorted(self.order) != sorted(every_name):
+            raise ValueError("the order lists names that are not in the model")
+
+
+def _drop_empty(json: dict[str, Any], keep: Collection[str]) -> dict[str, Any]:
+    """Return JSON without what is empty, 0 or false, as most of it is in a table of numbers."""
+    return {name: value for name, value in json.items() if value or name in keep}
 
 
 def _note_misread(
-    misread: Misread, column: Column, values: pa.Array, numbers: Array, first_row: int
+    misread: MisreadValues, column: Column, values: pa.Array, numbers: Array, first_row: int
 ) -> None:
     rows = column.find_misread(values, numbers)
     if len(rows) > MOST_MISREAD * max(len(values) - values.null_count, first_row):
@@ -435,7 +386,7 @@ def _drop_marks(batch: pa.RecordBatch, na: Collection[str]) -> pa.RecordBatch:
     if not na:
         return batch
     texts = pa.array(list(na), pa.string())
-    numbers = pa.array([float(mark) for mark in na if _is_number(mark)], pa.float64())
+    numbers = pa.array([float(mark) for mark in na if is_number(mark)], pa.float64())
     columns = []
     for values in batch.columns:
         kind = find_kind(values.type)
@@ -444,14 +395,6 @@ def _drop_marks(batch: pa.RecordBatch, na: Collection[str]) -> pa.RecordBatch:
         elif kind in (Kind.integer, Kind.number):
             is_mark = pc.is_in(values.cast(pa.float64(), safe=False), numbers)
         else:
-            is_mark = pa.array([False]).take(pa.array([0] * len(values), pa.int32()))
+            is_mark = pa.repeat(False, len(values))
         columns.append(pc.if_else(is_mark, pa.scalar(None, values.type), values))
     return pa.record_batch(columns, names=batch.schema.names)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

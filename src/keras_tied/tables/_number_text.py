@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -54,8 +54,18 @@ def drop_missing(texts: pa.Array, marks: Iterable[str] = (*MISSING, *DASHES)) ->
     return pc.if_else(is_mark, pa.scalar(None, pa.string()), cells)
 
 
-@dataclass(frozen=True)
-class NumberText:
+def is_number(text: str) -> bool:
+    """Return whether text is a number as Python reads it."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+class NumberText(
+    msgspec.Struct, frozen=True, tag_field="form", tag="number", forbid_unknown_fields=True
+):
     """Numbers as text of one form.
 
     Attributes:
@@ -75,9 +85,7 @@ class NumberText:
     parentheses: bool = False
 
     def __post_init__(self) -> None:
-        texts = all(isinstance(text, str) for text in (self.separator, self.prefix, self.suffix))
-        places = self.places is None or (type(self.places) is int and 0 <= self.places <= 6)
-        if not (texts and places and self.decimal in _GROUPING and self.parentheses in (0, 1)):
+        if self.decimal not in _GROUPING or not 0 <= (self.places or 0) <= _MOST_PLACES:
             raise ValueError("not a form of numbers")
 
     @property
@@ -96,18 +104,21 @@ class NumberText:
         return self == NumberText(self.decimal, places=0)
 
     @property
+    def _units(self) -> tuple[str, str]:
+        """The patterns of what may stand before and after the digits."""
+        prefix, suffix = (re.escape(unit.strip()) for unit in (self.prefix, self.suffix))
+        return f"(?:{prefix})?", f"(?:{suffix})?"
+
+    @property
     def _pattern(self) -> str:
+        prefix, suffix = self._units
         group, mark = f"[{_GROUPING[self.decimal]}]", f"[{self.decimal}]"
         pair = rf"(?:{group}\d{{2,3}})*" if self.decimal == "." else rf"(?:{group}\d{{3}})*"
-        units = [
-            rf"(?:{re.escape(unit.strip())})?" if unit else ""
-            for unit in (self.prefix, self.suffix)
-        ]
         return (
-            rf"^(?P<open>\(?)\s*(?P<sign>[-+]?)\s*{units[0]}\s*(?P<inner>[-+(]?)\s*(?P<number>"
+            rf"^(?P<open>\(?)\s*(?P<sign>[-+]?)\s*{prefix}\s*(?P<inner>[-+(]?)\s*(?P<number>"
             rf"[1-9]\d{{0,2}}{pair}{group}\d{{3}}(?:{mark}\d*)?|\d+(?:{mark}\d*)?{_EXPONENT}|"
             rf"{mark}\d+{_EXPONENT}|(?i:inf(?:inity)?))\s*"
-            rf"(?P<close>[-)]?)\s*{units[1]}\s*(?P<end>[-)]?)$"
+            rf"(?P<close>[-)]?)\s*{suffix}\s*(?P<end>[-)]?)$"
         )
 
     def count(self, texts: pa.Array) -> int:
@@ -116,10 +127,10 @@ class NumberText:
 
     def drop_missing(self, texts: pa.Array) -> pa.Array:
         """Return text without what is a unit and a dash, as in tables of accounts."""
-        units = [re.escape(unit.strip()) for unit in (self.prefix, self.suffix)]
-        if not any(units):
+        if not (self.prefix or self.suffix):
             return texts
-        is_dash = pc.match_substring_regex(texts, rf"^(?:{units[0]})?\s*[-–—]+\s*(?:{units[1]})?$")  # noqa: RUF001
+        dash = r"\s*[-–—]+\s*".join(self._units)  # noqa: RUF001
+        is_dash = pc.match_substring_regex(texts, f"^{dash}$")
         return pc.if_else(is_dash, pa.scalar(None, pa.string()), texts)
 
     def parse(self, texts: pa.Array) -> pa.Array:
@@ -128,11 +139,9 @@ class NumberText:
         number = pc.struct_field(parts, "number")
         number = pc.replace_substring_regex(number, f"[{_GROUPING[self.decimal]}]", "")
         values = pc.cast(pc.replace_substring(number, self.decimal, "."), pa.float64())
-        marks = pc.binary_join_element_wise(
-            *(pc.struct_field(parts, name) for name in ("open", "sign", "inner", "close", "end")),
-            "",
-        )
-        return pc.if_else(pc.match_substring_regex(marks, "[-(]"), pc.negate(values), values)
+        marks = [pc.struct_field(parts, of) for of in ("open", "sign", "inner", "close", "end")]
+        is_negative = pc.match_substring_regex(pc.binary_join_element_wise(*marks, ""), "[-(]")
+        return pc.if_else(is_negative, pc.negate(values), values)
 
     def format(self, numbers: Array) -> pa.Array:
         """Return numbers, (n,) float with NaN for a missing one, as text of this form."""
@@ -146,20 +155,20 @@ class NumberText:
             scaled = np.rint(np.abs(values) * 10.0**self.places).astype(np.int64)
             negative &= scaled > 0
             whole, rest = np.divmod(scaled, 10**self.places)
-            digits = _group(whole, self.separator)
+            digits = pa.array(whole).cast(pa.string())
+            if self.separator:
+                groups = (f"{number:,}".replace(",", self.separator) for number in whole.tolist())
+                digits = pa.array(groups, pa.string())
             if self.places:
                 decimals = pc.utf8_lpad(pa.array(rest).cast(pa.string()), self.places, "0")
                 digits = pc.binary_join_element_wise(digits, decimals, self.decimal)
         begin, end = ("(", ")") if self.parentheses else ("-", "")
-        sign = pa.array(np.where(negative, begin, "").astype(object))
-        inside = self.prefix.endswith(" ") and not self.parentheses  # CHF -5, but -$5
-        texts = pc.binary_join_element_wise(
-            *((self.prefix, sign) if inside else (sign, self.prefix)),
-            digits,
-            self.suffix,
-            np.where(negative, end, "").astype(object),
-            "",
+        signs, ends = (
+            pa.array(np.where(negative, of, "").astype(object), pa.string()) for of in (begin, end)
         )
+        inside = self.prefix.endswith(" ") and not self.parentheses  # CHF -5, but -$5
+        before = (self.prefix, signs) if inside else (signs, self.prefix)
+        texts = pc.binary_join_element_wise(*before, digits, self.suffix, ends, "")
         return pc.if_else(pa.array(is_missing), pa.scalar(None, pa.string()), texts)
 
 
@@ -168,23 +177,6 @@ def _to_plain(texts: pa.Array) -> pa.Array:
     for marks, plain in ((_MINUS, "-"), (_SPACES, " "), (_APOSTROPHES, "'")):
         texts = pc.replace_substring_regex(texts, f"[{marks}]", plain)
     return pc.replace_substring_regex(texts, r"\.[-–]$", "")  # noqa: RUF001
-
-
-def _group(whole: Array, separator: str) -> pa.Array:
-    """Format whole numbers from 0 on, with a separator between thousands."""
-    if not separator:
-        return pa.array(whole).cast(pa.string())
-    groups: list[pa.Array] = []
-    rest = whole
-    while True:
-        text = pa.array(rest % 1000).cast(pa.string())
-        longer = pa.array(rest >= 1000)
-        text = pc.if_else(longer, pc.utf8_lpad(text, 3, "0"), text)
-        absent = pa.array((rest == 0) & (len(groups) > 0))
-        groups.insert(0, pc.if_else(absent, pa.scalar(None, pa.string()), text))
-        rest = rest // 1000
-        if not rest.any():
-            return pc.binary_join_element_wise(*groups, separator, null_handling="skip")
 
 
 def looks_numeric(texts: pa.Array) -> float:
@@ -230,16 +222,11 @@ def find_decimal(columns: Iterable[pa.Array]) -> str | None:
         for texts in columns
     )
     del marks[None]
-    return max(marks, key=lambda mark: marks[mark]) if marks else None
+    return marks.most_common(1)[0][0] if marks else None
 
 
 def decide_number_text(texts: pa.Array, decimal: str) -> NumberText:
-    """Return the form of the numbers among some texts.
-
-    Args:
-        texts: some values, without the missing ones.
-        decimal: the mark to take where the texts do not tell.
-    """
+    """Return the form of the numbers among some texts; `decimal` is for those that do not tell."""
     decimal = decide_decimal(texts) or decimal
     cells = _find_numbers(texts)
     numbers = [match["number"] for match in cells]
@@ -260,16 +247,12 @@ def decide_number_text(texts: pa.Array, decimal: str) -> NumberText:
 def _find_units(texts: pa.Array) -> tuple[str, str] | None:
     """Return the most frequent prefix and suffix of numbers, or None if there is no number."""
     matches = _find_numbers(texts)
-    if not matches:
-        return None
-    prefixes, suffixes = (
-        Counter(match[name] for match in matches if match[name]) for name in ("prefix", "suffix")
-    )
-    found = []
-    for units in (prefixes, suffixes):
-        unit, times = units.most_common(1)[0] if units else ("", 0)
-        found.append(unit if times >= RAREST_UNIT * len(matches) else "")
-    return found[0], found[1]
+    units = []
+    for name in ("prefix", "suffix"):
+        counts = Counter(match[name] for match in matches if match[name])
+        unit, times = counts.most_common(1)[0] if counts else ("", 0)
+        units.append(unit if times >= RAREST_UNIT * len(matches) else "")
+    return (units[0], units[1]) if matches else None
 
 
 _PAIRS = tuple(
@@ -283,8 +266,9 @@ _INITIALS = frozenset("ynjtf")
 _TRUE, _FALSE = ([pair[side] for pair in _PAIRS] for side in (0, 1))
 
 
-@dataclass(frozen=True)
-class TruthText:
+class TruthText(
+    msgspec.Struct, frozen=True, tag_field="form", tag="truth", forbid_unknown_fields=True
+):
     """Truth values as text.
 
     Attributes:
@@ -294,10 +278,6 @@ class TruthText:
 
     true: str
     false: str
-
-    def __post_init__(self) -> None:
-        if not (isinstance(self.true, str) and isinstance(self.false, str)):
-            raise ValueError("not a form of truth values")
 
     @property
     def description(self) -> str:
@@ -318,19 +298,17 @@ class TruthText:
         return pa.array(texts.astype(object), pa.string(), mask=np.isnan(numbers))
 
 
-def decide_truth_text(counts: dict[str, int]) -> TruthText | None:
+def decide_truth_text(counts: Mapping[str, int]) -> TruthText | None:
     """Return the form of truth values if all values are such, by how often each is there."""
     if not 2 <= len(counts) <= 20:
         return None
-    found = {text.lower() for text in counts}
-    pairs = [pair for pair in _PAIRS if found >= set(pair)]
-    spellings = [{*(pair[side] for pair in pairs)} for side in (0, 1)]
-    if not pairs or not found <= set().union(
-        *(known | {w[0] for w in known} & _INITIALS for known in spellings)
-    ):
+    texts = {text.lower() for text in counts}
+    pairs = [pair for pair in _PAIRS if texts >= set(pair)]
+    words = {word for pair in pairs for word in pair}
+    if not pairs or not texts <= words | {word[0] for word in words} & _INITIALS:
         return None
     true, false = (
-        max((t for t in counts if t.lower() in known), key=lambda text: (counts[text], text))
-        for known in spellings
+        max((t for t in counts if t.lower() in side), key=lambda text: (counts[text], text))
+        for side in zip(*pairs, strict=True)
     )
     return TruthText(true, false)
