@@ -43,12 +43,10 @@ class MisreadValues:
 
     def add(self, column: str, values: pa.Array, rows: NDArray[Any], first_row: int) -> None:
         """Note the values of some rows of a column; `first_row` rows came before."""
-        if not len(rows):
-            return
-        self.counts[column] += len(rows)
-        examples = self.examples.setdefault(column, [])
-        for row in rows[: MOST_EXAMPLES - len(examples)].tolist():
-            examples.append((first_row + row + 1, format_cell(values, row)))
+        some = rows[:MOST_EXAMPLES].tolist()
+        examples = [(first_row + row + 1, format_cell(values, row)) for row in some]
+        if examples:
+            self.update(MisreadValues(Counter({column: len(rows)}), {column: examples}))
 
     def update(self, other: MisreadValues) -> None:
         """Add those of rows that come later, or of another file."""
@@ -138,16 +136,13 @@ class Columns:
         choice = replace(choice, **changes)
         decisions = choose_columns(_drop_marks(sample, choice.na), choice)
         facts = [decision.fact for decision in decisions]
-        chosen = [decision.column for decision in decisions if decision.column is not None]
-        used = tuple(column for column in chosen if isinstance(column, Column))
-        restored = tuple(column for column in chosen if isinstance(column, Restoration))
+        kept = [decision.column for decision in decisions if decision.column is not None]
+        used = tuple(column for column in kept if isinstance(column, Column))
+        restored = tuple(column for column in kept if isinstance(column, Restoration))
+        order = tuple(column.name for column in kept) if restored else ()
         names = {column.name for column in used}
-        left_out = {
-            fact.name: fact.becomes.removeprefix("left out: ")
-            for fact in facts
-            if fact.name not in names
-        }
-        order = tuple(column.name for column in chosen) if restored else ()
+        reasons = {fact.name: fact.becomes.removeprefix("left out: ") for fact in facts}
+        left_out = {name: reason for name, reason in reasons.items() if name not in names}
         na = tuple(choice.na)
         return cls(used, left_out, choice.label, choice.id, restored, order, na), facts
 
@@ -171,12 +166,8 @@ class Columns:
     @property
     def text(self) -> list[str]:
         """The columns to read as text: what is written in a form, the label and the id."""
-        written = [
-            column.name
-            for column in self.used
-            if column.kind is Kind.text or column.form is not None
-        ]
-        return [*written, *[name for name in (self.label, self.id) if name is not None]]
+        names = [of.name for of in self.used if of.kind is Kind.text or of.form is not None]
+        return [*names, *(name for name in (self.label, self.id) if name is not None)]
 
     @property
     def features(self) -> list[str]:
@@ -242,16 +233,20 @@ class Columns:
         numbers = np.empty((batch.num_rows, len(self.features)), np.float32)
         begin = 0
         for column in self.used if batch.num_rows else ():
+            values = batch.column(column.name)
             try:
-                values = batch.column(column.name)
                 block, new = column.encode(values)
-                _note_misread(misread, column, values, block[:, 0], first_row)
+                rows = column.find_misread(values, block[:, 0])
+                if len(rows) > MOST_MISREAD * max(len(values) - values.null_count, first_row):
+                    row = int(rows[0])
+                    raise MisfitError(row, get_value(values, row), column.expectation)
             except MisfitError as misfit:
                 raise TableError(
                     f"column {column.name!r} holds {misfit.value!r} in row "
                     f"{first_row + misfit.row + 1}, where {misfit.what} was expected; correct it, "
                     "or leave it empty."
                 ) from misfit
+            misread.add(column.name, values, rows, first_row)
             numbers[:, begin : begin + block.shape[1]] = block
             begin += block.shape[1]
             if unseen is not None and new:
@@ -312,20 +307,18 @@ class Columns:
         ends = np.cumsum([len(column.features) for column in self.used])
         blocks = np.split(rows, ends[:-1], axis=1) if self.used else []
         arrays = [column.decode(block) for column, block in zip(self.used, blocks, strict=True)]
-        found = dict(zip(self.names, arrays, strict=True))
-        for each in self.restored:
-            if each.copy_of is not None:
-                found[each.name] = found[each.copy_of]
-            else:
-                found[each.name] = each.repeat(len(rows))
+        decoded = dict(zip(self.names, arrays, strict=True))
+        for lost in self.restored:
+            same = lost.copy_of
+            decoded[lost.name] = lost.repeat(len(rows)) if same is None else decoded[same]
         names = self.order or self.names
-        return pa.record_batch([found[name] for name in names], names=list(names))
+        return pa.record_batch([decoded[name] for name in names], names=list(names))
 
     def to_json(self) -> dict[str, Any]:
         """Return all of this as JSON: dicts, lists, text, booleans."""
         json = msgspec.to_builtins(self)
-        columns = [_drop_empty(column, BASIC_KEYS) for column in json.pop("used")]
-        return {"version": VERSION, "columns": columns} | _drop_empty(json, BASIC_KEYS)
+        columns = [_drop_empty(column) for column in json.pop("used")]
+        return {"version": VERSION, "columns": columns} | _drop_empty(json)
 
     @classmethod
     def from_json(cls, json: Any) -> Self:
@@ -335,13 +328,9 @@ class Columns:
             TableError: if it is not what `to_json` gives.
         """
         try:
-            match json:
-                case {"version": int() as version, "columns": [_, *_] as entries}:
-                    if version != VERSION:
-                        raise ValueError("they are of another version")
-                case _:
-                    raise ValueError("there are none")
-            columns = msgspec.convert(json | {"used": entries}, cls)
+            if not isinstance(json, dict) or json.get("version") != VERSION:
+                raise ValueError("they are not of this version")
+            columns = msgspec.convert(json | {"used": json.get("columns")}, cls)
             columns._require_consistent()
         except (ValueError, OverflowError, pa.ArrowException) as error:
             raise TableError(
@@ -352,33 +341,24 @@ class Columns:
 
     def _require_consistent(self) -> None:
         """Raise a `ValueError` if parts of this contradict one another."""
-        for used in self.used:
-            used.require_consistent()
-        names = set(self.names)
-        originals = {None, *names}
-        for column in self.restored:
-            column.repeat(0)  # raises if the value is not of its type
-            if column.name in names or column.copy_of not in originals:
-                raise ValueError("the restored columns are invalid")
-        every_name = [*self.names, *(column.name for column in self.restored)]
-        if len(names) < len(self.used):
-            raise ValueError("two columns have one name")
-        if self.order and sorted(self.order) != sorted(every_name):
-            raise ValueError("the order lists names that are not in the model")
+        for column in self.used:
+            column.require_consistent()
+        names, others = set(self.names), {lost.name for lost in self.restored}
+        if not self.used or len(names) < len(self.used):
+            raise ValueError("it has no columns, or two of one name")
+        for lost in self.restored:
+            lost.repeat(0)  # raises if the value is not of its type
+        if names & others or not names.issuperset(
+            lost.copy_of for lost in self.restored if lost.copy_of is not None
+        ):
+            raise ValueError("the restored columns are invalid")
+        if self.order and sorted(self.order) != sorted([*names, *others]):
+            raise ValueError("the column order lists names that are not in the model")
 
 
-def _drop_empty(json: dict[str, Any], keep: Collection[str]) -> dict[str, Any]:
+def _drop_empty(json: dict[str, Any]) -> dict[str, Any]:
     """Return JSON without what is empty, 0 or false, as most of it is in a table of numbers."""
-    return {name: value for name, value in json.items() if value or name in keep}
-
-
-def _note_misread(
-    misread: MisreadValues, column: Column, values: pa.Array, numbers: Array, first_row: int
-) -> None:
-    rows = column.find_misread(values, numbers)
-    if len(rows) > MOST_MISREAD * max(len(values) - values.null_count, first_row):
-        raise MisfitError(int(rows[0]), get_value(values, int(rows[0])), column.expectation)
-    misread.add(column.name, values, rows, first_row)
+    return {name: value for name, value in json.items() if value or name in BASIC_KEYS}
 
 
 def _drop_marks(batch: pa.RecordBatch, na: Collection[str]) -> pa.RecordBatch:

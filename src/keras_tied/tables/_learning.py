@@ -11,25 +11,28 @@ import pyarrow.compute as pc
 
 from keras_tied._text import format_value, list_some
 from keras_tied._types import Array
-from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, format_cell, get_value
+from keras_tied.tables._column import (
+    MOST_MISREAD,
+    Column,
+    Form,
+    MisfitError,
+    format_cell,
+    get_value,
+)
 from keras_tied.tables._errors import TableError, quote
 from keras_tied.tables._facts import ROWS_TO_COUNT, ColumnChoice, Decision, Fact, Restoration
 from keras_tied.tables._kinds import Kind, find_kind
 from keras_tied.tables._number_text import (
-    DASHES,
     LONG_NUMERAL,
-    MISSING,
     ROWS_TO_DECIDE,
     NumberText,
-    TruthText,
     count_digits,
-    decide_decimal,
+    count_values,
     decide_number_text,
     decide_truth_text,
     drop_missing,
     find_decimal,
     looks_numeric,
-    share_with_unit,
 )
 from keras_tied.tables._times import Times, decide_times, find_cycles
 
@@ -44,8 +47,6 @@ FEWEST_DATES = 5
 """Whole numbers that could be dates are, if so many differ."""
 MOST_DIGITS = 10**15
 """Whole numbers from here on may be names."""
-MOST_SPELLINGS = 30
-"""Of true, false and what is missing."""
 FEWEST_LOOKS = 0.5
 """Text of which less than this share looks like numbers or times is neither."""
 MOST_NUMERIC = 0.25
@@ -97,20 +98,22 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
         return _decide_words(values, words, "names")
     if kind is Kind.text:
         return _decide_text(name, values, choice)
+    form: Form | None = None
     if kind is Kind.time:
-        return _decide_times(Column(name, kind, form=_find_times(dtype)), values, choice)
-    if kind is Kind.integer and (dates := _find_numeric_dates(values)):
-        return _decide_times(Column(name, Kind.time, form=dates), values, choice)
-    comma = kind is Kind.integer and choice.decimal == ","
-    # In another file of the same form, 1.234 is a whole number.
-    form = NumberText(",", places=0) if comma else None
-    return _decide_number(Column(name, kind, form=form), values)
+        form = _find_times(dtype)
+    elif kind is Kind.integer and (dates := _find_numeric_dates(values)):
+        kind, form = Kind.time, dates
+    elif kind is Kind.integer and choice.decimal == ",":
+        form = NumberText(
+            ",", places=0
+        )  # in another file of the same form, 1.234 is a whole number
+    return _decide_numbers(Column(name, kind, form=form), values, choice)
 
 
 def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     """Decide what text reads as: truth values, codes, numbers, times or categories."""
-    if (truths := _find_truths(values)) is not None:
-        return _decide_number(Column(name, Kind.boolean, form=truths), values)
+    if (truths := decide_truth_text(values)) is not None:
+        return _decide_numbers(Column(name, Kind.boolean, form=truths), values, choice)
     cells = drop_missing(values).drop_null()
     if not len(cells):
         return _decide_empty(name, values)
@@ -119,9 +122,7 @@ def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
         return _decide_words(values, words, "codes of digits")
     column, share, warning = _read_text(name, cells, choice)
     if column is not None and share >= 1 - MOST_MISREAD:
-        if column.kind is Kind.time:
-            return _decide_times(column, values, choice, warning)
-        return _decide_number(column, values, warning)
+        return _decide_numbers(column, values, choice, warning)
     decision = _decide_words(values, words)
     settled = isinstance(decision.column, Column) and not decision.column.other
     if column is None or share < FEWEST_READ or settled:
@@ -135,20 +136,6 @@ def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     reads_as, n = f"mostly {column.description}", len(odd)
     fact = replace(decision.fact, reads_as=reads_as, becomes="refused", misread=n, warning=warning)
     return Decision(replace(fact, refused=True))
-
-
-def _find_truths(values: pa.Array) -> TruthText | None:
-    """Return the form of truth values; `-` is one of them beside `+`, and else is missing."""
-    if len(values.slice(0, ROWS_TO_DECIDE).unique()) > MOST_SPELLINGS:
-        return None
-    counts = Counter[str]()
-    for text, times in _count(values.drop_null()).items():
-        counts[text.strip()] += times
-    for marks in ((*MISSING, *DASHES), MISSING):
-        present = {text: times for text, times in counts.items() if text not in marks}
-        if (form := decide_truth_text(present)) is not None:
-            return form
-    return None
 
 
 def _is_code(cells: pa.Array) -> bool:
@@ -168,40 +155,20 @@ def _read_text(
         dates := _find_numeric_dates(cells.cast(pa.int64()))
     ):
         return Column(name, Kind.time, form=dates), 1.0, ""
-    numbers: tuple[Column | None, float, str] = (None, 0.0, "")
+    column, most, warning = None, 0.0, ""
     if looks_numeric(some) >= FEWEST_LOOKS:
-        numbers = _read_numbers(name, cells, some, choice)
-    if numbers[1] < 1 - MOST_MISREAD:
-        times, share, is_clear = decide_times(some, choice.day_first)
-        if times is not None and share > max(numbers[1], FEWEST_LOOKS):
+        form, warning = decide_number_text(some, choice.decimal)
+        is_plain = form == NumberText(places=form.places)
+        kind = Kind.integer if form.places == 0 else Kind.number
+        column = Column(name, kind, form=None if is_plain else form)
+        present = column.clean(cells).drop_null()
+        most = form.count(present) / max(1, len(present))
+    if most < 1 - MOST_MISREAD:
+        times, share, doubt = decide_times(some, choice.day_first)
+        if times is not None and share > max(most, FEWEST_LOOKS):
             share = float(np.mean(~np.isnan(times.parse(cells))))
-            warning = (
-                f"holds {some[0].as_py()!r}, of which day and month are not clear; say --dates dmy "
-                "or --dates mdy"
-            )
-            return Column(name, Kind.time, form=times), share, "" if is_clear else warning
-    return numbers
-
-
-def _read_numbers(
-    name: str, cells: pa.Array, some: pa.Array, choice: ColumnChoice
-) -> tuple[Column, float, str]:
-    form = decide_number_text(some, choice.decimal or ".")
-    kind = Kind.integer if form.places == 0 else Kind.number
-    is_plain = form == NumberText(places=form.places)
-    warning = ""
-    commas = some.filter(pc.match_substring(some, ","))
-    if len(commas) and choice.decimal is None and decide_decimal(some) is None:
-        warning = (
-            f"holds {commas[0].as_py()!r}, which is read as thousands; say --decimal , if the "
-            "comma stands before decimals"
-        )
-    if (share := share_with_unit(some, form)) < 1 - MOST_MISREAD:
-        unit = form.prefix.strip() or form.suffix.strip()
-        warning = f"has {unit} beside {share:.0%} of its numbers, and is read as if all had it"
-    column = Column(name, kind, form=None if is_plain else form)
-    cells = column.clean(cells).drop_null()
-    return column, form.count(cells) / max(1, len(cells)), warning
+            return Column(name, Kind.time, form=times), share, doubt
+    return column, most, warning
 
 
 def _find_numeric_dates(values: pa.Array) -> Times | None:
@@ -228,33 +195,24 @@ def _decide_empty(name: str, values: pa.Array) -> Decision:
     return Decision(fact, Restoration(name))
 
 
-def _decide_number(column: Column, values: pa.Array, warning: str = "") -> Decision:
-    """Decide on numbers and truth values."""
+def _decide_numbers(
+    column: Column, values: pa.Array, choice: ColumnChoice, warning: str = ""
+) -> Decision:
+    """Decide on numbers, truth values, and dates and times."""
     try:
         numbers = column.parse(values)
     except MisfitError:  # an infinite number, which `Columns.encode` reports with its row
         return Decision(Fact(column.name, column.description, "1 number"), column)
-    return _decide_by_numbers(column, values, numbers, warning)
-
-
-def _decide_times(
-    column: Column, values: pa.Array, choice: ColumnChoice, warning: str = ""
-) -> Decision:
-    """Decide on dates and times."""
-    days = column.parse(values)
-    first = np.floor(np.nanmin(days))
-    column = replace(column, origin=float(first), cycles=find_cycles(days))
-    decision = _decide_by_numbers(column, values, days, warning)
-    if choice.dates != "off":
-        return decision
-    return Decision(replace(decision.fact, becomes="left out: a date or time, with --dates off"))
-
-
-def _decide_by_numbers(column: Column, values: pa.Array, numbers: Array, warning: str) -> Decision:
-    """Decide on values that were parsed as numbers or days."""
+    if is_time := column.kind is Kind.time:
+        origin, cycles = float(np.floor(np.nanmin(numbers))), find_cycles(numbers)
+        column = replace(column, origin=origin, cycles=cycles)
     is_missing = np.isnan(numbers)
     misread = column.find_misread(values, numbers)
     present = numbers[~is_missing]
+    if column.kind is Kind.integer and np.abs(present).max() >= MOST_DIGITS:
+        warning = "holds whole numbers of 16 digits or more, which may be names; say --exclude"
+    elif sentinel := _describe_sentinel(column, values, numbers):
+        warning = "; ".join(filter(None, [warning, sentinel]))
     fact = Fact(
         column.name,
         column.description,
@@ -265,16 +223,15 @@ def _decide_by_numbers(column: Column, values: pa.Array, numbers: Array, warning
         _show(values.slice(0, ROWS_TO_DECIDE).filter(pa.array(~is_missing[:ROWS_TO_DECIDE]))),
         warning,
     )
-    if column.kind is Kind.integer and np.abs(present).max() >= MOST_DIGITS:
-        warning = "holds whole numbers of 16 digits or more, which may be names; say --exclude"
-        fact = replace(fact, warning=warning)
-    elif sentinel := _describe_sentinel(column, values, numbers):
-        fact = replace(fact, warning="; ".join(filter(None, [warning, sentinel])))
+    decision = Decision(fact, column)
     if present.min() == present.max():  # in single precision
         same = values.filter(pa.array(~is_missing))
         if len(same.unique()) == 1:
-            return _leave_out_constant(fact, same, column)
-    return Decision(fact, column)
+            decision = _leave_out_constant(fact, same)
+    if is_time and choice.dates == "off":
+        fact = replace(decision.fact, becomes="left out: a date or time, with --dates off")
+        return Decision(fact)
+    return decision
 
 
 def _describe_sentinel(column: Column, values: pa.Array, numbers: Array) -> str:
@@ -291,7 +248,7 @@ def _describe_sentinel(column: Column, values: pa.Array, numbers: Array) -> str:
         number, least, most = float(mark), float(others[0]), float(others[-1])
         times = len(present) - len(others)
         is_far = min(abs(number - least), abs(number - most)) >= max(most - least, SMALLEST_GAP)
-        if times >= FEWEST_SENTINELS and is_far and _is_sentinel(column, number):
+        if times >= FEWEST_SENTINELS and is_far and _is_sentinel(column.kind, number):
             text = format_cell(values, int(np.flatnonzero(numbers == mark)[0]))
             return (
                 f"holds {text!r} in {times:,} of {len(present):,} rows, far from its other values: "
@@ -300,8 +257,8 @@ def _describe_sentinel(column: Column, values: pa.Array, numbers: Array) -> str:
     return ""
 
 
-def _is_sentinel(column: Column, number: float) -> bool:
-    if column.kind is Kind.time:
+def _is_sentinel(kind: Kind, number: float) -> bool:
+    if kind is Kind.time:
         return str(np.datetime64("1970-01-01") + int(number)) in SENTINEL_DATES
     digits = f"{abs(number):.10g}"
     return number == int(number) and len(digits) >= 2 and set(digits) == {"9"}
@@ -313,21 +270,14 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
     present = cells.drop_null()
     if not len(present):
         return _decide_empty(column.name, values)
-    counts, n_rows = _count(present), len(present)
-    fact = Fact(
-        column.name,
-        reads_as or "categories",
-        "",
-        missing=cells.null_count,
-        distinct=len(counts),
-        examples=_show(present),
-    )
+    counts, n_rows, what = count_values(present), len(present), reads_as or "categories"
+    fact = Fact(column.name, what, "", cells.null_count, 0, len(counts), _show(present))
     if len(words := _merge_cases(counts)) < len(counts):
         warning = f"has {len(counts)} spellings of {len(words)} categories, merged whatever their"
         fact, column = replace(fact, warning=f"{warning} case"), replace(column, folded=True)
         counts = words
     if len(counts) == 1:
-        return _leave_out_constant(fact, present, column)
+        return _leave_out_constant(fact, present)
     common = [text for text, times in counts.items() if times >= RAREST * n_rows]
     common = sorted(common, key=lambda text: (-counts[text], text))[:MOST_CATEGORIES]
     other = len(common) < len(counts)
@@ -362,14 +312,14 @@ def _merge_cases(counts: dict[str, int]) -> dict[str, int]:
     return {words.most_common(1)[0][0]: words.total() for words in merged.values()}
 
 
-def _leave_out_constant(fact: Fact, present: pa.Array, column: Column) -> Decision:
+def _leave_out_constant(fact: Fact, present: pa.Array) -> Decision:
     value = get_value(present, 0)
     becomes = f"left out: always {format_value(value)!r}"
     if fact.missing > MOST_MISREAD * (fact.missing + len(present)):
         warning = f"is {format_value(value)!r} or missing; write what it is where it is missing"
         fact = replace(fact, warning=warning)
     plain = value if isinstance(value, str | int | float | bool) else str(value)
-    restored = Restoration(column.name, value=plain, is_date=pa.types.is_date(present.type))
+    restored = Restoration(fact.name, value=plain, is_date=pa.types.is_date(present.type))
     return Decision(replace(fact, becomes=becomes, distinct=1), restored)
 
 
@@ -378,30 +328,26 @@ def _leave_out_copies(decisions: list[Decision], sample: pa.RecordBatch) -> list
     if sample.num_rows < FEWEST_ROWS_OF_COPIES:
         return decisions
     begin = sample.slice(0, FEWEST_ROWS_OF_COPIES)
-    first: dict[object, list[int]] = {}
+    alike: dict[object, list[int]] = {}  # the columns that begin with the same values
     for index, decision in enumerate(decisions):
         if not isinstance(decision.column, Column):
             continue
         values = sample.column(index)
-        same = first.setdefault((values.type, str(begin.column(index))), [])
-        original = next((i for i in same if sample.column(i).equals(values)), None)
-        if original is None:
-            same.append(index)
-            continue
-        name = sample.schema.names[original]
-        fact = replace(decision.fact, becomes=f"left out: the same as {name!r}")
-        decisions[index] = Decision(fact, Restoration(decision.column.name, copy_of=name))
+        others = alike.setdefault((values.type, str(begin.column(index))), [])
+        for original in others:
+            if sample.column(original).equals(values):
+                name = sample.schema.names[original]
+                fact = replace(decision.fact, becomes=f"left out: the same as {name!r}")
+                decisions[index] = Decision(fact, Restoration(fact.name, copy_of=name))
+                break
+        else:
+            others.append(index)
     return decisions
 
 
 def _list_features(column: Column) -> str:
     names = [feature[len(column.name) + 1 :] for feature in column.features]
     return f"{len(names)} numbers: {list_some(names, 4)}"
-
-
-def _count(texts: pa.Array) -> dict[str, int]:
-    pairs = pc.value_counts(texts)
-    return dict(zip(pairs.field(0).to_pylist(), pairs.field(1).to_pylist(), strict=True))
 
 
 def _show(values: pa.Array) -> tuple[str, ...]:

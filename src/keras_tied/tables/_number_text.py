@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 import numpy as np
@@ -21,8 +21,10 @@ MISSING = (
 DASHES = ("-", "--", "---", "–", "—", ".", "..", "...")  # noqa: RUF001
 """Texts of a missing value too, but where `+` and `-` are the values of a column."""
 ROWS_TO_DECIDE = 1_000
-RAREST_UNIT = 0.1
-"""A unit of a smaller share of numbers is a typing error."""
+RAREST_UNIT, FEWEST_WITH_UNIT = 0.1, 0.95
+"""A unit of a smaller share of numbers is a typing error, or is said to be missing beside some."""
+MOST_SPELLINGS, MOST_TRUTHS = 30, 20
+"""Of true, false and what is missing, and of true and false alone."""
 LONG_NUMERAL = r"^(?:0\d+|\d{20,})$"
 """Digits that name something: they begin with a zero, or are too many for a number."""
 
@@ -193,66 +195,71 @@ def count_digits(texts: pa.Array) -> float:
     return float(pc.mean(pc.and_(many, begins)).as_py() or 0.0)
 
 
-def share_with_unit(texts: pa.Array, form: NumberText) -> float:
-    """Return the share of numbers that have a unit, or 1 if the form has none."""
-    numbers = _find_numbers(texts)
-    if not (form.prefix or form.suffix):
-        return 1.0
-    return sum(bool(match["prefix"] or match["suffix"]) for match in numbers) / max(1, len(numbers))
-
-
 def _find_numbers(texts: pa.Array) -> list[re.Match[str]]:
     short = (text for text in texts.to_pylist() if len(text) <= _LONGEST)
     return [match for text in short if (match := _LOOK.fullmatch(text))]
 
 
-def decide_decimal(texts: pa.Array) -> str | None:
+def _find_units(numbers: list[re.Match[str]]) -> tuple[str, str]:
+    """Return the most frequent prefix and suffix of numbers."""
+    units = []
+    for name in ("prefix", "suffix"):
+        counts = Counter(match[name] for match in numbers if match[name])
+        unit, times = counts.most_common(1)[0] if counts else ("", 0)
+        units.append(unit if times >= RAREST_UNIT * len(numbers) else "")
+    return units[0], units[1]
+
+
+def _decide_decimal(texts: pa.Array) -> str | None:
     """Return the decimal mark of some texts, or None if they do not tell."""
-    units = _find_units(texts)
-    if units is None:
+    if not (numbers := _find_numbers(texts)):
         return None
+    units = _find_units(numbers)
     dots, commas = (NumberText(mark, "", *units).count(texts) for mark in ".,")
     return None if dots == commas else "." if dots > commas else ","
 
 
 def find_decimal(columns: Iterable[pa.Array]) -> str | None:
     """Return the decimal mark of most columns of text that tell, or None."""
-    marks = Counter(
-        decide_decimal(drop_missing(texts.slice(0, ROWS_TO_DECIDE)).drop_null())
-        for texts in columns
-    )
-    del marks[None]
+    some = (drop_missing(texts.slice(0, ROWS_TO_DECIDE)).drop_null() for texts in columns)
+    marks = Counter(mark for texts in some if (mark := _decide_decimal(texts)))
     return marks.most_common(1)[0][0] if marks else None
 
 
-def decide_number_text(texts: pa.Array, decimal: str) -> NumberText:
-    """Return the form of the numbers among some texts; `decimal` is for those that do not tell."""
-    decimal = decide_decimal(texts) or decimal
-    cells = _find_numbers(texts)
+def decide_number_text(texts: pa.Array, decimal: str | None) -> tuple[NumberText, str]:
+    """Return the form of the numbers among some texts, and what is doubtful about it.
+
+    `decimal` is the mark for texts that do not tell, if it is known.
+    """
+    cells, own_mark = _find_numbers(texts), _decide_decimal(texts)
+    mark = own_mark or decimal or "."
     numbers = [match["number"] for match in cells]
     separators = Counter(
-        mark for number in numbers for mark in re.findall(rf"\d([^\d{decimal}e])(?=\d)", number)
+        between for of in numbers for between in re.findall(rf"\d([^\d{mark}e])(?=\d)", of)
     )
-    places = max((len(number.partition(decimal)[2]) for number in numbers), default=0)
+    places = max((len(number.partition(mark)[2]) for number in numbers), default=0)
     free = places > _MOST_PLACES or any("e" in number.lower() for number in numbers)
-    return NumberText(
-        decimal,
+    prefix, suffix = _find_units(cells)
+    form = NumberText(
+        mark,
         separators.most_common(1)[0][0] if separators else "",
-        *(_find_units(texts) or ("", "")),
-        places=None if free else places,
-        parentheses=any(match[0].startswith("(") for match in cells),
+        prefix,
+        suffix,
+        None if free else places,
+        any(match[0].startswith("(") for match in cells),
     )
-
-
-def _find_units(texts: pa.Array) -> tuple[str, str] | None:
-    """Return the most frequent prefix and suffix of numbers, or None if there is no number."""
-    matches = _find_numbers(texts)
-    units = []
-    for name in ("prefix", "suffix"):
-        counts = Counter(match[name] for match in matches if match[name])
-        unit, times = counts.most_common(1)[0] if counts else ("", 0)
-        units.append(unit if times >= RAREST_UNIT * len(matches) else "")
-    return (units[0], units[1]) if matches else None
+    warning = ""
+    commas = texts.filter(pc.match_substring(texts, ","))
+    if len(commas) and decimal is None and own_mark is None:
+        warning = (
+            f"holds {commas[0].as_py()!r}, which is read as thousands; say --decimal , if the "
+            "comma stands before decimals"
+        )
+    with_unit = [bool(match["prefix"] or match["suffix"]) for match in cells]
+    if (unit := prefix.strip() or suffix.strip()) and np.mean(with_unit) < FEWEST_WITH_UNIT:
+        share = f"{np.mean(with_unit):.0%}"
+        warning = f"has {unit} beside {share} of its numbers, and is read as if all had it"
+    return form, warning
 
 
 _PAIRS = tuple(
@@ -298,17 +305,30 @@ class TruthText(
         return pa.array(texts.astype(object), pa.string(), mask=np.isnan(numbers))
 
 
-def decide_truth_text(counts: Mapping[str, int]) -> TruthText | None:
-    """Return the form of truth values if all values are such, by how often each is there."""
-    if not 2 <= len(counts) <= 20:
+def decide_truth_text(values: pa.Array) -> TruthText | None:
+    """Return the form of truth values if all values are such, or missing.
+
+    `-` is one of them beside `+`, and else is missing.
+    """
+    if len(values.slice(0, ROWS_TO_DECIDE).unique()) > MOST_SPELLINGS:
         return None
-    texts = {text.lower() for text in counts}
-    pairs = [pair for pair in _PAIRS if texts >= set(pair)]
-    words = {word for pair in pairs for word in pair}
-    if not pairs or not texts <= words | {word[0] for word in words} & _INITIALS:
-        return None
-    true, false = (
-        max((t for t in counts if t.lower() in side), key=lambda text: (counts[text], text))
-        for side in zip(*pairs, strict=True)
-    )
-    return TruthText(true, false)
+    every = count_values(pc.utf8_trim_whitespace(values.cast(pa.string())).drop_null())
+    for marks in ((*MISSING, *DASHES), MISSING):
+        counts = {text: times for text, times in every.items() if text not in marks}
+        texts = {text.lower() for text in counts}
+        pairs = [pair for pair in _PAIRS if texts >= set(pair)]
+        words = {word for pair in pairs for word in pair}
+        initials = {word[0] for word in words} & _INITIALS
+        if pairs and texts <= words | initials and 2 <= len(counts) <= MOST_TRUTHS:
+            true, false = (
+                max((t for t in counts if t.lower() in side), key=lambda text: (counts[text], text))
+                for side in zip(*pairs, strict=True)
+            )
+            return TruthText(true, false)
+    return None
+
+
+def count_values(texts: pa.Array) -> dict[str, int]:
+    """Return how often each value is there."""
+    pairs = pc.value_counts(texts)
+    return dict(zip(pairs.field(0).to_pylist(), pairs.field(1).to_pylist(), strict=True))

@@ -125,21 +125,28 @@ class Times(msgspec.Struct, frozen=True, tag_field="form", tag="times", forbid_u
 def find_cycles(days: Array) -> tuple[Cycle, ...]:
     """Return the cycles of which a column of times sees more than one part."""
     present = days[~np.isnan(days)]
-    dates = np.floor(present).astype("datetime64[D]")
-    parts: dict[Cycle, Array] = {
-        "hour": np.round(_phase(present, "hour") * 24.0, 4),
-        "weekday": _phase(present, "weekday"),
-        "month": _phase(present, "month"),
-    }
+    phases, dates = _find_phases(present), np.floor(present).astype("datetime64[D]")
+    phases["hour"] = np.round(phases["hour"] * 24.0, 4)
     if (dates == dates.astype("datetime64[M]")).all():  # the first of each month
-        del parts["weekday"]
-    return tuple(cycle for cycle, phases in parts.items() if np.ptp(phases) > 0)
+        del phases["weekday"]
+    return tuple(cycle for cycle, parts in phases.items() if np.ptp(parts) > 0)
 
 
 def encode_cycles(days: Array, cycles: Sequence[Cycle]) -> list[Array]:
     """Return the sine and the cosine of each cycle."""
-    angles = [2.0 * np.pi * _phase(days, cycle) for cycle in cycles]
-    return [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
+    phases = _find_phases(days) if cycles else {}
+    return [wave(2.0 * np.pi * phases[cycle]) for cycle in cycles for wave in (np.sin, np.cos)]
+
+
+def _find_phases(days: Array) -> dict[Cycle, Array]:
+    """Return which share of each cycle is over."""
+    dates = np.floor(np.nan_to_num(days)).astype("datetime64[D]")
+    months = dates.astype("datetime64[M]").astype(np.int64)
+    return {
+        "hour": days % 1.0,
+        "weekday": np.floor(days + 3) % 7 / 7,  # the first day of 1970 was a Thursday
+        "month": np.where(np.isnan(days), np.nan, months % 12 / 12),
+    }
 
 
 def decode_days(numbers: Array, cycles: Sequence[str]) -> Array:
@@ -157,27 +164,14 @@ def decode_days(numbers: Array, cycles: Sequence[str]) -> Array:
     return np.rint(days - time) + time
 
 
-def _phase(days: Array, cycle: str) -> Array:
-    """Return which share of a cycle is over."""
-    if cycle == "hour":
-        return days % 1.0
-    if cycle == "weekday":
-        weekday: Array = np.floor(days + 3) % 7 / 7  # the first day of 1970 was a Thursday
-        return weekday
-    safe = np.where(np.isnan(days), 0.0, days)
-    months = np.floor(safe).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-    phase: Array = np.where(np.isnan(days), np.nan, months % 12 / 12)
-    return phase
-
-
-def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None, float, bool]:
-    """Return the form of times among some texts, the share that has it, and whether it is clear.
+def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None, float, str]:
+    """Return the form of times among some texts, the share that has it, and what is doubtful.
 
     `day_first` is whether the day stands before the month where the texts do not tell.
     """
     looks = pc.mean(pc.match_substring_regex(texts, _LOOK).cast(pa.float64())).as_py() or 0.0
     if looks < 0.5:
-        return None, 0.0, True
+        return None, 0.0, ""
     tail = pc.extract_regex(texts, _TAIL)
     zones = [zone for zone in pc.struct_field(tail, "zone").to_pylist() if zone]
     zone = max(set(zones), key=zones.count) if zones else ""
@@ -206,12 +200,17 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
             if share == 1.0:
                 break
     if not best:
-        return None, 0.0, True
-    unclear = day_first is None and shares[0] < shares[1] == shares[2] == most
+        return None, 0.0, ""
+    doubt = ""
+    if day_first is None and shares[0] < shares[1] == shares[2] == most:
+        doubt = (
+            f"holds {texts[0].as_py()!r}, of which day and month are not clear; say --dates dmy "
+            "or --dates mdy"
+        )
     if pc.any(pc.match_substring_regex(some, r"\b[A-Za-z]{4}")).as_py():
         best = best.replace("%b", "%B")
     short = pc.any(pc.match_substring_regex(some, r"(?:^|[-/. ,])\d(?:[-/. :,]|$)")).as_py()
-    return Times(best, "", zone, places, not short), most, not unclear
+    return Times(best, "", zone, places, not short), most, doubt
 
 
 def _parse_text(texts: pa.Array, form: str) -> Array:
