@@ -4,7 +4,7 @@ Their pieces are their record batches, row groups and stripes. A function of a n
 one that begins with the same arguments reads it, as `TableFile.read`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pyarrow import ipc
 
 from keras_tied.tables._errors import report_read_errors
-from keras_tied.tables._file import TableFile
+from keras_tied.tables._file import Batches, Request, TableFile
 
 ARROW = "an Arrow or Feather (version 2) file"
 STREAM_START = b"\xff\xff\xff\xff"
@@ -51,23 +51,20 @@ def open_arrow(name: str) -> TableFile:
     return TableFile(name, schema, rows, partial(_read_arrow, name, schema))
 
 
-def _read_arrow(
-    name: str, schema: pa.Schema, pieces: Sequence[int], names: Sequence[str], n_rows: int
-) -> Iterator[pa.RecordBatch]:
-    options = ipc.IpcReadOptions(included_fields=sorted(map(schema.get_field_index, names)))
+def _read_arrow(name: str, schema: pa.Schema, wanted: Request) -> Batches:
+    fields = sorted(map(schema.get_field_index, wanted.names))
+    options = ipc.IpcReadOptions(included_fields=fields)
     with _open(name, ARROW) as source:
         file = ipc.open_file(source, options=options)
-        for piece in pieces:
+        for piece in wanted.pieces:
             yield _validate(file.get_batch(piece))
 
 
-def _read_stream(
-    name: str, pieces: Sequence[int], names: Sequence[str], n_rows: int
-) -> Iterator[pa.RecordBatch]:
-    for _ in pieces:
+def _read_stream(name: str, wanted: Request) -> Batches:
+    for _ in wanted.pieces:
         with _open(name, ARROW) as source:
             for batch in ipc.open_stream(source):
-                yield _validate(batch).select(list(names))
+                yield _validate(batch).select(list(wanted.names))
 
 
 def open_parquet(name: str) -> TableFile:
@@ -78,12 +75,11 @@ def open_parquet(name: str) -> TableFile:
     return TableFile(name, schema, rows, partial(_read_parquet, name, metadata))
 
 
-def _read_parquet(
-    name: str, metadata: pq.FileMetaData, pieces: Sequence[int], names: Sequence[str], n_rows: int
-) -> Iterator[pa.RecordBatch]:
+def _read_parquet(name: str, metadata: pq.FileMetaData, wanted: Request) -> Batches:
     options = {"metadata": metadata, "buffer_size": READ_AHEAD, "pre_buffer": False}
     with _open(name, "a Parquet file") as source, pq.ParquetFile(source, **options) as file:
-        for batch in file.iter_batches(n_rows, list(pieces), list(names)):
+        batches = file.iter_batches(wanted.n_rows, list(wanted.pieces), list(wanted.names))
+        for batch in batches:
             yield _validate(batch)
 
 
@@ -99,12 +95,11 @@ def open_orc(name: str) -> TableFile:
     return TableFile(name, file.schema, rows, partial(_read_orc, name))
 
 
-def _read_orc(
-    name: str, pieces: Sequence[int], names: Sequence[str], n_rows: int
-) -> Iterator[pa.RecordBatch]:
+def _read_orc(name: str, wanted: Request) -> Batches:
     from pyarrow import orc
 
     with _open(name, "an ORC file") as source:
         file = orc.ORCFile(source)
-        for piece in pieces:
-            yield _validate(file.read_stripe(piece, columns=list(names))).select(list(names))
+        for piece in wanted.pieces:
+            batch = _validate(file.read_stripe(piece, columns=list(wanted.names)))
+            yield batch.select(list(wanted.names))

@@ -135,8 +135,11 @@ class Column:
                 return times.parse(self.clean(values))
             return times.parse(_require_kind(values, (Kind.time,), self.expectation, pa.date32()))
         values = _require_kind(values, PLAIN, self.expectation)
-        if kind is Kind.text:
-            numeric = form if isinstance(form, NumberText | TruthText) else NumberText()
+        if isinstance(form, TruthText) and kind is Kind.text:
+            different = values.dictionary_encode()
+            values = form.parse(self.clean(different.dictionary)).take(different.indices)
+        elif kind is Kind.text:
+            numeric = form if isinstance(form, NumberText) else NumberText()
             values = numeric.parse(self.clean(values))
         numbers: Array = values.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
         infinite = np.isinf(numbers)

@@ -147,11 +147,7 @@ class Columns:
         return cls(used, left_out, choice.label, choice.id, restored, order, na), facts
 
     def require_usable(self, facts: Sequence[Fact]) -> None:
-        """Raise if a column is refused, or none can be used.
-
-        Raises:
-            TableError: it says which, why, and what to do.
-        """
+        """Raise a `TableError` with what to do if a column is refused, or none can be used."""
         if refused := [f"column {fact.name!r} {fact.warning}" for fact in facts if fact.refused]:
             raise TableError(f"{list_some(refused, 3)}.")
         if not self.used:
@@ -185,19 +181,13 @@ class Columns:
         return np.repeat(np.arange(len(self.used)), [len(column.features) for column in self.used])
 
     def match(self, names: Sequence[str]) -> list[str]:
-        """Compare with the columns of another table, which may have them in any order.
-
-        Args:
-            names: of the columns of that table.
-
-        Returns:
-            Those that this one has never seen, which are ignored.
+        """Return which columns of another table, in any order, are unknown here, and ignored.
 
         Raises:
-            TableError: if one that is used is not there. The message names all that are not.
+            TableError: if columns that are used are not among them. The message names all.
         """
-        there = set(names)
-        if absent := [name for name in self.names if name not in there]:
+        given = set(names)
+        if absent := [name for name in self.names if name not in given]:
             raise TableError(f"the table has no column {quote(absent)}, which the model uses.")
         known_names = {*self.names, *self.left_out, self.label, self.id}
         return [name for name in names if name not in known_names]
@@ -212,13 +202,11 @@ class Columns:
         """Encode rows as numbers.
 
         Args:
-            batch: the rows; columns that are not used are ignored, and may come in any order.
+            batch: the rows, with columns in any order; those that are not used are ignored.
             first_row: how many rows came before, for the messages.
-            unseen: where to count, by column, the values whose category has no number of its own:
-                rare ones and new ones, which are all in `(other)`, or 0 in all numbers if there was
-                nothing rare when the columns were learned. Defaults to nowhere.
-            misread: where to note the values that are not of their column's kind, and count as
-                missing. Defaults to nowhere.
+            unseen: counts, by column, the values whose category has no number of its own: rare and
+                new ones, which are all `(other)`, or 0 in all numbers if none was rare at first.
+            misread: collects the values that are not of their column's kind, and count as missing.
 
         Returns:
             The numbers, `(rows, len(features))`, with NaN where one is missing.
@@ -267,12 +255,7 @@ class Columns:
     def find_misread(
         self, batches: Iterable[pa.RecordBatch], names: Collection[str]
     ) -> MisreadValues:
-        """Find the values that are not of their column's kind, however many there are.
-
-        Args:
-            batches: all rows, with the columns that are named.
-            names: the columns to look at.
-        """
+        """Find the values of named columns that are not of their kind, however many there are."""
         misread, first_row = MisreadValues(), 0
         columns = [column for column in self.used if column.name in names]
         for batch in batches if columns else ():
@@ -291,11 +274,8 @@ class Columns:
         whole numbers is rounded; times are those of their days; NaN is a missing value. What was
         text is written as it was in the table.
 
-        Args:
-            numbers: `(rows, len(features))`.
-
         Raises:
-            TableError: if they have another shape.
+            TableError: if the numbers have not the shape `(rows, len(features))`.
         """
         rows: Array = np.asarray(numbers)
         if rows.ndim != 2 or rows.shape[1] != len(self.features):

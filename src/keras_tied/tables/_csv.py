@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow
 
 from keras_tied.tables._errors import TableError, quote, report_read_errors
-from keras_tied.tables._file import ReadOptions, TableFile
+from keras_tied.tables._file import Batches, ReadOptions, Request, TableFile
 from keras_tied.tables._kinds import make_distinct
 from keras_tied.tables._number_text import LONG_NUMERAL, MISSING, find_decimal, is_number
 from keras_tied.tables._paths import find_format
@@ -110,14 +110,12 @@ class _CsvFile:
         self._schema, n_rows, decimal = self._scan(names)
         return TableFile(self._name, self._schema, [n_rows], self.read, self._notes, decimal)
 
-    def read(
-        self, pieces: Sequence[int], names: Sequence[str], n_rows: int
-    ) -> Iterator[pa.RecordBatch]:
+    def read(self, wanted: Request) -> Batches:
         """Read the file; see `TableFile`."""
         types = {field.name: field.type for field in self._schema}
-        for _ in pieces:
+        for _ in wanted.pieces:
             with self._report_errors():
-                yield from self._open(types, names)
+                yield from self._open(types, wanted.names)
 
     def _find_delimiter(self) -> str:
         """Find the delimiter of which nearly all lines at the beginning hold as many."""

@@ -99,14 +99,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Restoration:
-    """How a column that is left out comes back when rows are decoded.
-
-    Attributes:
-        name: of the column.
-        copy_of: the column that it equals, or None.
-        value: the value that it always has, or None if it has none.
-        is_date: whether the value is a date, which is text here.
-    """
+    """A column that is left out, and comes back when rows are decoded: a copy, or a constant."""
 
     name: str
     copy_of: str | None = None

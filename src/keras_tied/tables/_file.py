@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -54,6 +55,24 @@ class ReadOptions:
 
 
 @dataclass(frozen=True)
+class Request:
+    """What to read of a file.
+
+    Attributes:
+        pieces: the indices of its pieces, in the order in which they come.
+        names: the columns, which may come in any order.
+        n_rows: about how many rows to hold in memory at a time.
+    """
+
+    pieces: Sequence[int]
+    names: Sequence[str]
+    n_rows: int
+
+
+Batches: TypeAlias = Iterator[pa.RecordBatch]
+
+
+@dataclass(frozen=True)
 class TableFile:
     """A file of rows that can be read in pieces, each of them on its own.
 
@@ -61,9 +80,7 @@ class TableFile:
         name: as the user gave it.
         schema: the names and types of the columns.
         rows: the number of rows of each piece.
-        read: a function of the indices of pieces, the names of the columns to read and about how
-            many rows to hold in memory; it yields the rows of the pieces, in the order given, with
-            the columns in any order.
+        read: reads what is requested.
         notes: what was detected when the file was opened, for the user.
         decimal: the decimal mark of the file, or None if it does not tell.
     """
@@ -71,6 +88,6 @@ class TableFile:
     name: str
     schema: pa.Schema
     rows: Sequence[int]
-    read: Callable[[Sequence[int], Sequence[str], int], Iterator[pa.RecordBatch]]
+    read: Callable[[Request], Batches]
     notes: Sequence[str] = ()
     decimal: str | None = None

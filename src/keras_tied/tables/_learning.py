@@ -69,9 +69,8 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
     requested += [name for name in (choice.label, choice.id) if name is not None]
     if absent := [name for name in dict.fromkeys(requested) if name not in names]:
         raise TableError(f"the table has no column {quote(absent)}; it has {quote(names)}.")
-    reasons = {}
-    if choice.columns is not None:
-        reasons = {n: "not among those asked for" for n in names if n not in choice.columns}
+    allowed = set(names if choice.columns is None else choice.columns)
+    reasons = {name: "not among those asked for" for name in names if name not in allowed}
     reasons |= dict.fromkeys(choice.exclude, "excluded")
     reasons |= {name: what for what, name in beside.items() if name}
     if choice.decimal is None:  # the columns of text that tell decide for those that do not
@@ -118,8 +117,10 @@ def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     if not len(cells):
         return _decide_empty(name, values)
     words = Column(name, Kind.text)
-    if _is_code(cells):
-        return _decide_words(values, words, "codes of digits")
+    if pc.any(pc.match_substring_regex(cells.unique(), LONG_NUMERAL)).as_py():
+        share = pc.mean(pc.match_substring_regex(cells, r"^\d+$")).as_py()
+        if share > 1 - MOST_MISREAD:
+            return _decide_words(values, words, "codes of digits")
     column, share, warning = _read_text(name, cells, choice)
     if column is not None and share >= 1 - MOST_MISREAD:
         return _decide_numbers(column, values, choice, warning)
@@ -136,14 +137,6 @@ def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     reads_as, n = f"mostly {column.description}", len(odd)
     fact = replace(decision.fact, reads_as=reads_as, becomes="refused", misread=n, warning=warning)
     return Decision(replace(fact, refused=True))
-
-
-def _is_code(cells: pa.Array) -> bool:
-    """Return whether text is digits that name something."""
-    if not pc.any(pc.match_substring_regex(cells.unique(), LONG_NUMERAL)).as_py():
-        return False
-    digits = pc.match_substring_regex(cells, r"^\d+$")
-    return bool(pc.sum(digits).as_py() > (1 - MOST_MISREAD) * len(cells))
 
 
 def _read_text(

@@ -159,8 +159,8 @@ class NumberText(
             whole, rest = np.divmod(scaled, 10**self.places)
             digits = pa.array(whole).cast(pa.string())
             if self.separator:
-                groups = (f"{number:,}".replace(",", self.separator) for number in whole.tolist())
-                digits = pa.array(groups, pa.string())
+                grouped = pa.array(list(map("{:,}".format, whole.tolist())), pa.string())
+                digits = pc.replace_substring(grouped, ",", self.separator)
             if self.places:
                 decimals = pc.utf8_lpad(pa.array(rest).cast(pa.string()), self.places, "0")
                 digits = pc.binary_join_element_wise(digits, decimals, self.decimal)

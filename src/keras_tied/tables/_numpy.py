@@ -1,6 +1,6 @@
 """NumPy's files of numbers: `.npy` is mapped, `.npz` is read into memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
@@ -12,7 +12,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from keras_tied.tables._errors import TableError, quote, report_read_errors
-from keras_tied.tables._file import TableFile
+from keras_tied.tables._file import Batches, Request, TableFile
 
 CELLS = 2**20
 """Numbers in a piece."""
@@ -24,17 +24,14 @@ def open_npz(name: str, array: str | None) -> TableFile:
         arrays = np.load(file, allow_pickle=False)
         if not isinstance(arrays, np.lib.npyio.NpzFile):
             raise TableError(f"{name!r} is not an .npz file; call it .npy if it is one array.")
-        return open_npy(name, arrays[_choose_array(arrays.files, array, name)])
-
-
-def _choose_array(names: list[str], array: str | None, file: str) -> str:
-    if array is None and len(names) != 1:
-        raise TableError(
-            f"{file!r} holds {len(names)} arrays, {quote(names)}; name the one to use."
-        )
-    if array is not None and array not in names:
-        raise TableError(f"{file!r} has no array {array!r}; name one of {quote(names)}.")
-    return names[0] if array is None else array
+        names = arrays.files
+        if array is None and len(names) != 1:
+            raise TableError(
+                f"{name!r} holds {len(names)} arrays, {quote(names)}; name the one to use."
+            )
+        if array is not None and array not in names:
+            raise TableError(f"{name!r} has no array {array!r}; name one of {quote(names)}.")
+        return open_npy(name, arrays[array or names[0]])
 
 
 def open_npy(name: str, array: NDArray[Any] | None = None) -> TableFile:
@@ -56,21 +53,14 @@ def open_npy(name: str, array: NDArray[Any] | None = None) -> TableFile:
     return TableFile(name, schema, sizes, partial(_read, name, array, size))
 
 
-def _read(
-    name: str,
-    array: NDArray[Any] | None,
-    size: int,
-    pieces: Sequence[int],
-    names: Sequence[str],
-    n_rows: int,
-) -> Iterator[pa.RecordBatch]:
-    indices = [int(name.removeprefix("x")) for name in names]
-    for piece in pieces:
+def _read(name: str, array: NDArray[Any] | None, size: int, wanted: Request) -> Batches:
+    indices = [int(name.removeprefix("x")) for name in wanted.names]
+    for piece in wanted.pieces:
         # A new map each time lets go of the memory of the rows read before.
         rows = (_map_rows(name) if array is None else array)[piece * size : (piece + 1) * size]
         columns = rows.T[indices].astype(_to_native(rows.dtype), order="C")
         del rows
-        yield pa.record_batch([pa.array(column) for column in columns], names=list(names))
+        yield pa.record_batch([pa.array(column) for column in columns], names=list(wanted.names))
 
 
 def _map_rows(name: str) -> NDArray[Any]:

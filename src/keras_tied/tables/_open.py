@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import PurePath
 from typing import Any
 
-import pyarrow as pa
-
 from keras_tied.tables._arrow import open_arrow, open_orc, open_parquet
 from keras_tied.tables._csv import open_csv
 from keras_tied.tables._errors import report_read_errors
-from keras_tied.tables._file import ReadOptions, TableFile
+from keras_tied.tables._file import Batches, ReadOptions, Request, TableFile
 from keras_tied.tables._numpy import open_npy, open_npz
 from keras_tied.tables._partitions import add_partitions
 from keras_tied.tables._paths import ARROWS, JSON_LINES, TEXTS, WORKBOOKS, find_files, find_format
@@ -100,21 +97,15 @@ def _make_folder(copies: ExitStack) -> str:
 
 
 def _read_copy(
-    copy: TableFile,
-    path: str,
-    address: str,
-    options: ReadOptions,
-    pieces: Sequence[int],
-    names: Sequence[str],
-    n_rows: int,
-) -> Iterator[pa.RecordBatch]:
+    copy: TableFile, path: str, address: str, options: ReadOptions, wanted: Request
+) -> Batches:
     """Read a file that was copied from an address; a process elsewhere copies it again."""
     if os.path.exists(path):
-        yield from copy.read(pieces, names, n_rows)
+        yield from copy.read(wanted)
         return
     with ExitStack() as copies:
         for file in _open_files(address, options, copies):
-            yield from file.read(pieces, names, n_rows)
+            yield from file.read(wanted)
 
 
 def _find_format(file: str, options: ReadOptions) -> str | None:

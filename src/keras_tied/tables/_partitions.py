@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-from keras_tied.tables._file import TableFile
+from keras_tied.tables._file import Batches, Request, TableFile
 
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 WHOLE = "-?(?:0|[1-9][0-9]{0,14})"
@@ -21,13 +21,18 @@ WHOLE = "-?(?:0|[1-9][0-9]{0,14})"
 def add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:
     """Return files with the columns that the folders below a root name."""
     keys = [_find_keys(file.name, root) for file in files]
-    types = {name: _find_type(of.get(name) for of in keys) for name in keys[0]}
-    return [
-        _add_columns(
-            file, {name: pa.scalar(of.get(name), pa.string()).cast(types[name]) for name in types}
-        )
-        for file, of in zip(files, keys, strict=True)
-    ]
+    types = {name: pa.int64() for name in keys[0]}
+    for name in types:
+        texts = [of.get(name) for of in keys]
+        if not all(text is None or re.fullmatch(WHOLE, text) for text in texts):
+            types[name] = pa.string()
+    partitions = []
+    for file, of in zip(files, keys, strict=True):
+        values = {name: pa.scalar(of.get(name), pa.string()).cast(types[name]) for name in types}
+        fields = [field for field in file.schema if field.name not in types]
+        schema = pa.schema([*fields, *types.items()])
+        partitions.append(replace(file, schema=schema, read=partial(_read, file, values)))
+    return partitions if types else list(files)
 
 
 def _find_keys(file: str, root: str) -> dict[str, str | None]:
@@ -36,31 +41,13 @@ def _find_keys(file: str, root: str) -> dict[str, str | None]:
     return {name: None if value == NO_VALUE else value for name, _, value in pairs}
 
 
-def _find_type(values: Iterable[str | None]) -> pa.DataType:
-    whole = all(value is None or re.fullmatch(WHOLE, value) for value in values)
-    return pa.int64() if whole else pa.string()
-
-
-def _add_columns(file: TableFile, values: Mapping[str, pa.Scalar]) -> TableFile:
-    if not values:
-        return file
-    stored = [field for field in file.schema if field.name not in values]
-    schema = pa.schema([*stored, *((name, value.type) for name, value in values.items())])
-    return replace(file, schema=schema, read=partial(_read, file, values))
-
-
-def _read(
-    file: TableFile,
-    values: Mapping[str, pa.Scalar],
-    pieces: Sequence[int],
-    names: Sequence[str],
-    n_rows: int,
-) -> Iterator[pa.RecordBatch]:
+def _read(file: TableFile, values: Mapping[str, pa.Scalar], wanted: Request) -> Batches:
+    names = list(wanted.names)
     stored = [name for name in names if name not in values]
     # A column tells how many rows there are.
-    for batch in file.read(pieces, stored or file.schema.names[:1], n_rows):
+    for batch in file.read(replace(wanted, names=stored or file.schema.names[:1])):
         columns = [
             pa.repeat(values[name], batch.num_rows) if name in values else batch.column(name)
             for name in names
         ]
-        yield pa.record_batch(columns, names=list(names))
+        yield pa.record_batch(columns, names=names)

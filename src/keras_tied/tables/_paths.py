@@ -70,7 +70,8 @@ def find_files(path: str, format: str | None = None) -> list[str]:
             return [path]
         else:
             paths = glob.glob(path, recursive=True)
-    files = sorted(file for file in paths if _is_table(file, format))
+    shown = (file for file in paths if not Path(file).name.startswith((".", "_")))
+    files = sorted(f for f in shown if (format or find_format(f)) and os.path.isfile(f))
     if not files:
         raise TableError(f"{path!r} holds no file with one of the endings {endings}; name another.")
     formats = {format or find_format(file): file for file in reversed(files)}
@@ -89,8 +90,3 @@ def _walk(folder: str) -> Iterator[str]:
             yield from _walk(entry.path)
         else:
             yield entry.path
-
-
-def _is_table(file: str, format: str | None) -> bool:
-    hidden = Path(file).name.startswith((".", "_"))
-    return not hidden and bool(format or find_format(file)) and os.path.isfile(file)

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from keras_tied.tables._errors import TableError, quote, report_read_errors
-from keras_tied.tables._file import TableFile
+from keras_tied.tables._file import Batches, Request, TableFile
 from keras_tied.tables._kinds import make_distinct
 
 Row: TypeAlias = dict[str, Any]
@@ -56,16 +56,10 @@ def _open(name: str, what: str, get_rows: Callable[[], Iterable[Row]]) -> TableF
 
 
 def _read(
-    name: str,
-    what: str,
-    get_rows: Callable[[], Iterable[Row]],
-    schema: pa.Schema,
-    pieces: Sequence[int],
-    names: Sequence[str],
-    n_rows: int,
-) -> Iterator[pa.RecordBatch]:
-    schema = pa.schema([schema.field(name) for name in names])
-    for _ in pieces:
+    name: str, what: str, get_rows: Callable[[], Iterable[Row]], schema: pa.Schema, wanted: Request
+) -> Batches:
+    schema = pa.schema([schema.field(column) for column in wanted.names])
+    for _ in wanted.pieces:
         with report_read_errors(name, what):
             rows = iter(get_rows())
             while some := list(islice(rows, ROWS)):

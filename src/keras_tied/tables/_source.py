@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from keras_tied.tables._errors import TableError, quote, report_read_errors
-from keras_tied.tables._file import TableFile
+from keras_tied.tables._file import Batches, Request, TableFile
 from keras_tied.tables._kinds import Kind, find_kind, merge_types, require_distinct, simplify_type
 
 BATCH_CELLS, SMALLEST_BATCH, LARGEST_BATCH = 2**20, 2**7, 2**16
@@ -59,37 +59,33 @@ class Source:
         """The kind of each column, by name."""
         return {field.name: find_kind(field.type) for field in self.schema}
 
-    def batches(
-        self, n_rows: int | None = None, names: Sequence[str] | None = None
-    ) -> Iterator[pa.RecordBatch]:
+    def batches(self, n_rows: int | None = None, names: Sequence[str] | None = None) -> Batches:
         """Yield all rows in order.
 
         Args:
             n_rows: the rows of a batch; the last may have fewer. Defaults to as many as hold about
                 a million numbers.
-            names: the columns to read. Defaults to all.
-
-        Yields:
-            Batches with these columns, in this order.
+            names: the columns of the batches, in their order. Defaults to all.
         """
-        names = self._check_names(names)
+        known = dict.fromkeys(self.schema.names)
+        names = list(known if names is None else names)
+        if absent := [name for name in names if name not in known]:
+            raise TableError(f"{self.name!r} has no column {quote(absent)}.")
         size = n_rows or _choose_batch_size(names)
-        whole = [(file, range(len(file.rows))) for file in self._files]
+        whole = ((file, range(len(file.rows))) for file in self._files)
         yield from _resize_batches(self._read(whole, names, size), size)
 
-    def sample(self, n: int, names: Sequence[str] | None = None, *, seed: int) -> pa.RecordBatch:
+    def sample(self, n: int, *, seed: int) -> pa.RecordBatch:
         """Sample rows from all over the table, in a random order.
 
         Args:
             n: how many at most; all, if there are no more. They come from 64 pieces of the files,
                 or more if these have fewer rows, at random places.
-            names: the columns to read. Defaults to all.
             seed: of the choice and of the order.
         """
-        names = self._check_names(names)
         random = np.random.default_rng(seed)
         pieces, available = self._choose_pieces(n, random)
-        n = min(n, available)
+        n, names = min(n, available), self.schema.names
         parts, end = [], 0
         for batch in self._read(pieces, names, _choose_batch_size(names)):
             # In proportion, so that every part of the table has its share.
@@ -99,19 +95,15 @@ class Source:
                 rows = random.choice(batch.num_rows, share, replace=False, shuffle=False)
                 parts.append(batch.take(np.sort(rows)))
         if not parts:
-            return self.schema.empty_table().select(names).to_batches()[0]
+            return self.schema.empty_table().to_batches()[0]
         whole = _concatenate(parts)
         return whole.take(random.permutation(whole.num_rows))
 
     def split(self, n_rows: int = PART_ROWS) -> list[Source]:
-        """Split the table into parts, each of which can be sent to another process and read there.
+        """Split the table into parts of files, in order, which other processes can read.
 
-        Args:
-            n_rows: the rows of a part, about; fewer at the end of a file, and more where a file
-                cannot be read in smaller pieces, as CSV. Defaults to a million.
-
-        Returns:
-            Tables of the same columns, in order; each is a part of one file.
+        A part has about `n_rows` rows: fewer at the end of a file, and more where a file cannot be
+        read in smaller pieces, as CSV.
         """
         parts = []
         for file in self._files:
@@ -144,28 +136,18 @@ class Source:
         parts = [(self._files[number], [piece for _, piece in group]) for number, group in groups]
         return parts, int(sizes[chosen].sum())
 
-    def _check_names(self, names: Sequence[str] | None) -> list[str]:
-        if names is None:
-            return list(self.schema.names)
-        known = set(self.schema.names)
-        if absent := [name for name in names if name not in known]:
-            raise TableError(f"{self.name!r} has no column {quote(absent)}.")
-        return list(names)
-
     def _read(
         self, pieces: Iterable[tuple[TableFile, Sequence[int]]], names: list[str], n_rows: int
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> Batches:
         schema = pa.schema([self.schema.field(name) for name in names])
         for file, indices in pieces:
-            for batch in file.read(indices, names, n_rows):
+            for batch in file.read(Request(indices, names, n_rows)):
                 selected = batch if batch.schema.names == names else batch.select(names)
                 yield selected if selected.schema.equals(schema) else selected.cast(schema)
 
 
-def _read_part(
-    file: TableFile, begin: int, pieces: Sequence[int], names: Sequence[str], n_rows: int
-) -> Iterator[pa.RecordBatch]:
-    return file.read([begin + piece for piece in pieces], names, n_rows)
+def _read_part(file: TableFile, begin: int, wanted: Request) -> Batches:
+    return file.read(replace(wanted, pieces=[begin + piece for piece in wanted.pieces]))
 
 
 def find_clashes(files: Sequence[TableFile]) -> list[str]:
@@ -206,7 +188,7 @@ def _choose_batch_size(names: Sequence[str]) -> int:
     return min(LARGEST_BATCH, max(SMALLEST_BATCH, BATCH_CELLS // max(1, len(names))))
 
 
-def _resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
+def _resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
     """Yield the same rows in batches of one size; the last may have fewer."""
     parts: list[pa.RecordBatch] = []
     n_rows = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias
 
@@ -173,8 +174,8 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
     if looks < 0.5:
         return None, 0.0, ""
     tail = pc.extract_regex(texts, _TAIL)
-    zones = [zone for zone in pc.struct_field(tail, "zone").to_pylist() if zone]
-    zone = max(set(zones), key=zones.count) if zones else ""
+    zones = Counter(filter(None, pc.struct_field(tail, "zone").to_pylist()))
+    zone = zones.most_common(1)[0][0] if zones else ""
     fractions = pc.max(pc.utf8_length(pc.struct_field(tail, "fraction"))).as_py() or 0
     places: Literal[0, 3, 6] = 0 if not fractions else 3 if fractions <= 3 else 6
     some = pc.replace_substring_regex(texts.slice(0, _TEXTS_TO_TRY), _TAIL, r"\1")
