@@ -37,12 +37,6 @@ class Copy(str):
     __slots__ = ("origin",)
     origin: str
 
-    def __new__(cls, path: str, origin: str) -> Copy:
-        """Make a path that is shown as another."""
-        copy = super().__new__(cls, path)
-        copy.origin = origin
-        return copy
-
     def __repr__(self) -> str:
         return repr(self.origin)
 
@@ -51,9 +45,13 @@ def copy_here(path: str, format: str | None, folder: str) -> Copy:
     """Copy the standard input, or the files of an address, to a folder; return their path."""
     with report_read_errors(path, "a table"):
         if path == STANDARD_INPUT:
-            return Copy(_copy_input(sys.stdin.buffer, format, folder), path)
-        copy = _copy_page if path.startswith(PAGES) else _copy_files
-        return Copy(copy(path, format, folder), path)
+            place = _copy_input(sys.stdin.buffer, format, folder)
+        else:
+            copy_address = _copy_page if path.startswith(PAGES) else _copy_files
+            place = copy_address(path, format, folder)
+    copy = Copy(place)
+    copy.origin = path
+    return copy
 
 
 def _copy_input(file: IO[bytes], format: str | None, folder: str) -> str:
@@ -122,7 +120,8 @@ def copy_query(name: str, query: str | None, folder: str) -> Copy:
         import duckdb
     except ImportError as error:
         raise TableError(f'{name!r} needs DuckDB; run pip install "keras-tied[sql]".') from error
-    place = Copy(os.path.join(folder, "result.arrow"), name)
+    place = Copy(os.path.join(folder, "result.arrow"))
+    place.origin = name
     # What a database holds, such as a view, must not read other files.
     config = {"enable_external_access": "false", "temp_directory": folder}
     with (

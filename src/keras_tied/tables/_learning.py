@@ -265,10 +265,10 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
         return _decide_empty(column.name, values)
     counts, n_rows, what = count_values(present), len(present), reads_as or "categories"
     fact = Fact(column.name, what, "", cells.null_count, 0, len(counts), _show(present))
-    if len(words := _merge_cases(counts)) < len(counts):
-        warning = f"has {len(counts)} spellings of {len(words)} categories, merged whatever their"
-        fact, column = replace(fact, warning=f"{warning} case"), replace(column, folded=True)
-        counts = words
+    n, words = len(counts), _merge_cases(counts)
+    if len(words) < n:
+        warning = f"has {n} spellings of {len(words)} categories, merged whatever their case"
+        fact, column, counts = replace(fact, warning=warning), replace(column, folded=True), words
     if len(counts) == 1:
         return _leave_out_constant(fact, present)
     common = [text for text, times in counts.items() if times >= RAREST * n_rows]
@@ -289,8 +289,10 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
     elif other and looks > MOST_NUMERIC:
         reason = "text that looks like numbers, of too many kinds for categories"
     if reason:
-        warning = f"looks like numbers in {looks:.0%} of its values, but not of one kind, and is"
-        warning = f"{warning} left out" if looks > MOST_NUMERIC else ""
+        warning = ""
+        if looks > MOST_NUMERIC:
+            warning = f"looks like numbers in {looks:.0%} of its values, but not of one kind"
+            warning = f"{warning}, and is left out"
         fact = replace(fact, reads_as=reads_as or "text", warning=warning)
         return Decision(replace(fact, becomes=f"left out: {reason}"))
     column = replace(column, categories=tuple(sorted(common)), other=other)

@@ -45,16 +45,11 @@ def find_compression(path: str) -> str | None:
 
 
 def find_files(path: str, format: str | None = None) -> list[str]:
-    """Return the files of a path, sorted, all of one format.
+    """Return the files of a path, a folder or a pattern, sorted, all of one format.
 
-    Args:
-        path: a file, a folder or a pattern with `*`, `?` or `[...]`. In a folder, and among what a
-            pattern finds, only files with an ending of ours count, and none whose name begins with
-            a dot or an underscore. Folders in it count if they are called `name=value`.
-        format: the format of all files, whatever their endings. Defaults to that of the endings.
-
-    Raises:
-        TableError: if there is none, or they are of several formats.
+    In a folder, and among what a pattern finds, only files with an ending of ours count, or any if
+    a format is given, and none whose name begins with a dot or an underscore. Folders in it count
+    if they are called `name=value`.
     """
     endings = ", ".join(f".{ending}" for ending in FORMATS)
     with report_read_errors(path, "a table"):
