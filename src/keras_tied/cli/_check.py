@@ -154,9 +154,9 @@ def _find_far_values(
     import numpy as np
 
     from keras_tied.estimator.internal import fit_fences, keep_all
-    from keras_tied.tables import Misread, Scan, TableError, get_value
+    from keras_tied.tables import MisreadValues, Scan, TableError, get_value
 
-    far, first_row = Misread(), 0
+    far, first_row = MisreadValues(), 0
     try:
         numbers = columns.encode(sample)
         fences = fit_fences(numbers)

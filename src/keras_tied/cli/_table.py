@@ -17,7 +17,7 @@ from keras_tied.cli._options import Id, option
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from keras_tied.tables import Columns, Fact, Misread, Scan, Source
+    from keras_tied.tables import Columns, Fact, MisreadValues, Scan, Source
 
 STANDARD_OUTPUT = "-"
 DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
@@ -163,7 +163,7 @@ def say_notes(source: Source, quiet: bool) -> None:
         say(f"{source.name!r}: {note}.")
 
 
-def describe_misread(misread: Misread) -> dict[str, str]:
+def describe_misread(misread: MisreadValues) -> dict[str, str]:
     """Describe the values that were not of the kind of their column, by column."""
     return {
         column: f"holds {times:,} values that count as missing: {misread.describe(column)}"
@@ -171,7 +171,7 @@ def describe_misread(misread: Misread) -> dict[str, str]:
     }
 
 
-def say_misread(misread: Misread, quiet: bool) -> None:
+def say_misread(misread: MisreadValues, quiet: bool) -> None:
     """Print which values were not of the kind of their column."""
     for column, text in () if quiet else describe_misread(misread).items():
         say(f"column {column!r} {text}.")

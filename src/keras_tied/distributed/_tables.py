@@ -17,7 +17,7 @@ from keras_tied._types import Array
 from keras_tied.distributed._folder import OutputFolder, resume
 from keras_tied.distributed._transform import BatchTransform, measure_rows
 from keras_tied.estimator.internal import ranks
-from keras_tied.tables import Columns, Misread, Scan, Source, Workers, in_order
+from keras_tied.tables import Columns, MisreadValues, Scan, Source, Workers, in_order
 
 if TYPE_CHECKING:
     from keras_tied.estimator.internal import Fences, Moments
@@ -31,7 +31,7 @@ class Transformation(NamedTuple):
 
     n_rows: int
     unseen: Counter[str]
-    misread: Misread
+    misread: MisreadValues
 
 
 class Measurement(NamedTuple):
@@ -42,7 +42,7 @@ class Measurement(NamedTuple):
 
     moments: Moments | None
     rows: Array
-    misread: Misread
+    misread: MisreadValues
 
 
 def transform_table(

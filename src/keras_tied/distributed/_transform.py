@@ -14,7 +14,16 @@ import pyarrow as pa
 from keras_tied._reasons import ORDINARY, Cause, describe_reason, format_given, format_suggestion
 from keras_tied._types import Array
 from keras_tied.estimator.internal import Explanation, Fitted, read
-from keras_tied.tables import Batch, Column, Columns, Kind, Misread, Scan, TableError, get_value
+from keras_tied.tables import (
+    Batch,
+    Column,
+    Columns,
+    Kind,
+    MisreadValues,
+    Scan,
+    TableError,
+    get_value,
+)
 
 Output = Literal["codes", "reconstructions", "scores"]
 MOST_COLUMNS = 3
@@ -52,7 +61,7 @@ class BatchTransform:
         batch: pa.RecordBatch,
         first_row: int = 0,
         unseen: Counter[str] | None = None,
-        misread: Misread | None = None,
+        misread: MisreadValues | None = None,
     ) -> pa.RecordBatch:
         """Transform a batch of rows.
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from keras_tied.tables._columns import Columns, Misread
+from keras_tied.tables._columns import Columns, MisreadValues
 from keras_tied.tables._errors import TableError
 from keras_tied.tables._source import Source
 
@@ -74,7 +74,7 @@ class Scan:
     label: str | None = None
     advance: Callable[[int], object] = ignore
     unseen: Counter[str] = field(default_factory=Counter)
-    misread: Misread = field(default_factory=Misread)
+    misread: MisreadValues = field(default_factory=MisreadValues)
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the rows in order.
@@ -139,7 +139,7 @@ class Scan:
 
 def _fold_part(
     function: Callable[..., Result], part: Scan, *more: Any
-) -> tuple[Result, Counter[str], Misread]:
+) -> tuple[Result, Counter[str], MisreadValues]:
     """Call a function with a part, in the process of a worker; its errors name the file."""
     try:
         return function(part, *more), part.unseen, part.misread
