@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -240,17 +240,6 @@ class Columns:
             if unseen is not None and new:
                 unseen[column.name] += new
         return numbers
-
-    def encode_batches(
-        self,
-        batches: Iterable[pa.RecordBatch],
-        first_row: int = 0,
-        misread: MisreadValues | None = None,
-    ) -> Iterator[NDArray[np.float32]]:
-        """Encode the rows of batches that follow one another; see `encode`."""
-        for batch in batches:
-            yield self.encode(batch, first_row, misread=misread)
-            first_row += batch.num_rows
 
     def find_misread(
         self, batches: Iterable[pa.RecordBatch], names: Collection[str]
