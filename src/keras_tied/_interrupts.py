@@ -23,7 +23,7 @@ class _InterruptHandler:
 
     def __call__(self, number: int = signal.SIGINT, frame: Any = None) -> None:
         if self.command is not None:
-            self.command.note(number)
+            self.command.received = self.command.received or number
         if self.is_interrupted:
             raise KeyboardInterrupt
         self.is_interrupted = True
@@ -64,8 +64,7 @@ def interrupts() -> Iterator[Interruption]:
     if isinstance(before, _InterruptHandler):
         yield Interruption(before, outermost=False)
         return
-    owner = getattr(before, "__self__", None)
-    command = owner if isinstance(owner, EndingSignals) else None
+    command = before if isinstance(before, EndingSignals) else None
     handler = _InterruptHandler(command)
     ours = threading.current_thread() is threading.main_thread() and (
         before is signal.default_int_handler or command is not None

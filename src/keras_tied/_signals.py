@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from types import FrameType
 
 SECONDS_LATER = 0.01
 FIRST_CODE = 128
@@ -29,47 +29,30 @@ class EndingSignals:
     def __init__(self) -> None:
         self.received: int | None = None
 
-    def install(self) -> None:
-        """Begin to handle the signals of this process, but for those that its parent has ignored.
-
-        A shell does that for jobs in the background.
-        """
-        for number, handler in (
-            (signal.SIGINT, self.interrupt),
-            (signal.SIGTERM, self._terminate),
-        ):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, handler)
-        sys.unraisablehook = self._raise_again
-
-    def reset(self) -> None:
-        """End: a signal ends the process at once, where Python would print a traceback."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, signal.SIG_DFL)
-
-    def note(self, number: int) -> None:
-        """Note that a signal has come."""
+    def __call__(self, number: int, frame: FrameType | None = None) -> None:
+        """Note a signal, and do what Ctrl-C does at this moment: raise, but within `interrupts`."""
         self.received = self.received or number
-
-    def interrupt(self, number: int, frame: Any) -> None:
-        """Handle SIGINT, but within `interrupts`, which notes it."""
-        self.note(number)
-        raise KeyboardInterrupt
-
-    def _terminate(self, number: int, frame: Any) -> None:
-        """Do what Ctrl-C does at this moment."""
-        self.note(number)
         handler = signal.getsignal(signal.SIGINT)
-        if callable(handler):
-            handler(signal.SIGINT, frame)
+        if number == signal.SIGINT or handler is self or not callable(handler):
+            raise KeyboardInterrupt
+        handler(signal.SIGINT, frame)
 
-    def _raise_again(self, dropped: sys.UnraisableHookArgs) -> None:
+    def raise_again(self, dropped: sys.UnraisableHookArgs) -> None:
         """Raise once more what Python has dropped in a callback, as soon as that has returned."""
         if self.received is not None and isinstance(dropped.exc_value, KeyboardInterrupt):
             threading.Timer(SECONDS_LATER, _interrupt_main).start()
         else:
             sys.__unraisablehook__(dropped)
+
+
+def _handle(handler: EndingSignals | signal.Handlers) -> None:
+    """Handle the signals of this process, but for those that its parent has ignored.
+
+    A shell does that for jobs in the background.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def _interrupt_main() -> None:
@@ -83,15 +66,16 @@ def _interrupt_main() -> None:
 def run(command: Callable[[], int]) -> None:
     """Run a command as a process of its own, and exit with its code, or that of a signal."""
     signals = EndingSignals()
-    signals.install()
+    sys.unraisablehook = signals.raise_again
     try:
+        _handle(signals)
         code = command()
     except KeyboardInterrupt:
         print("keras-tied: interrupted.", file=sys.stderr)
         code = FIRST_CODE + signal.SIGINT
     if signals.received is not None and code == 0:
         print("keras-tied: interrupted; this is the result so far.", file=sys.stderr)
-    signals.reset()
+    _handle(signal.SIG_DFL)  # which ends at once, where Python would print a traceback
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # the reader of a pipe is gone
             stream.flush()

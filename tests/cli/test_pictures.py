@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
-from keras_tied.cli import _sample
+from keras_tied.cli import _rows
 from keras_tied.cli._model import load
 from keras_tied.cli._table import TableOptions
 
@@ -66,28 +66,26 @@ def test_a_letter_that_no_font_has_is_drawn_without_a_remark(keras_tied, tmp_pat
 
 
 def sample_of(model, path, label=None):
-    rows = _sample.open_with_label(load(model), str(path), TableOptions(), None, label, True)
-    return _sample.take(rows, True)
+    rows = _rows.open_with_label(load(model), str(path), TableOptions(), None, label, True)
+    return _rows.take(rows, True)
 
 
 def test_a_long_table_is_sampled_in_order_with_its_own_ids(model, fruit_csv, monkeypatch):
     whole = sample_of(model, fruit_csv)
-    monkeypatch.setattr(_sample, "MOST_ROWS", 120)
+    monkeypatch.setattr(_rows, "MOST_ROWS", 120)
     part = sample_of(model, fruit_csv)
     places = [int(name) for name in part.ids]
     assert len(set(places)) == 120
     assert places == sorted(places)
     np.testing.assert_array_equal(part.numbers, whole.numbers[places])
     np.testing.assert_array_equal(part.labels, whole.labels[places])
-    assert part.note == "The table has 300 rows; here are 120 of them, chosen at random."
-    assert whole.note is None
 
 
 def test_rows_without_an_id_are_called_by_their_number(keras_tied, tmp_path, monkeypatch):
     X = np.random.default_rng(0).normal(size=(1200, 2)).astype(np.float32)
     np.save(tmp_path / "rows.npy", X)
     TiedAutoencoder(1, max_iter=1, random_state=0).fit(X).save(tmp_path / "m.safetensors")
-    monkeypatch.setattr(_sample, "MOST_ROWS", 300)
+    monkeypatch.setattr(_rows, "MOST_ROWS", 300)
     part = sample_of(tmp_path / "m.safetensors", tmp_path / "rows.npy")
     places = [int(name.replace(",", "")) - 1 for name in part.ids]
     np.testing.assert_array_equal(part.numbers, X[places])

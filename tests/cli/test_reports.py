@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from keras_tied.cli import _model, _overview, _report_columns, _sample
+from keras_tied.cli import _model, _report, _report_columns, _rows
 from keras_tied.cli._table import TableOptions
 from keras_tied.report import Report
 from keras_tied.tables import Columns
@@ -18,11 +18,11 @@ def surveyed(model, fruit_csv, monkeypatch):
     """What a report says of the table, of which it may hold a few rows only."""
 
     def survey(most_rows):
-        monkeypatch.setattr(_sample, "MOST_ROWS", most_rows)
-        monkeypatch.setattr(_sample, "SMALLEST_SAMPLE", 1)
+        monkeypatch.setattr(_rows, "MOST_ROWS", most_rows)
+        monkeypatch.setattr(_rows, "SMALLEST_SAMPLE", 1)
         opened = _model.load(model)
-        rows = _model.open_rows(opened, str(fruit_csv), TableOptions(), None, quiet=True)
-        return opened.fitted_value, *_overview.survey_rows(opened, rows, quiet=True)
+        rows = _rows.open_rows(opened, str(fruit_csv), TableOptions(), None, quiet=True)
+        return opened.fitted_value, *_report.survey_rows(opened, rows, quiet=True)
 
     return survey
 
@@ -83,7 +83,7 @@ def make_messy(rng, n=60):
 @pytest.mark.full
 def test_values_are_written_on_the_page_as_they_are_decoded(chromium, rng, tmp_path):
     table = make_messy(rng)
-    columns = Columns.learn(table)
+    columns = Columns.survey(table)[0]
     numbers = columns.encode(table)
     rows = np.repeat(numbers, 17, axis=0)[:1000]
     rows += 0.3 * rows.std(axis=0) * rng.normal(size=rows.shape).astype(np.float32)

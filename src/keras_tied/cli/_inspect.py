@@ -9,7 +9,7 @@ from keras_tied.cli._app import command
 from keras_tied.cli._check import print_columns
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Json, ModelFile
-from keras_tied.cli._show import print_facts, print_json, print_table
+from keras_tied.cli._output import print_facts, print_json, print_table
 from keras_tied.cli._table import explain_left_out
 from keras_tied.cli._widths import explain_choice
 

@@ -1,11 +1,13 @@
 """How well a tied autoencoder, PCA and other installed methods reconstruct a table."""
 
 from keras_tied.comparison._compare import Compared, compare
-from keras_tied.comparison._held_out import NEGLIGIBLE_ERROR
+from keras_tied.comparison._held_out import FEWEST_ROWS, NEGLIGIBLE_ERROR, TEST_SHARE
 from keras_tied.comparison._widths import Width, choose_width, compare_widths
 
 __all__ = [
+    "FEWEST_ROWS",
     "NEGLIGIBLE_ERROR",
+    "TEST_SHARE",
     "Compared",
     "Width",
     "choose_width",

@@ -1,24 +1,27 @@
 """Tables on disk: read in batches, turned into numbers and back, and written.
 
-Nothing here knows of Keras. pyarrow, which reads and writes the files, is part of
+Nothing here knows of Keras. pyarrow, which reads and writes the files, and msgspec are part of
 `keras-tied[cli]`.
 """
 
 try:
+    import msgspec  # noqa: F401
     import pyarrow  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        'reading tables needs pyarrow; run pip install "keras-tied[cli]".', name="pyarrow"
+        f'reading tables needs {error.name}; run pip install "keras-tied[cli]".', name=error.name
     ) from error
 
 from keras_tied.tables._column import OTHER, Column, get_value
-from keras_tied.tables._columns import Columns, Misread
+from keras_tied.tables._columns import Columns, MisreadValues
 from keras_tied.tables._errors import TableError, WriteError
-from keras_tied.tables._facts import ROWS_TO_COUNT, Fact
+from keras_tied.tables._facts import ROWS_TO_COUNT, ColumnChoice, Fact
+from keras_tied.tables._file import ReadOptions
 from keras_tied.tables._kinds import Kind
 from keras_tied.tables._number_text import MISSING, NumberText, TruthText
 from keras_tied.tables._open import open_table
 from keras_tied.tables._paths import ENDINGS, OUTPUT_ENDINGS
+from keras_tied.tables._scan import Batch, Here, Scan, Workers, in_order
 from keras_tied.tables._source import Source
 from keras_tied.tables._times import Times
 from keras_tied.tables._write import check_output, write_table
@@ -29,19 +32,26 @@ __all__ = [
     "OTHER",
     "OUTPUT_ENDINGS",
     "ROWS_TO_COUNT",
+    "Batch",
     "Column",
+    "ColumnChoice",
     "Columns",
     "Fact",
+    "Here",
     "Kind",
-    "Misread",
+    "MisreadValues",
     "NumberText",
+    "ReadOptions",
+    "Scan",
     "Source",
     "TableError",
     "Times",
     "TruthText",
+    "Workers",
     "WriteError",
     "check_output",
     "get_value",
+    "in_order",
     "open_table",
     "write_table",
 ]

@@ -1,16 +1,22 @@
-"""The rows of a table to show, all or a sample, with their ids and labels."""
+"""The rows of a table for a model, and a sample of them to show, with their ids and labels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keras_tied.cli._model import Model, Rows, open_rows
+from keras_tied._text import list_some
+from keras_tied.cli._messages import say
 from keras_tied.cli._progress import show_rows
-from keras_tied.cli._table import TableOptions, require_column, say_misread, say_unseen
+from keras_tied.cli._table import TableOptions, require_column, say_notes
+
+if TYPE_CHECKING:
+    from keras_tied._types import Array
+    from keras_tied.cli._model import Model
+    from keras_tied.tables import Scan, Source
 
 MOST_ROWS, MOST_NUMBERS = 20_000, 2**22
 """Rows of the sample of a long table, and its numbers for one with many columns."""
@@ -25,6 +31,41 @@ Label = Annotated[
 ]
 
 
+def open_rows(
+    model: Model,
+    data: str,
+    options: TableOptions,
+    id: str | None,
+    quiet: bool,
+    output: str = "",
+    label: str | None = None,
+) -> Scan:
+    """Open a table for a model, with the id column if the output can hold it."""
+    from keras_tied.tables import Scan
+
+    of_model = model.columns
+    text = [*(of_model.text if of_model else []), *([id] if id else [])]
+    source = options.open(data, text)
+    say_notes(source, quiet)
+    output_id = choose_id(source, id, of_model.id if of_model else None, output)
+    columns = model.columns_of(source)
+    named = replace(columns, id=output_id or columns.id, label=label or columns.label)
+    unknown = named.match(source.schema.names)
+    if unknown and not quiet:
+        some = list_some(list(map(repr, unknown)))
+        say(f"ignored the column {some} of {data!r}, which the model has never seen.")
+    return Scan(source, columns, output_id)
+
+
+def choose_id(source: Source, id: str | None, noted_id: str | None, output: str) -> str | None:
+    """Return the column of ids for the output, if the table has one and the output can hold it."""
+    require_column(source, id, "--id")
+    is_array = output.lower().endswith((".npy", ".npz"))
+    if id is None and (is_array or noted_id not in source.schema.names):
+        return None
+    return id or noted_id
+
+
 @dataclass(frozen=True)
 class Sample:
     """Some rows of a table, in its order.
@@ -35,20 +76,18 @@ class Sample:
         ids: (n,) their ids, or else their numbers, counted from 1.
         labels: (n,) their labels, or None.
         label_name: the column of the labels, or None.
-        note: a sentence on the rows that were left out, or None.
     """
 
-    numbers: Any
-    places: Any
-    ids: Any
-    labels: Any
+    numbers: Array
+    places: Array
+    ids: Array
+    labels: Array | None
     label_name: str | None
-    note: str | None
 
 
 def open_with_label(
     model: Model, data: str, options: TableOptions, id: str | None, label: str | None, quiet: bool
-) -> Rows:
+) -> Scan:
     """Open a table of rows to show, with a column of labels."""
     rows = open_rows(model, data, options, id, quiet, label=label)
     require_column(rows.source, label, "--label")
@@ -58,13 +97,7 @@ def open_with_label(
     return rows
 
 
-def say_found(rows: Rows, quiet: bool) -> None:
-    """Print which values were new, or not of the kind of their column."""
-    say_unseen(rows.unseen, quiet)
-    say_misread(rows.misread, quiet)
-
-
-def choose_places(n_rows: int, n_features: int) -> Any:
+def choose_places(n_rows: int, n_features: int) -> Array:
     """Choose the rows to show: all, or a random sample of a large table."""
     import numpy as np
 
@@ -75,11 +108,11 @@ def choose_places(n_rows: int, n_features: int) -> Any:
 
 
 def take(
-    rows: Rows,
+    rows: Scan,
     quiet: bool,
-    places: Any = None,
+    places: Array | None = None,
     doing: str = "reading",
-    use: Callable[[Any], None] | None = None,
+    use: Callable[[Array], None] | None = None,
 ) -> Sample:
     """Read some rows, those of `choose_places` if no places are given.
 
@@ -91,33 +124,28 @@ def take(
     n_rows = rows.source.n_rows
     if places is None:
         places = choose_places(n_rows, len(rows.columns.features))
-    numbers: list[Any] = []
+    numbers: list[Array] = []
     ids: list[Any] = []
     labels: list[Any] = []
     first = 0
-    with show_rows(doing, n_rows, quiet) as advance:
-        for batch, of_batch in rows.batches():
+    with show_rows(doing, rows, quiet) as shown_rows:
+        for batch in shown_rows:
             if use is not None:
-                use(of_batch)
-            begin, end = np.searchsorted(places, [first, first + batch.num_rows])
+                use(batch.numbers)
+            begin, end = np.searchsorted(places, [first, first + len(batch.numbers)])
             here = places[begin:end] - first
-            numbers.append(of_batch[here])
-            some = batch.take(pa.array(here))
+            numbers.append(batch.numbers[here])
+            some = batch.rows.take(pa.array(here))
             ids += some.column(rows.id).to_pylist() if rows.id else []
             labels += some.column(rows.label).to_pylist() if rows.label else []
-            first += batch.num_rows
-            advance(batch.num_rows)
+            first += len(batch.numbers)
+    names = map(_to_text, ids) if rows.id else (f"{place:,}" for place in (places + 1).tolist())
     return Sample(
         np.concatenate(numbers),
         places,
-        np.array([_to_text(name) for name in ids])
-        if rows.id
-        else np.array([f"{place:,}" for place in (places + 1).tolist()]),
+        np.array(list(names)),
         _to_labels(labels) if rows.label else None,
         rows.label,
-        f"The table has {n_rows:,} rows; here are {len(places):,} of them, chosen at random."
-        if n_rows > len(places)
-        else None,
     )
 
 
@@ -125,16 +153,15 @@ def _to_text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _to_labels(values: list[Any]) -> Any:
+def _to_labels(values: list[Any]) -> Array:
     """Turn labels into numbers if all are: a column of CSV was read as text."""
     import numpy as np
 
     from keras_tied._labels import MOST_COLOURS
 
     if all(value is None or isinstance(value, int | float) for value in values):
-        present = [value for value in values if value is not None]
-        whole = len(present) == len(values)
-        return np.array(values if whole else [np.nan if v is None else v for v in values])
+        is_whole = all(value is not None for value in values)
+        return np.array(values if is_whole else [np.nan if v is None else v for v in values])
     texts = [_to_text(value) for value in values]
     if len(set(texts)) > MOST_COLOURS:
         try:
