@@ -95,6 +95,27 @@ def test_two_fits_in_a_new_home_train_on_jax_and_leave_tensorflow_alone(start, t
         assert (tmp_path / name).exists()
 
 
+def test_neither_fit_nor_encode_imports_keras_or_scikit_learn(start, tmp_path, rng):
+    np.save(tmp_path / "rows.npy", rng.normal(size=(60, 4)).astype(np.float32))
+    code = """
+import sys
+from keras_tied.cli import run
+sys.argv = sys.argv[:1] + {!r}.split()
+try:
+    run()
+except SystemExit:
+    pass
+print({{"keras", "sklearn", "scipy", "h5py", "pandas", "tensorflow"}} & sys.modules.keys())
+"""
+    fit, encode = (
+        "fit rows.npy -o m.safetensors --epochs 2",
+        "encode m.safetensors rows.npy -o c.npy",
+    )
+    for command in (fit, encode):
+        done = start("-c", code.format(f"{command} --quiet"))
+        assert done.stdout == "set()\n", done.stderr
+
+
 def test_a_keras_json_of_the_user_is_obeyed_by_the_library_and_not_by_the_command(start, tmp_path):
     done = start("-c", CHOICE, **settings(tmp_path, epsilon=1e-6))
     assert done.stdout.split() == ["tensorflow", "jax"], done.stderr
@@ -152,10 +173,10 @@ def test_a_bad_row_outside_the_sample_is_found_before_training(
     assert not (tmp_path / "model.safetensors").exists()
 
 
-def test_more_components_than_columns_are_refused_before_keras_is_imported(
+def test_more_components_than_columns_are_refused_before_jax_is_imported(
     keras_tied, monkeypatch, fruit_csv
 ):
-    monkeypatch.setattr(_fit, "import_keras_alone", out_of_memory)
+    monkeypatch.setattr(_fit, "collect_versions", out_of_memory)
     done = keras_tied("fit", fruit_csv, "-o", "model.safetensors", "--components", 99)
     assert done.code == 2
     assert "--components 99" in done.err

@@ -269,7 +269,7 @@ def test_inspect_shows_what_strange_notes_hold_and_tells_the_terminal_nothing(
 ):
     path = tmp_path / "strange.safetensors"
     strange = {"rows": ["many"], "error": "small", "pca_error": None, "command": "\x1b]0;x\x07"}
-    internal.save(TiedAutoencoder.load(model), path, strange)
+    TiedAutoencoder.load(model)._save(path, strange)
     done = keras_tied("inspect", path)
     assert done.code == 0
     assert "['many']" in done.out
@@ -288,7 +288,7 @@ def test_strange_notes_on_numbers_of_components_are_not_reported(
         widths = [whole, *(whole | width if isinstance(width, dict) else width for width in widths)]
     path = tmp_path / "strange.safetensors"
     notes = internal.read(model).notes | {"widths": widths}
-    internal.save(TiedAutoencoder.load(model), path, notes)
+    TiedAutoencoder.load(model)._save(path, notes)
     assert keras_tied("report", path, fruit_csv, "-o", "r.html").code == 0
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "Choosing the number of components" not in page

@@ -30,7 +30,7 @@ from keras_tied.cli._progress import show_activity, show_training
 from keras_tied.cli._table import ColumnOptions, TableOptions, explain_left_out
 
 if TYPE_CHECKING:
-    from keras_tied.estimator import TiedAutoencoder
+    from keras_tied.estimator.internal import Outcome, Parameters
 
 VALIDATION_SHARE = 0.1
 """The share of a sample that errors are measured on."""
@@ -139,28 +139,19 @@ class OutputFile:
     start: float
     notes: dict[str, Any]
 
-    def save(self, estimator: TiedAutoencoder, **results: Any) -> dict[str, Any]:
+    def save(self, outcome: Outcome, parameters: Parameters, **results: Any) -> dict[str, Any]:
         """Write a model with notes that include these results; return the notes."""
-        import numpy as np
-
         from keras_tied.estimator import internal
-        from keras_tied.tables import Columns
 
         notes = self.notes | {
             "trained": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self.start, 3),
-            "components": estimator.n_components_,
-            "is_pca": estimator.is_pca_,
+            "components": outcome.fitted.n_components,
+            "is_pca": outcome.is_pca,
             **results,
         }
-        features = Columns.from_json(notes["columns"]).features
-        # Only in the file: the rows here are arrays, and scikit-learn would warn of missing names.
-        estimator.feature_names_in_ = np.array(features, dtype=object)
-        try:
-            with report_write_errors(self.output):
-                internal.save(estimator, self.target, notes)
-        finally:
-            del estimator.feature_names_in_
+        with report_write_errors(self.output):
+            internal.save(outcome, parameters, self.target, notes)
         return notes
 
     @contextmanager
@@ -186,21 +177,21 @@ def _train_and_measure(
     table: Table, settings: dict[str, Any], file: OutputFile, quiet: bool
 ) -> dict[str, Any]:
     """Train, save the model, measure it, and save it again; return its notes."""
-    from keras_tied.estimator import TiedAutoencoder
     from keras_tied.estimator.internal import (
+        Parameters,
         baseline_errors,
         epoch_callback,
         fit_rows,
-        fitted_value,
     )
 
+    parameters = Parameters(**settings, feature_names=tuple(table.survey.columns.features))
     n = 0 if table.whole else max(2, int(len(table.rows) * VALIDATION_SHARE))
     rows, validation_rows = table.rows[n:], table.rows[:n] if n else None
     start = time.perf_counter()
     title = f"training on {len(rows):,} rows" if n else "training"
     with show_training(title, quiet) as on_epoch, epoch_callback(on_epoch):
-        estimator = fit_rows(
-            TiedAutoencoder(**settings),
+        outcome = fit_rows(
+            parameters,
             rows,
             columns=table.survey.columns.column_numbers,
             moments=table.moments,
@@ -211,16 +202,17 @@ def _train_and_measure(
         f"in {time.perf_counter() - start:.1f} s"
     )
     streamed = note if n else None
-    file.save(estimator, streamed=streamed)
+    file.save(outcome, parameters, streamed=streamed)
     with file.report_failure(), show_activity("comparing with PCA", quiet):
-        error, pca_error = baseline_errors(fitted_value(estimator), rows, validation_rows)
+        error, pca_error = baseline_errors(outcome.fitted, rows, validation_rows)
         return file.save(
-            estimator,
+            outcome,
+            parameters,
             error=error,
             pca_error=pca_error,
             measured_on=f"{n:,} rows not trained on" if n else "all rows",
             streamed=streamed,
-            trimmed=estimator.n_trimmed_rows_,
+            trimmed=outcome.n_trimmed,
         )
 
 

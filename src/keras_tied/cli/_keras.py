@@ -90,16 +90,12 @@ def collect_versions(with_keras: bool) -> dict[str, str]:
     The versions are those of the modules: the module ``tensorflow`` may come from the distribution
     ``tensorflow-cpu``.
     """
-    modules = {"numpy": "numpy", "scikit-learn": "sklearn", "jax": "jax"}
-    if with_keras:
-        backend = os.environ["KERAS_BACKEND"]
-        modules = {"keras": "keras"} | modules | {backend: backend}
-    with hide_modules(*UNUSED):  # scikit-learn imports pandas if it can
-        versions = {
-            name: str(getattr(import_module(module), "__version__", "?"))
-            for name, module in modules.items()
-        }
-    return {"python": platform.python_version(), "keras-tied": __version__} | versions
+    names = ["keras", "numpy", os.environ["KERAS_BACKEND"]] if with_keras else ["numpy", "jax"]
+    return {
+        "python": platform.python_version(),
+        "keras-tied": __version__,
+        **{name: str(getattr(import_module(name), "__version__", "?")) for name in names},
+    }
 
 
 class _MissingModules(MetaPathFinder, Loader):

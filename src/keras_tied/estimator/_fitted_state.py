@@ -1,4 +1,4 @@
-"""What `fit` leaves in an estimator: arrays, Keras models made from them, and _files."""
+"""What `fit` leaves in an estimator: arrays, Keras models made from them, and files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from keras_tied._types import Array
 from keras_tied.estimator import _files
-from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.value import Fitted
 from keras_tied.estimator._training.judge import Outcome
 from keras_tied.estimator._training.plan import Objectives
@@ -107,7 +106,7 @@ class FittedState(BaseEstimator):
         self._fitted = outcome.fitted
 
     def _make_outcome(self) -> Outcome:
-        """What `_keep` was given, with the model to train further."""
+        """What `_keep` was given."""
         return Outcome(
             fitted=self._fitted,
             losses=self.loss_curve_,
@@ -117,7 +116,8 @@ class FittedState(BaseEstimator):
             r2=self.reconstruction_r2_,
             feature_r2=vars(self).get("feature_r2_"),
             n_trimmed=0,
-            trainable=self._trainable_model(),
+            validation_errors=self.validation_curve_,
+            trainable=self._trainable,
         )
 
     def _make_model(self) -> Autoencoder:
@@ -268,21 +268,9 @@ class FittedState(BaseEstimator):
     def _save(self, path: str | os.PathLike[str], notes: Mapping[str, Any] | None) -> None:
         """Write the estimator and some notes, a JSON object."""
         check_is_fitted(self)
-        fitted, names = self._fitted, getattr(self, "feature_names_in_", None)
-        network = fitted.network
-        settings = _files.Settings(
-            params=_files.serialize_params(self.get_params(deep=False)),
-            offset=fitted.offset,
-            feature_names=None if names is None else list(map(str, names)),
-            weight_decay=self._weight_decay,
-            activation=network.activation if isinstance(network, DenseNetwork) else None,
-            **{name: getattr(self, name) for name in _files.LEARNED},
-        )
-        trainable = self._trainable
-        if isinstance(network, DenseNetwork) and not isinstance(trainable, tuple | None):
-            trainable = tuple(map(np.asarray, trainable.optimizer.variables))
-        model = self._trainable_model if trainable is not None else lambda: self.model_
-        _files.write(path, _files.Contents(settings, fitted, notes, trainable), model)
+        names, params = getattr(self, "feature_names_in_", None), self.get_params(deep=False)
+        make_model = self._build_model if self._trainable is None else self._trainable_model
+        _files.write(path, self._make_outcome(), params, names, notes, make_model)
 
     @classmethod
     def _from_contents(cls, contents: _files.Contents) -> Self:

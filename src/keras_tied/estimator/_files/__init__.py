@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from keras_tied._files import replace_atomically
 from keras_tied.estimator._files.contents import LEARNED, Contents, Settings, name_file
@@ -16,18 +18,10 @@ from keras_tied.estimator._fitted.value import Fitted
 
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
+    from keras_tied.estimator._training.judge import Outcome
 
-__all__ = [
-    "LEARNED",
-    "Contents",
-    "Settings",
-    "deserialize_params",
-    "load",
-    "name_file",
-    "read",
-    "serialize_params",
-    "write",
-]
+__all__ = ["LEARNED", "Contents", "deserialize_params", "load", "name_file", "read", "write"]
+
 ZIP = b"PK"
 """What an archive of Keras begins with."""
 
@@ -69,16 +63,10 @@ def load(path: str | os.PathLike[str]) -> Fitted:
 def read(
     path: str | os.PathLike[str], before_keras: Callable[[], object] | None = None
 ) -> Contents:
-    """Read what `write` has written, whatever the name of the file.
+    """Read what `write` has written, whatever the name of the file; errors are those of `load`.
 
-    Args:
-        path: the file.
-        before_keras: is called before Keras is imported, for an encoder or an activation of the
-            user's own. Defaults to none.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is something else, incomplete or changed.
+    `before_keras` is called before Keras is imported, for an encoder or activation of the user's
+    own.
     """
     with name_file(path):
         with open(path, "rb") as file:
@@ -91,18 +79,26 @@ def read(
 
 
 def write(
-    path: str | os.PathLike[str], contents: Contents, make_model: Callable[[], Autoencoder]
+    path: str | os.PathLike[str],
+    outcome: Outcome,
+    params: Mapping[str, Any],
+    feature_names: Sequence[str] | None,
+    notes: Mapping[str, Any] | None,
+    make_model: Callable[[], Autoencoder] | None = None,
 ) -> None:
-    """Write a fitted estimator; what is there already is replaced once all is written.
+    """Write a fit; what is there already is replaced once all is written.
 
     Args:
         path: the file. Its name ends in `.safetensors`, and in `.keras` where an encoder or an
             activation of the user's own needs Keras.
-        contents: what to write.
-        make_model: makes the Keras model that computes what the fitted value does.
+        outcome: of the fit, or of `partial_fit`; its model may be the variables of the optimizer.
+        params: the parameters of the estimator.
+        feature_names: of the columns, or None.
+        notes: a JSON object to store too, or None.
+        make_model: makes the Keras model that computes what the fitted value does, if it is needed.
     """
-    target, name = Path(path), repr(os.fspath(path))
-    is_dense = isinstance(contents.fitted.network, DenseNetwork)
+    target, name, network = Path(path), repr(os.fspath(path)), outcome.fitted.network
+    is_dense = isinstance(network, DenseNetwork)
     if is_dense and target.suffix != ".safetensors":
         raise ValueError(
             f"path={name} must end in '.safetensors': the estimator's own network is stored "
@@ -113,9 +109,24 @@ def write(
             f"path={name} must end in '.keras': an encoder or an activation of your own is stored "
             "as a Keras model."
         )
-    content = to_bytes(contents)
+    settings = Settings(
+        params=serialize_params(params),
+        n_iter_=outcome.n_iter,
+        is_pca_=outcome.is_pca,
+        loss_curve_=outcome.losses,
+        validation_curve_=list(outcome.validation_errors),
+        reconstruction_r2_=outcome.r2,
+        offset=outcome.fitted.offset,
+        feature_names=None if feature_names is None else list(map(str, feature_names)),
+        weight_decay=outcome.weight_decay,
+        activation=network.activation if isinstance(network, DenseNetwork) else None,
+    )
+    trainable = outcome.trainable
+    if is_dense and trainable is not None and not isinstance(trainable, tuple):
+        trainable = tuple(map(np.asarray, trainable.optimizer.variables))
+    content = to_bytes(Contents(settings, outcome.fitted, notes, trainable))
     with replace_atomically(target.resolve()) as part:
-        if is_dense:
+        if make_model is None or is_dense:
             part.write_bytes(content)
         else:
             from keras_tied.estimator._files.keras_file import write_archive
