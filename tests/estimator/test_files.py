@@ -302,6 +302,18 @@ def test_model_that_is_no_estimator(tmp_path):
     assert_refused(path, "holds no TiedAutoencoder; try keras.models.load_model")
 
 
+@pytest.mark.parametrize(
+    "rows", [np.ones((2, 4), int), np.ones((2, 1)), np.ones(4), np.ones((2, 4), np.float16)]
+)
+def test_a_fitted_value_refuses_what_would_give_wrong_numbers_in_silence(file, rows):
+    fitted = keras_tied.load(file)
+    for method in (fitted.transform, fitted.reconstruct, fitted.score_samples):
+        with pytest.raises(ValueError, match="float32 or float64"):
+            method(rows)
+    with pytest.raises(ValueError, match=r"of shape \(n, 1\)"):
+        fitted.inverse_transform(np.ones((2, 1), int))
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no file .*nothing\.safetensors"):
         TiedAutoencoder.load(tmp_path / "nothing.safetensors")

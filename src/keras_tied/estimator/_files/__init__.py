@@ -38,8 +38,8 @@ def load(path: str | os.PathLike[str]) -> Fitted:
     Returns:
         A value with the methods `transform`, `inverse_transform`, `reconstruct`,
         `reconstruction_error`, `score`, `score_samples`, `rarity` and `explain` of
-        `TiedAutoencoder`. They do not validate: rows are arrays of float32 or float64,
-        `(n, n_features)`, finite, or NaN where a value is missing.
+        `TiedAutoencoder`. Rows are arrays of float32 or float64, `(n, n_features)`, finite, or NaN
+        where a value is missing.
 
     Raises:
         FileNotFoundError: if there is no such file.

@@ -20,7 +20,7 @@ from keras_tied.estimator._files.contents import Contents, Settings, require
 from keras_tied.estimator._fitted.activations import ACTIVATIONS
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.fences import Fences
-from keras_tied.estimator._fitted.imputation import Gaussian
+from keras_tied.estimator._fitted.imputation import MOST_FEATURES, Gaussian
 from keras_tied.estimator._fitted.outlier_score import Axes, OutlierScore
 from keras_tied.estimator._fitted.preprocessing import Preprocessing
 from keras_tied.estimator._fitted.scaling import Scaling
@@ -86,7 +86,7 @@ def to_bytes(contents: Contents) -> bytes:
     content = save(arrays, {KEY: text})
     try:
         _require_small_header(content)
-        _read_settings(_read_document(text))
+        _read_document(text)
     except ValueError as error:
         raise ValueError(
             f"The file could not be read back, as {error}: shorten loss_curve_, or use fewer "
@@ -107,10 +107,11 @@ def read_file(path: str | os.PathLike[str], network: Network | None = None) -> C
             arrays = {name: file.get_tensor(name) for name in axes}
     except SafetensorError as error:
         raise ValueError(NOT_OURS) from error
-    document = _read_document(text)
+    document, settings = _read_document(text)
     digest = _digest((document.settings, document.notes), arrays)
     require(document.sha256 == digest, "its checksum is not that of its contents")
-    settings = _read_settings(document)
+    known = set(settings.transposed) <= arrays.keys()
+    require(known, "it has no array of a name that is said to be transposed")
     arrays |= {name: arrays[name].T for name in settings.transposed}
     _check_arrays(arrays, axes, network)
     fitted = _make_fitted(arrays, settings, network)
@@ -125,7 +126,8 @@ def _require_small_header(content: bytes) -> None:
     require(size <= MOST_BYTES, f"its header has {size:,} bytes, more than {MOST_BYTES:,}")
 
 
-def _read_document(text: str) -> _Document:
+def _read_document(text: str) -> tuple[_Document, Settings]:
+    """The JSON of a header, and its settings."""
     for marks, most in (("{[", MOST_CONTAINERS), (":,", MOST_VALUES)):
         require(sum(map(text.count, marks)) <= most, f"it has more than {most:,} values in JSON")
     document = msgspec.json.decode(text, type=_Document)
@@ -134,11 +136,7 @@ def _read_document(text: str) -> _Document:
         type(document.format) is int and document.format == FORMAT,
         f"it has the format {version}, and this version of keras-tied reads {FORMAT}",
     )
-    return document
-
-
-def _read_settings(document: _Document) -> Settings:
-    return msgspec.json.decode(document.settings, type=Settings)
+    return document, msgspec.json.decode(document.settings, type=Settings)
 
 
 def _digest(texts: Iterable[Raw], arrays: Mapping[str, Array]) -> str:
@@ -209,15 +207,16 @@ def _check_arrays(
     steps = np.diff(arrays["outlier_score.columns"], prepend=-1)
     weights = arrays.get("imputation_weights", middle * 0)
     n_numbers = d + sizes["a"] + sizes["b"] + (0 if precision is None else d)
+    hidden = [size for axis, size in sizes.items() if axis.isdigit()]
+    has_precision = any(name.endswith("gaussian.precision") for name in arrays)
+    positive = precision is None or (precision.diagonal() > 0).all()
     checks = {
-        "its hidden layers are too small": all(
-            n >= k for axis, n in sizes.items() if axis.isdigit()
-        ),
+        "its hidden layers are too small": min(hidden, default=k) >= k,
         "its outlier score has another number of medians": sizes["s"] == n_numbers,
+        "it has too many features for a precision": d <= MOST_FEATURES or not has_precision,
         "'imputation_weights' are not from 0 to 1": ((weights >= 0) & (weights <= 1)).all(),
         "'outlier_score.columns' does not number columns": steps[0] == 1 and set(steps) <= {0, 1},
-        "'outlier_score.gaussian.precision' is not positive": precision is None
-        or (precision.diagonal() > 0).all(),
+        "'outlier_score.gaussian.precision' is not positive": positive,
         "'outlier_score.fences' are not in order": ((low < middle) & (middle < high)).all(),
         "'outlier_score.tail' is not a tail": _make_tail(arrays).is_valid,
     }
