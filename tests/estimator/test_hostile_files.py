@@ -279,7 +279,8 @@ def main(folder: Path, n_mutants: int) -> None:
         result = read_twice(file)
         result["bytes"] = measure_growth()
         print(json.dumps(result), flush=True)
-    print(json.dumps({"file": "mutants", **read_mutants(folder / "mutant", n_mutants)}))
+    result = read_mutants(folder / "mutant", n_mutants)
+    print(json.dumps({"file": "mutants", "bytes": measure_growth(), **result}))
 
 
 def read_twice(file: Path) -> dict[str, Any]:
@@ -396,7 +397,7 @@ def read(request, tmp_path_factory) -> dict[str, Any]:
     params = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
     wanted = {each.get("name") for each in params}
     names = [name for name in CASES if name in wanted]
-    return run_main(tmp_path_factory.mktemp("files"), names, FEW_MUTANTS)
+    return run_main(tmp_path_factory.mktemp("files"), names, 0)
 
 
 @pytest.mark.quick(*QUICK)
@@ -411,17 +412,20 @@ def test_a_hostile_file_is_refused_in_little_memory_without_keras(read, name):
     assert one_sentence(read[name]["said"].removesuffix("\n"))
 
 
-def test_a_mutant_is_refused_or_gives_what_the_file_gave(read):
-    assert read["mutants"]["wrong"] == []
-    assert read["mutants"]["refused"] > FEW_MUTANTS / 2
+def assert_refused_or_equal(mutants: dict[str, Any], n: int) -> None:
+    assert mutants["wrong"] == []
+    assert mutants["refused"] > n / 2
+    assert mutants["bytes"] <= 4 * max(len(whole(kind)) for kind in KINDS) + SPARE_BYTES
+
+
+def test_a_mutant_is_refused_or_gives_what_the_file_gave(tmp_path):
+    assert_refused_or_equal(run_main(tmp_path, [], FEW_MUTANTS)["mutants"], FEW_MUTANTS)
 
 
 @pytest.mark.slow
 @pytest.mark.full
 def test_many_mutants_are_refused_or_give_what_the_file_gave(tmp_path):
-    read = run_main(tmp_path, [], MANY_MUTANTS)
-    assert read["mutants"]["wrong"] == []
-    assert read["mutants"]["refused"] > MANY_MUTANTS / 2
+    assert_refused_or_equal(run_main(tmp_path, [], MANY_MUTANTS)["mutants"], MANY_MUTANTS)
 
 
 def test_a_scale_may_be_infinite(tmp_path):

@@ -44,7 +44,8 @@ def read_archive(
                 member = archive.getinfo(name)
                 most = MOST_BYTES if name == CONFIG else os.path.getsize(path)
                 require(member.file_size <= most, f"its part {name!r} is too long")
-            require_plain(json.loads(archive.read(CONFIG)))
+            with archive.open(CONFIG) as config:  # whose size may be a lie
+                require_plain(json.loads(config.read(MOST_BYTES)))
             fitted_file = archive.extract(MEMBER, folder)
         if before_keras is not None:
             before_keras()
