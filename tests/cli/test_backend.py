@@ -1,5 +1,6 @@
 """What the command trains on, and that no version it notes can cost the model."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -135,6 +136,7 @@ def test_without_jax_the_command_trains_on_what_is_installed(start):
 def test_the_version_of_a_backend_is_its_modules_whatever_installed_it(
     monkeypatch, tmp_path, source, said
 ):
+    importlib.import_module("keras")  # before the environment names what it does not know
     (tmp_path / "a_backend.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "a_backend", raising=False)
