@@ -35,7 +35,7 @@ LISTED = {
         trainable_variables training
         """,
     "keras_tied.cli": "app main",
-    "keras_tied.estimator": "TiedAutoencoder",
+    "keras_tied.estimator": "TiedAutoencoder load",
     "keras_tied.layers": """
         Contractive KSparse MaskingNoise PartlyLinear SaltAndPepperNoise Tie TiedConv TiedDense
         TiedEinsumDense assert_tied retie squared_jacobian_norm tie ties trainable_variables

@@ -1,4 +1,4 @@
-"""What `fit` leaves in an estimator: arrays, Keras models made from them, and files."""
+"""What `fit` leaves in an estimator: arrays, Keras models made from them, and _files."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from keras_tied._types import Array
-from keras_tied.estimator import files
-from keras_tied.estimator._dense_network import DenseNetwork
-from keras_tied.estimator._fitted import Fitted
-from keras_tied.estimator._training import Outcome, Trainer
+from keras_tied.estimator import _files
+from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._fitted.value import Fitted
+from keras_tied.estimator._training.judge import Outcome
+from keras_tied.estimator._training.plan import Objectives
 
 if TYPE_CHECKING:
     import keras
@@ -108,14 +109,15 @@ class FittedState(BaseEstimator):
     def _make_outcome(self) -> Outcome:
         """What `_keep` was given, with the model to train further."""
         return Outcome(
-            self._fitted,
-            self.loss_curve_,
-            self.n_iter_,
-            self.is_pca_,
-            self._weight_decay,
-            self._trainable_model(),
-            self.reconstruction_r2_,
-            vars(self).get("feature_r2_"),
+            fitted=self._fitted,
+            losses=self.loss_curve_,
+            n_iter=self.n_iter_,
+            is_pca=self.is_pca_,
+            weight_decay=self._weight_decay,
+            r2=self.reconstruction_r2_,
+            feature_r2=vars(self).get("feature_r2_"),
+            n_trimmed=0,
+            trainable=self._trainable_model(),
         )
 
     def _make_model(self) -> Autoencoder:
@@ -125,14 +127,17 @@ class FittedState(BaseEstimator):
         return self._build_model()
 
     def _build_model(self) -> Autoencoder:
-        return Trainer(self, np.random.RandomState(0)).make_model(self._fitted, self._weight_decay)
+        from keras_tied.estimator._training.keras_network import make_model
+
+        objectives = Objectives(self.noise, self.sparsity, self.contraction)
+        return make_model(self._fitted.network, objectives, self._weight_decay)
 
     def _trainable_model(self) -> Autoencoder:
         """The model that `partial_fit` trains further."""
         if self._trainable is None:
             return self._make_model()
         if isinstance(self._trainable, tuple):
-            from keras_tied.estimator._keras_solvers import resume_batches
+            from keras_tied.estimator._training.keras_solvers import resume_batches
 
             self._trainable = resume_batches(self._build_model(), self._trainable)
         return self._trainable
@@ -193,8 +198,8 @@ class FittedState(BaseEstimator):
             FileNotFoundError: if there is no such file.
             ValueError: if it is something else, incomplete or changed.
         """
-        contents = files.read(path)
-        with files.name_file(path):
+        contents = _files.read(path)
+        with _files.name_file(path):
             return cls._from_contents(contents)
 
     def export(
@@ -265,26 +270,26 @@ class FittedState(BaseEstimator):
         check_is_fitted(self)
         fitted, names = self._fitted, getattr(self, "feature_names_in_", None)
         network = fitted.network
-        settings = files.Settings(
-            params=files.serialize_params(self.get_params(deep=False)),
+        settings = _files.Settings(
+            params=_files.serialize_params(self.get_params(deep=False)),
             offset=fitted.offset,
             feature_names=None if names is None else list(map(str, names)),
             weight_decay=self._weight_decay,
             activation=network.activation if isinstance(network, DenseNetwork) else None,
-            **{name: getattr(self, name) for name in files.LEARNED},
+            **{name: getattr(self, name) for name in _files.LEARNED},
         )
         trainable = self._trainable
         if isinstance(network, DenseNetwork) and not isinstance(trainable, tuple | None):
             trainable = tuple(map(np.asarray, trainable.optimizer.variables))
         model = self._trainable_model if trainable is not None else lambda: self.model_
-        files.write(path, files.Contents(settings, fitted, notes, trainable), model)
+        _files.write(path, _files.Contents(settings, fitted, notes, trainable), model)
 
     @classmethod
-    def _from_contents(cls, contents: files.Contents) -> Self:
+    def _from_contents(cls, contents: _files.Contents) -> Self:
         settings, fitted = contents.settings, contents.fitted
-        estimator = cls(**files.deserialize_params(settings.params))
+        estimator = cls(**_files.deserialize_params(settings.params))
         estimator._validate_params()
-        for name in files.LEARNED:
+        for name in _files.LEARNED:
             setattr(estimator, name, getattr(settings, name))
         estimator.n_features_in_, estimator.n_components_ = fitted.n_features, fitted.n_components
         if fitted.feature_names is not None:

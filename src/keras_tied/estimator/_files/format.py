@@ -16,16 +16,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from keras_tied._types import Array
-from keras_tied.estimator._activations import ACTIVATIONS
-from keras_tied.estimator._dense_network import DenseNetwork
-from keras_tied.estimator._fences import Fences
-from keras_tied.estimator._fitted import Fitted, Network
-from keras_tied.estimator._imputation import Gaussian
-from keras_tied.estimator._outlier_score import Axes, OutlierScore
-from keras_tied.estimator._preprocessing import Preprocessing
-from keras_tied.estimator._scaling import Scaling
-from keras_tied.estimator._tail import N_NUMBERS, Tail
-from keras_tied.estimator.files._contents import Contents, Settings, require
+from keras_tied.estimator._files.contents import Contents, Settings, require
+from keras_tied.estimator._fitted.activations import ACTIVATIONS
+from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._fitted.fences import Fences
+from keras_tied.estimator._fitted.imputation import Gaussian
+from keras_tied.estimator._fitted.outlier_score import Axes, OutlierScore
+from keras_tied.estimator._fitted.preprocessing import Preprocessing
+from keras_tied.estimator._fitted.scaling import Scaling
+from keras_tied.estimator._fitted.tail import N_NUMBERS, Tail
+from keras_tied.estimator._fitted.value import Fitted, Network
 
 FORMAT, KEY = 1, "keras_tied"
 """The version of the format, and the entry of the header's metadata that holds all JSON."""

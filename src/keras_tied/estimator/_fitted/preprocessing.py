@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.estimator._imputation import Gaussian, fit_gaussian
-from keras_tied.estimator._scaling import Scaling
+from keras_tied.estimator._fitted.imputation import Gaussian
+from keras_tied.estimator._fitted.scaling import Scaling
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,15 +27,9 @@ class Preprocessing:
     gaussian: Gaussian | None = None
 
     def forward(self, X: Any, part: slice) -> tuple[Array, Array]:
-        """Preprocess a block of rows.
+        """A part of the rows, an array or a CSR matrix, scaled with NaN, and complete, float32.
 
-        Args:
-            X: the rows, an array or a CSR matrix, `(n, d)`, with NaN for missing values.
-            part: the place of the block.
-
-        Returns:
-            The scaled rows with NaN, and the complete ones, `(rows, d)` float32; one array twice
-            where nothing is missing.
+        It is one array twice where nothing is missing.
         """
         rows = X[part]
         scaled = self.scaling.forward(rows if isinstance(rows, np.ndarray) else rows.toarray())
@@ -49,11 +43,3 @@ class Preprocessing:
         if self.gaussian is not None:
             return self.gaussian.impute(scaled)
         return np.where(missing, self.mean.astype(np.float32), scaled)
-
-
-def fit_preprocessing(X: Array, scaling: Scaling, random: np.random.RandomState) -> Preprocessing:
-    """Fit to rows, but for the mean, which is 0."""
-    gaussian = None
-    if np.isnan(X).any():
-        gaussian = fit_gaussian(scaling.forward_in_double(X), random)
-    return Preprocessing(scaling, np.zeros(X.shape[1]), gaussian)

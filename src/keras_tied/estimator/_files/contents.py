@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 from msgspec import Meta, Struct
 
 from keras_tied._version import __version__
-from keras_tied.estimator._fitted import Fitted
+from keras_tied.estimator._fitted.value import Fitted
 
 LONGEST = 300
 """Characters of a message that quotes the file."""

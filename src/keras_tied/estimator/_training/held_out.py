@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 
 from keras_tied._types import Array
+from keras_tied.estimator._fitted.value import Network
+from keras_tied.estimator._training.plan import FEW_ROWS, Plan
 
-FEW_ROWS = 1000
-"""With fewer, cross-validation: a single validation part would be too small. And other defaults."""
 FOLDS = 5
 STANDARD_ERRORS = 2
 """By how many of them the network's error has to be below PCA's, over the folds.
@@ -20,46 +19,49 @@ Chosen on other splits of the benchmark's small tables than those that it report
 """
 MARGIN, MARGIN_OF_ROWS = 0.01, 5
 
-Params = SimpleNamespace
-"""The parameters of a `TiedAutoencoder`, with a generator as `random_state`."""
 
-
-@dataclass
-class TrainingResult:
-    """The outcome of a solver.
+@dataclass(frozen=True)
+class Solution:
+    """What a solver finds.
 
     Attributes:
+        network: the network.
         losses: the loss after each iteration or epoch.
         validation_errors: the error on held-out rows after each; empty without such rows.
         n_iter: the iterations of L-BFGS, or the passes of Nadam over the rows.
-        better: whether the model is better than PCA on held-out rows; None without such rows.
-        held_out: the places of rows that the model has not learned from; None without such rows.
+        better: whether the network is better than PCA on held-out rows; None without such rows.
+        held_out: the places of rows that the network has not learned from; None without such rows.
+        is_pca: whether the network is PCA.
+        interrupted: whether Ctrl-C ended training, and no caller reports it.
     """
 
+    network: Network
     losses: list[float]
     validation_errors: list[float]
     n_iter: int
-    better: bool | None
+    better: bool | None = None
     held_out: Array | None = None
+    is_pca: bool = False
+    interrupted: bool = False
 
 
-def make_folds(n: int, params: Params) -> list[Array]:
+def make_folds(n: int, plan: Plan) -> list[Array]:
     """The places of the rows that are held out, in turn, as those of scikit-learn's `KFold`."""
     if n >= FEW_ROWS:
-        return [split_rows(n, params)[1]]
+        return [split_rows(n, plan)[1]]
     places = np.arange(n)
-    params.random_state.shuffle(places)
+    plan.random.shuffle(places)
     return [np.sort(part) for part in np.array_split(places, min(FOLDS, n))]
 
 
-def split_rows(n: int, params: Params) -> tuple[Array, Array]:
+def split_rows(n: int, plan: Plan) -> tuple[Array, Array]:
     """The places of the rows to train on, and of the held-out rows, as those of `ShuffleSplit`."""
-    n_held_out = math.ceil(params.validation_fraction * n)
+    n_held_out = math.ceil(plan.validation_fraction * n)
     if n_held_out >= n:
         raise ValueError(
-            f"validation_fraction={params.validation_fraction} leaves none of {n} rows to train on."
+            f"validation_fraction={plan.validation_fraction} leaves none of {n} rows to train on."
         )
-    places = params.random_state.permutation(n)
+    places = plan.random.permutation(n)
     return places[n_held_out:], places[:n_held_out]
 
 
@@ -69,12 +71,9 @@ def choose_margin(n: int) -> float:
 
 
 def is_clearly_less_in_folds(errors: Array, others: Array, margin: float) -> bool:
-    """Whether errors are less than others by a margin, and by standard errors over the folds.
+    """Whether the sums of errors of folds, `(folds,)`, are less than others by a share of these.
 
-    Args:
-        errors: the sum of the errors of the rows of each fold, `(folds,)`.
-        others: other errors of the same rows, `(folds,)`.
-        margin: relative to `others`.
+    They have to be so by standard errors over the folds, too.
     """
     gains = others - errors
     ahead = gains.sum() > margin * others.sum()
@@ -85,13 +84,9 @@ def is_clearly_less_in_folds(errors: Array, others: Array, margin: float) -> boo
 
 
 def is_clearly_less(errors: Array, others: Array, weights: Array, count: int) -> bool:
-    """Whether errors are less than others by a margin, and by more than their standard error.
+    """Whether the errors of rows, `(n,)`, `count` of which differ, are less than others.
 
-    Args:
-        errors: of the rows, `(n,)`.
-        others: other errors of the same rows, `(n,)`.
-        weights: the weights of the rows.
-        count: of different rows.
+    They have to be so by a margin, and by more than their standard error.
     """
     differences = others - errors
     mean = np.average(differences, weights=weights)

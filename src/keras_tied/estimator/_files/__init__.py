@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_tied._files import replace_atomically
-from keras_tied.estimator._dense_network import DenseNetwork
-from keras_tied.estimator._fitted import Fitted
-from keras_tied.estimator.files._contents import LEARNED, Contents, Settings, name_file
-from keras_tied.estimator.files._format import read_file, to_bytes
-from keras_tied.estimator.files._params import deserialize_params, serialize_params
+from keras_tied.estimator._files.contents import LEARNED, Contents, Settings, name_file
+from keras_tied.estimator._files.format import read_file, to_bytes
+from keras_tied.estimator._files.params import deserialize_params, serialize_params
+from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._fitted.value import Fitted
 
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
@@ -85,7 +85,7 @@ def read(
             is_archive = file.read(len(ZIP)) == ZIP
         if not is_archive:
             return read_file(path)
-        from keras_tied.estimator.files._keras_file import read_archive
+        from keras_tied.estimator._files.keras_file import read_archive
 
         return read_archive(path, before_keras)
 
@@ -118,6 +118,6 @@ def write(
         if is_dense:
             part.write_bytes(content)
         else:
-            from keras_tied.estimator.files._keras_file import write_archive
+            from keras_tied.estimator._files.keras_file import write_archive
 
             write_archive(part, make_model(), content)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_tied.estimator.files._contents import Contents, require
-from keras_tied.estimator.files._format import MOST_BYTES, NOT_OURS, read_file
-from keras_tied.estimator.files._params import require_plain
+from keras_tied.estimator._files.contents import Contents, require
+from keras_tied.estimator._files.format import MOST_BYTES, NOT_OURS, read_file
+from keras_tied.estimator._files.params import require_plain
 
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
@@ -49,7 +49,7 @@ def read_archive(
         if before_keras is not None:
             before_keras()
         model = _load_model(path, Path(folder, "model.keras"))
-        from keras_tied.estimator._compiled_network import CompiledNetwork
+        from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
 
         network = CompiledNetwork(model)
         finite = all(np.isfinite(weights).all() for weights in network.weights)

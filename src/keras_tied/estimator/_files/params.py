@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_tied.estimator.files._contents import require
+from keras_tied.estimator._files.contents import require
 
 ARRAYS = "__numpy__", "__tensor__"
 """The names by which Keras stores arrays in a configuration."""
