@@ -119,9 +119,10 @@ def test_ordinary_nines_are_proposed_for_nothing(values, keras_tied, tmp_path):
 
 
 def test_absurd_rows_of_a_table_that_is_sampled_move_no_scale(keras_tied, tmp_path, monkeypatch):
-    from keras_tied.estimator import TiedAutoencoder, _sample
+    from keras_tied.estimator import TiedAutoencoder
+    from keras_tied.estimator._training import sample
 
-    monkeypatch.setattr(_sample, "MOST_ROWS", 300)
+    monkeypatch.setattr(sample, "MOST_ROWS", 300)
     write_clients(tmp_path / "clean.csv")
     scales = []
     for planted in ((), [(3, "income", "9999999"), (595, "spend", "4e9")]):
