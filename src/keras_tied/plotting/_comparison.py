@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_tied._labels import palette
 from keras_tied._text import format_number, format_value
+from keras_tied.drawing import palette
 from keras_tied.plotting._figure import (
     GREY,
     INK,
@@ -94,15 +94,9 @@ def _draw_bars(axes: Axes, values: NDArray[np.float64], formatter: Callable[[flo
     colours = [palette(1)[0], *[GREY] * (len(values) - 1)]
     axes.barh(places, np.nan_to_num(means), height=0.6, color=colours)
     if values.shape[1] > 1:
-        axes.scatter(
-            values,
-            np.broadcast_to(places[:, None], values.shape),
-            s=16,
-            color="white",
-            edgecolors=INK,
-        )
+        rows = np.broadcast_to(places[:, None], values.shape)
+        axes.scatter(values, rows, s=16, color="white", edgecolors=INK)
     ends = np.nan_to_num(values).max(axis=1)
-    behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
     for place, (mean, end) in enumerate(zip(means.tolist(), ends.tolist(), strict=True)):
         axes.annotate(
             "none" if np.isnan(mean) else formatter(mean),
@@ -112,6 +106,6 @@ def _draw_bars(axes: Axes, values: NDArray[np.float64], formatter: Callable[[flo
             verticalalignment="center",
             color=INK,
             fontsize=10,
-            bbox=behind,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
         )
     axes.set_xlim(0, 1.18 * max(ends.max(), 1e-9))

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from keras_tied import _plane
-from keras_tied._history import collect_history
-from keras_tied._labels import classify_labels, palette
-from keras_tied._text import format_value
+from keras_tied._text import format_quantity, format_value
+from keras_tied.drawing import (
+    MOST_UNITS,
+    Plane,
+    choose_view,
+    classify_labels,
+    collect_history,
+    fit_principal_plane,
+    make_feature_plane,
+    pair_with_errors,
+    palette,
+)
 from keras_tied.plotting._figure import (
     INK,
     add_fallback_fonts,
@@ -21,7 +28,7 @@ from keras_tied.plotting._figure import (
     remove_frame,
 )
 from keras_tied.plotting._points import draw_key, draw_note, is_dense, scatter
-from keras_tied.plotting._unit_pairs import MOST_UNITS, draw_unit_pairs
+from keras_tied.plotting._unit_pairs import draw_unit_pairs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +38,8 @@ if TYPE_CHECKING:
 
 _ROOM = 0.3
 """Of the cost's axis, for its legend."""
-_shorten = partial(format_value, longest=30)
+_LONGEST = 30
+"""Characters of a label or of a feature's name."""
 
 
 class AutoencoderDisplay:
@@ -165,42 +173,36 @@ class AutoencoderDisplay:
             remove_frame(axes)
         reconstruction_axes.sharex(input_axes)
         reconstruction_axes.sharey(input_axes)
-        labels = None if self.y is None else classify_labels(self.y, _shorten)
-        plane, n_components = self._plane(), self.code.shape[1]
+        labels = None if self.y is None else classify_labels(self.y, _LONGEST)
+        plane, n_features, n_components = self._plane(), self.X.shape[1], self.code.shape[1]
         rows, reconstructions = plane.project(self.X), plane.project(self.reconstruction)
-        view = _plane.choose_view(np.concatenate([rows, reconstructions]))
+        view = choose_view(np.concatenate([rows, reconstructions]))
         is_outside = scatter(input_axes, rows, labels, view)
         is_outside |= scatter(reconstruction_axes, reconstructions, labels, view)
-        label_axes(input_axes, f"Incoming data, {self.X.shape[1]}-D", *plane.names)
+        label_axes(input_axes, f"Incoming data, {n_features}-D", *plane.names)
         second = "unit 2" if n_components > 1 else "error"
         label_axes(code_axes, f"Encoded data, {n_components}-D", "unit 1", second)
         if 2 < n_components <= MOST_UNITS:
             is_outside |= draw_unit_pairs(code_axes, self.code, labels)
         else:
-            is_outside |= scatter(code_axes, self._code_points(), labels)
-        label_axes(reconstruction_axes, f"Decoded data, {self.X.shape[1]}-D", *plane.names)
+            is_outside |= scatter(code_axes, pair_with_errors(self.code, self.errors), labels)
+        label_axes(reconstruction_axes, f"Decoded data, {n_features}-D", *plane.names)
         if labels is not None:
-            draw_key(self.figure_, input_axes, labels, _shorten(self.label_name))
+            draw_key(self.figure_, input_axes, labels, format_value(self.label_name, _LONGEST))
         if is_dense(len(self.X)):
             draw_note(self.figure_, len(self.X), int(is_outside.sum()))
         _draw_cost(cost_axes, self.history, self.pca_error, components=n_components)
         add_fallback_fonts(self.figure_)
         return self
 
-    def _plane(self) -> _plane.Plane:
-        n_features = self.X.shape[1]
-        names: Sequence[Any] | None = self.feature_names
+    def _plane(self) -> Plane:
+        names = self.feature_names
         if names is None:
-            names = [f"feature {i + 1}" for i in range(n_features)]
-        names = list(map(_shorten, names))
+            names = [f"feature {i + 1}" for i in range(self.X.shape[1])]
+        names = [format_value(name, _LONGEST) for name in names]
         if self.plane == "features":
-            return _plane.make_feature_plane(names, n_features)
-        return _plane.fit_principal_plane(self.X, names)
-
-    def _code_points(self) -> NDArray[Any]:
-        if self.code.shape[1] > 1:
-            return self.code[:, :2]
-        return np.column_stack([self.code[:, 0], self.errors])
+            return make_feature_plane(names)
+        return fit_principal_plane(self.X, names)
 
 
 def four_panels(
@@ -222,11 +224,10 @@ def four_panels(
         X: (n, features) the input rows.
         code: (n, components) their code.
         reconstruction: (n, features) the reconstructed rows.
-        history: ``{"loss": ..., "val_loss": ...}``, one cost per epoch each, as in
-            ``keras.callbacks.History.history``; ``val_loss`` may be missing.
-        y: (n,) labels to colour the rows by, or None.
-        pca_mse: The error of a PCA with as many components, drawn as a line, or None.
-        figure: An empty Matplotlib figure to draw into, or None for `new_figure`.
+        history: The costs by epoch, as of `AutoencoderDisplay`.
+        y: (n,) labels to colour the rows by. Defaults to none.
+        pca_mse: The error of a PCA with as many components, drawn as a line. Defaults to none.
+        figure: An empty Matplotlib figure to draw into. Defaults to `new_figure`.
 
     Returns:
         The figure, to be saved with its own ``savefig``.
@@ -262,15 +263,14 @@ def _draw_cost(axes: Axes, history: History, pca_error: float | None, components
     label_axes(axes, "Cost", "epoch", "loss")
     curves = {key: np.asarray(cost) for key, cost in history.items() if np.isfinite(cost).any()}
     costs = np.concatenate([*curves.values(), [] if pca_error is None else [pca_error]])
-    for key_, label, colour, width in (
-        ("loss", "train", "#9CCBE8", 5.0),
-        ("val_loss", "validation", INK, 1.2),
-    ):
-        if key_ in curves:
-            cost = curves[key_]
-            epochs = np.arange(1, len(cost) + 1)
-            marker = "o" if len(cost) == 1 else ""
-            axes.plot(epochs, cost, color=colour, linewidth=width, marker=marker, label=label)
+    looks = {"loss": ("train", "#9CCBE8", 5.0), "val_loss": ("validation", INK, 1.2)}
+    for key, (label, colour, width) in looks.items():
+        if key in curves:
+            epochs = np.arange(1, len(curves[key]) + 1)
+            marker = "o" if len(epochs) == 1 else ""
+            axes.plot(
+                epochs, curves[key], color=colour, linewidth=width, marker=marker, label=label
+            )
     if not curves:
         axes.set_xticks([])
         if pca_error is None:
@@ -282,7 +282,7 @@ def _draw_cost(axes: Axes, history: History, pca_error: float | None, components
             color=palette(5)[4],
             linewidth=1.5,
             linestyle=(0, (5, 3)),
-            label=f"PCA, {components} component{'s' if components > 1 else ''}",
+            label=f"PCA, {format_quantity(components, 'component')}",
         )
     if curves:
         # Most happens in the first epochs, so their axis is logarithmic as well.

@@ -7,15 +7,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_tied._labels import Groups, Shades, palette
-from keras_tied._plane import DENSE_POINTS, N_HEXAGONS, View, choose_view
 from keras_tied._text import format_quantity
+from keras_tied.drawing import (
+    DENSE_POINTS,
+    MOST_COLOURS,
+    N_HEXAGONS,
+    Groups,
+    Shades,
+    View,
+    choose_view,
+    palette,
+)
 from keras_tied.plotting._figure import GREY, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.legend import Legend
 
 _MOST_INSIDE, _LONGEST_INSIDE = 6, 12
 """Entries, and letters of one, of a legend that leaves room for points beside it."""
@@ -52,8 +59,19 @@ def scatter(
     if not is_dense(len(points)):
         _draw_points(axes, points, labels, scale)
         return np.zeros(len(points), bool)
+    from matplotlib.colors import LinearSegmentedColormap
+
     view = choose_view(points) if view is None else view
-    _draw_density(axes, points, view, scale)
+    axes.hexbin(
+        *points.T,
+        gridsize=round(N_HEXAGONS * scale**0.5),  # not too small to see on small axes
+        bins="log",
+        mincnt=1,
+        extent=(*view.x, *view.y),
+        cmap=LinearSegmentedColormap.from_list("density", _DENSITY),
+        linewidths=0.2,
+        rasterized=True,
+    )
     # In a random order, so that no label covers the others.
     chosen = np.random.default_rng(0).permutation(len(points))[:DENSE_POINTS]
     _draw_points(axes, points[chosen], None if labels is None else labels.take(chosen), scale)
@@ -76,21 +94,6 @@ def draw_note(figure: Figure, n: int, n_outside: int) -> None:
     figure.supxlabel(note, fontsize=10, color=INK)
 
 
-def _draw_density(axes: Axes, points: NDArray[np.floating], view: View, scale: float) -> None:
-    from matplotlib.colors import LinearSegmentedColormap
-
-    axes.hexbin(
-        *points.T,
-        gridsize=round(N_HEXAGONS * scale**0.5),  # not too small to see on small axes
-        bins="log",
-        mincnt=1,
-        extent=(*view.x, *view.y),
-        cmap=LinearSegmentedColormap.from_list("density", _DENSITY),
-        linewidths=0.2,
-        rasterized=True,
-    )
-
-
 def _draw_points(
     axes: Axes, points: NDArray[np.floating], labels: Groups | Shades | None, scale: float
 ) -> None:
@@ -106,8 +109,7 @@ def _draw_points(
         shades = colormaps["viridis"].with_extremes(bad=GREY)
         axes.scatter(x, y, c=labels.values, cmap=shades, plotnonfinite=True, **look)
     else:
-        colours = np.asarray(_group_colours(labels))[labels.index]
-        markers = np.asarray(labels.markers)[labels.index]
+        colours, markers = (np.asarray(each)[labels.values] for each in _style_groups(labels))
         for marker in np.unique(markers):
             rows = markers == marker
             axes.scatter(x[rows], y[rows], c=colours[rows], marker=marker, **look)
@@ -127,7 +129,7 @@ def draw_key(figure: Figure, axes: Axes, labels: Groups | Shades, what: str) -> 
         return
     handles = [
         Line2D([], [], linestyle="", marker=marker, markersize=6, color=colour, label="-")
-        for colour, marker in zip(_group_colours(labels), labels.markers, strict=True)
+        for colour, marker in zip(*_style_groups(labels), strict=True)
     ]
     longest = max(map(len, labels.names))
     small = len(handles) <= _MOST_INSIDE and longest <= _LONGEST_INSIDE
@@ -140,7 +142,12 @@ def draw_key(figure: Figure, axes: Axes, labels: Groups | Shades, what: str) -> 
             ncols=_count_columns(len(handles), longest),
             frameon=False,
         )
-    _write_names(legend, labels.names, what)
+    # The user's names as they are: not as formulas, and with a leading underscore.
+    legend.set_title(what)
+    for text, name in zip(legend.get_texts(), labels.names, strict=True):
+        text.set_text(name)
+    for text in (legend.get_title(), *legend.get_texts()):
+        text.set(parse_math=False, color=INK, fontsize=10)
 
 
 def _covers_legend(axes: Axes, n_lines: int) -> bool:
@@ -162,17 +169,14 @@ def _count_columns(n: int, longest: int) -> int:
     return -(-n // n_rows)
 
 
-def _write_names(legend: Legend, names: tuple[str, ...], what: str) -> None:
-    """Write the user's names as they are: not as formulas, and with a leading underscore."""
-    legend.set_title(what)
-    for text, name in zip(legend.get_texts(), names, strict=True):
-        text.set_text(name)
-    for text in (legend.get_title(), *legend.get_texts()):
-        text.set(parse_math=False, color=INK, fontsize=10)
-
-
-def _group_colours(labels: Groups) -> list[str]:
-    return [*labels.colours, *[GREY] * (len(labels.names) - labels.n_coloured)]
+def _style_groups(labels: Groups) -> tuple[list[str], list[str]]:
+    """Return a colour and a marker for each group: a square for the second of a colour."""
+    n, n_others = labels.n_coloured, len(labels.names) - labels.n_coloured
+    colours = palette(min(n, MOST_COLOURS))
+    return (
+        [colours[group % MOST_COLOURS] for group in range(n)] + [GREY] * n_others,
+        ["o" if group < MOST_COLOURS else "s" for group in range(n)] + ["o"] * n_others,
+    )
 
 
 def _choose_marker(n: int) -> tuple[float, float]:

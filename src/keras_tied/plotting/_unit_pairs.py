@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_tied._labels import Groups, Shades
+from keras_tied.drawing import Groups, Shades
 from keras_tied.plotting._figure import INK, remove_frame
 from keras_tied.plotting._points import scatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_UNITS = 6
-"""With more, the pairs are too small to read."""
 _GAP = 0.04
 
 

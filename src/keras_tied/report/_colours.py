@@ -8,8 +8,8 @@ import numpy as np
 from bokeh.palettes import Viridis256
 from numpy.typing import NDArray
 
-from keras_tied._labels import MOST_COLOURS, Groups, classify_labels, palette
 from keras_tied._text import format_value
+from keras_tied.drawing import MOST_COLOURS, Groups, classify_labels, palette
 
 if TYPE_CHECKING:
     from keras_tied.report._report import Report
@@ -44,12 +44,12 @@ def describe_labels(report: Report, rows: NDArray[np.intp]) -> dict[str, Any] | 
     """Return the labels of the drawn rows, as groups or as a number for each; None if none."""
     if report.labels is None:
         return None
-    labels = classify_labels(report.labels, format_value)
+    labels = classify_labels(report.labels)
     name = format_value(report.label_name)
     if isinstance(labels, Groups):
         return {
             "name": name,
-            "values": labels.index[rows].tolist(),
+            "values": labels.values[rows].tolist(),
             "groups": list(labels.names),
             "n_coloured": labels.n_coloured,
         }

@@ -18,9 +18,9 @@ from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from keras_tied._plane import DENSE_POINTS
 from keras_tied._reasons import ORDINARY
 from keras_tied._text import format_number, format_quantity, format_rarity, format_value
+from keras_tied.drawing import DENSE_POINTS
 from keras_tied.report._bars import N_BARS, rank_columns
 from keras_tied.report._colours import describe_labels, describe_palettes
 from keras_tied.report._columns import describe_columns

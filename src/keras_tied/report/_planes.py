@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_tied._plane import N_HEXAGONS, View, choose_view, fit_principal_plane
+from keras_tied.drawing import N_HEXAGONS, View, choose_view, fit_principal_plane
 from keras_tied.report._decoder import LARGEST
 
 Points = NDArray[np.floating]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from keras_tied._history import collect_history
 from keras_tied._text import format_quantity
 from keras_tied._types import Array
+from keras_tied.drawing import collect_history
 from keras_tied.report._columns import Column, sum_columns
 from keras_tied.report._drift import Drift, find_drift
 from keras_tied.report._whole import Whole, measure_rows, measure_sums

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from keras_tied._text import LONGEST, format_value
 
 MOST_COLOURS = 10
 """More colours are hard to distinguish."""
@@ -15,8 +16,6 @@ MOST_GROUPS = 2 * MOST_COLOURS
 """Groups that are told apart: each colour is there as a circle and as a square."""
 LARGEST_SHADE = 1e300
 """Differences of larger numbers may overflow."""
-
-MISSING = "missing"
 
 # Okabe and Ito (2008), "Color Universal Design": distinct with any kind of colour vision.
 _OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
@@ -34,28 +33,16 @@ class Groups:
     Attributes:
         names: the groups; all that are not told apart are in the last ones.
         n_coloured: how many of the groups are told apart, by a colour and a marker.
-        index: (n,) the group of each row.
+        values: (n,) the group of each row.
     """
 
     names: tuple[str, ...]
     n_coloured: int
-    index: NDArray[np.intp]
+    values: NDArray[np.intp]
 
     def take(self, rows: NDArray[np.intp]) -> Groups:
         """Return the labels of some of the rows."""
-        return replace(self, index=self.index[rows])
-
-    @property
-    def colours(self) -> tuple[str, ...]:
-        """A colour for each of the groups that are told apart."""
-        colours = palette(min(self.n_coloured, MOST_COLOURS))
-        return tuple(colours[group % MOST_COLOURS] for group in range(self.n_coloured))
-
-    @property
-    def markers(self) -> tuple[str, ...]:
-        """Matplotlib's marker for each of the groups: a square for the second of a colour."""
-        squares = range(MOST_COLOURS, self.n_coloured)
-        return tuple("s" if group in squares else "o" for group in range(len(self.names)))
+        return replace(self, values=self.values[rows])
 
 
 @dataclass(frozen=True)
@@ -83,9 +70,7 @@ def palette(n: int) -> tuple[str, ...]:
     return (_OKABE_ITO if n <= len(_OKABE_ITO) else _PETROFF)[:n]
 
 
-def classify_labels(
-    labels: ArrayLike, format_label: Callable[[Any], str] | None = None
-) -> Groups | Shades:
+def classify_labels(labels: ArrayLike, longest: int = LONGEST) -> Groups | Shades:
     """Turn labels into groups, or into shades of a number.
 
     More than `MOST_COLOURS` different numbers are shades. Everything else is groups, of which the
@@ -93,7 +78,7 @@ def classify_labels(
 
     Args:
         labels: (n,) numbers, texts or truth values.
-        format_label: turns a label into text. Defaults to the shortest text.
+        longest: the most characters of the name of a group. Defaults to those of any text.
 
     Examples:
         >>> classify_labels(["b", "a", "b", None]).names
@@ -101,37 +86,27 @@ def classify_labels(
         >>> classify_labels([0.1 * i for i in range(100)]).values.shape
         (100,)
     """
-    values = np.asarray(labels)
-    if values.dtype.kind in "iuf":
-        distinct = np.unique(values[~np.isnan(values)])
-        if len(distinct) > MOST_COLOURS:
-            numbers = np.where(np.isinf(values), np.nan, values).astype(np.float64)
-            return Shades(np.clip(numbers, -LARGEST_SHADE, LARGEST_SHADE))
-    format_label = format_label or _format_label
-    missing = np.array([_is_missing(value) for value in values.tolist()], dtype=bool)
-    present = values[~missing]
-    if values.dtype.kind not in "biuf":
+    rows = np.asarray(labels)
+    if rows.dtype.kind in "iuf" and len(np.unique(rows[~np.isnan(rows)])) > MOST_COLOURS:
+        numbers = np.where(np.isinf(rows), np.nan, rows).astype(np.float64)
+        return Shades(np.clip(numbers, -LARGEST_SHADE, LARGEST_SHADE))
+    missing = np.array([_is_missing(label) for label in rows.tolist()], dtype=bool)
+    present = rows[~missing]
+    if rows.dtype.kind not in "biuf":
         present = present.astype(str)
-    distinct_labels, group_index, counts = np.unique(
-        present, return_inverse=True, return_counts=True
-    )
+    distinct, places, counts = np.unique(present, return_inverse=True, return_counts=True)
     frequent = np.sort(np.argsort(-counts, kind="stable")[:MOST_GROUPS])
-    names = [format_label(label) for label in distinct_labels[frequent].tolist()]
-    group_of = np.full(len(distinct_labels), len(frequent), dtype=np.intp)
+    names = [format_value(label, longest) for label in distinct[frequent].tolist()]
+    group_of = np.full(len(distinct), len(frequent), dtype=np.intp)
     group_of[frequent] = np.arange(len(frequent))
-    n_others = len(distinct_labels) - len(frequent)
-    if n_others:
-        names.append(f"{n_others} others")
-    index = np.full(len(values), len(names), dtype=np.intp)
-    index[~missing] = group_of[group_index]
+    if len(distinct) > len(frequent):
+        names.append(f"{len(distinct) - len(frequent)} others")
+    groups = np.full(len(rows), len(names), dtype=np.intp)
+    groups[~missing] = group_of[places]
     if missing.any():
-        names.append(MISSING)
-    return Groups(tuple(names), len(frequent), index)
+        names.append("missing")
+    return Groups(tuple(names), len(frequent), groups)
 
 
-def _is_missing(value: Any) -> bool:
-    return value is None or value == "" or value != value
-
-
-def _format_label(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _is_missing(label: Any) -> bool:
+    return label is None or label == "" or label != label

@@ -1,7 +1,5 @@
 """The losses by epoch of a fitted estimator."""
 
-from __future__ import annotations
-
 from typing import Any
 
 CURVES = {"loss": "loss_curve_", "val_loss": "validation_curve_"}
