@@ -55,6 +55,19 @@ def format_number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def format_share(share: float) -> str:
+    """Format a share as a percentage, never 100 % unless it is.
+
+    Examples:
+        >>> format_share(0.8962), format_share(0.9996), format_share(1.0), format_share(0.0123)
+        ('90 %', '99.9 %', '100 %', '1.2 %')
+    """
+    percent = 100 * share
+    if 99 < percent < 100:
+        return f"{math.floor(10 * percent) / 10:.1f} %"
+    return f"{percent:.1f} %" if 0 < percent < 9.95 else f"{percent:.0f} %"
+
+
 def format_rarity(one_in: float, most: float) -> str:
     """Format one row in how many is as odd, with two significant digits, or that it is the most.
 
@@ -68,17 +81,16 @@ def format_rarity(one_in: float, most: float) -> str:
     return f"{round(one_in, min(0, 2 - digits)):,.0f}"
 
 
-def describe_rarity(one_in: float, most: float) -> str:
-    """Say how many rows are as odd.
+def describe_rarity(one_in: str) -> str:
+    """Say how many rows are as odd, as `format_rarity` gives it.
 
     Examples:
-        >>> describe_rarity(1234.5, 2000), describe_rarity(2000, 2000)
+        >>> describe_rarity("1,200"), describe_rarity("> 2,000")
         ('one row in 1,200 is as odd', 'fewer than one row in 2,000 are as odd')
     """
-    text = format_rarity(one_in, most)
-    if text.startswith(">"):
-        return f"fewer than one row in {text[2:]} are as odd"
-    return f"one row in {text} is as odd"
+    if one_in.startswith(">"):
+        return f"fewer than one row in {one_in[2:]} are as odd"
+    return f"one row in {one_in} is as odd"
 
 
 def list_some(names: Sequence[str], most: int = 8) -> str:

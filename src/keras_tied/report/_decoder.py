@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-if TYPE_CHECKING:
-    from keras_tied.estimator.internal import Fitted
+from keras_tied.estimator.internal import Fitted
 
 MOST_WEIGHTS = 2**18
 """A decoder with more would make the page too large."""
-
 LARGEST = 1e34
 
 
-def describe_decoder(fitted: Fitted | None) -> dict[str, Any] | None:
+def describe_decoder(fitted: Fitted | None) -> dict[str, object] | None:
     """Return the arrays that decode a code, and how; None if the network is not dense or large."""
-    network: Any = None if fitted is None else fitted.network
+    network: Any = fitted and fitted.network
     if fitted is None or not hasattr(network, "kernels") or network.n_parameters > MOST_WEIGHTS:
         return None
     scaling = fitted.preprocessing.scaling
