@@ -76,14 +76,24 @@ def load_donuts(
             or 5 columns, or a label that is not a whole number.
     """
     name = repr(str(path))
-    rows = _check_rows(_read_npy(path), name)
-    if rows.shape[1] not in (N_FEATURES, N_FEATURES + 1):
+    with open(path, "rb") as file:
+        try:
+            values = np.lib.format.read_array(file, allow_pickle=False)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # a damaged header fails in a dozen ways
+            raise ValueError(
+                f"{name} is not a whole .npy file of plain numbers (one that holds pickled "
+                "objects is never unpickled); write it with numpy.save from an array of floats."
+            ) from error
+    rows = _check_rows(values, name)
+    if rows.shape[1] == N_FEATURES:
+        return rows, None
+    if rows.shape[1] != N_FEATURES + 1:
         raise ValueError(
             f"{name} has {rows.shape[1]} columns; save 4 columns of features, or 5 where the last "
             "is the label."
         )
-    if rows.shape[1] == N_FEATURES:
-        return rows, None
     label = rows[:, N_FEATURES]
     # Beyond 2^53, a float64 does not hold every whole number.
     if np.any(label != np.round(label)) or np.any(np.abs(label) > 2.0**53):
@@ -137,19 +147,6 @@ def _make_generator(random_state: RandomState) -> np.random.RandomState:
 
     generator: np.random.RandomState = check_random_state(random_state)
     return generator
-
-
-def _read_npy(path: str | PathLike[str]) -> NDArray[Any]:
-    with open(path, "rb") as file:
-        try:
-            return np.lib.format.read_array(file, allow_pickle=False)
-        except (OSError, MemoryError):
-            raise
-        except Exception as error:  # a damaged header fails in a dozen ways
-            raise ValueError(
-                f"{str(path)!r} is not a whole .npy file of plain numbers (one that holds pickled "
-                "objects is never unpickled); write it with numpy.save from an array of floats."
-            ) from error
 
 
 def _check_rows(rows: NDArray[Any], name: str) -> NDArray[np.float64]:

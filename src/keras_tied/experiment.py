@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Engine: TypeAlias = Literal["keras", "numpy", "pytensor"]
 OnEpoch: TypeAlias = Callable[[int, Mapping[str, float]], object]
+Rows: TypeAlias = NDArray[np.float32]
 
 N_COMPONENTS = 2
 EPOCHS = 3000
@@ -54,8 +55,8 @@ class Experiment:
     """
 
     history: dict[str, NDArray[np.float64]]
-    code: NDArray[np.float32]
-    reconstruction: NDArray[np.float32]
+    code: Rows
+    reconstruction: Rows
     train_mse: float
     validation_mse: float
     pca_train_mse: float
@@ -123,7 +124,7 @@ def run(
     )
 
 
-def split(X: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def split(X: ArrayLike) -> tuple[Rows, Rows]:
     """Split the rows as Keras does for ``validation_split=0.33``: the last third is held out.
 
     Args:
@@ -173,30 +174,27 @@ def build_model(kernel: ArrayLike) -> keras.Model:
     code = encoder(rows)
     model = keras.Model(rows, TiedDense(encoder, name="decoder")(code), name="autoencoder")
     encoder.kernel.assign(start)
-    rate = keras.optimizers.schedules.InverseTimeDecay(
-        LEARNING_RATE, decay_steps=1, decay_rate=DECAY
-    )
+    rate = keras.optimizers.schedules.InverseTimeDecay(LEARNING_RATE, 1, decay_rate=DECAY)
     model.compile(optimizer=keras.optimizers.SGD(rate, momentum=MOMENTUM), loss="mse")
     return model
 
 
-class _TrainingResult(NamedTuple):
+class _Result(NamedTuple):
     """The results of an engine, by the names of `Experiment`."""
 
     history: dict[str, NDArray[np.float64]]
-    code: NDArray[np.float32]
-    reconstruction: NDArray[np.float32]
+    code: Rows
+    reconstruction: Rows
     seconds: float
     parameters: int
     tie_error: float
     model: keras.Model | None
 
 
-def _draw_kernel(features: int, random_state: RandomState) -> NDArray[np.float32]:
+def _draw_kernel(features: int, random_state: RandomState) -> Rows:
     """Draw a kernel as Keras does: U(-a, a) with a² = 6 / (features + components).
 
-    Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks",
-    AISTATS 2010. Drawn by NumPy, because each backend of Keras draws other numbers.
+    By NumPy, because each backend of Keras draws other numbers.
     """
     from sklearn.utils import check_random_state
 
@@ -206,25 +204,20 @@ def _draw_kernel(features: int, random_state: RandomState) -> NDArray[np.float32
 
 
 def _train_with_keras(
-    train: NDArray[np.float32],
-    validation: NDArray[np.float32],
-    kernel: NDArray[np.float32],
-    epochs: int,
-    on_epoch: OnEpoch | None,
-) -> _TrainingResult:
+    train: Rows, validation: Rows, kernel: Rows, epochs: int, on_epoch: OnEpoch | None
+) -> _Result:
     import keras
 
     from keras_tied import training
-
-    model = build_model(kernel)
 
     class EpochCallback(training.Watcher):
         def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
             if on_epoch:
                 on_epoch(epoch, logs or {})
 
+    model = build_model(kernel)
     begin = time.perf_counter()
-    run_history = training.fit(
+    history = training.fit(
         model,
         train,
         train,
@@ -235,17 +228,16 @@ def _train_with_keras(
         shuffle=False,
         callbacks=[EpochCallback()],
         verbose=0,
-    )
+    ).history
     seconds = time.perf_counter() - begin
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
     code = encoder(np.concatenate([train, validation]))
-    reconstruction = decoder(code)
     to_numpy = keras.ops.convert_to_numpy
     difference = to_numpy(decoder.kernel) - to_numpy(encoder.kernel.value).T
-    return _TrainingResult(
-        history={key: np.asarray(costs, np.float64) for key, costs in run_history.history.items()},
+    return _Result(
+        history={key: np.asarray(costs, np.float64) for key, costs in history.items()},
         code=to_numpy(code),
-        reconstruction=to_numpy(reconstruction),
+        reconstruction=to_numpy(decoder(code)),
         seconds=seconds,
         parameters=model.count_params(),
         tie_error=float(np.abs(difference).max()),
@@ -255,12 +247,12 @@ def _train_with_keras(
 
 def _train_by_hand(
     engine: Engine,
-    train: NDArray[np.float32],
-    validation: NDArray[np.float32],
-    kernel: NDArray[np.float32],
+    train: Rows,
+    validation: Rows,
+    kernel: Rows,
     epochs: int,
     on_epoch: OnEpoch | None,
-) -> _TrainingResult:
+) -> _Result:
     from keras_tied import reference
 
     kinds = {"numpy": reference.NumpyAutoencoder, "pytensor": reference.PyTensorAutoencoder}
@@ -270,18 +262,17 @@ def _train_by_hand(
         N_COMPONENTS, learning_rate=LEARNING_RATE, momentum=MOMENTUM, decay=DECAY, epochs=epochs
     )
     features, components = kernel.shape
-    start = kernel, np.zeros(components, np.float32), np.zeros(features, np.float32)
+    start = kernel, np.zeros(components), np.zeros(features)
     begin = time.perf_counter()
     autoencoder.fit(train, validation, initial_weights=start, on_epoch=on_epoch)
     seconds = time.perf_counter() - begin
     code = autoencoder.transform(np.concatenate([train, validation]))
-    weights = autoencoder.kernel_, autoencoder.code_bias_, autoencoder.output_bias_
-    return _TrainingResult(
+    return _Result(
         history={key: np.asarray(costs, np.float64) for key, costs in autoencoder.history_.items()},
         code=code,
         reconstruction=autoencoder.inverse_transform(code),
         seconds=seconds,
-        parameters=sum(weight.size for weight in weights),
+        parameters=sum(np.size(weight) for weight in start),
         tie_error=0.0,  # there is one kernel, by construction
         model=None,
     )
@@ -291,14 +282,11 @@ def _mean_squared_error(rows: NDArray[Any], reconstruction: NDArray[Any]) -> flo
     return float(np.mean((rows - reconstruction) ** 2, dtype=np.float64))
 
 
-def _compute_pca_errors(
-    train: NDArray[np.float32], validation: NDArray[np.float32]
-) -> tuple[float, float]:
+def _compute_pca_errors(train: Rows, validation: Rows) -> list[float]:
     from sklearn.decomposition import PCA
 
     pca = PCA(N_COMPONENTS, svd_solver="full").fit(train.astype(np.float64))
-    train_mse, validation_mse = (
+    return [
         _mean_squared_error(rows, pca.inverse_transform(pca.transform(rows.astype(np.float64))))
         for rows in (train, validation)
-    )
-    return train_mse, validation_mse
+    ]
