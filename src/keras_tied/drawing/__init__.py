@@ -1,7 +1,7 @@
 """What the figures and the page have in common: colours, planes, and the losses to draw."""
 
 from keras_tied.drawing._history import collect_history
-from keras_tied.drawing._labels import MOST_COLOURS, Groups, Shades, classify_labels, palette
+from keras_tied.drawing._labels import MOST_COLOURS, Labels, classify_labels, palette
 from keras_tied.drawing._plane import (
     DENSE_POINTS,
     MOST_UNITS,
@@ -19,9 +19,8 @@ __all__ = [
     "MOST_COLOURS",
     "MOST_UNITS",
     "N_HEXAGONS",
-    "Groups",
+    "Labels",
     "Plane",
-    "Shades",
     "View",
     "choose_view",
     "classify_labels",

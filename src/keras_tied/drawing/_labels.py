@@ -27,50 +27,30 @@ _PETROFF = (
 
 
 @dataclass(frozen=True)
-class Groups:
-    """Rows that have one of a few labels.
+class Labels:
+    """The groups that rows belong to, or a number for each row.
 
     Attributes:
-        names: the groups; all that are not told apart are in the last ones.
+        values: (n,) the place of each row's group, or its number, NaN where one is missing.
+        groups: the names of the groups, None for numbers; all that are not told apart come last.
         n_coloured: how many of the groups are told apart, by a colour and a marker.
-        values: (n,) the group of each row.
     """
 
-    names: tuple[str, ...]
-    n_coloured: int
-    values: NDArray[np.intp]
+    values: NDArray[Any]
+    groups: tuple[str, ...] | None = None
+    n_coloured: int = 0
 
-    def take(self, rows: NDArray[np.intp]) -> Groups:
+    def take(self, rows: NDArray[np.intp]) -> Labels:
         """Return the labels of some of the rows."""
         return replace(self, values=self.values[rows])
 
 
-@dataclass(frozen=True)
-class Shades:
-    """Rows that have a number each.
-
-    Attributes:
-        values: (n,) the numbers, NaN where one is missing.
-    """
-
-    values: NDArray[np.float64]
-
-    def take(self, rows: NDArray[np.intp]) -> Shades:
-        """Return the labels of some of the rows."""
-        return Shades(self.values[rows])
-
-
 def palette(n: int) -> tuple[str, ...]:
-    """Return n colours, at most ten, that are distinct with any kind of colour vision.
-
-    Examples:
-        >>> palette(2)
-        ('#0072B2', '#E69F00')
-    """
+    """Return n colours, at most ten, that are distinct with any kind of colour vision."""
     return (_OKABE_ITO if n <= len(_OKABE_ITO) else _PETROFF)[:n]
 
 
-def classify_labels(labels: ArrayLike, longest: int = LONGEST) -> Groups | Shades:
+def classify_labels(labels: ArrayLike, longest: int = LONGEST) -> Labels:
     """Turn labels into groups, or into shades of a number.
 
     More than `MOST_COLOURS` different numbers are shades. Everything else is groups, of which the
@@ -81,7 +61,7 @@ def classify_labels(labels: ArrayLike, longest: int = LONGEST) -> Groups | Shade
         longest: the most characters of the name of a group. Defaults to those of any text.
 
     Examples:
-        >>> classify_labels(["b", "a", "b", None]).names
+        >>> classify_labels(["b", "a", "b", None]).groups
         ('a', 'b', 'missing')
         >>> classify_labels([0.1 * i for i in range(100)]).values.shape
         (100,)
@@ -89,7 +69,7 @@ def classify_labels(labels: ArrayLike, longest: int = LONGEST) -> Groups | Shade
     rows = np.asarray(labels)
     if rows.dtype.kind in "iuf" and len(np.unique(rows[~np.isnan(rows)])) > MOST_COLOURS:
         numbers = np.where(np.isinf(rows), np.nan, rows).astype(np.float64)
-        return Shades(np.clip(numbers, -LARGEST_SHADE, LARGEST_SHADE))
+        return Labels(np.clip(numbers, -LARGEST_SHADE, LARGEST_SHADE))
     missing = np.array([_is_missing(label) for label in rows.tolist()], dtype=bool)
     present = rows[~missing]
     if rows.dtype.kind not in "biuf":
@@ -105,7 +85,7 @@ def classify_labels(labels: ArrayLike, longest: int = LONGEST) -> Groups | Shade
     groups[~missing] = group_of[places]
     if missing.any():
         names.append("missing")
-    return Groups(tuple(names), len(frequent), groups)
+    return Labels(groups, tuple(names), len(frequent))
 
 
 def _is_missing(label: Any) -> bool:

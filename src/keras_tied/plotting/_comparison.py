@@ -15,7 +15,7 @@ from keras_tied.plotting._figure import (
     INK,
     add_fallback_fonts,
     label_axes,
-    new_figure,
+    lay_out,
     remove_frame,
 )
 
@@ -63,8 +63,7 @@ def comparison(
             f"there are {len(names)} names, {len(errors)} errors and {len(seconds)} times; give as "
             "many of each, at least one."
         )
-    figure = new_figure((9.0, 1.6 + 0.45 * len(names))) if figure is None else figure
-    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
+    figure = lay_out(figure, (9.0, 1.6 + 0.45 * len(names)))
     left, right = figure.subplots(1, 2, sharey=True)
     for axes in (left, right):
         remove_frame(axes)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from keras_tied._text import format_quantity, format_value
 from keras_tied.drawing import (
+    DENSE_POINTS,
     MOST_UNITS,
     Plane,
     choose_view,
@@ -24,11 +25,10 @@ from keras_tied.plotting._figure import (
     INK,
     add_fallback_fonts,
     label_axes,
-    new_figure,
+    lay_out,
     remove_frame,
 )
-from keras_tied.plotting._points import draw_key, draw_note, is_dense, scatter
-from keras_tied.plotting._unit_pairs import draw_unit_pairs
+from keras_tied.plotting._points import MOST_POINTS, draw_key, scatter, scatter_pairs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -164,8 +164,7 @@ class AutoencoderDisplay:
         Raises:
             ImportError: If Matplotlib is not installed.
         """
-        self.figure_ = new_figure() if figure is None else figure
-        self.figure_.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
+        self.figure_ = lay_out(figure)
         self.axes_ = self.figure_.subplots(2, 2)
         (input_axes, code_axes), (reconstruction_axes, cost_axes) = self.axes_
         for axes in self.axes_.flat:
@@ -183,15 +182,18 @@ class AutoencoderDisplay:
         second = "unit 2" if n_components > 1 else "error"
         label_axes(code_axes, f"Encoded data, {n_components}-D", "unit 1", second)
         if 2 < n_components <= MOST_UNITS:
-            is_outside |= draw_unit_pairs(code_axes, self.code, labels)
+            is_outside |= scatter_pairs(code_axes, self.code, labels)
         else:
             is_outside |= scatter(code_axes, pair_with_errors(self.code, self.errors), labels)
         label_axes(reconstruction_axes, f"Decoded data, {n_features}-D", *plane.names)
         if labels is not None:
             draw_key(self.figure_, input_axes, labels, format_value(self.label_name, _LONGEST))
-        if is_dense(len(self.X)):
-            draw_note(self.figure_, len(self.X), int(is_outside.sum()))
-        _draw_cost(cost_axes, self.history, self.pca_error, components=n_components)
+        if len(self.X) > MOST_POINTS:
+            note = f"{DENSE_POINTS:,} of {len(self.X):,} rows as points; grey: how many lie where"
+            if is_outside.any():
+                note += f"; {format_quantity(int(is_outside.sum()), 'row')} far outside"
+            self.figure_.supxlabel(note, fontsize=10, color=INK)
+        _draw_cost(cost_axes, self.history, self.pca_error, n_components)
         add_fallback_fonts(self.figure_)
         return self
 
@@ -258,32 +260,28 @@ def _check_table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
     return values
 
 
-def _draw_cost(axes: Axes, history: History, pca_error: float | None, components: int) -> None:
+def _draw_cost(axes: Axes, history: History, pca_error: float | None, n_components: int) -> None:
     """Draw the curves on each other: a wide pale one below, a thin dark one on top."""
     label_axes(axes, "Cost", "epoch", "loss")
     curves = {key: np.asarray(cost) for key, cost in history.items() if np.isfinite(cost).any()}
     costs = np.concatenate([*curves.values(), [] if pca_error is None else [pca_error]])
+    look: dict[str, Any]
     looks = {"loss": ("train", "#9CCBE8", 5.0), "val_loss": ("validation", INK, 1.2)}
     for key, (label, colour, width) in looks.items():
         if key in curves:
             epochs = np.arange(1, len(curves[key]) + 1)
             marker = "o" if len(epochs) == 1 else ""
-            axes.plot(
-                epochs, curves[key], color=colour, linewidth=width, marker=marker, label=label
-            )
+            look = {"color": colour, "linewidth": width, "marker": marker, "label": label}
+            axes.plot(epochs, curves[key], **look)
     if not curves:
         axes.set_xticks([])
         if pca_error is None:
             axes.set_yticks([])
         axes.text(0.5, 0.3, "not trained", transform=axes.transAxes, ha="center", color=INK)
     if pca_error is not None:
-        axes.axhline(
-            pca_error,
-            color=palette(5)[4],
-            linewidth=1.5,
-            linestyle=(0, (5, 3)),
-            label=f"PCA, {format_quantity(components, 'component')}",
-        )
+        label = f"PCA, {format_quantity(n_components, 'component')}"
+        look = {"color": palette(5)[4], "linewidth": 1.5, "linestyle": (0, (5, 3))}
+        axes.axhline(pca_error, label=label, **look)
     if curves:
         # Most happens in the first epochs, so their axis is logarithmic as well.
         axes.set_xscale("log")

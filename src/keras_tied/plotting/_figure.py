@@ -41,6 +41,13 @@ def new_figure(size: tuple[float, float] = _SIZE) -> Figure:
     return Figure(dpi=160, figsize=size)
 
 
+def lay_out(figure: Figure | None, size: tuple[float, float] = _SIZE) -> Figure:
+    """Return an empty figure, a new one for None, with room around what is drawn into it."""
+    figure = new_figure(size) if figure is None else figure
+    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
+    return figure
+
+
 def new_window() -> Figure:
     """Make a figure for the four panels in a window, which ``matplotlib.pyplot.show()`` opens.
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from keras_tied.drawing import palette
-from keras_tied.plotting._figure import INK, label_axes, new_figure, remove_frame
+from keras_tied.plotting._figure import INK, label_axes, lay_out, remove_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,10 +54,9 @@ def width_curve(
             f"there are {len(widths)} widths, {len(errors)} errors and {len(pca_errors)} of PCA; "
             "give as many of each, at least one."
         )
-    figure = new_figure((7.0, 4.5)) if figure is None else figure
-    from matplotlib.ticker import MaxNLocator
+    figure = lay_out(figure, (7.0, 4.5))
+    from matplotlib.ticker import MaxNLocator  # after Matplotlib is known to be installed
 
-    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
     axes = figure.subplots()
     remove_frame(axes)
     thin: dict[str, Any] = {"linewidth": 1.5, "markersize": 4}

@@ -10,7 +10,7 @@ from bokeh.palettes import Viridis256
 from keras_tied._reasons import CONTRADICTION, MAIN_SHARE, ORDINARY
 from keras_tied._text import describe_rarity, format_number, format_rarity, format_value
 from keras_tied._types import Array
-from keras_tied.drawing import MOST_COLOURS, Groups, classify_labels, palette
+from keras_tied.drawing import MOST_COLOURS, classify_labels, palette
 from keras_tied.report._columns import LONGEST, describe_columns
 from keras_tied.report._contents import Contents
 from keras_tied.report._decoder import describe_decoder, encode_floats
@@ -92,9 +92,6 @@ def _describe_labels(report: Contents, rows: Array) -> dict[str, Any] | None:
     if report.labels is None:
         return None
     labels = classify_labels(report.labels)
-    name, values = format_value(report.label_name), labels.values[rows].tolist()
-    if isinstance(labels, Groups):
-        groups, n_coloured = list(labels.names), labels.n_coloured
-        return {"name": name, "values": values, "groups": groups, "n_coloured": n_coloured}
-    values = [None if number != number else number for number in values]
-    return {"name": name, "values": values, "groups": None, "n_coloured": 0}
+    values = [None if value != value else value for value in labels.values[rows].tolist()]
+    name, n_coloured = format_value(report.label_name), labels.n_coloured
+    return {"name": name, "values": values, "groups": labels.groups, "n_coloured": n_coloured}
