@@ -56,9 +56,7 @@ def classify_labels(labels: ArrayLike, longest: int = LONGEST) -> Labels:
     More than `MOST_COLOURS` different numbers are shades. Everything else is groups, of which the
     `MOST_GROUPS` most frequent are told apart; None, NaN and the empty text are missing.
 
-    Args:
-        labels: (n,) numbers, texts or truth values.
-        longest: the most characters of the name of a group. Defaults to those of any text.
+    The name of a group has at most `longest` characters.
 
     Examples:
         >>> classify_labels(["b", "a", "b", None]).groups

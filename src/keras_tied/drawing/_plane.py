@@ -58,18 +58,11 @@ def make_feature_plane(feature_names: Sequence[str]) -> Plane:
 def fit_principal_plane(X: ArrayLike, feature_names: Sequence[str]) -> Plane:
     """Fit the plane of the first two principal components of the standardised columns.
 
-    Up to two columns are drawn as they are.
-
-    Args:
-        X: (n, features) the rows, with NaN where a value is missing.
-        feature_names: a name for each column.
+    Up to two columns are drawn as they are; NaN is a missing value.
 
     Examples:
-        >>> plane = fit_principal_plane(np.eye(3), ["a", "b", "c"])
-        >>> plane.names
+        >>> fit_principal_plane(np.eye(3), ["a", "b", "c"]).names
         ('component 1 (50 %)', 'component 2 (50 %)')
-        >>> plane.project(np.eye(3)).shape
-        (3, 2)
     """
     rows = np.asarray(X, dtype=np.float64)
     if rows.shape[1] <= 2 or len(rows) < 2:
@@ -89,12 +82,7 @@ def fit_principal_plane(X: ArrayLike, feature_names: Sequence[str]) -> Plane:
 
 
 def pair_with_errors(code: Points, errors: Points) -> Points:
-    """Return the first two units of a code, or a single one beside the errors of the rows: (n, 2).
-
-    Examples:
-        >>> pair_with_errors(np.array([[3.0]]), np.array([0.5]))
-        array([[3. , 0.5]])
-    """
+    """Return the first two units of a code, or a single one beside the errors: (n, 2)."""
     return code[:, :2] if code.shape[1] > 1 else np.column_stack([code[:, 0], errors])
 
 

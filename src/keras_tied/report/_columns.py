@@ -51,12 +51,7 @@ def slice_columns(columns: Sequence[Column]) -> list[slice]:
 
 
 def sum_columns(columns: Sequence[Column], features: Array) -> Array:
-    """Add up the features of each column, `(..., features)`, to `(..., columns)`.
-
-    Examples:
-        >>> sum_columns([Column("a"), Column("b", "category", 2)], np.array([1.0, 2.0, 3.0]))
-        array([1., 5.])
-    """
+    """Add up the features of each column, `(..., features)`, to `(..., columns)`."""
     sums: Array = np.add.reduceat(features, [p.start for p in slice_columns(columns)], axis=-1)
     return sums
 
@@ -91,16 +86,7 @@ def format_features(column: Column, features: Array) -> str:
 
 
 def format_typical(column: Column, rows: Array) -> str:
-    """Format the median of numbers or days, or the most frequent category with its share.
-
-    Args:
-        column: the column.
-        rows: (n, its features) its values, NaN where one is missing.
-
-    Examples:
-        >>> format_typical(Column("ok", "truth"), np.array([[1.0], [0.0], [np.nan], [1.0]]))
-        '67 % true'
-    """
+    """Format the median of numbers or days, or the most frequent category with its share."""
     rows = rows[~np.isnan(rows).any(axis=1)]
     if not len(rows):
         return "-"
@@ -117,12 +103,7 @@ def format_typical(column: Column, rows: Array) -> str:
 
 
 def format_days(days: float) -> str:
-    """Format days since 1970 as a date.
-
-    Examples:
-        >>> format_days(365.2)
-        '1971-01-01'
-    """
+    """Format days since 1970 as a date."""
     return str(np.datetime64("1970-01-01") + np.timedelta64(int(np.floor(days)), "D"))
 
 

@@ -107,16 +107,12 @@ class Contents:
         return far & (not far.all())
 
     def explain(self, rows: Array) -> tuple[Array, Array, Array]:
-        """Explain some rows.
-
-        Args:
-            rows: (m,) their numbers among those of the report.
+        """Explain some rows, by their numbers among those of the report.
 
         Returns:
             The share of each column in a row's oddness, (m, columns); what the other columns make
             likely, (m, features); and one row in how many is as odd with that in the column of the
-            largest share, (m,). Without a fitted value, shares of the error, reconstructions, and
-            NaN.
+            largest share, (m,). Without an explainer, shares of the error, reconstructions, NaN.
         """
         if self.explainer is None:
             shares = sum_columns(self.columns, np.nan_to_num(self.feature_errors[rows]))

@@ -54,14 +54,7 @@ class Drift:
 def find_drift(
     columns: Sequence[Column], old: Array, new: Array, old_scores: Array, new_scores: Array
 ) -> tuple[list[Drift], Drift]:
-    """Compare two tables.
-
-    Args:
-        columns: their columns.
-        old: the rows of the older one, `(rows, features)`, NaN where a value is missing.
-        new: the rows of the newer one.
-        old_scores: the outlier scores of the older rows.
-        new_scores: the outlier scores of the newer rows.
+    """Compare the rows of two tables, `(rows, features)`, and their outlier scores.
 
     Returns:
         The columns, those that have drifted first and most first, and the score.
@@ -119,12 +112,7 @@ def _compare_counts(categories: Sequence[ArrayLike], n_categories: int) -> tuple
 
 
 def _correct(p: ArrayLike) -> list[float]:
-    """Return Holm's corrected probabilities.
-
-    Examples:
-        >>> _correct([0.01, 0.04, 0.02])
-        [0.03, 0.04, 0.04]
-    """
+    """Return Holm's corrected probabilities."""
     values = np.asarray(p)
     order = np.argsort(values)
     corrected = np.empty(len(values))

@@ -9,40 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+from bokeh import models
 from bokeh.core.json_encoder import serialize_json
 from bokeh.document import Document
-from bokeh.models import (
-    BasicTicker,
-    BasicTickFormatter,
-    BoxSelectTool,
-    CDSView,
-    ColumnDataSource,
-    FixedTicker,
-    HexTile,
-    HoverTool,
-    IndexFilter,
-    LassoSelectTool,
-    LinearColorMapper,
-    NumeralTickFormatter,
-    PanTool,
-    PlainText,
-    Quad,
-    Range1d,
-    ResetTool,
-    Scatter,
-    TapTool,
-    WheelZoomTool,
-)
+from bokeh.models import ColumnDataSource, Range1d
 from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 
 from keras_tied._types import Array
-from keras_tied.report._planes import Hexagons, Orientation
+from keras_tied.report._planes import Hexagons, Orientation, Planes
 
 Pair = tuple[int, int]
 
@@ -50,193 +29,184 @@ _MOST_BINS = 60
 _MIRRORED: dict[Orientation, Orientation] = {"pointytop": "flattop", "flattop": "pointytop"}
 
 
-@dataclass(frozen=True)
-class Panel:
-    """Points to draw, and what their axes show.
+def draw_panels(
+    planes: Planes,
+    points: Mapping[str, Array],
+    axes: Mapping[str, tuple[str, str]],
+    is_dense: bool,
+    outstanding: Sequence[int],
+) -> list[Any]:
+    """Return the linked panels of the same rows, by name; the page's script colours them.
 
-    Attributes:
-        name: the id of the element on the page that the panel goes into.
-        points: (n, 2), NaN where there is nothing to draw.
-        axes: what the axes show.
-        hexagons: how many of all rows lie where, and the ranges of the axes.
+    Args:
+        planes: the views, and how many of all rows lie where.
+        points: (n, 2) the rows in each panel.
+        axes: what the axes of each panel show.
         is_dense: whether the hexagons are drawn, because the points are some of the rows.
-        pairs: the hexagons of each two units, counted from 0; empty in other panels.
+        outstanding: points to draw a ring around.
     """
+    n = len(points["code"])
+    data: dict[str, Any] = {"colour": np.zeros(n, np.float32), "shape": ["circle"] * n}
+    for name in points:
+        x, y = np.ascontiguousarray(points[name].T, np.float32)
+        data |= {f"{name}_x": x, f"{name}_y": y}
+    source = ColumnDataSource(data, name="rows")
+    mapper = models.LinearColorMapper(palette=["#808080"], name="colours")
+    density = models.LinearColorMapper(palette=["#808080"], name="densities")
+    size, alpha = _choose_marker(n, is_dense)
+    plots = []
+    for name, hexagons in planes.hexagons.items():
+        x_range, y_range = (Range1d(start=low, end=high) for low, high in hexagons.view)
+        plot = _make_plot(name, axes[name], x_range, y_range)
+        box = models.BoxSelectTool(name="box")
+        box.overlay.use_handles = False
+        lasso, pan = models.LassoSelectTool(name="lasso"), models.PanTool(name="pan")
+        zoom, reset = models.WheelZoomTool(name="zoom"), models.ResetTool(name="reset")
+        tap, hover = models.TapTool(), models.HoverTool(tooltips=None)
+        plot.add_tools(box, lasso, pan, zoom, reset, tap, hover)
+        plot.toolbar.active_drag = box
+        plot.toolbar.active_scroll = None  # the page scrolls, until the tool is chosen
+        if is_dense:
+            pairs: list[tuple[Pair | None, Hexagons]] = [*planes.pairs.items()]
+            if name != "code" or not pairs:
+                pairs = [(None, hexagons)]
+            for pair, each in pairs:
+                _add_hexagons(plot, each, density, pair)
+        at = partial(models.Scatter, x=f"{name}_x", y=f"{name}_y")
+        colour = {"field": "colour", "transform": mapper}
+        dots = partial(at, marker={"field": "shape"}, fill_color=colour)
+        renderer = plot.add_glyph(
+            source,
+            dots(size=size, fill_alpha=alpha, line_color=None),
+            selection_glyph=dots(size=size + 1.5, line_width=0.7),
+            nonselection_glyph=dots(size=size, fill_alpha=alpha / 5, line_color=None),
+            hover_glyph=dots(size=size + 5, line_width=1.5),
+            name="points",
+        )
+        rings = at(size=size + 5, fill_color=None, line_width=1.5)
+        view = models.CDSView(filter=models.IndexFilter(indices=list(outstanding)))
+        same: dict[str, Any] = {"selection_glyph": rings, "nonselection_glyph": rings}
+        plot.add_glyph(source, rings, view=view, name="rings", **same)
+        for tool in (box, lasso, tap, hover):
+            tool.renderers = [renderer]
+        plots.append(plot)
+    return plots
 
-    name: str
-    points: Array
-    axes: tuple[str, str]
-    hexagons: Hexagons
-    is_dense: bool = False
-    pairs: Mapping[Pair, Hexagons] = field(default_factory=dict)
 
+def draw_errors(errors: Array, lines: Mapping[str, float]) -> Any:
+    """Return a histogram of the errors of all rows, (N,), with lines at some errors, by name.
 
-class Figures:
-    """The figures of one page; a row that is marked in one is marked in all.
-
-    Each has the id of the element on the page that it goes into as its name.
+    An interval can be selected.
     """
+    counts, edges, log = _bin_errors(errors)
+    y_range = Range1d(start=0, end=float(counts.max()) * 1.08)
+    axes = "error of a row", "rows"
+    plot = _make_plot("errors", axes, _fit_range(edges, log), y_range, log_x=log)
+    plot.yaxis.formatter = models.NumeralTickFormatter(format="0,0")
+    plot.xaxis.ticker.desired_num_ticks = 4
+    if edges[-1] < 200 * edges[0]:
+        plot.xaxis.formatter = models.BasicTickFormatter()  # a few ticks are written out
+    plot.add_tools(models.BoxSelectTool(dimensions="width"))
+    data = {"left": edges[:-1], "right": edges[1:], "top": counts}
+    source = ColumnDataSource(data, name="bins")
+    bar = partial(models.Quad, left="left", right="right", top="top", bottom=0, line_color=None)
+    bars, selected, others = bar(), bar(), bar()
+    plot.add_glyph(source, bars, selection_glyph=selected, nonselection_glyph=others, name="bars")
+    _add_lines(plot, lines, "height")
+    return plot
 
-    def __init__(self) -> None:
-        self._plots: list[Any] = []
 
-    def add_panels(self, panels: Sequence[Panel], n: int, outstanding: Sequence[int]) -> None:
-        """Add panels of the same n rows, some in a ring; the page's script colours them."""
-        data: dict[str, Any] = {"colour": np.zeros(n, np.float32), "shape": ["circle"] * n}
-        for panel in panels:
-            x, y = np.ascontiguousarray(panel.points.T, np.float32)
-            data |= {f"{panel.name}_x": x, f"{panel.name}_y": y}
-        source = ColumnDataSource(data, name="rows")
-        mapper = LinearColorMapper(palette=["#808080"], name="colours")
-        density = LinearColorMapper(palette=["#808080"], name="densities")
-        size, alpha = _choose_marker(n, any(panel.is_dense for panel in panels))
-        for panel in panels:
-            x_range, y_range = (Range1d(start=low, end=high) for low, high in panel.hexagons.view)
-            plot = self._add_plot(panel.name, panel.axes, x_range, y_range)
-            box = BoxSelectTool(name="box")
-            box.overlay.use_handles = False
-            plot.add_tools(box, LassoSelectTool(name="lasso"), PanTool(name="pan"))
-            plot.add_tools(WheelZoomTool(name="zoom"), ResetTool(name="reset"), TapTool())
-            plot.add_tools(HoverTool(tooltips=None))
-            plot.toolbar.active_drag = box
-            plot.toolbar.active_scroll = None  # the page scrolls, until the tool is chosen
-            if panel.is_dense:
-                pairs: list[tuple[Pair | None, Hexagons]] = [*panel.pairs.items()]
-                for pair, hexagons in pairs or [(None, panel.hexagons)]:
-                    _add_hexagons(plot, hexagons, density, pair)
-            at = partial(Scatter, x=f"{panel.name}_x", y=f"{panel.name}_y")
-            colour = {"field": "colour", "transform": mapper}
-            dots = partial(at, marker={"field": "shape"}, fill_color=colour)
-            points = plot.add_glyph(
-                source,
-                dots(size=size, fill_alpha=alpha, line_color=None),
-                selection_glyph=dots(size=size + 1.5, line_width=0.7),
-                nonselection_glyph=dots(size=size, fill_alpha=alpha / 5, line_color=None),
-                hover_glyph=dots(size=size + 5, line_width=1.5),
-                name="points",
-            )
-            rings = at(size=size + 5, fill_color=None, line_width=1.5)
-            view = CDSView(filter=IndexFilter(indices=list(outstanding)))
-            same: dict[str, Any] = {"selection_glyph": rings, "nonselection_glyph": rings}
-            plot.add_glyph(source, rings, view=view, name="rings", **same)
-            for tool in plot.tools:
-                if isinstance(tool, BoxSelectTool | LassoSelectTool | TapTool | HoverTool):
-                    tool.renderers = [points]
+def draw_losses(curves: Mapping[str, Sequence[float]], lines: Mapping[str, float]) -> Any:
+    """Return the curves of the losses by epoch, with lines across at some losses, by name."""
+    n_epochs = max(map(len, curves.values()))
+    losses = np.concatenate([*curves.values(), list(lines.values())])
+    log = bool((losses[np.isfinite(losses)] > 0).all())
+    x_range = Range1d(start=1 if n_epochs > 1 else 0, end=max(n_epochs, 2))
+    plot = _make_plot("losses", ("epoch", "loss"), x_range, _fit_range(losses, log), log_y=log)
+    plot.yaxis.formatter = models.BasicTickFormatter()
+    if n_epochs == 1:
+        plot.xaxis.ticker = models.FixedTicker(ticks=[1])
+    for label, curve in curves.items():
+        data = {"epoch": np.arange(1.0, len(curve) + 1), "loss": np.asarray(curve, float)}
+        source = ColumnDataSource(data)
+        plot.line("epoch", "loss", source=source, name=label, line_width=2)
+        if len(curve) == 1:
+            plot.scatter("epoch", "loss", source=source, name=label, size=7, line_color=None)
+    _add_lines(plot, lines, "width")
+    return plot
 
-    def add_errors(self, name: str, errors: Array, lines: Mapping[str, float]) -> None:
-        """Add a histogram of the errors of all rows, (N,), with lines at some errors, by name.
 
-        An interval can be selected.
-        """
-        counts, edges, log = _bin_errors(errors)
-        y_range = Range1d(start=0, end=float(counts.max()) * 1.08)
-        axes = "error of a row", "rows"
-        plot = self._add_plot(name, axes, _fit_range(edges, log), y_range, log_x=log)
-        plot.yaxis.formatter = NumeralTickFormatter(format="0,0")
-        plot.xaxis.ticker.desired_num_ticks = 4
-        if edges[-1] < 200 * edges[0]:
-            plot.xaxis.formatter = BasicTickFormatter()  # a few ticks are written out
-        plot.add_tools(BoxSelectTool(dimensions="width"))
-        data = {"left": edges[:-1], "right": edges[1:], "top": counts}
-        source = ColumnDataSource(data, name="bins")
-        bars, selected, others = (
-            Quad(left="left", right="right", top="top", bottom=0, line_color=None) for _ in range(3)
-        )
-        plot.add_glyph(
-            source, bars, selection_glyph=selected, nonselection_glyph=others, name="bars"
-        )
-        _add_lines(plot, lines, "height")
+def draw_widths(widths: Sequence[Sequence[float]], chosen: int) -> Any:
+    """Return the errors by the number of components, with a line at the one that was chosen.
 
-    def add_losses(
-        self, name: str, curves: Mapping[str, Sequence[float]], lines: Mapping[str, float]
-    ) -> None:
-        """Add the curves of the losses by epoch, and lines across at some losses, by name."""
-        n_epochs = max(map(len, curves.values()))
-        losses = np.concatenate([*curves.values(), list(lines.values())])
-        log = bool((losses[np.isfinite(losses)] > 0).all())
-        x_range = Range1d(start=1 if n_epochs > 1 else 0, end=max(n_epochs, 2))
-        axes = "epoch", "loss"
-        plot = self._add_plot(name, axes, x_range, _fit_range(losses, log), log_y=log)
-        plot.yaxis.formatter = BasicTickFormatter()
-        if n_epochs == 1:
-            plot.xaxis.ticker = FixedTicker(ticks=[1])
-        for label, curve in curves.items():
-            data = {"epoch": np.arange(1.0, len(curve) + 1), "loss": np.asarray(curve, float)}
-            source = ColumnDataSource(data)
-            plot.line("epoch", "loss", source=source, name=label, line_width=2)
-            if len(curve) == 1:
-                plot.scatter("epoch", "loss", source=source, name=label, size=7, line_color=None)
-        _add_lines(plot, lines, "width")
+    `widths` has numbers of components, each with the error, PCA's and that of hidden values.
+    """
+    components, *curves = np.asarray(widths, float).T
+    highest = max(np.nanmax(curves, initial=0.0), 1e-9)
+    axes = "components", "error on rows held out"
+    y_range = Range1d(start=0, end=float(highest) * 1.05)
+    plot = _make_plot("widths", axes, _fit_range(components), y_range)
+    plot.xaxis.ticker = models.BasicTicker(min_interval=1, desired_num_ticks=8)
+    dashes = {"error": "solid", "pca": "dashed", "hidden": "dotted"}
+    for (label, dash), errors in zip(dashes.items(), curves, strict=True):
+        source = ColumnDataSource({"components": components, "error": errors})
+        look: dict[str, Any] = {"source": source, "name": label}
+        plot.line("components", "error", line_width=2, line_dash=dash, **look)
+        plot.scatter("components", "error", size=6, line_color=None, **look)
+    _add_lines(plot, {"chosen": chosen}, "height")
+    return plot
 
-    def add_widths(self, name: str, widths: Sequence[Sequence[float]], chosen: int) -> None:
-        """Add the errors by the number of components, with a line at the one that was chosen.
 
-        `widths` has numbers of components, each with the error, PCA's and that of hidden values.
-        """
-        components, *curves = np.asarray(widths, float).T
-        highest = max(np.nanmax(curves, initial=0.0), 1e-9)
-        axes = "components", "error on rows held out"
-        y_range = Range1d(start=0, end=float(highest) * 1.05)
-        plot = self._add_plot(name, axes, _fit_range(components), y_range)
-        plot.xaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=8)
-        dashes = {"error": "solid", "pca": "dashed", "hidden": "dotted"}
-        for (label, dash), errors in zip(dashes.items(), curves, strict=True):
-            source = ColumnDataSource({"components": components, "error": errors})
-            look: dict[str, Any] = {"source": source, "name": label}
-            plot.line("components", "error", line_width=2, line_dash=dash, **look)
-            plot.scatter("components", "error", size=6, line_color=None, **look)
-        _add_lines(plot, {"chosen": chosen}, "height")
+def to_json(plots: Sequence[Any]) -> str:
+    """Return the document of BokehJS, and the element of the page that each of its roots goes to.
 
-    def to_json(self) -> str:
-        """Return the document of BokehJS, and the element of each of its roots."""
-        document = Document()
-        for plot in self._plots:
-            document.add_root(plot)
-        roots = json.dumps({plot.id: plot.name for plot in self._plots})
-        page = serialize_json(document.to_json(deferred=False))
-        return f'{{"document": {page}, "roots": {roots}}}'
+    A plot goes to the element whose id is its name.
+    """
+    document = Document()
+    for plot in plots:
+        document.add_root(plot)
+    roots = json.dumps({plot.id: plot.name for plot in plots})
+    page = serialize_json(document.to_json(deferred=False))
+    return f'{{"document": {page}, "roots": {roots}}}'
 
-    def _add_plot(
-        self,
-        name: str,
-        axes: tuple[str, str],
-        x_range: Range1d,
-        y_range: Range1d,
-        log_y: bool = False,
-        log_x: bool = False,
-    ) -> Any:
-        plot: Any = figure(
-            tools=[],
-            name=name,
-            x_range=x_range,
-            y_range=y_range,
-            x_axis_type="log" if log_x else "linear",
-            y_axis_type="log" if log_y else "linear",
-            sizing_mode="stretch_both",
-            toolbar_location=None,
-            background_fill_color=None,
-            outline_line_color=None,
-            min_border=4,
-        )
-        for axis, text in zip((plot.xaxis, plot.yaxis), axes, strict=True):
-            text = text if len(text) <= 40 else f"{text[:38]}…"
-            # Plain text, because a name such as $$x$$ would be taken for a formula.
-            axis.axis_label = PlainText(text=text)
-        plot.axis.axis_label_text_font_style = "normal"
-        plot.axis.minor_tick_line_color = None
-        plot.axis.axis_line_color = None
-        plot.xaxis.ticker.desired_num_ticks = 5
-        plot.yaxis.ticker.desired_num_ticks = 5
-        self._plots.append(plot)
-        return plot
+
+def _make_plot(
+    name: str,
+    axes: tuple[str, str],
+    x_range: Range1d,
+    y_range: Range1d,
+    log_y: bool = False,
+    log_x: bool = False,
+) -> Any:
+    plot: Any = figure(
+        tools=[],
+        name=name,
+        x_range=x_range,
+        y_range=y_range,
+        x_axis_type="log" if log_x else "linear",
+        y_axis_type="log" if log_y else "linear",
+        sizing_mode="stretch_both",
+        toolbar_location=None,
+        background_fill_color=None,
+        outline_line_color=None,
+        min_border=4,
+    )
+    for axis, text in zip((plot.xaxis, plot.yaxis), axes, strict=True):
+        text = text if len(text) <= 40 else f"{text[:38]}…"
+        # Plain text, because a name such as $$x$$ would be taken for a formula.
+        axis.axis_label = models.PlainText(text=text)
+        axis.ticker.desired_num_ticks = 5
+    plot.axis.axis_label_text_font_style = "normal"
+    plot.axis.minor_tick_line_color = None
+    plot.axis.axis_line_color = None
+    return plot
 
 
 def _add_lines(plot: Any, lines: Mapping[str, float], along: Literal["width", "height"]) -> None:
     for name, at in lines.items():
         dash = "dashed" if name == "pca" else "solid"
-        plot.add_layout(
-            Span(location=at, dimension=along, name=name, line_width=1.5, line_dash=dash)
-        )
+        look: dict[str, Any] = {"name": name, "line_width": 1.5, "line_dash": dash}
+        plot.add_layout(Span(location=at, dimension=along, **look))
 
 
 def _choose_marker(n: int, is_dense: bool) -> tuple[float, float]:
@@ -249,14 +219,16 @@ def _choose_marker(n: int, is_dense: bool) -> tuple[float, float]:
 
 
 def _add_hexagons(
-    plot: Any, hexagons: Hexagons, colours: LinearColorMapper, pair: Pair | None
+    plot: Any, hexagons: Hexagons, colours: models.LinearColorMapper, pair: Pair | None
 ) -> None:
     """Add hexagons; those of two units in both orders, of which the first two are shown."""
     cells, counts = hexagons.counts()
     q, r = cells.T
     density = np.log1p(counts).astype(np.float32)
     colour: Any = {"field": "density", "transform": colours}
-    look = partial(HexTile, q="q", r="r", size=hexagons.size, fill_color=colour, line_color=None)
+    look = partial(
+        models.HexTile, q="q", r="r", size=hexagons.size, fill_color=colour, line_color=None
+    )
     scale, orientation = hexagons.aspect_scale, hexagons.orientation
     orders = [(look(aspect_scale=scale, orientation=orientation), q, r, pair)]
     if pair is not None:

@@ -21,10 +21,15 @@ from keras_tied._text import format_number, format_quantity, format_share, forma
 from keras_tied._types import Array
 from keras_tied.drawing import DENSE_POINTS
 from keras_tied.report._contents import Contents
-from keras_tied.report._decoder import MOST_WEIGHTS
-from keras_tied.report._figures import Figures, Panel
+from keras_tied.report._figures import (
+    draw_errors,
+    draw_losses,
+    draw_panels,
+    draw_widths,
+    to_json,
+)
 from keras_tied.report._planes import Planes
-from keras_tied.report._rows import describe_rows
+from keras_tied.report._rows import MOST_WEIGHTS, describe_rows
 from keras_tied.report._summary import describe_shift, rank_columns, summarize
 from keras_tied.report._units import correlate, describe_units, name_axis
 
@@ -45,23 +50,31 @@ def render_html(report: Contents) -> str:
     drawn, worst = _choose_rows(report)
     units = describe_units(report.columns, correlate(report.X[ordinary], report.code[ordinary]))
     axes = [name_axis(i, report.columns, drivers) for i, drivers in enumerate(units)]
-    panels = _make_panels(report, drawn, axes)
+    is_dense = whole.n_rows > len(drawn)
+    planes = _fit_planes(report, is_dense)
+    points = planes.project(report.X, report.code, report.reconstruction, report.errors)
+    titles = dict.fromkeys(points, planes.plane.names)
+    titles["code"] = axes[0], axes[1] if len(axes) > 1 else "error"
     curves = _select_curves(report)
     mean_error, all_errors = whole.mean_error, np.asarray(whole.errors, np.float64)
-    known_widths = [width for width in report.widths if not np.isnan(width[3])]
-    bars, rows = rank_columns(report), describe_rows(report, drawn, worst)
-    views = [[*pair, *hexagons.view] for pair, hexagons in panels[1].pairs.items()]
-    rows |= {"units": units, "axes": axes, "views": views}
-
-    figures = Figures()
-    figures.add_panels(panels, len(drawn), worst[: whole.n_outstanding].tolist())
     mean = {} if mean_error is None else {"mean": mean_error}
     pca = {} if report.pca_error is None else {"pca": float(report.pca_error)}
-    figures.add_errors("errors", all_errors, mean | pca)
+    plots = draw_panels(
+        planes,
+        {name: each[drawn] for name, each in points.items()},
+        titles,
+        is_dense,
+        worst[: whole.n_outstanding].tolist(),
+    )
+    plots.append(draw_errors(all_errors, mean | pca))
     if curves:
-        figures.add_losses("losses", curves, pca)
+        plots.append(draw_losses(curves, pca))
     if report.widths:
-        figures.add_widths("widths", report.widths, report.code.shape[1])
+        plots.append(draw_widths(report.widths, report.code.shape[1]))
+    known_widths = [width for width in report.widths if not np.isnan(width[3])]
+    views = [[*pair, *hexagons.view] for pair, hexagons in planes.pairs.items()]
+    bars, rows = rank_columns(report), describe_rows(report, drawn, worst)
+    rows |= {"units": units, "axes": axes, "views": views}
 
     environment = Environment(
         loader=PackageLoader("keras_tied.report", "page"),
@@ -85,11 +98,10 @@ def render_html(report: Contents) -> str:
         policy=_make_policy(scripts),
         style=Markup(_read("page.css")),
         scripts=[Markup(script) for script in scripts],
-        figures=_embed_json(figures.to_json()),
+        figures=_embed_json(to_json(plots)),
         rows=_embed_json(json.dumps(rows)),
         sentence=summarize(report, bars, int(drawn[worst[0]])),
         shift=describe_shift(report),
-        panels={panel.name: panel for panel in panels},
         n_drawn=len(drawn),
         n_worst=len(worst),
         mean_error=mean_error,
@@ -144,30 +156,17 @@ def _choose_rows(report: Contents) -> tuple[Array, Array]:
     return rows, np.searchsorted(rows, worst)
 
 
-def _make_panels(report: Contents, drawn: Array, axes: list[str]) -> list[Panel]:
-    """Return the panels of the input, the code and the reconstruction, with all rows counted."""
+def _fit_planes(report: Contents, is_dense: bool) -> Planes:
+    """Return the planes of the panels, with all rows counted if they are dense."""
+    if report.whole.planes is not None:
+        return report.whole.planes
     parts = report.X, report.code, report.reconstruction, report.errors
-    ordinary, names = ~report.is_far, [format_value(name) for name in report.feature_names]
-    planes = report.whole.planes
-    if planes is None:
-        X, code, reconstruction, errors = (part[ordinary] for part in parts)
-        planes = Planes(X, code, reconstruction, errors, names)
-    points = planes.project(*parts)
-    is_dense = report.whole.n_rows > len(drawn)
-    if is_dense and report.whole.planes is None:
+    X, code, reconstruction, errors = (part[~report.is_far] for part in parts)
+    names = [format_value(name) for name in report.feature_names]
+    planes = Planes(X, code, reconstruction, errors, names)
+    if is_dense:
         planes.count(*parts)
-    of_code = axes[0], axes[1] if len(axes) > 1 else "error"
-    return [
-        Panel(
-            name,
-            points[name][drawn],
-            of_code if name == "code" else planes.plane.names,
-            hexagons,
-            is_dense,
-            planes.pairs if name == "code" else {},
-        )
-        for name, hexagons in planes.hexagons.items()
-    ]
+    return planes
 
 
 def _select_curves(report: Contents) -> dict[str, list[float]]:

@@ -18,10 +18,12 @@ from keras_tied.drawing import (
     fit_principal_plane,
     pair_with_errors,
 )
-from keras_tied.report._decoder import LARGEST
 
 Points = NDArray[np.floating]
 Orientation = Literal["pointytop", "flattop"]
+
+LARGEST = 1e34
+"""Larger numbers are drawn there; a sum of many of them still fits single precision."""
 
 
 class Hexagons:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import numpy as np
 from bokeh.palettes import Viridis256
+from numpy.typing import ArrayLike
 
 from keras_tied._reasons import CONTRADICTION, MAIN_SHARE, ORDINARY
 from keras_tied._text import describe_rarity, format_number, format_rarity, format_value
 from keras_tied._types import Array
 from keras_tied.drawing import MOST_COLOURS, classify_labels, palette
+from keras_tied.estimator.internal import Fitted
 from keras_tied.report._columns import LONGEST, describe_columns
 from keras_tied.report._contents import Contents
-from keras_tied.report._decoder import describe_decoder, encode_floats
+from keras_tied.report._planes import LARGEST
+
+MOST_WEIGHTS = 2**18
+"""A decoder with more would make the page too large."""
 
 # Petroff's colours that are too dark for a dark page.
 _LIGHTER = {"#832DB6": "#A86BD6", "#BD1F01": "#D8382A"}
@@ -65,15 +71,15 @@ def describe_rows(report: Contents, rows: Array, worst: Array) -> dict[str, Any]
         "is_mended": (mended < ORDINARY).tolist(),
         "mean": None if whole.mean_error is None else format_number(whole.mean_error),
         "columns": describe_columns(report.columns),
-        "X": encode_floats(report.X[rows]),
-        "expected": encode_floats(expected),
-        "shares": encode_floats(shares),
-        "codes": encode_floats(report.code[rows]),
+        "X": _encode(report.X[rows]),
+        "expected": _encode(expected),
+        "shares": _encode(shares),
+        "codes": _encode(report.code[rows]),
         "n_units": report.code.shape[1],
         "worst": worst.tolist(),
         "colour_by": _describe_labels(report, rows),
         "palettes": PALETTES,
-        "decoder": describe_decoder(report.fitted),
+        "decoder": _describe_decoder(report.fitted),
         "safe_csv": report.safe_csv,
         "file": format_value(report.title, LONGEST),
     }
@@ -95,3 +101,28 @@ def _describe_labels(report: Contents, rows: Array) -> dict[str, Any] | None:
     values = [None if value != value else value for value in labels.values[rows].tolist()]
     name, n_coloured = format_value(report.label_name), labels.n_coloured
     return {"name": name, "values": values, "groups": labels.groups, "n_coloured": n_coloured}
+
+
+def _describe_decoder(fitted: Fitted | None) -> dict[str, object] | None:
+    """Return the arrays that decode a code, and how; None if the network is not dense or large."""
+    network: Any = fitted and fitted.network
+    if fitted is None or not hasattr(network, "kernels") or network.n_parameters > MOST_WEIGHTS:
+        return None
+    scaling = fitted.preprocessing.scaling
+    return {
+        "sizes": network.layer_sizes,
+        "activation": network.activation,
+        "linear_units": network.linear_units,
+        "kernels": [_encode(kernel) for kernel in network.kernels],
+        "biases": [_encode(bias) for bias in network.decoder_biases],
+        "gains": None if network.gains is None else [_encode(g) for g in network.gains],
+        "scale": [float(number) for number in scaling.scale],
+        "shift": [float(number) for number in scaling.shift],
+    }
+
+
+def _encode(values: ArrayLike) -> str:
+    """Return numbers as base64 of single precision, little-endian, row by row."""
+    # What is too large for it, or for a sum of many, becomes the largest that is not.
+    within = np.clip(values, -LARGEST, LARGEST).astype("<f4")
+    return base64.b64encode(np.ascontiguousarray(within).tobytes()).decode()

@@ -48,10 +48,7 @@ def rank_columns(report: Contents) -> list[Bar]:
 def summarize(report: Contents, bars: Sequence[Bar], oddest: int) -> str:
     """Say which row is the oddest and why, what is kept, what is lost, and how many rows stand out.
 
-    Args:
-        report: what to summarise.
-        bars: the columns, the largest error first.
-        oddest: the number of the oddest row among those of the report.
+    `oddest` is the number of the oddest row among those of the report.
     """
     whole, n_columns = report.whole, format_quantity(len(report.columns), "column")
     n_units = report.code.shape[1]
