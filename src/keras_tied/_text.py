@@ -32,12 +32,7 @@ def format_value(value: Any, longest: int = LONGEST) -> str:
 
 
 def replace_controls(text: str) -> str:
-    r"""Replace control characters, which a terminal would obey.
-
-    Examples:
-        >>> replace_controls("a\x1b[31mb")
-        'a�[31mb'
-    """
+    """Replace control characters, which a terminal would obey."""
     return text.translate(_INVISIBLE)
 
 
@@ -82,33 +77,18 @@ def format_rarity(one_in: float, most: float) -> str:
 
 
 def describe_rarity(one_in: str) -> str:
-    """Say how many rows are as odd, as `format_rarity` gives it.
-
-    Examples:
-        >>> describe_rarity("1,200"), describe_rarity("> 2,000")
-        ('one row in 1,200 is as odd', 'fewer than one row in 2,000 are as odd')
-    """
+    """Say how many rows are as odd, from the text of `format_rarity`."""
     if one_in.startswith(">"):
         return f"fewer than one row in {one_in[2:]} are as odd"
     return f"one row in {one_in} is as odd"
 
 
 def list_some(names: Sequence[str], most: int = 8) -> str:
-    """List the first names, and the number of the others.
-
-    Examples:
-        >>> list_some(["a", "b", "c"], most=2)
-        'a, b and 1 more'
-    """
+    """List the first names, and the number of the others: "a, b and 1 more"."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def format_quantity(n: int, thing: str) -> str:
-    """Format a number of things.
-
-    Examples:
-        >>> format_quantity(1, "row"), format_quantity(1797, "row")
-        ('1 row', '1,797 rows')
-    """
+    """Format a number of things: "1 row", "1,797 rows"."""
     return f"{n:,} {thing}" + ("" if n == 1 else "s")

@@ -33,7 +33,8 @@ def list_methods(n_components: int, seed: int) -> dict[str, Callable[[], Reconst
         "PyOD AutoEncoder": lambda: _make_pyod(n_components, seed),
     }
     modules = {"UMAP": "umap", "PyOD AutoEncoder": "pyod"}
-    return {name: make for name, make in methods.items() if find_spec(modules.get(name, "sklearn"))}
+    missing = {name for name, module in modules.items() if find_spec(module) is None}
+    return {name: make for name, make in methods.items() if name not in missing}
 
 
 def transform_back(transformer: Any, train: Array, test: Array) -> Array:

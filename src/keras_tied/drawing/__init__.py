@@ -6,11 +6,9 @@ from keras_tied.drawing._plane import (
     DENSE_POINTS,
     MOST_UNITS,
     N_HEXAGONS,
-    Plane,
     View,
     choose_view,
-    fit_principal_plane,
-    make_feature_plane,
+    fit_plane,
     pair_with_errors,
 )
 
@@ -20,13 +18,11 @@ __all__ = [
     "MOST_UNITS",
     "N_HEXAGONS",
     "Labels",
-    "Plane",
     "View",
     "choose_view",
     "classify_labels",
     "collect_history",
-    "fit_principal_plane",
-    "make_feature_plane",
+    "fit_plane",
     "pair_with_errors",
     "palette",
 ]

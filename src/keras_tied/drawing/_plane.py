@@ -49,24 +49,20 @@ class Plane:
         return rows[:, :2]
 
 
-def make_feature_plane(feature_names: Sequence[str]) -> Plane:
-    """Make the plane of the first two columns, or of the row number and a single column."""
-    first, second, *_ = feature_names if len(feature_names) > 1 else ("row", *feature_names)
-    return Plane((first, second))
-
-
-def fit_principal_plane(X: ArrayLike, feature_names: Sequence[str]) -> Plane:
+def fit_plane(X: ArrayLike, feature_names: Sequence[str], is_principal: bool = True) -> Plane:
     """Fit the plane of the first two principal components of the standardised columns.
 
-    Up to two columns are drawn as they are; NaN is a missing value.
+    Up to two columns are drawn as they are, and so are the first two if it is not principal; a
+    single column is drawn against the number of the row. NaN is a missing value.
 
     Examples:
-        >>> fit_principal_plane(np.eye(3), ["a", "b", "c"]).names
+        >>> fit_plane(np.eye(3), ["a", "b", "c"]).names
         ('component 1 (50 %)', 'component 2 (50 %)')
     """
     rows = np.asarray(X, dtype=np.float64)
-    if rows.shape[1] <= 2 or len(rows) < 2:
-        return make_feature_plane(feature_names)
+    if not is_principal or rows.shape[1] <= 2 or len(rows) < 2:
+        first, second, *_ = feature_names if len(feature_names) > 1 else ("row", *feature_names)
+        return Plane((first, second))
     # Imported here, because it takes a second, and most figures of two columns do without.
     from sklearn.decomposition import PCA
     from sklearn.preprocessing import StandardScaler

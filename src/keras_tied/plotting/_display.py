@@ -12,22 +12,14 @@ from keras_tied._text import format_quantity, format_value
 from keras_tied.drawing import (
     DENSE_POINTS,
     MOST_UNITS,
-    Plane,
     choose_view,
     classify_labels,
     collect_history,
-    fit_principal_plane,
-    make_feature_plane,
+    fit_plane,
     pair_with_errors,
     palette,
 )
-from keras_tied.plotting._figure import (
-    INK,
-    add_fallback_fonts,
-    label_axes,
-    lay_out,
-    remove_frame,
-)
+from keras_tied.plotting._figure import INK, add_fallback_fonts, label_axes, lay_out, remove_frame
 from keras_tied.plotting._points import MOST_POINTS, draw_key, scatter, scatter_pairs
 
 if TYPE_CHECKING:
@@ -45,13 +37,13 @@ _LONGEST = 30
 class AutoencoderDisplay:
     """The input, the code and the reconstruction of some rows, and the cost by epoch.
 
-    Of a code of three to six units each pair is drawn, of a wider one the first two units; a single
-    unit is drawn against the row's error. A single feature is drawn against the number of the row.
-    Input and reconstruction are on the same scale.
+    Each pair of a code of three to six units is drawn, the first two units of a wider one, and a
+    single unit against the error of the row. A single feature is drawn against the row number.
+    Input and reconstruction have the same scale.
 
-    Of more than 10,000 rows it is drawn how many lie where, and a random sample of them; the panels
-    need not hold those far out, of which the figure says the number. The 20 most frequent labels
-    are told apart by colour and marker; more than 10 different numbers are shades.
+    More than 10,000 rows are drawn as a density and a random sample of points. Points far outside
+    may lie beyond the panels; the figure says how many do. The 20 most frequent labels differ in
+    colour and marker; more than 10 different numbers are shades.
 
     Args:
         X: (n, features) the input rows, with NaN where a value is missing.
@@ -173,7 +165,12 @@ class AutoencoderDisplay:
         reconstruction_axes.sharex(input_axes)
         reconstruction_axes.sharey(input_axes)
         labels = None if self.y is None else classify_labels(self.y, _LONGEST)
-        plane, n_features, n_components = self._plane(), self.X.shape[1], self.code.shape[1]
+        n_features, n_components = self.X.shape[1], self.code.shape[1]
+        names = self.feature_names
+        if names is None:
+            names = [f"feature {i + 1}" for i in range(n_features)]
+        names = [format_value(name, _LONGEST) for name in names]
+        plane = fit_plane(self.X, names, self.plane == "principal")
         rows, reconstructions = plane.project(self.X), plane.project(self.reconstruction)
         view = choose_view(np.concatenate([rows, reconstructions]))
         is_outside = scatter(input_axes, rows, labels, view)
@@ -196,15 +193,6 @@ class AutoencoderDisplay:
         _draw_cost(cost_axes, self.history, self.pca_error, n_components)
         add_fallback_fonts(self.figure_)
         return self
-
-    def _plane(self) -> Plane:
-        names = self.feature_names
-        if names is None:
-            names = [f"feature {i + 1}" for i in range(self.X.shape[1])]
-        names = [format_value(name, _LONGEST) for name in names]
-        if self.plane == "features":
-            return make_feature_plane(names)
-        return fit_principal_plane(self.X, names)
 
 
 def four_panels(

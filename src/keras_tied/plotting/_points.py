@@ -137,9 +137,8 @@ def draw_key(figure: Figure, axes: Axes, labels: Labels, title: str) -> None:
 def _draw_points(
     axes: Axes, points: NDArray[np.floating], labels: Labels | None, scale: float
 ) -> None:
-    size, alpha = 22.0, 0.8
-    if len(points) > 300:
-        size, alpha = (10.0, 0.65) if len(points) <= 2000 else (5.0, 0.5)
+    n = len(points)
+    size, alpha = (22.0, 0.8) if n <= 300 else (10.0, 0.65) if n <= 2000 else (5.0, 0.5)
     # One picture of the points, because thousands of them as vectors make a slow SVG or PDF.
     look: dict[str, Any] = {"s": size * scale, "alpha": alpha, "linewidths": 0, "rasterized": True}
     x, y = points.T

@@ -53,8 +53,8 @@ class NumpyAutoencoder(HandWrittenAutoencoder):
         >>> from keras_tied.reference import NumpyAutoencoder
         >>> X = np.random.default_rng(0).uniform(size=(100, 4))
         >>> autoencoder = NumpyAutoencoder(2, epochs=200, random_state=0).fit(X)
-        >>> autoencoder.transform(X).shape
-        (100, 2)
+        >>> autoencoder.inverse_transform(autoencoder.transform(X)).shape
+        (100, 4)
         >>> autoencoder.history_["loss"][-1] < autoencoder.history_["loss"][0]
         True
     """

@@ -121,10 +121,10 @@ class Contents:
             return shares, self.reconstruction[rows], np.full(len(rows), np.nan)
         reasons = self.explainer.explain(self.X[rows])
         shares = reasons.shares
-        mended = reasons.scores[np.arange(len(rows)), shares.argmax(axis=1)]
+        scores = reasons.scores[np.arange(len(rows)), shares.argmax(axis=1)]
         if shares.shape[1] != len(self.columns):  # the estimator knows features alone
             shares = sum_columns(self.columns, shares)
-        return shares, reasons.expected, self.explainer.rarity(mended)
+        return shares, reasons.expected, self.explainer.rarity(scores)
 
     def find_drift(self) -> tuple[list[Drift], Drift]:
         """Tell how far columns, the most first, and the score have drifted since the older table.

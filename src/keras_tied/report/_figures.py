@@ -53,7 +53,9 @@ def draw_panels(
     source = ColumnDataSource(data, name="rows")
     mapper = models.LinearColorMapper(palette=["#808080"], name="colours")
     density = models.LinearColorMapper(palette=["#808080"], name="densities")
-    size, alpha = _choose_marker(n, is_dense)
+    size, alpha = (8.0, 0.85) if n <= 300 else (6.0, 0.75) if n <= 2000 else (4.5, 0.6)
+    if is_dense:
+        size, alpha = 4.0, 0.8
     plots = []
     for name, hexagons in planes.hexagons.items():
         x_range, y_range = (Range1d(start=low, end=high) for low, high in hexagons.view)
@@ -207,15 +209,6 @@ def _add_lines(plot: Any, lines: Mapping[str, float], along: Literal["width", "h
         dash = "dashed" if name == "pca" else "solid"
         look: dict[str, Any] = {"name": name, "line_width": 1.5, "line_dash": dash}
         plot.add_layout(Span(location=at, dimension=along, **look))
-
-
-def _choose_marker(n: int, is_dense: bool) -> tuple[float, float]:
-    """Choose the size and the opacity of n points."""
-    if is_dense:
-        return 4.0, 0.8
-    if n <= 300:
-        return 8.0, 0.85
-    return (6.0, 0.75) if n <= 2000 else (4.5, 0.6)
 
 
 def _add_hexagons(

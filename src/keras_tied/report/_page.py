@@ -21,13 +21,7 @@ from keras_tied._text import format_number, format_quantity, format_share, forma
 from keras_tied._types import Array
 from keras_tied.drawing import DENSE_POINTS
 from keras_tied.report._contents import Contents
-from keras_tied.report._figures import (
-    draw_errors,
-    draw_losses,
-    draw_panels,
-    draw_widths,
-    to_json,
-)
+from keras_tied.report._figures import draw_errors, draw_losses, draw_panels, draw_widths, to_json
 from keras_tied.report._planes import Planes
 from keras_tied.report._rows import MOST_WEIGHTS, describe_rows
 from keras_tied.report._summary import describe_shift, rank_columns, summarize
@@ -47,10 +41,10 @@ SCRIPTS = (
 def render_html(report: Contents) -> str:
     """Return the whole page."""
     whole, ordinary = report.whole, ~report.is_far
-    drawn, worst = _choose_rows(report)
+    rows, worst = _choose_rows(report)
     units = describe_units(report.columns, correlate(report.X[ordinary], report.code[ordinary]))
     axes = [name_axis(i, report.columns, drivers) for i, drivers in enumerate(units)]
-    is_dense = whole.n_rows > len(drawn)
+    is_dense = whole.n_rows > len(rows)
     planes = _fit_planes(report, is_dense)
     points = planes.project(report.X, report.code, report.reconstruction, report.errors)
     titles = dict.fromkeys(points, planes.plane.names)
@@ -61,7 +55,7 @@ def render_html(report: Contents) -> str:
     pca = {} if report.pca_error is None else {"pca": float(report.pca_error)}
     plots = draw_panels(
         planes,
-        {name: each[drawn] for name, each in points.items()},
+        {name: each[rows] for name, each in points.items()},
         titles,
         is_dense,
         worst[: whole.n_outstanding].tolist(),
@@ -73,8 +67,8 @@ def render_html(report: Contents) -> str:
         plots.append(draw_widths(report.widths, report.code.shape[1]))
     known_widths = [width for width in report.widths if not np.isnan(width[3])]
     views = [[*pair, *hexagons.view] for pair, hexagons in planes.pairs.items()]
-    bars, rows = rank_columns(report), describe_rows(report, drawn, worst)
-    rows |= {"units": units, "axes": axes, "views": views}
+    bars, data = rank_columns(report), describe_rows(report, rows, worst)
+    data |= {"units": units, "axes": axes, "views": views}
 
     environment = Environment(
         loader=PackageLoader("keras_tied.report", "page"),
@@ -99,17 +93,17 @@ def render_html(report: Contents) -> str:
         style=Markup(_read("page.css")),
         scripts=[Markup(script) for script in scripts],
         figures=_embed_json(to_json(plots)),
-        rows=_embed_json(json.dumps(rows)),
-        sentence=summarize(report, bars, int(drawn[worst[0]])),
+        rows=_embed_json(json.dumps(data)),
+        sentence=summarize(report, bars, int(rows[worst[0]])),
         shift=describe_shift(report),
-        n_drawn=len(drawn),
+        n_drawn=len(rows),
         n_worst=len(worst),
         mean_error=mean_error,
         median_error=float(np.nanmedian(all_errors)) if mean else None,
         curves=curves,
         best_width=min(known_widths, key=lambda width: width[3], default=None),
         bars=bars,
-        has_decoder=rows["decoder"] is not None,
+        has_decoder=data["decoder"] is not None,
         most_weights=MOST_WEIGHTS,
         n_bars=N_BARS,
     )

@@ -15,7 +15,7 @@ from keras_tied.drawing import (
     N_HEXAGONS,
     View,
     choose_view,
-    fit_principal_plane,
+    fit_plane,
     pair_with_errors,
 )
 
@@ -75,14 +75,9 @@ class Planes:
     """
 
     def __init__(
-        self,
-        X: Points,
-        code: Points,
-        reconstruction: Points,
-        errors: Points,
-        names: Sequence[str],
+        self, X: Points, code: Points, reconstruction: Points, errors: Points, names: Sequence[str]
     ) -> None:
-        self.plane = fit_principal_plane(X, names)
+        self.plane = fit_plane(X, names)
         points = self.project(X, code, reconstruction, errors)
         shared = choose_view(np.concatenate([points["input"], points["reconstruction"]]))
         views = {"input": shared, "code": choose_view(points["code"]), "reconstruction": shared}

@@ -17,14 +17,13 @@ from keras_tied.report._whole import measure_sums
 class Report(Contents):
     """A page on the rows of a table, their code, their reconstruction and their errors.
 
-    It says first which row is the oddest and why, how much of the table the code keeps, which
-    column is hardest to reconstruct and how many rows stand out, beside a map of the code and the
-    errors by column. Rows that are marked in a panel, a legend or the table of the oddest rows are
-    marked in all; a row is explained by the share that each column has in its oddness, and by what
-    the other columns make likely; units of the code are explained by the columns that they follow,
-    and by sliders that decode. The page is one file, loads nothing, and shows the user's own texts
-    as plain text. Where there are many rows it draws how many lie where, a random sample of them,
-    and the oddest ones always.
+    The page begins with sentences: which row is the oddest and why, how much of the table the code
+    keeps, which column is hardest to reconstruct and how many rows stand out. Below are a map of
+    the code and the errors by column. Rows that are marked in a panel, a legend or the table of the
+    oddest rows are marked everywhere. A row is explained by the share that each column has in its
+    oddness and by what the other columns make likely, a unit of the code by the columns that it
+    follows and by a slider that decodes. Many rows are drawn as a density, with the oddest rows and
+    a random sample as points. The page is one file, loads nothing, and shows texts as plain text.
 
     Args:
         X: (n, features) the rows, with NaN where a value is missing. Of more than two features
@@ -43,8 +42,7 @@ class Report(Contents):
             missing. Defaults to the score.
         label_name: the name of the labels. Defaults to "label".
         history: the ``"loss"``, and maybe the ``"val_loss"``, of each epoch. Defaults to none.
-        pca_error: the mean error of PCA with as many components, to compare with. Defaults to
-            none.
+        pca_error: the mean error of PCA with as many components, to compare with. Defaults to none.
         model: what the model is, such as "PCA". Defaults to "an autoencoder".
         widths: numbers of components, each with the error of the model, of PCA, and of hidden
             values, such as `keras_tied.comparison.compare_widths` returns. Defaults to none.
@@ -63,7 +61,7 @@ class Report(Contents):
         safe_csv: whether the rows that are downloaded from the page have a `'` before text that a
             spreadsheet would run. Defaults to False.
         most_points: rows that are drawn at most. Defaults to 5,000, and to fewer where there are
-            many columns or where it is drawn how many rows lie where.
+            many columns or where a density is drawn.
         n_worst: rows that the table begins with, the oddest ones. Defaults to 20.
         random_state: seed of the sample. Defaults to 0.
 

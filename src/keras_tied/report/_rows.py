@@ -44,7 +44,7 @@ PALETTES = {
 def describe_rows(report: Contents, rows: Array, worst: Array) -> dict[str, Any]:
     """Return the data of the drawn rows, of which `worst` are the oddest, the oddest first."""
     whole, scores = report.whole, report.scores[rows]
-    shares, expected, mended = report.explain(rows)
+    shares, expected, rarity = report.explain(rows)
     one_in, rarities = None, {}
     if report.explainer is not None:
         most = report.explainer.largest_rarity
@@ -68,7 +68,7 @@ def describe_rows(report: Contents, rows: Array, worst: Array) -> dict[str, Any]
         "main_share": MAIN_SHARE,
         "contradiction": CONTRADICTION,
         "is_far": report.is_far[rows].tolist(),
-        "is_mended": (mended < ORDINARY).tolist(),
+        "is_mended": (rarity < ORDINARY).tolist(),
         "mean": None if whole.mean_error is None else format_number(whole.mean_error),
         "columns": describe_columns(report.columns),
         "X": _encode(report.X[rows]),
