@@ -7,9 +7,9 @@ rows at once by gradient descent with momentum; the last third of the rows is he
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Engine: TypeAlias = Literal["keras", "numpy", "pytensor"]
 OnEpoch: TypeAlias = Callable[[int, Mapping[str, float]], object]
 Rows: TypeAlias = NDArray[np.float32]
+History: TypeAlias = Mapping[str, Sequence[float]]
 
 N_COMPONENTS = 2
 EPOCHS = 3000
@@ -109,18 +110,29 @@ def run(
     train, validation = split(X)
     kernel = _draw_kernel(train.shape[1], random_state)
     if engine == "keras":
-        result = _train_with_keras(train, validation, kernel, epochs, on_epoch)
+        history, code, reconstruction, seconds, model = _train_with_keras(
+            train, validation, kernel, epochs, on_epoch
+        )
     else:
-        result = _train_by_hand(engine, train, validation, kernel, epochs, on_epoch)
-    n_train = len(train)
+        history, code, reconstruction, seconds = _train_by_hand(
+            engine, train, validation, kernel, epochs, on_epoch
+        )
+        model = None
+    n_train, n_parameters = len(train), kernel.size + sum(kernel.shape)
     pca_train_mse, pca_validation_mse = _compute_pca_errors(train, validation)
     return Experiment(
-        **result._asdict(),
-        train_mse=_mean_squared_error(train, result.reconstruction[:n_train]),
-        validation_mse=_mean_squared_error(validation, result.reconstruction[n_train:]),
+        history={key: np.asarray(costs, np.float64) for key, costs in history.items()},
+        code=code,
+        reconstruction=reconstruction,
+        train_mse=_mean_squared_error(train, reconstruction[:n_train]),
+        validation_mse=_mean_squared_error(validation, reconstruction[n_train:]),
         pca_train_mse=pca_train_mse,
         pca_validation_mse=pca_validation_mse,
-        untied_parameters=result.parameters + kernel.size,
+        seconds=seconds,
+        parameters=n_parameters if model is None else model.count_params(),
+        untied_parameters=n_parameters + kernel.size,
+        tie_error=0.0 if model is None else _measure_tie_error(model),
+        model=model,
     )
 
 
@@ -179,18 +191,6 @@ def build_model(kernel: ArrayLike) -> keras.Model:
     return model
 
 
-class _Result(NamedTuple):
-    """The results of an engine, by the names of `Experiment`."""
-
-    history: dict[str, NDArray[np.float64]]
-    code: Rows
-    reconstruction: Rows
-    seconds: float
-    parameters: int
-    tie_error: float
-    model: keras.Model | None
-
-
 def _draw_kernel(features: int, random_state: RandomState) -> Rows:
     """Draw a kernel as Keras does: U(-a, a) with a² = 6 / (features + components).
 
@@ -205,7 +205,7 @@ def _draw_kernel(features: int, random_state: RandomState) -> Rows:
 
 def _train_with_keras(
     train: Rows, validation: Rows, kernel: Rows, epochs: int, on_epoch: OnEpoch | None
-) -> _Result:
+) -> tuple[History, Rows, Rows, float, keras.Model]:
     import keras
 
     from keras_tied import training
@@ -230,19 +230,19 @@ def _train_with_keras(
         verbose=0,
     ).history
     seconds = time.perf_counter() - begin
-    encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
-    code = encoder(np.concatenate([train, validation]))
+    code = model.get_layer("encoder")(np.concatenate([train, validation]))
+    reconstruction = model.get_layer("decoder")(code)
     to_numpy = keras.ops.convert_to_numpy
-    difference = to_numpy(decoder.kernel) - to_numpy(encoder.kernel.value).T
-    return _Result(
-        history={key: np.asarray(costs, np.float64) for key, costs in history.items()},
-        code=to_numpy(code),
-        reconstruction=to_numpy(decoder(code)),
-        seconds=seconds,
-        parameters=model.count_params(),
-        tie_error=float(np.abs(difference).max()),
-        model=model,
-    )
+    return history, to_numpy(code), to_numpy(reconstruction), seconds, model
+
+
+def _measure_tie_error(model: keras.Model) -> float:
+    """Return the largest difference between the decoder's kernel and the encoder's, transposed."""
+    from keras.ops import convert_to_numpy
+
+    encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
+    difference = convert_to_numpy(decoder.kernel) - convert_to_numpy(encoder.kernel.value).T
+    return float(np.abs(difference).max())
 
 
 def _train_by_hand(
@@ -252,7 +252,7 @@ def _train_by_hand(
     kernel: Rows,
     epochs: int,
     on_epoch: OnEpoch | None,
-) -> _Result:
+) -> tuple[History, Rows, Rows, float]:
     from keras_tied import reference
 
     kinds = {"numpy": reference.NumpyAutoencoder, "pytensor": reference.PyTensorAutoencoder}
@@ -267,15 +267,7 @@ def _train_by_hand(
     autoencoder.fit(train, validation, initial_weights=start, on_epoch=on_epoch)
     seconds = time.perf_counter() - begin
     code = autoencoder.transform(np.concatenate([train, validation]))
-    return _Result(
-        history={key: np.asarray(costs, np.float64) for key, costs in autoencoder.history_.items()},
-        code=code,
-        reconstruction=autoencoder.inverse_transform(code),
-        seconds=seconds,
-        parameters=sum(np.size(weight) for weight in start),
-        tie_error=0.0,  # there is one kernel, by construction
-        model=None,
-    )
+    return autoencoder.history_, code, autoencoder.inverse_transform(code), seconds
 
 
 def _mean_squared_error(rows: NDArray[Any], reconstruction: NDArray[Any]) -> float:

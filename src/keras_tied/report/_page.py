@@ -44,32 +44,11 @@ def render_html(report: Contents) -> str:
     rows, worst = _choose_rows(report)
     units = describe_units(report.columns, correlate(report.X[ordinary], report.code[ordinary]))
     axes = [name_axis(i, report.columns, drivers) for i, drivers in enumerate(units)]
-    is_dense = whole.n_rows > len(rows)
-    planes = _fit_planes(report, is_dense)
-    points = planes.project(report.X, report.code, report.reconstruction, report.errors)
-    titles = dict.fromkeys(points, planes.plane.names)
-    titles["code"] = axes[0], axes[1] if len(axes) > 1 else "error"
-    curves = _select_curves(report)
-    mean_error, all_errors = whole.mean_error, np.asarray(whole.errors, np.float64)
-    mean = {} if mean_error is None else {"mean": mean_error}
-    pca = {} if report.pca_error is None else {"pca": float(report.pca_error)}
-    plots = draw_panels(
-        planes,
-        {name: each[rows] for name, each in points.items()},
-        titles,
-        is_dense,
-        worst[: whole.n_outstanding].tolist(),
-    )
-    plots.append(draw_errors(all_errors, mean | pca))
-    if curves:
-        plots.append(draw_losses(curves, pca))
-    if report.widths:
-        plots.append(draw_widths(report.widths, report.code.shape[1]))
-    known_widths = [width for width in report.widths if not np.isnan(width[3])]
-    views = [[*pair, *hexagons.view] for pair, hexagons in planes.pairs.items()]
+    planes = _fit_planes(report, len(rows))
     bars, data = rank_columns(report), describe_rows(report, rows, worst)
+    views = [[*pair, *hexagons.view] for pair, hexagons in planes.pairs.items()]
     data |= {"units": units, "axes": axes, "views": views}
-
+    known_widths = [width for width in report.widths if not np.isnan(width[3])]
     environment = Environment(
         loader=PackageLoader("keras_tied.report", "page"),
         autoescape=True,
@@ -92,15 +71,13 @@ def render_html(report: Contents) -> str:
         policy=_make_policy(scripts),
         style=Markup(_read("page.css")),
         scripts=[Markup(script) for script in scripts],
-        figures=_embed_json(to_json(plots)),
+        figures=_embed_json(_draw(report, planes, rows, worst, axes)),
         rows=_embed_json(json.dumps(data)),
         sentence=summarize(report, bars, int(rows[worst[0]])),
         shift=describe_shift(report),
         n_drawn=len(rows),
         n_worst=len(worst),
-        mean_error=mean_error,
-        median_error=float(np.nanmedian(all_errors)) if mean else None,
-        curves=curves,
+        curves=_select_curves(report),
         best_width=min(known_widths, key=lambda width: width[3], default=None),
         bars=bars,
         has_decoder=data["decoder"] is not None,
@@ -150,17 +127,40 @@ def _choose_rows(report: Contents) -> tuple[Array, Array]:
     return rows, np.searchsorted(rows, worst)
 
 
-def _fit_planes(report: Contents, is_dense: bool) -> Planes:
-    """Return the planes of the panels, with all rows counted if they are dense."""
+def _fit_planes(report: Contents, n_drawn: int) -> Planes:
+    """Return the planes of the panels, with all rows counted if they are not all drawn."""
     if report.whole.planes is not None:
         return report.whole.planes
     parts = report.X, report.code, report.reconstruction, report.errors
     X, code, reconstruction, errors = (part[~report.is_far] for part in parts)
     names = [format_value(name) for name in report.feature_names]
     planes = Planes(X, code, reconstruction, errors, names)
-    if is_dense:
+    if report.whole.n_rows > n_drawn:
         planes.count(*parts)
     return planes
+
+
+def _draw(report: Contents, planes: Planes, rows: Array, worst: Array, axes: list[str]) -> str:
+    """Return the figures as JSON."""
+    whole, curves = report.whole, _select_curves(report)
+    points = planes.project(report.X, report.code, report.reconstruction, report.errors)
+    titles = dict.fromkeys(points, planes.plane.names)
+    titles["code"] = axes[0], axes[1] if len(axes) > 1 else "error"
+    mean = {} if whole.mean_error is None else {"mean": whole.mean_error}
+    pca = {} if report.pca_error is None else {"pca": float(report.pca_error)}
+    plots = draw_panels(
+        planes,
+        {name: each[rows] for name, each in points.items()},
+        titles,
+        whole.n_rows > len(rows),
+        worst[: whole.n_outstanding].tolist(),
+    )
+    plots.append(draw_errors(np.asarray(whole.errors, np.float64), mean | pca))
+    if curves:
+        plots.append(draw_losses(curves, pca))
+    if report.widths:
+        plots.append(draw_widths(report.widths, report.code.shape[1]))
+    return to_json(plots)
 
 
 def _select_curves(report: Contents) -> dict[str, list[float]]:

@@ -59,6 +59,12 @@ class Whole:
         present = self.feature_errors[~np.isnan(self.feature_errors)]
         return float(present.mean()) if len(present) else None
 
+    @property
+    def median_error(self) -> float | None:
+        """The median error of all rows."""
+        errors = np.asarray(self.errors, np.float64)
+        return None if self.mean_error is None else float(np.nanmedian(errors))
+
 
 def measure_rows(feature_errors: Array, errors: Array, scores: Array) -> Whole:
     """Measure a table of which the report holds all rows."""
