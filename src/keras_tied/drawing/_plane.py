@@ -90,14 +90,7 @@ class View(NamedTuple):
 
 
 def choose_view(points: Points) -> View:
-    """Choose a view that holds nearly all points, (n, 2), and all if none lies far out.
-
-    Examples:
-        >>> points = np.column_stack([np.linspace(0, 1, 1000)] * 2)
-        >>> points[0] = 50, 0.5
-        >>> [round(end, 2) for end in choose_view(points).x]
-        [-0.04, 1.04]
-    """
+    """Choose a view that holds nearly all points, (n, 2), and all if none lies far out."""
     return View(*map(_choose_range, points.T))
 
 

@@ -23,17 +23,10 @@ _WINDOWLESS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 
 
 def new_figure(size: tuple[float, float] = _SIZE) -> Figure:
-    """Make a figure without pyplot.
-
-    Args:
-        size: its width and height in inches. Defaults to what the four panels are laid out for.
+    """Make a figure without pyplot, of a width and height in inches; by default for four panels.
 
     Raises:
         ImportError: If Matplotlib is not installed.
-
-    Examples:
-        >>> new_figure().axes
-        []
     """
     _require_matplotlib()
     from matplotlib.figure import Figure

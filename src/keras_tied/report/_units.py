@@ -28,11 +28,6 @@ def correlate(X: Array, code: Array) -> Array:
     """Pearson's correlation of each unit with each feature, `(units, features)`; 0 if constant.
 
     Missing values (NaN) do not count.
-
-    Examples:
-        >>> X = np.array([[1.0, 5.0], [2.0, 5.0], [np.nan, 5.0], [4.0, 5.0]])
-        >>> correlate(X, np.array([[2.0], [4.0], [0.0], [8.0]])).round(3).tolist()
-        [[1.0, 0.0]]
     """
     correlations = np.zeros((code.shape[1], X.shape[1]))
     for feature, present in enumerate(~np.isnan(X.T)):
