@@ -12,6 +12,7 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from keras_tied import training
+from keras_tied._keras_internals import UnlockedModel
 from keras_tied.autoencoder._mirror import fits, mirror
 from keras_tied.autoencoder._pca_init import start_from_pca
 from keras_tied.autoencoder._pretraining import pretrain
@@ -21,7 +22,7 @@ BATCH_SIZE = 1024
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
-class Autoencoder(keras.Model):
+class Autoencoder(UnlockedModel):
     r"""An encoder and its decoder as one model, which learns to reconstruct its input.
 
     It is a `keras.Model` in every respect, and needs no targets: `fit(x)`, `evaluate(x)` and
@@ -404,13 +405,6 @@ class Autoencoder(keras.Model):
             for part in ("encoder", "decoder", "noise")
         }
         return cls(**{**config, **parts})
-
-    def _lock_state(self) -> None:
-        """Allow a subclass to add layers and metrics in its `__init__`, after calling ours.
-
-        Keras locks what has been built, as this model has there; its own Functional model makes
-        the same exception.
-        """
 
 
 def _get_target(x: Any, y: Any, sample_weight: Any) -> Any:

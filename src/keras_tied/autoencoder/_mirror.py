@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from keras_tied._keras_internals import producer
 from keras_tied.autoencoder._mirror_rules import (
     Entry,
     LayerContext,
@@ -21,7 +22,6 @@ from keras_tied.autoencoder._mirror_rules import (
     repeat,
 )
 from keras_tied.layers import Contractive
-from keras_tied.layers.internal import producer
 
 INSTEAD: dict[type, str] = {
     layers.SeparableConv1D: "use a DepthwiseConv1D and a Conv1D with kernel size 1",

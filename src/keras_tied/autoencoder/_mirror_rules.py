@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_tied._keras_internals import producer
 from keras_tied.layers import KSparse, MaskingNoise, PartlyLinear, SaltAndPepperNoise, tie
-from keras_tied.layers.internal import producer
 
 Shape = tuple[int | None, ...]
 

@@ -24,12 +24,12 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_tied._keras_internals import layer_chain
 from keras_tied._pairs import locate_pairs
 from keras_tied._processes import count_processes, gather, read_whole
 from keras_tied._types import Array
 from keras_tied.autoencoder._chain import copy_chain
 from keras_tied.layers import TiedDense
-from keras_tied.layers.internal import layer_chain
 
 Activation = Callable[[Any], Any]
 

@@ -8,10 +8,10 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_tied._keras_internals import layer_chain
 from keras_tied.autoencoder._chain import copy_chain, copy_weights
 from keras_tied.autoencoder._mirror import mirror
 from keras_tied.autoencoder._mirror_rules import entry_for, repeat
-from keras_tied.layers.internal import layer_chain
 from keras_tied.layers.tied_layer import TiedLayer
 from keras_tied.training import fit
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import keras
 
-from keras_tied.layers._keras_internals import (
+from keras_tied._keras_internals import (
     callers,
     flatten_layers,
     inbound_nodes,
@@ -74,8 +74,6 @@ class Reference:
         place: where it stands, None where its model was not copied with the tied layer.
         likeness: a layer of Keras's own, serialised, which has the partner's settings; None if
             the partner is one.
-        by_name: whether a layer of the partner's name is trusted without a word, as for a
-            configuration from before places were noted.
     """
 
     def __init__(
@@ -83,14 +81,12 @@ class Reference:
         serialized: dict[str, Any],
         place: Place | None = None,
         likeness: dict[str, Any] | None = None,
-        by_name: bool = False,
     ) -> None:
         self.name: str = serialized["config"]["name"]
         self.class_name: str = serialized["class_name"]
         self.serialized = serialized
         self.place = place
         self.likeness = likeness
-        self.by_name = by_name
 
     @functools.cached_property
     def settings(self) -> keras.layers.Layer:
@@ -363,8 +359,7 @@ def likeness_of(partner: keras.layers.Layer) -> dict[str, Any] | None:
     """
     if type(partner).__module__.startswith(("keras.", "keras_tied.")):
         return None
-    bases: list[Any] = [c for c in type(partner).__mro__ if c.__module__.startswith("keras.src.")]
-    base = bases[0]
+    base: Any = next(cls for cls in type(partner).__mro__ if cls.__module__.startswith("keras."))
     if base is keras.Layer:
         return None
     functions = ("activation", "initializer", "regularizer", "constraint")

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from keras_tied.layers._keras_internals import flatten_layers
+from keras_tied._keras_internals import flatten_layers
 from keras_tied.layers._kernel import kernel_name
 from keras_tied.layers.tied_layer import TiedLayer
 

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 from keras import activations, ops
 
+from keras_tied._keras_internals import inference_scope, layer_chain
 from keras_tied.layers._jacobian import jacobians
-from keras_tied.layers._keras_internals import inference_scope, layer_chain
 from keras_tied.layers._kernel import kernel_of
 
 SLOPES: dict[Callable[[Any], Any], Callable[[Any], Any]] = {

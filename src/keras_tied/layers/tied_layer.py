@@ -10,7 +10,8 @@ from typing import Any, Self
 import keras
 import numpy as np
 
-from keras_tied.layers._keras_internals import (
+from keras_tied._keras_internals import (
+    CallObserver,
     flatten_layers,
     in_training_loop,
     is_reading_file,
@@ -37,7 +38,7 @@ LISTS = ("trainable_variables", "trainable_weights", "losses", "count_params")
 """What a loop of the user's own adds up over the two halves of an autoencoder."""
 
 
-class TiedLayer(keras.layers.Layer):
+class TiedLayer(CallObserver):
     """Base of the tied layers: computes with the kernel of another layer.
 
     The kernel stays the other layer's variable. It is created, regularised, frozen, adapted and
@@ -45,20 +46,8 @@ class TiedLayer(keras.layers.Layer):
     the gradient is the sum of what flows through both.
 
     A subclass adds what it computes (`build`, `call`, `compute_output_shape`) and reads
-    `self.tied_kernel()` for the kernel and `self.tied_kernel_shape()` for its shape.
-
-    Args:
-        tied_to: the layer whose kernel is used. It may be built later, but before this layer is.
-        transpose: whether the adjoint of the other layer's map is computed (the default), or the
-            same map with the shared kernel.
-        gain: whether to learn one factor for each output unit of the other layer, which scales
-            the columns of its kernel. Starts at ones.
-        activation: the activation function, a name or a callable. Defaults to none.
-        use_bias: whether to add a bias, which is this layer's own. Defaults to `True`.
-        bias_initializer: initializer of the bias. Defaults to `"zeros"`.
-        bias_regularizer: regularizer of the bias. Defaults to none.
-        bias_constraint: constraint on the bias. Defaults to none.
-        **kwargs: `name`, `dtype`, `trainable` and `activity_regularizer` of `keras.layers.Layer`.
+    `self.tied_kernel()` for the kernel and `self.tied_kernel_shape()` for its shape. `TiedDense`
+    describes the arguments.
 
     Raises:
         ValueError: where `tied_to` is not a layer or has no kernel, or if the shapes do not fit.
@@ -89,18 +78,23 @@ class TiedLayer(keras.layers.Layer):
         self.bias: keras.Variable | None = None
         self.supports_masking = True
 
+    @property
+    def label(self) -> str:
+        """The class and the name, as errors and warnings write them."""
+        return f"{type(self).__name__} '{self.name}'"
+
     def _validate_partner(self, tied_to: Any) -> keras.layers.Layer | Reference:
         if isinstance(tied_to, Reference):
             return tied_to
         if not isinstance(tied_to, keras.layers.Layer):
             raise ValueError(
-                f"{type(self).__name__} '{self.name}' can be tied to a Keras layer; received "
+                f"{self.label} can be tied to a Keras layer; received "
                 f"tied_to={tied_to!r} ({type(tied_to).__name__}): pass the layer object itself, "
                 "for example `model.get_layer(name)`."
             )
         if tied_to.built and kernel_name(tied_to) is None:
             raise ValueError(
-                f"{type(self).__name__} '{self.name}' cannot be tied to '{tied_to.name}' "
+                f"{self.label} cannot be tied to '{tied_to.name}' "
                 f"({type(tied_to).__name__}), which has no kernel; tie it to a layer that has "
                 "one, such as Dense or Embedding."
             )
@@ -132,12 +126,23 @@ class TiedLayer(keras.layers.Layer):
                 self._refresh(around)
             return
         for layers, partners in layers_before(self, around):
-            found = self._only([*layers, *partners], reference.name, reference.class_name)
-            if found is not None:
-                self.tie_to(found, around)
-                self._link.doubtful = not reference.by_name
-                if self._link.doubtful:
-                    self._warn_of_a_tie_by_name(found)
+            namesakes = self._namesakes([*layers, *partners], reference.name, reference.class_name)
+            if len(namesakes) > 1:
+                raise ValueError(
+                    f"{self.label} was copied without '{reference.name}', which it was tied to, "
+                    f"and {len(namesakes)} layers of that name stand around it: say which with "
+                    "`keras_tied.retie(decoder, encoder)`."
+                )
+            for partner in namesakes:
+                self.tie_to(partner, around)
+                self._link.doubtful = True
+                warnings.warn(
+                    f"{self.label} was copied without '{partner.name}', which it was tied to, and "
+                    "is now tied to the layer of that name and kernel shape which stands before it "
+                    f"('{partner.path}'): if that is not the one, or to say so beforehand, use "
+                    "`keras_tied.retie(decoder, encoder)`.",
+                    stacklevel=2,
+                )
                 return
 
     def tie_to(self, partner: keras.layers.Layer, around: Iterable[keras.layers.Layer]) -> None:
@@ -162,17 +167,12 @@ class TiedLayer(keras.layers.Layer):
             return False
         return self._fits(layer)
 
-    def _clear_losses(self) -> None:
-        """Note who holds this layer: Keras passes here before each call that may reach it.
-
-        Nothing may be raised here, where Keras would never close the context of that call, and
-        later calls of any layer would take its `training` for theirs. The call itself will raise.
-        """
-        super()._clear_losses()
-        met = None
+    def before_call(self) -> None:
+        """Note who holds this layer, as long as it has no partner. The call itself will raise."""
+        partner = None
         with suppress(ValueError, Warning):
-            met = self.tied_to
-        if met is None:
+            partner = self.tied_to
+        if partner is None:
             self._link.homes = [weakref.ref(home) for home in homes(self)]
 
     @property
@@ -188,11 +188,11 @@ class TiedLayer(keras.layers.Layer):
     def tied_kernel_shape(self) -> tuple[int, ...]:
         """The shape of the kernel of the layer tied to."""
         if self._link.kernel_shape is None:
-            partner = self._met()
+            partner = self._require_partner()
             name = kernel_name(partner)
             if not partner.built or name is None:
                 raise ValueError(
-                    f"{type(self).__name__} '{self.name}' is tied to '{partner.name}' "
+                    f"{self.label} is tied to '{partner.name}' "
                     f"({type(partner).__name__}), which has no kernel yet: build or call "
                     f"'{partner.name}' before '{self.name}'."
                 )
@@ -201,7 +201,7 @@ class TiedLayer(keras.layers.Layer):
 
     def tied_kernel(self) -> Any:
         """The kernel of the layer tied to, as that layer computes with it, in our compute dtype."""
-        kernel = kernel_of(self._met())
+        kernel = kernel_of(self._require_partner())
         if self._link.alone and not self._link.doubtful and not in_training_loop():
             kernel = self._warn_when_trained(kernel)
         return keras.ops.cast(kernel, self.compute_dtype)
@@ -237,14 +237,14 @@ class TiedLayer(keras.layers.Layer):
         shape = (noted or {}).get("input_shape")
         return None if shape is None else tuple(shape)
 
-    def _met(self) -> keras.layers.Layer:
+    def _require_partner(self) -> keras.layers.Layer:
         """The layer tied to, or an error that says where it was looked for."""
         if partner := self.tied_to:
             return partner
         reference, around = self._link.partner, homes(self)
         place = f"'{around[-1].name}'" if around else "the graph around it"
         raise ValueError(
-            f"{type(self).__name__} '{self.name}' is tied to layer '{reference.name}' with a "
+            f"{self.label} is tied to layer '{reference.name}' with a "
             f"kernel of shape {self._link.kernel_shape}, and no such layer was found in {place}: "
             f"call, clone or rebuild the model that holds both '{reference.name}' and "
             f"'{self.name}', or tie them with `keras_tied.retie(decoder, encoder)`."
@@ -261,16 +261,16 @@ class TiedLayer(keras.layers.Layer):
         around, strangers = homes(self), False
         for layers, partners in layers_before(self, around):
             others = [layer for layer in [*layers, *partners] if layer is not own]
-            alike = self._alike(others, own.name, type(own).__name__)
-            found = next((layer for layer in alike if _equal_kernels(layer, own)), None)
-            if found is not None:
-                for layer in sharing(own, [self, *around]):
-                    layer.tie_to(found, around)
-                return
-            strangers |= any(layer in layers for layer in alike)
+            namesakes = self._namesakes(others, own.name, type(own).__name__)
+            for partner in namesakes:
+                if _equal_kernels(partner, own):
+                    for layer in sharing(own, [self, *around]):
+                        layer.tie_to(partner, around)
+                    return
+            strangers |= any(layer in layers for layer in namesakes)
         if strangers and not self._link.doubtful:
             warnings.warn(
-                f"{type(self).__name__} '{self.name}' was loaded without the layer that it is "
+                f"{self.label} was loaded without the layer that it is "
                 f"tied to, and uses the kernel that its file brought; it is not tied to "
                 f"'{own.name}', which now stands before it with another kernel: to tie the two, "
                 "use `keras_tied.retie(decoder, encoder)`.",
@@ -282,43 +282,20 @@ class TiedLayer(keras.layers.Layer):
         if not self._link.doubtful:
             self._link.doubtful = True
             warnings.warn(
-                f"{type(self).__name__} '{self.name}' was loaded without "
+                f"{self.label} was loaded without "
                 f"'{self._link.partner.name}', which it was tied to, and trains a kernel of its "
                 "own now: if an encoder trains with it, tie the two beforehand with "
                 "`keras_tied.retie(decoder, encoder)`.",
                 stacklevel=2,
             )
 
-    def _warn_of_a_tie_by_name(self, partner: keras.layers.Layer) -> None:
-        warnings.warn(
-            f"{type(self).__name__} '{self.name}' was copied without '{partner.name}', which it "
-            f"was tied to, and is now tied to the layer of that name and kernel shape which stands "
-            f"before it ('{partner.path}'): if that is not the one, or to say so beforehand, use "
-            "`keras_tied.retie(decoder, encoder)`.",
-            stacklevel=2,
-        )
-
-    def _only(
-        self, layers: list[keras.layers.Layer], name: str, class_name: str
-    ) -> keras.layers.Layer | None:
-        """The one layer of that name and class whose kernel fits; two are an error, no guess."""
-        alike = self._alike(layers, name, class_name)
-        if len(alike) > 1:
-            raise ValueError(
-                f"{type(self).__name__} '{self.name}' was copied without '{name}', which it was "
-                f"tied to, and {len(alike)} layers of that name stand around it: say which with "
-                "`keras_tied.retie(decoder, encoder)`."
-            )
-        return next(iter(alike), None)
-
-    def _alike(
+    def _namesakes(
         self, layers: list[keras.layers.Layer], name: str, class_name: str
     ) -> list[keras.layers.Layer]:
         """The layers of that name and class whose kernels fit, each once."""
-        unique = {id(layer): layer for layer in layers}.values()
         return [
             layer
-            for layer in unique
+            for layer in {id(layer): layer for layer in layers}.values()
             if layer.name == name and type(layer).__name__ == class_name and self._fits(layer)
         ]
 
@@ -437,9 +414,9 @@ class TiedLayer(keras.layers.Layer):
     ) -> None:
         """Refuse a copy without the partner where another layer would be taken for it."""
         others = [layer for layer in held if layer not in (partner, self)]
-        if self._alike(others, partner.name, type(partner).__name__):
+        if self._namesakes(others, partner.name, type(partner).__name__):
             raise ValueError(
-                f"{type(self).__name__} '{self.name}' is tied to layer '{partner.name}', and the "
+                f"{self.label} is tied to layer '{partner.name}', and the "
                 "model that is copied holds another layer of that name and kernel shape instead, "
                 "which a copy would be tied to: copy the model that holds both, or give the two "
                 "different names."
@@ -453,14 +430,11 @@ class TiedLayer(keras.layers.Layer):
         """
         config = dict(config)
         serialized, kernel_shape = config.pop("tied_to"), config.pop("kernel_shape")
-        alone, by_name = config.pop("alone"), "place" not in config
-        place, likeness = config.pop("place", None), config.pop("likeness", None)
+        alone, place, likeness = (config.pop(key) for key in ("alone", "place", "likeness"))
         place = None if place is None else Place.from_json(place)
-        partner = (
-            keras.saving.deserialize_keras_object(serialized)
-            if alone
-            else Reference(serialized, place, likeness, by_name)
-        )
+        partner: keras.layers.Layer | Reference = Reference(serialized, place, likeness)
+        if alone:
+            partner = keras.saving.deserialize_keras_object(serialized)
         layer: Self = super().from_config({**config, "tied_to": partner})
         layer._link.kernel_shape = None if kernel_shape is None else tuple(kernel_shape)
         layer._link.alone = alone

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_tied._keras_internals import advance_start
 from keras_tied._processes import gather
 
 WITHIN_AN_EPOCH = (
@@ -70,7 +71,7 @@ class Bar(keras.callbacks.ProgbarLogger):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Draw a new bar, whose time began `seconds` ago."""
         super().on_epoch_begin(epoch, logs)
-        self.progbar._start -= self.seconds
+        advance_start(self.progbar, self.seconds)
 
 
 class Guard(keras.callbacks.Callback):

@@ -1,10 +1,10 @@
 """`LBFGS`, an optimizer that looks at all rows at once."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras
+
+from keras_tied._keras_internals import variable_index
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
@@ -77,7 +77,7 @@ class LBFGS(keras.optimizers.Optimizer):
                 "LBFGS searches along all rows at once, which Keras's own fit cannot do: train "
                 "with keras_tied.training.fit(model, ...) on arrays in memory."
             )
-        self.assign(self.gradients[self._get_variable_index(variable)], gradient)
+        self.assign(self.gradients[variable_index(self, variable)], gradient)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
