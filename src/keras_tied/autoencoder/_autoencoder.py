@@ -1,7 +1,5 @@
 """`Autoencoder`: an encoder and its decoder, trained to reconstruct the input."""
 
-from __future__ import annotations
-
 import math
 from numbers import Real
 from typing import Any, Literal, Self
@@ -49,11 +47,8 @@ class Autoencoder(UnlockedModel):
         **kwargs: `name`, `dtype` and `trainable` of `keras.Model`.
 
     Attributes:
-        encoder: the encoder, a model.
-        decoder: the decoder, a model.
-        noise: the layer that corrupts the input, or None.
-        code_regularizer: the regularizer of the code, or None.
-        contraction: the factor of the contractive penalty.
+        encoder, decoder: the halves, models.
+        noise, code_regularizer, contraction: as above; `noise` is a layer or None.
 
     Raises:
         ValueError: if the shapes of the halves do not fit or are not known, or for an argument
@@ -217,25 +212,12 @@ class Autoencoder(UnlockedModel):
         if isinstance(validation_data, tuple) and len(validation_data) == 3:
             x_val, y_val, weights = validation_data
             validation_data = x_val, _get_target(x_val, y_val, weights), weights
-        return training.fit(
-            self,
-            x,
-            _get_target(x, y, sample_weight),
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            validation_split=validation_split,
-            validation_data=validation_data,
-            shuffle=shuffle,
-            class_weight=class_weight,
-            sample_weight=sample_weight,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
-            validation_steps=validation_steps,
-            validation_batch_size=validation_batch_size,
-            validation_freq=validation_freq,
-        )
+        target = _get_target(x, y, sample_weight)
+        weights = (class_weight, sample_weight)
+        steps = (initial_epoch, steps_per_epoch, validation_steps)
+        validation = (validation_batch_size, validation_freq)
+        arguments = (validation_split, validation_data, shuffle, *weights, *steps, *validation)
+        return training.fit(self, x, target, batch_size, epochs, verbose, callbacks, *arguments)
 
     def evaluate(
         self,
@@ -341,31 +323,19 @@ class Autoencoder(UnlockedModel):
         return pretrain(*halves, x, epochs, batch_size, optimizer, noise, verbose)
 
     def encode(self, x: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0) -> NDArray[Any]:
-        """The code of some rows.
+        """The code of some rows, `(n, ...)`.
 
         Args:
             x: the rows, `(n, ...)`, or anything else that `keras.Model.predict` takes.
             batch_size: rows at a time. Defaults to 1024.
             verbose: 0, 1 or 2, as in Keras. Defaults to 0.
-
-        Returns:
-            The code, `(n, ...)`.
         """
         return np.asarray(self.encoder.predict(x, batch_size=batch_size, verbose=verbose))
 
     def decode(
         self, code: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0
     ) -> NDArray[Any]:
-        """The rows that the decoder reconstructs from codes.
-
-        Args:
-            code: the code, `(n, ...)`, or anything else that `keras.Model.predict` takes.
-            batch_size: rows at a time. Defaults to 1024.
-            verbose: 0, 1 or 2, as in Keras. Defaults to 0.
-
-        Returns:
-            The rows, `(n, ...)`.
-        """
+        """The rows, `(n, ...)`, that the decoder makes of codes; arguments as of `encode`."""
         return np.asarray(self.decoder.predict(code, batch_size=batch_size, verbose=verbose))
 
     def reconstruction_error(
@@ -424,8 +394,7 @@ def _check_model(half: Any, role: str) -> keras.Model:
 
 def _make_source(encoder: Any) -> Any:
     """A symbolic input for the encoder."""
-    encoder = _check_model(encoder, "encoder")
-    inputs = getattr(encoder, "inputs", None) or []
+    inputs = getattr(_check_model(encoder, "encoder"), "inputs", None) or []
     if len(inputs) > 1:
         raise ValueError(
             f"An Autoencoder takes an encoder with one input; '{encoder.name}' has {len(inputs)}: "

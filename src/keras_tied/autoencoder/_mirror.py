@@ -1,7 +1,5 @@
 """`mirror`: the decoder of an encoder, its layers in reverse, each kernel tied."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,7 +98,7 @@ class _Step:
     entry: Entry | None = None
     sources: list[int] = field(default_factory=list)
     """The steps whose outputs it takes in."""
-    consumers: list[_Step] = field(default_factory=list)
+    consumers: list["_Step"] = field(default_factory=list)
     activation: Any = None
     """Of the decoder's version of this output: a function, a layer or None."""
 

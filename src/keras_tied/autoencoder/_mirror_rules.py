@@ -1,7 +1,5 @@
 """The rules of `mirror`, one for each class of layers. The docs have the first line of each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -13,8 +13,6 @@ the two of a pair have different values, so the gradient of their gains is not 0
 includes them.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Greedy training, layer by layer: each layer as an autoencoder of the codes before it."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import keras

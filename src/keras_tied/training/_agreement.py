@@ -1,7 +1,5 @@
 """The arguments of `fit` over several processes: what has to be equal, and what must not be."""
 
-from __future__ import annotations
-
 import hashlib
 import zlib
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Callbacks: which of them a loop over many epochs can serve, and the loop's own."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Rows in memory, in the form in which Keras's steps take a batch of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import floor

@@ -1,7 +1,5 @@
 """Evaluates a jaxpr equation by equation, so that a subclass can replace some of them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

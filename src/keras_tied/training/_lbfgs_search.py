@@ -1,7 +1,5 @@
 """L-BFGS by SciPy, with losses and gradients from a model's own compiled step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -43,11 +41,9 @@ class InPlaceObjective:
         self._others = [(v, _to_numpy(v).copy()) for v in self.model.non_trainable_variables]
 
     def get_weights(self) -> Any:
-        """The weights; see `Objective`."""
         return _flatten(self.model.trainable_variables)
 
     def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
-        """Loss and gradient; see `Objective`."""
         self.push(weights)
         for variable, value in self._others:
             variable.assign(value)
@@ -55,19 +51,16 @@ class InPlaceObjective:
         return logs, _flatten(self.model.optimizer.gradients)
 
     def accept(self) -> None:
-        """Keep the other variables; see `Objective`."""
         self._others = [
             (variable, value if is_seed(variable) else _to_numpy(variable).copy())
             for variable, value in self._others
         ]
 
     def validate(self, weights: Any) -> dict[str, float]:
-        """The validation logs; see `Objective`."""
         self.push(weights)
         return self.evaluate_validation()
 
     def push(self, weights: Any) -> None:
-        """Write the weights to the model; see `Objective`."""
         values = split_vector(weights, self.shapes)
         for variable, value in zip(self.model.trainable_variables, values, strict=True):
             variable.assign(value.astype("float32"))

@@ -1,7 +1,5 @@
 """The loop of `fit`: bunches of epochs, with callbacks in between."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import Any

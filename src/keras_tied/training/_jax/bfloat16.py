@@ -10,8 +10,6 @@ The evaluation here gives products their fast form, and does not round values to
 them. So it rounds less often than the function does, and never more.
 """
 
-from __future__ import annotations
-
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -54,7 +52,7 @@ class Wide:
         """The float32 array."""
         return self.base.T if self.is_transpose else self.base
 
-    def transpose(self) -> Wide:
+    def transpose(self) -> "Wide":
         """The transpose, without computing it."""
         return Wide(self.base, not self.is_transpose)
 
@@ -89,7 +87,7 @@ class Product(Wide):
         numbers = (((1,), (right_axis,)), ((), ()))
         return jax.lax.dot_general(left, right, numbers, preferred_element_type=jnp.float32)
 
-    def transpose(self) -> Wide:
+    def transpose(self) -> "Wide":
         """The product of the factors in the other order."""
         return Product(self.factors[::-1], self.axes[::-1])
 

@@ -4,8 +4,6 @@ JAX compiles a program anew for each new model, also for one like an earlier one
 and a cross-validation build. For a small network that takes longer than the training.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable

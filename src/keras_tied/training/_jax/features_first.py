@@ -5,8 +5,6 @@ is several times slower than on the `(features, rows)` transpose. The evaluation
 matrix with as many rows as the data as its transpose. Results differ in the order of summation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ kernel apart, and each weight in a message of its own. The evaluation here holds
 products and of biases apart for each place of the batch, until a value of them is needed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

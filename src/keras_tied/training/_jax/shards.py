@@ -6,8 +6,6 @@ where the order of the rows is drawn anew, all rows of the process. Where a part
 evenly, shares are filled up with copies of a row, which are then left out of the batch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +23,9 @@ from keras_tied.training._jax.partial_sums import PartialSums
 class Shards:
     """The places of a distribution."""
 
-    def __init__(self, distribution: keras.distribution.Distribution) -> None:
+    def __init__(
+        self, distribution: keras.distribution.DataParallel | keras.distribution.ModelParallel
+    ) -> None:
         self.mesh = distribution.device_mesh.backend_mesh
         self.axis = distribution.batch_dim_name
         self.owners, self.n_places = list_owners(), count_places()
@@ -72,7 +72,7 @@ class Shards:
 
 
 class ShardedRows:
-    """Rows on the devices of a distribution; see `_Part`.
+    """Rows on the devices of a distribution; see `DeviceRows`.
 
     Args:
         rows: those of this process.
@@ -119,7 +119,7 @@ class ShardedRows:
         return self.shards.put([orders[:, mine] for mine in self.positions], axis=1)
 
     def batch(self, arrays: Sequence[Any], begin: Any, size: int, order: Any) -> Any:
-        """The rows `begin .. begin + size - 1` of all processes; see `_Part`."""
+        """The rows `begin .. begin + size - 1` of all processes; see `DeviceRows`."""
         lengths = self.sizes[size]
         share = self.shards.count_share(max(lengths))
         spec = PartitionSpec(self.shards.axis)

@@ -1,7 +1,5 @@
 """A traced function, evaluated in the fastest way."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 
