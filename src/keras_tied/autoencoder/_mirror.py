@@ -29,6 +29,8 @@ INSTEAD: dict[type, str] = {
 }
 """What to do about a layer of each class that has no rule."""
 
+SCALINGS = (layers.Normalization, layers.Rescaling)
+
 
 def mirror(
     encoder: keras.Model,
@@ -89,18 +91,23 @@ mirror.register = register  # type: ignore[attr-defined]
 
 @dataclass
 class _Step:
-    """A layer of the encoder at one place in its graph, or the encoder's input."""
+    """A layer of the encoder at one place in its graph, or the encoder's input.
+
+    Attributes:
+        name, operation, entry: the layer's; the input has the name "output".
+        shape: of its output, without the batch.
+        sources: the steps whose outputs it takes in, by their indices.
+        consumers: the steps that take in its output.
+        activation: of the decoder's version of this output: a function, a layer or None.
+    """
 
     name: str
     shape: Shape
-    """Of its output, without the batch."""
     operation: Any = None
     entry: Entry | None = None
     sources: list[int] = field(default_factory=list)
-    """The steps whose outputs it takes in."""
     consumers: list["_Step"] = field(default_factory=list)
     activation: Any = None
-    """Of the decoder's version of this output: a function, a layer or None."""
 
     @property
     def has_kernel(self) -> bool:
@@ -189,15 +196,11 @@ def _settle_activations(steps: list[_Step], output_activation: Any) -> None:
         if index not in before & after or step.activation is keras.activations.linear:
             step.activation = None
     if output_activation is not keras.activations.linear:
-        _last_scaling(steps[0]).activation = output_activation
-
-
-def _last_scaling(step: _Step) -> _Step:
-    """The last of the scalings that an encoder starts with, in whose units its kernels work."""
-    scalings = (layers.Normalization, layers.Rescaling)
-    while len(step.consumers) == 1 and isinstance(step.consumers[0].operation, scalings):
-        step = step.consumers[0]
-    return step
+        step = steps[0]
+        # The kernels work in the units of the last of the scalings that the encoder starts with.
+        while len(step.consumers) == 1 and isinstance(step.consumers[0].operation, SCALINGS):
+            step = step.consumers[0]
+        step.activation = output_activation
 
 
 def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
@@ -218,7 +221,11 @@ def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
         if len(tensors) > 1:
             tensor = layers.Add(name=make_name(step, "sum"))(tensors)
         if step.activation is not None and step.fused_activation is None:
-            tensor = _activation(step.activation, make_name(step, "activation"))(tensor)
+            name = make_name(step, "activation")
+            if isinstance(step.activation, layers.Layer):
+                tensor = copy_layer(step.activation, name)(tensor)
+            else:
+                tensor = layers.Activation(step.activation, name=name)(tensor)
         if step.entry is not None:
             source = steps[step.sources[0]]
             context = LayerContext(
@@ -243,12 +250,6 @@ def _undo(step: _Step, context: LayerContext, tensor: Any) -> Any:
             "correct the rule registered for this class, so that it undoes this layer."
         )
     return tensor
-
-
-def _activation(activation: Any, name: str) -> layers.Layer:
-    if isinstance(activation, layers.Layer):
-        return copy_layer(activation, name)
-    return layers.Activation(activation, name=name)
 
 
 def _has_graph(model: Any) -> bool:

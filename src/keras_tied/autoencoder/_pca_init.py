@@ -14,8 +14,8 @@ includes them.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import keras
@@ -65,48 +65,56 @@ def start_from_pca(encoder: keras.Model, decoder: keras.Model, x: Any) -> None:
 
 @dataclass
 class _Link:
-    """A dense layer of a half, and the activations between it and the next one."""
+    """A dense layer of a half, the activations after it, and whether noise comes after it too."""
 
     layer: Any
-    activations: list[Activation] = field(default_factory=list)
+    activations: list[Activation]
     random: bool = False
-    """Whether dropout or noise comes after it."""
 
 
 class _Scores(NamedTuple):
-    """PCA of the inputs of the first dense layer."""
+    """PCA of the inputs of the first dense layer.
+
+    Attributes:
+        mean: `(d,)`.
+        components: `(d, k)`, one in each column, orthonormal.
+        values: the rows in terms of the components, `(n, k)`.
+        tolerance: the largest sum of squared errors of the reconstructed values.
+    """
 
     mean: Array
     components: Array
-    """One in each column, orthonormal."""
     values: Array
-    """The rows in terms of the components."""
     tolerance: float
-    """The largest sum of squared errors of the reconstructed values."""
 
 
 class _Line(NamedTuple):
-    """Maps the values v of the carrying units back to the scores: `slope * v + intercept`."""
+    """Maps the values of the carrying units, `(n, units)`, back to the scores."""
 
     values: Array
     slope: Array
     intercept: Array
 
+    @property
+    def outputs(self) -> Array:
+        return self.slope * self.values + self.intercept
+
 
 class _Lines(NamedTuple):
-    """The lines between the activations, in order, and the last one, back to the scores."""
+    """The scale of the scores, the points around which the first activation is used, and lines.
+
+    Those `between` the activations are in order; the `last` one leads back to the scores.
+    """
 
     scale: float
     first: Array
-    """The points around which the first activation is used."""
     between: list[_Line]
     last: _Line
 
 
 def _find_links(model: keras.Model, kind: type[Any]) -> tuple[list[layers.Layer], list[_Link]]:
     """The layers before the first one with a kernel, and those with one."""
-    path: list[Any] | None = layer_chain(model)
-    if path is None:
+    if (path := layer_chain(model)) is None:
         raise ValueError(
             f"A start from PCA needs halves that are chains of layers, each fed by the one before "
             f"it; '{model.name}' ({type(model).__name__}) is none: write it as a Sequential model."
@@ -116,7 +124,7 @@ def _find_links(model: keras.Model, kind: type[Any]) -> tuple[list[layers.Layer]
     reshape: layers.Layer | None = None
     for layer in path:
         if isinstance(layer, kind) and reshape is None:
-            links.append(_Link(layer, _drop_linear([layer.activation])))
+            links.append(_Link(layer, _drop_linear(layer.activation)))
         elif isinstance(layer, PASSING) and links:
             links[-1].random |= isinstance(layer, RANDOM)
         elif isinstance(layer, PASSING):
@@ -126,31 +134,26 @@ def _find_links(model: keras.Model, kind: type[Any]) -> tuple[list[layers.Layer]
         elif isinstance(layer, SHAPING):
             front.append(layer)
         elif isinstance(layer, ACTIVATIONS) and links and reshape is None:
-            activation: Activation = getattr(layer, "activation", layer)
-            links[-1].activations += _drop_linear([activation])
+            links[-1].activations += _drop_linear(getattr(layer, "activation", layer))
         else:
-            raise _make_layer_error(reshape or layer, model, kind)
+            refused = reshape or layer
+            raise ValueError(
+                f"A start from PCA can pass through {kind.__name__} layers with activations, "
+                "dropout or noise between them, and Flatten, Reshape, Rescaling or Normalization "
+                f"around them; '{refused.name}' ({type(refused).__name__}) in '{model.name}' is "
+                "none of these in such a place: leave it out, or start from random weights."
+            )
     return front, links
 
 
-def _drop_linear(activations: Sequence[Activation]) -> list[Activation]:
-    return [each for each in activations if each is not keras.activations.linear]
-
-
-def _make_layer_error(layer: layers.Layer, model: keras.Model, kind: type[Any]) -> ValueError:
-    return ValueError(
-        f"A start from PCA can pass through {kind.__name__} layers with activations, dropout or "
-        f"noise between them, and Flatten, Reshape, Rescaling or Normalization around them; "
-        f"'{layer.name}' ({type(layer).__name__}) in '{model.name}' is none of these in such a "
-        "place: leave it out, or start from random weights."
-    )
+def _drop_linear(activation: Activation) -> list[Activation]:
+    return [] if activation is keras.activations.linear else [activation]
 
 
 def _check_chain(links: list[_Link], back: list[_Link]) -> int:
     """The number of components, after a check that the decoder mirrors the encoder."""
-    if not links or [link.layer for link in links][::-1] != [
-        link.layer.tied_to for link in back if link.layer.transpose
-    ]:
+    mirrored = [link.layer.tied_to for link in back if link.layer.transpose]
+    if not links or [link.layer for link in reversed(links)] != mirrored:
         raise ValueError(
             "A start from PCA needs an encoder of Dense layers and a decoder that is tied to all "
             "of them, in reverse: build the decoder with `mirror(encoder, gain=True)`."
@@ -161,12 +164,11 @@ def _check_chain(links: list[_Link], back: list[_Link]) -> int:
                 f"A start from PCA has to shift the values between layers, and layer "
                 f"'{link.layer.name}' has no bias: build it with use_bias=True."
             )
-    has_gains = all(link.layer.use_gain for link in back)
-    if not has_gains and any(link.activations for link in (*links, *back)):
+    plain = [link.layer.name for link in back if not link.layer.use_gain]
+    if plain and any(link.activations for link in (*links, *back)):
         raise ValueError(
-            f"A start from PCA with activations needs gains, and the decoder's layer "
-            f"'{next(link.layer.name for link in back if not link.layer.use_gain)}' has none: "
-            "build the decoder with `mirror(encoder, gain=True)`."
+            f"A start from PCA with activations needs gains, and the decoder's layer '{plain[0]}' "
+            "has none: build the decoder with `mirror(encoder, gain=True)`."
         )
     if back[-1].activations:
         raise ValueError(
@@ -194,26 +196,20 @@ def _propagate(front: list[layers.Layer], x: Any, encoder: keras.Model) -> Array
             f"{', '.join(map(str, shape))}); received {type(x).__name__} of shape {rows.shape}: "
             "convert it to a NumPy array."
         )
-    inputs = rows.astype(keras.config.floatx())
+    inputs: Array = rows.astype(keras.config.floatx())
     if front:
-        inputs = _predict_alone(front, shape, inputs)
+        distribution = keras.distribution.distribution()
+        keras.distribution.set_distribution(None)  # the rows are this process's
+        try:
+            inputs = copy_chain(front, shape).predict(inputs, ROWS, verbose=0)
+        finally:
+            keras.distribution.set_distribution(distribution)
     if inputs.ndim != 2:
         raise ValueError(
             f"A start from PCA needs a first Dense layer that takes in a row of numbers; "
             f"'{encoder.name}' gives it {inputs.shape}: put a Flatten layer before it."
         )
     return inputs
-
-
-def _predict_alone(front: list[layers.Layer], shape: Sequence[int | None], rows: Array) -> Array:
-    """What layers make of this process's rows."""
-    distribution = keras.distribution.distribution()
-    keras.distribution.set_distribution(None)
-    try:
-        outputs: Array = copy_chain(front, shape).predict(rows, ROWS, verbose=0)
-    finally:
-        keras.distribution.set_distribution(distribution)
-    return outputs
 
 
 def _fit_scores(inputs: Array, n_components: int) -> _Scores:
@@ -291,10 +287,10 @@ def _fit_lines_at(
     inputs, between = targets + points[0], []
     for each, point in zip(activations[:-1], points[1:], strict=True):
         line = _fit_line(_activate(each, inputs), targets, point)
-        inputs = line.slope * line.values + line.intercept
+        inputs = line.outputs
         between.append(line)
     last = _fit_line(_activate(activations[-1], inputs), scores.values, 0.0)
-    off = np.square(last.slope * last.values + last.intercept - scores.values).sum()
+    off = np.square(last.outputs - scores.values).sum()
     return _Lines(scale, points[0], between, last) if off <= scores.tolerance else None
 
 
@@ -302,23 +298,17 @@ def _choose_point(activations: list[Activation], targets: Array, share: float) -
     """For each unit, a point around which the activation is linear enough, or the most linear."""
     least = np.inf
     best: Array = np.zeros(targets.shape[1])
-    for point in _make_candidates(targets):
+    reach = 1.05 * np.abs(targets).max(axis=0)
+    # The origin, and points on both sides of it whose interval excludes it.
+    shifts = [sign * (reach + more) for more in (0.0, 1.0, 2.0, 4.0, 8.0) for sign in (1, -1)]
+    for point in (best, *shifts):
         line = _fit_line(_activate(activations, targets + point), targets, 0.0)
-        error = np.square(line.slope * line.values + line.intercept - targets).sum()
+        error = np.square(line.outputs - targets).sum()
         if error < least and np.all((line.slope > 1 / STEEPEST) & (line.slope < STEEPEST)):
             least, best = error, point
         if least <= share:
             break
     return best
-
-
-def _make_candidates(targets: Array) -> Iterator[Array]:
-    """The origin, and points on both sides of it whose interval excludes it; `(units,)` each."""
-    reach = 1.05 * np.abs(targets).max(axis=0)
-    yield np.zeros_like(reach)
-    for further in (0.0, 1.0, 2.0, 4.0, 8.0):
-        yield reach + further
-        yield -reach - further
 
 
 def _activate(activations: list[Activation], inputs: Array) -> Array:
@@ -342,8 +332,8 @@ def _fit_line(values: Array, targets: Array, point: Array | float) -> _Line:
 def _assign(links: list[_Link], back: list[_Link], scores: _Scores, lines: _Lines) -> None:
     """Set kernels, biases and gains to the lines, and the other units to pairs."""
     depth, n_components = len(links), scores.values.shape[1]
-    kernels = [_to_float64(link.layer.kernel) for link in links]
-    biases = [_to_float64(link.layer.bias) for link in links]
+    kernels = [np.array(read_whole(link.layer.kernel), np.float64) for link in links]
+    biases = [np.array(read_whole(link.layer.bias), np.float64) for link in links]
     kernels[0][:, :n_components] = lines.scale * scores.components
     biases[0][:n_components] = lines.first - scores.mean @ kernels[0][:, :n_components]
     for kernel, bias, line in zip(kernels[1:], biases[1:], lines.between, strict=False):
@@ -374,14 +364,10 @@ def _assign(links: list[_Link], back: list[_Link], scores: _Scores, lines: _Line
 
 
 def _cancel_pairs(kernels: list[Array], bias: Array, n_components: int, pairs: int) -> None:
-    """Make the pairs, and the one unit that may remain, contribute 0 to the code.
+    """Make the pairs of a hidden layer, and the unit that may remain, contribute 0 to the code.
 
-    Args:
-        kernels: the kernels before and after the hidden layer, `(inputs, units)` and
-            `(units, outputs)`, changed in place.
-        bias: the hidden layer's bias, `(units,)`, changed in place.
-        n_components: the number of units that carry scores.
-        pairs: the number of pairs.
+    Changes its bias, `(units,)`, and the kernels before and after it, `(inputs, units)` and
+    `(units, outputs)`, in place.
     """
     before, after = kernels
     one, other = locate_pairs(n_components, pairs)
@@ -394,11 +380,8 @@ def _cancel_pairs(kernels: list[Array], bias: Array, n_components: int, pairs: i
 def _choose_pair_biases(inputs: Array, activations: list[Activation]) -> tuple[Array, Array]:
     """Biases of the pairs in the decoder around which the activation is least linear.
 
-    A unit that is linear in the scores adds nothing to PCA.
-
-    Args:
-        inputs: of the first unit of each pair, `(n, pairs)`; the other unit has their negatives.
-        activations: of the units.
+    A unit that is linear in the scores adds nothing to PCA. `inputs`, `(n, pairs)`, are those of
+    the first unit of each pair; the other unit has their negatives.
     """
     mean = inputs.mean(axis=0)
     deviations = inputs - mean
@@ -408,7 +391,7 @@ def _choose_pair_biases(inputs: Array, activations: list[Activation]) -> tuple[A
     for point in points:
         values = _activate(activations, deviations + point)
         line = _fit_line(deviations, values, 0.0)
-        bends.append(np.square(line.slope * deviations + line.intercept - values).sum(axis=0))
+        bends.append(np.square(line.outputs - values).sum(axis=0))
     point = np.where(bends[0] >= bends[1], *points)
     return point - mean, point + mean
 
@@ -423,7 +406,3 @@ def _assign_gain(mirror: Any, gain_of_scores: Array) -> None:
 def _assign_equal(variable: Any, value: Array) -> None:
     """Assign what the first process has, as processors differ in their rounding."""
     variable.assign(gather(value)[0])
-
-
-def _to_float64(variable: Any) -> Array:
-    return np.array(read_whole(variable), dtype=np.float64)

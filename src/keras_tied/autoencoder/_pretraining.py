@@ -40,23 +40,24 @@ def pretrain(
         noisy = inputs if noise is None else type(noise).from_config(noise.get_config())(inputs)
         model = keras.Model(inputs, back(part(noisy)))
         model.compile(type(optimizer).from_config(optimizer.get_config()), "mse")
-        histories.append(
-            fit(model, codes, codes, batch_size=batch_size, epochs=epochs, verbose=verbose)
-        )
+        histories.append(fit(model, codes, codes, batch_size, epochs, verbose))
         _take_over(stage, decoder, part, back)
         codes = part.predict(codes, BATCH_SIZE, verbose=0)
     return histories
 
 
 class _Stage(NamedTuple):
-    """A layer with a kernel, and what belongs to it in the autoencoder."""
+    """A layer with a kernel, and what belongs to it in the autoencoder.
+
+    Attributes:
+        chain: the layer and those after it, up to the next one with a kernel.
+        tied: the decoder's layer that is tied to it.
+        activation: what comes after that, a function or a layer.
+    """
 
     chain: list[layers.Layer]
-    """The layer and those after it, up to the next one with a kernel."""
     tied: TiedLayer
-    """The decoder's layer that is tied to it."""
     activation: Any
-    """What comes after that, a function or a layer."""
 
 
 def _make_stages(

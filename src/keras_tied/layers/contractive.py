@@ -69,10 +69,11 @@ def squared_jacobian_norm(encoder: keras.layers.Layer, x: Any) -> Any:
             f"squared_jacobian_norm needs an encoder with weights; '{encoder.name}' "
             f"({type(encoder).__name__}) is not built: build it, or call it on data, first."
         )
-    layer = _only_layer(encoder)
+    path = layer_chain(encoder)
+    layer: Any = path[0] if path is not None and len(path) == 1 else encoder
     x = ops.cast(x, layer.compute_dtype)
     if type(layer).call is keras.layers.Dense.call and layer.activation in SLOPES:
-        return _of_dense(layer, x)
+        return _dense_norms(layer, x)
     squares = ops.square(_precise(jacobians(lambda rows: _code(encoder, rows), x)))
     return ops.sum(squares, axis=tuple(range(1, len(squares.shape))))
 
@@ -163,13 +164,7 @@ class Contractive(keras.layers.Wrapper):
         return {**super().get_config(), "factor": self.factor}
 
 
-def _only_layer(encoder: keras.layers.Layer) -> Any:
-    """The layer that a model consists of, if it is one; else the encoder itself."""
-    path = layer_chain(encoder)
-    return path[0] if path is not None and len(path) == 1 else encoder
-
-
-def _of_dense(layer: keras.layers.Dense, x: Any) -> Any:
+def _dense_norms(layer: keras.layers.Dense, x: Any) -> Any:
     kernel = kernel_of(layer)
     z = ops.matmul(x, ops.cast(kernel, x.dtype))
     if layer.bias is not None:

@@ -105,7 +105,7 @@ class TiedConv(TiedLayer):
         settings = self.tied_settings()
         read, written = self._partner_channels()
         expected = written if self.transpose else read
-        axis = len(input_shape) - 1 if settings.data_format == "channels_last" else 1
+        axis = self._channels_axis()
         if len(input_shape) != settings.rank + 2 or input_shape[axis] != expected:
             raise ValueError(
                 f"TiedConv '{self.name}' is tied to '{settings.name}' "
@@ -136,10 +136,8 @@ class TiedConv(TiedLayer):
         """Compute the layer's output."""
         outputs = self._adjoint(inputs) if self.transpose else self._forward(inputs)
         if self.bias is not None:
-            settings = self.tied_settings()
-            last = settings.data_format == "channels_last"
-            shape = (-1,) if last else (-1, *[1] * settings.rank)
-            outputs = ops.add(outputs, ops.reshape(self.bias, shape))
+            spatial_after = self.tied_settings().rank + 1 - self._channels_axis()
+            outputs = ops.add(outputs, ops.reshape(self.bias, (-1, *[1] * spatial_after)))
         return self.activation(outputs)
 
     def _adjoint(self, inputs: Any) -> Any:
@@ -160,7 +158,7 @@ class TiedConv(TiedLayer):
         if padding == "causal":  # known to Keras's layer, not to its operation
             before = settings.dilation_rate[0] * (settings.kernel_size[0] - 1)
             zeros = [(0, 0)] * 3
-            zeros[1 if settings.data_format == "channels_last" else 2] = (before, 0)
+            zeros[3 - self._channels_axis()] = (before, 0)
             inputs, padding = ops.pad(inputs, zeros), "valid"
         convolution = ops.depthwise_conv if isinstance(settings, DEPTHWISE) else ops.conv
         return convolution(
@@ -177,13 +175,13 @@ class TiedConv(TiedLayer):
         settings = self.tied_settings()
         if not self.transpose:
             return tuple(settings.compute_output_shape(input_shape))
-        sizes, (channels, _) = (
-            self._output_sizes(self._spatial(input_shape)),
-            self._partner_channels(),
-        )
-        if settings.data_format == "channels_last":
-            return (input_shape[0], *sizes, channels)
-        return (input_shape[0], channels, *sizes)
+        shape = [input_shape[0], *self._output_sizes(self._spatial(input_shape))]
+        shape.insert(self._channels_axis(), self._partner_channels()[0])
+        return tuple(shape)
+
+    def _channels_axis(self) -> int:
+        settings = self.tied_settings()
+        return settings.rank + 1 if settings.data_format == "channels_last" else 1
 
     def _partner_channels(self) -> tuple[int, int]:
         """The number of channels that the layer tied to reads, and of those that it writes."""
@@ -196,8 +194,8 @@ class TiedConv(TiedLayer):
         return first * settings.groups, second
 
     def _spatial(self, shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        last = self.tied_settings().data_format == "channels_last"
-        return tuple(shape[1:-1] if last else shape[2:])
+        axis = self._channels_axis()
+        return (*shape[1:axis], *shape[axis + 1 :])
 
     def _windows(self) -> list[Window]:
         """Along each spatial axis, the convolution between code and image."""

@@ -8,16 +8,13 @@ from contextlib import suppress
 from typing import Any, Self
 
 import keras
-import numpy as np
 
 from keras_tied._keras_internals import (
     CallObserver,
     flatten_layers,
     in_training_loop,
-    is_reading_file,
     reader_of_variables,
     refresh_parameters,
-    stored_numbers,
 )
 from keras_tied.layers._kernel import kernel_name, kernel_of, kernel_variables
 from keras_tied.layers._partner import (
@@ -25,14 +22,11 @@ from keras_tied.layers._partner import (
     Place,
     Reference,
     homes,
-    layers_before,
     likeness_of,
-    link_of,
     locate,
-    partners_at_places,
-    sharing,
     survey_original,
 )
+from keras_tied.layers._search import find_namesakes, find_partner, kernel_fits, look_for_another
 
 LISTS = ("trainable_variables", "trainable_weights", "losses", "count_params")
 """What a loop of the user's own adds up over the two halves of an autoencoder."""
@@ -108,53 +102,23 @@ class TiedLayer(CallObserver):
     def partner_in(self, *models: keras.layers.Layer) -> keras.layers.Layer | None:
         """The layer tied to, looked for in these models as well if it has not been met yet."""
         if isinstance(self._link.partner, Reference):
-            self._find_partner(self._link.partner, models)
+            find_partner(self, self._link.partner, models)
         elif self._link.alone:
-            self._look_for_another(self._link.partner)
+            look_for_another(self, self._link.partner)
         return None if isinstance(self._link.partner, Reference) else self._link.partner
-
-    def _find_partner(
-        self, reference: Reference, models: tuple[keras.layers.Layer, ...] = ()
-    ) -> None:
-        """Look for the layer tied to: at its place in a copy of its model, else by its name."""
-        around = [*homes(self), *models]
-        if reference.place is not None:
-            for layer, partner in partners_at_places(self, reversed(around)):
-                if layer._fits(partner):
-                    layer._use(partner)
-            if self._link.partner is not reference:
-                self._refresh(around)
-            return
-        for layers, partners in layers_before(self, around):
-            namesakes = self._namesakes([*layers, *partners], reference.name, reference.class_name)
-            if len(namesakes) > 1:
-                raise ValueError(
-                    f"{self.label} was copied without '{reference.name}', which it was tied to, "
-                    f"and {len(namesakes)} layers of that name stand around it: say which with "
-                    "`keras_tied.retie(decoder, encoder)`."
-                )
-            for partner in namesakes:
-                self.tie_to(partner, around)
-                self._link.doubtful = True
-                warnings.warn(
-                    f"{self.label} was copied without '{partner.name}', which it was tied to, and "
-                    "is now tied to the layer of that name and kernel shape which stands before it "
-                    f"('{partner.path}'): if that is not the one, or to say so beforehand, use "
-                    "`keras_tied.retie(decoder, encoder)`.",
-                    stacklevel=2,
-                )
-                return
 
     def tie_to(self, partner: keras.layers.Layer, around: Iterable[keras.layers.Layer]) -> None:
         """Use the kernel of a layer from now on; `around` are models that hold this one."""
-        self._use(partner)
-        self._refresh(around)
+        self.use(partner)
+        self.refresh(around)
 
-    def _use(self, partner: keras.layers.Layer) -> None:
+    def use(self, partner: keras.layers.Layer) -> None:
+        """Note whose kernel to use."""
         self._link.partner, self._link.alone, self._link.doubtful = partner, False, False
         Link.changes += 1
 
-    def _refresh(self, around: Iterable[keras.layers.Layer]) -> None:
+    def refresh(self, around: Iterable[keras.layers.Layer]) -> None:
+        """Tell this layer and the models around it that it has got another kernel."""
         held = {id(layer): layer for home in (self, *around) for layer in flatten_layers(home)}
         for layer in held.values():
             refresh_parameters(layer)
@@ -165,7 +129,7 @@ class TiedLayer(CallObserver):
             self._validate_partner(layer)
         except ValueError:
             return False
-        return self._fits(layer)
+        return kernel_fits(self, layer)
 
     def before_call(self) -> None:
         """Note who holds this layer, as long as it has no partner. The call itself will raise."""
@@ -179,9 +143,9 @@ class TiedLayer(CallObserver):
     def kernel_layer(self) -> keras.layers.Layer | None:
         """What Keras saves and loads as a part of this layer, unless it has done so already.
 
-        Keras looks at attributes in alphabetical order and visits each layer once, so this one
-        comes before `tied_to`, and a file holds the kernel here only where the model that is
-        saved does not hold the layer tied to, or holds it further on.
+        It looks at attributes in alphabetical order, at this one before `tied_to`, and visits each
+        layer once: the kernel is here in a file only where the model that is saved does not hold
+        the layer tied to, or holds it further on.
         """
         return self.tied_to
 
@@ -215,7 +179,14 @@ class TiedLayer(CallObserver):
         @keras.ops.custom_gradient  # type: ignore[untyped-decorator]
         def same(kernel: Any) -> Any:
             def gradient(*gradients: Any, upstream: Any = None) -> Any:
-                self._warn_of_a_kernel_of_its_own()
+                if not self._link.doubtful:
+                    self._link.doubtful = True
+                    warnings.warn(
+                        f"{self.label} was loaded without '{self._link.partner.name}', which it "
+                        "was tied to, and trains a kernel of its own now: if an encoder trains "
+                        "with it, tie the two first with `keras_tied.retie(decoder, encoder)`.",
+                        stacklevel=2,
+                    )
                 return gradients[0] if upstream is None else upstream
 
             return keras.ops.copy(kernel), gradient
@@ -250,88 +221,23 @@ class TiedLayer(CallObserver):
             f"'{self.name}', or tie them with `keras_tied.retie(decoder, encoder)`."
         )
 
-    def _look_for_another(self, own: keras.layers.Layer) -> None:
-        """Tie a layer that was loaded without its partner to that, if it has been put behind it.
-
-        Its file brought the kernel. A layer of the same name with the same numbers is the partner,
-        saved and loaded by itself; with other numbers it may be, and nobody can tell from them.
-        """
-        if is_reading_file():
-            return  # the numbers come later
-        around, strangers = homes(self), False
-        for layers, partners in layers_before(self, around):
-            others = [layer for layer in [*layers, *partners] if layer is not own]
-            namesakes = self._namesakes(others, own.name, type(own).__name__)
-            for partner in namesakes:
-                if _equal_kernels(partner, own):
-                    for layer in sharing(own, [self, *around]):
-                        layer.tie_to(partner, around)
-                    return
-            strangers |= any(layer in layers for layer in namesakes)
-        if strangers and not self._link.doubtful:
-            warnings.warn(
-                f"{self.label} was loaded without the layer that it is "
-                f"tied to, and uses the kernel that its file brought; it is not tied to "
-                f"'{own.name}', which now stands before it with another kernel: to tie the two, "
-                "use `keras_tied.retie(decoder, encoder)`.",
-                stacklevel=2,
-            )
-            self._link.doubtful = True
-
-    def _warn_of_a_kernel_of_its_own(self) -> None:
-        if not self._link.doubtful:
-            self._link.doubtful = True
-            warnings.warn(
-                f"{self.label} was loaded without "
-                f"'{self._link.partner.name}', which it was tied to, and trains a kernel of its "
-                "own now: if an encoder trains with it, tie the two beforehand with "
-                "`keras_tied.retie(decoder, encoder)`.",
-                stacklevel=2,
-            )
-
-    def _namesakes(
-        self, layers: list[keras.layers.Layer], name: str, class_name: str
-    ) -> list[keras.layers.Layer]:
-        """The layers of that name and class whose kernels fit, each once."""
-        return [
-            layer
-            for layer in {id(layer): layer for layer in layers}.values()
-            if layer.name == name and type(layer).__name__ == class_name and self._fits(layer)
-        ]
-
-    def _fits(self, layer: keras.layers.Layer) -> bool:
-        """Whether a layer is built and has a kernel of the right shape."""
-        if not layer.built:
-            return False
-        link = link_of(layer)
-        if self._link.kernel_shape is None or (link and isinstance(link.partner, Reference)):
-            return True  # one of the two kernels is not known yet
-        name = kernel_name(layer)
-        return name is not None and tuple(getattr(layer, name).shape) == self._link.kernel_shape
-
     def add_gain(self, shape: tuple[int, ...]) -> None:
         """Create the gain, if there is to be one."""
         if self.use_gain:
-            self.gain = self.add_weight(name="gain", shape=shape, initializer="ones")
+            self.gain = self.add_weight(shape, "ones", name="gain")
 
     def add_bias(self, shape: tuple[int, ...]) -> None:
         """Create the bias, if there is to be one."""
         if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias",
-                shape=shape,
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+            rules = {"regularizer": self.bias_regularizer, "constraint": self.bias_constraint}
+            self.bias = self.add_weight(shape, self.bias_initializer, name="bias", **rules)
 
     @property
     def variables(self) -> list[keras.Variable]:
         """This layer's variables, and those that the kernel it uses is made of.
 
-        A model lists a variable once, however many of its layers name it. A decoder that is used
-        without its encoder lists the kernel because of this, and so trains, exports and compiles
-        with the kernel as a variable, not as a constant.
+        So a decoder that is used without its encoder trains, exports and compiles with the kernel
+        as a variable, not as a constant. A model lists a variable once.
         """
         return self._with_partner(super().variables, "variables")
 
@@ -399,8 +305,14 @@ class TiedLayer(CallObserver):
             around = survey_original(self)
             likeness, place = likeness_of(partner), locate(self, partner, around)
             alone = around.brings_partner(self, partner)
-            if place is None and not around.saved:
-                self._require_no_namesake(partner, around.members.layers)
+            others = [each for each in around.members.layers if each not in (partner, self)]
+            namesakes = find_namesakes(self, others, partner.name, type(partner).__name__)
+            if place is None and not around.saved and namesakes:
+                raise ValueError(
+                    f"{self.label} is tied to layer '{partner.name}', and the model that is copied "
+                    "holds another layer of that name and kernel shape instead, which a copy would "
+                    "be tied to: copy the model that holds both, or give the two different names."
+                )
         return {
             "tied_to": serialized,
             "kernel_shape": self._link.kernel_shape,
@@ -408,19 +320,6 @@ class TiedLayer(CallObserver):
             "place": place and place.to_json(),
             "likeness": likeness,
         }
-
-    def _require_no_namesake(
-        self, partner: keras.layers.Layer, held: list[keras.layers.Layer]
-    ) -> None:
-        """Refuse a copy without the partner where another layer would be taken for it."""
-        others = [layer for layer in held if layer not in (partner, self)]
-        if self._namesakes(others, partner.name, type(partner).__name__):
-            raise ValueError(
-                f"{self.label} is tied to layer '{partner.name}', and the "
-                "model that is copied holds another layer of that name and kernel shape instead, "
-                "which a copy would be tied to: copy the model that holds both, or give the two "
-                "different names."
-            )
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -440,12 +339,3 @@ class TiedLayer(CallObserver):
         layer._link.alone = alone
         Link.changes += alone
         return layer
-
-
-def _equal_kernels(first: keras.layers.Layer, second: keras.layers.Layer) -> bool:
-    """Whether the kernels of two layers hold the same numbers, which are not all one number."""
-    pairs = zip(kernel_variables(first), kernel_variables(second), strict=False)
-    kernels = [[stored_numbers(variable) for variable in pair] for pair in pairs]
-    return all(np.array_equal(*pair) for pair in kernels) and any(
-        np.ptp(kernel) > 0 for kernel, _ in kernels
-    )

@@ -17,13 +17,8 @@ Parts = tuple[BatchedRows, BatchedRows | None]
 def agree_on_parts(parts: Parts | None, settings: dict[str, Any]) -> Parts | None:
     """The parts with equally many batches in all processes; None if one of them has no arrays.
 
-    Args:
-        parts: the rows of this process to train on and to evaluate, or None.
-        settings: the other arguments of `fit`, by their names.
-
-    Raises:
-        ValueError: in all processes, for arguments that differ, numbers of batches that do, and
-            rows that do not.
+    Raises a `ValueError` in all processes for other arguments of `fit`, by their names in
+    `settings`, that differ, numbers of batches that do, and rows that do not.
     """
     if count_processes() == 1:
         return parts

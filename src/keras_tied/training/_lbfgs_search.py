@@ -74,11 +74,7 @@ def search(
 ) -> Any:
     """Minimise; return the weights of the last iteration.
 
-    Args:
-        objective: what to minimise.
-        optimizer: its memory and tolerance.
-        iterations: the most iterations.
-        report: takes the logs and the weights after each iteration; returns whether to go on.
+    `report` takes the logs and the weights after each iteration, and returns whether to go on.
     """
     from scipy.optimize import minimize  # takes a while, and few need it
 
@@ -103,6 +99,7 @@ def search(
             raise StopIteration
 
     last["accepted"] = start
+    tolerances = {"maxcor": optimizer.memory, "ftol": optimizer.tolerance, "gtol": 0.0}
     # SciPy's own products are tiny; BLAS threads would only compete with XLA's.
     with blas_limit.limit_to_one():
         minimize(
@@ -111,13 +108,7 @@ def search(
             jac=True,
             method="L-BFGS-B",
             callback=on_iteration,
-            options={
-                "maxiter": iterations,
-                "maxfun": 1_000_000_000,
-                "maxcor": optimizer.memory,
-                "ftol": optimizer.tolerance,
-                "gtol": 0.0,
-            },
+            options={"maxiter": iterations, "maxfun": 1_000_000_000, **tolerances},
         )
     return last["accepted"]
 
@@ -136,9 +127,7 @@ def split_vector(vector: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
 
 
 def _flatten(variables: list[Any]) -> Any:
-    return np.concatenate(
-        [_to_numpy(variable).astype(np.float64).ravel() for variable in variables]
-    )
+    return np.concatenate([_to_numpy(v).astype(np.float64).ravel() for v in variables])
 
 
 def _to_numpy(variable: keras.Variable) -> Any:

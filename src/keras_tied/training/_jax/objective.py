@@ -65,12 +65,8 @@ class JaxObjective:
 
         program = self.epochs.get_program("objective", compile_for, arguments)
         logs, validation_logs, gradient, variables = program(*arguments)
-        return (
-            _to_floats(logs),
-            _to_floats(validation_logs),
-            np.asarray(gradient, np.float64),
-            variables,
-        )
+        gradient = np.asarray(gradient, np.float64)
+        return _to_floats(logs), _to_floats(validation_logs), gradient, variables
 
     def _evaluate(self, program: Program, state: Any, arrays: Any) -> Any:
         """Evaluate training and validation rows in one program.

@@ -35,12 +35,7 @@ class Shards:
         self.replicated = NamedSharding(self.mesh, PartitionSpec())
 
     def put(self, parts: Sequence[Array], axis: int = 0) -> jax.Array:
-        """An array whose parts along an axis lie in one place each.
-
-        Args:
-            parts: those of this process, of equal shapes in all processes.
-            axis: along which they are joined.
-        """
+        """An array whose parts, of equal shapes, lie in one place each; this process has some."""
         shape, length = list(parts[0].shape), parts[0].shape[axis]
         shape[axis] *= len(self.owners)
         sharding = NamedSharding(self.mesh, PartitionSpec(*[None] * axis, self.axis))
@@ -74,12 +69,7 @@ class Shards:
 class ShardedRows:
     """Rows on the devices of a distribution; see `DeviceRows`.
 
-    Args:
-        rows: those of this process.
-        arrays: the arrays on the devices, to which those of `rows` are added.
-        places: the index in `arrays` of each array of the host, by its id and `has_orders`.
-        shards: where they are.
-        has_orders: whether their order is drawn.
+    `places` has the index of each array by its id and whether the order of its rows is drawn.
     """
 
     def __init__(
@@ -96,19 +86,17 @@ class ShardedRows:
         lasts = [count - rows.full * rows.batch_size for count in counts]
         self.size, self.last = rows.batch_size * len(shards.groups), sum(lasts)
         self.share = shards.count_share(rows.batch_size)
-        self.sizes = {self.last: lasts} | (
-            {self.size: [rows.batch_size] * len(lasts)} if self.full else {}
-        )
+        self.sizes = {self.last: lasts}
+        if self.full:
+            self.sizes[self.size] = [rows.batch_size] * len(lasts)
         leaves, self.structure = jax.tree.flatten(rows.data)
         self.places = []
         for leaf in leaves:
             if (id(leaf), has_orders) not in places:
                 places[id(leaf), has_orders] = len(arrays)
-                whole = (
-                    leaf
-                    if len(leaf) == rows.largest
-                    else np.resize(leaf, (rows.largest, *leaf.shape[1:]))
-                )
+                whole = leaf
+                if len(leaf) < rows.largest:
+                    whole = np.resize(leaf, (rows.largest, *leaf.shape[1:]))
                 parts = [whole if has_orders else leaf[mine] for mine in self.positions]
                 arrays.append(shards.put(parts))
             self.places.append(places[id(leaf), has_orders])
@@ -153,8 +141,6 @@ class ShardedRows:
 
     def example(self, arrays: Sequence[Any], size: int) -> Any:
         """The shapes and dtypes of a batch of so many rows."""
-        leaves = [
-            jax.ShapeDtypeStruct((size, *arrays[place].shape[1:]), arrays[place].dtype)
-            for place in self.places
-        ]
+        mine = [arrays[place] for place in self.places]
+        leaves = [jax.ShapeDtypeStruct((size, *each.shape[1:]), each.dtype) for each in mine]
         return jax.tree.unflatten(self.structure, leaves)
