@@ -46,9 +46,7 @@ class Autoencoder(UnlockedModel):
         contraction: the factor of the contractive penalty, not negative. Defaults to 0.
         **kwargs: `name`, `dtype` and `trainable` of `keras.Model`.
 
-    Attributes:
-        encoder, decoder: the halves, models.
-        noise, code_regularizer, contraction: as above; `noise` is a layer or None.
+    Each is an attribute of the same name; `noise` is a layer or None.
 
     Raises:
         ValueError: if the shapes of the halves do not fit or are not known, or for an argument
@@ -82,7 +80,13 @@ class Autoencoder(UnlockedModel):
         self.decoder = mirror(encoder) if decoder is None else _check_model(decoder, "decoder")
         self.noise = _get_noise(noise)
         self.code_regularizer = keras.regularizers.get(code_regularizer)
-        self.contraction = _check_contraction(contraction)
+        factor: Any = contraction
+        if not isinstance(factor, Real) or not float(factor) >= 0:
+            raise ValueError(
+                f"`contraction` is the factor of a penalty; received {contraction!r}: give a "
+                "number that is not negative, 0 for no penalty."
+            )
+        self.contraction = float(factor)
         self(source)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -173,28 +177,12 @@ class Autoencoder(UnlockedModel):
         *,
         start: Literal["pca"] | None = None,
     ) -> keras.callbacks.History:
-        """Train the model to reconstruct `x`, with the arguments of `keras.Model.fit`.
+        """Train the model to reconstruct `x`, with the arguments of `keras_tied.training.fit`.
 
-        Args:
-            x: the rows, `(n, ...)`, or anything else that `keras.Model.fit` takes, which may
-                yield rows alone.
-            y: what to reconstruct instead of `x`. Defaults to `x`.
-            batch_size: rows at a time. Defaults to 32.
-            epochs: how often to go through the data. Defaults to 1.
-            verbose: `"auto"`, 0, 1 or 2, as in Keras.
-            callbacks: Keras callbacks.
-            validation_split: the part of the rows, at their end, that is held out.
-            validation_data: `x_val`, `(x_val, y_val)` or `(x_val, y_val, weights)`.
-            shuffle: whether to shuffle the rows before each epoch.
-            class_weight: as in Keras, for a `y` of classes.
-            sample_weight: the weight of each row.
-            initial_epoch: the epoch to begin with.
-            steps_per_epoch: batches in an epoch.
-            validation_steps: batches in a validation.
-            validation_batch_size: rows at a time in a validation. Defaults to `batch_size`.
-            validation_freq: epochs between validations.
-            start: `"pca"` to call `start_from_pca` first, with the rows that `validation_split`
-                does not hold out. Defaults to the weights that there are.
+        There is one more: `start="pca"` calls `start_from_pca` first, with the rows that
+        `validation_split` does not hold out. By default, training starts from the weights that
+        there are. Rows are compared with `y` or, by default, with themselves; those that are held
+        out likewise, so that `validation_data` may be `x_val` alone. Batches may be rows alone.
 
         Returns:
             The `History`.
@@ -228,16 +216,9 @@ class Autoencoder(UnlockedModel):
         sample_weight: Any = None,
         **kwargs: Any,
     ) -> Any:
-        """The loss and the metrics, as of `keras.Model.evaluate`.
+        """The loss and the metrics, with the arguments of `keras.Model.evaluate`.
 
-        Args:
-            x: the rows, `(n, ...)`, or anything else that `keras.Model.evaluate` takes, which may
-                yield rows alone.
-            y: what the output is compared with. Defaults to `x`.
-            batch_size: rows at a time. Defaults to 32.
-            verbose: `"auto"`, 0, 1 or 2, as in Keras.
-            sample_weight: the weight of each row.
-            **kwargs: `steps`, `callbacks` and `return_dict` of `keras.Model.evaluate`.
+        Rows are compared with `y` or, by default, with themselves. Batches may be rows alone.
 
         Returns:
             The loss, or a list of the loss and the metrics, or a dictionary of them.
@@ -370,11 +351,8 @@ class Autoencoder(UnlockedModel):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """A new model from a configuration; its decoder is tied to its own encoder."""
-        parts = {
-            part: keras.saving.deserialize_keras_object(config[part])
-            for part in ("encoder", "decoder", "noise")
-        }
-        return cls(**{**config, **parts})
+        deserialize, parts = keras.saving.deserialize_keras_object, ("encoder", "decoder", "noise")
+        return cls(**{**config, **{part: deserialize(config[part]) for part in parts}})
 
 
 def _get_target(x: Any, y: Any, sample_weight: Any) -> Any:
@@ -420,13 +398,4 @@ def _get_noise(noise: Any) -> layers.Layer | None:
     raise ValueError(
         f"`noise` is a standard deviation or a Keras layer; received {noise!r} "
         f"({type(noise).__name__}): give a number, or for example keras.layers.Dropout(0.1)."
-    )
-
-
-def _check_contraction(contraction: Any) -> float:
-    if isinstance(contraction, Real) and float(contraction) >= 0:
-        return float(contraction)
-    raise ValueError(
-        f"`contraction` is the factor of a penalty; received {contraction!r}: give a number that "
-        "is not negative, 0 for no penalty."
     )

@@ -167,12 +167,31 @@ def _add_step(operation: Any, sources: list[int], shape: Shape, steps: list[_Ste
     """The index of a new step, or of the one before it where the decoder leaves the layer out."""
     entry = entry_for(operation)
     if entry is None or (len(sources) != 1 and entry.rule is not mirror_branches):
-        raise _make_rule_error(operation)
+        kind = type(operation).__name__
+        if not isinstance(operation, layers.Layer):
+            raise ValueError(
+                f"mirror has no rule for the operation '{operation.name}' ({kind}): use a layer "
+                "that does the same, such as keras.layers.Activation, Reshape or Permute."
+            )
+        advice = next(
+            (text for cls, text in INSTEAD.items() if isinstance(operation, cls)),
+            "leave it out of the encoder, or write that part of the decoder by hand",
+        )
+        raise ValueError(
+            f"mirror has no rule for layer '{operation.name}' ({kind}): {advice}, or add a rule "
+            f"with `@mirror.register({kind})`."
+        )
     if entry.rule is leave_out:
         return sources[0]
     step = _Step(operation.name, shape, operation, entry, sources)
-    if entry.rule is mirror_branches:
-        _check_sum(step, [steps[source].shape for source in sources])
+    shapes = [steps[source].shape for source in sources]
+    is_sum = len(shapes) > 1 and all(fits(shape, step.shape) for shape in shapes)
+    if entry.rule is mirror_branches and not is_sum:
+        raise ValueError(
+            f"mirror takes a sum of tensors of one shape; '{step.name}' adds to "
+            f"{', '.join(map(str, shapes))} and gives {step.shape}: bring both to one shape "
+            "first, and leave constants to the bias of a layer."
+        )
     if entry.rule is repeat and not isinstance(operation, layers.Activation):
         step.activation = operation
     elif entry.rule is repeat or entry.kernel:
@@ -260,30 +279,4 @@ def fits(shape: Shape, expected: Shape) -> bool:
     """Whether two shapes are the same, as far as their lengths are known."""
     return len(shape) == len(expected) and all(
         one == other or None in (one, other) for one, other in zip(shape, expected, strict=True)
-    )
-
-
-def _check_sum(step: _Step, shapes: list[Shape]) -> None:
-    if len(shapes) < 2 or not all(fits(shape, step.shape) for shape in shapes):
-        raise ValueError(
-            f"mirror takes a sum of tensors of one shape; '{step.name}' adds to "
-            f"{', '.join(map(str, shapes))} and gives {step.shape}: bring both to one shape "
-            "first, and leave constants to the bias of a layer."
-        )
-
-
-def _make_rule_error(operation: Any) -> ValueError:
-    kind = type(operation).__name__
-    if not isinstance(operation, layers.Layer):
-        return ValueError(
-            f"mirror has no rule for the operation '{operation.name}' ({kind}): use a layer that "
-            "does the same, such as keras.layers.Activation, Reshape or Permute."
-        )
-    advice = next(
-        (text for cls, text in INSTEAD.items() if isinstance(operation, cls)),
-        "leave it out of the encoder, or write that part of the decoder by hand",
-    )
-    return ValueError(
-        f"mirror has no rule for layer '{operation.name}' ({kind}): {advice}, or add a rule with "
-        f"`@mirror.register({kind})`."
     )

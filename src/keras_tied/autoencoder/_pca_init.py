@@ -227,7 +227,10 @@ def _fit_scores(inputs: Array, n_components: int) -> _Scores:
     values = deviations @ components
     squares = (np.square(deviations, dtype=np.float64).sum(), np.square(values).sum())
     total, explained = gather(squares).sum(axis=0).tolist()
-    values = _sample(values)
+    if count_processes() > 1:  # equally many rows of each
+        count = min(gather(len(values)).min(), SAMPLE // count_processes())
+        places = np.linspace(0, len(values) - 1, count).astype(int)
+        values = np.concatenate(gather(values[places]))
     tolerance = max(TOLERANCE * (total - explained), ROUNDING * total) * len(values) / n_rows
     return _Scores(mean, components, values, tolerance)
 
@@ -244,15 +247,6 @@ def _find_components(deviations: Array, n_components: int) -> Array:
     components = np.linalg.eigh(products)[1][:, : -n_components - 1 : -1]
     largest = np.take_along_axis(components, np.abs(components).argmax(axis=0)[None], axis=0)
     return np.asarray(components * np.sign(largest))  # as scikit-learn does
-
-
-def _sample(values: Array) -> Array:
-    """Equally many rows of each process; all rows where there is one."""
-    if count_processes() == 1:
-        return values
-    count = min(gather(len(values)).min(), SAMPLE // count_processes())
-    places = np.linspace(0, len(values) - 1, count).astype(int)
-    return np.concatenate(gather(values[places]))
 
 
 def _fit_lines(scores: _Scores, activations: list[list[Activation]], name: str) -> _Lines:
@@ -340,24 +334,21 @@ def _assign(links: list[_Link], back: list[_Link], scores: _Scores, lines: _Line
         kernel[:n_components, :n_components] = np.diag(line.slope)
         bias[:n_components] = line.intercept
 
-    inner = lines.between[depth - 1 :]
-    for index, line in zip(range(depth - 1, 0, -1), inner, strict=True):
+    for index, line in zip(range(depth - 1, 0, -1), lines.between[depth - 1 :], strict=True):
         link = back[depth - 1 - index]
         gain = line.slope / np.diag(kernels[index][:n_components, :n_components])
         bias = np.zeros(link.layer.bias.shape)
         bias[:n_components] = line.intercept
-        pairs = 0
-        if link.layer.gain is not None and not links[index - 1].random:
-            pairs = (len(bias) - n_components) // 2
+        has_pairs = link.layer.gain is not None and not links[index - 1].random
+        pairs = (len(bias) - n_components) // 2 if has_pairs else 0
         one, other = locate_pairs(n_components, pairs)
         _cancel_pairs(kernels[index - 1 : index + 1], biases[index - 1], n_components, pairs)
         if pairs:
             inputs = (line.values * gain) @ kernels[index][one, :n_components].T
             bias[one], bias[other] = _choose_pair_biases(inputs, link.activations)
-        _assign_gain(link.layer, gain)
-        _assign_equal(link.layer.bias, bias)
-    _assign_gain(back[-1].layer, lines.last.slope / lines.scale)
-    _assign_equal(back[-1].layer.bias, scores.mean + scores.components @ lines.last.intercept)
+        _assign_decoder(link.layer, gain, bias)
+    bias = scores.mean + scores.components @ lines.last.intercept
+    _assign_decoder(back[-1].layer, lines.last.slope / lines.scale, bias)
     for link, kernel, bias in zip(links, kernels, biases, strict=True):
         _assign_equal(link.layer.kernel, kernel)
         _assign_equal(link.layer.bias, bias)
@@ -396,11 +387,12 @@ def _choose_pair_biases(inputs: Array, activations: list[Activation]) -> tuple[A
     return point - mean, point + mean
 
 
-def _assign_gain(mirror: Any, gain_of_scores: Array) -> None:
-    if mirror.gain is not None:
-        gain = np.zeros(mirror.gain.shape)
+def _assign_decoder(layer: TiedDense, gain_of_scores: Array, bias: Array) -> None:
+    if layer.gain is not None:
+        gain = np.zeros(layer.gain.shape)
         gain[: len(gain_of_scores)] = gain_of_scores
-        _assign_equal(mirror.gain, gain)
+        _assign_equal(layer.gain, gain)
+    _assign_equal(layer.bias, bias)
 
 
 def _assign_equal(variable: Any, value: Array) -> None:

@@ -45,13 +45,8 @@ class Window(NamedTuple):
     ) -> Self:
         """The convolution that Keras pads so that it makes such a code of such an image.
 
-        Args:
-            taps: the size of the kernel.
-            stride: how far the window moves between two code elements.
-            dilation: how far two taps are apart.
-            padding: `"valid"`, `"same"` or `"causal"`.
-            image_size: None for any, where the stride is one.
-            code_size: Defaults to that which a convolution layer gives.
+        The size of the image may be None, for any, where the stride is one; the size of the code is
+        that which a convolution layer gives by default. `dilation` is how far two taps are apart.
         """
         reach = (taps - 1) * dilation
         if image_size is None:

@@ -158,11 +158,8 @@ def retie(decoder: keras.layers.Layer, encoder: keras.layers.Layer) -> list[Tie]
             f"'{decoder.name}' holds no layer that is tied to one outside of it; pass the decoder "
             "first, then the encoder."
         )
-    kernels = [
-        layer
-        for layer in flatten_layers(encoder)
-        if layer.built and kernel_name(layer) is not None and id(layer) not in inside
-    ]
+    outside = [layer for layer in flatten_layers(encoder) if id(layer) not in inside]
+    kernels = [layer for layer in outside if layer.built and kernel_name(layer) is not None]
     partners = [_choose(layer, kernels, encoder.name) for layer in tied]
     for layer, partner in zip(tied, partners, strict=True):
         layer.tie_to(partner, [decoder])
@@ -181,7 +178,7 @@ def _choose(tied: TiedLayer, kernels: list[keras.layers.Layer], encoder: str) ->
     pairs = zip(kernels, shapes, strict=True)
     given = ", ".join(f"'{layer.name}' {shape}" for layer, shape in pairs) or "none"
     raise ValueError(
-        f"{type(tied).__name__} '{tied.name}' uses a kernel of shape {tied._link.kernel_shape}, "
+        f"{tied.label} uses a kernel of shape {tied._link.kernel_shape}, "
         f"which {len(fitting) or 'no'} layers of '{encoder}' have; its kernels are: {given}. "
         "Pass the encoder that it belongs to, or name the two layers: `retie(layer, layer)`."
     )

@@ -118,7 +118,7 @@ class SaltAndPepperNoise(Corruption):
     """
 
     def __init__(
-        self, rate: float, low: float = 0.0, high: float = 1.0, seed: Any = None, **kwargs: Any
+        self, rate: float, low: float = 0, high: float = 1, seed: int | None = None, **kwargs: Any
     ) -> None:
         super().__init__(rate, seed, **kwargs)
         self.low, self.high = low, high

@@ -94,7 +94,7 @@ class TiedConv(TiedLayer):
         tied_to = super()._validate_partner(tied_to)
         if not isinstance(tied_to, (Reference, *CONVOLUTIONS)):
             raise ValueError(
-                f"TiedConv '{self.name}' can be tied to a layer of the classes "
+                f"{self.label} can be tied to a layer of the classes "
                 f"{', '.join(cls.__name__ for cls in CONVOLUTIONS)}; received '{tied_to.name}', "
                 f"a {type(tied_to).__name__}: see `keras_tied.tie` for the layer that ties to it."
             )
@@ -108,7 +108,7 @@ class TiedConv(TiedLayer):
         axis = self._channels_axis()
         if len(input_shape) != settings.rank + 2 or input_shape[axis] != expected:
             raise ValueError(
-                f"TiedConv '{self.name}' is tied to '{settings.name}' "
+                f"{self.label} is tied to '{settings.name}' "
                 f"({type(settings).__name__}, {settings.data_format}), so it takes inputs with "
                 f"{settings.rank} spatial axes and {expected} channels; received an input of "
                 f"shape {tuple(input_shape)}: feed it such, or tie it to another layer."
@@ -223,7 +223,7 @@ class TiedConv(TiedLayer):
         strided = list(zip(built, settings.strides, strict=True))
         if any(size is None and stride > 1 for size, stride in strided):
             raise ValueError(
-                f"TiedConv '{self.name}' is to reconstruct the input of '{settings.name}', which "
+                f"{self.label} is to reconstruct the input of '{settings.name}', which "
                 f"was built for inputs of size {built} and has strides {settings.strides}, so that "
                 "several sizes of input have the same size of output: pass the one to reconstruct "
                 f"as `output_size`, or build '{settings.name}' for inputs of a fixed size."
@@ -234,7 +234,7 @@ class TiedConv(TiedLayer):
         settings = self.tied_settings()
         if not self.transpose or isinstance(settings, TRANSPOSED):
             raise ValueError(
-                f"TiedConv '{self.name}' received output_size={sizes!r}, but the size "
+                f"{self.label} received output_size={sizes!r}, but the size "
                 f"of its output follows from that of its input, as it is "
                 f"{'the adjoint of' if self.transpose else 'the same map as'} '{settings.name}' "
                 f"({type(settings).__name__}): leave `output_size` out."
@@ -242,7 +242,7 @@ class TiedConv(TiedLayer):
         each = (sizes,) * settings.rank if isinstance(sizes, int) else tuple(sizes)
         if len(each) != settings.rank:
             raise ValueError(
-                f"TiedConv '{self.name}' received output_size={sizes!r}, but '{settings.name}' "
+                f"{self.label} received output_size={sizes!r}, but '{settings.name}' "
                 f"({type(settings).__name__}) has {settings.rank} spatial axes: pass "
                 f"{settings.rank} sizes, or one integer for all."
             )
@@ -266,7 +266,7 @@ class TiedConv(TiedLayer):
         ]
         if any(size != expected or image < 1 for size, expected, image in checked):
             raise ValueError(
-                f"TiedConv '{self.name}' takes outputs of '{self.tied_settings().name}', which "
+                f"{self.label} takes outputs of '{self.tied_settings().name}', which "
                 f"have size {tuple(expected for _, expected, _ in checked)} for the inputs of size "
                 f"{tuple(sizes)} that are to be reconstructed; received an input of size {given}: "
                 "feed it such outputs, or pass the size to reconstruct as `output_size`."

@@ -37,9 +37,8 @@ class TiedDense(TiedLayer):
             code. Starts at ones. Defaults to `False`.
         activation: the activation function, a name or a callable. Defaults to none.
         use_bias: whether to add a bias, which is this layer's own. Defaults to `True`.
-        bias_initializer: initializer of the bias. Defaults to `"zeros"`.
-        bias_regularizer: regularizer of the bias. Defaults to none.
-        bias_constraint: constraint on the bias. Defaults to none.
+        bias_initializer, bias_regularizer, bias_constraint: of the bias. Default to `"zeros"` and
+            none.
         **kwargs: `name`, `dtype`, `trainable` and `activity_regularizer` of `keras.layers.Layer`.
 
     Raises:
@@ -64,7 +63,7 @@ class TiedDense(TiedLayer):
         expected, units = reversed(shape) if self.transpose else shape
         if input_shape[-1] != expected:
             raise ValueError(
-                f"TiedDense '{self.name}' is tied to '{self._link.partner.name}', whose kernel has "
+                f"{self.label} is tied to '{self._link.partner.name}', whose kernel has "
                 f"shape {shape}, so it takes inputs whose last axis is {expected}"
                 f"{', transposed' if self.transpose else ''}; received an input of shape "
                 f"{tuple(input_shape)}: feed it {expected} features, or tie it to another layer."
@@ -77,7 +76,7 @@ class TiedDense(TiedLayer):
         shape = self.tied_kernel_shape()
         if len(shape) != 2:
             raise ValueError(
-                f"TiedDense '{self.name}' is tied to '{self._link.partner.name}', whose kernel has "
+                f"{self.label} is tied to '{self._link.partner.name}', whose kernel has "
                 f"shape {shape}; it needs a kernel of two axes, as Dense and Embedding have."
             )
         return shape[0], shape[1]

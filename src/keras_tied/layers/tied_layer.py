@@ -156,9 +156,8 @@ class TiedLayer(CallObserver):
             name = kernel_name(partner)
             if not partner.built or name is None:
                 raise ValueError(
-                    f"{self.label} is tied to '{partner.name}' "
-                    f"({type(partner).__name__}), which has no kernel yet: build or call "
-                    f"'{partner.name}' before '{self.name}'."
+                    f"{self.label} is tied to '{partner.name}' ({type(partner).__name__}), which "
+                    f"has no kernel yet: build or call '{partner.name}' before '{self.name}'."
                 )
             self._link.kernel_shape = tuple(getattr(partner, name).shape)
         return self._link.kernel_shape
@@ -215,10 +214,10 @@ class TiedLayer(CallObserver):
         reference, around = self._link.partner, homes(self)
         place = f"'{around[-1].name}'" if around else "the graph around it"
         raise ValueError(
-            f"{self.label} is tied to layer '{reference.name}' with a "
-            f"kernel of shape {self._link.kernel_shape}, and no such layer was found in {place}: "
-            f"call, clone or rebuild the model that holds both '{reference.name}' and "
-            f"'{self.name}', or tie them with `keras_tied.retie(decoder, encoder)`."
+            f"{self.label} is tied to layer '{reference.name}' with a kernel of shape "
+            f"{self._link.kernel_shape}, and no such layer was found in {place}: call, clone or "
+            f"rebuild the model that holds both '{reference.name}' and '{self.name}', or tie them "
+            "with `keras_tied.retie(decoder, encoder)`."
         )
 
     def add_gain(self, shape: tuple[int, ...]) -> None:
@@ -306,8 +305,8 @@ class TiedLayer(CallObserver):
             likeness, place = likeness_of(partner), locate(self, partner, around)
             alone = around.brings_partner(self, partner)
             others = [each for each in around.members.layers if each not in (partner, self)]
-            namesakes = find_namesakes(self, others, partner.name, type(partner).__name__)
-            if place is None and not around.saved and namesakes:
+            mistakable = others if place is None and not around.saved else []
+            if find_namesakes(self, mistakable, partner.name, type(partner).__name__):
                 raise ValueError(
                     f"{self.label} is tied to layer '{partner.name}', and the model that is copied "
                     "holds another layer of that name and kernel shape instead, which a copy would "

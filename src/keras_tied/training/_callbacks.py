@@ -67,7 +67,6 @@ class Bar(keras.callbacks.ProgbarLogger):
     """The duration of each epoch that is reported late."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Draw a new bar, whose time began `seconds` ago."""
         super().on_epoch_begin(epoch, logs)
         advance_start(self.progbar, self.seconds)
 
@@ -85,11 +84,9 @@ class Guard(keras.callbacks.Callback):
         self.weights: list[Any] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Store the weights that training begins with."""
         self.weights = self.model.get_weights()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Store the weights, or set the stored ones."""
         loss = (logs or {}).get("loss", 0.0)
         weights = self.model.get_weights()
         if not math.isfinite(loss) or not all_finite(weights):

@@ -48,11 +48,8 @@ class Loop:
         )
         model.stop_training = False
         self.hooks.on_train_begin()
-        if isinstance(model.optimizer, LBFGS):
-            logs = self._run_search(begin, end)
-        else:
-            logs = self._run_bunches(begin, end)
-        self.hooks.on_train_end(logs)
+        run = self._run_search if isinstance(model.optimizer, LBFGS) else self._run_bunches
+        self.hooks.on_train_end(run(begin, end))
         return model.history
 
     def _run_search(self, epoch: int, end: int) -> dict[str, float]:
@@ -119,9 +116,8 @@ class Loop:
             n_reported = self._report(epoch, epochs[:failure], has_begun)
             if failure is not None and not self.model.stop_training:
                 self._recover(failure)
-                raise make_divergence_error(
-                    self.model, epoch + failure, epochs[failure].get("loss", 0.0)
-                )
+                loss = epochs[failure].get("loss", 0.0)
+                raise make_divergence_error(self.model, epoch + failure, loss)
             if n_reported < count:
                 self.trainer.rewind(n_reported)
             epoch += n_reported

@@ -32,7 +32,7 @@ class DeviceRows:
         places: dict[tuple[int, bool], int],
         units: Sequence[int],
     ) -> None:
-        self.full, self.last, self.size = rows.full, rows.last, rows.batch_size
+        self.rows, self.full, self.last, self.size = rows, rows.full, rows.last, rows.batch_size
         leaves, self.structure = jax.tree.flatten(rows.data)
         shapes = [leaf.shape[1:] for leaf in leaves if leaf.ndim > 1]
         narrow = bool(shapes) and all(is_worthwhile(self.size, shape, units) for shape in shapes)
@@ -72,15 +72,6 @@ class DeviceRows:
     def hold_sums(self, size: int) -> None:
         """Nothing: sums over one device are whole."""
 
-    def example(self, arrays: Sequence[Any], size: int) -> Any:
-        """The shapes and dtypes of a batch of so many rows."""
-        leaves = []
-        for place, flipped in zip(self.places, self.flipped, strict=True):
-            array = arrays[place]
-            shape = array.shape[:-1] if flipped and not self.full else array.shape[1:]
-            leaves.append(jax.ShapeDtypeStruct((size, *shape), array.dtype))
-        return jax.tree.unflatten(self.structure, leaves)
-
 
 class Program:
     """The function that is compiled: from the state to the state some epochs later, and logs.
@@ -88,7 +79,6 @@ class Program:
     Args:
         model: the model to train.
         parts: the rows to train on, and those for validation, if there are any.
-        arrays: their arrays on the device.
         state: a state of the same shapes.
         capacity: the most epochs of a call.
         widen: whether bfloat16 may be evaluated as `WideEvaluation` does.
@@ -98,7 +88,6 @@ class Program:
         self,
         model: keras.Model,
         parts: Sequence[DeviceRows | ShardedRows],
-        arrays: Sequence[jax.Array],
         state: Any,
         capacity: int,
         widen: bool,
@@ -109,9 +98,10 @@ class Program:
 
         def trace(step: Any, state: Any, part: DeviceRows | ShardedRows) -> Any:
             sizes = {part.size if part.full else 0, part.last} - {0}
+            examples = {size: _make_example(part.rows.data, size) for size in sizes}
             return {
-                size: TracedFunction(step, state, part.example(arrays, size), widen=widen)
-                for size in sizes
+                size: TracedFunction(step, state, example, widen=widen)
+                for size, example in examples.items()
             }
 
         self.train_steps: dict[int, TracedFunction] = trace(model.train_step, state, self.train)
@@ -222,6 +212,14 @@ class Program:
             state, logs = step(state, part.full * part.size, part.last)
         trainable, non_trainable, metrics = state
         return (trainable, non_trainable, optimizer, metrics), _name_val(logs)
+
+
+def _make_example(data: Any, size: int) -> Any:
+    """The shapes and dtypes of a batch of so many rows, on the device."""
+    canonical = jax.dtypes.canonicalize_dtype
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape[1:]), canonical(leaf.dtype)), data
+    )
 
 
 def _make_empty_logs(steps: dict[int, TracedFunction]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class ShardedRows:
         shards: Shards,
         has_orders: bool,
     ) -> None:
-        self.shards, self.full = shards, rows.full
+        self.rows, self.shards, self.full = rows, shards, rows.full
         self.positions = shards.deal(rows)
         counts = [rows.counts[group[0]] if rows.counts else rows.count for group in shards.groups]
         lasts = [count - rows.full * rows.batch_size for count in counts]
@@ -138,9 +138,3 @@ class ShardedRows:
             return None
         sharding = NamedSharding(self.shards.mesh, PartitionSpec(self.shards.axis))
         return PartialSums(size, n_places, sharding)
-
-    def example(self, arrays: Sequence[Any], size: int) -> Any:
-        """The shapes and dtypes of a batch of so many rows."""
-        mine = [arrays[place] for place in self.places]
-        leaves = [jax.ShapeDtypeStruct((size, *each.shape[1:]), each.dtype) for each in mine]
-        return jax.tree.unflatten(self.structure, leaves)

@@ -64,8 +64,8 @@ class JaxEpochs(Epochs):
         self.parts: list[DeviceRows | ShardedRows] = []
         for rows, has_orders in ((train, bool(self.shuffle)), (validation, False)):
             if rows and self.shards:
-                part = ShardedRows(rows, self.arrays, places, self.shards, has_orders)
-                self.parts.append(part)
+                device = self.shards, has_orders
+                self.parts.append(ShardedRows(rows, self.arrays, places, *device))
             elif rows:
                 self.parts.append(DeviceRows(rows, self.arrays, places, units))
 
@@ -100,7 +100,9 @@ class JaxEpochs(Epochs):
         return self.repeat(run, epochs)
 
     def rewind(self, epochs: int) -> None:
-        if _is_deleted(self.runs[0].state) and len(self.runs) > 1:
+        # Keras donates the memory of the model's values, in its `evaluate` for one.
+        is_deleted = any(value.is_deleted() for value in jax.tree.leaves(self.runs[0].state))
+        if is_deleted and len(self.runs) > 1:
             self.runs.popleft()
         super().rewind(epochs)
 
@@ -175,9 +177,8 @@ class JaxEpochs(Epochs):
         Programs are stored on the model's `train_function`, which `compile` replaces.
         """
         programs = vars(self.model.train_function).setdefault("keras_tied_programs", {})
-        shapes = [
-            (leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(arguments) if _is_array(leaf)
-        ]
+        arrays = [leaf for leaf in jax.tree.leaves(arguments) if hasattr(leaf, "shape")]
+        shapes = [(array.shape, array.dtype) for array in arrays]
         variables = [[id(variable) for variable in group] for group in self.variables]
         parts = [part.key for part in self.parts]
         key = str((kind, self.is_short, shapes, variables, parts))
@@ -188,7 +189,7 @@ class JaxEpochs(Epochs):
     def program(self, widen: bool = True) -> Program:
         """What is to be compiled."""
         widen = widen and not self.shards  # the programs of all processes have to be equal
-        return Program(self.model, self.parts, self.arrays, self.state, self.capacity, widen)
+        return Program(self.model, self.parts, self.state, self.capacity, widen)
 
     def compile(
         self, function: Callable[..., Any], program: Program, arguments: Any, outputs: Any
@@ -222,12 +223,3 @@ class JaxEpochs(Epochs):
 @jax.jit
 def _all_finite(values: list[Any]) -> Any:
     return jnp.array([jnp.isfinite(value).all() for value in values]).all()
-
-
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "shape")
-
-
-def _is_deleted(state: Any) -> bool:
-    """Whether Keras has donated the memory, as its `evaluate` does with the model's values."""
-    return any(value.is_deleted() for value in jax.tree.leaves(state))
