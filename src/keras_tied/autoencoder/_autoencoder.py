@@ -134,7 +134,7 @@ class Autoencoder(UnlockedModel):
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile as the model was that is being loaded."""
+        """Compile as the loaded model was."""
         # Keras does not trust a `compile` of another signature; ours takes the same arguments.
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None:
@@ -235,8 +235,8 @@ class Autoencoder(UnlockedModel):
         `sklearn.decomposition.PCA` with as many components as the code, to 0.1 %. Where the
         encoder begins with a Normalization, it is PCA of the normalised rows.
 
-        The error falls from there if the steps are small. Activations with a small linear region,
-        such as `tanh` and `sigmoid`, need smaller steps than `relu`.
+        The error falls from there if the steps are small: smaller for activations with a small
+        linear region, such as `tanh` and `sigmoid`, than for `relu`.
 
         Args:
             x: the rows, an array `(n, ...)`, at least as many as the code has units.
@@ -326,11 +326,9 @@ class Autoencoder(UnlockedModel):
 
         Args:
             x: the rows, an array `(n, ...)`.
-            per_feature: whether to return the error of each feature. Defaults to `False`: the mean.
+            per_feature: whether to return the error of each feature, the shape of `x`. Defaults to
+                `False`: the mean over the features, `(n,)`.
             batch_size: rows at a time. Defaults to 1024.
-
-        Returns:
-            The mean over the features, `(n,)`, or one value for each feature, the shape of `x`.
         """
         x = np.asarray(x)
         reconstruction = np.asarray(self.predict(x, batch_size=batch_size, verbose=0))

@@ -117,7 +117,7 @@ def _find_links(model: keras.Model, kind: type[Any]) -> tuple[list[layers.Layer]
     if (path := layer_chain(model)) is None:
         raise ValueError(
             f"A start from PCA needs halves that are chains of layers, each fed by the one before "
-            f"it; '{model.name}' ({type(model).__name__}) is none: write it as a Sequential model."
+            f"it; '{model.name}' ({type(model).__name__}) is not: write it as a Sequential model."
         )
     front: list[layers.Layer] = []
     links: list[_Link] = []

@@ -81,7 +81,7 @@ def _get_chain(model: keras.Model) -> list[layers.Layer]:
     if path is None:
         raise ValueError(
             f"Layers can be pretrained one by one if each is fed by the one before it; "
-            f"'{model.name}' ({type(model).__name__}) is no such chain: write it as a Sequential "
+            f"'{model.name}' ({type(model).__name__}) is not: write it as a Sequential "
             "model, or train the whole with `fit`."
         )
     return path

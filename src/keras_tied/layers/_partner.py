@@ -42,10 +42,8 @@ class Address(NamedTuple):
 class Place(NamedTuple):
     """Where the partner of a tied layer stands, in terms that hold in every copy of its model.
 
-    Attributes:
-        inside: its address in the smallest scope that holds both.
-        upstream: its address among the layers that a scope was called after in its graph, which
-            can be found from the decoder alone; None where it has none.
+    It has an address inside the smallest scope that holds both, and maybe one among the layers that
+    a scope was called after in its graph, upstream: that can be found from the decoder alone.
     """
 
     inside: Address
@@ -118,10 +116,8 @@ def sharing(
     partner: keras.layers.Layer, around: Iterable[keras.layers.Layer]
 ) -> list[keras.layers.Layer]:
     """The tied layers in these models that are tied to a layer."""
-    held = {id(layer): layer for scope in around for layer in flatten_layers(scope)}
-    return [
-        layer for layer in held.values() if (link := link_of(layer)) and link.partner is partner
-    ]
+    layers = {id(layer): layer for scope in around for layer in flatten_layers(scope)}.values()
+    return [layer for layer in layers if (link := link_of(layer)) and link.partner is partner]
 
 
 def homes(tied: keras.layers.Layer) -> list[keras.layers.Layer]:

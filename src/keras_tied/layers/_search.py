@@ -42,9 +42,9 @@ def find_partner(
             tied.tie_to(partner, around)
             tied._link.doubtful = True
             warnings.warn(
-                f"{tied.label} was copied without '{partner.name}', which it was tied to, and "
-                "is now tied to the layer of that name and kernel shape which stands before it "
-                f"('{partner.path}'): if that is not the one, or to say so beforehand, use "
+                f"{tied.label} was copied without '{partner.name}', which it was tied to, and is "
+                "now tied to the layer before it that has this name and kernel shape "
+                f"('{partner.path}'): to tie it to another layer, or to avoid this warning, use "
                 "`keras_tied.retie(decoder, encoder)`.",
                 stacklevel=2,
             )
@@ -71,10 +71,9 @@ def look_for_another(tied: Any, own: keras.layers.Layer) -> None:
         strangers |= any(layer in layers for layer in namesakes)
     if strangers and not tied._link.doubtful:
         warnings.warn(
-            f"{tied.label} was loaded without the layer that it is "
-            f"tied to, and uses the kernel that its file brought; it is not tied to "
-            f"'{own.name}', which now stands before it with another kernel: to tie the two, "
-            "use `keras_tied.retie(decoder, encoder)`.",
+            f"{tied.label} was loaded without the layer that it is tied to, and uses the kernel of "
+            f"its file; it is not tied to '{own.name}', which now stands before it with another "
+            "kernel: to tie the two, use `keras_tied.retie(decoder, encoder)`.",
             stacklevel=2,
         )
         tied._link.doubtful = True

@@ -114,13 +114,11 @@ def _doubt(model: keras.layers.Layer, tie: Tie) -> str:
 def retie(decoder: keras.layers.Layer, encoder: keras.layers.Layer) -> list[Tie]:
     """Tie a decoder to an encoder that it has come apart from.
 
-    The halves of an autoencoder that were saved in two files, pickled one by one or cloned one by
-    one are not tied to each other. Each tied layer of the decoder is tied to the layer of the
-    encoder that has the name of the one it was tied to and the shape of its kernel or, where there
-    is no such, to the only one with a kernel of that shape. From then on it uses that layer's
-    kernel; a kernel that its own file brought is dropped. All layers are tied, or none.
-
-    Compile a model anew that was compiled before: its variables are others now.
+    The halves of an autoencoder that were saved, pickled or cloned one by one are not tied to each
+    other. Each tied layer of the decoder is tied to the layer of the encoder that has the name of
+    the one it was tied to and the shape of its kernel or, where there is no such, to the only one
+    with a kernel of that shape. A kernel that its own file brought is dropped. All layers are tied,
+    or none. Compile a model anew that was compiled before: its variables are others now.
 
     Args:
         decoder: a tied layer, or a model with tied layers. Those that are tied to a layer of the

@@ -56,9 +56,7 @@ class MaskingNoise(Corruption):
     The corruption of the denoising autoencoder (Vincent, Larochelle, Bengio & Manzagol,
     "Extracting and composing robust features with denoising autoencoders", ICML 2008), which is
     trained to reconstruct $x$ from $\tilde x$. `keras.layers.Dropout` also multiplies the other
-    features by 1 / (1 - rate); here they stay as they are. Gaussian noise, the other corruption of
-    the paper's journal version, is `keras.layers.GaussianNoise`. In inference, inputs pass
-    unchanged.
+    features by 1 / (1 - rate); here they stay as they are. In inference, inputs pass unchanged.
 
     Input and output shape: any. The dtype is the layer's compute dtype.
 

@@ -39,25 +39,21 @@ class TiedConv(TiedLayer):
     feature extraction", ICANN 2011).
 
     The output has the size of the inputs that the layer tied to was built for. With a stride,
-    several sizes of input give the same size of output, so that the size must be known from there
-    or, where its axes were `None`, from `output_size`.
-
-    With `transpose=False` it computes $g \odot A x$, as the other layer does, with a bias and an
-    activation of its own.
+    several sizes of input give the same size of output: where that layer's axes were `None`,
+    `output_size` has to say which. With `transpose=False` it computes $g \odot A x$, as the other
+    layer does, with a bias and an activation of its own.
 
     Input shape: that of the output of the layer tied to, floating point:
     `(batch, spatial..., channels)`, or `(batch, channels, spatial...)` for `"channels_first"`.
     Output shape: that of its input. The other way round if not transposed.
 
     Args:
-        tied_to: the convolution layer whose kernel is used. The kernel remains that layer's
-            variable, in every respect.
+        tied_to: the convolution layer whose kernel is used. The kernel remains its variable.
         transpose: whether the adjoint is computed. Defaults to `True`.
         gain: whether to learn one factor for each output channel of the layer tied to. Starts at
             ones. Defaults to `False`.
         output_size: the size of the output along each spatial axis, an integer for all or one for
-            each. Only for the adjoint of a convolution. Defaults to that of the inputs which the
-            layer tied to was built for.
+            each. Only for the adjoint of a convolution. Defaults to that of the layer's inputs.
         **kwargs: `activation`, `use_bias`, `bias_initializer`, `bias_regularizer` and
             `bias_constraint` as in `TiedDense`, and `name`, `dtype`, `trainable` and
             `activity_regularizer` of `keras.layers.Layer`.
@@ -111,7 +107,7 @@ class TiedConv(TiedLayer):
                 f"{self.label} is tied to '{settings.name}' "
                 f"({type(settings).__name__}, {settings.data_format}), so it takes inputs with "
                 f"{settings.rank} spatial axes and {expected} channels; received an input of "
-                f"shape {tuple(input_shape)}: feed it such, or tie it to another layer."
+                f"shape {tuple(input_shape)}: feed it that shape, or tie it to another layer."
             )
         if self.transpose or self.output_size is not None:
             self._output_sizes(self._spatial(input_shape))
@@ -161,14 +157,8 @@ class TiedConv(TiedLayer):
             zeros[3 - self._channels_axis()] = (before, 0)
             inputs, padding = ops.pad(inputs, zeros), "valid"
         convolution = ops.depthwise_conv if isinstance(settings, DEPTHWISE) else ops.conv
-        return convolution(
-            inputs,
-            kernel,
-            strides=settings.strides,
-            padding=padding,
-            data_format=settings.data_format,
-            dilation_rate=settings.dilation_rate,
-        )
+        how = settings.strides, padding, settings.data_format, settings.dilation_rate
+        return convolution(inputs, kernel, *how)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The shape that the layer tied to takes, or the one it gives if not transposed."""
@@ -269,7 +259,7 @@ class TiedConv(TiedLayer):
                 f"{self.label} takes outputs of '{self.tied_settings().name}', which "
                 f"have size {tuple(expected for _, expected, _ in checked)} for the inputs of size "
                 f"{tuple(sizes)} that are to be reconstructed; received an input of size {given}: "
-                "feed it such outputs, or pass the size to reconstruct as `output_size`."
+                "feed it outputs of that size, or pass the size to reconstruct as `output_size`."
             )
         return tuple(sizes)
 

@@ -21,17 +21,15 @@ class TiedDense(TiedLayer):
     autoencoders", ICML 2008); the gain frees the scale of each unit of the code, which plain
     tying couples to the scale of its weights. Tied to an `Embedding`, whose embeddings have shape
     `(vocabulary, dimension)`, it gives the logits over the vocabulary (Press & Wolf, "Using the
-    output embedding to improve language models", EACL 2017).
-
-    With `transpose=False` it computes $x\,W \operatorname{diag} g$, as the other layer does, with
-    a bias and an activation of its own.
+    output embedding to improve language models", EACL 2017). With `transpose=False` it computes
+    $x\,W \operatorname{diag} g$, as the other layer does, with a bias and an activation of its own.
 
     Input shape: `(batch, ..., units)` of the layer tied to (`(batch, ..., features)` if not
     transposed), floating point. Output shape: `(batch, ..., features)`, or `(batch, ..., units)`.
 
     Args:
         tied_to: the `Dense`, `Embedding` or other layer with a kernel of two axes whose kernel is
-            used, transposed. The kernel remains that layer's variable, in every respect.
+            used. The kernel remains that layer's variable, in every respect.
         transpose: whether the kernel is transposed. Defaults to `True`.
         gain: whether to learn one factor per column of the kernel, that is, per unit of the
             code. Starts at ones. Defaults to `False`.

@@ -59,8 +59,7 @@ class TiedEinsumDense(TiedLayer):
     its input. The other way round if not transposed.
 
     Args:
-        tied_to: the `EinsumDense` whose kernel is used. The kernel remains that layer's variable,
-            in every respect.
+        tied_to: the `EinsumDense` whose kernel is used. The kernel remains its variable.
         transpose: whether the adjoint is computed. Defaults to `True`.
         gain: whether to learn one factor for each output unit of the kernel, that is, along its
             axes that the output of the layer tied to has. Starts at ones. Defaults to `False`.

@@ -9,9 +9,7 @@ import keras
 import numpy as np
 
 from keras_tied._processes import count_processes, gather, list_owners
-from keras_tied.training._data import BatchedRows
-
-Parts = tuple[BatchedRows, BatchedRows | None]
+from keras_tied.training._data import BatchedRows, Parts
 
 
 def agree_on_parts(parts: Parts | None, settings: dict[str, Any]) -> Parts | None:

@@ -1,6 +1,7 @@
 """`fit`: `keras.Model.fit` with many epochs in one program, where that is possible."""
 
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -8,9 +9,9 @@ import keras
 
 from keras_tied._interrupts import interrupts
 from keras_tied._processes import count_places, end_together
-from keras_tied.training._agreement import Parts, agree_on_parts
+from keras_tied.training._agreement import agree_on_parts
 from keras_tied.training._callbacks import Guard, flatten_callbacks, works_within_epochs
-from keras_tied.training._data import BatchedRows, batch_rows, split_rows, weigh_classes
+from keras_tied.training._data import BatchedRows, NotInMemoryError, Parts, pack_parts
 from keras_tied.training._epochs import Epochs, InPlace
 from keras_tied.training._lbfgs_search import is_seed
 from keras_tied.training._loop import Loop
@@ -41,11 +42,11 @@ def fit(
 
     Takes what `keras.Model.fit` takes and gives what it gives, with the model's own `train_step`,
     optimizer, loss and metrics: the same history and weights up to rounding, and the same order of
-    the rows after `keras.utils.set_random_seed`. On the JAX backend, for arrays in memory, steps
-    and epochs run in one compiled program; it comes back to Python once a second or more, and a
-    second `fit` of the same shapes finds it compiled. Where all rows are one batch, epochs are also
-    taken together on TensorFlow (in one graph) and on PyTorch (in a plain loop). Everything else is
-    left to Keras's `fit`: streamed data, arrays that take more than 0.8 of the free memory,
+    the rows after `keras.utils.set_random_seed`. On JAX, for arrays in memory, steps and epochs run
+    in one compiled program; it comes back to Python once a second or more, and a second `fit` of
+    the same shapes finds it compiled. Where all rows are one batch, epochs are also taken together
+    on TensorFlow (in one graph) and on PyTorch (in a plain loop). Everything else is left to
+    Keras's `fit`: streamed data, arrays that take more than 0.8 of the free memory,
     `steps_per_epoch`, `validation_freq`, models that run eagerly, and callbacks that work at single
     steps.
 
@@ -104,7 +105,8 @@ def fit(
     parts = None
     if plain and not any(map(works_within_epochs, callbacks)):
         held_out = (validation_split, validation_data, validation_batch_size)
-        parts = _pack_parts((x, y, sample_weight, class_weight, batch_size), held_out)
+        with suppress(NotInMemoryError):
+            parts = pack_parts((x, y, sample_weight, class_weight, batch_size), held_out)
     if parts is not None and not isinstance(model.optimizer, LBFGS) and not _fit_into_memory(parts):
         parts = None
     settings = {
@@ -128,29 +130,6 @@ def fit(
             return keras.Model.fit(model, x, y, batch_size, epochs, verbose, callbacks, *arguments)
         loop = Loop(model, trainer, parts[0], callbacks, verbose, is_interrupted)
         return loop.run(initial_epoch, epochs)
-
-
-def _pack_parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> Parts | None:
-    """The rows to train on and to evaluate, or None if they are not arrays in memory."""
-    x, y, sample_weight, class_weight, batch_size = data
-    share, validation_data, validation_batch_size = held_out
-    if validation_data is None and share:
-        halves = split_rows((x, y, sample_weight), share)
-        if halves is None:
-            return None
-        (x, y, sample_weight), validation_data = halves
-    if class_weight is not None:
-        if sample_weight is not None:
-            return None
-        sample_weight = weigh_classes(y, class_weight)
-    train = batch_rows(x, y, sample_weight, batch_size)
-    if train is None or validation_data is None:
-        return None if train is None else (train, None)
-    if isinstance(validation_data, (list, tuple)) and len(validation_data) > 3:
-        return None
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
-    validation = batch_rows(x, y, sample_weight, validation_batch_size or batch_size)
-    return None if validation is None else (train, validation)
 
 
 def _fit_into_memory(parts: Parts) -> bool:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -17,21 +18,19 @@ from keras_tied.training.lbfgs import LBFGS
 FIRST_BUNCH = 8
 
 
+@dataclass
 class Loop:
     """Runs bunches of epochs, with callbacks in between."""
 
-    def __init__(
-        self,
-        model: keras.Model,
-        trainer: Epochs,
-        train: BatchedRows,
-        callbacks: list[keras.callbacks.Callback],
-        verbose: Any,
-        is_interrupted: Callable[[], bool],
-    ) -> None:
-        self.model, self.trainer, self.train = model, trainer, train
-        self.callbacks, self.verbose, self.is_interrupted = callbacks, verbose, is_interrupted
-        self.only_read = bool(gather(all(map(only_reads_logs, callbacks))).all())
+    model: keras.Model
+    trainer: Epochs
+    train: BatchedRows
+    callbacks: list[keras.callbacks.Callback]
+    verbose: Any
+    is_interrupted: Callable[[], bool]
+
+    def __post_init__(self) -> None:
+        self.only_read = bool(gather(all(map(only_reads_logs, self.callbacks))).all())
 
     def run(self, begin: int, end: int) -> keras.callbacks.History:
         """Train from epoch `begin` to epoch `end`; return the history."""
