@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied._files import check_writable
-from keras_tied._history import collect_history
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError, report_wrong_use, say
@@ -180,6 +179,7 @@ def _require_bokeh() -> None:
 def _make_page(
     model: Model, rows: Scan, sample: Sample, whole: Whole, warnings: list[str], **facts: Any
 ) -> Report:
+    from keras_tied.drawing import collect_history
     from keras_tied.report import Report, name_model
 
     settings, fitted = model.contents.settings, model.fitted_value
