@@ -242,7 +242,7 @@ ERRORS: dict[str, tuple[Callable[[], Autoencoder], str]] = {
         lambda: build_model((6,), *dense(4), keras.layers.BatchNormalization(name="bn"), *dense(2)),
         r"'bn' \(BatchNormalization\) in 'encoder' is none of these",
     ),
-    "branches": (branched, "'branched' .* is none: write it as a Sequential model"),
+    "branches": (branched, "'branched' .* is not: write it as a Sequential model"),
     "other decoder": (half_tied, "tied to all of them, in reverse"),
     "softmax": (
         lambda: build_model((6,), *dense(4, 2, last="softmax"), *dense(2)),

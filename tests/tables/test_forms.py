@@ -135,3 +135,8 @@ def test_whole_numbers_that_name_things_come_back_whole():
     columns = Columns.survey(batch, categorical=["zip"])[0]
     assert columns.features == ["zip=1069", "zip=80331"]
     assert columns.decode(columns.encode(batch)).to_pydict() == batch.to_pydict()
+
+
+def test_no_rows_are_decoded_to_no_rows():
+    columns, numbers, _ = learn(["$1,234.50", "($2.00)", "$3.25"])
+    assert columns.decode(numbers[:0])["x"].to_pylist() == []

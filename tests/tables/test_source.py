@@ -1,6 +1,7 @@
 import bz2
 import csv
 import gzip
+import pickle
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyarrow import feather, ipc
 
-from keras_tied.tables import MISSING, Kind, Source, open_table
+from keras_tied.tables import MISSING, Kind, ReadOptions, Source, open_table
 
 N = 1000
 
@@ -276,3 +277,19 @@ def test_a_source_may_be_read_several_times_at_once(folder):
     assert isinstance(source, Source)
     for first, second in zip(source.batches(10), source.batches(10), strict=True):
         assert first.equals(second)
+
+
+def test_options_are_a_value_or_keywords(folder):
+    (folder / "rows.csv").write_text("1;2,5\n3;4,5\n")
+    options = ReadOptions(delimiter=";", header=False)
+    expected = read(open_table("rows.csv", delimiter=";", header=False, decimal=","))
+    assert read(open_table("rows.csv", options, decimal=",")).equals(expected)
+
+
+@pytest.mark.parametrize("name", SAVERS)
+def test_parts_may_be_pickled_and_read_elsewhere(rows, folder, name):
+    SAVERS[name](rows, folder / name)
+    source = open_table(name)
+    parts = pickle.loads(pickle.dumps(source.split(300)))
+    together = [batch for part in parts for batch in part.batches()]
+    assert pa.Table.from_batches(together).equals(read(source))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from dataclasses import MISSING, dataclass
+from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._app import command
 from keras_tied.cli._cluster import ClusterOptions, require_folder, write_folder
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import Model, load
-from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv
+from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option
 from keras_tied.cli._output import Printing
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._rows import choose_id, open_rows
@@ -32,15 +30,13 @@ class Task:
 
     model: ModelFile
     data: Data
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUT",
-            help="The file to write, its format by ending; - for CSV.",
-        ),
-    ]
+    output: str = option(
+        "The file to write, its format by ending; - for CSV.",
+        "--output",
+        "-o",
+        metavar="OUT",
+        default=MISSING,
+    )
     id: Id = None
     options: TableOptions
     safe_csv: SafeCsv = False

@@ -15,7 +15,7 @@ from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._options import Data, Json, Seed
 from keras_tied.cli._output import print_json, print_table
-from keras_tied.cli._progress import show_activity, show_rows
+from keras_tied.cli._progress import show_rows, show_stages
 from keras_tied.cli._table import ColumnOptions, TableOptions
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ MOST_FACTS = 1_000
 
 @dataclass(frozen=True)
 class Survey:
-    """A table, and what was found in it.
+    """A table, and what its columns read as.
 
     Attributes:
         source: all of it.
         sample: all rows, or some, in a random order.
         columns: those that are used.
-        facts: what was found in each column.
+        facts: about each column of the table.
         warnings: what to look at, as sentences about columns.
         fences: of the features, beyond which a value lies far outside the rest of its column.
     """
@@ -56,7 +56,7 @@ class Survey:
         return bool(self.sample.num_rows == self.source.n_rows)
 
     def to_json(self, most: int | None = None) -> dict[str, Any]:
-        """Return what was found as JSON, in all columns or the first ones."""
+        """Return the facts as JSON, about all columns or the first ones."""
         return {
             "notes": self.source.notes,
             "warnings": self.warnings[:most],
@@ -70,7 +70,7 @@ class Table:
     """A table, and the rows of it that are in memory.
 
     Attributes:
-        survey: what was found in it.
+        survey: what its columns read as.
         rows: all rows, or some in random order, `(n, features)` float32.
         moments: of all rows, if these are some; else None.
     """
@@ -94,7 +94,7 @@ def check(
 
 
 def show_survey(survey: Survey, json: bool) -> None:
-    """Print what was found in a table, with the warnings first."""
+    """Print what the columns of a table read as, with the warnings first."""
     from keras_tied.tables import ROWS_TO_COUNT
 
     source = survey.source
@@ -115,7 +115,7 @@ def show_survey(survey: Survey, json: bool) -> None:
 
 
 def print_columns(facts: Sequence[Fact]) -> None:
-    """Print what was found in each column, and what becomes of it."""
+    """Print what each column reads as, and what becomes of it."""
     header = "column", "reads as", "missing", "misread", "distinct", "examples", "becomes"
     rows = []
     for fact in facts:
@@ -130,7 +130,7 @@ def survey(
     """Open a table, and decide which columns to use and how."""
     from keras_tied.estimator.internal import choose_sample_size
 
-    with show_activity("reading", quiet):
+    with show_stages("reading", quiet):
         source = options.open(data, columns.names_of_text)
         sample = source.sample(choose_sample_size(len(source.schema)), seed=seed)
         used, facts = columns.survey(sample, source.decimal)
@@ -181,7 +181,7 @@ def _find_far_values(
 
 
 def learn(survey: Survey, seed: int, quiet: bool, workers: Workers | None = None) -> Table:
-    """Read the rows of a table that fit into memory, and tell what was found in it.
+    """Read the rows of a table that fit into memory, and print its warnings.
 
     A larger table is measured as a whole, by `workers` if they are given.
     """
@@ -199,7 +199,7 @@ def learn(survey: Survey, seed: int, quiet: bool, workers: Workers | None = None
         say(warning)
     rows = Scan(source, columns)
     if survey.whole:
-        with show_activity("reading", quiet):
+        with show_stages("reading", quiet):
             return Table(survey, np.concatenate([batch.numbers for batch in rows]))
     with show_rows("measuring", rows, quiet) as shown_rows:
         n, advance = survey.sample.num_rows, shown_rows.advance

@@ -30,7 +30,7 @@ from keras_tied.cli._widths import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from keras_tied.comparison import Compared, Width
+    from keras_tied.comparison import MethodResult, Width
 
 
 @command("keras-tied compare rows.csv --components 3 -o chart.png")
@@ -117,7 +117,7 @@ def _draw_widths(curve: list[Width]) -> Figure:
     return plotting.width_curve(widths, errors, pca_errors, hidden_errors=hidden_errors)
 
 
-def _draw_methods(methods: list[Compared]) -> Figure:
+def _draw_methods(methods: list[MethodResult]) -> Figure:
     from keras_tied import plotting
 
     return plotting.comparison(
@@ -127,7 +127,7 @@ def _draw_methods(methods: list[Compared]) -> Figure:
     )
 
 
-def _describe(results: Sequence[Compared | Width]) -> list[dict[str, Any]]:
+def _describe(results: Sequence[MethodResult | Width]) -> list[dict[str, Any]]:
     """Return what was measured as JSON, which has no NaN."""
 
     def to_json(value: Any) -> Any:
@@ -138,7 +138,7 @@ def _describe(results: Sequence[Compared | Width]) -> list[dict[str, Any]]:
     return [{k: to_json(v) for k, v in row._asdict().items()} for row in results]
 
 
-def _print_methods(methods: list[Compared]) -> None:
+def _print_methods(methods: list[MethodResult]) -> None:
     several = len(methods[0].errors) > 1
     reasons = any(row.reason for row in methods)
     header = ["method", "error", "relative to PCA", *["lowest to highest"] * several, "seconds"]

@@ -26,7 +26,7 @@ from keras_tied.cli._keras import collect_versions, import_keras_alone, require_
 from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, report_wrong_use, say
 from keras_tied.cli._options import Data, OnBackend, Seed, option
 from keras_tied.cli._output import Printing, print_facts, print_json, report_write_errors
-from keras_tied.cli._progress import show_activity, show_training
+from keras_tied.cli._progress import show_stages, show_training
 from keras_tied.cli._table import ColumnOptions, TableOptions, explain_left_out
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def fit(
     with cluster.connect() as workers:
         table = learn(table_survey, seed, quiet, workers)
     settings["n_components"], curve = _choose_components(widths, table, seed, quiet)
-    with show_activity("starting", quiet):
+    with show_stages("starting", quiet):
         if training.solver is Solver.lbfgs:  # JAX alone trains by the others
             import_keras_alone()
         versions = collect_versions(with_keras=training.solver is Solver.lbfgs)
@@ -203,7 +203,7 @@ def _train_and_measure(
     )
     streamed = note if n else None
     file.save(outcome, parameters, streamed=streamed)
-    with file.report_failure(), show_activity("comparing with PCA", quiet):
+    with file.report_failure(), show_stages("comparing with PCA", quiet):
         error, pca_error = baseline_errors(outcome.fitted, rows, validation_rows)
         return file.save(
             outcome,

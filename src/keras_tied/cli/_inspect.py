@@ -66,8 +66,8 @@ def _summarize(model: Model) -> dict[str, str]:
     match notes:  # the file may hold notes of any type
         case {"error": int() | float() as error, "pca_error": int() | float() as pca_error}:
             facts["error"] = f"{error:.4g}, and PCA's {pca_error:.4g}"
-    if compared := model.find_widths():
-        facts["components"] = f"{value.n_components}{explain_choice(compared)}"
+    if curve := model.find_widths():
+        facts["components"] = f"{value.n_components}{explain_choice(curve)}"
     for name in ("trained", "rows", "seconds", "command"):
         if name in notes:
             note = notes[name]

@@ -98,10 +98,10 @@ def report_write_errors(output: Path) -> Iterator[None]:
 
 def save_figure(figure: Figure, output: Path, target: Path, quiet: bool) -> None:
     """Write a figure; say once that a character which no font has is drawn as a box."""
-    with replace_output(output, target) as part, warnings.catch_warnings(record=True) as found:
+    with replace_output(output, target) as part, warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always")
         figure.savefig(part, dpi=160)
-    missing = [GLYPH.match(str(warning.message)) for warning in found]
+    missing = [GLYPH.match(str(warning.message)) for warning in remarks]
     characters = "".join(dict.fromkeys(chr(int(match[1])) for match in missing if match))
     if characters and not quiet:
         some = characters if len(characters) <= 8 else f"{characters[:8]} and others"

@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from keras_tied._history import collect_history
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
 from keras_tied.cli._options import Data, ModelFile
 from keras_tied.cli._output import Printing, check_figure_path, save_figure
-from keras_tied.cli._progress import show_activity
+from keras_tied.cli._progress import show_stages
 from keras_tied.cli._rows import Label, open_with_label, take
 from keras_tied.cli._table import TableOptions, say_doubtful
 
@@ -42,7 +41,8 @@ def plot(
     rows = open_with_label(fitted_model, data, options, None, label, quiet)
     sample = take(rows, quiet)
     say_doubtful(rows, quiet)
-    with show_activity("drawing", quiet):
+    with show_stages("drawing", quiet):
+        from keras_tied.drawing import collect_history
         from keras_tied.estimator.internal import baseline_errors
 
         error, pca_error = baseline_errors(fitted, sample.numbers)

@@ -108,10 +108,3 @@ def show_stages(first: str, quiet: bool) -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(first, total=None)
         yield lambda what: bar.update(task, description=escape(what))
-
-
-@contextmanager
-def show_activity(what: str, quiet: bool) -> Iterator[None]:
-    """Show a spinner."""
-    with show_stages(what, quiet):
-        yield

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied._files import check_writable
-from keras_tied._history import collect_history
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError, report_wrong_use, say
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv
 from keras_tied.cli._output import Printing, replace_output
-from keras_tied.cli._progress import show_activity, show_rows
+from keras_tied.cli._progress import show_rows, show_stages
 from keras_tied.cli._report_columns import describe_columns
 from keras_tied.cli._rows import Label, Sample, open_rows, open_with_label, take
 from keras_tied.cli._table import TableOptions, describe_misread, explain_left_out, say_doubtful
@@ -69,7 +68,7 @@ def report(
     if against is not None:
         old, doubtful = _read_old(fitted_model, against, options, quiet)
         warnings += doubtful
-    with show_activity("writing the page", quiet):
+    with show_stages("writing the page", quiet):
         from keras_tied.estimator.internal import baseline_errors
 
         _, pca_error = baseline_errors(fitted_model.fitted_value, sample.numbers)
@@ -180,6 +179,7 @@ def _require_bokeh() -> None:
 def _make_page(
     model: Model, rows: Scan, sample: Sample, whole: Whole, warnings: list[str], **facts: Any
 ) -> Report:
+    from keras_tied.drawing import collect_history
     from keras_tied.report import Report, name_model
 
     settings, fitted = model.contents.settings, model.fitted_value

@@ -95,12 +95,9 @@ def score(
     n_rows = rows.source.n_rows
     n = int(fitted.stand_out(scores, n_rows).sum())
     some = "none of which stands out" if n == 0 else f"of which {n:,} stand{'s' * (n == 1)} out"
-    printing.print_result(
-        {"scored": n_rows, "written": n_written, "output": output},
-        ""
-        if output == STANDARD_OUTPUT
-        else f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}",
-    )
+    text = f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}"
+    facts = {"scored": n_rows, "written": n_written, "output": output}
+    printing.print_result(facts, "" if output == STANDARD_OUTPUT else text)
 
 
 def _describe_all(
@@ -127,8 +124,7 @@ def _describe_all(
         for batch in shown_rows:
             facts = describe(slice(first, first := first + batch.rows.num_rows))
             if transform.explain:
-                explanation = transform.fitted.explain(batch.numbers)
-                facts |= transform.describe_causes(transform.find_causes(batch.rows, explanation))
+                facts |= transform.describe_causes(transform.find_causes(batch))
             yield prepend_id(rows.id, batch.rows, facts)
 
 
@@ -140,6 +136,7 @@ def _find_oddest(
     import pyarrow as pa
 
     from keras_tied.distributed import describe_reasons, prepend_id
+    from keras_tied.tables import Batch
 
     kept: list[pa.RecordBatch] = []
     arrays: list[Array] = []  # of the rows that are kept: scores, errors, places, numbers
@@ -159,7 +156,7 @@ def _find_oddest(
     scores, errors, places, numbers = arrays
     facts = {"row": places, "score": scores, "rank": np.arange(1, len(places) + 1, dtype=np.int32)}
     facts |= transform.describe_scores(scores, errors)
-    reasons, causes = describe_reasons(transform, kept[0], numbers)
+    reasons, causes = describe_reasons(transform, Batch(kept[0], numbers))
     return prepend_id(rows.id, kept[0], facts | causes), reasons
 
 

@@ -84,7 +84,7 @@ class ColumnOptions:
     )
 
     def survey(self, sample: pa.RecordBatch, decimal: str | None) -> tuple[Columns, list[Fact]]:
-        """Decide which columns of some rows to use and how, and tell what was found."""
+        """Decide which columns of some rows to use and how, with a fact about each."""
         from keras_tied.tables import Columns
 
         return Columns.survey(
@@ -158,7 +158,7 @@ def explain_left_out(columns: Columns) -> list[str]:
 
 
 def say_notes(source: Source, quiet: bool) -> None:
-    """Print what was found by itself when a table was opened."""
+    """Print what was detected when a table was opened."""
     for note in () if quiet else source.notes:
         say(f"{source.name!r}: {note}.")
 

@@ -59,7 +59,7 @@ def import_comparison(numbers: Array, components: int) -> ModuleType:
         )
     if n_features < 2:
         raise UsageError("a comparison needs two columns of numbers at least; give another.")
-    most = min(n_features - 1, int(n * (1 - comparison.TEST_SHARE)))
+    most = comparison.count_most_components(n, n_features)
     if components > most:
         raise UsageError(
             f"--components {components} is too many for {n:,} rows of {n_features:,} numbers; ask "

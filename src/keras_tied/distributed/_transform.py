@@ -89,7 +89,7 @@ class BatchTransform:
             return prepend_id(self.id, rows, self.columns.decode(self.fitted.reconstruct(numbers)))
         facts: dict[str, Any] = self.describe_scores(*self.fitted.measure_rows(numbers))
         if self.explain:
-            facts |= self.describe_causes(self.find_causes(rows, self.fitted.explain(numbers)))
+            facts |= self.describe_causes(self.find_causes(batch))
         return prepend_id(self.id, rows, facts)
 
     def describe_scores(self, scores: Array, errors: Array) -> dict[str, Array]:
@@ -109,8 +109,11 @@ class BatchTransform:
             facts[f"expected{number}"] = pa.array([c and c.expected for c in of_rows], pa.string())
         return facts
 
-    def find_causes(self, batch: pa.RecordBatch, explanation: Explanation) -> list[list[Cause]]:
+    def find_causes(
+        self, batch: Batch, explanation: Explanation | None = None
+    ) -> list[list[Cause]]:
         """Return the columns that make each row odd, the largest share first, at most three."""
+        explanation = explanation or self.fitted.explain(batch.numbers)
         order = np.argsort(-explanation.shares, axis=1, kind="stable")[:, :MOST_COLUMNS]
         names = self.columns.names
         expected = self.columns.decode(explanation.expected)
@@ -119,7 +122,7 @@ class BatchTransform:
                 Cause(
                     names[column],
                     float(explanation.shares[row, column]),
-                    format_given(get_value(batch.column(names[column]), row)),
+                    format_given(get_value(batch.rows.column(names[column]), row)),
                     format_suggestion(get_value(expected.column(names[column]), row)),
                 )
                 for column in columns
@@ -129,12 +132,10 @@ class BatchTransform:
         ]
 
 
-def describe_reasons(
-    transform: BatchTransform, rows: pa.RecordBatch, numbers: Array
-) -> tuple[list[str], dict[str, Any]]:
+def describe_reasons(transform: BatchTransform, batch: Batch) -> tuple[list[str], dict[str, Any]]:
     """Tell why rows are odd, in words and as columns."""
-    explanation = transform.fitted.explain(numbers)
-    causes = transform.find_causes(rows, explanation)
+    explanation = transform.fitted.explain(batch.numbers)
+    causes = transform.find_causes(batch, explanation)
     first = explanation.shares.argmax(axis=1)[:, None]
     mended = np.take_along_axis(explanation.scores, first, axis=1)[:, 0]
     ordinary = transform.fitted.rarity(mended) < ORDINARY

@@ -105,7 +105,7 @@ def _copy_files(address: str, format: str | None, folder: str) -> str:
         paths = [path for path in paths if fnmatch.fnmatch(path, root + pattern)]
     for path in paths:
         inside = PurePosixPath(path).relative_to(top)
-        if ".." in inside.parts or not (format or find_format(path)):
+        if ".." in inside.parts or not find_format(path, format):
             continue
         target = Path(folder, inside)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -21,6 +22,13 @@ from keras_tied.tables._paths import ARROWS, JSON_LINES, TEXTS, WORKBOOKS, find_
 from keras_tied.tables._source import Source, find_clashes
 
 AS_DETECTED = ReadOptions()
+OPENERS: dict[str | None, Callable[[str], TableFile]] = {
+    "parquet": open_parquet,
+    **dict.fromkeys(ARROWS, open_arrow),
+    "orc": open_orc,
+    "npy": open_npy,
+}
+"""The functions that open files without options."""
 SQLITE_MAGIC = b"SQLite format 3\0"
 
 
@@ -76,7 +84,7 @@ def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[Tabl
         place = _fetch.copy_here(name, options.format, _make_folder(copies))
     paths = find_files(place, options.format)
     files = [_open(path, options, copies) for path in paths]
-    if _find_format(paths[0], options) in TEXTS and (clashes := find_clashes(files)):
+    if find_format(paths[0], options.format) in TEXTS and (clashes := find_clashes(files)):
         # A word in one file makes text of what are numbers in another.
         options = replace(options, text={*options.text, *clashes})
         files = [_open(path, options, copies) for path in paths]
@@ -108,22 +116,12 @@ def _read_copy(
             yield from file.read(wanted)
 
 
-def _find_format(file: str, options: ReadOptions) -> str | None:
-    return options.format or find_format(file)
-
-
 def _open(file: str, options: ReadOptions, copies: ExitStack) -> TableFile:
-    format = _find_format(file, options)
+    format = find_format(file, options.format)
+    if format in OPENERS:
+        return OPENERS[format](file)
     if format in TEXTS:
         return open_csv(file, options)
-    if format == "parquet":
-        return open_parquet(file)
-    if format in ARROWS:
-        return open_arrow(file)
-    if format == "orc":
-        return open_orc(file)
-    if format == "npy":
-        return open_npy(file)
     if format == "npz":
         return open_npz(file, options.array)
     from keras_tied.tables import _fetch, _rows  # take long to import

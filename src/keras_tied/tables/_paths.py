@@ -30,11 +30,11 @@ OUTPUT_ENDINGS = (*WRITTEN, *_add_compressions(TEXTS, "gz", "zst"))
 """The endings of the files that are written; Arrow fails at bzip2 on a full disk."""
 
 
-def find_format(path: str) -> str | None:
-    """Return the format for the ending of a file, or None if it is unknown."""
+def find_format(path: str, format: str | None = None) -> str | None:
+    """Return the format that is given, or that for the ending of a file; None if it is unknown."""
     _, *endings = Path(path).name.lower().split(".")
-    if endings and endings[-1] in FORMATS:
-        return endings[-1]
+    if format or (endings and endings[-1] in FORMATS):
+        return format or endings[-1]
     compression = len(endings) > 1 and endings[-1] in COMPRESSIONS and endings[-2] in COMPRESSED
     return endings[-2] if compression else None
 
@@ -57,7 +57,7 @@ def find_files(path: str, format: str | None = None) -> list[str]:
             paths = list(_walk(path))
         elif os.path.exists(path) or not glob.has_magic(path):
             os.stat(path)  # says why it cannot be read
-            if format is None and find_format(path) is None:
+            if find_format(path, format) is None:
                 raise TableError(
                     f"{path!r} has not one of the endings {endings}; say what it is with --format "
                     "(format=...)."
@@ -66,10 +66,10 @@ def find_files(path: str, format: str | None = None) -> list[str]:
         else:
             paths = glob.glob(path, recursive=True)
     shown = (file for file in paths if not Path(file).name.startswith((".", "_")))
-    files = sorted(f for f in shown if (format or find_format(f)) and os.path.isfile(f))
+    files = sorted(f for f in shown if find_format(f, format) and os.path.isfile(f))
     if not files:
         raise TableError(f"{path!r} holds no file with one of the endings {endings}; name another.")
-    formats = {format or find_format(file): file for file in reversed(files)}
+    formats = {find_format(file, format): file for file in reversed(files)}
     if len(formats) > 1:
         two = quote(sorted(formats.values())[:2])
         raise TableError(

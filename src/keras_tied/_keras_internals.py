@@ -1,8 +1,8 @@
-"""What Keras knows of a layer's surroundings and does not tell publicly.
+"""The private parts of Keras that we need: only this file touches them.
 
-The only file of the project that looks behind Keras's public face: at the layers that a layer
-holds, at the nodes of the layer graph, at the functions of Keras under way, which tell the models
-around a layer and which of them is being copied, and at the notes that Keras keeps of a call.
+They tell which layers a layer holds, the nodes of the layer graph, the functions of Keras that are
+running (and so the models around a layer, and which of them is being copied), and what Keras notes
+of a call.
 """
 
 import inspect
@@ -66,11 +66,11 @@ def callers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     for frame in _frames():
         module = _module(frame)
         if module.startswith("keras.") and module not in COPIES:
-            found = _first_argument(frame)
-            if found is not None:
-                at_work[id(found)] = found
+            holder = _first_argument(frame)
+            if holder is not None:
+                at_work[id(holder)] = holder
     return [
-        found for found in at_work.values() if found is not layer and layer in flatten_layers(found)
+        each for each in at_work.values() if each is not layer and layer in flatten_layers(each)
     ]
 
 
@@ -88,12 +88,12 @@ def is_reading_file() -> bool:
 def models_being_copied() -> list[keras.layers.Layer]:
     """The models and layers whose configuration is being read, outermost first."""
     read = [
-        found
+        model
         for frame in _frames()
         if frame.f_code.co_name == "get_config" or _module(frame) in COPIES
-        if (found := _first_argument(frame)) is not None
+        if (model := _first_argument(frame)) is not None
     ]
-    return list({id(found): found for found in reversed(read)}.values())
+    return list({id(model): model for model in reversed(read)}.values())
 
 
 def _frames() -> Iterator[FrameType]:
@@ -130,7 +130,7 @@ def reader_of_variables() -> tuple[str, keras.layers.Layer] | None:
         if module.startswith("keras."):
             model = _first_argument(frame)
             read = read if model is None else (frame.f_code.co_name, model)
-        elif read or not module.startswith("keras_tied.layers."):
+        elif read or not module.startswith((__name__, "keras_tied.layers.")):
             return None if module.startswith("keras_tied.") else read
     return read
 
@@ -181,6 +181,38 @@ def layer_chain(model: Any) -> list[keras.layers.Layer] | None:
         path = [*(layer_chain(operation) or [operation]), *path]
         tensor = inputs[0]
     return path
+
+
+class CallObserver(keras.layers.Layer):
+    """A layer that is told before each call that may reach it."""
+
+    def before_call(self) -> None:
+        """Take note. An error here would leave the context of the call open, for later calls."""
+
+    def _clear_losses(self) -> None:
+        super()._clear_losses()
+        self.before_call()
+
+
+class UnlockedModel(keras.Model):
+    """A model that takes new layers and metrics after it was built, as Functional models do.
+
+    Keras locks a model when it is built, and a model that is built in its `__init__` has
+    subclasses that go on from there.
+    """
+
+    def _lock_state(self) -> None:
+        pass
+
+
+def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
+    """The place of a variable among those that an optimizer was built for."""
+    return int(optimizer._get_variable_index(variable))
+
+
+def advance_start(progress: keras.utils.Progbar, seconds: float) -> None:
+    """Let a progress bar show that it began so many seconds earlier."""
+    progress._start -= seconds
 
 
 @contextmanager
