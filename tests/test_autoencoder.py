@@ -62,7 +62,6 @@ FITS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 """What `Autoencoder.fit` is given, and what `keras.Model.fit` is for the same."""
 
 
-@pytest.mark.quick("rows alone", "validation rows and weights")
 @pytest.mark.parametrize(("given", "spelt_out"), FITS.values(), ids=FITS.keys())
 def test_fit_is_that_of_a_keras_model_with_the_input_as_target(given, spelt_out):
     model = make_compiled_model()
@@ -124,7 +123,6 @@ SOURCES: dict[str, Callable[..., Any]] = {
 ITEMS = {"x": (X,), "x and y": (X, Y), "x, y and weights": (X, Y, WEIGHTS)}
 
 
-@pytest.mark.quick("*-PyDataset", "*-DataLoader", "x-generator")
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
 @pytest.mark.parametrize("arrays", ITEMS.values(), ids=ITEMS.keys())
 def test_streamed_data_trains_as_arrays_do(source, arrays):
@@ -273,7 +271,6 @@ def test_copy_has_halves_of_its_own_that_are_tied(make, tmp_path):
     assert all(tied.tied_to is layer for tied, layer in ties)
 
 
-@pytest.mark.quick("pickle", "clone_model")
 @pytest.mark.parametrize("make", COPYING.values(), ids=COPYING.keys())
 def test_copy_is_trained_as_the_original(make, tmp_path):
     model = full()

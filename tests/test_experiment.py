@@ -148,8 +148,9 @@ def test_an_unknown_engine_is_refused(donuts):
         experiment.run(donuts, engine="steam")
 
 
-@pytest.mark.quick("0")
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))]
+)
 def test_after_3000_epochs_the_errors_on_the_articles_file_are_low(donut_file, seed):
     X, _ = datasets.prepare(*datasets.load_donuts(donut_file), random_state=seed)
     result = experiment.run(X, random_state=seed)

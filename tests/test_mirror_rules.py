@@ -91,9 +91,11 @@ WIDTHS = {1: (1, 2), 2: ((1, 2), (0, 1)), 3: ((1, 0), (1, 2), (0, 1))}
 """How much to pad or crop, for each rank."""
 
 
+RANKS = [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)]
+
+
 class TestPadding:
-    @pytest.mark.quick("*-2")
-    @pytest.mark.parametrize("rank", [1, 2, 3])
+    @pytest.mark.parametrize("rank", RANKS)
     @pytest.mark.parametrize("data_format", FORMATS)
     def test_zero_padding_is_cut_off(self, rank, data_format):
         widths = WIDTHS[rank]
@@ -101,8 +103,7 @@ class TestPadding:
         x, restored = there_and_back(layer, make_shape(PARTS[rank], data_format))
         np.testing.assert_array_equal(restored, x)
 
-    @pytest.mark.quick("*-2")
-    @pytest.mark.parametrize("rank", [1, 2, 3])
+    @pytest.mark.parametrize("rank", RANKS)
     @pytest.mark.parametrize("data_format", FORMATS)
     def test_what_was_cropped_is_filled_with_zeros(self, rank, data_format):
         widths = WIDTHS[rank]
@@ -123,8 +124,7 @@ class TestPadding:
 
 
 class TestUpsampling:
-    @pytest.mark.quick("*-2")
-    @pytest.mark.parametrize("rank", [1, 2, 3])
+    @pytest.mark.parametrize("rank", RANKS)
     @pytest.mark.parametrize("data_format", FORMATS)
     def test_upsampling_is_undone(self, rank, data_format):
         if rank == 1 and data_format == "channels_first":
@@ -146,9 +146,8 @@ class TestUpsampling:
 
 
 class TestPooling:
-    @pytest.mark.quick("*-2-*")
     @pytest.mark.parametrize("kind", ["MaxPooling", "AveragePooling"])
-    @pytest.mark.parametrize("rank", [1, 2, 3])
+    @pytest.mark.parametrize("rank", RANKS)
     @pytest.mark.parametrize("padding", ["valid", "same"])
     @pytest.mark.parametrize("data_format", FORMATS)
     def test_what_is_spread_pools_to_the_code_again(self, kind, rank, padding, data_format):
@@ -184,9 +183,8 @@ class TestPooling:
         code = arrays_of(encoder.output_shape[1:])
         np.testing.assert_array_equal(run(encoder, run(decoder, code)), code)
 
-    @pytest.mark.quick("*-2-*")
     @pytest.mark.parametrize("kind", ["GlobalMaxPooling", "GlobalAveragePooling"])
-    @pytest.mark.parametrize("rank", [1, 2, 3])
+    @pytest.mark.parametrize("rank", RANKS)
     @pytest.mark.parametrize("keepdims", [False, True])
     @pytest.mark.parametrize("data_format", FORMATS)
     def test_global_pooling_is_spread_to_every_place(self, kind, rank, keepdims, data_format):

@@ -38,8 +38,7 @@ def test_linear_layers_reach_the_error_of_pca():
     assert expected * 0.999 < error(model, x) < expected * 1.05
 
 
-@pytest.mark.quick("0")
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_deep_sigmoids_learn_faster_after_it(seed):
     errors = []
     for pretrained in (True, False):

@@ -81,7 +81,7 @@ def test_the_package_run_as_a_module_is_the_command(start):
     assert (done.returncode, done.stdout) == (0, f"keras-tied {__version__}\n"), done.stderr
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_two_fits_in_a_new_home_train_on_jax_and_leave_tensorflow_alone(start, tmp_path, rng):
     np.save(tmp_path / "rows.npy", rng.normal(size=(60, 4)).astype(np.float32))
     for name in ("first.keras", "second.keras"):

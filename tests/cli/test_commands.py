@@ -417,7 +417,7 @@ def test_encode_imports_nothing_that_it_does_not_need(model, fruit_csv, tmp_path
     assert done.stdout == "set()\n"
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_ctrl_c_in_training_leaves_the_best_model_so_far(interrupted, tmp_path):
     rows = np.random.default_rng(0).normal(size=(5_000, 8))
     np.save(tmp_path / "rows.npy", rows)
@@ -432,7 +432,7 @@ def test_ctrl_c_in_training_leaves_the_best_model_so_far(interrupted, tmp_path):
     assert 2 <= model.n_iter_ < 100_000
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_ctrl_c_while_all_rows_are_measured_leaves_nothing(interrupted, tmp_path):
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(3_000_000, 4)))
     done = interrupted("fit", "rows.npy", "-o", "model.keras", after=b"measuring")

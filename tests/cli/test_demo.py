@@ -88,14 +88,14 @@ def test_quiet_prints_nothing(keras_tied, quick, tmp_path):
     assert (done.code, done.out, done.err) == (0, "", "")
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_picture(keras_tied, quick, tmp_path):
     keras_tied(*quick, "--seed", 3, "--output", "a.png")
     run_process(*quick, "--seed", 3, "--output", "b.png", cwd=tmp_path)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_show_opens_the_figure_in_a_window_and_saves_it_too(quick, tmp_path):
     (tmp_path / "backend").mkdir()
     (tmp_path / "backend" / "windows.py").write_text(
@@ -111,7 +111,7 @@ def test_show_opens_the_figure_in_a_window_and_saves_it_too(quick, tmp_path):
     assert (tmp_path / "keras-tied-demo.png").exists()
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_backend_is_what_keras_runs_on_whatever_the_environment_says(tmp_path):
     program = (
         "import sys, keras_tied.cli as cli; sys.argv[1:] = ['demo', '--epochs', '1', "
@@ -279,7 +279,7 @@ def test_debug_shows_the_traceback_before_the_sentence(keras_tied, tmp_path):
     assert_one_sentence(done.err.splitlines(keepends=True)[-1])
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_file_name_beyond_the_terminals_encoding_is_printed_escaped(quick, tmp_path):
     done = run_process(*quick, "--output", "Δ.png", cwd=tmp_path, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
@@ -287,7 +287,7 @@ def test_a_file_name_beyond_the_terminals_encoding_is_printed_escaped(quick, tmp
     assert (tmp_path / "Δ.png").exists()
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_full_disk_is_exit_code_1_and_leaves_the_old_figure_alone(quick, tmp_path):
     figure = tmp_path / "donuts.png"
     figure.write_text("the old figure")

@@ -79,8 +79,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.full
-@pytest.mark.brief("fit", "encode", "score", "demo")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_signal_at_any_moment_ends_the_command_with_its_code(name, folder):
     begin = time.monotonic()

@@ -19,6 +19,8 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from keras_tied import TiedAutoencoder
 from keras_tied.estimator.internal import epoch_callback
 
+slow = pytest.mark.slow
+
 
 class Centred(TransformerMixin, BaseEstimator):
     def fit(self, X, y=None):
@@ -137,8 +139,14 @@ def test_integers_and_lists_are_taken(fitted, iris):
     )
 
 
-@pytest.mark.quick("csr_matrix")
-@pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csc_array, sparse.coo_matrix])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        sparse.csr_matrix,
+        pytest.param(sparse.csc_array, marks=slow),
+        pytest.param(sparse.coo_matrix, marks=slow),
+    ],
+)
 def test_sparse_rows_are_as_good_as_dense_ones(kind, digits):
     X = digits[:120]
     dense, thin = quick().fit(X), quick().fit(kind(X))
@@ -178,8 +186,7 @@ def test_blocks_of_rows_are_as_good_as_all_at_once(n, width):
     )
 
 
-@pytest.mark.quick("lbfgs")
-@pytest.mark.parametrize("solver", ["lbfgs", "nadam"])
+@pytest.mark.parametrize("solver", ["lbfgs", pytest.param("nadam", marks=slow)])
 def test_row_of_weight_two_counts_as_two(solver, iris, rng):
     """To 1e-4, whatever the batches; scikit-learn's own check of it takes few rows."""
     weights = rng.integers(0, 3, len(iris))
@@ -215,12 +222,11 @@ def test_all_constant_rows_are_reconstructed():
     assert estimator.score(X) == 1.0
 
 
-@pytest.mark.quick("*sparsity*", "*contraction*")
 @pytest.mark.parametrize(
     "objective",
     [
-        {"noise": 0.3},
-        {"noise": layers.Dropout(0.2)},
+        pytest.param({"noise": 0.3}, marks=slow),
+        pytest.param({"noise": layers.Dropout(0.2)}, marks=slow),
         {"sparsity": 0.05},
         {"contraction": 0.1},
     ],
@@ -245,16 +251,28 @@ def test_weight_decay_makes_kernels_smaller(iris):
     assert norms[1] < norms[0]
 
 
-@pytest.mark.quick("*6, 4]")
-@pytest.mark.parametrize("sizes", [6, (6,), [6, 4], np.array([6, 4, 3])], ids=repr)
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [6, 4],
+        *(pytest.param(sizes, marks=slow) for sizes in (6, (6,), np.array([6, 4, 3]))),
+    ],
+    ids=repr,
+)
 def test_hidden_layers_are_as_wide_as_told(sizes, iris):
     encoder = quick(hidden_layer_sizes=sizes, noise=0.1).fit(iris).encoder_
     units = [layer.units for layer in encoder.layers if isinstance(layer, layers.Dense)]
     assert units == [size + 1 for size in np.atleast_1d(sizes)] + [1]
 
 
-@pytest.mark.quick("elu")
-@pytest.mark.parametrize("activation", ["relu", "silu", keras.activations.elu])
+@pytest.mark.parametrize(
+    "activation",
+    [
+        pytest.param("relu", marks=slow),
+        pytest.param("silu", marks=slow),
+        keras.activations.elu,
+    ],
+)
 def test_any_activation_of_keras_is_taken(activation, iris):
     estimator = quick(activation=activation, noise=0.1).fit(iris)
     assert estimator.encoder_.layers[1].activation is keras.activations.get(activation)
@@ -280,7 +298,7 @@ def test_encoder_of_images_is_mirrored(digits):
         np.testing.assert_array_equal(weight, now, err_msg="the encoder that was given is trained")
 
 
-@pytest.mark.full
+@slow
 def test_encoder_of_sequences_is_mirrored(rng):
     encoder = keras.Sequential(
         [keras.Input((12, 2)), layers.Conv1D(3, 4, strides=4), layers.Flatten(), layers.Dense(2)]
@@ -332,9 +350,9 @@ def test_losses_of_lbfgs_fall(iris):
     ("n", "solver"),
     [
         (900, "auto"),
-        pytest.param(1500, "auto", marks=pytest.mark.full),
+        pytest.param(1500, "auto", marks=slow),
         (900, "lbfgs"),
-        pytest.param(1500, "lbfgs", marks=pytest.mark.full),
+        pytest.param(1500, "lbfgs", marks=slow),
     ],
 )
 def test_validation_errors_are_those_of_rows_not_trained_on(n, solver, rng):
@@ -356,11 +374,11 @@ def test_validation_errors_are_those_of_rows_not_trained_on(n, solver, rng):
     assert errors[-1] < 0.9 * errors[0]
 
 
-@pytest.mark.full
-@pytest.mark.brief("auto-7-3-60", "auto-5000-9-1200", "nadam-500-2-1200")
-@pytest.mark.parametrize("n", [60, 1200])
-@pytest.mark.parametrize(("batch_size", "max_iter"), [(7, 3), (64, 1), (500, 2), (5000, 9)])
-@pytest.mark.parametrize("solver", ["auto", "nadam"])
+@slow
+@pytest.mark.parametrize(
+    ("solver", "batch_size", "max_iter", "n"),
+    [("auto", 7, 3, 60), ("auto", 5000, 9, 1200), ("nadam", 500, 2, 1200)],
+)
 def test_there_is_a_validation_error_for_each_loss(n, batch_size, max_iter, solver, rng):
     X = rng.normal(size=(n, 4))
     settings = {"batch_size": batch_size, "max_iter": max_iter, "solver": solver}

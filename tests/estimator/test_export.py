@@ -283,7 +283,7 @@ def test_layers_without_a_rule_are_left_to_keras(digits, tmp_path):
     assert_close(found, estimator.transform(digits))
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @converter_missing
 def test_layers_without_a_rule_name_the_converter_that_keras_needs(digits, tmp_path):
     with pytest.raises(ImportError, match=rf"'conv' \(Conv2D\).*pip install {CONVERTER}"):

@@ -179,8 +179,13 @@ def test_a_model_has_the_objectives_that_it_had():
     assert model.contraction == 1e-3
 
 
-@pytest.mark.quick("text", "encoder", "partial")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[pytest.mark.slow] * (kind not in ("text", "encoder", "partial")))
+        for kind in KINDS
+    ],
+)
 def test_keras_reads_a_model_that_gives_the_codes_of_scaled_rows(kind):
     """The scale is in the file, so that the codes need nothing of the estimator."""
     X, codes = np.asarray(pinned(kind).X), pinned(kind).results["transform"]

@@ -203,7 +203,6 @@ def arrays(path: Path) -> dict[str, tuple[str, int]]:
         return {name: (stored[name].dtype.name, stored[name].ndim) for name in stored.files}
 
 
-@pytest.mark.quick("PCA", "one hidden layer")
 @pytest.mark.parametrize("kind", FITTED)
 def test_an_archive_has_these_members(saved, kind):
     assert members(saved(kind)) == MEMBERS

@@ -157,7 +157,7 @@ def test_each_pair_of_many_codes_has_its_density(many):
     assert found == [10_000, 10_000, 10_000]
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_legend_is_off_the_density_of_many_rows(many):
     X = np.random.default_rng(1).uniform(size=(10_001, 2))
     display = AutoencoderDisplay(X, X, X, y=np.arange(10_001) % 2).plot()

@@ -55,7 +55,7 @@ def test_importing_the_reference_does_not_import_pytensor():
     subprocess.run([sys.executable, "-c", check], check=True)
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @needs_pytensor
 def test_first_use_needs_no_compiler_and_prints_and_leaves_nothing(tmp_path):
     cache, elsewhere = tmp_path / "cache", tmp_path / "elsewhere"
