@@ -135,6 +135,7 @@ def test_importing_the_package_imports_neither_keras_nor_numpy(tmp_path):
     assert run(code) == ["False", "False"]
 
 
+@pytest.mark.slow
 def test_importing_the_layers_imports_no_package_that_keras_does_not():
     code = (
         "import keras, sys; before = set(sys.modules); import keras_tied.layers;"
@@ -147,15 +148,16 @@ NAMES = ["TiedDense", "KSparse", "Orthonormal", "Autoencoder", "LBFGS"]
 FOUND = f"print(*[keras.saving.get_registered_object('keras_tied>' + n).__name__ for n in {NAMES}])"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "imports",
     [
         "keras, keras_tied",
-        pytest.param("keras_tied, keras", marks=pytest.mark.slow),
-        pytest.param("keras_tied._version, keras_tied, keras", marks=pytest.mark.slow),
-        pytest.param("keras_tied.layers, keras", marks=pytest.mark.slow),
-        pytest.param("keras_tied.autoencoder._mirror, keras", marks=pytest.mark.slow),
-        pytest.param("keras_tied.training, keras", marks=pytest.mark.slow),
+        "keras_tied, keras",
+        "keras_tied._version, keras_tied, keras",
+        "keras_tied.layers, keras",
+        "keras_tied.autoencoder._mirror, keras",
+        "keras_tied.training, keras",
     ],
 )
 def test_keras_knows_our_classes_whichever_is_imported_first(imports):

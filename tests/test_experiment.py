@@ -105,7 +105,7 @@ def test_a_run_leaves_numpys_global_random_state_alone(donuts):
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
-@pytest.mark.parametrize("engine", ["numpy", "pytensor"])
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("pytensor", marks=pytest.mark.slow)])
 def test_another_engine_takes_the_same_path(donuts, result, engine):
     if engine == "pytensor":
         pytest.importorskip("pytensor")

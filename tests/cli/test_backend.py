@@ -58,6 +58,7 @@ def test_a_hidden_module_cannot_be_imported_but_looked_for(start):
     assert done.stdout == "None\nNo module named 'tensorflow'\nTrue\n", done.stderr
 
 
+@pytest.mark.slow
 def test_keras_is_imported_without_what_the_command_does_not_use(start):
     done = start(
         "-c",

@@ -38,7 +38,11 @@ def assert_one_sentence(text):
 
 @pytest.mark.parametrize(
     ("engine", "ending", "start"),
-    [("keras", "png", b"\x89PNG"), ("numpy", "svg", b"<?xml"), ("pytensor", "PDF", b"%PDF")],
+    [
+        pytest.param("keras", "png", b"\x89PNG", marks=pytest.mark.slow),
+        ("numpy", "svg", b"<?xml"),
+        pytest.param("pytensor", "PDF", b"%PDF", marks=pytest.mark.slow),
+    ],
 )
 def test_demo_writes_the_figure_of_each_engine_in_each_format(
     keras_tied, tmp_path, engine, ending, start
@@ -126,6 +130,7 @@ def test_backend_is_what_keras_runs_on_whatever_the_environment_says(tmp_path):
 HEAVY = {"keras", "jax", "numpy", "scipy", "sklearn", "matplotlib", "pyarrow", "onnx", "bokeh"}
 
 
+@pytest.mark.slow
 def test_help_gives_an_example_and_imports_nothing_heavy(tmp_path):
     program = (
         "import sys, keras_tied.cli as cli; sys.argv[1:] = ['--help']\n"
@@ -239,6 +244,7 @@ def test_a_folder_that_may_not_be_written_to_is_wrong_use(keras_tied, tmp_path):
     assert_one_sentence(done.err)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["abacus", "numpy"])
 def test_a_backend_in_the_environment_that_we_do_not_know_is_wrong_use(tmp_path, backend):
     done = run_process("demo", cwd=tmp_path, KERAS_BACKEND=backend)
@@ -248,6 +254,7 @@ def test_a_backend_in_the_environment_that_we_do_not_know_is_wrong_use(tmp_path,
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("missing", "arguments", "said"),
     [
@@ -300,6 +307,7 @@ def test_a_full_disk_is_exit_code_1_and_leaves_the_old_figure_alone(quick, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == [figure.name]
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_with_one_sentence_and_leaves_nothing(interrupted, small_file, tmp_path):
     options = ["--engine", "numpy", "--epochs", 10**8]
     done = interrupted("demo", "--data", small_file, *options, after=b"loss")

@@ -270,6 +270,7 @@ def test_characters_that_no_font_has_are_named_once(keras_tied, model, fruit_csv
     assert keras_tied("plot", model, "rows.csv", "-o", "a.png", "--quiet").err == ""
 
 
+@pytest.mark.slow
 def test_a_long_table_is_drawn_as_a_density_with_some_of_its_rows(keras_tied, tmp_path):
     X = np.random.default_rng(0).normal(size=(10_400, 3)).astype(np.float32)
     np.save(tmp_path / "rows.npy", X)

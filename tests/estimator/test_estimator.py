@@ -186,7 +186,8 @@ def test_blocks_of_rows_are_as_good_as_all_at_once(n, width):
     )
 
 
-@pytest.mark.parametrize("solver", ["lbfgs", pytest.param("nadam", marks=slow)])
+@slow
+@pytest.mark.parametrize("solver", ["lbfgs", "nadam"])
 def test_row_of_weight_two_counts_as_two(solver, iris, rng):
     """To 1e-4, whatever the batches; scikit-learn's own check of it takes few rows."""
     weights = rng.integers(0, 3, len(iris))
@@ -222,11 +223,12 @@ def test_all_constant_rows_are_reconstructed():
     assert estimator.score(X) == 1.0
 
 
+@slow
 @pytest.mark.parametrize(
     "objective",
     [
-        pytest.param({"noise": 0.3}, marks=slow),
-        pytest.param({"noise": layers.Dropout(0.2)}, marks=slow),
+        {"noise": 0.3},
+        {"noise": layers.Dropout(0.2)},
         {"sparsity": 0.05},
         {"contraction": 0.1},
     ],
@@ -238,6 +240,7 @@ def test_objectives_change_what_is_learned_and_keep_the_network(objective, plain
     assert np.abs(other.transform(iris) - plain.transform(iris)).max() > 1e-4
 
 
+@slow
 def test_sparsity_makes_codes_smaller(iris):
     sizes = [np.abs(quick(sparsity=s, max_iter=60).fit_transform(iris)).mean() for s in (1e-3, 1.0)]
     assert sizes[1] < 0.2 * sizes[0]
@@ -278,6 +281,7 @@ def test_any_activation_of_keras_is_taken(activation, iris):
     assert estimator.encoder_.layers[1].activation is keras.activations.get(activation)
 
 
+@slow
 def test_encoder_of_images_is_mirrored(digits):
     encoder = keras.Sequential(
         [
@@ -309,6 +313,7 @@ def test_encoder_of_sequences_is_mirrored(rng):
     assert estimator.inverse_transform(estimator.transform(X)).shape == (80, 24)
 
 
+@slow
 def test_partial_fit_learns_from_batches(digits, rng):
     X = digits[rng.permutation(len(digits))]
     estimator = TiedAutoencoder(8, random_state=0)
@@ -329,6 +334,7 @@ def test_partial_fit_goes_on_after_fit(iris):
     assert 0 < np.abs(estimator.transform(iris) - codes).max() < 1
 
 
+@slow
 def test_a_shallow_copy_is_trained_further_by_itself(iris):
     estimator, other = (TiedAutoencoder(1, random_state=0).partial_fit(iris) for _ in range(2))
     copy.copy(estimator).partial_fit(iris + 1)
@@ -346,14 +352,9 @@ def test_losses_of_lbfgs_fall(iris):
     assert losses == sorted(losses, reverse=True)
 
 
+@slow
 @pytest.mark.parametrize(
-    ("n", "solver"),
-    [
-        (900, "auto"),
-        pytest.param(1500, "auto", marks=slow),
-        (900, "lbfgs"),
-        pytest.param(1500, "lbfgs", marks=slow),
-    ],
+    ("n", "solver"), [(900, "auto"), (1500, "auto"), (900, "lbfgs"), (1500, "lbfgs")]
 )
 def test_validation_errors_are_those_of_rows_not_trained_on(n, solver, rng):
     def draw(n):

@@ -83,7 +83,10 @@ def test_file_holds_each_kernel_once(file, fitted):
     "parameters",
     [
         {"scaler": "minmax", "hidden_layer_sizes": (6, 4), "activation": "silu", "n_components": 2},
-        {"noise": layers.GaussianDropout(0.1), "activation": keras.activations.elu},
+        pytest.param(
+            {"noise": layers.GaussianDropout(0.1), "activation": keras.activations.elu},
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             {
                 "scaler": None,
@@ -171,6 +174,7 @@ def test_given_encoder_comes_back(digits, tmp_path):
     assert loaded.encoder.get_config()["layers"][1]["config"]["filters"] == 3
 
 
+@pytest.mark.slow
 def test_partial_fit_goes_on_where_it_was(digits, tmp_path):
     """With the optimizer's momenta and all."""
     X = digits.astype("float32")

@@ -355,6 +355,7 @@ def test_partial_fit_goes_on_after_a_pickle_as_without_one(digits):
     np.testing.assert_allclose(*codes, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_predictions_beside_a_refit_are_those_of_one_fit(digits):
     """The threshold and the score that it is for change together."""
     estimator = TiedAutoencoder(2, random_state=0).fit(digits[:40])

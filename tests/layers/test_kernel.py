@@ -61,7 +61,10 @@ ADAPTABLE = [
 ]
 
 
-QUICK = [*select("functional"), *select("nested", "deep", "chain", family="Dense")]
+QUICK = [
+    *select("functional", "nested", family="Dense"),
+    *select("functional", family="Embedding"),
+]
 
 
 def some(cases: list[Case], *topologies: str) -> list[Case]:
@@ -91,7 +94,7 @@ def test_outputs_of_the_int8_model_are_within_two_percent(case, model):
 
 
 @pytest.mark.parametrize(
-    "case", parameters(some(QUANTIZABLE, "functional", "nested", "deep", "chain"))
+    "case", parameters(some(QUANTIZABLE, "functional", "nested", "deep", "chain"), QUICK)
 )
 def test_outputs_of_the_int4_model_are_near(case, model):
     expected = outputs(model, case.inputs())
@@ -99,7 +102,7 @@ def test_outputs_of_the_int4_model_are_near(case, model):
     assert relative_rms(outputs(model, case.inputs()), expected) < 0.2
 
 
-@pytest.mark.parametrize("case", parameters(some(FLOAT8, "functional", "nested")))
+@pytest.mark.parametrize("case", parameters(some(FLOAT8, "functional", "nested"), QUICK))
 def test_float8_model_trains(case, model):
     model.quantize("float8")
     before = loss(model, case.inputs(), case.targets())
@@ -118,7 +121,7 @@ def test_copy_of_an_int8_model_gives_the_same_outputs_and_is_tied(case, model):
         assert find(copied, tied).tied_to is find(copied, partner)
 
 
-@pytest.mark.parametrize("case", parameters(some(QUANTIZABLE, "functional", "nested")))
+@pytest.mark.parametrize("case", parameters(some(QUANTIZABLE, "functional", "nested"), QUICK))
 def test_copy_of_an_int4_model_gives_the_same_outputs(case, model):
     model.quantize("int4")
     np.testing.assert_allclose(
@@ -126,7 +129,9 @@ def test_copy_of_an_int4_model_gives_the_same_outputs(case, model):
     )
 
 
-@pytest.mark.parametrize("case", parameters(some(QUANTIZABLE, "nested", "deep", "chain_nested")))
+@pytest.mark.parametrize(
+    "case", parameters(some(QUANTIZABLE, "nested", "deep", "chain_nested"), QUICK)
+)
 def test_quantized_decoder_saved_alone_gives_the_same_outputs(case, model, tmp_path):
     model.quantize("int8")
     decoder = find(model, "decoder")
@@ -136,7 +141,7 @@ def test_quantized_decoder_saved_alone_gives_the_same_outputs(case, model, tmp_p
     np.testing.assert_allclose(*outputs(loaded, codes), *outputs(decoder, codes), atol=1e-6)
 
 
-@pytest.mark.parametrize("case", parameters(some(QUANTIZABLE, "functional", "nested")))
+@pytest.mark.parametrize("case", parameters(some(QUANTIZABLE, "functional", "nested"), QUICK))
 def test_clone_of_a_quantized_model_is_tied_to_a_layer_of_its_own(case, model):
     model.quantize("int8")
     cloned = keras.models.clone_model(model)
@@ -287,7 +292,7 @@ def test_training_moves_the_adapter_and_leaves_the_kernel(case, model):
 
 
 @pytest.mark.parametrize(
-    "case", parameters(some(ADAPTABLE, "functional", "nested", "made_of_models"))
+    "case", parameters(some(ADAPTABLE, "functional", "nested", "made_of_models"), QUICK)
 )
 def test_adapter_in_the_decoder_alone_trains_as_in_a_decoder_without_an_earlier_training(case):
     """An optimiser's step must not see gradients left over from variables it did not know of."""
@@ -327,7 +332,7 @@ def test_copy_of_an_adapted_model_gives_the_same_outputs_and_is_tied(case, model
         assert find(copied, tied).tied_to is find(copied, partner)
 
 
-@pytest.mark.parametrize("case", parameters(some(QUANTIZABLE, "functional", "nested")))
+@pytest.mark.parametrize("case", parameters(some(QUANTIZABLE, "functional", "nested"), QUICK))
 def test_copy_of_an_adapted_quantized_model_gives_nearly_the_same_outputs(case, model):
     """Keras merges the adapter into the integers when it saves, which rounds once more."""
     model.quantize("int8")

@@ -43,6 +43,7 @@ def test_outputs_are_near_those_in_float32(policy, case):
     np.testing.assert_allclose(found.astype("float32"), expected, atol=0.05, rtol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", parameters(select("functional", "nested", family="Dense")))
 def test_training_moves_the_kernel(policy, case):
     model = case.build()

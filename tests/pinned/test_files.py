@@ -199,6 +199,7 @@ def test_keras_reads_a_model_that_gives_the_codes_of_scaled_rows(kind):
     assert_close("transform", keras.ops.convert_to_numpy(model.encoder(rows)), codes[whole])
 
 
+@pytest.mark.slow
 def test_training_goes_on_with_the_optimizer_of_the_file():
     """8 steps were made, of 15 rows each, and 60 rows are 4 more."""
     estimator, X = TiedAutoencoder.load(FORMAT / "partial.keras"), pinned("partial").X

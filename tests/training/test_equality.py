@@ -85,9 +85,10 @@ MODELS = {
 @pytest.mark.parametrize(
     "kind",
     [
-        *("tied", "add_loss", "batch normalisation"),
+        "tied",
         *(pytest.param(f"{kind} regulariser", marks=slow) for kind in ("kernel", "activity")),
-        *(pytest.param(kind, marks=slow) for kind in ("kernel constraint", "dropout", "noise")),
+        *(pytest.param(kind, marks=slow) for kind in ("kernel constraint", "add_loss")),
+        *(pytest.param(kind, marks=slow) for kind in ("batch normalisation", "dropout", "noise")),
     ],
 )
 def test_models(kind, shuffle, x):
@@ -115,12 +116,13 @@ OPTIMIZERS = {
 @pytest.mark.parametrize(
     "kind",
     [
-        *("accumulation", "averages that overwrite", "loss scaling"),
+        "accumulation",
         *(
             pytest.param(f"clipped {what}", marks=slow)
             for what in ("norm", "values", "global norm")
         ),
         *(pytest.param(kind, marks=slow) for kind in ("schedule", "averages", "weight decay")),
+        *(pytest.param(kind, marks=slow) for kind in ("averages that overwrite", "loss scaling")),
         pytest.param("nadam", marks=slow),
     ],
 )
@@ -129,6 +131,7 @@ def test_optimizers(kind, x):
     assert_same(by_both(build_tied, x, compiled=compiled))
 
 
+@slow
 def test_weights_of_rows_and_weighted_metrics(x):
     weights = np.linspace(0, 2, ROWS)
     compiled = lambda: {"weighted_metrics": ["mae"], "metrics": [keras.metrics.R2Score()]}  # noqa: E731
@@ -138,7 +141,8 @@ def test_weights_of_rows_and_weighted_metrics(x):
     )
 
 
-@pytest.mark.parametrize("one_hot", [False, pytest.param(True, marks=slow)])
+@slow
+@pytest.mark.parametrize("one_hot", [False, True])
 def test_weights_of_classes(one_hot, x):
     labels = np.arange(ROWS) % 3
     build = lambda: keras.Sequential([keras.Input((6,)), layers.Dense(3, "softmax")])  # noqa: E731
@@ -148,6 +152,7 @@ def test_weights_of_classes(one_hot, x):
     assert_same(by_both(build, x, y, compiled=compiled, class_weight={0: 1.0, 1: 4.0}))
 
 
+@slow
 def test_several_inputs_and_outputs(x):
     def build():
         first, second = keras.Input((6,), name="first"), keras.Input((6,), name="second")
@@ -166,6 +171,7 @@ def test_several_inputs_and_outputs(x):
     assert_same(by_both(build, inputs, targets, compiled=compiled, validation_split=0.25))
 
 
+@slow
 def test_integers(x):
     words = np.random.default_rng(0).integers(0, 50, size=(ROWS, 3))
 
@@ -178,14 +184,8 @@ def test_integers(x):
     assert_same(by_both(build, words, words, compiled=loss))
 
 
-@pytest.mark.parametrize(
-    "policy",
-    [
-        pytest.param("mixed_bfloat16", marks=slow),
-        "mixed_float16",
-        pytest.param("float16", marks=slow),
-    ],
-)
+@slow
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float16"])
 def test_mixed_precision(policy, x):
     def build():
         keras.config.set_dtype_policy(policy)
@@ -208,6 +208,7 @@ class Halved(keras.Model):
             return {"loss": logs["loss"], "twice": 2 * logs["loss"]}, state
 
 
+@slow
 @pytest.mark.skipif(not ON_JAX, reason="each backend has steps of its own form")
 def test_a_step_of_ones_own(x):
     def build():
