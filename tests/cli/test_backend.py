@@ -11,7 +11,8 @@ import pytest
 
 from keras_tied import TiedAutoencoder, __version__, _backend
 from keras_tied.cli import _fit, _keras
-from keras_tied.estimator import _sample, internal
+from keras_tied.estimator import internal
+from keras_tied.estimator._training import sample
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_a_model_that_cannot_be_compared_with_pca_is_there(
 def test_a_bad_row_outside_the_sample_is_found_before_training(
     keras_tied, monkeypatch, tmp_path, rng
 ):
-    monkeypatch.setattr(_sample, "MOST_ROWS", 2_000)
+    monkeypatch.setattr(sample, "MOST_ROWS", 2_000)
     rows = rng.normal(size=(9_000, 4))
     rows[8_999, 2] = np.inf
     np.save(tmp_path / "rows.npy", rows)

@@ -340,9 +340,9 @@ def test_a_formula_cannot_start_a_cell_where_csv_is_to_be_safe(keras_tied, tmp_p
 
 @pytest.mark.slow
 def test_a_model_of_a_sample_of_many_rows_has_the_scale_of_all(keras_tied, tmp_path, monkeypatch):
-    from keras_tied.estimator import _sample
+    from keras_tied.estimator._training import sample
 
-    monkeypatch.setattr(_sample, "MOST_ROWS", 2_000)
+    monkeypatch.setattr(sample, "MOST_ROWS", 2_000)
     rng = np.random.default_rng(0)
     z = rng.normal(size=(9_000, 2))
     X = np.column_stack([z, z**2, z.prod(axis=1)]) + 0.1 * rng.normal(size=(9_000, 5))

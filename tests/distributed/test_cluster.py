@@ -126,7 +126,7 @@ def test_wrong_use_is_one_sentence(options, message, model, folder, tmp_path, mo
 
 def test_a_fit_on_workers_is_that_of_one_process(folder, tmp_path, monkeypatch):
     code = (
-        "import sys; from keras_tied.estimator import _sample; _sample.MOST_ROWS = 2000\n"
+        "import sys; from keras_tied.estimator._training import sample; sample.MOST_ROWS = 2000\n"
         "from keras_tied.cli import main; main()"
     )
     for options in ([], ["--cluster", "local", "--workers", "2"]):

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._canonical_rows import canonicalize_few_rows
-from keras_tied.estimator._held_out import FEW_ROWS
+from keras_tied.estimator._training.plan import FEW_ROWS
+from keras_tied.estimator._training.prepare import canonicalize_few_rows
 
 
 def make_rows(seed: int, n: int = 60) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator import _sample
+from keras_tied.estimator._training import sample
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -62,7 +62,7 @@ def test_a_table_that_fits_into_memory_is_fitted_as_numpys_is(fitted, rows):
 
 @pytest.mark.parametrize("frame", [False, True])
 def test_a_larger_table_has_the_scale_of_all_rows_and_a_network_of_some(frame, rows, monkeypatch):
-    monkeypatch.setattr(_sample, "MOST_ROWS", 1500)
+    monkeypatch.setattr(sample, "MOST_ROWS", 1500)
     if frame:
         table = pd.DataFrame(rows, columns=list("abcde"))
         X = dd.from_pandas(table, npartitions=20)
@@ -98,7 +98,7 @@ def test_rows_of_other_shapes_are_refused(fitted, rows):
 
 
 def test_blocks_of_known_length_are_read_for_the_sample_and_for_the_moments(rows, monkeypatch):
-    monkeypatch.setattr(_sample, "MOST_ROWS", 100)
+    monkeypatch.setattr(sample, "MOST_ROWS", 100)
     reads = []
     X = da.from_array(rows, chunks=(1500, 5)).map_blocks(
         lambda block: reads.append(len(block)) or block, meta=np.empty((0, 5))
@@ -108,7 +108,7 @@ def test_blocks_of_known_length_are_read_for_the_sample_and_for_the_moments(rows
 
 
 def test_infinite_values_anywhere_are_refused(rows, monkeypatch):
-    monkeypatch.setattr(_sample, "MOST_ROWS", 100)
+    monkeypatch.setattr(sample, "MOST_ROWS", 100)
     with_infinity = rows.copy()
     with_infinity[7, 1] = np.inf
     with pytest.raises(ValueError, match="infinity"):

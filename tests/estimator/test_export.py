@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._network import build_network, inference_network
+from keras_tied.estimator._training.keras_network import build_network, inference_network
 from keras_tied.estimator.internal import fitted_value
 
 onnx = pytest.importorskip("onnx")

@@ -13,10 +13,10 @@ from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._activations import ACTIVATIONS
-from keras_tied.estimator._compiled_network import CompiledNetwork
-from keras_tied.estimator._dense_network import DenseNetwork
-from keras_tied.estimator._network import build_network, inference_network
+from keras_tied.estimator._fitted.activations import ACTIVATIONS
+from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
+from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._training.keras_network import build_network, inference_network
 from keras_tied.estimator.internal import fitted_value
 
 slow = pytest.mark.slow

@@ -37,9 +37,9 @@ def test_errors_beside_pca_are_those_of_scikit_learn(rng):
 def test_ranks_are_those_of_scipy(rng, monkeypatch):
     from scipy.stats import rankdata
 
-    from keras_tied.estimator import _ranks
+    from keras_tied.estimator._fitted import ranks as module
 
-    monkeypatch.setattr(_ranks, "CHUNK", 7)
+    monkeypatch.setattr(module, "CHUNK", 7)
     for errors in (rng.integers(0, 9, 50), rng.exponential(size=50), [0.0, -0.0, np.inf, 1e-45]):
         single = np.asarray(errors, np.float32)
         expected = rankdata(-single, method="ordinal")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator import _jax_solver, _jax_steps
-from keras_tied.estimator._dense_network import DenseNetwork
-from keras_tied.estimator._jax_steps import Rows, begin, take_steps
-from keras_tied.estimator._training_rows import TrainingRows
+from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._training import jax_solver, jax_steps, plan
+from keras_tied.estimator._training.jax_steps import Rows, begin, take_steps
+from keras_tied.estimator._training.rows import TrainingRows
 
 SIZES = (5, 8, 7, 2)
 
@@ -50,7 +50,11 @@ def train(state, rows, batches, rates, network, weight_decay=0.01):
     )
 
 
-@pytest.mark.parametrize("activation", sorted(_jax_steps.ACTIVATIONS))
+def test_the_plan_names_the_activations_that_are_trained_on_arrays():
+    assert set(jax_steps.ACTIVATIONS) == plan.JAX_ACTIVATIONS
+
+
+@pytest.mark.parametrize("activation", sorted(jax_steps.ACTIVATIONS))
 def test_errors_are_those_of_the_network_in_numpy(activation):
     network, rows = make_network(activation), make_rows(20)
     steps = train(begin(network), rows, [range(20)], [0.0], network)
@@ -116,7 +120,7 @@ def test_a_row_of_weight_2_counts_as_two_rows():
 
 
 def test_the_learning_rate_rises_and_falls():
-    rates = _jax_solver._make_rates(0.5, 100, 30)
+    rates = jax_solver._make_rates(0.5, 100, 30)
     assert rates.shape == (4, 30)
     flat = rates.ravel()
     np.testing.assert_allclose(flat[:5], [0.1, 0.2, 0.3, 0.4, 0.5], rtol=1e-6)
@@ -128,7 +132,7 @@ def test_the_learning_rate_rises_and_falls():
 
 
 def test_batches_go_through_all_rows_before_any_comes_again():
-    batches = _jax_solver._draw_batches(10, 4, np.random.RandomState(0))
+    batches = jax_solver._draw_batches(10, 4, np.random.RandomState(0))
     places = np.concatenate([next(batches) for _ in range(5)])
     for each in places.reshape(2, 10):
         assert sorted(each) == list(range(10))
@@ -160,8 +164,8 @@ def test_copies_of_rows_are_no_more_evidence():
     gains = np.resize([0.88, 0.88, -0.82, -0.82], 2000)  # mean 0.03, standard deviation 0.85
     for count, better in ((2000, True), (500, False)):  # standard errors of 0.019 and 0.038
         of_pca = np.ones(10 * count)
-        member = _jax_solver._Member(
+        member = jax_solver._Member(
             make_network(), make_rows(5), rows.select(np.arange(count)), of_pca, of_pca
         )
-        best = _jax_solver._Best(errors=[1.0 - np.tile(gains[:count], 10)])
-        assert _jax_solver._is_better([member], best) == better
+        best = jax_solver._Best(errors=[1.0 - np.tile(gains[:count], 10)])
+        assert jax_solver._is_better([member], best) == better

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_tied.estimator._moments import Moments, measure_moments
-from keras_tied.estimator._pca import fit_pca
-from keras_tied.estimator._scaling import fit_scaling
+from keras_tied.estimator._fitted.moments import Moments, measure_moments
+from keras_tied.estimator._fitted.pca import fit_pca
+from keras_tied.estimator._fitted.scaling import fit_scaling
 
 
 def merge_shards(X, n):

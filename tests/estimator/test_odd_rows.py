@@ -10,11 +10,11 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator import _outlier_score
-from keras_tied.estimator._fences import fit_fences
-from keras_tied.estimator._imputation import RIDGE
-from keras_tied.estimator._outlier_score import Rows, fit_outlier_score
-from keras_tied.estimator._tail import fit_tail
+from keras_tied.estimator._fitted import outlier_score
+from keras_tied.estimator._fitted.fences import fit_fences
+from keras_tied.estimator._fitted.imputation import RIDGE
+from keras_tied.estimator._fitted.outlier_score import Rows, fit_outlier_score
+from keras_tied.estimator._fitted.tail import fit_tail
 from keras_tied.estimator.internal import fit_rows, fitted_value
 
 QUICK = {"hidden_layer_sizes": 8, "max_iter": 3, "random_state": 0}
@@ -204,7 +204,7 @@ def test_surprises_are_those_of_linear_regression(rng):
 def test_surprises_of_rows_that_were_not_fitted_to_are_those_of_a_fit_without_them(
     rng, monkeypatch
 ):
-    monkeypatch.setattr(_outlier_score, "HUBER_DELTA", np.inf)  # squares of z / 2
+    monkeypatch.setattr(outlier_score, "HUBER_DELTA", np.inf)  # squares of z / 2
     X = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 3))
     score = fit_outlier_score(make_rows(X), np.ones(60), np.arange(3), fit_fences(X), None)
     z = score._standardize(make_rows(X))

@@ -8,8 +8,8 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._pca import fit_pca
-from keras_tied.estimator._scaling import fit_scaling
+from keras_tied.estimator._fitted.pca import fit_pca
+from keras_tied.estimator._fitted.scaling import fit_scaling
 
 SCALERS = ("standard", "minmax", None)
 FACTORS = (1e-300, 1e-200, 1e-20, 1e200, 1e305)

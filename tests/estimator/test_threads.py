@@ -21,7 +21,7 @@ from sklearn.exceptions import NotFittedError
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._blocks import map_blocks
+from keras_tied.estimator._fitted.blocks import map_blocks
 from keras_tied.estimator.internal import fitted_value
 
 METHODS = "transform reconstruct reconstruction_error score_samples predict".split()

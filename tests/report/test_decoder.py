@@ -6,10 +6,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from keras_tied.estimator._activations import ACTIVATIONS
-from keras_tied.estimator._dense_network import DenseNetwork
-from keras_tied.estimator._preprocessing import Preprocessing
-from keras_tied.estimator._scaling import Scaling
+from keras_tied.estimator._fitted.activations import ACTIVATIONS
+from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._fitted.preprocessing import Preprocessing
+from keras_tied.estimator._fitted.scaling import Scaling
 from keras_tied.estimator.internal import Fitted
 from keras_tied.report import Report
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._set_output import _get_output_config
 
-from keras_tied.estimator._fences import Fences, fit_fences, keep_all
-from keras_tied.estimator._moments import Moments, measure_moments
-from keras_tied.estimator._sample import choose_places, choose_sample_size, fit_rows
-
-if TYPE_CHECKING:
-    from keras_tied.estimator._estimator import TiedAutoencoder
+from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
+from keras_tied.estimator._fitted.moments import Moments, measure_moments
+from keras_tied.estimator._training.sample import choose_places, choose_sample_size
 
 MERGED = 16
 """So many moments are merged at a time, by a worker."""
@@ -65,10 +62,12 @@ def _call(method: Any, estimator: Any, args: Any, kwargs: Any, X: Any) -> Any:
     return method(estimator, X, *args, **kwargs)
 
 
-def fit_collection(estimator: TiedAutoencoder, X: Any) -> TiedAutoencoder:
-    """Fit to rows of Dask: to all where they fit into memory, else to a sample of them.
+def sample_collection(
+    X: Any, random_state: Any, trim: bool
+) -> tuple[Any, Moments | None, Fences | None]:
+    """All rows of Dask where they fit into memory.
 
-    Scale and PCA are then those of all rows within the fences of the sample.
+    Else a sample, the moments of all rows within its fences, and these fences.
     """
     import dask
 
@@ -80,8 +79,8 @@ def fit_collection(estimator: TiedAutoencoder, X: Any) -> TiedAutoencoder:
         lengths = dask.compute(*[dask.delayed(len)(block) for block in blocks])
     n = choose_sample_size(X.shape[1])
     if sum(lengths) <= n:
-        return estimator.fit(X.compute())
-    seed = check_random_state(estimator.random_state).randint(2**31 - 1)
+        return X.compute(), None, None
+    seed = check_random_state(random_state).randint(2**31 - 1)
     chosen = [
         dask.delayed(_select)(block, places)
         for block, places in zip(blocks, choose_places(lengths, n, seed), strict=True)
@@ -91,7 +90,7 @@ def fit_collection(estimator: TiedAutoencoder, X: Any) -> TiedAutoencoder:
     else:
         concat = np.concatenate
     sample = concat(dask.compute(*chosen))
-    fences = fit_fences(_to_array(sample)) if estimator.trim else keep_all(X.shape[1])
+    fences = fit_fences(_to_array(sample)) if trim else keep_all(X.shape[1])
     moments = [dask.delayed(_measure)(block, fences) for block in blocks]
     while len(moments) > 1:
         moments = [
@@ -99,7 +98,7 @@ def fit_collection(estimator: TiedAutoencoder, X: Any) -> TiedAutoencoder:
             for begin in range(0, len(moments), MERGED)
         ]
     [of_all] = dask.compute(moments[0])
-    return fit_rows(estimator, sample, moments=of_all, fences=fences)
+    return sample, of_all, fences
 
 
 def _select(block: Any, places: Any) -> Any:

@@ -6,32 +6,27 @@ import warnings
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import (
-    ClassNamePrefixFeaturesOutMixin,
-    OutlierMixin,
-    TransformerMixin,
     _fit_context,
 )
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from keras_tied._text import format_quantity
 from keras_tied._types import Array
-from keras_tied.estimator._collections import fit_collection, is_collection, map_collections
-from keras_tied.estimator._explanation import Explanation
-from keras_tied.estimator._fitted_state import FittedState
-from keras_tied.estimator._output import wrap_rows
-from keras_tied.estimator._training import Trainer
-from keras_tied.estimator._validation import validate_rows, validate_training_rows
+from keras_tied.estimator._collections import is_collection, sample_collection
+from keras_tied.estimator._row_methods import RowMethods
+from keras_tied.estimator._training.fit import fit, fit_batch
+from keras_tied.estimator._validation import validate_training_rows
 
 if TYPE_CHECKING:
     import keras
 
+    from keras_tied.estimator._fitted.fences import Fences
+    from keras_tied.estimator._fitted.moments import Moments
 
-class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedState):
+
+class TiedAutoencoder(RowMethods):
     """An autoencoder that reduces a table, reconstructs it, and detects outliers.
 
     Its decoder is its encoder transposed, with a gain for each unit. Some hidden units are linear
@@ -241,12 +236,13 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             ValueError: for text, dates, complex numbers, infinities, a `LazyFrame`, fewer than 2
                 rows, or more components than there are rows or features.
         """
+        moments = fences = None
         if is_collection(X):
             if sample_weight is not None:
                 raise ValueError("sample_weight is not supported for rows of Dask.")
-            return fit_collection(self, X)
+            X, moments, fences = sample_collection(X, self.random_state, self.trim)
         X, weights = validate_training_rows(self, X, sample_weight, reset=True)
-        self._fit(Trainer(self), X, weights)
+        self._fit(X, weights, moments=moments, fences=fences)
         if self.n_trimmed_rows_:
             warnings.warn(
                 f"{format_quantity(self.n_trimmed_rows_, 'row')} of {len(X):,} with a value far "
@@ -257,9 +253,17 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             )
         return self
 
-    def _fit(self, trainer: Trainer, X: Array, weights: Array) -> Self:
-        """Train on validated rows."""
-        outcome = trainer.fit(X, weights)
+    def _fit(
+        self,
+        X: Array,
+        weights: Array,
+        *,
+        columns: Array | None = None,
+        moments: Moments | None = None,
+        fences: Fences | None = None,
+    ) -> Self:
+        """Fit to validated rows; see `internal.fit_rows`."""
+        outcome = fit(self, X, weights, columns=columns, moments=moments, fences=fences)
         if outcome.interrupted:
             warnings.warn(
                 f"Training was interrupted: this {type(self).__name__} is the best so far.",
@@ -287,188 +291,8 @@ class TiedAutoencoder(OutlierMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self._validate_params()
         first = not hasattr(self, "_fitted")
         X, weights = validate_training_rows(self, X, sample_weight, reset=first)
-        outcome = Trainer(self).fit_batch(None if first else self._make_outcome, X, weights)
+        outcome = fit_batch(self, X, weights, None if first else self._make_outcome())
         self._keep(outcome)
         if outcome.interrupted:
             raise KeyboardInterrupt
         return self
-
-    @map_collections
-    def transform(self, X: Any) -> Array:
-        """Encode rows.
-
-        Args:
-            X: the rows, `(n_samples, n_features)`.
-
-        Returns:
-            The codes, `(n_samples, n_components_)`, in the dtype of `X`; float32 for float16.
-        """
-        X = validate_rows(self, X)
-        return self._fitted.transform(X)
-
-    @map_collections
-    def inverse_transform(self, X: Any) -> Array:
-        """Reconstruct rows from codes.
-
-        Args:
-            X: the codes, `(n_samples, n_components_)`.
-
-        Returns:
-            The rows, `(n_samples, n_features)`, in the units of the features; a data frame with
-            their names where `set_output` asks for one.
-        """
-        check_is_fitted(self)
-        codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
-        fitted = self._fitted
-        if codes.shape[1] != fitted.n_components:
-            raise ValueError(
-                f"X has {codes.shape[1]} features, but {type(self).__name__} has codes of "
-                f"{fitted.n_components}."
-            )
-        return wrap_rows(self, fitted.inverse_transform(codes), X)
-
-    @map_collections
-    def reconstruct(self, X: Any) -> Array:
-        """Encode and decode rows; missing values are imputed.
-
-        Where values were missing in training, an imputed value is a weighted mean of the network's
-        and of the conditional mean in a normal distribution, whichever of them is nearer to hidden
-        numbers of the column weighing more.
-
-        Args:
-            X: the rows, `(n_samples, n_features)`.
-
-        Returns:
-            The rows, `(n_samples, n_features)`, in the units of the features and the dtype of `X`;
-            a data frame with their names where `set_output` asks for one.
-        """
-        rows = validate_rows(self, X)
-        return wrap_rows(self, self._fitted.reconstruct(rows), X)
-
-    @map_collections
-    def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
-        """The squared difference between scaled rows and their reconstructions.
-
-        Args:
-            X: the rows, `(n_samples, n_features)`.
-            per_feature: whether to return the error of each feature. Defaults to `False`: the mean.
-
-        Returns:
-            The mean over the features that are not missing, `(n_samples,)`, or the square of each,
-            `(n_samples, n_features)`, with NaN where a feature is missing; float64.
-        """
-        X = validate_rows(self, X)
-        return self._fitted.reconstruction_error(X, per_feature)
-
-    def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
-        """The share of the variance that is reconstructed: R² over all scaled features.
-
-        Args:
-            X: the rows, `(n_samples, n_features)`.
-            y: not used.
-            sample_weight: the weight of each row, `(n_samples,)`. Defaults to 1 each.
-
-        Returns:
-            At most 1; 0 is what the mean of the training rows would get.
-        """
-        X = validate_rows(self, X)
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        return self._fitted.score(X, weights)
-
-    @map_collections
-    def score_samples(self, X: Any) -> Array:
-        """How normal rows are: the higher, the less of an outlier.
-
-        The score is the sum of how far a row's values, code, reconstruction and what each column
-        holds beside what the others make likely are from those of most training rows. Rows with a
-        value far outside the rest of its column come first.
-
-        Args:
-            X: the rows, `(n_samples, n_features)`.
-
-        Returns:
-            Scores, `(n_samples,)` float64.
-        """
-        X = validate_rows(self, X)
-        return self._fitted.score_samples(X)
-
-    @map_collections
-    def rarity(self, X: Any) -> Array:
-        """One row in how many is at least as odd, by the scores of rows that were not trained on.
-
-        The tail is that of the rows held out, where 1,000 and more were fitted to, and else of all
-        rows, corrected for having been trained on. The numbers of few rows are rough.
-
-        Args:
-            X: the rows, `(n_samples, n_features)`.
-
-        Returns:
-            Numbers from 1 up to that of the training rows, `(n_samples,)` float64.
-        """
-        X = validate_rows(self, X)
-        return self._fitted.rarity(self._fitted.outlier_scores(X))
-
-    def explain(self, X: Any) -> Explanation:
-        """Why rows are odd: which columns, and what the other columns make likely instead.
-
-        Each value is replaced by its conditional mean in a normal distribution of the columns, of
-        which values far outside their column are no part, and the row is scored again. A column's
-        share is the fall of the score. Two values that contradict each other have a share each.
-
-        Args:
-            X: the rows, `(n_samples, n_features)`.
-
-        Returns:
-            `shares`, `(n_samples, n_features)`, which add up to 1, or are 0 where no value would
-            make a row less odd; `expected`, what the other columns make likely, in the units of the
-            features; and `scores`, the outlier score with that, which `score_samples` negates.
-
-        Examples:
-            >>> import numpy as np
-            >>> from keras_tied import TiedAutoencoder
-            >>> X = np.random.default_rng(0).normal(size=(200, 1)) * [1.0, 2.0, 3.0]
-            >>> autoencoder = TiedAutoencoder(1, max_iter=1, random_state=0).fit(X)
-            >>> reasons = autoencoder.explain([[1.0, 2.0, 60.0]])
-            >>> reasons.shares.argmax(), round(reasons.expected[0, 2])
-            (np.int64(2), 3)
-        """
-        return self._fitted.explain(validate_rows(self, X))
-
-    @map_collections
-    def decision_function(self, X: Any) -> Array:
-        """`score_samples` less `offset_`: negative for what `predict` calls an outlier.
-
-        Args:
-            X: the rows, `(n_samples, n_features)`.
-
-        Returns:
-            Scores, `(n_samples,)` float64.
-        """
-        X, fitted = validate_rows(self, X), self._fitted
-        return fitted.score_samples(X) - fitted.offset
-
-    @map_collections
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """Classify rows as outliers and inliers.
-
-        Args:
-            X: the rows, `(n_samples, n_features)`.
-
-        Returns:
-            -1 for each outlier and 1 for each other row, `(n_samples,)`.
-        """
-        return np.where(self.decision_function(X) < 0, -1, 1)
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.n_components_
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_fitted")

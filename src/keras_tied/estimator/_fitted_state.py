@@ -14,8 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from keras_tied._types import Array
 from keras_tied.estimator import _serialization
-from keras_tied.estimator._fitted import Fitted
-from keras_tied.estimator._training import Outcome, Trainer
+from keras_tied.estimator._fitted.value import Fitted
+from keras_tied.estimator._training.judge import Outcome
+from keras_tied.estimator._training.plan import Objectives
 
 if TYPE_CHECKING:
     import keras
@@ -106,21 +107,25 @@ class FittedState(BaseEstimator):
     def _make_outcome(self) -> Outcome:
         """What `_keep` was given, with the model to train further."""
         return Outcome(
-            self._fitted,
-            self.loss_curve_,
-            self.n_iter_,
-            self.is_pca_,
-            self._weight_decay,
-            self._trainable_model(),
-            self.reconstruction_r2_,
-            vars(self).get("feature_r2_"),
+            fitted=self._fitted,
+            losses=self.loss_curve_,
+            n_iter=self.n_iter_,
+            is_pca=self.is_pca_,
+            weight_decay=self._weight_decay,
+            r2=self.reconstruction_r2_,
+            feature_r2=vars(self).get("feature_r2_"),
+            n_trimmed=0,
+            trainable=self._trainable_model(),
         )
 
     def _make_model(self) -> Autoencoder:
         """A new Keras model that computes what the fitted value does."""
         if self._trainable is not None:
             return copy.deepcopy(self._trainable_model())
-        return Trainer(self, np.random.RandomState(0)).make_model(self._fitted, self._weight_decay)
+        from keras_tied.estimator._training.keras_network import make_model
+
+        objectives = Objectives(self.noise, self.sparsity, self.contraction)
+        return make_model(self._fitted.network, objectives, self._weight_decay)
 
     def _trainable_model(self) -> Autoencoder:
         """The model that `partial_fit` trains further."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sklearn.base import BaseEstimator
 from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
 from sklearn.utils.validation import _check_feature_names_in
 
 from keras_tied._types import Array
 
-if TYPE_CHECKING:
-    from keras_tied.estimator._estimator import TiedAutoencoder
 
-
-def wrap_rows(estimator: TiedAutoencoder, rows: Array, X: Any) -> Any:
+def wrap_rows(estimator: BaseEstimator, rows: Array, X: Any) -> Any:
     """Rows with the names of the features, and the index of the data frame that they come from.
 
     scikit-learn itself wraps only what `transform` returns, and names it by the output's names.

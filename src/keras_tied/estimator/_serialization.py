@@ -28,16 +28,16 @@ from keras_tied._files import replace_atomically
 from keras_tied._types import Array
 from keras_tied._version import __version__
 from keras_tied.estimator import _archive
-from keras_tied.estimator._activations import activation_name
 from keras_tied.estimator._archive import require
-from keras_tied.estimator._dense_network import DenseNetwork
-from keras_tied.estimator._fences import Fences
-from keras_tied.estimator._fitted import Fitted
-from keras_tied.estimator._imputation import Gaussian
-from keras_tied.estimator._outlier_score import Axes, OutlierScore
-from keras_tied.estimator._preprocessing import Preprocessing
-from keras_tied.estimator._scaling import Scaling
-from keras_tied.estimator._tail import N_NUMBERS, Tail
+from keras_tied.estimator._fitted.activations import activation_name
+from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._fitted.fences import Fences
+from keras_tied.estimator._fitted.imputation import Gaussian
+from keras_tied.estimator._fitted.outlier_score import Axes, OutlierScore
+from keras_tied.estimator._fitted.preprocessing import Preprocessing
+from keras_tied.estimator._fitted.scaling import Scaling
+from keras_tied.estimator._fitted.tail import N_NUMBERS, Tail
+from keras_tied.estimator._fitted.value import Fitted
 
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
@@ -466,7 +466,7 @@ def _read_network(
 
 
 def _load_network(archive: bytes, params: dict[str, Any], d: int, k: int) -> Any:
-    from keras_tied.estimator._compiled_network import CompiledNetwork
+    from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
     from keras_tied.estimator._known_classes import require_known_classes
 
     require_known_classes(params)

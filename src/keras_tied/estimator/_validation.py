@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from keras_tied._types import Array
-
-if TYPE_CHECKING:
-    from keras_tied.estimator._estimator import TiedAutoencoder
 
 FEW_NUMBERS = 10_000
 """For at most this many, scikit-learn's validation takes longer than the arithmetic."""
 
 
 def validate_training_rows(
-    estimator: TiedAutoencoder, X: Any, sample_weight: Any, reset: bool
+    estimator: BaseEstimator, X: Any, sample_weight: Any, reset: bool
 ) -> tuple[Array, Array]:
     """The rows of positive weight, dense, and their weights, of mean 1.
 
@@ -32,7 +30,7 @@ def validate_training_rows(
         reset: whether to store the number and the names of the features, or to compare them.
     """
     if estimator.encoder is not None:
-        from keras_tied.estimator._network import require_known_shapes
+        from keras_tied.estimator._training.keras_network import require_known_shapes
 
         require_known_shapes(estimator.encoder)
     X = _validate(estimator, X, reset)
@@ -52,7 +50,7 @@ def validate_training_rows(
     return X, weights / weights.mean()
 
 
-def validate_rows(estimator: TiedAutoencoder, X: Any) -> Any:
+def validate_rows(estimator: BaseEstimator, X: Any) -> Any:
     """The rows for a fitted estimator, `(n_samples, n_features)`, an array or a CSR matrix."""
     if _is_valid(estimator, X):
         return X
@@ -60,7 +58,7 @@ def validate_rows(estimator: TiedAutoencoder, X: Any) -> Any:
     return _validate(estimator, X, reset=False)
 
 
-def _is_valid(estimator: TiedAutoencoder, X: Any) -> bool:
+def _is_valid(estimator: BaseEstimator, X: Any) -> bool:
     """Whether a quick check shows that validation would neither change nor refuse the rows."""
     return (
         type(X) is np.ndarray
@@ -74,7 +72,7 @@ def _is_valid(estimator: TiedAutoencoder, X: Any) -> bool:
     )
 
 
-def _validate(estimator: TiedAutoencoder, X: Any, reset: bool) -> Any:
+def _validate(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
     shape = () if estimator.encoder is None else estimator.encoder.input_shape[1:]
     if type(X).__name__ == "LazyFrame":
         raise ValueError("X is a LazyFrame, which has no rows yet: pass X.collect().")
@@ -142,7 +140,7 @@ def _explain(X: Any, error: Exception) -> str | None:
     )
 
 
-def _check_columns(estimator: TiedAutoencoder, X: Array) -> None:
+def _check_columns(estimator: BaseEstimator, X: Array) -> None:
     """Warn of columns without values, and refuse those whose range overflows."""
     low, high = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
     names = getattr(estimator, "feature_names_in_", np.arange(X.shape[1]))

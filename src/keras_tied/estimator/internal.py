@@ -10,18 +10,19 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from keras_tied.estimator._baseline import baseline_errors
-from keras_tied.estimator._explanation import Explanation
-from keras_tied.estimator._fences import Fences, fit_fences, keep_all
-from keras_tied.estimator._fitted import Fitted
-from keras_tied.estimator._ranks import ranks
+from keras_tied._types import Array
+from keras_tied.estimator._fitted.baseline import baseline_errors
+from keras_tied.estimator._fitted.explanation import Explanation
+from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
+from keras_tied.estimator._fitted.moments import Moments, measure_moments
+from keras_tied.estimator._fitted.ranks import ranks
+from keras_tied.estimator._fitted.value import Fitted
 from keras_tied.estimator._serialization import Contents, read
 
 if TYPE_CHECKING:
     from keras_tied.estimator._estimator import TiedAutoencoder
-    from keras_tied.estimator._moments import Moments, measure_moments
-    from keras_tied.estimator._progress import epoch_callback
-    from keras_tied.estimator._sample import choose_places, choose_sample_size, fit_rows
+    from keras_tied.estimator._training.progress import epoch_callback
+    from keras_tied.estimator._training.sample import choose_places, choose_sample_size
 
 __all__ = [
     "Contents",
@@ -44,13 +45,34 @@ __all__ = [
     "write_onnx",
 ]
 LAZY = {
-    "Moments": "_moments",
-    "choose_places": "_sample",
-    "choose_sample_size": "_sample",
-    "epoch_callback": "_progress",
-    "fit_rows": "_sample",
-    "measure_moments": "_moments",
+    "choose_places": "sample",
+    "choose_sample_size": "sample",
+    "epoch_callback": "progress",
 }
+
+
+def fit_rows(
+    estimator: TiedAutoencoder,
+    X: Any,
+    *,
+    columns: Array | None = None,
+    moments: Moments | None = None,
+    fences: Fences | None = None,
+) -> TiedAutoencoder:
+    """Fit an estimator to rows, as its `fit` does, or to a sample, with scale and PCA of all rows.
+
+    Args:
+        estimator: the estimator.
+        X: the rows, or the sample, `(n_samples, n_features)`.
+        columns: the column that each feature belongs to, `(n_features,)`, from 0 on, not falling.
+            Defaults to one for each.
+        moments: of all rows within the fences, if `X` is a sample.
+        fences: of the columns. Defaults to those of the rows.
+    """
+    from keras_tied.estimator._validation import validate_training_rows  # with scikit-learn
+
+    rows, weights = validate_training_rows(estimator, X, None, reset=True)
+    return estimator._fit(rows, weights, columns=columns, moments=moments, fences=fences)
 
 
 def save(
@@ -76,4 +98,4 @@ def __getattr__(name: str) -> Any:
     """Import what takes long to import when it is first used."""
     if name not in LAZY:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(import_module(f"keras_tied.estimator.{LAZY[name]}"), name)
+    return getattr(import_module(f"keras_tied.estimator._training.{LAZY[name]}"), name)

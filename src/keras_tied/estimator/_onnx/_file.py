@@ -14,7 +14,7 @@ from onnx import helper
 
 from keras_tied._files import replace_atomically
 from keras_tied._version import __version__
-from keras_tied.estimator._fitted import Fitted
+from keras_tied.estimator._fitted.value import Fitted
 from keras_tied.estimator._onnx._graph import Graph, element_type, make_namer
 from keras_tied.estimator._onnx._parts import PARTS, add_part, count_columns
 

@@ -7,7 +7,7 @@ import onnx
 from onnx import helper
 
 from keras_tied._types import Array
-from keras_tied.estimator._imputation import Gaussian
+from keras_tied.estimator._fitted.imputation import Gaussian
 from keras_tied.estimator._onnx._graph import Graph, element_type
 
 TOLERANCE = 1e-12

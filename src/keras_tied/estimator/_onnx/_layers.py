@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import activations, layers, ops
 
-from keras_tied.estimator._activations import activation_name
+from keras_tied.estimator._fitted.activations import activation_name
 from keras_tied.estimator._onnx._activations import RULES as ACTIVATIONS
 from keras_tied.estimator._onnx._graph import Graph
 from keras_tied.layers import MaskingNoise, PartlyLinear, SaltAndPepperNoise, TiedDense

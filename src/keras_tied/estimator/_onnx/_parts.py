@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.estimator._compiled_network import CompiledNetwork
-from keras_tied.estimator._dense_network import DenseNetwork
-from keras_tied.estimator._fitted import Fitted
-from keras_tied.estimator._imputation import Gaussian
+from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
+from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._fitted.imputation import Gaussian
+from keras_tied.estimator._fitted.scaling import split
+from keras_tied.estimator._fitted.value import Fitted
 from keras_tied.estimator._onnx._activations import RULES as ACTIVATIONS
 from keras_tied.estimator._onnx._graph import Graph
 from keras_tied.estimator._onnx._imputation import add_imputation
-from keras_tied.estimator._scaling import split
 
 
 class Part(NamedTuple):

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.estimator._imputation import Gaussian, fit_gaussian
-from keras_tied.estimator._scaling import Scaling
+from keras_tied.estimator._fitted.imputation import Gaussian
+from keras_tied.estimator._fitted.scaling import Scaling
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +49,3 @@ class Preprocessing:
         if self.gaussian is not None:
             return self.gaussian.impute(scaled)
         return np.where(missing, self.mean.astype(np.float32), scaled)
-
-
-def fit_preprocessing(X: Array, scaling: Scaling, random: np.random.RandomState) -> Preprocessing:
-    """Fit to rows, but for the mean, which is 0."""
-    gaussian = None
-    if np.isnan(X).any():
-        gaussian = fit_gaussian(scaling.forward_in_double(X), random)
-    return Preprocessing(scaling, np.zeros(X.shape[1]), gaussian)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.estimator._activations import ACROSS_UNITS, ACTIVATIONS
+from keras_tied.estimator._fitted.activations import ACROSS_UNITS, ACTIVATIONS
 
 NUMBERS = 2**20
 """Numbers in the widest layer of a block, about: more do not fit in a processor's cache."""

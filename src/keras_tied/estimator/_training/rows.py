@@ -1,4 +1,4 @@
-"""The rows that a solver trains on."""
+"""The rows of a fit: as they were given, scaled, and as a solver takes them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,50 @@ from functools import cached_property
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.estimator._pca import Components, fit_pca
+from keras_tied.estimator._fitted.fences import Fences
+from keras_tied.estimator._fitted.pca import Components, fit_pca
+from keras_tied.estimator._fitted.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True, eq=False)
+class GivenRows:
+    """Rows to fit to, as they were given, and those that nothing is fitted to.
+
+    Attributes:
+        X: the rows to fit to, `(n, d)`.
+        weights: of them, `(n,)`, with mean 1.
+        beyond: the rows with a value beyond the fences, `(m, d)`.
+        fences: of the columns.
+    """
+
+    X: Array
+    weights: Array
+    beyond: Array
+    fences: Fences
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedRows:
+    """Scaled rows.
+
+    Attributes:
+        preprocessing: what was done to them.
+        scaled: `(n, d)` float32, with NaN for missing values.
+        complete: the same, with missing values imputed; the same array where none are missing.
+        weights: `(n,)`, with mean 1.
+        given: the rows as they were given, and those that were left out.
+    """
+
+    preprocessing: Preprocessing
+    scaled: Array
+    complete: Array
+    weights: Array
+    given: GivenRows
+
+    @property
+    def missing(self) -> float:
+        """The share of the values that is missing."""
+        return 0.0 if self.complete is self.scaled else float(np.isnan(self.scaled).mean())
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.estimator._fitted import Fitted
-from keras_tied.estimator._pca import fit_pca
+from keras_tied.estimator._fitted.pca import fit_pca
+from keras_tied.estimator._fitted.value import Fitted
 
 
 def baseline_errors(fitted: Fitted, X: Array, others: Array | None = None) -> tuple[float, float]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 
 from keras_tied._types import Array
+from keras_tied.estimator._fitted.value import Network
+from keras_tied.estimator._training.plan import FEW_ROWS, Plan
 
-FEW_ROWS = 1000
-"""With fewer, cross-validation: a single validation part would be too small. And other defaults."""
 FOLDS = 5
 STANDARD_ERRORS = 2
 """By how many of them the network's error has to be below PCA's, over the folds.
@@ -19,44 +18,47 @@ Chosen on other splits of the benchmark's small tables than those that it report
 """
 MARGIN, MARGIN_OF_ROWS = 0.01, 5
 
-Params = SimpleNamespace
-"""The parameters of a `TiedAutoencoder`, with a generator as `random_state`."""
 
-
-@dataclass
-class TrainingResult:
-    """The outcome of a solver.
+@dataclass(frozen=True)
+class Solution:
+    """What a solver finds.
 
     Attributes:
+        network: the network.
         losses: the loss after each iteration or epoch.
         validation_errors: the error on held-out rows after each; empty without such rows.
         n_iter: the iterations of L-BFGS, or the passes of Nadam over the rows.
-        better: whether the model is better than PCA on held-out rows; None without such rows.
-        held_out: the places of rows that the model has not learned from; None without such rows.
+        better: whether the network is better than PCA on held-out rows; None without such rows.
+        held_out: the places of rows that the network has not learned from; None without such rows.
+        is_pca: whether the network is PCA.
+        interrupted: whether Ctrl-C ended training, and no caller reports it.
     """
 
+    network: Network
     losses: list[float]
     validation_errors: list[float]
     n_iter: int
-    better: bool | None
+    better: bool | None = None
     held_out: Array | None = None
+    is_pca: bool = False
+    interrupted: bool = False
 
 
-def make_folds(n: int, params: Params) -> list[Array]:
+def make_folds(n: int, plan: Plan) -> list[Array]:
     """The places of the rows that are held out, in turn."""
     from sklearn.model_selection import KFold  # only to fit, as importing it takes long
 
     if n < FEW_ROWS:
-        folds = KFold(min(FOLDS, n), shuffle=True, random_state=params.random_state)
+        folds = KFold(min(FOLDS, n), shuffle=True, random_state=plan.random)
         return [held_out for _, held_out in folds.split(np.zeros((n, 1)))]
-    return [split_rows(n, params)[1]]
+    return [split_rows(n, plan)[1]]
 
 
-def split_rows(n: int, params: Params) -> tuple[Array, Array]:
+def split_rows(n: int, plan: Plan) -> tuple[Array, Array]:
     """The places of the rows to train on, and of the held-out rows."""
     from sklearn.model_selection import ShuffleSplit
 
-    split = ShuffleSplit(1, test_size=params.validation_fraction, random_state=params.random_state)
+    split = ShuffleSplit(1, test_size=plan.validation_fraction, random_state=plan.random)
     return next(split.split(np.zeros((n, 1))))
 
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.estimator._blocks import map_blocks
-from keras_tied.estimator._explanation import Explanation, explain
-from keras_tied.estimator._outlier_score import OutlierScore, Rows
-from keras_tied.estimator._pca import TINY
-from keras_tied.estimator._preprocessing import Preprocessing
+from keras_tied.estimator._fitted.blocks import map_blocks
+from keras_tied.estimator._fitted.explanation import Explanation, explain
+from keras_tied.estimator._fitted.outlier_score import OutlierScore, Rows
+from keras_tied.estimator._fitted.pca import TINY
+from keras_tied.estimator._fitted.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
-    from keras_tied.estimator._compiled_network import CompiledNetwork
-    from keras_tied.estimator._dense_network import DenseNetwork
+    from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
+    from keras_tied.estimator._fitted.dense_network import DenseNetwork
 
 
 FEW_ROWS = 256
@@ -57,6 +57,29 @@ class Block(NamedTuple):
             overflow &= ~np.isnan(self.scaled)
         residuals[overflow] = np.inf
         return residuals
+
+    @property
+    def outlier_rows(self) -> Rows:
+        """The rows as the outlier score takes them."""
+        residuals = self.reconstruction - self.complete
+        if self.complete is not self.scaled:
+            residuals[np.isnan(self.scaled)] = 0
+        return Rows(self.scaled, self.complete, self.codes, residuals)
+
+    def select(self, rows: Array | slice) -> Block:
+        """The rows at these places."""
+        scaled = self.scaled[rows]
+        complete = scaled if self.complete is self.scaled else self.complete[rows]
+        return Block(scaled, complete, self.codes[rows], self.reconstruction[rows])
+
+    def sums_of_squares(self, mean: Array, weights: Array) -> Array:
+        """Of each feature the squared errors, squared deviations and weights, `(3, d)`."""
+        squares = np.square(self.residuals, dtype=np.float64)
+        deviations = np.square(self.scaled - mean)
+        present = ~np.isnan(self.scaled)
+        return np.stack(
+            [weights @ np.where(present, a, 0.0) for a in (squares, deviations, present)]
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,16 +180,9 @@ class Fitted:
 
     def sums_of_squares(self, X: Any, weights: Array) -> Array:
         """Of each scaled feature the squared errors, squared deviations and weights, `(3, d)`."""
-
-        def sums(part: slice, block: Block) -> Array:
-            squares = np.square(block.residuals, dtype=np.float64)
-            deviations = np.square(block.scaled - self.preprocessing.mean)
-            present = ~np.isnan(block.scaled)
-            return np.stack(
-                [weights[part] @ np.where(present, a, 0.0) for a in (squares, deviations, present)]
-            )
-
-        return np.sum(self.fold(X, sums), axis=0)
+        mean = self.preprocessing.mean
+        sums = self.fold(X, lambda part, block: block.sums_of_squares(mean, weights[part]))
+        return np.sum(sums, axis=0)
 
     def score_samples(self, X: Any) -> Array:
         """How normal rows are, `(n,)` float64: the higher, the less of an outlier."""
@@ -199,7 +215,7 @@ class Fitted:
         """The outlier scores of a block, `(n,)` float64; infinite after an overflow."""
         assert self.outlier_score is not None
         with np.errstate(invalid="ignore", over="ignore"):
-            scores = self.outlier_score.score(self.outlier_rows(block))
+            scores = self.outlier_score.score(block.outlier_rows)
         scores[np.isnan(scores)] = np.inf
         return scores
 
@@ -230,13 +246,6 @@ class Fitted:
         """Why rows are odd; see `TiedAutoencoder.explain`."""
         return explain(self, X)
 
-    def outlier_rows(self, block: Block) -> Rows:
-        """A block as the outlier score takes it."""
-        residuals = block.reconstruction - block.complete
-        if block.complete is not block.scaled:
-            residuals[np.isnan(block.scaled)] = 0
-        return Rows(block.scaled, block.complete, block.codes, residuals)
-
     def forward(self, scaled: Array, complete: Array) -> Block:
         """The forward pass of scaled rows."""
         codes = self.network.encode(complete)
@@ -261,25 +270,25 @@ class Fitted:
         return map_blocks(function, n_rows, self.network.block_rows, self.network.threads)
 
 
-def reconstruct_scaled(network: Network, rows: Array) -> Array:
-    """Encode and decode complete scaled rows, `(n, d)` float32."""
-    blocks = map_blocks(
-        lambda part: network.decode(network.encode(rows[part])),
-        len(rows),
-        network.block_rows,
-        network.threads,
-    )
-    return np.concatenate(blocks)
+def compute_block(network: Network, scaled: Array, complete: Array) -> Block:
+    """The forward pass of any number of scaled rows, `(n, d)` float32 each, as one block."""
+
+    def compute(part: slice) -> tuple[Array, Array]:
+        codes = network.encode(complete[part])
+        return codes, network.decode(codes)
+
+    parts = map_blocks(compute, len(complete), network.block_rows, network.threads)
+    return Block(scaled, complete, *map(np.concatenate, zip(*parts, strict=True)))
 
 
 def explained_share(sums: Array) -> float:
-    """R² over all features, from `sums_of_squares`."""
+    """R² over all features, from `Fitted.sums_of_squares`."""
     error, total, _ = sums.sum(axis=1)
     return float(1 - error / total) if total > 0 else float(error == 0)
 
 
 def explained_shares(sums: Array) -> Array:
-    """R² of each feature, `(d,)`, from `sums_of_squares`; NaN where all values are missing.
+    """R² of each feature, `(d,)`, from `Fitted.sums_of_squares`; NaN where all values are missing.
 
     Of a constant feature it is 1 if it is reconstructed, and else 0.
     """

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.estimator._dense_network import DenseNetwork
+from keras_tied.estimator._fitted.dense_network import DenseNetwork
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "elu": jax.nn.elu,

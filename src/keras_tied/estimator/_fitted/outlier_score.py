@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.estimator._fences import Fences
-from keras_tied.estimator._imputation import MOST_FEATURES, Gaussian, find_ridge
-from keras_tied.estimator._pca import fit_pca
-from keras_tied.estimator._tail import Tail
+from keras_tied.estimator._fitted.fences import Fences
+from keras_tied.estimator._fitted.imputation import MOST_FEATURES, Gaussian, find_ridge
+from keras_tied.estimator._fitted.pca import fit_pca
+from keras_tied.estimator._fitted.tail import Tail
 
 MOST_ROWS = 20_000
 """The score is fitted to a random sample of so many rows where there are more."""

@@ -1,11 +1,14 @@
 """Solvers for Keras models: L-BFGS on all rows, Nadam in batches, and a batch at a time.
 
-They train an `encoder` that is given, with noise or a penalty, and whatever `_jax_solver` does not.
+They train an `encoder` of the user's own, with noise or a penalty, and whatever `jax_solver` does
+not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,19 +17,27 @@ import numpy as np
 
 from keras_tied import training
 from keras_tied._types import Array
-from keras_tied.autoencoder import Autoencoder
-from keras_tied.estimator._held_out import (
-    Params,
-    TrainingResult,
+from keras_tied.autoencoder import Autoencoder, mirror
+from keras_tied.estimator._fitted.pca import Components
+from keras_tied.estimator._fitted.value import Network, compute_block
+from keras_tied.estimator._training.held_out import (
+    Solution,
     choose_margin,
     is_clearly_less,
     is_clearly_less_in_folds,
     make_folds,
     split_rows,
 )
-from keras_tied.estimator._pca import Components
-from keras_tied.estimator._progress import OnEpoch, get_epoch_callback
-from keras_tied.estimator._training_rows import TrainingRows
+from keras_tied.estimator._training.keras_network import (
+    build_network,
+    inference_network,
+    make_objectives,
+    set_arrays,
+)
+from keras_tied.estimator._training.plan import Plan
+from keras_tied.estimator._training.progress import OnEpoch, get_epoch_callback
+from keras_tied.estimator._training.rows import TrainingRows
+from keras_tied.estimator._training.start import start_network
 from keras_tied.losses import NanMeanSquaredError
 
 ITERATIONS = 500
@@ -38,11 +49,75 @@ STEPS_PER_EPOCH = 400
 VALIDATION_NUMBERS = 2**22
 """The most numbers in a validation batch."""
 
-Start = Callable[[Autoencoder, Components], None]
-"""Sets a model's weights to PCA, or to what they were before training."""
+Start = Callable[[Components], None]
+"""Sets the weights of a model to PCA, or to what they were before training."""
 
-Evaluate = Callable[[Autoencoder, Array], Array]
-"""Reconstructs complete scaled rows, `(n, d)`, with a model as it is now."""
+
+def fit(plan: Plan, rows: TrainingRows, principal: Components) -> Solution:
+    """Train a Keras model.
+
+    Args:
+        plan: of the fit.
+        rows: the rows.
+        principal: PCA of the rows with all components.
+    """
+    with _seed_scope(plan.seed):
+        model = _build(plan, len(principal.mean))
+        start = _make_start(plan, model)
+        if plan.method == "lbfgs":
+            return _fit_lbfgs(plan, model, start, rows, principal)
+        return _fit_nadam(plan, model, start, rows)
+
+
+def _build(plan: Plan, n_features: int) -> Autoencoder:
+    """A model before training."""
+    if plan.encoder is not None:
+        encoder = keras.models.clone_model(plan.encoder)
+        objectives = make_objectives(plan.objectives)
+        return Autoencoder(encoder, mirror(encoder, gain=True), **objectives)
+    return build_network(
+        n_features,
+        plan.n_components,
+        plan.hidden,
+        plan.activation,
+        plan.weight_decay,
+        plan.objectives,
+    )
+
+
+def _make_start(plan: Plan, model: Autoencoder) -> Start:
+    """A function that sets the weights of a model before training, to the same each time."""
+    if plan.encoder is not None:
+        initial = model.get_weights()
+        return lambda principal: model.set_weights(initial)
+    seed = plan.random.randint(2**31 - 1)
+    # The model has the activation.
+    return lambda principal: set_arrays(
+        model, start_network(principal, plan.hidden, "", np.random.default_rng(seed))
+    )
+
+
+@contextmanager
+def _seed_scope(seed: int) -> Iterator[None]:
+    """Seed the generators that Keras draws from, and set their states back at the end.
+
+    Keras orders rows with NumPy's global generator, on PyTorch with that of PyTorch, and seeds
+    its layers with Python's.
+    """
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with ExitStack() as stack:
+        if keras.backend.backend() == "torch":
+            import torch
+
+            stack.enter_context(torch.random.fork_rng())
+            torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
 
 
 class _EpochCallback(training.Watcher):
@@ -79,16 +154,16 @@ def _compile(model: Autoencoder, optimizer: Any) -> None:
     model.compile(optimizer, NanMeanSquaredError(), weighted_metrics=[error])
 
 
-def fit_lbfgs(
-    model: Autoencoder, start: Start, n_components: int, rows: TrainingRows, params: Params
-) -> TrainingResult:
+def _fit_lbfgs(
+    plan: Plan, model: Autoencoder, start: Start, rows: TrainingRows, principal: Components
+) -> Solution:
     """Train on all rows, as many iterations as are best for held-out rows.
 
     Held-out rows have weight 0, so all fits have the same shapes, and are one compiled program.
     """
     _compile(model, training.LBFGS())
     n = rows.count
-    max_iter = params.max_iter or ITERATIONS
+    max_iter = plan.max_iter or ITERATIONS
     best, better = max_iter, None
     validation_errors: list[float] = []
 
@@ -107,32 +182,34 @@ def fit_lbfgs(
             verbose=verbose,
         )
 
-    if params.early_stopping:
+    if plan.early_stopping:
         curves, of_pca, weight = [], [], 0.0
-        for held_out in make_folds(n, params):
+        for held_out in make_folds(n, plan):
             train_mask = np.ones(n, bool)
             train_mask[held_out] = False
-            principal = rows.select(np.flatnonzero(train_mask)).principal.truncate(n_components)
-            start(model, principal)
-            patience = _Patience(params.n_iter_no_change)
+            of_fold = rows.select(np.flatnonzero(train_mask)).principal.truncate(plan.n_components)
+            start(of_fold)
+            patience = _Patience(plan.n_iter_no_change)
             with training.interrupts() as is_interrupted:
                 fit(train_mask, max_iter, [patience])
             if is_interrupted():
                 raise KeyboardInterrupt  # no model of all rows exists yet
             validation_rows = rows.select(held_out)
             share = validation_rows.weights
-            errors = validation_rows.pca_errors(principal)
+            errors = validation_rows.pca_errors(of_fold)
             of_pca.append(np.average(errors, weights=share) * share.sum())
             curves.append(np.array(patience.errors) * share.sum())
             weight += share.sum()
         best, better = _choose_best(curves, np.array(of_pca), choose_margin(n))
         validation_errors = (_align(curves).sum(axis=0) / weight)[1 : best + 1].tolist()
-    start(model, rows.principal.truncate(n_components))
+    start(principal.truncate(plan.n_components))
     losses: list[float] = []
     if best:
-        losses = fit(np.ones(n, bool), best, [], params.verbose).history["loss"]
+        losses = fit(np.ones(n, bool), best, [], plan.verbose).history["loss"]
     # Ctrl-C or convergence may have ended the last fit before.
-    return TrainingResult(losses, validation_errors[: len(losses)], len(losses), better)
+    validation_errors = validation_errors[: len(losses)]
+    network = inference_network(model, plan.encoder is None)
+    return Solution(network, losses, validation_errors, len(losses), better)
 
 
 def _choose_best(curves: list[Array], of_pca: Array, margin: float) -> tuple[int, bool]:
@@ -154,33 +231,26 @@ def _align(curves: list[Array]) -> Array:
     return np.array([np.pad(c, (0, length - len(c)), mode="edge") for c in curves])
 
 
-def fit_nadam(
-    model: Autoencoder,
-    start: Start,
-    n_components: int,
-    rows: TrainingRows,
-    params: Params,
-    evaluate: Evaluate,
-) -> TrainingResult:
+def _fit_nadam(plan: Plan, model: Autoencoder, start: Start, rows: TrainingRows) -> Solution:
     """Train in batches, with a warm-up and a cosine decay of the learning rate."""
     places, held_out = np.arange(rows.count), np.arange(0)
-    if params.early_stopping:
-        places, held_out = split_rows(rows.count, params)
+    if plan.early_stopping:
+        places, held_out = split_rows(rows.count, plan)
     train, validation = rows.select(places), rows.select(held_out)
     n = len(train.inputs)
-    size = min(params.batch_size, n)
+    size = min(plan.batch_size, n)
     steps = -(-n // size)
-    if params.max_iter is None:
+    if plan.max_iter is None:
         steps = max(STEPS_PER_EPOCH, steps)
-    epochs = params.max_iter or -(-STEPS // steps)
+    epochs = plan.max_iter or -(-STEPS // steps)
     passes = steps * size / len(places)
     # Full batches only, since a smaller one would be compiled too: some rows are repeated.
     train = replace(train, copies=1).select(np.resize(np.arange(n), steps * size))
-    _compile(model, _make_nadam(params.learning_rate, steps * epochs))
-    principal = train.principal.truncate(n_components)
-    start(model, principal)
+    _compile(model, _make_nadam(plan.learning_rate, steps * epochs))
+    principal = train.principal.truncate(plan.n_components)
+    start(principal)
     callbacks, validation_data = [], None
-    if params.early_stopping:
+    if plan.early_stopping:
         weights = validation.keras_weights(validation.weights)
         validation_data = validation.inputs, validation.targets, weights
         callbacks = [
@@ -199,17 +269,18 @@ def fit_nadam(
         validation_batch_size=max(1, min(len(validation.inputs), VALIDATION_NUMBERS // features)),
         epochs=epochs,
         callbacks=[*callbacks, *_make_callbacks()],
-        verbose=params.verbose,
+        verbose=plan.verbose,
     ).history
-    better = None
-    if params.early_stopping:
+    better, network = None, inference_network(model, plan.encoder is None)
+    if plan.early_stopping:
         of_pca = validation.pca_errors(principal)
-        errors = validation.errors(evaluate(model, validation.flat))
+        block = compute_block(network, validation.flat, validation.flat)
+        errors = validation.errors(block.reconstruction)
         better = is_clearly_less(errors, of_pca, validation.weights, len(held_out))
     losses = history["loss"]
     n_iter = max(1, round(passes * len(losses)))
     unseen = held_out if len(held_out) else None
-    return TrainingResult(losses, history.get("val_error", []), n_iter, better, unseen)
+    return Solution(network, losses, history.get("val_error", []), n_iter, better, unseen)
 
 
 def _make_nadam(rate: float, steps: int) -> keras.optimizers.Optimizer:
@@ -223,31 +294,43 @@ def _make_nadam(rate: float, steps: int) -> keras.optimizers.Optimizer:
     return keras.optimizers.Nadam(schedule, beta_2=0.99)
 
 
-def can_fit_batch(model: Autoencoder) -> bool:
-    """Whether a model is compiled for `fit_batch`."""
-    return bool(model.compiled and isinstance(model.optimizer, keras.optimizers.Nadam))
+def fit_batch(
+    plan: Plan, rows: TrainingRows, principal: Components
+) -> tuple[Solution, Autoencoder]:
+    """Train a new model, which begins as PCA, on some rows once, and return it too."""
+    with _seed_scope(plan.seed):
+        model = _build(plan, len(principal.mean))
+        _make_start(plan, model)(principal.truncate(plan.n_components))
+    return fit_next_batch(plan, rows, model, None), model
 
 
-def compile_for_batches(model: Autoencoder, params: Params) -> None:
-    """Compile a model for `fit_batch`."""
-    _compile(model, keras.optimizers.Nadam(params.learning_rate / 3, beta_2=0.99))
-
-
-def fit_batch(model: Autoencoder, rows: TrainingRows, params: Params) -> list[float]:
-    """Train on some rows once, in steps of `batch_size`; returns the loss in a list.
+def fit_next_batch(
+    plan: Plan, rows: TrainingRows, model: Autoencoder, like: Network | None
+) -> Solution:
+    """Train a model on some rows once, in steps of `batch_size`.
 
     Rows of weight 0 pad `(n, ...)` to `(batch_size * 2**m, ...)`, the next power of 2 steps: JAX
     compiles for each number of steps.
+
+    Args:
+        plan: of this batch.
+        rows: the rows.
+        model: the model.
+        like: its network before, whose compiled functions are used, or None.
     """
-    n, size = len(rows.inputs), params.batch_size
-    full = size * 2 ** int(np.ceil(np.log2(max(1.0, n / size))))
-    padded_rows = rows.select(np.resize(np.arange(n), full))
-    weights = np.where(np.arange(full) < n, padded_rows.weights, 0.0)
-    return training.fit(
-        model,
-        padded_rows.inputs,
-        padded_rows.targets,
-        sample_weight=rows.keras_weights(weights),
-        batch_size=size,
-        verbose=params.verbose,
-    ).history["loss"]
+    with _seed_scope(plan.seed):
+        if not (model.compiled and isinstance(model.optimizer, keras.optimizers.Nadam)):
+            _compile(model, keras.optimizers.Nadam(plan.learning_rate / 3, beta_2=0.99))
+        n, size = len(rows.inputs), plan.batch_size
+        full = size * 2 ** int(np.ceil(np.log2(max(1.0, n / size))))
+        padded_rows = rows.select(np.resize(np.arange(n), full))
+        weights = np.where(np.arange(full) < n, padded_rows.weights, 0.0)
+        losses = training.fit(
+            model,
+            padded_rows.inputs,
+            padded_rows.targets,
+            sample_weight=rows.keras_weights(weights),
+            batch_size=size,
+            verbose=plan.verbose,
+        ).history["loss"]
+    return Solution(inference_network(model, plan.encoder is None, like), losses, [], 1)

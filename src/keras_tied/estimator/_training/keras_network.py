@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -11,9 +12,11 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.autoencoder import Autoencoder, mirror
-from keras_tied.estimator._activations import activation_name
-from keras_tied.estimator._compiled_network import CompiledNetwork
-from keras_tied.estimator._dense_network import DenseNetwork
+from keras_tied.estimator._fitted.activations import activation_name
+from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
+from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._fitted.value import Network
+from keras_tied.estimator._training.plan import Objectives
 from keras_tied.layers import PartlyLinear, TiedDense
 
 
@@ -23,7 +26,7 @@ def build_network(
     hidden: Sequence[int],
     activation: Any,
     weight_decay: float,
-    **objectives: Any,
+    objectives: Objectives = Objectives(),  # noqa: B008
 ) -> Autoencoder:
     """Build a tied autoencoder, whose hidden layers begin with `n_components` linear units.
 
@@ -36,8 +39,9 @@ def build_network(
         hidden: the other units of each hidden layer, which go through the activation.
         activation: their activation.
         weight_decay: the factor of the squares of the kernels.
-        **objectives: `noise`, `code_regularizer` and `contraction` of `Autoencoder`.
+        objectives: what is minimised besides the error.
     """
+    activation = get_activation(activation) if hidden else None
 
     def dense(units: int, name: str) -> keras.layers.Dense:
         decay = keras.regularizers.L2(weight_decay) if weight_decay else None
@@ -59,7 +63,33 @@ def build_network(
         if isinstance(layer, keras.layers.Dense):
             layer.kernel_initializer = keras.initializers.GlorotUniform()  # for clones
     decoder = mirror(encoder, gain=bool(hidden), name="decoder")
-    return Autoencoder(encoder, decoder, name="autoencoder", **objectives)
+    return Autoencoder(encoder, decoder, name="autoencoder", **make_objectives(objectives))
+
+
+def make_objectives(objectives: Objectives) -> dict[str, Any]:
+    """The arguments of `Autoencoder` for what is minimised besides the error."""
+    noise, sparsity, contraction = objectives
+    return {
+        "noise": noise or None,
+        "code_regularizer": keras.regularizers.L1(sparsity) if sparsity else None,
+        "contraction": float(contraction),
+    }
+
+
+def make_model(network: Network, objectives: Objectives, weight_decay: float) -> Autoencoder:
+    """A new Keras model that computes what a network does, of a fitted value."""
+    if isinstance(network, CompiledNetwork):
+        model = copy.deepcopy(network.model)
+        model.set_weights(network.weights)
+    else:
+        first, *hidden, n_components = network.layer_sizes
+        hidden = [units - network.linear_units for units in hidden]
+        model = build_network(
+            first, n_components, hidden, network.activation, weight_decay, objectives
+        )
+        set_arrays(model, network)
+    model.compile(None)  # without an optimizer and its state
+    return model
 
 
 def _zeros(shape: Any, dtype: Any = None) -> Any:
@@ -117,9 +147,7 @@ def set_arrays(model: Autoencoder, arrays: DenseNetwork) -> None:
             back.gain.assign(gain)
 
 
-def inference_network(
-    model: Autoencoder, own: bool, like: DenseNetwork | CompiledNetwork | None = None
-) -> DenseNetwork | CompiledNetwork:
+def inference_network(model: Autoencoder, own: bool, like: Network | None = None) -> Network:
     """A network that computes what a model does now: in NumPy if it can, else compiled.
 
     Args:

@@ -14,19 +14,17 @@ from functools import partial
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.estimator._dense_network import DenseNetwork
-from keras_tied.estimator._held_out import (
-    FEW_ROWS,
-    Params,
-    TrainingResult,
+from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._fitted.pca import Components
+from keras_tied.estimator._training.held_out import (
+    Solution,
     choose_margin,
     is_clearly_less,
     is_clearly_less_in_folds,
     make_folds,
     split_rows,
 )
-from keras_tied.estimator._jax_steps import (
-    ACTIVATIONS,
+from keras_tied.estimator._training.jax_steps import (
     Rows,
     State,
     Steps,
@@ -34,16 +32,15 @@ from keras_tied.estimator._jax_steps import (
     take_steps,
     to_network,
 )
-from keras_tied.estimator._pca import Components
-from keras_tied.estimator._progress import get_epoch_callback
-from keras_tied.estimator._training_rows import TrainingRows
+from keras_tied.estimator._training.plan import Plan
+from keras_tied.estimator._training.progress import get_epoch_callback
+from keras_tied.estimator._training.rows import TrainingRows
+from keras_tied.estimator._training.start import start_network, undo_projection
 
 STEPS, STEPS_OF_FEW_ROWS = 2400, 400
 """At least, but for what `MULTIPLICATIONS` allows; and for few rows."""
 MOST_STEPS, ROWS_PER_STEP = 9600, 4
 """At most, and the rows for each step: in batches of 256, each row is used 64 times."""
-LEARNING_RATE = 0.02
-"""For the least number of steps. It is divided by the fourth root of their multiple of that."""
 PART_STEPS, PART_STEPS_OF_FEW_ROWS = 200, 25
 """At most so many steps in a part."""
 FEWEST_STEPS = 100
@@ -62,54 +59,44 @@ Start = Callable[[Components], DenseNetwork]
 """Makes the network that computes PCA."""
 
 
-def can_train(params: Params) -> bool:
-    """Whether this solver knows all that the parameters ask for."""
-    return (
-        params.encoder is None
-        and params.solver != "lbfgs"
-        and isinstance(params.activation, str)
-        and params.activation in ACTIVATIONS
-        and not (params.noise or params.sparsity or params.contraction)
-    )
-
-
 def fit(
-    start: Start,
-    n_components: int,
-    rows: TrainingRows,
-    params: Params,
-    weight_decay: float,
-    is_interrupted: Callable[[], bool],
-) -> tuple[DenseNetwork, TrainingResult]:
-    """Train a network, and keep its weights of the least error on held-out rows.
+    plan: Plan, rows: TrainingRows, principal: Components, is_interrupted: Callable[[], bool]
+) -> Solution:
+    """Train the estimator's own network, and keep its weights of the least error on held-out rows.
 
     Of few rows, each of five parts is held out of a network, and a sixth network learns from all
-    rows. They are trained side by side; the sixth is kept as of the step at which the errors of
-    the five on their parts are least.
+    rows. They are trained side by side. The sixth is kept from the step with the lowest
+    cross-validation error.
 
     Args:
-        start: makes the network that training begins with.
-        n_components: the components of the code.
+        plan: of the fit.
         rows: the rows.
-        params: the parameters of the estimator, and `effort`, the factor of `MOST_STEPS` and of
-            `MULTIPLICATIONS`.
-        weight_decay: the factor of the squares of the kernels.
+        principal: PCA of the rows with all components.
         is_interrupted: returns whether Ctrl-C was pressed.
 
     Raises:
         FloatingPointError: for a loss that is not finite.
     """
-    few = params.solver == "auto" and rows.count < FEW_ROWS and rows.copies == 1
-    if few and params.early_stopping:
-        members = _hold_out_folds(start, n_components, rows, params)
+    axes = None if plan.n_axes is None else principal.truncate(plan.n_axes)
+    rows = rows if axes is None else rows.project(axes)
+    seed = plan.random.randint(2**31 - 1)
+
+    def start(principal: Components) -> DenseNetwork:
+        draws = np.random.default_rng(seed)  # the same for each network
+        return start_network(principal, plan.hidden, str(plan.activation), draws)
+
+    if plan.few_rows and plan.early_stopping:
+        members = _hold_out_folds(plan, start, rows)
     else:
-        members = [_hold_out_part(start, n_components, rows, params)]
-    schedule = _Schedule.make(members, params, few)
+        members = [_hold_out_part(plan, start, rows)]
+    schedule = _Schedule.make(members, plan)
     best, losses = _Best(), []
     with ThreadPoolExecutor(len(members)) as pool:
         for part in range(schedule.parts):
             places, rates = schedule.next_part(part)
-            train = partial(_Member.train, places=places, rates=rates, weight_decay=weight_decay)
+            train = partial(
+                _Member.train, places=places, rates=rates, weight_decay=plan.weight_decay
+            )
             # The first call compiles the program for all.
             results = list(pool.map(train, members) if part else map(train, members))
             losses += np.asarray(results[-1].losses, np.float64).tolist()
@@ -120,17 +107,18 @@ def fit(
                     f"try {rate / 10:.3g}."
                 )
             best.update(part, results)
-            _report(part + 1, schedule.parts, losses[-1], best, params.verbose)
-            if is_interrupted() or (few and part - best.part >= PATIENCE):
+            _report(part + 1, schedule.parts, losses[-1], best, plan.verbose)
+            if is_interrupted() or (plan.few_rows and part - best.part >= PATIENCE):
                 break
     assert best.state is not None
     curve = schedule.average_by_pass(losses, best.part)
     network = to_network(best.state, members[-1].network)
-    if not params.early_stopping:
-        return network, TrainingResult(curve, [], len(curve), None)
+    network = network if axes is None else undo_projection(network, axes)
+    if not plan.early_stopping:
+        return Solution(network, curve, [], len(curve))
     validation_curve = _make_validation_curve(members, best, schedule)
     better, held_out = _is_better(members, best), members[-1].places
-    return network, TrainingResult(curve, validation_curve, len(curve), better, held_out)
+    return Solution(network, curve, validation_curve, len(curve), better, held_out)
 
 
 @dataclass
@@ -174,18 +162,16 @@ class _Member:
         return steps
 
 
-def _hold_out_folds(
-    start: Start, n_components: int, rows: TrainingRows, params: Params
-) -> list[_Member]:
+def _hold_out_folds(plan: Plan, start: Start, rows: TrainingRows) -> list[_Member]:
     """A network for each fold, and one for all rows. Held-out rows have weight 0 in training.
 
     So all have the same shapes, and are trained by one compiled program.
     """
     members = []
-    for held_out in [*make_folds(rows.count, params), np.arange(0)]:
+    for held_out in [*make_folds(rows.count, plan), np.arange(0)]:
         mask = np.ones(rows.count, bool)
         mask[held_out] = False
-        principal = rows.select(np.flatnonzero(mask)).principal.truncate(n_components)
+        principal = rows.select(np.flatnonzero(mask)).principal.truncate(plan.n_components)
         of_pca = rows.pca_errors(principal)
         weights = rows.weights * mask
         members.append(
@@ -200,10 +186,10 @@ def _hold_out_folds(
     return members
 
 
-def _hold_out_part(start: Start, n_components: int, rows: TrainingRows, params: Params) -> _Member:
+def _hold_out_part(plan: Plan, start: Start, rows: TrainingRows) -> _Member:
     """A network, and the part of the rows that is held out of it, if any is."""
-    if params.early_stopping:
-        train_places, places = split_rows(rows.count, params)
+    if plan.early_stopping:
+        train_places, places = split_rows(rows.count, plan)
         train_rows = rows.select(np.concatenate([train_places, places[MOST_HELD_OUT:]]))
         places = places[:MOST_HELD_OUT]
         held_out = rows.select(places)
@@ -211,7 +197,7 @@ def _hold_out_part(start: Start, n_components: int, rows: TrainingRows, params: 
     else:
         train_rows, held_out, places = rows, rows.select(np.arange(1)), None
         weights = np.zeros(len(held_out.weights))
-    principal = train_rows.principal.truncate(n_components)
+    principal = train_rows.principal.truncate(plan.n_components)
     return _Member(
         start(principal),
         _to_rows(train_rows, train_rows.weights),
@@ -247,25 +233,25 @@ class _Schedule:
     steps_per_pass: int
 
     @classmethod
-    def make(cls, members: list[_Member], params: Params, few: bool) -> _Schedule:
+    def make(cls, members: list[_Member], plan: Plan) -> _Schedule:
         network, n = members[-1].network, len(members[-1].rows.weights)
-        size = min(params.batch_size, n)
+        size = min(plan.batch_size, n)
         steps_per_pass = -(-n // size)
         multiplications = 6 * network.n_parameters * size * len(members)
         steps, most = STEPS_OF_FEW_ROWS, MULTIPLICATIONS_OF_FEW_ROWS
-        if not few:
-            steps = min(max(STEPS, n // ROWS_PER_STEP), params.effort * MOST_STEPS)
-            most = params.effort * MULTIPLICATIONS
+        if not plan.few_rows:
+            steps = min(max(STEPS, n // ROWS_PER_STEP), plan.effort * MOST_STEPS)
+            most = plan.effort * MULTIPLICATIONS
         steps = max(min(steps, most // multiplications), FEWEST_STEPS, steps_per_pass)
-        if params.max_iter is not None:
-            steps = params.max_iter * steps_per_pass
-        part_steps = PART_STEPS_OF_FEW_ROWS if few else PART_STEPS
+        if plan.max_iter is not None:
+            steps = plan.max_iter * steps_per_pass
+        part_steps = PART_STEPS_OF_FEW_ROWS if plan.few_rows else PART_STEPS
         part_steps = max(1, min(part_steps, steps, PART_MULTIPLICATIONS // multiplications))
-        rate = params.learning_rate
-        if rate == "auto":
-            rate = LEARNING_RATE / max(1.0, steps / STEPS) ** 0.25
+        rate = plan.learning_rate
+        if plan.scales_rate:
+            rate /= max(1.0, steps / STEPS) ** 0.25
         rates = _make_rates(rate, steps, part_steps)
-        return cls(_draw_batches(n, size, params.random_state), rate, rates, steps, steps_per_pass)
+        return cls(_draw_batches(n, size, plan.random), rate, rates, steps, steps_per_pass)
 
     @property
     def parts(self) -> int:

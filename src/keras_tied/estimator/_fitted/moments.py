@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.estimator._pca import Components, find_components
-from keras_tied.estimator._scaling import Scaler, Scaling, make_scaling
+from keras_tied.estimator._fitted.pca import Components, find_components
+from keras_tied.estimator._fitted.scaling import Scaler, Scaling, make_scaling
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 from keras_tied._types import Array
 
 if TYPE_CHECKING:
-    from keras_tied.estimator._fitted import Fitted
-    from keras_tied.estimator._outlier_score import OutlierScore
+    from keras_tied.estimator._fitted.outlier_score import OutlierScore
+    from keras_tied.estimator._fitted.value import Fitted
 
 MOST_NUMBERS = 2**21
 """Of the rows that are scored at a time."""

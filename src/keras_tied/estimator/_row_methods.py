@@ -1,0 +1,199 @@
+"""The methods of `TiedAutoencoder` that take rows and need no training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin
+from sklearn.utils import check_array
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from keras_tied._types import Array
+from keras_tied.estimator._collections import map_collections
+from keras_tied.estimator._fitted.explanation import Explanation
+from keras_tied.estimator._fitted_state import FittedState
+from keras_tied.estimator._output import wrap_rows
+from keras_tied.estimator._validation import validate_rows
+
+
+class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedState):
+    """What a fitted `TiedAutoencoder` does with rows."""
+
+    @map_collections
+    def transform(self, X: Any) -> Array:
+        """Encode rows.
+
+        Args:
+            X: the rows, `(n_samples, n_features)`.
+
+        Returns:
+            The codes, `(n_samples, n_components_)`, in the dtype of `X`; float32 for float16.
+        """
+        X = validate_rows(self, X)
+        return self._fitted.transform(X)
+
+    @map_collections
+    def inverse_transform(self, X: Any) -> Array:
+        """Reconstruct rows from codes.
+
+        Args:
+            X: the codes, `(n_samples, n_components_)`.
+
+        Returns:
+            The rows, `(n_samples, n_features)`, in the units of the features; a data frame with
+            their names where `set_output` asks for one.
+        """
+        check_is_fitted(self)
+        codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        fitted = self._fitted
+        if codes.shape[1] != fitted.n_components:
+            raise ValueError(
+                f"X has {codes.shape[1]} features, but {type(self).__name__} has codes of "
+                f"{fitted.n_components}."
+            )
+        return wrap_rows(self, fitted.inverse_transform(codes), X)
+
+    @map_collections
+    def reconstruct(self, X: Any) -> Array:
+        """Encode and decode rows; missing values are imputed.
+
+        Where values were missing in training, an imputed value is a weighted mean of the network's
+        and of the conditional mean in a normal distribution, whichever of them is nearer to hidden
+        numbers of the column weighing more.
+
+        Args:
+            X: the rows, `(n_samples, n_features)`.
+
+        Returns:
+            The rows, `(n_samples, n_features)`, in the units of the features and the dtype of `X`;
+            a data frame with their names where `set_output` asks for one.
+        """
+        rows = validate_rows(self, X)
+        return wrap_rows(self, self._fitted.reconstruct(rows), X)
+
+    @map_collections
+    def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
+        """The squared difference between scaled rows and their reconstructions.
+
+        Args:
+            X: the rows, `(n_samples, n_features)`.
+            per_feature: whether to return the error of each feature. Defaults to `False`: the mean.
+
+        Returns:
+            The mean over the features that are not missing, `(n_samples,)`, or the square of each,
+            `(n_samples, n_features)`, with NaN where a feature is missing; float64.
+        """
+        X = validate_rows(self, X)
+        return self._fitted.reconstruction_error(X, per_feature)
+
+    def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
+        """The share of the variance that is reconstructed: R² over all scaled features.
+
+        Args:
+            X: the rows, `(n_samples, n_features)`.
+            y: not used.
+            sample_weight: the weight of each row, `(n_samples,)`. Defaults to 1 each.
+
+        Returns:
+            At most 1; 0 is what the mean of the training rows would get.
+        """
+        X = validate_rows(self, X)
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        return self._fitted.score(X, weights)
+
+    @map_collections
+    def score_samples(self, X: Any) -> Array:
+        """How normal rows are: the higher, the less of an outlier.
+
+        The score is the sum of how far a row's values, code, reconstruction and what each column
+        holds beside what the others make likely are from those of most training rows. Rows with a
+        value far outside the rest of its column come first.
+
+        Args:
+            X: the rows, `(n_samples, n_features)`.
+
+        Returns:
+            Scores, `(n_samples,)` float64.
+        """
+        X = validate_rows(self, X)
+        return self._fitted.score_samples(X)
+
+    @map_collections
+    def rarity(self, X: Any) -> Array:
+        """One row in how many is at least as odd, by the scores of rows that were not trained on.
+
+        The tail is that of the rows held out, where 1,000 and more were fitted to, and else of all
+        rows, corrected for having been trained on. The numbers of few rows are rough.
+
+        Args:
+            X: the rows, `(n_samples, n_features)`.
+
+        Returns:
+            Numbers from 1 up to that of the training rows, `(n_samples,)` float64.
+        """
+        X = validate_rows(self, X)
+        return self._fitted.rarity(self._fitted.outlier_scores(X))
+
+    def explain(self, X: Any) -> Explanation:
+        """Why rows are odd: which columns, and what the other columns make likely instead.
+
+        Each value is replaced by its conditional mean in a normal distribution of the columns, of
+        which values far outside their column are no part, and the row is scored again. A column's
+        share is the fall of the score. Two values that contradict each other have a share each.
+
+        Args:
+            X: the rows, `(n_samples, n_features)`.
+
+        Returns:
+            `shares`, `(n_samples, n_features)`, which add up to 1, or are 0 where no value would
+            make a row less odd; `expected`, what the other columns make likely, in the units of the
+            features; and `scores`, the outlier score with that, which `score_samples` negates.
+
+        Examples:
+            >>> import numpy as np
+            >>> from keras_tied import TiedAutoencoder
+            >>> X = np.random.default_rng(0).normal(size=(200, 1)) * [1.0, 2.0, 3.0]
+            >>> autoencoder = TiedAutoencoder(1, max_iter=1, random_state=0).fit(X)
+            >>> reasons = autoencoder.explain([[1.0, 2.0, 60.0]])
+            >>> reasons.shares.argmax(), round(reasons.expected[0, 2])
+            (np.int64(2), 3)
+        """
+        return self._fitted.explain(validate_rows(self, X))
+
+    @map_collections
+    def decision_function(self, X: Any) -> Array:
+        """`score_samples` less `offset_`: negative for what `predict` calls an outlier.
+
+        Args:
+            X: the rows, `(n_samples, n_features)`.
+
+        Returns:
+            Scores, `(n_samples,)` float64.
+        """
+        X, fitted = validate_rows(self, X), self._fitted
+        return fitted.score_samples(X) - fitted.offset
+
+    @map_collections
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """Classify rows as outliers and inliers.
+
+        Args:
+            X: the rows, `(n_samples, n_features)`.
+
+        Returns:
+            -1 for each outlier and 1 for each other row, `(n_samples,)`.
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,1 @@
+"""Training: a plan, the rows prepared for it, a solver, and a judgement of what it found."""

@@ -1,0 +1,159 @@
+"""A fit: rows are prepared, a plan is made, a network is trained, and the result is judged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+
+from keras_tied._interrupts import interrupts
+from keras_tied._types import Array
+from keras_tied.estimator._fitted.fences import Fences
+from keras_tied.estimator._fitted.moments import Moments
+from keras_tied.estimator._fitted.pca import Components
+from keras_tied.estimator._fitted.value import Block, Fitted, Network, compute_block
+from keras_tied.estimator._training.held_out import Solution
+from keras_tied.estimator._training.judge import Outcome, judge, weigh_imputations
+from keras_tied.estimator._training.plan import Plan, choose_n_components, make_plan
+from keras_tied.estimator._training.prepare import (
+    canonicalize_few_rows,
+    make_training_rows,
+    prepare,
+    prepare_batch,
+    trim,
+)
+from keras_tied.estimator._training.rows import PreparedRows, TrainingRows
+from keras_tied.estimator._training.start import pca_network
+
+EFFORT = 4
+"""The factor of the most steps of training on a sample: reading all rows takes as long."""
+
+
+def fit(
+    estimator: BaseEstimator,
+    X: Array,
+    weights: Array,
+    *,
+    columns: Array | None = None,
+    moments: Moments | None = None,
+    fences: Fences | None = None,
+) -> Outcome:
+    """Fit PCA and, where there are enough rows, a network; keep the better one.
+
+    Args:
+        estimator: a `TiedAutoencoder`, of which parameters and names of features are read.
+        X: the rows, `(n, d)`, finite or NaN.
+        weights: `(n,)`, positive, with mean 1.
+        columns: the column that each feature belongs to, `(d,)`, from 0 on, not falling. Defaults
+            to one for each.
+        moments: of all rows within the fences, if `X` is a sample.
+        fences: of the columns. Defaults to those of the rows.
+    """
+    random, seed = _make_generator(estimator)
+    given = trim(X, weights, estimator.trim if fences is None else fences)
+    X, weights = canonicalize_few_rows(given.X, given.weights)
+    given = replace(given, X=X, weights=weights)
+    rows, principal = prepare(given, estimator.scaler, random, moments)
+    n_components = choose_n_components(estimator, X.shape, principal)
+    effort = 1 if moments is None else EFFORT
+    plan = make_plan(estimator, rows, n_components, random, seed, effort=effort)
+    solution, block = _solve(plan, rows, principal)
+    fitted = Fitted(rows.preprocessing, solution.network)
+    fitted = replace(fitted, imputation_weights=weigh_imputations(plan, rows, fitted))
+    return judge(estimator, plan, rows, columns, solution, fitted, block)
+
+
+def fit_batch(
+    estimator: BaseEstimator, X: Array, weights: Array, before: Outcome | None
+) -> Outcome:
+    """Train on some rows once.
+
+    Args:
+        estimator: a `TiedAutoencoder`, of which parameters and names of features are read.
+        X: the rows, `(n, d)`.
+        weights: `(n,)`.
+        before: the outcome of the batches before, with a model to train; None for the first one.
+    """
+    from keras_tied.estimator._training import keras_solvers
+
+    random, seed = _make_generator(estimator)
+    given = trim(X, weights, estimator.trim)
+    with interrupts() as is_interrupted:
+        if before is None:
+            rows, principal = prepare(given, estimator.scaler, random, None)
+            n_components = choose_n_components(estimator, given.X.shape, principal)
+            plan = make_plan(estimator, rows, n_components, random, seed, in_batches=True)
+            solution, model = keras_solvers.fit_batch(
+                plan, make_training_rows(plan, rows), principal
+            )
+            fitted = Fitted(rows.preprocessing, solution.network)
+        else:
+            rows = prepare_batch(given, before.fitted.preprocessing)
+            n_components = before.fitted.n_components
+            plan = make_plan(estimator, rows, n_components, random, seed, in_batches=True)
+            assert before.trainable is not None
+            model, like = before.trainable, before.fitted.network
+            solution = keras_solvers.fit_next_batch(
+                plan, make_training_rows(plan, rows), model, like
+            )
+            fitted = replace(before.fitted, network=solution.network)
+    block = compute_block(solution.network, rows.scaled, rows.complete)
+    outcome = judge(estimator, plan, rows, None, solution, fitted, block)
+    outcome = outcome._replace(trainable=model, interrupted=is_interrupted())
+    if before is None:
+        return outcome
+    return outcome._replace(
+        losses=before.losses + outcome.losses,
+        n_iter=before.n_iter + 1,
+        weight_decay=before.weight_decay,
+    )
+
+
+def _make_generator(estimator: BaseEstimator) -> tuple[np.random.RandomState, int]:
+    """The generator of all random numbers of a fit, and the seed of what Keras draws."""
+    random = check_random_state(estimator.random_state)
+    return random, random.randint(2**31 - 1)
+
+
+def _solve(plan: Plan, rows: PreparedRows, principal: Components) -> tuple[Solution, Block]:
+    """PCA, or a network if that is better, and what it makes of the rows."""
+    principal_of_code = principal.truncate(plan.n_components)
+    pca = pca_network(principal_of_code)
+    if plan.method == "pca":
+        solution = Solution(pca, [], [], 1, is_pca=True)
+        return solution, compute_block(pca, rows.scaled, rows.complete)
+    training_rows = make_training_rows(plan, rows)
+    solution = _train(plan, training_rows, principal)
+    if solution.better is not False or not plan.may_be_pca:
+        block = compute_block(solution.network, rows.scaled, rows.complete)
+        if not plan.may_be_pca or _beats_pca(
+            solution.network, training_rows, principal_of_code, block
+        ):
+            return solution, block
+    solution = replace(solution, network=pca, is_pca=True, held_out=None)
+    return solution, compute_block(pca, rows.scaled, rows.complete)
+
+
+def _train(plan: Plan, rows: TrainingRows, principal: Components) -> Solution:
+    """Train a network; Ctrl-C keeps the best so far."""
+    with interrupts() as is_interrupted:
+        if plan.method == "arrays":
+            from keras_tied.estimator._training import jax_solver
+
+            solution = jax_solver.fit(plan, rows, principal, is_interrupted)
+        else:
+            from keras_tied.estimator._training import keras_solvers
+
+            solution = keras_solvers.fit(plan, rows, principal)
+    return replace(solution, interrupted=is_interrupted() and is_interrupted.outermost)
+
+
+def _beats_pca(network: Network, rows: TrainingRows, principal: Components, block: Block) -> bool:
+    """Whether a network's error on the training rows is at most PCA's."""
+    reconstruction = block.reconstruction
+    if rows.inputs is not block.complete:  # copies, with values hidden
+        reconstruction = compute_block(network, rows.flat, rows.flat).reconstruction
+    errors, of_pca = rows.errors(reconstruction), rows.pca_errors(principal)
+    return bool(rows.weights @ errors <= rows.weights @ of_pca)

@@ -1,0 +1,151 @@
+"""What a solver gives is judged: R², the outlier score with its tail, the threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from keras_tied._types import Array
+from keras_tied.estimator._fitted import imputation, outlier_score
+from keras_tied.estimator._fitted.blocks import map_blocks
+from keras_tied.estimator._fitted.tail import fit_tail
+from keras_tied.estimator._fitted.value import (
+    Block,
+    Fitted,
+    compute_block,
+    explained_share,
+    explained_shares,
+)
+from keras_tied.estimator._training.held_out import Solution
+from keras_tied.estimator._training.plan import Plan
+from keras_tied.estimator._training.rows import PreparedRows
+
+if TYPE_CHECKING:
+    from keras_tied.autoencoder import Autoencoder
+
+
+class Outcome(NamedTuple):
+    """What training gives.
+
+    Attributes:
+        fitted: the fitted value.
+        losses: after each iteration or epoch.
+        n_iter: iterations of L-BFGS or passes of Nadam over the rows.
+        is_pca: whether the network is PCA.
+        weight_decay: of the network.
+        r2: the share of the variance of the training rows that is reconstructed.
+        feature_r2: that of each feature, `(d,)`.
+        n_trimmed: the number of rows that nothing was fitted to.
+        validation_errors: on held-out rows, as long as `losses`; empty without such rows.
+        interrupted: whether Ctrl-C ended training, and no caller reports it.
+        trainable: the model that `partial_fit` trains further, or None.
+    """
+
+    fitted: Fitted
+    losses: list[float]
+    n_iter: int
+    is_pca: bool
+    weight_decay: float
+    r2: float
+    feature_r2: Array | None
+    n_trimmed: int
+    validation_errors: Sequence[float] = ()
+    interrupted: bool = False
+    trainable: Autoencoder | None = None
+
+
+def weigh_imputations(plan: Plan, rows: PreparedRows, fitted: Fitted) -> Array | None:
+    """Weigh the network against the normal distribution, if there is one, at hidden values."""
+    gaussian = rows.preprocessing.gaussian
+    if gaussian is None:
+        return None
+    sample = plan.random.permutation(len(rows.scaled))[: imputation.MOST_ROWS]
+    imputed, numbers = gaussian.hide(rows.scaled[sample], 1, plan.random)
+    restored = compute_block(fitted.network, imputed, imputed).reconstruction
+    return imputation.fit_network_weights(numbers, imputed, restored, rows.weights[sample])
+
+
+def judge(
+    estimator: BaseEstimator,
+    plan: Plan,
+    rows: PreparedRows,
+    columns: Array | None,
+    solution: Solution,
+    fitted: Fitted,
+    block: Block,
+) -> Outcome:
+    """Fit the outlier score, its tail and its threshold, and compute R².
+
+    Args:
+        estimator: its names of features are read.
+        plan: of the fit.
+        rows: the rows that were trained on.
+        columns: as in `fit`.
+        solution: what the solver gave.
+        fitted: what it gave, as a fitted value without outlier score.
+        block: the rows after the forward pass.
+    """
+    n, weights, given = len(rows.scaled), rows.weights, rows.given
+    network, mean = fitted.network, rows.preprocessing.mean
+    sums = np.sum(
+        map_blocks(
+            lambda part: block.select(part).sums_of_squares(mean, rows.weights[part]),
+            n,
+            network.block_rows,
+            network.threads,
+        ),
+        axis=0,
+    )
+    held_out = None if solution.held_out is None else block.select(solution.held_out)
+    if n > outlier_score.MOST_ROWS:
+        sample = plan.random.permutation(n)[: outlier_score.MOST_ROWS]
+        block, weights = block.select(sample), weights[sample]
+    if columns is None:
+        columns = np.arange(rows.scaled.shape[1])
+    fences = given.fences.scale(*rows.preprocessing.scaling)
+    score = outlier_score.fit_outlier_score(
+        block.outlier_rows, weights, columns, fences, rows.preprocessing.gaussian
+    )
+    scores = score.score(block.outlier_rows)
+    if held_out is None:
+        of_others = score.score_held_out(block.outlier_rows, _find_optimism(solution, sums))
+    else:
+        of_others = score.score(held_out.outlier_rows)
+    n_trimmed = len(given.beyond)
+    share = n_trimmed / (n + n_trimmed)
+    tail = fit_tail(of_others, share, float(scores.max()), n + n_trimmed)
+    names = getattr(estimator, "feature_names_in_", None)
+    fitted = replace(
+        fitted,
+        outlier_score=replace(score, tail=tail),
+        feature_names=None if names is None else tuple(map(str, names)),
+    )
+    if n_trimmed:
+        scores = np.concatenate([scores, fitted.outlier_scores(given.beyond)])
+        weights = np.append(weights, np.full(n_trimmed, len(weights) / n))
+    threshold = outlier_score.weighted_quantiles(-scores[:, None], weights, plan.contamination)
+    return Outcome(
+        replace(fitted, offset=float(threshold[0])),
+        solution.losses,
+        max(1, solution.n_iter),
+        solution.is_pca,
+        0.0 if solution.is_pca else plan.weight_decay,
+        explained_share(sums),
+        explained_shares(sums),
+        n_trimmed,
+        solution.validation_errors,
+        solution.interrupted,
+    )
+
+
+def _find_optimism(solution: Solution, sums: Array) -> float:
+    """The error of rows held out, divided by that of training rows; 1 where none were."""
+    error, count = sums[0].sum(), sums[2].sum()
+    validation_errors = solution.validation_errors
+    if solution.is_pca or not len(validation_errors) or error <= 0:
+        return 1.0
+    return float(min(validation_errors) * count / error)

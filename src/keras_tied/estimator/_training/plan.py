@@ -1,0 +1,210 @@
+"""The plan of a fit: what is done with which settings, decided before training begins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from keras_tied.estimator._fitted.pca import Components
+from keras_tied.estimator._training.rows import PreparedRows
+
+if TYPE_CHECKING:
+    import keras
+    from sklearn.base import BaseEstimator
+
+FEW_ROWS = 1000
+"""With fewer, cross-validation: a single validation part would be too small. And other defaults."""
+FEWEST_NETWORK_ROWS = 50
+"""With fewer rows, only PCA is fitted: any other structure may be noise."""
+WEIGHT_DECAY = 600.0
+"""Divided by n (n + 1000) for n rows."""
+MISSING_MUCH = 0.1
+"""From this share of missing values on, the network is trained to impute."""
+HIDING_ROWS, MOST_COPIES = 20_000, 10
+LEARNING_RATE, LEARNING_RATE_OF_ENCODER = 0.02, 0.003
+UNITS, MOST_UNITS, FEWEST_UNITS = 48, 512, 8
+ROWS_PER_UNIT = 8
+"""At least: fewer rows, fewer units."""
+LAYERS, FEWER_LAYERS = 3, 2
+MANY_FEATURES = 32
+"""With more features, or few rows, a third layer gained nothing on the tables of the choice."""
+FEWEST_AXES = 64
+JAX_ACTIVATIONS = frozenset("elu gelu relu relu6 selu sigmoid silu softplus softsign tanh".split())
+"""Those of the networks that are trained on arrays, without Keras."""
+
+
+class Objectives(NamedTuple):
+    """What is minimised besides the error; see `TiedAutoencoder`."""
+
+    noise: float | keras.layers.Layer = 0.0
+    sparsity: float = 0.0
+    contraction: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The parameters of a fit, each "auto" replaced by what it stands for with these rows.
+
+    Attributes:
+        n_components: the components of the code.
+        hidden: the units of each hidden layer besides the linear ones; none for an `encoder`.
+        activation: of the hidden units.
+        method: `"pca"` without a network; `"arrays"` for Nadam on the arrays of the estimator's own
+            network; `"nadam"` and `"lbfgs"` for a Keras model.
+        n_axes: the principal axes that a network on arrays learns from; None for the features.
+        n_copies: the copies of the rows, in each of which other values are hidden; 0 to hide none.
+        few_rows: whether Nadam on arrays takes the steps of few rows, as many as are best by
+            cross-validation.
+        objectives: what is minimised besides the error.
+        weight_decay: the factor of the squares of the kernels.
+        encoder: the user's own, or None.
+        max_iter: iterations or epochs; None for the solver's own number.
+        batch_size: rows in a step of Nadam.
+        learning_rate: the largest.
+        scales_rate: whether it is divided by the fourth root of the steps beyond the fewest.
+        early_stopping, validation_fraction, n_iter_no_change, contamination, verbose: as in the
+            estimator.
+        random: the generator of all random numbers.
+        seed: of what Keras draws.
+        effort: the factor of the most steps on arrays.
+    """
+
+    n_components: int
+    hidden: tuple[int, ...]
+    activation: str | Callable[..., Any]
+    method: Literal["pca", "arrays", "nadam", "lbfgs"]
+    n_axes: int | None
+    n_copies: int
+    few_rows: bool
+    objectives: Objectives
+    weight_decay: float
+    encoder: keras.Model | None
+    max_iter: int | None
+    batch_size: int
+    learning_rate: float
+    scales_rate: bool
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    contamination: float
+    verbose: int
+    random: np.random.RandomState
+    seed: int
+    effort: int
+
+    @property
+    def may_be_pca(self) -> bool:
+        """Whether the error is all that is minimised, so that PCA may replace the network."""
+        return self.encoder is None and not any(self.objectives)
+
+
+def choose_n_components(
+    estimator: BaseEstimator, shape: tuple[int, ...], principal: Components
+) -> int:
+    """The number of components for rows of a shape, `(n, d)`, with this PCA."""
+    if estimator.encoder is not None:
+        return math.prod(estimator.encoder.output_shape[1:])
+    n_components = estimator.n_components
+    if n_components < 1:
+        return principal.n_components_for(float(n_components))
+    if n_components > min(shape):
+        raise ValueError(
+            f"n_components={n_components} must be between 1 and "
+            f"min(n_samples, n_features)={min(shape)}."
+        )
+    return int(n_components)
+
+
+def make_plan(
+    estimator: BaseEstimator,
+    rows: PreparedRows,
+    n_components: int,
+    random: np.random.RandomState,
+    seed: int,
+    *,
+    effort: int = 1,
+    in_batches: bool = False,
+) -> Plan:
+    """Plan a fit.
+
+    Args:
+        estimator: a `TiedAutoencoder`, whose parameters are read, and nothing else.
+        rows: the rows to train on.
+        n_components: of the code.
+        random: the generator of all random numbers.
+        seed: of what Keras draws.
+        effort: the factor of the most steps on arrays.
+        in_batches: whether these are a batch of `partial_fit`, which trains a Keras model.
+    """
+    (n_rows, n_features), missing = rows.scaled.shape, rows.missing
+    encoder, solver = estimator.encoder, estimator.solver
+    is_own, few = encoder is None, n_rows < FEW_ROWS
+    objectives = Objectives(estimator.noise, estimator.sparsity, estimator.contraction)
+    hides = solver != "lbfgs" and missing >= MISSING_MUCH and not in_batches
+    activation = estimator.activation
+    if isinstance(activation, str) and activation == "auto":
+        activation = "tanh" if few else "silu"
+    hidden = _choose_hidden(estimator.hidden_layer_sizes, n_rows, n_features) if is_own else []
+    is_plain = is_own and not any(objectives)
+    method: Literal["pca", "arrays", "nadam", "lbfgs"] = "nadam"
+    n_axes = None
+    if not in_batches:
+        if is_plain and n_rows < FEWEST_NETWORK_ROWS:
+            method = "pca"
+        elif solver == "lbfgs":
+            method = "lbfgs"
+        elif is_plain and hidden and activation in JAX_ACTIVATIONS:
+            method, n_axes = "arrays", max(FEWEST_AXES, 2 * n_components)
+            n_axes = min(n_axes, n_rows) if not missing and n_features > 2 * n_axes else None
+            hidden = _choose_hidden(estimator.hidden_layer_sizes, n_rows, n_axes or n_features)
+        elif solver == "auto" and is_own and not estimator.noise and few and not hides:
+            method = "lbfgs"
+    rate, scales_rate = estimator.learning_rate, False
+    if rate == "auto":
+        rate, scales_rate = LEARNING_RATE if is_own else LEARNING_RATE_OF_ENCODER, True
+    decay = estimator.weight_decay
+    decay = WEIGHT_DECAY / (n_rows * (n_rows + FEW_ROWS)) if decay == "auto" else float(decay)
+    return Plan(
+        n_components=n_components,
+        hidden=tuple(hidden),
+        activation=activation,
+        method=method,
+        n_axes=n_axes,
+        n_copies=min(max(1, HIDING_ROWS // n_rows), MOST_COPIES) if hides else 0,
+        few_rows=solver == "auto" and few and not hides,
+        objectives=objectives,
+        weight_decay=decay if is_own else 0.0,
+        encoder=encoder,
+        max_iter=estimator.max_iter,
+        batch_size=estimator.batch_size,
+        learning_rate=float(rate),
+        scales_rate=scales_rate,
+        early_stopping=estimator.early_stopping,
+        validation_fraction=estimator.validation_fraction,
+        n_iter_no_change=estimator.n_iter_no_change,
+        contamination=estimator.contamination,
+        verbose=int(estimator.verbose),
+        random=random,
+        seed=seed,
+        effort=effort,
+    )
+
+
+def _choose_hidden(sizes: Any, n: int, n_features: int) -> list[int]:
+    """The units of the hidden layers for `hidden_layer_sizes` and `n` rows."""
+    if isinstance(sizes, str):
+        most = max(FEWEST_UNITS, n // ROWS_PER_UNIT)
+        size = min(max(UNITS, 2 * n_features), MOST_UNITS, most)
+        deep = n_features <= MANY_FEATURES and n >= FEW_ROWS
+        return [size + size % 2] * (LAYERS if deep else FEWER_LAYERS)
+    array = np.atleast_1d(np.asarray(sizes))
+    if array.ndim > 1 or any(size != int(size) or size < 1 for size in array):
+        raise ValueError(
+            f"hidden_layer_sizes={sizes!r} must be 'auto', a number of units, or a sequence of "
+            "such numbers."
+        )
+    return [int(size) for size in array]

@@ -1,0 +1,128 @@
+"""Rows are put in order, trimmed, scaled and filled in, once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from keras_tied._types import Array
+from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
+from keras_tied.estimator._fitted.imputation import fit_gaussian
+from keras_tied.estimator._fitted.moments import Moments
+from keras_tied.estimator._fitted.pca import Components, fit_pca
+from keras_tied.estimator._fitted.preprocessing import Preprocessing
+from keras_tied.estimator._fitted.scaling import Scaler, fit_scaling
+from keras_tied.estimator._training.plan import FEW_ROWS, Plan
+from keras_tied.estimator._training.rows import GivenRows, PreparedRows, TrainingRows
+
+FEW_COLUMNS = 16
+"""That rows are sorted by first: to sort by all takes long where there are thousands."""
+DIGITS = 6
+"""Decimal digits that single precision keeps."""
+SMALL = 1e-5
+"""Relative to the range of a column: the most that rounding may change."""
+
+
+def trim(X: Array, weights: Array, fences: Fences | bool) -> GivenRows:
+    """Leave out rows with a value beyond fences: given ones, their own if True, none if False."""
+    if isinstance(fences, bool):
+        fences = fit_fences(X) if fences else keep_all(X.shape[1])
+    beyond = fences.find_rows(X)
+    if not beyond.any():
+        return GivenRows(X, weights, X[:0], fences)
+    weights = weights[~beyond]
+    return GivenRows(X[~beyond], weights / weights.mean(), X[beyond], fences)
+
+
+def prepare(
+    rows: GivenRows, scaler: Scaler, random: np.random.RandomState, moments: Moments | None
+) -> tuple[PreparedRows, Components]:
+    """Fit the preprocessing, and PCA of all components.
+
+    Args:
+        rows: the rows.
+        scaler: as in the estimator.
+        random: chooses rows for the normal distribution.
+        moments: of more rows, of which these are a sample, or None.
+    """
+    X, weights = rows.X, rows.weights
+    scaling = fit_scaling(X, scaler, weights) if moments is None else moments.find_scaling(scaler)
+    scaled = scaling.forward_in_double(X)
+    gaussian = fit_gaussian(scaled, random) if np.isnan(scaled).any() else None
+    preprocessing = Preprocessing(scaling, np.zeros(X.shape[1]), gaussian)
+    complete = preprocessing.impute(scaled)
+    if moments is not None and moments.is_complete:
+        principal = moments.find_components(scaling)
+    else:
+        principal = fit_pca(complete, weights)
+    preprocessing = replace(preprocessing, mean=principal.mean)
+    return PreparedRows(preprocessing, scaled, complete, weights, rows), principal
+
+
+def prepare_batch(rows: GivenRows, preprocessing: Preprocessing) -> PreparedRows:
+    """Scale and fill in rows with what was fitted to others."""
+    scaled = preprocessing.scaling.forward_in_double(rows.X)
+    return PreparedRows(preprocessing, scaled, preprocessing.impute(scaled), rows.weights, rows)
+
+
+def make_training_rows(plan: Plan, rows: PreparedRows) -> TrainingRows:
+    """The rows in the shape that the encoder takes, in copies where some values are hidden."""
+    inputs, targets, weights = rows.complete, rows.scaled, rows.weights
+    if plan.n_copies:
+        gaussian = rows.preprocessing.gaussian
+        assert gaussian is not None
+        inputs, targets = gaussian.hide(targets, plan.n_copies, plan.random)
+        weights = np.tile(weights, plan.n_copies)
+    if plan.encoder is not None:
+        shape = (len(inputs), *plan.encoder.input_shape[1:])
+        complete = inputs is targets
+        inputs = inputs.reshape(shape)
+        targets = inputs if complete else targets.reshape(shape)
+    return TrainingRows(inputs, targets, weights, max(1, plan.n_copies))
+
+
+def canonicalize_few_rows(X: Array, weights: Array) -> tuple[Array, Array]:
+    """Put few rows, `(n, d)`, with weights, `(n,)`, into one order and precision.
+
+    Training turns a difference of rounding into one of a tenth, and rows in another order are held
+    out in other folds. More rows would be a large copy.
+    """
+    if len(X) >= FEW_ROWS:
+        return X, weights
+    X = _round_columns(X)
+    order = _sort(np.where(np.isnan(X), -np.inf, X), weights)
+    return X[order], weights[order]
+
+
+def _sort(X: Array, weights: Array) -> Array:
+    """The order of rows by as many columns as tell them apart, and then by weight."""
+    columns = FEW_COLUMNS
+    while True:
+        keys = X[:, :columns].T
+        order: Array = np.lexsort((weights, *keys[::-1]))
+        ordered = keys[:, order]
+        equal = (ordered[:, 1:] == ordered[:, :-1]).all(axis=0)
+        if columns >= X.shape[1] or not equal.any():
+            return order
+        columns *= 8
+
+
+def _round_columns(X: Array) -> Array:
+    """Rows that are equal in double precision if they were so in single precision.
+
+    A column of decimals of few digits keeps these, so that another unit makes no difference. One
+    whose range is small beside its numbers is left as it is.
+    """
+    X = X.astype(np.float64)
+    size, single = np.abs(X), np.finfo(np.float32)
+    with np.errstate(all="ignore"):
+        factor = 10.0 ** (DIGITS - 1 - np.floor(np.log10(size)))
+        decimals = np.where(size > 0, np.rint(X * factor) / factor, X)
+        rounded = X.astype(np.float32).astype(np.float64)
+    short = ~(np.abs(decimals - X) > single.eps / 2 * size).any(axis=0)
+    exact = ~(np.abs(rounded - X) > single.eps / 2 * size).any(axis=0)
+    spread = np.fmax.reduce(X, axis=0) - np.fmin.reduce(X, axis=0)
+    harmless = np.fmax.reduce(size, axis=0) * single.eps < SMALL * spread
+    X = np.where(harmless & exact, rounded, X)
+    return np.where(harmless & short, decimals, X)
