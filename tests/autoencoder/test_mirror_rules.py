@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from keras import layers
 
@@ -161,7 +161,6 @@ class TestPooling:
         stride=st.integers(1, 5),
         padding=st.sampled_from(["valid", "same"]),
     )
-    @settings(max_examples=25, deadline=None)
     def test_a_place_gets_the_value_of_one_window_that_covers_it(self, size, pool, stride, padding):
         assume(stride <= pool and (padding == "same" or pool <= size))
         encoder = encoder_of(layers.AveragePooling1D(pool, stride, padding), shape=(size, 1))
@@ -174,7 +173,6 @@ class TestPooling:
         assert np.all(spreads.sum(axis=1) >= 1)  # of a window
 
     @given(size=st.integers(1, 13), pool=st.integers(1, 4), stride=st.integers(1, 5))
-    @settings(max_examples=15, deadline=None)
     def test_windows_with_gaps_between_are_restored_to_the_size(self, size, pool, stride):
         assume(pool < stride and pool <= size)
         encoder = encoder_of(layers.MaxPooling1D(pool, stride), shape=(size, 1))

@@ -341,7 +341,6 @@ def try_out(plan: Plan, operations: list[str], seed: int) -> None:
             check(tied, model, seed + 1)
 
 
-@settings(max_examples=20)
 @given(**ARGUMENTS)
 def test_every_tie_computes_with_its_own_kernel_after_any_operations(plan, operations, seed):
     try_out(plan, operations, seed)
