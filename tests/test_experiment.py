@@ -59,9 +59,9 @@ def test_history_is_that_of_keras_own_fit_with_validation_split(donuts):
     stock = experiment.build_model(kernel).fit(
         donuts, donuts, batch_size=len(donuts), epochs=8, validation_split=0.33, verbose=0
     )
-    ours = experiment._train_with_keras(*experiment.split(donuts), kernel, 8, None)
+    history, *_ = experiment._train_with_keras(*experiment.split(donuts), kernel, 8, None)
     for key in ("loss", "val_loss"):
-        np.testing.assert_allclose(ours.history[key], stock.history[key], rtol=1e-4)
+        np.testing.assert_allclose(history[key], stock.history[key], rtol=1e-4)
 
 
 def test_the_learning_rate_decays_as_in_keras_1():

@@ -70,8 +70,7 @@ def _blas_threads() -> list[tuple[Any, int]]:
 def _blas_libraries(with_scipy: bool) -> list[Any]:
     from threadpoolctl import ThreadpoolController
 
-    libraries = ThreadpoolController().lib_controllers
-    return [library for library in libraries if library.user_api == "blas"]
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
 def _set_blas_threads(numbers: list[tuple[Any, int]]) -> None:

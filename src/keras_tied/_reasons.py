@@ -35,8 +35,7 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
     """Tell why a row is odd.
 
     Args:
-        causes: the columns with the largest shares, the largest first; those without a share are
-            left out.
+        causes: the columns with the largest shares, the largest first, without those of share 0.
         is_ordinary: whether the row would be ordinary with what is expected in the first column.
 
     Examples:

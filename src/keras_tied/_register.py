@@ -32,8 +32,8 @@ class _KerasImportHook:  # a base of importlib.abc would take long to import
     ) -> ModuleSpec | None:
         if name != "keras" and not name.startswith("keras_tied."):
             return None
-        found = (f.find_spec(name, path, target) for f in sys.meta_path if f is not self)
-        spec = next((spec for spec in found if spec is not None), None)
+        specs = (f.find_spec(name, path, target) for f in sys.meta_path if f is not self)
+        spec = next((spec for spec in specs if spec is not None), None)
         if spec is None or spec.loader is None or not hasattr(spec.loader, "exec_module"):
             return spec
         execute = spec.loader.exec_module

@@ -32,12 +32,7 @@ def format_value(value: Any, longest: int = LONGEST) -> str:
 
 
 def replace_controls(text: str) -> str:
-    r"""Replace control characters, which a terminal would obey.
-
-    Examples:
-        >>> replace_controls("a\x1b[31mb")
-        'a�[31mb'
-    """
+    """Replace control characters, which a terminal would obey."""
     return text.translate(_INVISIBLE)
 
 
@@ -55,6 +50,19 @@ def format_number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def format_share(share: float) -> str:
+    """Format a share as a percentage, never 100 % unless it is.
+
+    Examples:
+        >>> format_share(0.8962), format_share(0.9996), format_share(1.0), format_share(0.0123)
+        ('90 %', '99.9 %', '100 %', '1.2 %')
+    """
+    percent = 100 * share
+    if 99 < percent < 100:
+        return f"{math.floor(10 * percent) / 10:.1f} %"
+    return f"{percent:.1f} %" if 0 < percent < 9.95 else f"{percent:.0f} %"
+
+
 def format_rarity(one_in: float, most: float) -> str:
     """Format one row in how many is as odd, with two significant digits, or that it is the most.
 
@@ -68,35 +76,19 @@ def format_rarity(one_in: float, most: float) -> str:
     return f"{round(one_in, min(0, 2 - digits)):,.0f}"
 
 
-def describe_rarity(one_in: float, most: float) -> str:
-    """Say how many rows are as odd.
-
-    Examples:
-        >>> describe_rarity(1234.5, 2000), describe_rarity(2000, 2000)
-        ('one row in 1,200 is as odd', 'fewer than one row in 2,000 are as odd')
-    """
-    text = format_rarity(one_in, most)
-    if text.startswith(">"):
-        return f"fewer than one row in {text[2:]} are as odd"
-    return f"one row in {text} is as odd"
+def describe_rarity(one_in: str) -> str:
+    """Say how many rows are as odd, from the text of `format_rarity`."""
+    if one_in.startswith(">"):
+        return f"fewer than one row in {one_in[2:]} are as odd"
+    return f"one row in {one_in} is as odd"
 
 
 def list_some(names: Sequence[str], most: int = 8) -> str:
-    """List the first names, and the number of the others.
-
-    Examples:
-        >>> list_some(["a", "b", "c"], most=2)
-        'a, b and 1 more'
-    """
+    """List the first names, and the number of the others: "a, b and 1 more"."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def format_quantity(n: int, thing: str) -> str:
-    """Format a number of things.
-
-    Examples:
-        >>> format_quantity(1, "row"), format_quantity(1797, "row")
-        ('1 row', '1,797 rows')
-    """
+    """Format a number of things: "1 row", "1,797 rows"."""
     return f"{n:,} {thing}" + ("" if n == 1 else "s")

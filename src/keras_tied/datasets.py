@@ -47,7 +47,10 @@ def make_correlated_donuts(
     """
     if n_samples < 1:
         raise ValueError(f"n_samples is {n_samples}; ask for at least 1 row.")
-    rng = _make_generator(random_state)
+    # Imported here, because scikit-learn takes a second and reading a file needs none of it.
+    from sklearn.utils import check_random_state
+
+    rng: np.random.RandomState = check_random_state(random_state)
     y = (np.arange(n_samples) >= (n_samples + 1) // 2).astype(np.int64)
     radius = rng.normal(np.take(RADII, y), 1.0)
     angle = rng.uniform(0.0, 2.0 * np.pi, n_samples)
@@ -56,9 +59,7 @@ def make_correlated_donuts(
     return np.column_stack([first, radius * np.sin(angle), copies]), y
 
 
-def load_donuts(
-    path: str | PathLike[str],
-) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
+def load_donuts(path: str | PathLike[str]) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
     """Read rows of four features, with or without a label, from an ``.npy`` file.
 
     The file is read as plain numbers; one that holds pickled objects is refused, not unpickled.
@@ -76,14 +77,24 @@ def load_donuts(
             or 5 columns, or a label that is not a whole number.
     """
     name = repr(str(path))
-    rows = _check_rows(_read_npy(path), name)
-    if rows.shape[1] not in (N_FEATURES, N_FEATURES + 1):
+    with open(path, "rb") as file:
+        try:
+            values = np.lib.format.read_array(file, allow_pickle=False)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # a damaged header fails in a dozen ways
+            raise ValueError(
+                f"{name} is not a whole .npy file of plain numbers (one that holds pickled "
+                "objects is never unpickled); write it with numpy.save from an array of floats."
+            ) from error
+    rows = _check_rows(values, name)
+    if rows.shape[1] == N_FEATURES:
+        return rows, None
+    if rows.shape[1] != N_FEATURES + 1:
         raise ValueError(
             f"{name} has {rows.shape[1]} columns; save 4 columns of features, or 5 where the last "
             "is the label."
         )
-    if rows.shape[1] == N_FEATURES:
-        return rows, None
     label = rows[:, N_FEATURES]
     # Beyond 2^53, a float64 does not hold every whole number.
     if np.any(label != np.round(label)) or np.any(np.abs(label) > 2.0**53):
@@ -123,33 +134,14 @@ def prepare(
     labels = None if y is None else np.asarray(y)
     if labels is not None and len(labels) != len(rows):
         raise ValueError(f"X has {len(rows)} rows and y has {len(labels)}; give a label a row.")
-    order = _make_generator(random_state).permutation(len(rows))
+    from sklearn.utils import check_random_state
+
+    order = check_random_state(random_state).permutation(len(rows))
     # Halves, because the span of the largest floats would overflow.
     rows = rows[order] / 2.0
     low, high = rows.min(axis=0), rows.max(axis=0)
     unit_rows = (rows - low) / np.where(high > low, high - low, 1.0)
     return unit_rows.astype(np.float32), None if labels is None else labels[order]
-
-
-def _make_generator(random_state: RandomState) -> np.random.RandomState:
-    # Imported here, because scikit-learn takes a second and reading a file needs none of it.
-    from sklearn.utils import check_random_state
-
-    generator: np.random.RandomState = check_random_state(random_state)
-    return generator
-
-
-def _read_npy(path: str | PathLike[str]) -> NDArray[Any]:
-    with open(path, "rb") as file:
-        try:
-            return np.lib.format.read_array(file, allow_pickle=False)
-        except (OSError, MemoryError):
-            raise
-        except Exception as error:  # a damaged header fails in a dozen ways
-            raise ValueError(
-                f"{str(path)!r} is not a whole .npy file of plain numbers (one that holds pickled "
-                "objects is never unpickled); write it with numpy.save from an array of floats."
-            ) from error
 
 
 def _check_rows(rows: NDArray[Any], name: str) -> NDArray[np.float64]:

@@ -7,9 +7,9 @@ rows at once by gradient descent with momentum; the last third of the rows is he
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Engine: TypeAlias = Literal["keras", "numpy", "pytensor"]
 OnEpoch: TypeAlias = Callable[[int, Mapping[str, float]], object]
+Rows: TypeAlias = NDArray[np.float32]
+History: TypeAlias = Mapping[str, Sequence[float]]
 
 N_COMPONENTS = 2
 EPOCHS = 3000
@@ -54,8 +56,8 @@ class Experiment:
     """
 
     history: dict[str, NDArray[np.float64]]
-    code: NDArray[np.float32]
-    reconstruction: NDArray[np.float32]
+    code: Rows
+    reconstruction: Rows
     train_mse: float
     validation_mse: float
     pca_train_mse: float
@@ -108,22 +110,33 @@ def run(
     train, validation = split(X)
     kernel = _draw_kernel(train.shape[1], random_state)
     if engine == "keras":
-        result = _train_with_keras(train, validation, kernel, epochs, on_epoch)
+        history, code, reconstruction, seconds, model = _train_with_keras(
+            train, validation, kernel, epochs, on_epoch
+        )
     else:
-        result = _train_by_hand(engine, train, validation, kernel, epochs, on_epoch)
-    n_train = len(train)
+        history, code, reconstruction, seconds = _train_by_hand(
+            engine, train, validation, kernel, epochs, on_epoch
+        )
+        model = None
+    n_train, n_parameters = len(train), kernel.size + sum(kernel.shape)
     pca_train_mse, pca_validation_mse = _compute_pca_errors(train, validation)
     return Experiment(
-        **result._asdict(),
-        train_mse=_mean_squared_error(train, result.reconstruction[:n_train]),
-        validation_mse=_mean_squared_error(validation, result.reconstruction[n_train:]),
+        history={key: np.asarray(costs, np.float64) for key, costs in history.items()},
+        code=code,
+        reconstruction=reconstruction,
+        train_mse=_mean_squared_error(train, reconstruction[:n_train]),
+        validation_mse=_mean_squared_error(validation, reconstruction[n_train:]),
         pca_train_mse=pca_train_mse,
         pca_validation_mse=pca_validation_mse,
-        untied_parameters=result.parameters + kernel.size,
+        seconds=seconds,
+        parameters=n_parameters if model is None else model.count_params(),
+        untied_parameters=n_parameters + kernel.size,
+        tie_error=0.0 if model is None else _measure_tie_error(model),
+        model=model,
     )
 
 
-def split(X: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def split(X: ArrayLike) -> tuple[Rows, Rows]:
     """Split the rows as Keras does for ``validation_split=0.33``: the last third is held out.
 
     Args:
@@ -173,30 +186,15 @@ def build_model(kernel: ArrayLike) -> keras.Model:
     code = encoder(rows)
     model = keras.Model(rows, TiedDense(encoder, name="decoder")(code), name="autoencoder")
     encoder.kernel.assign(start)
-    rate = keras.optimizers.schedules.InverseTimeDecay(
-        LEARNING_RATE, decay_steps=1, decay_rate=DECAY
-    )
+    rate = keras.optimizers.schedules.InverseTimeDecay(LEARNING_RATE, 1, decay_rate=DECAY)
     model.compile(optimizer=keras.optimizers.SGD(rate, momentum=MOMENTUM), loss="mse")
     return model
 
 
-class _TrainingResult(NamedTuple):
-    """The results of an engine, by the names of `Experiment`."""
-
-    history: dict[str, NDArray[np.float64]]
-    code: NDArray[np.float32]
-    reconstruction: NDArray[np.float32]
-    seconds: float
-    parameters: int
-    tie_error: float
-    model: keras.Model | None
-
-
-def _draw_kernel(features: int, random_state: RandomState) -> NDArray[np.float32]:
+def _draw_kernel(features: int, random_state: RandomState) -> Rows:
     """Draw a kernel as Keras does: U(-a, a) with a² = 6 / (features + components).
 
-    Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks",
-    AISTATS 2010. Drawn by NumPy, because each backend of Keras draws other numbers.
+    By NumPy, because each backend of Keras draws other numbers.
     """
     from sklearn.utils import check_random_state
 
@@ -206,25 +204,20 @@ def _draw_kernel(features: int, random_state: RandomState) -> NDArray[np.float32
 
 
 def _train_with_keras(
-    train: NDArray[np.float32],
-    validation: NDArray[np.float32],
-    kernel: NDArray[np.float32],
-    epochs: int,
-    on_epoch: OnEpoch | None,
-) -> _TrainingResult:
+    train: Rows, validation: Rows, kernel: Rows, epochs: int, on_epoch: OnEpoch | None
+) -> tuple[History, Rows, Rows, float, keras.Model]:
     import keras
 
     from keras_tied import training
-
-    model = build_model(kernel)
 
     class EpochCallback(training.Watcher):
         def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
             if on_epoch:
                 on_epoch(epoch, logs or {})
 
+    model = build_model(kernel)
     begin = time.perf_counter()
-    run_history = training.fit(
+    history = training.fit(
         model,
         train,
         train,
@@ -235,32 +228,31 @@ def _train_with_keras(
         shuffle=False,
         callbacks=[EpochCallback()],
         verbose=0,
-    )
+    ).history
     seconds = time.perf_counter() - begin
-    encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
-    code = encoder(np.concatenate([train, validation]))
-    reconstruction = decoder(code)
+    code = model.get_layer("encoder")(np.concatenate([train, validation]))
+    reconstruction = model.get_layer("decoder")(code)
     to_numpy = keras.ops.convert_to_numpy
-    difference = to_numpy(decoder.kernel) - to_numpy(encoder.kernel.value).T
-    return _TrainingResult(
-        history={key: np.asarray(costs, np.float64) for key, costs in run_history.history.items()},
-        code=to_numpy(code),
-        reconstruction=to_numpy(reconstruction),
-        seconds=seconds,
-        parameters=model.count_params(),
-        tie_error=float(np.abs(difference).max()),
-        model=model,
-    )
+    return history, to_numpy(code), to_numpy(reconstruction), seconds, model
+
+
+def _measure_tie_error(model: keras.Model) -> float:
+    """Return the largest difference between the decoder's kernel and the encoder's, transposed."""
+    from keras.ops import convert_to_numpy
+
+    encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
+    difference = convert_to_numpy(decoder.kernel) - convert_to_numpy(encoder.kernel.value).T
+    return float(np.abs(difference).max())
 
 
 def _train_by_hand(
     engine: Engine,
-    train: NDArray[np.float32],
-    validation: NDArray[np.float32],
-    kernel: NDArray[np.float32],
+    train: Rows,
+    validation: Rows,
+    kernel: Rows,
     epochs: int,
     on_epoch: OnEpoch | None,
-) -> _TrainingResult:
+) -> tuple[History, Rows, Rows, float]:
     from keras_tied import reference
 
     kinds = {"numpy": reference.NumpyAutoencoder, "pytensor": reference.PyTensorAutoencoder}
@@ -270,35 +262,23 @@ def _train_by_hand(
         N_COMPONENTS, learning_rate=LEARNING_RATE, momentum=MOMENTUM, decay=DECAY, epochs=epochs
     )
     features, components = kernel.shape
-    start = kernel, np.zeros(components, np.float32), np.zeros(features, np.float32)
+    start = kernel, np.zeros(components), np.zeros(features)
     begin = time.perf_counter()
     autoencoder.fit(train, validation, initial_weights=start, on_epoch=on_epoch)
     seconds = time.perf_counter() - begin
     code = autoencoder.transform(np.concatenate([train, validation]))
-    weights = autoencoder.kernel_, autoencoder.code_bias_, autoencoder.output_bias_
-    return _TrainingResult(
-        history={key: np.asarray(costs, np.float64) for key, costs in autoencoder.history_.items()},
-        code=code,
-        reconstruction=autoencoder.inverse_transform(code),
-        seconds=seconds,
-        parameters=sum(weight.size for weight in weights),
-        tie_error=0.0,  # there is one kernel, by construction
-        model=None,
-    )
+    return autoencoder.history_, code, autoencoder.inverse_transform(code), seconds
 
 
 def _mean_squared_error(rows: NDArray[Any], reconstruction: NDArray[Any]) -> float:
     return float(np.mean((rows - reconstruction) ** 2, dtype=np.float64))
 
 
-def _compute_pca_errors(
-    train: NDArray[np.float32], validation: NDArray[np.float32]
-) -> tuple[float, float]:
+def _compute_pca_errors(train: Rows, validation: Rows) -> list[float]:
     from sklearn.decomposition import PCA
 
     pca = PCA(N_COMPONENTS, svd_solver="full").fit(train.astype(np.float64))
-    train_mse, validation_mse = (
+    return [
         _mean_squared_error(rows, pca.inverse_transform(pca.transform(rows.astype(np.float64))))
         for rows in (train, validation)
-    )
-    return train_mse, validation_mse
+    ]

@@ -17,7 +17,7 @@ def described(keras_tied, fruit_csv):
 
 def test_machines_get_what_the_library_measures(described, fruit_csv):
     (batch,) = open_table(fruit_csv, text=["name", "taste"]).batches()
-    columns = Columns.learn(batch, id="name", label="taste")
+    columns = Columns.survey(batch, id="name", label="taste")[0]
     expected = compare(columns.encode(batch), 3)
     assert [row["name"] for row in described["methods"]] == [row.name for row in expected]
     for found, row in zip(described["methods"], expected, strict=True):

@@ -79,7 +79,7 @@ def test_a_messy_table_goes_through_all_commands_and_comes_back_in_its_form(case
                 for row in rows:
                     assert_in_form(row[column], texts, locale)
     source = open_table(case.path)
-    columns = Columns.learn(source.sample(200_000, seed=0), decimal=source.decimal)
+    columns = Columns.survey(source.sample(200_000, seed=0), decimal=source.decimal)[0]
     assert columns == Columns.from_json(read_model(model, lambda: None).notes["columns"])
 
 

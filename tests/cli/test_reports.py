@@ -83,7 +83,7 @@ def make_messy(rng, n=60):
 @pytest.mark.slow
 def test_values_are_written_on_the_page_as_they_are_decoded(chromium, rng, tmp_path):
     table = make_messy(rng)
-    columns = Columns.learn(table)
+    columns = Columns.survey(table)[0]
     numbers = columns.encode(table)
     rows = np.repeat(numbers, 17, axis=0)[:1000]
     rows += 0.3 * rows.std(axis=0) * rng.normal(size=rows.shape).astype(np.float32)

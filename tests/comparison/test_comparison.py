@@ -14,7 +14,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
-from keras_tied.comparison import Compared, choose_width, compare, compare_widths
+from keras_tied.comparison import MethodResult, choose_width, compare, compare_widths
 from keras_tied.estimator.internal import epoch_callback
 
 WIDTH, SEED = 3, 7
@@ -249,7 +249,7 @@ def test_a_table_or_width_that_does_not_fit_is_refused(X, width, said):
 
 def test_a_table_without_any_variance_is_compared(rng):
     rows = compare(np.ones((40, 3)), 1)
-    assert isinstance(rows[0], Compared)
+    assert isinstance(rows[0], MethodResult)
     assert rows[1].error == 0
 
 

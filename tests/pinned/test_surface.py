@@ -58,7 +58,7 @@ LISTED = {
 
 UNLISTED = {
     "keras_tied.autoencoder": "Autoencoder",
-    "keras_tied.comparison": "Compared Width choose_width compare compare_widths",
+    "keras_tied.comparison": "MethodResult Width choose_width compare compare_widths",
     "keras_tied.datasets": "load_donuts make_correlated_donuts prepare",
     "keras_tied.experiment": "Experiment build_model run split",
     "keras_tied.losses": "NanMeanSquaredError",

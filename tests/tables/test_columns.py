@@ -24,8 +24,14 @@ def mixed():
     )
 
 
+def learn(sample, **choice):
+    columns, facts = Columns.survey(sample, **choice)
+    columns.require_usable(facts)
+    return columns
+
+
 def test_numbers_are_used_as_they_are_and_text_is_one_number_a_category(mixed):
-    columns = Columns.learn(mixed)
+    columns = learn(mixed)
     assert columns.features == ["number", "whole", "yes", "word=blue", "word=red"]
     assert columns.feature_columns == ["number", "whole", "yes", "word", "word"]
     nan = np.nan
@@ -36,12 +42,12 @@ def test_numbers_are_used_as_they_are_and_text_is_one_number_a_category(mixed):
 
 
 def test_decode_takes_encode_back(mixed):
-    columns = Columns.learn(mixed)
+    columns = learn(mixed)
     assert columns.decode(columns.encode(mixed)).to_pydict() == mixed.to_pydict()
 
 
 def test_decode_takes_the_largest_category_rounds_whole_numbers_and_halves_booleans(mixed):
-    columns = Columns.learn(mixed)
+    columns = learn(mixed)
     rows = [[0.1, 1.6, 0.5, -0.3, -0.4], [0.2, -1.6, 0.49, 0.2, 0.9]]
     assert columns.decode(np.float64(rows)).to_pylist() == [
         {"number": 0.1, "whole": 2, "yes": True, "word": "blue"},
@@ -50,7 +56,7 @@ def test_decode_takes_the_largest_category_rounds_whole_numbers_and_halves_boole
 
 
 def test_decode_of_numbers_beyond_whole_ones_gives_the_last(mixed):
-    columns = Columns.learn(mixed, columns=["whole"])
+    columns = learn(mixed, columns=["whole"])
     found = columns.decode(np.float32([[1e30], [-1e30]]))["whole"].to_pylist()
     assert found[0] > 2**62
     assert found[1] == -(2**63)
@@ -58,7 +64,7 @@ def test_decode_of_numbers_beyond_whole_ones_gives_the_last(mixed):
 
 def test_decode_refuses_another_width(mixed):
     with pytest.raises(TableError, match=r"shape \(1, 3\).*give 5 columns"):
-        Columns.learn(mixed).decode([[1.0, 2.0, 3.0]])
+        learn(mixed).decode([[1.0, 2.0, 3.0]])
 
 
 words = st.sampled_from(["red", "green", "blue", "Ölgrün", "Rot", "a=b"])
@@ -68,7 +74,7 @@ words = st.sampled_from(["red", "green", "blue", "Ölgrün", "Rot", "a=b"])
 @given(st.lists(words, min_size=8, max_size=60))
 def test_one_hot_is_that_of_scikit_learn(values):
     values = [*values, "red", "green"]
-    columns = Columns.learn(pa.record_batch({"word": values}))
+    columns = learn(pa.record_batch({"word": values}))
     assert not columns.used[0].other
     oracle = OneHotEncoder(sparse_output=False).fit(np.array(values, object)[:, None])
     np.testing.assert_array_equal(
@@ -83,7 +89,7 @@ def test_rare_categories_are_grouped_as_in_scikit_learn(rng):
     # Powers of two, so that which are the twenty most frequent is not a matter of ties.
     values = [f"c{i:02}" for i in range(30) for _ in range(100 + 7 * i)] + ["rare"] * 3
     rng.shuffle(values)
-    columns = Columns.learn(pa.record_batch({"word": values}))
+    columns = learn(pa.record_batch({"word": values}))
     oracle = OneHotEncoder(
         max_categories=21,
         min_frequency=0.01,
@@ -99,7 +105,7 @@ def test_rare_categories_are_grouped_as_in_scikit_learn(rng):
 
 
 def test_a_category_never_seen_is_all_zeros_and_counted(mixed):
-    columns = Columns.learn(mixed, columns=["word"])
+    columns = learn(mixed, columns=["word"])
     unseen = Counter()
     batch = pa.record_batch({"word": ["green", "red", "green", None]})
     numbers = columns.encode(batch, unseen=unseen)
@@ -108,7 +114,7 @@ def test_a_category_never_seen_is_all_zeros_and_counted(mixed):
 
 
 def test_columns_are_matched_by_name_in_any_order_and_others_are_listed(mixed):
-    columns = Columns.learn(mixed, exclude=["whole"])
+    columns = learn(mixed, exclude=["whole"])
     other = pa.record_batch(
         [pa.array(["x"] * 4), *reversed(mixed.columns)],
         names=["new", *reversed(mixed.schema.names)],
@@ -118,7 +124,7 @@ def test_columns_are_matched_by_name_in_any_order_and_others_are_listed(mixed):
 
 
 def test_all_missing_columns_are_named_at_once(mixed):
-    columns = Columns.learn(mixed)
+    columns = learn(mixed)
     with pytest.raises(TableError, match="no column 'number', 'word', which the model uses"):
         columns.encode(mixed.select(["yes", "whole"]))
 
@@ -147,7 +153,7 @@ def test_what_is_left_out_has_a_reason(rng):
             "unwanted": np.ones(n),
         }
     )
-    columns = Columns.learn(sample, exclude=["unwanted"], label="y", id="row")
+    columns = learn(sample, exclude=["unwanted"], label="y", id="row")
     assert columns.names == ["x"]
     assert columns.left_out == {
         "constant": "always '1'",
@@ -170,7 +176,7 @@ def test_what_is_left_out_has_a_reason(rng):
 
 
 def test_only_the_columns_asked_for_are_used(mixed):
-    columns = Columns.learn(mixed, columns=["yes", "number"])
+    columns = learn(mixed, columns=["yes", "number"])
     assert columns.names == ["number", "yes"]
     assert columns.left_out["word"] == "not among those asked for"
 
@@ -178,29 +184,29 @@ def test_only_the_columns_asked_for_are_used(mixed):
 @pytest.mark.parametrize("argument", ["columns", "exclude"])
 def test_a_column_asked_for_that_is_not_there_is_named(mixed, argument):
     with pytest.raises(TableError, match="no column 'size', 'age'; it has 'number', 'whole'"):
-        Columns.learn(mixed, **{argument: ["yes", "size", "age"]})
+        learn(mixed, **{argument: ["yes", "size", "age"]})
     with pytest.raises(TableError, match="no column 'age'"):
-        Columns.learn(mixed, label="age")
+        learn(mixed, label="age")
     with pytest.raises(TableError, match="no column 'age'"):
-        Columns.learn(mixed, id="age")
+        learn(mixed, id="age")
 
 
 def test_a_table_without_a_usable_column_is_refused_with_the_reasons():
     sample = pa.record_batch({"a": ["x", "y", "z"], "b": pa.nulls(3)})
     with pytest.raises(TableError, match=r"no column can be used: 'a' .*differs.*'b' .*no value"):
-        Columns.learn(sample)
+        learn(sample)
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e39])
 def test_an_infinite_value_is_named_with_its_column_and_row(mixed, value):
-    columns = Columns.learn(mixed, columns=["number"])
+    columns = learn(mixed, columns=["number"])
     batch = pa.record_batch({"number": [0.0, np.nan, value]})
     with pytest.raises(TableError, match=r"column 'number' holds -?(inf|1e\+39) in row 1003,"):
         columns.encode(batch, first_row=1000)
 
 
 def test_text_in_a_column_of_numbers_is_named_with_its_row(mixed):
-    columns = Columns.learn(mixed, columns=["number"])
+    columns = learn(mixed, columns=["number"])
     assert columns.encode(pa.record_batch({"number": ["1.5", None]}))[0] == 1.5
     with pytest.raises(TableError, match="column 'number' holds 'red' in row 2, where a number"):
         columns.encode(pa.record_batch({"number": ["1.5", "red"]}))
@@ -208,7 +214,7 @@ def test_text_in_a_column_of_numbers_is_named_with_its_row(mixed):
 
 @pytest.mark.parametrize("column", ["number", "word"])
 def test_dates_in_a_column_of_another_kind_are_refused(mixed, column):
-    columns = Columns.learn(mixed, columns=[column])
+    columns = learn(mixed, columns=[column])
     dates = pa.record_batch({column: [None, datetime.date(2026, 1, 1)]})
     with pytest.raises(TableError, match=f"column '{column}' holds .*2026, 1, 1.* in row 2"):
         columns.encode(dates)
@@ -220,25 +226,23 @@ def test_dates_in_a_column_of_another_kind_are_refused(mixed, column):
 def test_numbers_of_any_type_are_encoded(dtype):
     values = pa.array([1, 0, None]).cast(dtype)
     batch = pa.record_batch({"x": values})
-    np.testing.assert_array_equal(
-        Columns.learn(batch).encode(batch), np.float32([[1], [0], [np.nan]])
-    )
+    np.testing.assert_array_equal(learn(batch).encode(batch), np.float32([[1], [0], [np.nan]]))
 
 
 def test_a_column_without_values_is_missing_in_every_row(mixed):
     batch = pa.record_batch({name: pa.nulls(2) for name in mixed.schema.names})
-    assert np.isnan(Columns.learn(mixed).encode(batch)).all()
+    assert np.isnan(learn(mixed).encode(batch)).all()
 
 
 def test_no_rows_become_no_numbers(mixed):
-    assert Columns.learn(mixed).encode(mixed.slice(0, 0)).shape == (0, 5)
+    assert learn(mixed).encode(mixed.slice(0, 0)).shape == (0, 5)
 
 
 def test_batches_are_encoded_to_what_the_whole_is(folder, rng):
     lines = [f"{x:.3f},{word}\n" for x, word in zip(rng.normal(size=999), "abc" * 333, strict=True)]
     (folder / "rows.csv").write_text("x,word\n" + "".join(lines))
     source = open_table("rows.csv")
-    columns = Columns.learn(source.sample(100, seed=0))
+    columns = learn(source.sample(100, seed=0))
     (whole,) = source.batches(999)
     parts = [columns.encode(batch) for batch in source.batches(100)]
     np.testing.assert_array_equal(np.concatenate(parts), columns.encode(whole))
@@ -248,7 +252,7 @@ def test_categories_that_look_like_numbers_in_another_file_are_read_as_text(fold
     (folder / "a.csv").write_text("zip,x\n01,1\n02,2\nother,3\n01,1\n02,1\n")
     (folder / "b.csv").write_text("zip,x\n01,1\n02,2\n")
     (first,) = open_table("a.csv").batches()
-    columns = Columns.learn(first)
+    columns = learn(first)
     assert columns.text == ["zip"]
     (second,) = open_table("b.csv", text=columns.text).batches()
     unseen = Counter()
@@ -258,21 +262,20 @@ def test_categories_that_look_like_numbers_in_another_file_are_read_as_text(fold
     assert not unseen
 
 
-def test_a_clean_table_has_the_description_of_the_first_version(mixed):
-    json = Columns.learn(mixed, exclude=["whole"], label="yes").to_json()
+def test_the_description_of_a_clean_table_holds_what_it_needs_and_no_more(mixed):
+    json = learn(mixed, exclude=["whole"], label="yes").to_json()
     assert list(json) == ["version", "columns", "left_out", "label", "id"]
-    assert json["version"] == 1
     assert all(list(c) == ["name", "kind", "categories", "other"] for c in json["columns"])
 
 
 def test_numbers_that_differ_beyond_single_precision_are_not_constant():
     batch = pa.record_batch({"x": [2**25, 2**25 + 1], "y": [1, 2]})
-    assert Columns.learn(batch).names == ["x", "y"]
+    assert learn(batch).names == ["x", "y"]
 
 
 def test_marks_of_a_missing_value_are_so_in_later_tables():
     batch = pa.record_batch({"x": [-9, 1, 2], "word": ["none yet", "a", "b"]})
-    columns = Columns.learn(batch, na=["-9", "none yet"])
+    columns = learn(batch, na=["-9", "none yet"])
     again = Columns.from_json(json.loads(json.dumps(columns.to_json())))
     assert np.isnan(again.encode(batch)[0]).all()
     assert not np.isnan(again.encode(batch)[1:]).any()
@@ -288,13 +291,13 @@ def test_times_of_any_type_are_days_and_come_back():
             "same": [datetime.date(2026, 1, 31)] * 3,
         }
     )
-    columns = Columns.learn(batch)
+    columns = learn(batch)
     assert columns.encode(batch)[[0, 2], 0].tolist() == [702, 0]
     assert columns.decode(columns.encode(batch)).to_pydict() == batch.to_pydict()
 
 
 def test_json_takes_columns_back(mixed):
-    columns = Columns.learn(mixed, exclude=["whole"], label="yes")
+    columns = learn(mixed, exclude=["whole"], label="yes")
     text = json.dumps(columns.to_json())
     assert Columns.from_json(json.loads(text)) == columns
 

@@ -20,7 +20,7 @@ amounts = st.lists(
 
 def learn(texts, **options):
     batch = pa.record_batch({"x": list(texts)})
-    columns = Columns.learn(batch, **options)
+    columns = Columns.survey(batch, **options)[0]
     return columns, columns.encode(batch), columns.decode(columns.encode(batch))["x"].to_pylist()
 
 
@@ -106,7 +106,7 @@ def test_the_decimal_mark_of_a_file_is_that_of_its_delimiter_and_numbers(
 
 def test_a_clear_column_decides_for_one_that_is_not():
     batch = pa.record_batch({"x": ["1,234", "5,678"], "y": ["0,5", "1.234,5"]})
-    np.testing.assert_allclose(Columns.learn(batch).encode(batch)[:, 0], [1.234, 5.678])
+    np.testing.assert_allclose(Columns.survey(batch)[0].encode(batch)[:, 0], [1.234, 5.678])
 
 
 @pytest.mark.parametrize(
@@ -132,6 +132,11 @@ def test_zeros_before_numbers_are_kept():
 
 def test_whole_numbers_that_name_things_come_back_whole():
     batch = pa.record_batch({"zip": [80331, 1069, 80331] * 9})
-    columns = Columns.learn(batch, categorical=["zip"])
+    columns = Columns.survey(batch, categorical=["zip"])[0]
     assert columns.features == ["zip=1069", "zip=80331"]
     assert columns.decode(columns.encode(batch)).to_pydict() == batch.to_pydict()
+
+
+def test_no_rows_are_decoded_to_no_rows():
+    columns, numbers, _ = learn(["$1,234.50", "($2.00)", "$3.25"])
+    assert columns.decode(numbers[:0])["x"].to_pylist() == []

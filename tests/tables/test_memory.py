@@ -20,8 +20,8 @@ import pathlib, re, sys
 from keras_tied.tables import Columns, open_table, write_table
 
 source = open_table(sys.argv[1])
-columns = Columns.learn(source.sample(10_000, seed=0))
-n_rows = sum(len(columns.encode(batch)) for batch in source.shuffled(4096, seed=0))
+columns = Columns.survey(source.sample(10_000, seed=0))[0]
+n_rows = sum(len(columns.encode(batch)) for batch in source.batches(4096))
 n_rows += write_table(sys.argv[2], source.batches())
 # Not ru_maxrss, which begins with that of the process that started this one.
 print(n_rows, *re.findall(r"VmHWM:\\s*(\\d+)", pathlib.Path("/proc/self/status").read_text()))

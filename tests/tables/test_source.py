@@ -1,6 +1,7 @@
 import bz2
 import csv
 import gzip
+import pickle
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyarrow import feather, ipc
 
-from keras_tied.tables import MISSING, Kind, Source, open_table
+from keras_tied.tables import MISSING, Kind, ReadOptions, Source, open_table
 
 N = 1000
 
@@ -97,35 +98,6 @@ def test_columns_come_in_the_order_asked_for(rows, folder, name):
     found = read(source, names=["word", "number"])
     assert found.column_names == ["word", "number"]
     assert found.equals(read(source).select(["word", "number"]))
-
-
-@pytest.mark.parametrize("name", [*SAVERS, "rows.npy"])
-def test_a_shuffled_pass_has_each_row_once_in_another_order(folder, name):
-    rows = pa.table({"x0": np.arange(float(N)), "x1": 2 * np.arange(float(N))})
-    if name == "rows.npy":
-        np.save(name, np.column_stack([np.arange(float(N)), 2 * np.arange(float(N))]))
-    else:
-        SAVERS[name](rows, folder / name)
-    source = open_table(name)
-    batches = list(source.shuffled(64, seed=3, buffer_rows=300))
-    assert {batch.num_rows for batch in batches[:-1]} == {64}
-    mixed = pa.Table.from_batches(batches)
-    first = mixed["x0"].to_numpy()
-    np.testing.assert_array_equal(np.sort(first), np.arange(N))
-    np.testing.assert_array_equal(mixed["x1"].to_numpy(), 2 * first)
-    assert np.abs(np.corrcoef(first[:256], np.arange(256))[0, 1]) < 0.3
-    again = pa.Table.from_batches(source.shuffled(64, seed=3, buffer_rows=300))
-    other = pa.Table.from_batches(source.shuffled(64, seed=4, buffer_rows=300))
-    assert again.equals(mixed)
-    assert not other.equals(mixed)
-
-
-def test_a_shuffled_pass_goes_through_row_groups_in_random_order(folder):
-    pq.write_table(pa.table({"x": np.arange(10_000)}), "rows.parquet", row_group_size=100)
-    first = next(open_table("rows.parquet").shuffled(500, seed=0, buffer_rows=500))
-    groups = set(first["x"].to_numpy() // 100)
-    assert len(groups) == 5
-    assert max(groups) - min(groups) > 20
 
 
 @pytest.mark.parametrize("name", SAVERS)
@@ -305,3 +277,19 @@ def test_a_source_may_be_read_several_times_at_once(folder):
     assert isinstance(source, Source)
     for first, second in zip(source.batches(10), source.batches(10), strict=True):
         assert first.equals(second)
+
+
+def test_options_are_a_value_or_keywords(folder):
+    (folder / "rows.csv").write_text("1;2,5\n3;4,5\n")
+    options = ReadOptions(delimiter=";", header=False)
+    expected = read(open_table("rows.csv", delimiter=";", header=False, decimal=","))
+    assert read(open_table("rows.csv", options, decimal=",")).equals(expected)
+
+
+@pytest.mark.parametrize("name", SAVERS)
+def test_parts_may_be_pickled_and_read_elsewhere(rows, folder, name):
+    SAVERS[name](rows, folder / name)
+    source = open_table(name)
+    parts = pickle.loads(pickle.dumps(source.split(300)))
+    together = [batch for part in parts for batch in part.batches()]
+    assert pa.Table.from_batches(together).equals(read(source))

@@ -31,7 +31,7 @@ from keras_tied.cli._widths import (
 )
 
 if TYPE_CHECKING:
-    from keras_tied.comparison import Compared, Width
+    from keras_tied.comparison import MethodResult, Width
 
 
 @command("keras-tied compare rows.csv --components 3 -o chart.png")
@@ -122,7 +122,7 @@ def compare(
         _print_results(results, f"{some}, {widths[0]} left; {held_out}")
 
 
-def _describe(results: Sequence[Compared | Width]) -> list[dict[str, Any]]:
+def _describe(results: Sequence[MethodResult | Width]) -> list[dict[str, Any]]:
     """Return what was measured as JSON, which has no NaN."""
 
     def to_json(value: Any) -> Any:
@@ -133,7 +133,7 @@ def _describe(results: Sequence[Compared | Width]) -> list[dict[str, Any]]:
     return [{k: to_json(v) for k, v in row._asdict().items()} for row in results]
 
 
-def _print_results(results: list[Compared], heading: str) -> None:
+def _print_results(results: list[MethodResult], heading: str) -> None:
     print(heading)
     several = len(results[0].errors) > 1
     reasons = any(row.reason for row in results)

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from keras_tied._history import collect_history
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
@@ -44,6 +43,7 @@ def plot(
     sample = take(rows, quiet)
     say_found(rows, quiet)
     with show_activity("drawing", quiet):
+        from keras_tied.drawing import collect_history
         from keras_tied.estimator.internal import baseline_errors
 
         error, pca_error = baseline_errors(opened_model.fitted_value, sample.numbers)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied._files import check_writable
-from keras_tied._history import collect_history
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError, report_wrong_use, say
@@ -140,6 +139,7 @@ def _make_page(
     safe_csv: bool,
     pca_error: float,
 ) -> Report:
+    from keras_tied.drawing import collect_history
     from keras_tied.report import Report, name_model
 
     learned, fitted = model.contents.learned, model.fitted_value

@@ -129,7 +129,7 @@ def _to_labels(values: list[Any]) -> Any:
     """Turn labels into numbers if all are: a column of CSV was read as text."""
     import numpy as np
 
-    from keras_tied._labels import MOST_COLOURS
+    from keras_tied.drawing import MOST_COLOURS
 
     if all(value is None or isinstance(value, int | float) for value in values):
         present = [value for value in values if value is not None]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -13,10 +15,10 @@ from numpy.typing import ArrayLike
 
 from keras_tied._types import Array
 from keras_tied.comparison._held_out import NEGLIGIBLE_ERROR, list_seeds, mean_square, split_rows
-from keras_tied.comparison._methods import Reconstruct, list_methods, make_transformer
+from keras_tied.comparison._methods import Reconstruct, list_methods, transform_back
 
 
-class Compared(NamedTuple):
+class MethodResult(NamedTuple):
     """One method of a comparison.
 
     Attributes:
@@ -49,7 +51,7 @@ def compare(
     random_state: int = 0,
     n_seeds: int = 1,
     on_method: Callable[[str], object] | None = None,
-) -> list[Compared]:
+) -> list[MethodResult]:
     """Let several methods reconstruct held-out rows, from codes of as many components.
 
     All learn from the same 70 % of the rows and reconstruct the same 30 %; their columns are
@@ -95,57 +97,48 @@ def compare(
     """
     seeds = list_seeds(random_state, n_seeds)
     splits = [split_rows(X, n_components, seed) for seed in seeds]
-    other_methods = {name: make_transformer(other) for name, other in (others or {}).items()}
-    methods = [list_methods(n_components, seed) | other_methods for seed in seeds]
-    results = []
+    methods = [list_methods(n_components, seed) for seed in seeds]
+    for of_seed in methods:
+        of_seed |= {name: partial(partial, transform_back, t) for name, t in (others or {}).items()}
+    runs: dict[str, list[_Run]] = {}
     for name in methods[0]:
         if on_method is not None:
             on_method(name)
-        results.append(_repeat(name, [method[name] for method in methods], splits))
-    pca = next(result.errors for result in results if result.name == "PCA")
-    return [_relate(row, pca) for row in results]
+        makers = [of_seed[name] for of_seed in methods]
+        runs[name] = [_measure(*run) for run in zip(makers, splits, strict=True)]
+    results = []
+    for name, of_seeds in runs.items():
+        errors = tuple(run.error for run in of_seeds)
+        relatives = tuple(
+            run.error / pca.error if pca.error > NEGLIGIBLE_ERROR else math.nan
+            for run, pca in zip(of_seeds, runs["PCA"], strict=True)
+        )
+        seconds = fmean(run.seconds for run in of_seeds)
+        reason = next((run.reason for run in of_seeds if run.reason), "")
+        result = name, fmean(errors), fmean(relatives), seconds, reason, errors, relatives
+        results.append(MethodResult(*result))
+    return results
 
 
-def _repeat(
-    name: str,
-    methods: Sequence[Callable[[], Reconstruct]],
-    splits: Sequence[tuple[Array, Array]],
-) -> Compared:
-    """Measure a method with each seed, and return the means."""
-    runs = [_measure(name, *run) for run in zip(methods, splits, strict=True)]
-    errors = tuple(run.error for run in runs)
-    return Compared(
-        name,
-        error=fmean(errors),
-        relative=float("nan"),
-        seconds=fmean(run.seconds for run in runs),
-        reason=next((run.reason for run in runs if run.reason), ""),
-        errors=errors,
-    )
+class _Run(NamedTuple):
+    """A method with one seed; NaN and a reason if it failed."""
+
+    error: float = math.nan
+    seconds: float = math.nan
+    reason: str = ""
 
 
-def _relate(row: Compared, pca_errors: Sequence[float]) -> Compared:
-    relatives = tuple(map(_divide, row.errors, pca_errors))
-    return row._replace(relative=fmean(relatives), relatives=relatives)
-
-
-def _measure(name: str, method: Callable[[], Reconstruct], split: tuple[Array, Array]) -> Compared:
-    nan = float("nan")
+def _measure(make: Callable[[], Reconstruct], split: tuple[Array, Array]) -> _Run:
     train, test = split
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of others, on their own defaults
-            reconstruct = method()
+            reconstruct = make()
             start = time.perf_counter()
             reconstruction = reconstruct(train, test)
             seconds = time.perf_counter() - start
         if not np.isfinite(reconstruction).all():
             raise FloatingPointError("it gives numbers that are not finite")
     except Exception as error:  # other libraries raise errors of any type
-        reason = " ".join(str(error).split()) or type(error).__name__
-        return Compared(name, nan, nan, nan, reason)
-    return Compared(name, mean_square(reconstruction - test), nan, seconds)
-
-
-def _divide(error: float, pca: float) -> float:
-    return error / pca if pca > NEGLIGIBLE_ERROR else float("nan")
+        return _Run(reason=" ".join(str(error).split()) or type(error).__name__)
+    return _Run(mean_square(reconstruction - test), seconds)

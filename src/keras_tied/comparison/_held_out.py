@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
@@ -14,6 +15,7 @@ from keras_tied._types import Array
 
 TEST_SHARE = 0.3
 FEWEST_ROWS = 10
+"""Rows that a comparison needs."""
 NEGLIGIBLE_ERROR = 1e-10
 """A smaller error is one of rounding, and nothing to divide by."""
 
@@ -23,6 +25,16 @@ def list_seeds(random_state: int, n_seeds: int) -> range:
     if n_seeds < 1:
         raise ValueError(f"n_seeds={n_seeds} must be at least 1.")
     return range(random_state, random_state + n_seeds)
+
+
+def count_most_components(n_rows: int, n_features: int) -> int:
+    """Return the most components that can be compared on a table of this shape.
+
+    Examples:
+        >>> count_most_components(10, 90), count_most_components(20, 4)
+        (7, 3)
+    """
+    return min(n_rows - math.ceil(TEST_SHARE * n_rows), n_features - 1)
 
 
 def split_rows(X: ArrayLike, n_components: int, random_state: int) -> tuple[Array, Array]:
@@ -36,7 +48,7 @@ def split_rows(X: ArrayLike, n_components: int, random_state: int) -> tuple[Arra
         input_name="X",
     )
     train, test = train_test_split(rows, test_size=TEST_SHARE, random_state=random_state)
-    most = min(len(train), train.shape[1] - 1)
+    most = count_most_components(*rows.shape)
     if not 1 <= n_components <= most:
         raise ValueError(
             f"n_components={n_components} must be between 1 and {most}, for {train.shape[1]} "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -25,37 +26,23 @@ MOST_FOR_UMAP = 3
 def list_methods(n_components: int, seed: int) -> dict[str, Callable[[], Reconstruct]]:
     """Return the installed methods; each is imported when it is called."""
     methods: dict[str, Callable[[], Reconstruct]] = {
-        "tied autoencoder": lambda: _make_autoencoder(n_components, seed),
-        "PCA": make_transformer(PCA(n_components, random_state=seed)),
-        "MLPRegressor": lambda: _make_perceptron(n_components, seed),
+        "tied autoencoder": lambda: partial(_reconstruct_tied, n_components, seed),
+        "PCA": lambda: partial(transform_back, PCA(n_components, random_state=seed)),
+        "MLPRegressor": lambda: partial(_reconstruct_mlp, n_components, seed),
+        "UMAP": lambda: _make_umap(n_components, seed),
+        "PyOD AutoEncoder": lambda: _make_pyod(n_components, seed),
     }
-    if find_spec("umap"):
-        methods["UMAP"] = lambda: _make_umap(n_components, seed)
-    if find_spec("pyod"):
-        methods["PyOD AutoEncoder"] = lambda: _make_pyod(n_components, seed)
-    return methods
+    modules = {"UMAP": "umap", "PyOD AutoEncoder": "pyod"}
+    missing = {name for name, module in modules.items() if find_spec(module) is None}
+    return {name: make for name, make in methods.items() if name not in missing}
 
 
-def make_transformer(transformer: Any) -> Callable[[], Reconstruct]:
-    """Return the method of a scikit-learn transformer, which is cloned."""
-
-    def reconstruct(train: Array, test: Array) -> Array:
-        if not hasattr(transformer, "inverse_transform"):
-            raise TypeError("it has no inverse_transform, which would reconstruct rows")
-        model = clone(transformer).fit(_impute_means(train))
-        reconstruction: Array = model.inverse_transform(model.transform(_impute_means(test)))
-        return reconstruction
-
-    return lambda: reconstruct
-
-
-def _make_autoencoder(n_components: int, seed: int) -> Reconstruct:
-    def reconstruct(train: Array, test: Array) -> Array:
-        estimator = fit_autoencoder(n_components, seed, train)
-        reconstruction: Array = np.asarray(estimator.reconstruct(test))
-        return reconstruction
-
-    return reconstruct
+def transform_back(transformer: Any, train: Array, test: Array) -> Array:
+    """Reconstruct rows by a scikit-learn transformer, which is cloned."""
+    if not hasattr(transformer, "inverse_transform"):
+        raise TypeError("it has no inverse_transform, which would reconstruct rows")
+    model = clone(transformer).fit(_impute_means(train))
+    return np.asarray(model.inverse_transform(model.transform(_impute_means(test))))
 
 
 def fit_autoencoder(n_components: int, seed: int, train: Array) -> TiedAutoencoder:
@@ -68,20 +55,20 @@ def fit_autoencoder(n_components: int, seed: int, train: Array) -> TiedAutoencod
     return estimator
 
 
-def _make_perceptron(n_components: int, seed: int) -> Reconstruct:
-    def reconstruct(train: Array, test: Array) -> Array:
-        units = min(max(UNITS, 2 * train.shape[1]), MOST_UNITS)
-        network = MLPRegressor(
-            hidden_layer_sizes=(units, n_components, units),
-            activation="tanh",
-            early_stopping=True,
-            random_state=seed,
-        )
-        rows = _impute_means(train)
-        reconstruction: Array = network.fit(rows, rows).predict(_impute_means(test))
-        return reconstruction
+def _reconstruct_tied(n_components: int, seed: int, train: Array, test: Array) -> Array:
+    return np.asarray(fit_autoencoder(n_components, seed, train).reconstruct(test))
 
-    return reconstruct
+
+def _reconstruct_mlp(n_components: int, seed: int, train: Array, test: Array) -> Array:
+    units = min(max(UNITS, 2 * train.shape[1]), MOST_UNITS)
+    network = MLPRegressor(
+        hidden_layer_sizes=(units, n_components, units),
+        activation="tanh",
+        early_stopping=True,
+        random_state=seed,
+    )
+    rows = _impute_means(train)
+    return np.asarray(network.fit(rows, rows).predict(_impute_means(test)))
 
 
 def _make_umap(n_components: int, seed: int) -> Reconstruct:
@@ -91,7 +78,7 @@ def _make_umap(n_components: int, seed: int) -> Reconstruct:
         )
     from umap import UMAP
 
-    return make_transformer(UMAP(n_components=n_components, random_state=seed, n_jobs=1))()
+    return partial(transform_back, UMAP(n_components=n_components, random_state=seed, n_jobs=1))
 
 
 def _make_pyod(n_components: int, seed: int) -> Reconstruct:
@@ -99,18 +86,15 @@ def _make_pyod(n_components: int, seed: int) -> Reconstruct:
     from pyod.models.auto_encoder import AutoEncoder
 
     def reconstruct(train: Array, test: Array) -> Array:
+        units = [UNITS, n_components]
         detector = AutoEncoder(
-            hidden_neuron_list=[UNITS, n_components],
-            preprocessing=False,
-            random_state=seed,
-            verbose=0,
+            hidden_neuron_list=units, preprocessing=False, random_state=seed, verbose=0
         )
         detector.fit(_impute_means(train).astype(np.float32))
         detector.model.eval()
         rows = torch.as_tensor(_impute_means(test).astype(np.float32), device=detector.device)
         with torch.no_grad():
-            reconstruction: Array = detector.model(rows).cpu().numpy()
-        return reconstruction
+            return np.asarray(detector.model(rows).cpu().numpy())
 
     return reconstruct
 

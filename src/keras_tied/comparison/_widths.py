@@ -14,8 +14,7 @@ from sklearn.decomposition import PCA
 
 from keras_tied._types import Array
 from keras_tied.comparison._held_out import list_seeds, mean_square, split_rows
-from keras_tied.comparison._methods import fit_autoencoder, make_transformer
-from keras_tied.estimator import TiedAutoencoder
+from keras_tied.comparison._methods import fit_autoencoder, transform_back
 
 HIDDEN_SHARE, REPEATS = 0.15, 4
 """Of the columns of a row, and how often in others of each row."""
@@ -78,10 +77,10 @@ def compare_widths(
     Examples:
         >>> from sklearn.datasets import load_iris
         >>> X, _ = load_iris(return_X_y=True)
-        >>> found = compare_widths(X, [1, 2, 3])
-        >>> [width.n_components for width in found], found[1].pca_error < found[0].pca_error
+        >>> curve = compare_widths(X, [1, 2, 3])
+        >>> [width.n_components for width in curve], curve[1].pca_error < curve[0].pca_error
         ([1, 2, 3], True)
-        >>> choose_width(found)
+        >>> choose_width(curve)
         2
     """
     if not len(widths):
@@ -145,23 +144,17 @@ def _measure_width(
 ) -> tuple[float, float, float]:
     """Return the error of an autoencoder, of PCA, and of the former at hidden values."""
     autoencoder = fit_autoencoder(n_components, seed, train)
-    pca = make_transformer(PCA(n_components, random_state=seed))()
+    by_pca = transform_back(PCA(n_components, random_state=seed), train, test)
     rows = np.tile(test, (REPEATS, 1))
     chances = np.random.default_rng(seed).random((len(rows), columns.max() + 1))
     # One column of each row stays at least.
     hidden = (chances < HIDDEN_SHARE) & (chances < chances.max(axis=1, keepdims=True))
     hidden = hidden[:, columns] & ~np.isnan(rows)
-    imputed = _impute(autoencoder, rows, hidden)
+    imputed = np.where(hidden, 0.0, rows)
+    for _ in range(ITERATIONS):
+        imputed = np.where(hidden, autoencoder.reconstruct(imputed), imputed)
     return (
         mean_square(autoencoder.reconstruct(test) - test),
-        mean_square(pca(train, test) - test),
+        mean_square(by_pca - test),
         mean_square((imputed - rows)[hidden]),
     )
-
-
-def _impute(autoencoder: TiedAutoencoder, rows: Array, hidden: Array) -> Array:
-    """Replace hidden values by the mean, and again and again by their reconstruction."""
-    rows = np.where(hidden, 0.0, rows)
-    for _ in range(ITERATIONS):
-        rows = np.where(hidden, autoencoder.reconstruct(rows), rows)
-    return rows

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_tied._labels import palette
 from keras_tied._text import format_number, format_value
+from keras_tied.drawing import palette
 from keras_tied.plotting._figure import (
     GREY,
     INK,
     add_fallback_fonts,
     label_axes,
-    new_figure,
+    lay_out,
     remove_frame,
 )
 
@@ -63,8 +63,7 @@ def comparison(
             f"there are {len(names)} names, {len(errors)} errors and {len(seconds)} times; give as "
             "many of each, at least one."
         )
-    figure = new_figure((9.0, 1.6 + 0.45 * len(names))) if figure is None else figure
-    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
+    figure = lay_out(figure, (9.0, 1.6 + 0.45 * len(names)))
     left, right = figure.subplots(1, 2, sharey=True)
     for axes in (left, right):
         remove_frame(axes)
@@ -94,15 +93,9 @@ def _draw_bars(axes: Axes, values: NDArray[np.float64], formatter: Callable[[flo
     colours = [palette(1)[0], *[GREY] * (len(values) - 1)]
     axes.barh(places, np.nan_to_num(means), height=0.6, color=colours)
     if values.shape[1] > 1:
-        axes.scatter(
-            values,
-            np.broadcast_to(places[:, None], values.shape),
-            s=16,
-            color="white",
-            edgecolors=INK,
-        )
+        rows = np.broadcast_to(places[:, None], values.shape)
+        axes.scatter(values, rows, s=16, color="white", edgecolors=INK)
     ends = np.nan_to_num(values).max(axis=1)
-    behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
     for place, (mean, end) in enumerate(zip(means.tolist(), ends.tolist(), strict=True)):
         axes.annotate(
             "none" if np.isnan(mean) else formatter(mean),
@@ -112,6 +105,6 @@ def _draw_bars(axes: Axes, values: NDArray[np.float64], formatter: Callable[[flo
             verticalalignment="center",
             color=INK,
             fontsize=10,
-            bbox=behind,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
         )
     axes.set_xlim(0, 1.18 * max(ends.max(), 1e-9))

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from keras_tied import _plane
-from keras_tied._history import collect_history
-from keras_tied._labels import classify_labels, palette
-from keras_tied._text import format_value
-from keras_tied.plotting._figure import (
-    INK,
-    add_fallback_fonts,
-    label_axes,
-    new_figure,
-    remove_frame,
+from keras_tied._text import format_quantity, format_value
+from keras_tied.drawing import (
+    DENSE_POINTS,
+    MOST_UNITS,
+    choose_view,
+    classify_labels,
+    collect_history,
+    fit_plane,
+    pair_with_errors,
+    palette,
 )
-from keras_tied.plotting._points import draw_key, draw_note, is_dense, scatter
-from keras_tied.plotting._unit_pairs import MOST_UNITS, draw_unit_pairs
+from keras_tied.plotting._figure import INK, add_fallback_fonts, label_axes, lay_out, remove_frame
+from keras_tied.plotting._points import MOST_POINTS, draw_key, scatter, scatter_pairs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,19 +30,20 @@ if TYPE_CHECKING:
 
 _ROOM = 0.3
 """Of the cost's axis, for its legend."""
-_shorten = partial(format_value, longest=30)
+_LONGEST = 30
+"""Characters of a label or of a feature's name."""
 
 
 class AutoencoderDisplay:
     """The input, the code and the reconstruction of some rows, and the cost by epoch.
 
-    Of a code of three to six units each pair is drawn, of a wider one the first two units; a single
-    unit is drawn against the row's error. A single feature is drawn against the number of the row.
-    Input and reconstruction are on the same scale.
+    Each pair of a code of three to six units is drawn, the first two units of a wider one, and a
+    single unit against the error of the row. A single feature is drawn against the row number.
+    Input and reconstruction have the same scale.
 
-    Of more than 10,000 rows it is drawn how many lie where, and a random sample of them; the panels
-    need not hold those far out, of which the figure says the number. The 20 most frequent labels
-    are told apart by colour and marker; more than 10 different numbers are shades.
+    More than 10,000 rows are drawn as a density and a random sample of points. Points far outside
+    may lie beyond the panels; the figure says how many do. The 20 most frequent labels differ in
+    colour and marker; more than 10 different numbers are shades.
 
     Args:
         X: (n, features) the input rows, with NaN where a value is missing.
@@ -156,8 +156,7 @@ class AutoencoderDisplay:
         Raises:
             ImportError: If Matplotlib is not installed.
         """
-        self.figure_ = new_figure() if figure is None else figure
-        self.figure_.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
+        self.figure_ = lay_out(figure)
         self.axes_ = self.figure_.subplots(2, 2)
         (input_axes, code_axes), (reconstruction_axes, cost_axes) = self.axes_
         for axes in self.axes_.flat:
@@ -165,42 +164,35 @@ class AutoencoderDisplay:
             remove_frame(axes)
         reconstruction_axes.sharex(input_axes)
         reconstruction_axes.sharey(input_axes)
-        labels = None if self.y is None else classify_labels(self.y, _shorten)
-        plane, n_components = self._plane(), self.code.shape[1]
+        labels = None if self.y is None else classify_labels(self.y, _LONGEST)
+        n_features, n_components = self.X.shape[1], self.code.shape[1]
+        names = self.feature_names
+        if names is None:
+            names = [f"feature {i + 1}" for i in range(n_features)]
+        names = [format_value(name, _LONGEST) for name in names]
+        plane = fit_plane(self.X, names, self.plane == "principal")
         rows, reconstructions = plane.project(self.X), plane.project(self.reconstruction)
-        view = _plane.choose_view(np.concatenate([rows, reconstructions]))
+        view = choose_view(np.concatenate([rows, reconstructions]))
         is_outside = scatter(input_axes, rows, labels, view)
         is_outside |= scatter(reconstruction_axes, reconstructions, labels, view)
-        label_axes(input_axes, f"Incoming data, {self.X.shape[1]}-D", *plane.names)
+        label_axes(input_axes, f"Incoming data, {n_features}-D", *plane.names)
         second = "unit 2" if n_components > 1 else "error"
         label_axes(code_axes, f"Encoded data, {n_components}-D", "unit 1", second)
         if 2 < n_components <= MOST_UNITS:
-            is_outside |= draw_unit_pairs(code_axes, self.code, labels)
+            is_outside |= scatter_pairs(code_axes, self.code, labels)
         else:
-            is_outside |= scatter(code_axes, self._code_points(), labels)
-        label_axes(reconstruction_axes, f"Decoded data, {self.X.shape[1]}-D", *plane.names)
+            is_outside |= scatter(code_axes, pair_with_errors(self.code, self.errors), labels)
+        label_axes(reconstruction_axes, f"Decoded data, {n_features}-D", *plane.names)
         if labels is not None:
-            draw_key(self.figure_, input_axes, labels, _shorten(self.label_name))
-        if is_dense(len(self.X)):
-            draw_note(self.figure_, len(self.X), int(is_outside.sum()))
-        _draw_cost(cost_axes, self.history, self.pca_error, components=n_components)
+            draw_key(self.figure_, input_axes, labels, format_value(self.label_name, _LONGEST))
+        if len(self.X) > MOST_POINTS:
+            note = f"{DENSE_POINTS:,} of {len(self.X):,} rows as points; grey: how many lie where"
+            if is_outside.any():
+                note += f"; {format_quantity(int(is_outside.sum()), 'row')} far outside"
+            self.figure_.supxlabel(note, fontsize=10, color=INK)
+        _draw_cost(cost_axes, self.history, self.pca_error, n_components)
         add_fallback_fonts(self.figure_)
         return self
-
-    def _plane(self) -> _plane.Plane:
-        n_features = self.X.shape[1]
-        names: Sequence[Any] | None = self.feature_names
-        if names is None:
-            names = [f"feature {i + 1}" for i in range(n_features)]
-        names = list(map(_shorten, names))
-        if self.plane == "features":
-            return _plane.make_feature_plane(names, n_features)
-        return _plane.fit_principal_plane(self.X, names)
-
-    def _code_points(self) -> NDArray[Any]:
-        if self.code.shape[1] > 1:
-            return self.code[:, :2]
-        return np.column_stack([self.code[:, 0], self.errors])
 
 
 def four_panels(
@@ -222,11 +214,10 @@ def four_panels(
         X: (n, features) the input rows.
         code: (n, components) their code.
         reconstruction: (n, features) the reconstructed rows.
-        history: ``{"loss": ..., "val_loss": ...}``, one cost per epoch each, as in
-            ``keras.callbacks.History.history``; ``val_loss`` may be missing.
-        y: (n,) labels to colour the rows by, or None.
-        pca_mse: The error of a PCA with as many components, drawn as a line, or None.
-        figure: An empty Matplotlib figure to draw into, or None for `new_figure`.
+        history: The costs by epoch, as of `AutoencoderDisplay`.
+        y: (n,) labels to colour the rows by. Defaults to none.
+        pca_mse: The error of a PCA with as many components, drawn as a line. Defaults to none.
+        figure: An empty Matplotlib figure to draw into. Defaults to `new_figure`.
 
     Returns:
         The figure, to be saved with its own ``savefig``.
@@ -257,33 +248,28 @@ def _check_table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
     return values
 
 
-def _draw_cost(axes: Axes, history: History, pca_error: float | None, components: int) -> None:
+def _draw_cost(axes: Axes, history: History, pca_error: float | None, n_components: int) -> None:
     """Draw the curves on each other: a wide pale one below, a thin dark one on top."""
     label_axes(axes, "Cost", "epoch", "loss")
     curves = {key: np.asarray(cost) for key, cost in history.items() if np.isfinite(cost).any()}
     costs = np.concatenate([*curves.values(), [] if pca_error is None else [pca_error]])
-    for key_, label, colour, width in (
-        ("loss", "train", "#9CCBE8", 5.0),
-        ("val_loss", "validation", INK, 1.2),
-    ):
-        if key_ in curves:
-            cost = curves[key_]
-            epochs = np.arange(1, len(cost) + 1)
-            marker = "o" if len(cost) == 1 else ""
-            axes.plot(epochs, cost, color=colour, linewidth=width, marker=marker, label=label)
+    look: dict[str, Any]
+    looks = {"loss": ("train", "#9CCBE8", 5.0), "val_loss": ("validation", INK, 1.2)}
+    for key, (label, colour, width) in looks.items():
+        if key in curves:
+            epochs = np.arange(1, len(curves[key]) + 1)
+            marker = "o" if len(epochs) == 1 else ""
+            look = {"color": colour, "linewidth": width, "marker": marker, "label": label}
+            axes.plot(epochs, curves[key], **look)
     if not curves:
         axes.set_xticks([])
         if pca_error is None:
             axes.set_yticks([])
         axes.text(0.5, 0.3, "not trained", transform=axes.transAxes, ha="center", color=INK)
     if pca_error is not None:
-        axes.axhline(
-            pca_error,
-            color=palette(5)[4],
-            linewidth=1.5,
-            linestyle=(0, (5, 3)),
-            label=f"PCA, {components} component{'s' if components > 1 else ''}",
-        )
+        label = f"PCA, {format_quantity(n_components, 'component')}"
+        look = {"color": palette(5)[4], "linewidth": 1.5, "linestyle": (0, (5, 3))}
+        axes.axhline(pca_error, label=label, **look)
     if curves:
         # Most happens in the first epochs, so their axis is logarithmic as well.
         axes.set_xscale("log")

@@ -23,22 +23,22 @@ _WINDOWLESS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 
 
 def new_figure(size: tuple[float, float] = _SIZE) -> Figure:
-    """Make a figure without pyplot.
-
-    Args:
-        size: its width and height in inches. Defaults to what the four panels are laid out for.
+    """Make a figure without pyplot, of a width and height in inches; by default for four panels.
 
     Raises:
         ImportError: If Matplotlib is not installed.
-
-    Examples:
-        >>> new_figure().axes
-        []
     """
     _require_matplotlib()
     from matplotlib.figure import Figure
 
     return Figure(dpi=160, figsize=size)
+
+
+def lay_out(figure: Figure | None, size: tuple[float, float] = _SIZE) -> Figure:
+    """Return an empty figure, a new one for None, with room around what is drawn into it."""
+    figure = new_figure(size) if figure is None else figure
+    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
+    return figure
 
 
 def new_window() -> Figure:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from keras_tied._labels import palette
-from keras_tied.plotting._figure import INK, label_axes, new_figure, remove_frame
+from keras_tied.drawing import palette
+from keras_tied.plotting._figure import INK, label_axes, lay_out, remove_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,18 +54,16 @@ def width_curve(
             f"there are {len(widths)} widths, {len(errors)} errors and {len(pca_errors)} of PCA; "
             "give as many of each, at least one."
         )
-    figure = new_figure((7.0, 4.5)) if figure is None else figure
-    from matplotlib.ticker import MaxNLocator
+    figure = lay_out(figure, (7.0, 4.5))
+    from matplotlib.ticker import MaxNLocator  # after Matplotlib is known to be installed
 
-    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
     axes = figure.subplots()
     remove_frame(axes)
-    colour = palette(1)[0]
-    _draw_curve(axes, widths, errors, "tied autoencoder", fmt="o-", color=colour, linewidth=2)
     thin: dict[str, Any] = {"linewidth": 1.5, "markersize": 4}
-    _draw_curve(axes, widths, pca_errors, "PCA", fmt="o--", color=palette(5)[4], **thin)
+    _draw_curve(axes, widths, errors, "tied autoencoder", "o-", color=palette(1)[0], linewidth=2)
+    _draw_curve(axes, widths, pca_errors, "PCA", "o--", color=palette(5)[4], **thin)
     if hidden_errors is not None:
-        _draw_curve(axes, widths, hidden_errors, "hidden values", fmt="o:", color=INK, **thin)
+        _draw_curve(axes, widths, hidden_errors, "hidden values", "o:", color=INK, **thin)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, labelcolor=INK)
@@ -74,12 +72,11 @@ def width_curve(
 
 
 def _draw_curve(
-    axes: Axes, widths: Sequence[int], errors: ArrayLike, name: str, fmt: str, **look: Any
+    axes: Axes, widths: Sequence[int], errors: ArrayLike, name: str, style: str, **look: Any
 ) -> None:
     """Draw the mean of each width, and several seeds as thin lines beneath."""
     each_error = np.asarray(errors, dtype=float).reshape(len(widths), -1)
-    n_seeds = each_error.shape[1]
-    if n_seeds > 1:
+    if each_error.shape[1] > 1:
         axes.plot(widths, each_error, color=look["color"], linewidth=0.8, alpha=0.4)
-        name = f"{name}, mean of {n_seeds} seeds"
-    axes.plot(widths, each_error.mean(axis=1), fmt, label=name, **look)
+        name = f"{name}, mean of {each_error.shape[1]} seeds"
+    axes.plot(widths, each_error.mean(axis=1), style, label=name, **look)

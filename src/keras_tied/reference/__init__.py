@@ -3,13 +3,6 @@
 An article series of 2017 builds the same network three times, in NumPy, in Theano and in Keras.
 Here are the first two; PyTensor is Theano's maintained successor. They import nothing from the rest
 of keras-tied, so that its layers can be tested against them.
-
-    >>> import numpy as np
-    >>> from keras_tied.reference import NumpyAutoencoder
-    >>> X = np.random.default_rng(0).uniform(size=(100, 4))
-    >>> autoencoder = NumpyAutoencoder(n_components=2, epochs=50, random_state=0).fit(X)
-    >>> autoencoder.inverse_transform(autoencoder.transform(X)).shape
-    (100, 4)
 """
 
 from keras_tied.reference._autoencoder import NotFittedError, Weights

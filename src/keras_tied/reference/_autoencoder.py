@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias
+from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -35,16 +35,9 @@ class Weights(NamedTuple):
     output_bias: Array
 
 
-class Engine(Protocol):
-    """Computes steps of training on given rows, from given weights."""
-
-    def step(self, learning_rate: float) -> Logs:
-        """Move the weights once; return the loss before that and, if any, val_loss after it."""
-        ...
-
-    def weights(self) -> Weights:
-        """The weights as they are now."""
-        ...
+Engine: TypeAlias = tuple[Callable[[float], Logs], Callable[[], Weights]]
+"""A step of training with a learning rate, which gives the loss before it and, if there are rows to
+validate on, val_loss after it; and the weights as they are now."""
 
 
 @dataclass(eq=False)
@@ -94,32 +87,27 @@ class HandWrittenAutoencoder(ABC):
         """
         self._check_settings()
         rows = check_rows(X, "X", self.dtype)
-        n_features = rows.shape[1]
-        validation_rows = (
-            None if X_val is None else check_rows(X_val, "X_val", self.dtype, n_features)
-        )
+        n_features, validation_rows = rows.shape[1], None
+        if X_val is not None:
+            validation_rows = check_rows(X_val, "X_val", self.dtype, n_features)
         if initial_weights is None:
-            start = self._draw_weights(n_features)
-        else:
-            start = check_weights(initial_weights, n_features, self.n_components, self.dtype)
-
-        engine = self._start_engine(rows, validation_rows, start)
-        history: dict[str, list[float]] = {"loss": []}
-        if validation_rows is not None:
-            history["val_loss"] = []
+            initial_weights = self._draw_weights(n_features)
+        start = check_weights(initial_weights, n_features, self.n_components, self.dtype)
+        step, weights = self._start_engine(rows, validation_rows, start)
+        history: dict[str, list[float]] = {}
         for epoch in range(self.epochs):
-            logs = engine.step(self.learning_rate / (1.0 + self.decay * epoch))
+            logs = step(self.learning_rate / (1.0 + self.decay * epoch))
             if not all(map(math.isfinite, logs.values())):
                 raise FloatingPointError(
                     f"Training with learning_rate={self.learning_rate} diverged at epoch {epoch}, "
                     f"where the logs are {logs}; lower learning_rate, or scale X to [0, 1]."
                 )
             for name, value in logs.items():
-                history[name].append(value)
+                history.setdefault(name, []).append(value)
             if on_epoch is not None:
                 on_epoch(epoch, logs)
 
-        self.kernel_, self.code_bias_, self.output_bias_ = engine.weights()
+        self.kernel_, self.code_bias_, self.output_bias_ = weights()
         self.history_ = history
         return self
 
@@ -164,11 +152,8 @@ class HandWrittenAutoencoder(ABC):
     def _draw_weights(self, n_features: int) -> Weights:
         limit = math.sqrt(6.0 / (n_features + self.n_components))
         rng = np.random.default_rng(self.random_state)
-        return Weights(
-            rng.uniform(-limit, limit, (n_features, self.n_components)).astype(self.dtype),
-            np.zeros(self.n_components, self.dtype),
-            np.zeros(n_features, self.dtype),
-        )
+        kernel = rng.uniform(-limit, limit, (n_features, self.n_components))
+        return Weights(kernel, np.zeros(self.n_components), np.zeros(n_features))
 
     def _get_weights(self) -> Weights:
         if not hasattr(self, "kernel_"):
@@ -180,27 +165,20 @@ class HandWrittenAutoencoder(ABC):
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}.")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(
-                f"learning_rate must be finite and above 0, not {self.learning_rate!r}."
-            )
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be at least 0 and below 1, not {self.momentum!r}.")
-        if not 0 <= self.decay < math.inf:
-            raise ValueError(f"decay must be finite and at least 0, not {self.decay!r}.")
-        if self.dtype not in DTYPES:
-            raise ValueError(f"dtype must be one of {DTYPES}, not {self.dtype!r}.")
+        for name, is_valid, condition in (
+            ("learning_rate", 0 < self.learning_rate < math.inf, "finite and above 0"),
+            ("momentum", 0 <= self.momentum < 1, "at least 0 and below 1"),
+            ("decay", 0 <= self.decay < math.inf, "finite and at least 0"),
+            ("dtype", self.dtype in DTYPES, f"one of {DTYPES}"),
+        ):
+            if not is_valid:
+                raise ValueError(f"{name} must be {condition}, not {getattr(self, name)!r}.")
 
 
 def check_rows(
     values: ArrayLike, name: str, dtype: DTypeLike, n_columns: int | None = None
 ) -> Array:
-    """Check a table of numbers, and convert it.
-
-    Raises:
-        ValueError: If it is not two-dimensional, numeric and finite in dtype, has no rows or no
-            columns, or has not n_columns of them.
-    """
+    """Convert a table of finite numbers, of at least one row and one column, or raise."""
     table = np.asarray(values)
     if table.dtype.kind not in "biuf":
         raise ValueError(f"{name} has the dtype {table.dtype}; give real numbers only.")
@@ -219,12 +197,7 @@ def check_weights(
     n_components: int,
     dtype: DTypeLike,
 ) -> Weights:
-    """Check weights, and copy them.
-
-    Raises:
-        ValueError: If these are not three arrays of finite numbers, of the shapes that the
-            numbers of features and components ask for.
-    """
+    """Copy three arrays of finite numbers of the right shapes, or raise."""
     shapes = Weights._fields, ((n_features, n_components), (n_components,), (n_features,))
     if len(weights) != len(Weights._fields):
         raise ValueError(

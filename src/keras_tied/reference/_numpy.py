@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from keras_tied.reference._autoencoder import (
     Array,
+    Engine,
     HandWrittenAutoencoder,
     Logs,
     Weights,
@@ -52,14 +53,32 @@ class NumpyAutoencoder(HandWrittenAutoencoder):
         >>> from keras_tied.reference import NumpyAutoencoder
         >>> X = np.random.default_rng(0).uniform(size=(100, 4))
         >>> autoencoder = NumpyAutoencoder(2, epochs=200, random_state=0).fit(X)
-        >>> autoencoder.transform(X).shape
-        (100, 2)
+        >>> autoencoder.inverse_transform(autoencoder.transform(X)).shape
+        (100, 4)
         >>> autoencoder.history_["loss"][-1] < autoencoder.history_["loss"][0]
         True
     """
 
-    def _start_engine(self, X: Array, X_val: Array | None, start: Weights) -> _Engine:
-        return _Engine(X, X_val, start, self.momentum)
+    def _start_engine(self, X: Array, X_val: Array | None, start: Weights) -> Engine:
+        network = _Network(X, self.n_components)
+        validation_network = None if X_val is None else _Network(X_val, self.n_components)
+        weights, momentum = start, self.momentum
+        velocities = Weights(*map(np.zeros_like, start))
+
+        def step(learning_rate: float) -> Logs:
+            # What overflows shows in the loss, which the caller checks.
+            with np.errstate(over="ignore", invalid="ignore"):
+                logs = {"loss": network.loss(weights)}
+                gradient = network.gradient(weights)
+                for weight, velocity, slope in zip(weights, velocities, gradient, strict=True):
+                    velocity *= momentum
+                    velocity -= learning_rate * slope
+                    weight += velocity
+                if validation_network is not None:
+                    logs["val_loss"] = validation_network.loss(weights)
+            return logs
+
+        return step, lambda: weights
 
 
 def loss_and_gradient(
@@ -150,36 +169,6 @@ class _Network:
             code_bias=delta.sum(axis=1),
             output_bias=residual.sum(axis=1),
         )
-
-
-class _Engine:
-    """Momentum descent, in place on a copy of the weights."""
-
-    def __init__(self, X: Array, X_val: Array | None, start: Weights, momentum: float) -> None:
-        n_components = len(start.code_bias)
-        self._network = _Network(X, n_components)
-        self._validation_network = None if X_val is None else _Network(X_val, n_components)
-        self._weights = Weights(*(weight.copy() for weight in start))
-        self._velocity = Weights(*(np.zeros_like(weight) for weight in start))
-        self._momentum = momentum
-
-    def step(self, learning_rate: float) -> Logs:
-        # What overflows shows in the loss, which the caller checks.
-        with np.errstate(over="ignore", invalid="ignore"):
-            logs = {"loss": self._network.loss(self._weights)}
-            gradient = self._network.gradient(self._weights)
-            for weight, velocity, slope in zip(
-                self._weights, self._velocity, gradient, strict=True
-            ):
-                velocity *= self._momentum
-                velocity -= learning_rate * slope
-                weight += velocity
-            if self._validation_network is not None:
-                logs["val_loss"] = self._validation_network.loss(self._weights)
-        return logs
-
-    def weights(self) -> Weights:
-        return self._weights
 
 
 def _sigmoid(z: Array) -> None:

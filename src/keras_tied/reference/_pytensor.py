@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_tied.reference._autoencoder import Array, HandWrittenAutoencoder, Logs, Weights
+from keras_tied.reference._autoencoder import Array, Engine, HandWrittenAutoencoder, Logs, Weights
 
 
 @dataclass(eq=False)  # without it, __post_init__ would not be called
@@ -40,14 +40,7 @@ class PyTensorAutoencoder(HandWrittenAutoencoder):
                 'pip install "keras-tied[pytensor]".'
             ) from error
 
-    def _start_engine(self, X: Array, X_val: Array | None, start: Weights) -> _Engine:
-        return _Engine(X, X_val, start, self.momentum)
-
-
-class _Engine:
-    """Momentum descent as one compiled function, whose shared variables are the state."""
-
-    def __init__(self, X: Array, X_val: Array | None, start: Weights, momentum: float) -> None:
+    def _start_engine(self, X: Array, X_val: Array | None, start: Weights) -> Engine:
         import pytensor
         import pytensor.tensor as pt
 
@@ -62,49 +55,36 @@ class _Engine:
         # contiguous lines, which halves the time of a step.
         rows = pytensor.shared(np.ascontiguousarray(X.T), "X")
         loss = _loss(rows, *weights)
-        gradient = pytensor.grad(loss, weights)
         # A plain Python number would be a float64 here, and make all that it meets one.
-        friction = dtype.type(momentum)
+        friction = dtype.type(self.momentum)
         new_velocities = [
             friction * velocity - learning_rate * slope
-            for velocity, slope in zip(velocities, gradient, strict=True)
+            for velocity, slope in zip(velocities, pytensor.grad(loss, weights), strict=True)
         ]
         new_weights = [
             weight + velocity for weight, velocity in zip(weights, new_velocities, strict=True)
         ]
-
         logs = {"loss": loss}
         if X_val is not None:
             validation_rows = pytensor.shared(np.ascontiguousarray(X_val.T), "X_val")
             logs["val_loss"] = _loss(validation_rows, *new_weights)
-        self._names = tuple(logs)
-        self._weights = weights
-        self._dtype = dtype
-        self._step = pytensor.function(
-            [learning_rate],
-            list(logs.values()),
-            updates=[
-                *zip(velocities, new_velocities, strict=True),
-                *zip(weights, new_weights, strict=True),
-            ],
-            mode="NUMBA",
+        old, new = [*velocities, *weights], [*new_velocities, *new_weights]
+        updates = [*zip(old, new, strict=True)]
+        compiled = pytensor.function(
+            [learning_rate], [*logs.values()], updates=updates, mode="NUMBA"
         )
-        self._compile()
 
-    def step(self, learning_rate: float) -> Logs:
-        values = self._step(np.asarray(learning_rate, self._dtype))
-        return {name: float(value) for name, value in zip(self._names, values, strict=True)}
+        def step(learning_rate: float) -> Logs:
+            values = compiled(np.asarray(learning_rate, dtype))
+            return {name: float(value) for name, value in zip(logs, values, strict=True)}
 
-    def _compile(self) -> None:
         with warnings.catch_warnings():
             # Numba warns of every product with a transposed matrix. PyTensor switches that off when
             # it is imported, which does not outlive a warnings.catch_warnings around the import.
             warnings.filterwarnings("ignore", ".*is faster on contiguous arrays")
             # Numba compiles at the first call. This one moves nothing: the velocities are zero.
-            self.step(0.0)
-
-    def weights(self) -> Weights:
-        return Weights(*(weight.get_value() for weight in self._weights))
+            step(0.0)
+        return step, lambda: Weights(*(weight.get_value() for weight in weights))
 
 
 def _loss(X: Any, kernel: Any, code_bias: Any, output_bias: Any) -> Any:

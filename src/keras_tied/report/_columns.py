@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from keras_tied._text import format_number, format_value
+from keras_tied._text import format_number, format_share, format_value
+from keras_tied._types import Array
 
 Kind = Literal["number", "whole", "truth", "category", "time"]
+LONGEST = 60
+"""Characters of a name that are shown."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +38,25 @@ class Column:
     n_features: int = 1
     form: Mapping[str, Any] = field(default_factory=dict)
 
-
-def sum_columns(columns: Sequence[Column], features: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Add up the features of each column, `(..., features)`, to `(..., columns)`.
-
-    Examples:
-        >>> sum_columns([Column("a"), Column("b", "category", 2)], np.array([1.0, 2.0, 3.0]))
-        array([1., 5.])
-    """
-    begins = np.cumsum([0, *(column.n_features for column in columns[:-1])])
-    return np.add.reduceat(features, begins, axis=-1)
+    @property
+    def title(self) -> str:
+        """The name as it is shown."""
+        return format_value(self.name, LONGEST)
 
 
-def format_features(column: Column, features: NDArray[np.float64]) -> str:
+def slice_columns(columns: Sequence[Column]) -> list[slice]:
+    """Return the place of the features of each column."""
+    ends = np.cumsum([0, *(column.n_features for column in columns)]).tolist()
+    return list(map(slice, ends[:-1], ends[1:]))
+
+
+def sum_columns(columns: Sequence[Column], features: Array) -> Array:
+    """Add up the features of each column, `(..., features)`, to `(..., columns)`."""
+    sums: Array = np.add.reduceat(features, [p.start for p in slice_columns(columns)], axis=-1)
+    return sums
+
+
+def format_features(column: Column, features: Array) -> str:
     """Format the value that the features of a column stand for.
 
     Examples:
@@ -61,47 +69,58 @@ def format_features(column: Column, features: NDArray[np.float64]) -> str:
     if np.isnan(features).any():
         return "missing"
     form, number = column.form, float(features[0])
-    if column.kind == "category":
-        levels = form.get("levels", range(1, len(features) + 1))
-        return format_value(levels[int(features.argmax())], 40)
-    if column.kind == "truth":
-        return format_value(
-            form.get("true", "true") if number >= 0.5 else form.get("false", "false")
-        )
-    if column.kind == "time":
-        return format_days(number + form.get("origin", 0.0))
-    if column.kind == "whole":
-        return f"{round(number):,}"
-    text = format_number(number)
-    if form.get("places") is not None:
-        text = f"{number:,.{form['places']}f}"
+    match column.kind:
+        case "category":
+            levels = form.get("levels", range(1, len(features) + 1))
+            return format_value(levels[int(features.argmax())], 40)
+        case "truth":
+            name = "true" if number >= 0.5 else "false"
+            return format_value(form.get(name, name))
+        case "time":
+            return format_days(number + form.get("origin", 0.0))
+        case "whole":
+            return f"{round(number):,}"
+    places = form.get("places")
+    text = format_number(number) if places is None else f"{number:,.{places}f}"
     return format_value(f"{form.get('prefix', '')}{text}{form.get('suffix', '')}")
 
 
-def format_days(days: float) -> str:
-    """Format days since 1970 as a date.
+def format_typical(column: Column, rows: Array) -> str:
+    """Format the median of numbers or days, or the most frequent category with its share."""
+    rows = rows[~np.isnan(rows).any(axis=1)]
+    if not len(rows):
+        return "-"
+    if column.kind == "category":
+        counts = np.bincount(rows.argmax(axis=1))
+        levels, largest = column.form.get("levels", range(column.n_features)), int(counts.argmax())
+        return f"{format_value(levels[largest], 30)} ({format_share(counts[largest] / len(rows))})"
+    if column.kind == "truth":
+        return f"{format_share(float((rows[:, 0] >= 0.5).mean()))} true"
+    median = float(np.median(rows[:, 0]))
+    if column.kind == "time":
+        return format_days(median + column.form.get("origin", 0.0))
+    return format_number(median)
 
-    Examples:
-        >>> format_days(365.2)
-        '1971-01-01'
-    """
+
+def format_days(days: float) -> str:
+    """Format days since 1970 as a date."""
     return str(np.datetime64("1970-01-01") + np.timedelta64(int(np.floor(days)), "D"))
 
 
 def describe_columns(columns: Sequence[Column]) -> list[dict[str, Any]]:
     """Return columns as JSON, with texts that can be shown."""
+
+    def clean(part: Any) -> Any:
+        if isinstance(part, list | tuple):
+            return [format_value(text, LONGEST) for text in part]
+        return format_value(part) if isinstance(part, str) else part
+
     return [
         {
-            "name": format_value(column.name, 60),
+            "name": column.title,
             "kind": column.kind,
             "n": column.n_features,
-            "form": {name: _clean(part) for name, part in column.form.items()},
+            "form": {name: clean(part) for name, part in column.form.items()},
         }
         for column in columns
     ]
-
-
-def _clean(part: Any) -> Any:
-    if isinstance(part, str):
-        return format_value(part)
-    return [format_value(text, 60) for text in part] if isinstance(part, list | tuple) else part

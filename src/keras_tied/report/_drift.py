@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
-from keras_tied.report._columns import Column
+from keras_tied._types import Array
+from keras_tied.report._columns import Column, slice_columns
 
 ALARM = 0.01
 """The probability that anything is said to have drifted where nothing has."""
@@ -51,52 +52,38 @@ class Drift:
 
 
 def find_drift(
-    columns: Sequence[Column],
-    old: NDArray[np.float64],
-    new: NDArray[np.float64],
-    old_scores: NDArray[np.float64],
-    new_scores: NDArray[np.float64],
+    columns: Sequence[Column], old: Array, new: Array, old_scores: Array, new_scores: Array
 ) -> tuple[list[Drift], Drift]:
-    """Compare two tables.
-
-    Args:
-        columns: their columns.
-        old: the rows of the older one, `(rows, features)`, NaN where a value is missing.
-        new: the rows of the newer one.
-        old_scores: the outlier scores of the older rows.
-        new_scores: the outlier scores of the newer rows.
+    """Compare the rows of two tables, `(rows, features)`, and their outlier scores.
 
     Returns:
         The columns, those that have drifted first and most first, and the score.
     """
-    tests: list[tuple[int | None, bool, float, float]] = []  # column, of missing, moved, p
-    begin = 0
-    for index, column in enumerate(columns):
-        part = slice(begin, begin := begin + column.n_features)
+    # The column, whether of what is missing, how far it has moved, and the probability.
+    tests: list[tuple[int | None, bool, float, float]] = []
+    tests.append((None, False, *_compare_numbers(old_scores, new_scores)))
+    for index, (column, part) in enumerate(zip(columns, slice_columns(columns), strict=True)):
         missing = [np.isnan(rows[:, part]).any(axis=1) for rows in (old, new)]
+        tests.append((index, True, *_compare_counts(missing, 2)))
         a, b = (rows[~no, part] for rows, no in zip((old, new), missing, strict=True))
-        counts = [np.bincount(no.astype(np.intp), minlength=2) for no in missing]
-        tests.append((index, True, *_compare_counts(*counts)))
         if column.kind == "category":
-            n = column.n_features
-            counts = [np.bincount(rows.argmax(axis=1), minlength=n) for rows in (a, b)]
-            tests.append((index, False, *_compare_counts(*counts)))
+            levels = [rows.argmax(axis=1) for rows in (a, b)]
+            tests.append((index, False, *_compare_counts(levels, column.n_features)))
         else:
             tests.append((index, False, *_compare_numbers(a[:, 0], b[:, 0])))
-    tests.append((None, False, *_compare_numbers(old_scores, new_scores)))
-    corrected = _correct([p for *_, p in tests])
     strongest: dict[int | None, Drift] = {}
+    corrected = _correct([p for *_, p in tests])
     for (place, of_missing, moved, _), p in zip(tests, corrected, strict=True):
-        name = "score" if place is None else columns[place].name
+        name = "outlier score" if place is None else columns[place].name
         drift = Drift(name, place, moved, p, of_missing)
-        other = strongest.get(place)
-        if other is None or (p, -moved) < (other.p, -other.moved):
-            strongest[place] = drift
+        other = strongest.get(place, drift)
+        strongest[place] = min(other, drift, key=lambda d: (d.p, -d.moved))
     of_score = strongest.pop(None)
     return sorted(strongest.values(), key=lambda d: (not d.has_drifted, -d.moved)), of_score
 
 
-def _compare_numbers(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, float]:
+def _compare_numbers(a: Array, b: Array) -> tuple[float, float]:
+    """Return how far numbers have moved, and the probability of it by chance."""
     a, b = a[np.isfinite(a)], b[np.isfinite(b)]
     if not (len(a) and len(b)):
         return 0.0, 1.0
@@ -106,34 +93,29 @@ def _compare_numbers(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[fl
     return float(result.statistic), float(result.pvalue)
 
 
-def _compare_counts(a: NDArray[np.intp], b: NDArray[np.intp]) -> tuple[float, float]:
-    n_a, n_b = a.sum(), b.sum()
-    if not (n_a and n_b):
+def _compare_counts(categories: Sequence[ArrayLike], n_categories: int) -> tuple[float, float]:
+    """Return how far the shares of categories have moved, and the probability of it by chance."""
+    table = np.stack([np.bincount(each, minlength=n_categories) for each in categories])
+    n = table.sum(axis=1, keepdims=True)
+    if not n.all():
         return 0.0, 1.0
     from scipy.stats import chi2_contingency
 
-    moved = float(np.abs(a / n_a - b / n_b).sum() / 2)
-    table = np.stack([a, b])
-    expected = table.sum(axis=0) * min(n_a, n_b) / (n_a + n_b)
-    rare = expected < FEWEST_EXPECTED
+    moved = float(np.abs(np.subtract(*(table / n))).sum() / 2)
+    rare = table.sum(axis=0) * n.min() / n.sum() < FEWEST_EXPECTED
     if rare.any():
         table = np.column_stack([table[:, ~rare], table[:, rare].sum(axis=1)])
     table = table[:, table.sum(axis=0) > 0]
-    if table.shape[1] < 2 or (table.sum(axis=0) * min(n_a, n_b) / (n_a + n_b)).min() < 1:
+    if table.shape[1] < 2 or table.sum(axis=0).min() * n.min() / n.sum() < 1:
         return moved, 1.0
     return moved, float(chi2_contingency(table, correction=False).pvalue)
 
 
-def _correct(p: Sequence[float]) -> list[float]:
-    """Return Holm's corrected probabilities.
-
-    Examples:
-        >>> _correct([0.01, 0.04, 0.02])
-        [0.03, 0.04, 0.04]
-    """
+def _correct(p: ArrayLike) -> list[float]:
+    """Return Holm's corrected probabilities."""
     values = np.asarray(p)
     order = np.argsort(values)
-    steps = values[order] * np.arange(len(values), 0, -1)
     corrected = np.empty(len(values))
+    steps = values[order] * np.arange(len(values), 0, -1)
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return [float(value) for value in corrected]

@@ -9,321 +9,227 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+from bokeh import models
 from bokeh.core.json_encoder import serialize_json
 from bokeh.document import Document
-from bokeh.models import (
-    BasicTicker,
-    BasicTickFormatter,
-    BoxSelectTool,
-    CDSView,
-    ColumnDataSource,
-    FixedTicker,
-    HexTile,
-    HoverTool,
-    IndexFilter,
-    LassoSelectTool,
-    LinearColorMapper,
-    NumeralTickFormatter,
-    PanTool,
-    PlainText,
-    Quad,
-    Range1d,
-    ResetTool,
-    Scatter,
-    TapTool,
-    WheelZoomTool,
-)
+from bokeh.models import ColumnDataSource, Range1d
 from bokeh.models.annotations import Span
 from bokeh.plotting import figure
-from numpy.typing import NDArray
 
-from keras_tied.report._planes import Hexagons, Orientation
+from keras_tied._types import Array
+from keras_tied.report._planes import Hexagons, Orientation, Planes
 
-Points = NDArray[np.floating]
 Pair = tuple[int, int]
 
 _MOST_BINS = 60
 _MIRRORED: dict[Orientation, Orientation] = {"pointytop": "flattop", "flattop": "pointytop"}
 
 
-@dataclass(frozen=True)
-class Panel:
-    """Points to draw, and what their axes show.
+def draw_panels(
+    planes: Planes,
+    points: Mapping[str, Array],
+    axes: Mapping[str, tuple[str, str]],
+    is_dense: bool,
+    outstanding: Sequence[int],
+) -> list[Any]:
+    """Return the linked panels of the same rows, by name; the page's script colours them.
 
-    Attributes:
-        name: the id of the element on the page that the panel goes into.
-        points: (n, 2), NaN where there is nothing to draw.
-        axes: what the axes show.
-        hexagons: how many of all rows lie where, and the ranges of the axes.
+    Args:
+        planes: the views, and how many of all rows lie where.
+        points: (n, 2) the rows in each panel.
+        axes: what the axes of each panel show.
         is_dense: whether the hexagons are drawn, because the points are some of the rows.
-        pairs: the hexagons of each two units, counted from 0; empty in other panels.
+        outstanding: points to draw a ring around.
     """
-
-    name: str
-    points: Points
-    axes: tuple[str, str]
-    hexagons: Hexagons
-    is_dense: bool = False
-    pairs: Mapping[Pair, Hexagons] = field(default_factory=dict)
-
-
-class Figures:
-    """The figures of one page; a row that is marked in one is marked in all."""
-
-    def __init__(self) -> None:
-        self._plots: list[Any] = []
-
-    def add_panels(self, panels: Sequence[Panel], n: int, outstanding: Sequence[int]) -> None:
-        """Add panels of the same rows; the page's script colours them.
-
-        Args:
-            panels: what is drawn.
-            n: how many rows.
-            outstanding: those to draw a ring around.
-        """
-        data: dict[str, Any] = {"colour": np.zeros(n, np.float32), "shape": ["circle"] * n}
-        for panel in panels:
-            data[f"{panel.name}_x"], data[f"{panel.name}_y"] = map(_to_float32, panel.points.T)
-        source = ColumnDataSource(data, name="rows")
-        mapper = LinearColorMapper(palette=["#808080"], name="colours")
-        density = LinearColorMapper(palette=["#808080"], name="densities")
-        is_dense = any(panel.is_dense for panel in panels)
-        size, alpha = _choose_marker(n, is_dense)
-        for panel in panels:
-            x_range, y_range = (Range1d(start=low, end=high) for low, high in panel.hexagons.view)
-            plot = self._add_plot(panel.name, panel.axes, x_range, y_range)
-            box = BoxSelectTool(name="box")
-            box.overlay.use_handles = False
-            plot.add_tools(box, LassoSelectTool(name="lasso"), PanTool(name="pan"))
-            plot.add_tools(WheelZoomTool(name="zoom"), ResetTool(name="reset"), TapTool())
-            plot.add_tools(HoverTool(tooltips=None))
-            plot.toolbar.active_drag = box
-            plot.toolbar.active_scroll = None  # the page scrolls, until the tool is chosen
-            if panel.is_dense:
-                pairs: list[tuple[Pair | None, Hexagons]] = [*panel.pairs.items()]
-                for pair, hexagons in pairs or [(None, panel.hexagons)]:
-                    _add_hexagons(plot, hexagons, density, pair)
-            dots = partial(
-                Scatter,
-                x=f"{panel.name}_x",
-                y=f"{panel.name}_y",
-                marker={"field": "shape"},
-                fill_color={"field": "colour", "transform": mapper},
-            )
-            points = plot.add_glyph(
-                source,
-                dots(size=size, fill_alpha=alpha, line_color=None),
-                selection_glyph=dots(size=size + 1.5, line_width=0.7),
-                nonselection_glyph=dots(size=size, fill_alpha=alpha / 5, line_color=None),
-                hover_glyph=dots(size=size + 5, line_width=1.5),
-                name="points",
-            )
-            rings = Scatter(
-                x=f"{panel.name}_x",
-                y=f"{panel.name}_y",
-                size=size + 5,
-                fill_color=None,
-                line_width=1.5,
-            )
-            plot.add_glyph(
-                source,
-                rings,
-                selection_glyph=rings,
-                nonselection_glyph=rings,
-                view=CDSView(filter=IndexFilter(indices=list(outstanding))),
-                name="rings",
-            )
-            for tool in plot.tools:
-                if isinstance(tool, BoxSelectTool | LassoSelectTool | TapTool | HoverTool):
-                    tool.renderers = [points]
-
-    def add_errors(
-        self, name: str, errors: NDArray[np.float64], lines: Mapping[str, float]
-    ) -> None:
-        """Add a histogram of the rows' errors, in which an interval can be selected.
-
-        Args:
-            name: the id of the element on the page.
-            errors: (N,) the errors of all rows.
-            lines: errors that are marked by a line, by the name of the line.
-        """
-        counts, edges, log = _bin_errors(errors)
-        plot = self._add_plot(
-            name,
-            ("error of a row", "rows"),
-            _fit_range(edges, log),
-            Range1d(start=0, end=float(counts.max()) * 1.08),
-            log_x=log,
-        )
-        plot.yaxis.formatter = NumeralTickFormatter(format="0,0")
-        plot.xaxis.ticker.desired_num_ticks = 4
-        if edges[-1] < 200 * edges[0]:
-            plot.xaxis.formatter = BasicTickFormatter()  # a few ticks are written out
-        plot.add_tools(BoxSelectTool(dimensions="width"))
-        data = {"left": edges[:-1], "right": edges[1:], "top": counts}
-        source = ColumnDataSource(data, name="bins")
-        bars, selected, others = (
-            Quad(left="left", right="right", top="top", bottom=0, line_color=None) for _ in range(3)
-        )
-        plot.add_glyph(
-            source, bars, selection_glyph=selected, nonselection_glyph=others, name="bars"
-        )
-        for label, value in lines.items():
-            plot.add_layout(_make_line(label, value, "height"))
-
-    def add_losses(
-        self, name: str, curves: Mapping[str, Sequence[float]], lines: Mapping[str, float]
-    ) -> None:
-        """Add the curve of the loss by epoch.
-
-        Args:
-            name: the id of the element on the page.
-            curves: the losses of each epoch, by the name of the curve.
-            lines: losses that are marked by a line across, by the name of the line.
-        """
-        most = max(len(losses) for losses in curves.values())
-        finite_losses = np.concatenate([*curves.values(), list(lines.values())])
-        log = bool((finite_losses[np.isfinite(finite_losses)] > 0).all())
-        plot = self._add_plot(
-            name,
-            ("epoch", "loss"),
-            Range1d(start=1 if most > 1 else 0, end=max(most, 2)),
-            _fit_range(finite_losses, log),
-            log_y=log,
-        )
-        plot.yaxis.formatter = BasicTickFormatter()
-        if most == 1:
-            plot.xaxis.ticker = FixedTicker(ticks=[1])
-        for label, losses in curves.items():
-            data = {"epoch": np.arange(1.0, len(losses) + 1), "loss": np.asarray(losses, float)}
-            source = ColumnDataSource(data)
-            plot.line("epoch", "loss", source=source, name=label, line_width=2)
-            if len(losses) == 1:
-                plot.scatter("epoch", "loss", source=source, name=label, size=7, line_color=None)
-        for label, value in lines.items():
-            plot.add_layout(_make_line(label, value, "width"))
-
-    def add_widths(self, name: str, widths: Sequence[Sequence[float]], chosen: int) -> None:
-        """Add the errors by the number of components, with a line at the one that was chosen.
-
-        Args:
-            name: the id of the element on the page.
-            widths: numbers of components, with the error, PCA's and that of hidden values.
-            chosen: a number of components.
-        """
-        components, *curves = np.asarray(widths, float).T
-        highest = max(np.nanmax(curves, initial=0.0), 1e-9)
-        plot = self._add_plot(
-            name,
-            ("components", "error on rows held out"),
-            _fit_range(components),
-            Range1d(start=0, end=float(highest) * 1.05),
-        )
-        plot.xaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=8)
-        for label, dash, errors in zip(
-            ("error", "pca", "hidden"), ("solid", "dashed", "dotted"), curves, strict=True
-        ):
-            source = ColumnDataSource({"components": components, "error": errors})
-            look = {"source": source, "name": label}
-            plot.line("components", "error", line_width=2, line_dash=dash, **look)
-            plot.scatter("components", "error", size=6, line_color=None, **look)
-        plot.add_layout(_make_line("chosen", chosen, "height"))
-
-    def to_json(self) -> str:
-        """Return the document of BokehJS, and the element of each of its roots."""
-        document = Document()
-        for plot in self._plots:
-            document.add_root(plot)
-        roots = json.dumps({plot.id: plot.name for plot in self._plots})
-        return (
-            f'{{"document": {serialize_json(document.to_json(deferred=False))}, "roots": {roots}}}'
-        )
-
-    def _add_plot(
-        self,
-        name: str,
-        axes: tuple[str, str],
-        x_range: Range1d,
-        y_range: Range1d,
-        log_y: bool = False,
-        log_x: bool = False,
-    ) -> Any:
-        plot: Any = figure(
-            tools=[],
-            name=name,
-            x_range=x_range,
-            y_range=y_range,
-            x_axis_type="log" if log_x else "linear",
-            y_axis_type="log" if log_y else "linear",
-            sizing_mode="stretch_both",
-            toolbar_location=None,
-            background_fill_color=None,
-            outline_line_color=None,
-            min_border=4,
-        )
-        # Plain text, because a name such as $$x$$ would be taken for a formula.
-        plot.xaxis.axis_label = PlainText(text=_shorten(axes[0]))
-        plot.yaxis.axis_label = PlainText(text=_shorten(axes[1]))
-        plot.axis.axis_label_text_font_style = "normal"
-        plot.axis.minor_tick_line_color = None
-        plot.axis.axis_line_color = None
-        plot.xaxis.ticker.desired_num_ticks = 5
-        plot.yaxis.ticker.desired_num_ticks = 5
-        self._plots.append(plot)
-        return plot
-
-
-def _make_line(name: str, at: float, along: Literal["width", "height"]) -> Span:
-    dash = "dashed" if name == "pca" else "solid"
-    return Span(location=at, dimension=along, name=name, line_width=1.5, line_dash=dash)
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= 40 else f"{name[:38]}…"
-
-
-def _to_float32(values: Points) -> NDArray[np.float32]:
-    return np.ascontiguousarray(values, dtype=np.float32)
-
-
-def _choose_marker(n: int, is_dense: bool) -> tuple[float, float]:
-    """Choose the size and the opacity of n points."""
+    n = len(points["code"])
+    data: dict[str, Any] = {"colour": np.zeros(n, np.float32), "shape": ["circle"] * n}
+    for name in points:
+        x, y = np.ascontiguousarray(points[name].T, np.float32)
+        data |= {f"{name}_x": x, f"{name}_y": y}
+    source = ColumnDataSource(data, name="rows")
+    mapper = models.LinearColorMapper(palette=["#808080"], name="colours")
+    density = models.LinearColorMapper(palette=["#808080"], name="densities")
+    size, alpha = (8.0, 0.85) if n <= 300 else (6.0, 0.75) if n <= 2000 else (4.5, 0.6)
     if is_dense:
-        return 4.0, 0.8
-    if n <= 300:
-        return 8.0, 0.85
-    return (6.0, 0.75) if n <= 2000 else (4.5, 0.6)
+        size, alpha = 4.0, 0.8
+    plots = []
+    for name, hexagons in planes.hexagons.items():
+        x_range, y_range = (Range1d(start=low, end=high) for low, high in hexagons.view)
+        plot = _make_plot(name, axes[name], x_range, y_range)
+        box = models.BoxSelectTool(name="box")
+        box.overlay.use_handles = False
+        lasso, pan = models.LassoSelectTool(name="lasso"), models.PanTool(name="pan")
+        zoom, reset = models.WheelZoomTool(name="zoom"), models.ResetTool(name="reset")
+        tap, hover = models.TapTool(), models.HoverTool(tooltips=None)
+        plot.add_tools(box, lasso, pan, zoom, reset, tap, hover)
+        plot.toolbar.active_drag = box
+        plot.toolbar.active_scroll = None  # the page scrolls, until the tool is chosen
+        if is_dense:
+            pairs: list[tuple[Pair | None, Hexagons]] = [*planes.pairs.items()]
+            if name != "code" or not pairs:
+                pairs = [(None, hexagons)]
+            for pair, each in pairs:
+                _add_hexagons(plot, each, density, pair)
+        at = partial(models.Scatter, x=f"{name}_x", y=f"{name}_y")
+        colour = {"field": "colour", "transform": mapper}
+        dots = partial(at, marker={"field": "shape"}, fill_color=colour)
+        renderer = plot.add_glyph(
+            source,
+            dots(size=size, fill_alpha=alpha, line_color=None),
+            selection_glyph=dots(size=size + 1.5, line_width=0.7),
+            nonselection_glyph=dots(size=size, fill_alpha=alpha / 5, line_color=None),
+            hover_glyph=dots(size=size + 5, line_width=1.5),
+            name="points",
+        )
+        rings = at(size=size + 5, fill_color=None, line_width=1.5)
+        view = models.CDSView(filter=models.IndexFilter(indices=list(outstanding)))
+        same: dict[str, Any] = {"selection_glyph": rings, "nonselection_glyph": rings}
+        plot.add_glyph(source, rings, view=view, name="rings", **same)
+        for tool in (box, lasso, tap, hover):
+            tool.renderers = [renderer]
+        plots.append(plot)
+    return plots
+
+
+def draw_errors(errors: Array, lines: Mapping[str, float]) -> Any:
+    """Return a histogram of the errors of all rows, (N,), with lines at some errors, by name.
+
+    An interval can be selected.
+    """
+    counts, edges, log = _bin_errors(errors)
+    y_range = Range1d(start=0, end=float(counts.max()) * 1.08)
+    axes = "error of a row", "rows"
+    plot = _make_plot("errors", axes, _fit_range(edges, log), y_range, log_x=log)
+    plot.yaxis.formatter = models.NumeralTickFormatter(format="0,0")
+    plot.xaxis.ticker.desired_num_ticks = 4
+    if edges[-1] < 200 * edges[0]:
+        plot.xaxis.formatter = models.BasicTickFormatter()  # a few ticks are written out
+    plot.add_tools(models.BoxSelectTool(dimensions="width"))
+    data = {"left": edges[:-1], "right": edges[1:], "top": counts}
+    source = ColumnDataSource(data, name="bins")
+    bar = partial(models.Quad, left="left", right="right", top="top", bottom=0, line_color=None)
+    bars, selected, others = bar(), bar(), bar()
+    plot.add_glyph(source, bars, selection_glyph=selected, nonselection_glyph=others, name="bars")
+    _add_lines(plot, lines, "height")
+    return plot
+
+
+def draw_losses(curves: Mapping[str, Sequence[float]], lines: Mapping[str, float]) -> Any:
+    """Return the curves of the losses by epoch, with lines across at some losses, by name."""
+    n_epochs = max(map(len, curves.values()))
+    losses = np.concatenate([*curves.values(), list(lines.values())])
+    log = bool((losses[np.isfinite(losses)] > 0).all())
+    x_range = Range1d(start=1 if n_epochs > 1 else 0, end=max(n_epochs, 2))
+    plot = _make_plot("losses", ("epoch", "loss"), x_range, _fit_range(losses, log), log_y=log)
+    plot.yaxis.formatter = models.BasicTickFormatter()
+    if n_epochs == 1:
+        plot.xaxis.ticker = models.FixedTicker(ticks=[1])
+    for label, curve in curves.items():
+        data = {"epoch": np.arange(1.0, len(curve) + 1), "loss": np.asarray(curve, float)}
+        source = ColumnDataSource(data)
+        plot.line("epoch", "loss", source=source, name=label, line_width=2)
+        if len(curve) == 1:
+            plot.scatter("epoch", "loss", source=source, name=label, size=7, line_color=None)
+    _add_lines(plot, lines, "width")
+    return plot
+
+
+def draw_widths(widths: Sequence[Sequence[float]], chosen: int) -> Any:
+    """Return the errors by the number of components, with a line at the one that was chosen.
+
+    `widths` has numbers of components, each with the error, PCA's and that of hidden values.
+    """
+    components, *curves = np.asarray(widths, float).T
+    highest = max(np.nanmax(curves, initial=0.0), 1e-9)
+    axes = "components", "error on rows held out"
+    y_range = Range1d(start=0, end=float(highest) * 1.05)
+    plot = _make_plot("widths", axes, _fit_range(components), y_range)
+    plot.xaxis.ticker = models.BasicTicker(min_interval=1, desired_num_ticks=8)
+    dashes = {"error": "solid", "pca": "dashed", "hidden": "dotted"}
+    for (label, dash), errors in zip(dashes.items(), curves, strict=True):
+        source = ColumnDataSource({"components": components, "error": errors})
+        look: dict[str, Any] = {"source": source, "name": label}
+        plot.line("components", "error", line_width=2, line_dash=dash, **look)
+        plot.scatter("components", "error", size=6, line_color=None, **look)
+    _add_lines(plot, {"chosen": chosen}, "height")
+    return plot
+
+
+def to_json(plots: Sequence[Any]) -> str:
+    """Return the document of BokehJS, and the element of the page that each of its roots goes to.
+
+    A plot goes to the element whose id is its name.
+    """
+    document = Document()
+    for plot in plots:
+        document.add_root(plot)
+    roots = json.dumps({plot.id: plot.name for plot in plots})
+    page = serialize_json(document.to_json(deferred=False))
+    return f'{{"document": {page}, "roots": {roots}}}'
+
+
+def _make_plot(
+    name: str,
+    axes: tuple[str, str],
+    x_range: Range1d,
+    y_range: Range1d,
+    log_y: bool = False,
+    log_x: bool = False,
+) -> Any:
+    plot: Any = figure(
+        tools=[],
+        name=name,
+        x_range=x_range,
+        y_range=y_range,
+        x_axis_type="log" if log_x else "linear",
+        y_axis_type="log" if log_y else "linear",
+        sizing_mode="stretch_both",
+        toolbar_location=None,
+        background_fill_color=None,
+        outline_line_color=None,
+        min_border=4,
+    )
+    for axis, text in zip((plot.xaxis, plot.yaxis), axes, strict=True):
+        text = text if len(text) <= 40 else f"{text[:38]}…"
+        # Plain text, because a name such as $$x$$ would be taken for a formula.
+        axis.axis_label = models.PlainText(text=text)
+        axis.ticker.desired_num_ticks = 5
+    plot.axis.axis_label_text_font_style = "normal"
+    plot.axis.minor_tick_line_color = None
+    plot.axis.axis_line_color = None
+    return plot
+
+
+def _add_lines(plot: Any, lines: Mapping[str, float], along: Literal["width", "height"]) -> None:
+    for name, at in lines.items():
+        dash = "dashed" if name == "pca" else "solid"
+        look: dict[str, Any] = {"name": name, "line_width": 1.5, "line_dash": dash}
+        plot.add_layout(Span(location=at, dimension=along, **look))
 
 
 def _add_hexagons(
-    plot: Any, hexagons: Hexagons, colours: LinearColorMapper, pair: Pair | None
+    plot: Any, hexagons: Hexagons, colours: models.LinearColorMapper, pair: Pair | None
 ) -> None:
     """Add hexagons; those of two units in both orders, of which the first two are shown."""
     cells, counts = hexagons.counts()
     q, r = cells.T
     density = np.log1p(counts).astype(np.float32)
+    colour: Any = {"field": "density", "transform": colours}
     look = partial(
-        HexTile,
-        q="q",
-        r="r",
-        size=hexagons.size,
-        fill_color={"field": "density", "transform": colours},
-        line_color=None,
+        models.HexTile, q="q", r="r", size=hexagons.size, fill_color=colour, line_color=None
     )
     scale, orientation = hexagons.aspect_scale, hexagons.orientation
-    upright = look(aspect_scale=scale, orientation=orientation), {"q": q, "r": r}, pair
-    shown = [upright]
+    orders = [(look(aspect_scale=scale, orientation=orientation), q, r, pair)]
     if pair is not None:
         mirrored = look(aspect_scale=1 / scale, orientation=_MIRRORED[orientation])
-        shown.append((mirrored, {"q": -r, "r": -q}, pair[::-1]))
-    for glyph, data, units in shown:
+        orders.append((mirrored, -r, -q, pair[::-1]))
+    for glyph, across, upwards, units in orders:
         plot.add_glyph(
-            ColumnDataSource(data | {"density": density}),
+            ColumnDataSource({"q": across, "r": upwards, "density": density}),
             glyph,
             name="density" if units is None else f"density {units[0]} {units[1]}",
             level="underlay",
@@ -331,7 +237,7 @@ def _add_hexagons(
         )
 
 
-def _fit_range(values: Points, log: bool = False) -> Range1d:
+def _fit_range(values: Array, log: bool = False) -> Range1d:
     """Make a range from the smallest to the largest value, with a margin."""
     finite = values[np.isfinite(values)].astype(np.float64)
     finite = np.log10(finite[finite > 0]) if log else finite
@@ -343,7 +249,7 @@ def _fit_range(values: Points, log: bool = False) -> Range1d:
     return Range1d(start=float(low), end=float(high))
 
 
-def _bin_errors(errors: NDArray[np.float64]) -> tuple[NDArray[np.intp], Points, bool]:
+def _bin_errors(errors: Array) -> tuple[Array, Array, bool]:
     """Return the counts, the edges, and whether the scale is logarithmic."""
     finite = errors[np.isfinite(errors)]
     positive = finite[finite > 0]

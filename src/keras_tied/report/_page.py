@@ -11,32 +11,26 @@ import base64
 import hashlib
 import json
 from importlib import resources
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from keras_tied._plane import DENSE_POINTS
-from keras_tied._reasons import ORDINARY
-from keras_tied._text import format_number, format_quantity, format_rarity, format_value
-from keras_tied.report._bars import N_BARS, rank_columns
-from keras_tied.report._colours import describe_labels, describe_palettes
-from keras_tied.report._columns import describe_columns
-from keras_tied.report._decoder import MOST_WEIGHTS, describe_decoder, encode_floats
-from keras_tied.report._drawn import DrawnRows, choose_rows
-from keras_tied.report._figures import Figures, Panel
+from keras_tied._text import format_number, format_quantity, format_share, format_value
+from keras_tied._types import Array
+from keras_tied.drawing import DENSE_POINTS
+from keras_tied.report._contents import Contents
+from keras_tied.report._figures import draw_errors, draw_losses, draw_panels, draw_widths, to_json
 from keras_tied.report._planes import Planes
-from keras_tied.report._shift import describe_shift
-from keras_tied.report._summary import format_share, summarize
+from keras_tied.report._rows import MOST_WEIGHTS, describe_rows
+from keras_tied.report._summary import describe_shift, rank_columns, summarize
 from keras_tied.report._units import correlate, describe_units, name_axis
-
-if TYPE_CHECKING:
-    from keras_tied.report._report import Report
 
 MOST_NUMBERS = 180_000
 """Numbers of the drawn rows: what is given and expected in their columns, and shares."""
+N_BARS = 12
+"""Columns whose errors are shown at first; of many, those with the largest."""
 SCRIPTS = (
     *("data", "format", "marks", "decoder", "colours", "plots", "toolbar", "row", "table"),
     *("units", "download", "link", "page"),
@@ -44,35 +38,17 @@ SCRIPTS = (
 """The modules of the page, in the order that they are loaded."""
 
 
-def render_html(report: Report) -> str:
+def render_html(report: Contents) -> str:
     """Return the whole page."""
-    errors, whole = report.errors, report.whole
-    drawn = _choose_drawn(report)
-    curves = _select_curves(report)
-    ordinary = ~report.is_far
-    correlations = correlate(report.X[ordinary], report.code[ordinary])
-    units = describe_units(report.columns, correlations)
+    whole, ordinary = report.whole, ~report.is_far
+    rows, worst = _choose_rows(report)
+    units = describe_units(report.columns, correlate(report.X[ordinary], report.code[ordinary]))
     axes = [name_axis(i, report.columns, drivers) for i, drivers in enumerate(units)]
-    panels = _make_panels(report, errors, drawn, axes)
-    views = [[*pair, *hexagons.view] for pair, hexagons in panels[1].pairs.items()]
-    figures = Figures()
-    standing_out = drawn.worst[: whole.n_outstanding]
-    figures.add_panels(panels, len(drawn.rows), standing_out.tolist())
-    all_errors = np.asarray(whole.errors, np.float64)
-    mean_error = whole.mean_error
-    marks = {} if mean_error is None else {"mean": mean_error}
-    pca = {} if report.pca_error is None else {"pca": float(report.pca_error)}
-    figures.add_errors("errors", all_errors, marks | pca)
-    if curves:
-        figures.add_losses("losses", curves, pca)
-    known = [width for width in report.widths if not np.isnan(width[3])]
-    best = min(known, key=lambda width: width[3], default=None)
-    if report.widths:
-        figures.add_widths("widths", report.widths, report.code.shape[1])
-    scripts = [
-        *Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw,
-        *(_read(f"{name}.js") for name in SCRIPTS),
-    ]
+    planes = _fit_planes(report, len(rows))
+    bars, data = rank_columns(report), describe_rows(report, rows, worst)
+    views = [[*pair, *hexagons.view] for pair, hexagons in planes.pairs.items()]
+    data |= {"units": units, "axes": axes, "views": views}
+    known_widths = [width for width in report.widths if not np.isnan(width[3])]
     environment = Environment(
         loader=PackageLoader("keras_tied.report", "page"),
         autoescape=True,
@@ -87,29 +63,24 @@ def render_html(report: Report) -> str:
         quantity=format_quantity,
         share=format_share,
     )
-    bars = rank_columns(report, whole)
-    rows_data = _describe_rows(report, errors, drawn)
-    oddest = int(drawn.rows[drawn.worst[0]])
+    bokeh = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
+    scripts = [*bokeh, *(_read(f"{name}.js") for name in SCRIPTS)]
     return environment.get_template("page.html").render(
         report=report,
         whole=whole,
         policy=_make_policy(scripts),
         style=Markup(_read("page.css")),
         scripts=[Markup(script) for script in scripts],
-        figures=_embed_json(figures.to_json()),
-        rows=_embed_json(json.dumps(rows_data | {"units": units, "axes": axes, "views": views})),
-        sentence=summarize(report, whole, bars, oddest),
+        figures=_embed_json(_draw(report, planes, rows, worst, axes)),
+        rows=_embed_json(json.dumps(data)),
+        sentence=summarize(report, bars, int(rows[worst[0]])),
         shift=describe_shift(report),
-        panels={panel.name: panel for panel in panels},
-        n_drawn=len(drawn.rows),
-        n_worst=len(drawn.worst),
-        mean_error=mean_error,
-        median_error=float(np.nanmedian(all_errors)) if marks else None,
-        curves=curves,
-        best_width=best and best[0],
-        best_hidden=best and best[3],
+        n_drawn=len(rows),
+        n_worst=len(worst),
+        curves=_select_curves(report),
+        best_width=min(known_widths, key=lambda width: width[3], default=None),
         bars=bars,
-        has_decoder=rows_data["decoder"] is not None,
+        has_decoder=data["decoder"] is not None,
         most_weights=MOST_WEIGHTS,
         n_bars=N_BARS,
     )
@@ -136,44 +107,64 @@ def _embed_json(text: str) -> Markup:
     return Markup(text)
 
 
-def _choose_drawn(report: Report) -> DrawnRows:
-    """Choose the rows to draw: few enough for the eye, and for the size of the page."""
-    n_features = report.X.shape[1]
-    most = min(report.most_points, max(200, MOST_NUMBERS // (3 * n_features)))
+def _choose_rows(report: Contents) -> tuple[Array, Array]:
+    """Choose the rows to draw: few enough for the eye, and for the size of the page.
+
+    Returns:
+        Their numbers in order, all or the oddest ones and random others; and which of these are the
+        oddest, the oddest first.
+    """
+    n = len(report.X)
+    most = min(report.most_points, max(200, MOST_NUMBERS // (3 * report.X.shape[1])))
     if report.whole.n_rows > most:
         most = min(most, DENSE_POINTS)
-    return choose_rows(report.scores, most, report.n_worst, report.random_state)
+    order = np.argsort(-np.nan_to_num(report.scores, nan=-1.0), kind="stable")
+    worst, rows = order[: report.n_worst], np.arange(n)
+    if n > most:
+        rng = np.random.default_rng(report.random_state)
+        others = rng.permutation(order[report.n_worst :])
+        rows = np.sort(np.concatenate([worst, others[: max(0, most - len(worst))]]))
+    return rows, np.searchsorted(rows, worst)
 
 
-def _make_panels(report: Report, errors: Any, drawn: DrawnRows, axes: list[str]) -> list[Panel]:
+def _fit_planes(report: Contents, n_drawn: int) -> Planes:
+    """Return the planes of the panels, with all rows counted if they are not all drawn."""
+    if report.whole.planes is not None:
+        return report.whole.planes
+    parts = report.X, report.code, report.reconstruction, report.errors
+    X, code, reconstruction, errors = (part[~report.is_far] for part in parts)
     names = [format_value(name) for name in report.feature_names]
-    parts = report.X, report.code, report.reconstruction, errors
-    ordinary = ~report.is_far
-    X, code, reconstruction, of_rows = (part[ordinary] for part in parts)
-    planes = report.whole.planes or Planes(X, code, reconstruction, of_rows, names)
-    points = planes.project(*parts)
-    is_dense = report.whole.n_rows > len(drawn.rows)
-    if is_dense and report.whole.planes is None:
+    planes = Planes(X, code, reconstruction, errors, names)
+    if report.whole.n_rows > n_drawn:
         planes.count(*parts)
-    titles = {
-        "input": planes.plane.names,
-        "code": (axes[0], axes[1] if len(axes) > 1 else "error"),
-        "reconstruction": planes.plane.names,
-    }
-    return [
-        Panel(
-            name,
-            points[name][drawn.rows],
-            titles[name],
-            planes.hexagons[name],
-            is_dense,
-            planes.pairs if name == "code" else {},
-        )
-        for name in titles
-    ]
+    return planes
 
 
-def _select_curves(report: Report) -> dict[str, list[float]]:
+def _draw(report: Contents, planes: Planes, rows: Array, worst: Array, axes: list[str]) -> str:
+    """Return the figures as JSON."""
+    whole, curves = report.whole, _select_curves(report)
+    points = planes.project(report.X, report.code, report.reconstruction, report.errors)
+    titles = dict.fromkeys(points, planes.plane.names)
+    titles["code"] = axes[0], axes[1] if len(axes) > 1 else "error"
+    mean = {} if whole.mean_error is None else {"mean": whole.mean_error}
+    pca = {} if report.pca_error is None else {"pca": float(report.pca_error)}
+    plots = draw_panels(
+        planes,
+        {name: each[rows] for name, each in points.items()},
+        titles,
+        whole.n_rows > len(rows),
+        worst[: whole.n_outstanding].tolist(),
+    )
+    plots.append(draw_errors(np.asarray(whole.errors, np.float64), mean | pca))
+    if curves:
+        plots.append(draw_losses(curves, pca))
+    if report.widths:
+        plots.append(draw_widths(report.widths, report.code.shape[1]))
+    return to_json(plots)
+
+
+def _select_curves(report: Contents) -> dict[str, list[float]]:
+    """Return the losses of each epoch that are finite, by the name of the curve."""
     names = {"training": "loss", "validation": "val_loss"}
     curves = {name: report.history.get(key, []) for name, key in names.items()}
     return {
@@ -181,46 +172,3 @@ def _select_curves(report: Report) -> dict[str, list[float]]:
         for name, losses in curves.items()
         if np.isfinite(losses).any()
     }
-
-
-def _describe_rows(report: Report, errors: Any, drawn: DrawnRows) -> dict[str, Any]:
-    """Return the data of the drawn rows for the page's scripts."""
-    rows, whole = drawn.rows, report.whole
-    shares, expected, of_mended = report.explain(rows)
-    scores = report.scores[rows]
-    one_in, most = None, 0.0
-    if report.fitted is not None and report.explains:
-        one_in, most = report.fitted.rarity(scores).tolist(), report.fitted.largest_rarity
-    return {
-        "ids": [f"{row + 1:,}" for row in whole.places[rows]]
-        if report.ids is None
-        else [format_value(name) for name in report.ids[rows].tolist()],
-        "places": (whole.places[rows] + 1).tolist(),
-        "n_all": whole.n_rows,
-        "ranks": whole.ranks[rows].tolist(),
-        "labels": None
-        if report.labels is None
-        else [_format_label(label) for label in report.labels[rows].tolist()],
-        "errors": [None if np.isnan(error) else float(f"{error:.7g}") for error in errors[rows]],
-        "scores": [None if np.isnan(score) else float(f"{score:.7g}") for score in scores],
-        "one_in": one_in and [format_rarity(n, most) for n in one_in],
-        "is_far": report.is_far[rows].tolist(),
-        "is_mended": (of_mended < ORDINARY).tolist(),
-        "mean": None if whole.mean_error is None else format_number(whole.mean_error),
-        "columns": describe_columns(report.columns),
-        "X": encode_floats(report.X[rows]),
-        "expected": encode_floats(expected),
-        "shares": encode_floats(shares),
-        "codes": encode_floats(report.code[rows]),
-        "n_units": report.code.shape[1],
-        "worst": drawn.worst.tolist(),
-        "colour_by": describe_labels(report, rows),
-        "palettes": describe_palettes(),
-        "decoder": describe_decoder(report.fitted),
-        "safe_csv": report.safe_csv,
-        "file": format_value(report.title, 60),
-    }
-
-
-def _format_label(label: Any) -> str:
-    return "" if label is None or label != label else format_value(label)

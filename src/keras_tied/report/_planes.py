@@ -10,14 +10,20 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_tied._plane import N_HEXAGONS, View, choose_view, fit_principal_plane
-from keras_tied.report._decoder import LARGEST
+from keras_tied.drawing import (
+    MOST_UNITS,
+    N_HEXAGONS,
+    View,
+    choose_view,
+    fit_plane,
+    pair_with_errors,
+)
 
 Points = NDArray[np.floating]
 Orientation = Literal["pointytop", "flattop"]
 
-MOST_UNITS = 6
-"""Units of which each pair has its counts: 15 pairs."""
+LARGEST = 1e34
+"""Larger numbers are drawn there; a sum of many of them still fits single precision."""
 
 
 class Hexagons:
@@ -27,29 +33,25 @@ class Hexagons:
         self.view = view
         # Hexagons are regular on the screen, on a panel that is about square. Bokeh takes their
         # size on both axes, and rounds it to nothing on one that is much longer.
-        (left, right), (bottom, top) = view.x, view.y
-        self.orientation: Orientation = "flattop" if right - left > top - bottom else "pointytop"
-        self.size = max(right - left, top - bottom) / N_HEXAGONS / 1.5
-        self.aspect_scale = (top - bottom) / (right - left)
+        width, height = (high - low for low, high in view)
+        self.orientation: Orientation = "flattop" if width > height else "pointytop"
+        self.size = max(width, height) / N_HEXAGONS / 1.5
+        self.aspect_scale = height / width
         self._counts: Counter[tuple[int, int]] = Counter()
 
     def add(self, points: Points) -> None:
         """Count some more points, (n, 2)."""
         from bokeh.util.hex import cartesian_to_axial
 
-        (left, right), (bottom, top) = self.view.x, self.view.y
-        x, y = points.T
-        inside = (x >= left) & (x <= right) & (y >= bottom) & (y <= top)
-        if not inside.any():
+        low, high = np.transpose(self.view)
+        x, y = points[((points >= low) & (points <= high)).all(axis=1)].T
+        if not len(x):
             return
-        q, r = cartesian_to_axial(
-            x[inside], y[inside], self.size, self.orientation, aspect_scale=self.aspect_scale
-        )
+        q, r = cartesian_to_axial(x, y, self.size, self.orientation, aspect_scale=self.aspect_scale)
         first_q, first_r, n_r = int(q.min()), int(r.min()), int(np.ptp(r)) + 1
         counts = np.bincount((q - first_q) * n_r + (r - first_r))
-        cells = np.flatnonzero(counts)
-        for cell, n in zip(cells.tolist(), counts[cells].tolist(), strict=True):
-            self._counts[first_q + cell // n_r, first_r + cell % n_r] += n
+        for cell in np.flatnonzero(counts).tolist():
+            self._counts[first_q + cell // n_r, first_r + cell % n_r] += int(counts[cell])
 
     def counts(self) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
         """Return the axial coordinates q and r of each hexagon, (n, 2), and the points in it."""
@@ -73,19 +75,13 @@ class Planes:
     """
 
     def __init__(
-        self,
-        X: Points,
-        code: Points,
-        reconstruction: Points,
-        errors: Points,
-        names: Sequence[str],
+        self, X: Points, code: Points, reconstruction: Points, errors: Points, names: Sequence[str]
     ) -> None:
-        self.plane = fit_principal_plane(X, names)
+        self.plane = fit_plane(X, names)
         points = self.project(X, code, reconstruction, errors)
-        both = np.concatenate([points["input"], points["reconstruction"]])
-        shared = choose_view(both)
-        views = [shared, choose_view(points["code"]), shared]
-        self.hexagons = dict(zip(points, map(Hexagons, views), strict=True))
+        shared = choose_view(np.concatenate([points["input"], points["reconstruction"]]))
+        views = {"input": shared, "code": choose_view(points["code"]), "reconstruction": shared}
+        self.hexagons = {name: Hexagons(view) for name, view in views.items()}
         code = _round(code)
         pairs = list(itertools.combinations(range(min(code.shape[1], MOST_UNITS)), 2))
         self.pairs = {pair: Hexagons(choose_view(code[:, pair])) for pair in pairs}
@@ -96,10 +92,9 @@ class Planes:
         self, X: Points, code: Points, reconstruction: Points, errors: Points
     ) -> dict[str, Points]:
         """Return the points of rows in each plane, (n, 2)."""
-        pair = code[:, :2] if code.shape[1] > 1 else np.column_stack([code[:, 0], errors])
         return {
             "input": _round(self.plane.project(X)),
-            "code": _round(pair),
+            "code": _round(pair_with_errors(code, errors)),
             "reconstruction": _round(self.plane.project(reconstruction)),
         }
 

@@ -2,90 +2,129 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
 from keras_tied._reasons import ORDINARY, Cause, describe_reason
-from keras_tied._text import describe_rarity, format_quantity, format_value, list_some
-from keras_tied.report._bars import Bar
-from keras_tied.report._columns import format_features
-from keras_tied.report._whole import Whole
+from keras_tied._text import (
+    describe_rarity,
+    format_number,
+    format_quantity,
+    format_rarity,
+    format_share,
+    format_value,
+    list_some,
+)
+from keras_tied.estimator.internal import Fitted
+from keras_tied.report._columns import (
+    LONGEST,
+    format_features,
+    format_typical,
+    slice_columns,
+    sum_columns,
+)
+from keras_tied.report._contents import Contents
+from keras_tied.report._drift import ALARM, Drift
 
-if TYPE_CHECKING:
-    from keras_tied.report._drift import Drift
-    from keras_tied.report._report import Report
+Bar = tuple[str, float, float | None, float]
+"""A column: its name, mean squared error, share of the variance that is lost, and length."""
 
 
-def summarize(report: Report, whole: Whole, bars: list[Bar], oddest: int) -> str:
+def rank_columns(report: Contents) -> list[Bar]:
+    """Return the columns that have values, the largest error first."""
+    whole, columns = report.whole, report.columns
+    sizes = np.array([column.n_features for column in columns])
+    errors = sum_columns(columns, np.asarray(whole.feature_errors, np.float64)) / sizes
+    lost = None if whole.lost is None else (sum_columns(columns, whole.lost) / sizes).tolist()
+    order = [i for i in np.argsort(-errors, kind="stable").tolist() if np.isfinite(errors[i])]
+    largest = max((errors[i] for i in order), default=0.0) or 1.0
+    return [
+        (columns[i].title, float(errors[i]), lost and lost[i], float(errors[i] / largest))
+        for i in order
+    ]
+
+
+def summarize(report: Contents, bars: Sequence[Bar], oddest: int) -> str:
     """Say which row is the oddest and why, what is kept, what is lost, and how many rows stand out.
 
-    Args:
-        report: the report.
-        whole: facts of all rows.
-        bars: the columns, the largest error first.
-        oddest: the number of the oddest row among those of the report.
+    `oddest` is the number of the oddest row among those of the report.
     """
-    n_units, n_columns = report.code.shape[1], format_quantity(len(report.columns), "column")
+    whole, n_columns = report.whole, format_quantity(len(report.columns), "column")
+    n_units = report.code.shape[1]
     numbers, s = format_quantity(n_units, "number"), "s" if n_units == 1 else ""
     if whole.kept is None:
         parts = [f"{numbers} stand{s} for {n_columns}"]
     else:
         parts = [f"{numbers} keep{s} {format_share(whole.kept)} of {n_columns}"]
-    if len(bars) > 1 and bars[0].error > 0:
-        parts.append(f"{bars[0].name} is hardest to reconstruct")
+    if len(bars) > 1 and bars[0][1] > 0:
+        parts.append(f"{bars[0][0]} is hardest to reconstruct")
     n, of_rows = whole.n_outstanding, f"of {format_quantity(whole.n_rows, 'row')}"
     if n:
         parts.append(f"{n:,} {of_rows} stand{'s' if n == 1 else ''} out")
     sentence = "; ".join(parts) + "."
-    if not report.explains or np.isnan(report.scores[oddest]):
+    if report.explainer is None or np.isnan(report.scores[oddest]):
         return sentence
-    why = describe_oddest(report, whole, oddest)
+    why = _describe_oddest(report, report.explainer, oddest)
     return f"{why} {sentence}" if n else f"{sentence} {why}"
 
 
-def describe_oddest(report: Report, whole: Whole, oddest: int) -> str:
+def _describe_oddest(report: Contents, explainer: Fitted, oddest: int) -> str:
     """Say which row is the oddest, and why."""
-    assert report.fitted is not None
     [shares], [expected], [rarity] = report.explain(np.array([oddest]))
-    causes = []
-    begins = np.cumsum([0, *(column.n_features for column in report.columns)])
+    causes, parts = [], slice_columns(report.columns)
     for place in np.argsort(-shares, kind="stable")[:3].tolist():
-        column, part = report.columns[place], slice(begins[place], begins[place + 1])
-        given, likely = (
-            format_features(column, features[part]) for features in (report.X[oddest], expected)
-        )
+        column, part = report.columns[place], parts[place]
+        given, likely = (format_features(column, row[part]) for row in (report.X[oddest], expected))
         if shares[place] > 0:
-            causes.append(Cause(format_value(column.name, 60), shares[place], given, likely))
+            causes.append(Cause(column.title, shares[place], given, likely))
     reason = describe_reason(causes, bool(rarity < ORDINARY))
-    name = f"{whole.places[oddest] + 1:,}" if report.ids is None else report.ids[oddest]
-    [one_in] = report.fitted.rarity(report.scores[[oddest]])
-    rare = describe_rarity(one_in, report.fitted.largest_rarity)
-    return f"The oddest row is {format_value(name, 60)} ({rare}): {reason}."
+    place = report.whole.places[oddest] + 1
+    name = f"{place:,}" if report.ids is None else format_value(report.ids[oddest], LONGEST)
+    [one_in] = explainer.rarity(report.scores[[oddest]])
+    rare = describe_rarity(format_rarity(one_in, explainer.largest_rarity))
+    return f"The oddest row is {name} ({rare}): {reason}."
 
 
-def summarize_drift(name: str, drifts: list[Drift], of_score: Drift) -> str:
+def describe_shift(report: Contents) -> dict[str, object] | None:
+    """Return what has drifted since the older table, for the page; None if there is none.
+
+    Returns:
+        The `name` of the older table, a `sentence`, the `entries`, `alarm`, the probability that
+        anything is named where nothing has drifted, and how many `rows` were compared. An entry is
+        a column, or the score, with what is typical before and now, and what is missing.
+    """
+    if report.old is None:
+        return None
+    name, old, old_scores = report.old
+    drifts, of_score = report.find_drift()
+    parts, entries = slice_columns(report.columns), []
+    for drift in drifts:
+        assert drift.column is not None
+        tables = [rows[:, parts[drift.column]] for rows in (old, report.X)]
+        before, now = (format_typical(report.columns[drift.column], rows) for rows in tables)
+        shares = [np.isnan(rows).any(axis=1).mean() for rows in tables]
+        missing = " → ".join(map(format_share, shares)) if any(shares) else ""
+        entries.append((drift, before, now, missing))
+    before, now = (format_number(float(np.nanmedian(s))) for s in (old_scores, report.scores))
+    return {
+        "name": format_value(name, LONGEST),
+        "sentence": _summarize_drift(name, drifts, of_score),
+        "entries": [*entries, (of_score, before, now, "")],
+        "alarm": f"{ALARM * 100:.0f} %",
+        "rows": (len(old), len(report.X)),
+    }
+
+
+def _summarize_drift(name: str, drifts: list[Drift], of_score: Drift) -> str:
     """Say in a sentence what has drifted since an older table."""
-    drifted = [format_value(drift.name, 40) for drift in drifts if drift.has_drifted]
-    since = f"since {format_value(name, 60)}"
-    if not drifted:
+    names = [format_value(drift.name, 40) for drift in drifts if drift.has_drifted]
+    since = f"since {format_value(name, LONGEST)}"
+    if not names:
         if of_score.has_drifted:
             return f"No column alone has drifted {since}, but the outlier scores have."
         return f"Nothing has drifted {since}."
-    verb = "has" if len(drifted) == 1 else "have"
+    verb = "has" if len(names) == 1 else "have"
     scores = "; the outlier scores have, too" if of_score.has_drifted else ""
     columns = format_quantity(len(drifts), "column")
-    return f"{len(drifted)} of {columns} {verb} drifted {since}: {list_some(drifted, 5)}{scores}."
-
-
-def format_share(share: float) -> str:
-    """Format a share as a percentage, never 100 % unless it is.
-
-    Examples:
-        >>> format_share(0.8962), format_share(0.9996), format_share(1.0), format_share(0.0123)
-        ('90 %', '99.9 %', '100 %', '1.2 %')
-    """
-    percent = 100 * share
-    if 99 < percent < 100:
-        return f"{np.floor(10 * percent) / 10:.1f} %"
-    return f"{percent:.1f} %" if 0 < percent < 9.95 else f"{percent:.0f} %"
+    return f"{len(names)} of {columns} {verb} drifted {since}: {list_some(names, 5)}{scores}."

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from keras_tied._types import Array
 from keras_tied.estimator.internal import ranks
 from keras_tied.report._planes import Planes
 
@@ -33,12 +32,12 @@ class Whole:
         planes: the planes that rows are drawn in, with all rows counted.
     """
 
-    errors: NDArray[np.floating]
-    scores: NDArray[np.floating]
-    feature_errors: NDArray[np.float64]
-    places: NDArray[np.intp]
+    errors: Array
+    scores: Array
+    feature_errors: Array
+    places: Array
     n_outstanding: int = 0
-    lost: NDArray[np.float64] | None = None
+    lost: Array | None = None
     kept: float | None = None
     planes: Planes | None = None
 
@@ -48,7 +47,7 @@ class Whole:
         return len(self.errors)
 
     @property
-    def ranks(self) -> NDArray[np.signedinteger[Any]]:
+    def ranks(self) -> Array:
         """(n,) the rank of the score of each row that the report holds, 1 for the oddest."""
         scores = np.nan_to_num(self.scores, nan=0.0, posinf=np.inf)
         with np.errstate(over="ignore"):
@@ -60,37 +59,32 @@ class Whole:
         present = self.feature_errors[~np.isnan(self.feature_errors)]
         return float(present.mean()) if len(present) else None
 
+    @property
+    def median_error(self) -> float | None:
+        """The median error of all rows."""
+        errors = np.asarray(self.errors, np.float64)
+        return None if self.mean_error is None else float(np.nanmedian(errors))
 
-def measure_rows(
-    feature_errors: NDArray[np.float64],
-    errors: NDArray[np.float64],
-    scores: NDArray[np.float64],
-) -> Whole:
+
+def measure_rows(feature_errors: Array, errors: Array, scores: Array) -> Whole:
     """Measure a table of which the report holds all rows."""
     present = (~np.isnan(feature_errors)).sum(axis=0)
     means = np.nansum(feature_errors, axis=0) / np.maximum(present, 1)
-    means = np.where(present > 0, means, np.nan)
-    return Whole(errors, scores, means, np.arange(len(errors)))
+    return Whole(errors, scores, np.where(present > 0, means, np.nan), np.arange(len(errors)))
 
 
 def measure_sums(
-    scores: NDArray[np.floating],
-    errors: NDArray[np.floating],
-    sums: NDArray[np.float64],
-    places: NDArray[np.intp],
+    scores: Array,
+    errors: Array,
+    sums: Array,
+    places: Array,
     n_outstanding: int,
     planes: Planes | None = None,
 ) -> Whole:
-    """Measure a table by its sums of squares.
+    """Measure a table by its sums of squares; see `Whole` for the other arguments.
 
-    Args:
-        scores: (N,) the outlier score of each row.
-        errors: (N,) the error of each row.
-        sums: (3, features) the squared errors, squared deviations from the mean, and values that
-            are present, of each scaled feature; of rows without a value far outside its column.
-        places: see `Whole`.
-        n_outstanding: see `Whole`.
-        planes: see `Whole`.
+    `sums` are the squared errors, the squared deviations from the mean, and the number of values,
+    of each scaled feature, (3, features); of rows without a value far outside its column.
     """
     squares, deviations, present = sums
     some, varying = present > 0, deviations > TINY * np.maximum(present, 1)

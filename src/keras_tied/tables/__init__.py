@@ -1,20 +1,22 @@
 """Tables on disk: read in batches, turned into numbers and back, and written.
 
-Nothing here knows of Keras. pyarrow, which reads and writes the files, is part of
+Nothing here knows of Keras. pyarrow, which reads and writes the files, and msgspec are part of
 `keras-tied[cli]`.
 """
 
 try:
+    import msgspec  # noqa: F401
     import pyarrow  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        'reading tables needs pyarrow; run pip install "keras-tied[cli]".', name="pyarrow"
+        f'reading tables needs {error.name}; run pip install "keras-tied[cli]".', name=error.name
     ) from error
 
 from keras_tied.tables._column import OTHER, Column, get_value
-from keras_tied.tables._columns import Columns, Misread
+from keras_tied.tables._columns import Columns, MisreadValues
 from keras_tied.tables._errors import TableError, WriteError
-from keras_tied.tables._facts import ROWS_TO_COUNT, Fact
+from keras_tied.tables._facts import ROWS_TO_COUNT, ColumnChoice, Fact
+from keras_tied.tables._file import ReadOptions
 from keras_tied.tables._kinds import Kind
 from keras_tied.tables._number_text import MISSING, NumberText, TruthText
 from keras_tied.tables._open import open_table
@@ -23,6 +25,9 @@ from keras_tied.tables._source import Source
 from keras_tied.tables._times import Times
 from keras_tied.tables._write import check_output, write_table
 
+Misread = MisreadValues
+"""What the commands and workers call it so far."""
+
 __all__ = [
     "ENDINGS",
     "MISSING",
@@ -30,11 +35,14 @@ __all__ = [
     "OUTPUT_ENDINGS",
     "ROWS_TO_COUNT",
     "Column",
+    "ColumnChoice",
     "Columns",
     "Fact",
     "Kind",
     "Misread",
+    "MisreadValues",
     "NumberText",
+    "ReadOptions",
     "Source",
     "TableError",
     "Times",

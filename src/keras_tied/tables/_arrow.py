@@ -1,62 +1,105 @@
-"""Arrow IPC files, which Feather files are, too; their pieces are their record batches."""
+"""Files of Arrow's own readers: Arrow and Feather, Parquet and ORC.
 
-from collections.abc import Iterator, Sequence
+Their pieces are their record batches, row groups and stripes. A function of a name opens each, and
+one that begins with the same arguments reads it, as `TableFile.read`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyarrow import ipc
 
-from keras_tied.tables._errors import open_source, report_read_errors, validate
+from keras_tied.tables._errors import report_read_errors
+from keras_tied.tables._file import Batches, Request, TableFile
 
-WHAT = "an Arrow or Feather (version 2) file"
-
-
-class ArrowFile:
-    """An Arrow IPC file in the file format."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        with open_source(name, WHAT) as source:
-            self.schema = ipc.open_file(source).schema
-            # One column is enough to learn how many rows there are.
-            file = ipc.open_file(source, options=ipc.IpcReadOptions(included_fields=[0]))
-            batches = range(file.num_record_batches if len(self.schema) else 0)
-            self.rows = [file.get_batch(index).num_rows for index in batches]
-
-    def read(
-        self, pieces: Sequence[int], names: Sequence[str], n_rows: int
-    ) -> Iterator[pa.RecordBatch]:
-        """Read some record batches; see `TableFile`."""
-        fields = sorted(map(self.schema.get_field_index, names))
-        with open_source(self.name, WHAT) as source:
-            options = ipc.IpcReadOptions(included_fields=fields)
-            file = ipc.open_file(source, options=options)
-            for piece in pieces:
-                yield validate(file.get_batch(piece))
+ARROW = "an Arrow or Feather (version 2) file"
+STREAM_START = b"\xff\xff\xff\xff"
+"""The continuation marker; the stream format has no magic of its own."""
+READ_AHEAD = 2**20
+"""Bytes of each column of Parquet; without it a row group is read whole, however large."""
 
 
-class ArrowStream:
-    """An Arrow IPC file in the stream format, which is a single piece."""
+@contextmanager
+def _open(name: str, what: str) -> Iterator[pa.OSFile]:
+    with report_read_errors(name, what), pa.OSFile(name) as source:
+        yield source
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        with open_source(name, WHAT) as source:
+
+def _validate(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows if they are sound, or raise; any use of others may end the process."""
+    batch.validate(full=True)
+    return batch
+
+
+def open_arrow(name: str) -> TableFile:
+    """Open an Arrow IPC file of the file format, or of the stream format, which is one piece."""
+    with _open(name, ARROW) as source:
+        is_stream = source.read(len(STREAM_START)) == STREAM_START
+        source.seek(0)
+        if is_stream:
             stream = ipc.open_stream(source)
-            self.schema = stream.schema
-            self.rows = [sum(batch.num_rows for batch in stream)]
-
-    def read(
-        self, pieces: Sequence[int], names: Sequence[str], n_rows: int
-    ) -> Iterator[pa.RecordBatch]:
-        """Read all record batches; see `TableFile`."""
-        for _ in pieces:
-            with open_source(self.name, WHAT) as source:
-                for batch in ipc.open_stream(source):
-                    yield validate(batch).select(list(names))
+            n_rows = sum(batch.num_rows for batch in stream)
+            return TableFile(name, stream.schema, [n_rows], partial(_read_stream, name))
+        schema = ipc.open_file(source).schema
+        # One column is enough to learn how many rows there are.
+        file = ipc.open_file(source, options=ipc.IpcReadOptions(included_fields=[0]))
+        batches = range(file.num_record_batches if len(schema) else 0)
+        rows = [file.get_batch(index).num_rows for index in batches]
+    return TableFile(name, schema, rows, partial(_read_arrow, name, schema))
 
 
-def open_arrow(name: str) -> ArrowFile | ArrowStream:
-    """Open an Arrow IPC file of either format."""
-    with report_read_errors(name, WHAT), open(name, "rb") as file:
-        start = file.read(8)
-    # The stream format begins with a continuation marker, and has no magic of its own.
-    return ArrowStream(name) if start[:4] == b"\xff\xff\xff\xff" else ArrowFile(name)
+def _read_arrow(name: str, schema: pa.Schema, wanted: Request) -> Batches:
+    fields = sorted(map(schema.get_field_index, wanted.names))
+    options = ipc.IpcReadOptions(included_fields=fields)
+    with _open(name, ARROW) as source:
+        file = ipc.open_file(source, options=options)
+        for piece in wanted.pieces:
+            yield _validate(file.get_batch(piece))
+
+
+def _read_stream(name: str, wanted: Request) -> Batches:
+    for _ in wanted.pieces:
+        with _open(name, ARROW) as source:
+            for batch in ipc.open_stream(source):
+                yield _validate(batch).select(list(wanted.names))
+
+
+def open_parquet(name: str) -> TableFile:
+    """Open a Parquet file."""
+    with _open(name, "a Parquet file") as source, pq.ParquetFile(source) as file:
+        metadata, schema = file.metadata, file.schema_arrow
+    rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+    return TableFile(name, schema, rows, partial(_read_parquet, name, metadata))
+
+
+def _read_parquet(name: str, metadata: pq.FileMetaData, wanted: Request) -> Batches:
+    options = {"metadata": metadata, "buffer_size": READ_AHEAD, "pre_buffer": False}
+    with _open(name, "a Parquet file") as source, pq.ParquetFile(source, **options) as file:
+        batches = file.iter_batches(wanted.n_rows, list(wanted.pieces), list(wanted.names))
+        for batch in batches:
+            yield _validate(batch)
+
+
+def open_orc(name: str) -> TableFile:
+    """Open an ORC file."""
+    from pyarrow import orc  # takes long to import
+
+    with _open(name, "an ORC file") as source:
+        file = orc.ORCFile(source)
+        first = file.schema.names[:1]
+        stripes = range(file.nstripes)
+        rows = [file.read_stripe(stripe, columns=first).num_rows for stripe in stripes]
+    return TableFile(name, file.schema, rows, partial(_read_orc, name))
+
+
+def _read_orc(name: str, wanted: Request) -> Batches:
+    from pyarrow import orc
+
+    with _open(name, "an ORC file") as source:
+        file = orc.ORCFile(source)
+        for piece in wanted.pieces:
+            batch = _validate(file.read_stripe(piece, columns=list(wanted.names)))
+            yield batch.select(list(wanted.names))

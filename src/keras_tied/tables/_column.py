@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,12 +15,14 @@ from keras_tied._text import format_value
 from keras_tied._types import Array
 from keras_tied.tables._kinds import Kind, find_kind
 from keras_tied.tables._number_text import DASHES, MISSING, NumberText, TruthText, drop_missing
-from keras_tied.tables._times import Times, decode_days, encode_cycles
+from keras_tied.tables._times import Cycle, Times, decode_days, encode_cycles
 
 OTHER = "(other)"
 """The name of all categories that were too rare to have a number of their own."""
 MOST_MISREAD = 0.05
 """The largest share of values that are not of the column's kind and count as missing."""
+PLAIN = (Kind.boolean, Kind.integer, Kind.number, Kind.text)
+"""The kinds of values that stand for themselves, as numbers or names."""
 
 Form: TypeAlias = NumberText | TruthText | Times
 
@@ -56,7 +60,7 @@ class Column:
     folded: bool = False
     whole: bool = False
     origin: float = 0.0
-    cycles: tuple[str, ...] = ()
+    cycles: tuple[Cycle, ...] = ()
 
     @property
     def features(self) -> list[str]:
@@ -76,15 +80,38 @@ class Column:
         return "categories" if self.kind is Kind.text else f"{self.kind}s"
 
     @property
+    def expectation(self) -> str:
+        """What a value should be, for messages."""
+        return "a date or time" if self.kind is Kind.time else "a number"
+
+    @property
     def _labels(self) -> list[str]:
         return [*self.categories, *[OTHER] * self.other]
+
+    def require_consistent(self) -> None:
+        """Raise a `ValueError` if its attributes contradict one another."""
+        is_text, is_time = self.kind is Kind.text, self.kind is Kind.time
+        distinct, wholes = set(self.categories), re.compile(r"-?\d{1,18}")
+        faults = {
+            "a kind that is not used": self.kind not in (*PLAIN, Kind.time),
+            "invalid categories": is_text != bool(distinct) or len(distinct) < len(self.categories),
+            "other categories and none": self.other and not is_text,
+            "categories that are not whole numbers": (
+                self.whole and not all(map(wholes.fullmatch, self.categories))
+            ),
+            "a form of another kind": is_time != isinstance(self.form, Times),
+            "an invalid first time": not abs(self.origin) < 2**31,
+        }
+        for fault in (what for what, is_so in faults.items() if is_so):
+            raise ValueError(f"column {self.name!r} has {fault}")
 
     def encode(self, values: pa.Array) -> tuple[Array, int]:
         """Return its numbers, (n, features) float32, and how many values have no known category."""
         if self.kind is not Kind.text:
             return self._to_features(self.parse(values)), 0
-        different, places = _find_different(_require_usable(values, "text"))
-        texts = self.clean(different)
+        values = _require_kind(values, PLAIN, "text", pa.string())
+        dictionary = values.dictionary_encode()
+        texts = self.clean(dictionary.dictionary)
         index = pc.index_in(self._fold(texts), self._fold(pa.array(self.categories, pa.string())))
         # Two rows more stand for what has no number at all, and for what is missing.
         unseen, missing = len(self.categories), len(self.categories) + 1
@@ -92,7 +119,7 @@ class Column:
         codes = np.zeros((missing + 1, len(self._labels)), np.float32)
         np.fill_diagonal(codes, 1.0)
         codes[missing] = np.nan
-        rows = np.asarray(index.take(places).fill_null(missing))
+        rows = np.asarray(index.take(dictionary.indices).fill_null(missing))
         return codes[rows], int(np.count_nonzero(rows == unseen))
 
     def parse(self, values: pa.Array) -> Array:
@@ -101,16 +128,19 @@ class Column:
         Raises:
             MisfitError: if a value is infinite, or of a type that cannot be of its kind.
         """
+        form, kind = self.form, find_kind(values.type)
         if self.kind is Kind.time:
-            return self._parse_times(values)
-        values = _require_usable(values, "a number")
-        if find_kind(values.type) is Kind.text:
-            if isinstance(self.form, TruthText):
-                different, places = _find_different(values)
-                values = self.form.parse(self.clean(different)).take(places)
-            else:
-                form = self.form if isinstance(self.form, NumberText) else NumberText()
-                values = form.parse(self.clean(values))
+            times = form if isinstance(form, Times) else Times()
+            if kind in (Kind.text, Kind.integer) and times.format:
+                return times.parse(self.clean(values))
+            return times.parse(_require_kind(values, (Kind.time,), self.expectation, pa.date32()))
+        values = _require_kind(values, PLAIN, self.expectation)
+        if isinstance(form, TruthText) and kind is Kind.text:
+            different = values.dictionary_encode()
+            values = form.parse(self.clean(different.dictionary)).take(different.indices)
+        elif kind is Kind.text:
+            numeric = form if isinstance(form, NumberText) else NumberText()
+            values = numeric.parse(self.clean(values))
         numbers: Array = values.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
         infinite = np.isinf(numbers)
         if infinite.any():
@@ -127,41 +157,22 @@ class Column:
             is_nan &= self.clean(values).is_valid().to_numpy(zero_copy_only=False)
         return np.flatnonzero(is_nan)
 
-    @property
-    def expectation(self) -> str:
-        """What a value should be, for messages."""
-        return "a date or time" if self.kind is Kind.time else "a number"
-
     def clean(self, values: pa.Array) -> pa.Array:
         """Return values as text, with a null for each that is missing.
 
         Raises:
             MisfitError: if they are of a type that has no text.
         """
-        values = _require_usable(values, "text")
+        values = _require_kind(values, PLAIN, "text")
         if find_kind(values.type) is Kind.boolean:
             values = pc.if_else(values, "true", "false")
-        signs = isinstance(self.form, TruthText) or (
-            self.kind is Kind.text and "-" in self.categories
-        )
-        cells = drop_missing(values, MISSING if signs else (*MISSING, *DASHES))
+        has_signs = "-" in self.categories or isinstance(self.form, TruthText)
+        cells = drop_missing(values, MISSING if has_signs else (*MISSING, *DASHES))
         return self.form.drop_missing(cells) if isinstance(self.form, NumberText) else cells
 
     def _fold(self, texts: pa.Array) -> pa.Array:
         trimmed = pc.utf8_trim_whitespace(texts)
         return pc.utf8_lower(trimmed) if self.folded else trimmed
-
-    def _parse_times(self, values: pa.Array) -> Array:
-        times = self.form if isinstance(self.form, Times) else Times()
-        kind = find_kind(values.type)
-        if kind in (Kind.text, Kind.integer) and times.format:
-            return times.parse(self.clean(values))
-        if kind not in (Kind.time, Kind.empty):
-            row = pc.index(values.is_valid(), True).as_py()
-            if row >= 0:
-                raise MisfitError(row, get_value(values, row), "a date or time")
-            values = pa.nulls(len(values))
-        return times.parse(values if kind is Kind.time else pa.nulls(len(values), pa.date32()))
 
     def _to_features(self, values: Array) -> Array:
         if self.kind is not Kind.time:
@@ -192,14 +203,6 @@ class Column:
         return pa.array(single, mask=is_missing)
 
 
-def _find_different(values: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Return the different values, and the place of each value among them, or a null."""
-    if pa.types.is_null(values.type):
-        values = values.cast(pa.string())
-    dictionary = values.dictionary_encode()
-    return dictionary.dictionary, dictionary.indices
-
-
 _WAVES = ("sin", "cos")
 
 
@@ -217,11 +220,13 @@ def format_cell(values: pa.Array, row: int) -> str:
     return format_value(f"{value:.15g}" if isinstance(value, float) else value)
 
 
-def _require_usable(values: pa.Array, what: str) -> pa.Array:
-    """Return the values if they are numbers or text, or all missing; else raise."""
-    if find_kind(values.type) not in (Kind.time, Kind.other):
+def _require_kind(
+    values: pa.Array, kinds: Collection[Kind], what: str, dtype: pa.DataType | None = None
+) -> pa.Array:
+    """Return the values if they are of some kind, or nulls if all are missing; else raise."""
+    if find_kind(values.type) in kinds:
         return values
     row = pc.index(values.is_valid(), True).as_py()
     if row >= 0:
         raise MisfitError(row, get_value(values, row), what)
-    return pa.nulls(len(values))
+    return pa.nulls(len(values), dtype)

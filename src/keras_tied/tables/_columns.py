@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,24 +15,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from keras_tied._text import list_some
 from keras_tied._types import Array
-from keras_tied.tables import _learning
 from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, format_cell, get_value
 from keras_tied.tables._errors import TableError, quote
-from keras_tied.tables._facts import Fact, Policy, Restored
+from keras_tied.tables._facts import ColumnChoice, Fact, Restoration
 from keras_tied.tables._kinds import Kind, find_kind
-from keras_tied.tables._notes import (
-    OLD_KEYS,
-    damage_error,
-    describe_column,
-    parse_column,
-    parse_restoration,
-)
+from keras_tied.tables._learning import choose_columns
+from keras_tied.tables._number_text import is_number
 
 MOST_EXAMPLES = 3
+ANY_COLUMN = ColumnChoice()
+VERSION = 1
+BASIC_KEYS = ("name", "kind", "categories", "other", "left_out", "label", "id")
+"""What JSON always holds, though it may be empty."""
 
 
 @dataclass
-class Misread:
+class MisreadValues:
     """The values that were not what their column holds, and count as missing.
 
     Attributes:
@@ -44,14 +43,12 @@ class Misread:
 
     def add(self, column: str, values: pa.Array, rows: NDArray[Any], first_row: int) -> None:
         """Note the values of some rows of a column; `first_row` rows came before."""
-        if not len(rows):
-            return
-        self.counts[column] += len(rows)
-        examples = self.examples.setdefault(column, [])
-        for row in rows[: MOST_EXAMPLES - len(examples)].tolist():
-            examples.append((first_row + row + 1, format_cell(values, row)))
+        some = rows[:MOST_EXAMPLES].tolist()
+        examples = [(first_row + row + 1, format_cell(values, row)) for row in some]
+        if examples:
+            self.update(MisreadValues(Counter({column: len(rows)}), {column: examples}))
 
-    def update(self, other: Misread) -> None:
+    def update(self, other: MisreadValues) -> None:
         """Add those of rows that come later, or of another file."""
         self.counts.update(other.counts)
         for column, others in other.examples.items():
@@ -89,7 +86,7 @@ class Columns:
         >>> import pyarrow as pa
         >>> from keras_tied.tables import Columns
         >>> fruit = pa.record_batch({"kind": ["plum", "apple", "plum"], "weight": [31, 182, None]})
-        >>> columns = Columns.learn(fruit)
+        >>> columns, facts = Columns.survey(fruit)
         >>> columns.features
         ['kind=apple', 'kind=plum', 'weight']
         >>> columns.encode(fruit)
@@ -104,58 +101,15 @@ class Columns:
     left_out: Mapping[str, str] = field(default_factory=dict)
     label: str | None = None
     id: str | None = None
-    restored: tuple[Restored, ...] = ()
+    restored: tuple[Restoration, ...] = ()
     order: tuple[str, ...] = ()
     na: tuple[str, ...] = ()
 
     @classmethod
-    def learn(
-        cls,
-        sample: pa.RecordBatch,
-        *,
-        columns: Sequence[str] | None = None,
-        exclude: Collection[str] = (),
-        label: str | None = None,
-        id: str | None = None,
-        categorical: Collection[str] = (),
-        decimal: str | None = None,
-        dates: str = "auto",
-        na: Collection[str] = (),
-    ) -> Self:
-        """Look at some rows, and decide which columns to use and how; see `survey`.
-
-        Raises:
-            TableError: if none can be used, or a column is nearly one of numbers or times.
-        """
-        found, facts = cls.survey(
-            sample,
-            columns=columns,
-            exclude=exclude,
-            label=label,
-            id=id,
-            categorical=categorical,
-            decimal=decimal,
-            dates=dates,
-            na=na,
-        )
-        found.require_usable(facts)
-        return found
-
-    @classmethod
     def survey(
-        cls,
-        sample: pa.RecordBatch,
-        *,
-        columns: Sequence[str] | None = None,
-        exclude: Collection[str] = (),
-        label: str | None = None,
-        id: str | None = None,
-        categorical: Collection[str] = (),
-        decimal: str | None = None,
-        dates: str = "auto",
-        na: Collection[str] = (),
+        cls, sample: pa.RecordBatch, choice: ColumnChoice = ANY_COLUMN, **changes: Any
     ) -> tuple[Self, list[Fact]]:
-        """Look at some rows, decide which columns to use and how, and tell what was found.
+        """Look at some rows, and decide which columns to use and how.
 
         Text reads as what at least 95 % of its values are: numbers with separators of thousands, a
         decimal comma, a unit, a percent sign or parentheses; dates and times; truth values. Text of
@@ -169,16 +123,9 @@ class Columns:
 
         Args:
             sample: the rows, such as `Source.sample` gives.
-            columns: the columns that may be used. Defaults to all.
-            exclude: columns that are not used. Defaults to none.
-            label: the column of labels. Defaults to none.
-            id: the column that names rows. Defaults to none.
-            categorical: columns whose numbers or text are names. Defaults to none.
-            decimal: the decimal mark, where the text does not tell. Defaults to that of most
-                columns that do.
-            dates: `"dmy"` or `"mdy"`, where the text does not tell; `"off"` to leave times out.
-                Defaults to `"auto"`.
-            na: texts or numbers of a missing value. Defaults to none.
+            choice: which columns may be used, and what they read as. Defaults to all columns, and
+                to what their values tell.
+            **changes: another choice, by the names that `ColumnChoice` has for it.
 
         Returns:
             The columns, of which none may be used, and a fact for each column of the table.
@@ -186,28 +133,21 @@ class Columns:
         Raises:
             TableError: if a column that is named is not in the table.
         """
-        policy = Policy(decimal, dates, frozenset(categorical))
-        sample = _drop_marks(sample, na)
-        decisions = _learning.choose_columns(sample, columns, exclude, label, id, policy)
+        choice = replace(choice, **changes)
+        decisions = choose_columns(_drop_marks(sample, choice.na), choice)
         facts = [decision.fact for decision in decisions]
-        chosen = [decision.column for decision in decisions if decision.column is not None]
-        used = tuple(column for column in chosen if isinstance(column, Column))
-        restored = tuple(column for column in chosen if isinstance(column, Restored))
+        kept = [decision.column for decision in decisions if decision.column is not None]
+        used = tuple(column for column in kept if isinstance(column, Column))
+        restored = tuple(column for column in kept if isinstance(column, Restoration))
+        order = tuple(column.name for column in kept) if restored else ()
         names = {column.name for column in used}
-        left_out = {
-            fact.name: fact.becomes.removeprefix("left out: ")
-            for fact in facts
-            if fact.name not in names
-        }
-        order = tuple(column.name for column in chosen) if restored else ()
-        return cls(used, left_out, label, id, restored, order, tuple(na)), facts
+        reasons = {fact.name: fact.becomes.removeprefix("left out: ") for fact in facts}
+        left_out = {name: reason for name, reason in reasons.items() if name not in names}
+        na = tuple(choice.na)
+        return cls(used, left_out, choice.label, choice.id, restored, order, na), facts
 
     def require_usable(self, facts: Sequence[Fact]) -> None:
-        """Raise if a column is refused, or none can be used.
-
-        Raises:
-            TableError: it says which, why, and what to do.
-        """
+        """Raise a `TableError` with what to do if a column is refused, or none can be used."""
         if refused := [f"column {fact.name!r} {fact.warning}" for fact in facts if fact.refused]:
             raise TableError(f"{list_some(refused, 3)}.")
         if not self.used:
@@ -222,12 +162,8 @@ class Columns:
     @property
     def text(self) -> list[str]:
         """The columns to read as text: what is written in a form, the label and the id."""
-        written = [
-            column.name
-            for column in self.used
-            if column.kind is Kind.text or column.form is not None
-        ]
-        return [*written, *[name for name in (self.label, self.id) if name is not None]]
+        names = [of.name for of in self.used if of.kind is Kind.text or of.form is not None]
+        return [*names, *(name for name in (self.label, self.id) if name is not None)]
 
     @property
     def features(self) -> list[str]:
@@ -245,19 +181,13 @@ class Columns:
         return np.repeat(np.arange(len(self.used)), [len(column.features) for column in self.used])
 
     def match(self, names: Sequence[str]) -> list[str]:
-        """Compare with the columns of another table, which may have them in any order.
-
-        Args:
-            names: of the columns of that table.
-
-        Returns:
-            Those that this one has never seen, which are ignored.
+        """Return which columns of another table, in any order, are unknown here, and ignored.
 
         Raises:
-            TableError: if one that is used is not there. The message names all that are not.
+            TableError: if columns that are used are not among them. The message names all.
         """
-        there = set(names)
-        if absent := [name for name in self.names if name not in there]:
+        given = set(names)
+        if absent := [name for name in self.names if name not in given]:
             raise TableError(f"the table has no column {quote(absent)}, which the model uses.")
         known_names = {*self.names, *self.left_out, self.label, self.id}
         return [name for name in names if name not in known_names]
@@ -267,18 +197,16 @@ class Columns:
         batch: pa.RecordBatch,
         first_row: int = 0,
         unseen: Counter[str] | None = None,
-        misread: Misread | None = None,
+        misread: MisreadValues | None = None,
     ) -> NDArray[np.float32]:
         """Encode rows as numbers.
 
         Args:
-            batch: the rows; columns that are not used are ignored, and may come in any order.
+            batch: the rows, with columns in any order; those that are not used are ignored.
             first_row: how many rows came before, for the messages.
-            unseen: where to count, by column, the values whose category has no number of its own:
-                rare ones and new ones, which are all in `(other)`, or 0 in all numbers if there was
-                nothing rare when the columns were learned. Defaults to nowhere.
-            misread: where to note the values that are not of their column's kind, and count as
-                missing. Defaults to nowhere.
+            unseen: counts, by column, the values whose category has no number of its own: rare and
+                new ones, which are all `(other)`, or 0 in all numbers if none was rare at first.
+            misread: collects the values that are not of their column's kind, and count as missing.
 
         Returns:
             The numbers, `(rows, len(features))`, with NaN where one is missing.
@@ -289,20 +217,24 @@ class Columns:
         """
         self.match(batch.schema.names)
         batch = _drop_marks(batch, self.na)
-        misread = Misread() if misread is None else misread
+        misread = MisreadValues() if misread is None else misread
         numbers = np.empty((batch.num_rows, len(self.features)), np.float32)
         begin = 0
         for column in self.used if batch.num_rows else ():
+            values = batch.column(column.name)
             try:
-                values = batch.column(column.name)
                 block, new = column.encode(values)
-                _note_misread(misread, column, values, block[:, 0], first_row)
+                rows = column.find_misread(values, block[:, 0])
+                if len(rows) > MOST_MISREAD * max(len(values) - values.null_count, first_row):
+                    row = int(rows[0])
+                    raise MisfitError(row, get_value(values, row), column.expectation)
             except MisfitError as misfit:
                 raise TableError(
                     f"column {column.name!r} holds {misfit.value!r} in row "
                     f"{first_row + misfit.row + 1}, where {misfit.what} was expected; correct it, "
                     "or leave it empty."
                 ) from misfit
+            misread.add(column.name, values, rows, first_row)
             numbers[:, begin : begin + block.shape[1]] = block
             begin += block.shape[1]
             if unseen is not None and new:
@@ -310,21 +242,21 @@ class Columns:
         return numbers
 
     def encode_batches(
-        self, batches: Iterable[pa.RecordBatch], first_row: int = 0, misread: Misread | None = None
+        self,
+        batches: Iterable[pa.RecordBatch],
+        first_row: int = 0,
+        misread: MisreadValues | None = None,
     ) -> Iterator[NDArray[np.float32]]:
         """Encode the rows of batches that follow one another; see `encode`."""
         for batch in batches:
             yield self.encode(batch, first_row, misread=misread)
             first_row += batch.num_rows
 
-    def find_misread(self, batches: Iterable[pa.RecordBatch], names: Collection[str]) -> Misread:
-        """Find the values that are not of their column's kind, however many there are.
-
-        Args:
-            batches: all rows, with the columns that are named.
-            names: the columns to look at.
-        """
-        misread, first_row = Misread(), 0
+    def find_misread(
+        self, batches: Iterable[pa.RecordBatch], names: Collection[str]
+    ) -> MisreadValues:
+        """Find the values of named columns that are not of their kind, however many there are."""
+        misread, first_row = MisreadValues(), 0
         columns = [column for column in self.used if column.name in names]
         for batch in batches if columns else ():
             batch = _drop_marks(batch, self.na)
@@ -342,11 +274,8 @@ class Columns:
         whole numbers is rounded; times are those of their days; NaN is a missing value. What was
         text is written as it was in the table.
 
-        Args:
-            numbers: `(rows, len(features))`.
-
         Raises:
-            TableError: if they have another shape.
+            TableError: if the numbers have not the shape `(rows, len(features))`.
         """
         rows: Array = np.asarray(numbers)
         if rows.ndim != 2 or rows.shape[1] != len(self.features):
@@ -358,76 +287,58 @@ class Columns:
         ends = np.cumsum([len(column.features) for column in self.used])
         blocks = np.split(rows, ends[:-1], axis=1) if self.used else []
         arrays = [column.decode(block) for column, block in zip(self.used, blocks, strict=True)]
-        found = dict(zip(self.names, arrays, strict=True))
-        for each in self.restored:
-            if each.copy_of is not None:
-                found[each.name] = found[each.copy_of]
-            else:
-                found[each.name] = each.repeat(len(rows))
+        decoded = dict(zip(self.names, arrays, strict=True))
+        for lost in self.restored:
+            same = lost.copy_of
+            decoded[lost.name] = lost.repeat(len(rows)) if same is None else decoded[same]
         names = self.order or self.names
-        return pa.record_batch([found[name] for name in names], names=list(names))
+        return pa.record_batch([decoded[name] for name in names], names=list(names))
 
     def to_json(self) -> dict[str, Any]:
         """Return all of this as JSON: dicts, lists, text, booleans."""
-        columns = [describe_column(column) for column in self.used]
-        newer = {
-            "restored": [asdict(each) for each in self.restored],
-            "order": list(self.order) if self.restored else [],
-            "na": list(self.na),
-        }
-        # An older version reads what it knows, and loses nothing but what would be restored.
-        is_old = not self.na and all(set(column) == OLD_KEYS for column in columns)
-        return {
-            "version": 1 if is_old and Kind.time not in {c.kind for c in self.used} else 2,
-            "columns": columns,
-            "left_out": dict(self.left_out),
-            "label": self.label,
-            "id": self.id,
-            **{name: value for name, value in newer.items() if value},
-        }
+        json = msgspec.to_builtins(self)
+        columns = [_drop_empty(column) for column in json.pop("used")]
+        return {"version": VERSION, "columns": columns} | _drop_empty(json)
 
     @classmethod
     def from_json(cls, json: Any) -> Self:
         """Check and read the result of `to_json`; it may come from an untrusted file.
 
         Raises:
-            TableError: if it is not what `to_json` gives, in this version or the first.
+            TableError: if it is not what `to_json` gives.
         """
-        match json:
-            case {
-                "version": 1 | 2,
-                "columns": [_, *_] as columns,
-                "left_out": dict() as left_out,
-                "label": str() | None as label,
-                "id": str() | None as id,
-            } if all(isinstance(text, str) for pair in left_out.items() for text in pair):
-                used = tuple(parse_column(entry) for entry in columns)
-            case _:
-                raise damage_error("they are not those of this version")
-        names = {column.name for column in used}
-        if len(names) < len(used):
-            raise damage_error("two have one name")
-        match {"restored": [], "order": [], "na": []} | json:
-            case {
-                "restored": list() as entries,
-                "order": list() as order,
-                "na": list() as na,
-            } if all(isinstance(text, str) for text in (*order, *na)):
-                restored = tuple(parse_restoration(entry, names) for entry in entries)
-            case _:
-                raise damage_error("what is restored is not told")
-        if order and sorted(order) != sorted([*names, *(each.name for each in restored)]):
-            raise damage_error("their order is not theirs")
-        return cls(used, dict(left_out), label, id, restored, tuple(order), tuple(na))
+        try:
+            if not isinstance(json, dict) or json.get("version") != VERSION:
+                raise ValueError("they are not of this version")
+            columns = msgspec.convert(json | {"used": json.get("columns")}, cls)
+            columns._require_consistent()
+        except (ValueError, OverflowError, pa.ArrowException) as error:
+            raise TableError(
+                f"the description of the columns in the model file is damaged ({error}); save the "
+                "model anew."
+            ) from error
+        return columns
+
+    def _require_consistent(self) -> None:
+        """Raise a `ValueError` if parts of this contradict one another."""
+        for column in self.used:
+            column.require_consistent()
+        names, others = set(self.names), {lost.name for lost in self.restored}
+        if not self.used or len(names) < len(self.used):
+            raise ValueError("it has no columns, or two of one name")
+        for lost in self.restored:
+            lost.repeat(0)  # raises if the value is not of its type
+        if names & others or not names.issuperset(
+            lost.copy_of for lost in self.restored if lost.copy_of is not None
+        ):
+            raise ValueError("the restored columns are invalid")
+        if self.order and sorted(self.order) != sorted([*names, *others]):
+            raise ValueError("the column order lists names that are not in the model")
 
 
-def _note_misread(
-    misread: Misread, column: Column, values: pa.Array, numbers: Array, first_row: int
-) -> None:
-    rows = column.find_misread(values, numbers)
-    if len(rows) > MOST_MISREAD * max(len(values) - values.null_count, first_row):
-        raise MisfitError(int(rows[0]), get_value(values, int(rows[0])), column.expectation)
-    misread.add(column.name, values, rows, first_row)
+def _drop_empty(json: dict[str, Any]) -> dict[str, Any]:
+    """Return JSON without what is empty, 0 or false, as most of it is in a table of numbers."""
+    return {name: value for name, value in json.items() if value or name in BASIC_KEYS}
 
 
 def _drop_marks(batch: pa.RecordBatch, na: Collection[str]) -> pa.RecordBatch:
@@ -435,7 +346,7 @@ def _drop_marks(batch: pa.RecordBatch, na: Collection[str]) -> pa.RecordBatch:
     if not na:
         return batch
     texts = pa.array(list(na), pa.string())
-    numbers = pa.array([float(mark) for mark in na if _is_number(mark)], pa.float64())
+    numbers = pa.array([float(mark) for mark in na if is_number(mark)], pa.float64())
     columns = []
     for values in batch.columns:
         kind = find_kind(values.type)
@@ -444,14 +355,6 @@ def _drop_marks(batch: pa.RecordBatch, na: Collection[str]) -> pa.RecordBatch:
         elif kind in (Kind.integer, Kind.number):
             is_mark = pc.is_in(values.cast(pa.float64(), safe=False), numbers)
         else:
-            is_mark = pa.array([False]).take(pa.array([0] * len(values), pa.int32()))
+            is_mark = pa.repeat(False, len(values))
         columns.append(pc.if_else(is_mark, pa.scalar(None, values.type), values))
     return pa.record_batch(columns, names=batch.schema.names)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -1,10 +1,12 @@
-"""What is found in the columns of a table, and what is decided about them."""
+"""What is learned of the columns of a table, and what is decided about them."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
+import msgspec
 import pyarrow as pa
 
 from keras_tied.tables._column import Column
@@ -15,8 +17,42 @@ ROWS_TO_COUNT = 20_000
 
 
 @dataclass(frozen=True)
+class ColumnChoice:
+    """Which columns may be used, and what they read as where they do not tell.
+
+    Attributes:
+        columns: the columns that may be used. Defaults to all.
+        exclude: columns that are not used. Defaults to none.
+        label: the column of labels. Defaults to none.
+        id: the column that names rows. Defaults to none.
+        categorical: columns whose numbers or text are names. Defaults to none.
+        decimal: the decimal mark, where the text does not tell. Defaults to that of most columns
+            that do.
+        dates: `"dmy"` or `"mdy"`, where the text does not tell; `"off"` to leave times out.
+            Defaults to `"auto"`.
+        na: texts or numbers of a missing value. Defaults to none.
+    """
+
+    columns: Sequence[str] | None = None
+    exclude: Collection[str] = ()
+    label: str | None = None
+    id: str | None = None
+    categorical: Collection[str] = ()
+    decimal: str | None = None
+    dates: str = "auto"
+    na: Collection[str] = ()
+
+    @property
+    def day_first(self) -> bool | None:
+        """Whether the day stands before the month, or None if nobody has said so."""
+        if self.dates in ("dmy", "mdy"):
+            return self.dates == "dmy"
+        return True if self.decimal == "," else None
+
+
+@dataclass(frozen=True)
 class Fact:
-    """What was found in a column, and what becomes of it.
+    """What is known of a column, and what becomes of it.
 
     Attributes:
         name: of the column.
@@ -43,7 +79,8 @@ class Fact:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
-        return asdict(self) | {"examples": list(self.examples)}
+        json: dict[str, Any] = msgspec.to_builtins(self)
+        return json
 
     @classmethod
     def from_json(cls, json: Any) -> Self:
@@ -52,32 +89,17 @@ class Fact:
         Raises:
             TableError: if it is not what `to_json` gives.
         """
-        match json:
-            case {
-                "name": str(),
-                "reads_as": str(),
-                "becomes": str(),
-                "missing": int(),
-                "misread": int(),
-                "distinct": int(),
-                "examples": list() as examples,
-                "warning": str(),
-                "refused": bool(),
-            } if len(json) == len(fields(cls)) and all(isinstance(e, str) for e in examples):
-                return cls(**json | {"examples": tuple(examples)})
-        raise TableError("the facts of the columns in the model file are damaged; fit it anew.")
+        try:
+            return msgspec.convert(json, cls)
+        except msgspec.ValidationError as error:
+            raise TableError(
+                f"the facts of the columns in the model file are damaged ({error}); fit it anew."
+            ) from error
 
 
 @dataclass(frozen=True)
-class Restored:
-    """A column that is left out, and restored when rows are decoded.
-
-    Attributes:
-        name: of the column.
-        copy_of: the column that it equals, or None.
-        value: the value that it always has, or None if it has none.
-        is_date: whether the value is a date, which is text here.
-    """
+class Restoration:
+    """A column that is left out, and comes back when rows are decoded: a copy, or a constant."""
 
     name: str
     copy_of: str | None = None
@@ -87,31 +109,7 @@ class Restored:
     def repeat(self, n_rows: int) -> pa.Array:
         """Return its value in so many rows."""
         value = pa.array([self.value])
-        if self.is_date:
-            value = value.cast(pa.date32())
-        return value.take(pa.array([0] * n_rows, pa.int32()))
-
-
-@dataclass(frozen=True)
-class Policy:
-    """How text reads where it does not tell.
-
-    Attributes:
-        decimal: the decimal mark, or None.
-        dates: `"auto"`, `"off"`, `"dmy"` or `"mdy"`.
-        categorical: the columns of names.
-    """
-
-    decimal: str | None = None
-    dates: str = "auto"
-    categorical: frozenset[str] = frozenset()
-
-    @property
-    def day_first(self) -> bool | None:
-        """Whether the day stands before the month, or None if nobody has said so."""
-        if self.dates in ("dmy", "mdy"):
-            return self.dates == "dmy"
-        return True if self.decimal == "," else None
+        return pa.repeat(value.cast(pa.date32())[0] if self.is_date else value[0], n_rows)
 
 
 @dataclass(frozen=True)
@@ -119,4 +117,4 @@ class Decision:
     """A fact, and the column that is used or restored, or None."""
 
     fact: Fact
-    column: Column | Restored | None = None
+    column: Column | Restoration | None = None

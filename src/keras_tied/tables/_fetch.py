@@ -18,6 +18,7 @@ from keras_tied.tables._paths import find_format
 from keras_tied.tables._rows import select_all
 
 STANDARD_INPUT = "-"
+PAGES = ("http://", "https://")
 MAGICS = {
     b"ARROW1": "arrow",
     b"\xff\xff\xff\xff": "arrow",
@@ -45,10 +46,9 @@ def copy_here(path: str, format: str | None, folder: str) -> Copy:
     with report_read_errors(path, "a table"):
         if path == STANDARD_INPUT:
             place = _copy_input(sys.stdin.buffer, format, folder)
-        elif path.startswith(("http://", "https://")):
-            place = _copy_page(path, format, folder)
         else:
-            place = _copy_files(path, format, folder)
+            copy_address = _copy_page if path.startswith(PAGES) else _copy_files
+            place = copy_address(path, format, folder)
     copy = Copy(place)
     copy.origin = path
     return copy
@@ -58,8 +58,8 @@ def _copy_input(file: IO[bytes], format: str | None, folder: str) -> str:
     head = file.read(8)
     if not head:
         raise TableError("there is nothing on the standard input; pipe a table to it.")
-    found = next((name for magic, name in MAGICS.items() if head.startswith(magic)), "csv")
-    place = os.path.join(folder, f"input.{format or found}")
+    ending = next((name for magic, name in MAGICS.items() if head.startswith(magic)), "csv")
+    place = os.path.join(folder, f"input.{format or ending}")
     with open(place, "wb") as target:
         target.write(head)
         shutil.copyfileobj(file, target, 2**20)
@@ -81,24 +81,31 @@ def _copy_page(address: str, format: str | None, folder: str) -> str:
     return place
 
 
+def split_address(address: str) -> tuple[str, str, str]:
+    """Return an address up to a pattern in it, the pattern, and what follows a question mark."""
+    if address.startswith(PAGES):
+        return address, "", ""
+    path, question, settings = address.partition("?")
+    root = path
+    while glob.has_magic(root):
+        root = root.rpartition("/")[0]
+    return root.rstrip("/"), path[len(root) :], question + settings
+
+
 def _copy_files(address: str, format: str | None, folder: str) -> str:
     """Copy a file, all files of a folder, or those of a pattern, by pyarrow's file systems."""
-    address, question, options = address.partition("?")
-    base = address
-    while glob.has_magic(base):
-        base = base.rpartition("/")[0]
-    system, root = fs.FileSystem.from_uri(base + question + options)
-    pattern = root + address[len(base) :]
+    base, pattern, settings = split_address(address)
+    system, root = fs.FileSystem.from_uri(base + settings)
     if system.get_file_info(root).type == fs.FileType.File:
         paths, top = [root], str(PurePosixPath(root).parent)
     else:
         infos = system.get_file_info(fs.FileSelector(root, recursive=True))
         paths, top = [info.path for info in infos if info.type == fs.FileType.File], root
-    if pattern != root:
-        paths = [path for path in paths if fnmatch.fnmatch(path, pattern)]
+    if pattern:
+        paths = [path for path in paths if fnmatch.fnmatch(path, root + pattern)]
     for path in paths:
         inside = PurePosixPath(path).relative_to(top)
-        if ".." in inside.parts or not (format or find_format(path)):
+        if ".." in inside.parts or not find_format(path, format):
             continue
         target = Path(folder, inside)
         target.parent.mkdir(parents=True, exist_ok=True)

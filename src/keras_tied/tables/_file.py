@@ -1,47 +1,93 @@
-"""The interface of a file of any format."""
+"""What a file of any format is to the others, and how it is read."""
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import pyarrow as pa
 
+from keras_tied.tables._errors import TableError
+from keras_tied.tables._paths import FORMATS
 
-class TableFile(Protocol):
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How files are read.
+
+    Attributes:
+        delimiter: between the cells of CSV, one character. Detected from the first lines by
+            default; a comma, or a tab for TSV, where they do not tell.
+        encoding: of CSV. Defaults to UTF-8, UTF-16 if the file is marked as such, or else
+            Windows-1252 if most characters are ASCII.
+        text: columns of CSV to take for text, even where they look like numbers, such as an id of
+            digits. Defaults to none.
+        array: the name of the array in an `.npz` file, where there are several.
+        decimal: the decimal mark of CSV, `"."` or `","`. Defaults to that of most columns that
+            tell.
+        header: whether the first line of CSV, or of a sheet, holds the names of the columns. If
+            not, they are called x0, x1 and so on.
+        format: what the files are, such as `"csv"`, where their endings do not tell.
+        sheet: the name of the sheet of a workbook. Defaults to the first.
+        query: the rows of a database to read, in SQL. Defaults to its only table.
+
+    Raises:
+        TableError: if there is no such format or decimal mark.
+    """
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    text: Collection[str] = ()
+    array: str | None = None
+    decimal: str | None = None
+    header: bool = True
+    format: str | None = None
+    sheet: str | None = None
+    query: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.format is not None and self.format not in FORMATS:
+            known = ", ".join(FORMATS)
+            raise TableError(f"there is no format {self.format!r}; name one of {known}.")
+        if self.decimal not in (None, ".", ","):
+            raise TableError(f"the decimal mark is {self.decimal!r}; give a point or a comma.")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to read of a file.
+
+    Attributes:
+        pieces: the indices of its pieces, in the order in which they come.
+        names: the columns, which may come in any order.
+        n_rows: about how many rows to hold in memory at a time.
+    """
+
+    pieces: Sequence[int]
+    names: Sequence[str]
+    n_rows: int
+
+
+Batches: TypeAlias = Iterator[pa.RecordBatch]
+
+
+@dataclass(frozen=True)
+class TableFile:
     """A file of rows that can be read in pieces, each of them on its own.
 
     Attributes:
         name: as the user gave it.
         schema: the names and types of the columns.
         rows: the number of rows of each piece.
+        read: reads what is requested.
+        notes: what was detected when the file was opened, for the user.
+        decimal: the decimal mark of the file, or None if it does not tell.
     """
 
     name: str
     schema: pa.Schema
-    rows: list[int]
-
-    def read(
-        self, pieces: Sequence[int], names: Sequence[str], n_rows: int
-    ) -> Iterator[pa.RecordBatch]:
-        """Read some pieces, in the order given.
-
-        Args:
-            pieces: their indices.
-            names: the columns to read; they may come in any order.
-            n_rows: about how many rows to hold in memory at a time.
-        """
-        ...
-
-
-class FilePart:
-    """Consecutive pieces of a file, as a file of their own."""
-
-    def __init__(self, file: TableFile, pieces: range) -> None:
-        self.name, self.schema = file.name, file.schema
-        self.rows = [file.rows[piece] for piece in pieces]
-        self._file, self._pieces = file, pieces
-
-    def read(
-        self, pieces: Sequence[int], names: Sequence[str], n_rows: int
-    ) -> Iterator[pa.RecordBatch]:
-        """Read some pieces; see `TableFile`."""
-        return self._file.read([self._pieces[piece] for piece in pieces], names, n_rows)
+    rows: Sequence[int]
+    read: Callable[[Request], Batches]
+    notes: Sequence[str] = ()
+    decimal: str | None = None

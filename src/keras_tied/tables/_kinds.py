@@ -74,12 +74,12 @@ def make_distinct(names: Sequence[str]) -> list[str]:
         >>> make_distinct(["a", "", "a", "a_2"])
         ['a', 'column2', 'a_3', 'a_2']
     """
-    given, found = set(names), dict[str, None]()
+    given, distinct = set(names), dict[str, None]()
     for index, name in enumerate(names):
         new = name = name or f"column{index + 1}"
         number = 1
-        while new in found or (number > 1 and new in given):
+        while new in distinct or (number > 1 and new in given):
             number += 1
             new = f"{name}_{number}"
-        found[new] = None
-    return list(found)
+        distinct[new] = None
+    return list(distinct)

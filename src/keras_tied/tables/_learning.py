@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,25 +11,28 @@ import pyarrow.compute as pc
 
 from keras_tied._text import format_value, list_some
 from keras_tied._types import Array
-from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, format_cell, get_value
+from keras_tied.tables._column import (
+    MOST_MISREAD,
+    Column,
+    Form,
+    MisfitError,
+    format_cell,
+    get_value,
+)
 from keras_tied.tables._errors import TableError, quote
-from keras_tied.tables._facts import ROWS_TO_COUNT, Decision, Fact, Policy, Restored
+from keras_tied.tables._facts import ROWS_TO_COUNT, ColumnChoice, Decision, Fact, Restoration
 from keras_tied.tables._kinds import Kind, find_kind
 from keras_tied.tables._number_text import (
-    DASHES,
     LONG_NUMERAL,
-    MISSING,
     ROWS_TO_DECIDE,
     NumberText,
-    TruthText,
     count_digits,
-    decide_decimal,
+    count_values,
     decide_number_text,
     decide_truth_text,
     drop_missing,
     find_decimal,
     looks_numeric,
-    share_with_unit,
 )
 from keras_tied.tables._times import Times, decide_times, find_cycles
 
@@ -45,8 +47,6 @@ FEWEST_DATES = 5
 """Whole numbers that could be dates are, if so many differ."""
 MOST_DIGITS = 10**15
 """Whole numbers from here on may be names."""
-MOST_SPELLINGS = 30
-"""Of true, false and what is missing."""
 FEWEST_LOOKS = 0.5
 """Text of which less than this share looks like numbers or times is neither."""
 MOST_NUMERIC = 0.25
@@ -61,178 +61,118 @@ SENTINEL_DATES = frozenset(
 EXAMPLES = 3
 
 
-def choose_columns(
-    sample: pa.RecordBatch,
-    columns: Sequence[str] | None,
-    exclude: Collection[str],
-    label: str | None,
-    id: str | None,
-    policy: Policy,
-) -> list[Decision]:
+def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decision]:
     """Decide on each column, in the table's order."""
     names = sample.schema.names
-    requested = [*(columns or []), *exclude, *policy.categorical]
-    requested += [name for name in (label, id) if name is not None]
+    beside = {"the id": choice.id, "the label": choice.label}
+    requested = [*(choice.columns or []), *choice.exclude, *choice.categorical]
+    requested += [name for name in (choice.label, choice.id) if name is not None]
     if absent := [name for name in dict.fromkeys(requested) if name not in names]:
         raise TableError(f"the table has no column {quote(absent)}; it has {quote(names)}.")
-    reasons = dict.fromkeys(exclude, "excluded")
-    if columns is not None:
-        reasons = {n: "not among those asked for" for n in names if n not in columns} | reasons
-    reasons |= {name: what for name, what in ((id, "the id"), (label, "the label")) if name}
-    policy = _find_policy(sample, policy)
+    allowed = set(names if choice.columns is None else choice.columns)
+    reasons = {name: "not among those asked for" for name in names if name not in allowed}
+    reasons |= dict.fromkeys(choice.exclude, "excluded")
+    reasons |= {name: what for what, name in beside.items() if name}
+    if choice.decimal is None:  # the columns of text that tell decide for those that do not
+        texts = (values for values in sample.columns if find_kind(values.type) is Kind.text)
+        choice = replace(choice, decimal=find_decimal(texts))
     decisions = [
         Decision(Fact(name, str(find_kind(values.type)), f"left out: {reasons[name]}"))
         if name in reasons
-        else _decide(name, values, policy)
+        else _decide(name, values, choice)
         for name, values in zip(names, sample.columns, strict=True)
     ]
     return _leave_out_copies(decisions, sample)
 
 
-def _find_policy(sample: pa.RecordBatch, policy: Policy) -> Policy:
-    """Let the columns of text that tell decide for those that do not."""
-    if policy.decimal is not None:
-        return policy
-    texts = [values for values in sample.columns if find_kind(values.type) is Kind.text]
-    return replace(policy, decimal=find_decimal(texts))
-
-
-def _decide(name: str, values: pa.Array, policy: Policy) -> Decision:
+def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     """Decide on a column by the type of its values."""
-    kind = find_kind(values.type)
-    if kind is Kind.other or pa.types.is_duration(values.type):
-        fact = Fact(name, "other values", f"left out: values of type {values.type}")
-        return Decision(fact)
+    dtype, kind = values.type, find_kind(values.type)
+    if kind is Kind.other or pa.types.is_duration(dtype):
+        return Decision(Fact(name, "other values", f"left out: values of type {dtype}"))
     if pc.all(values.is_null(nan_is_null=True)).as_py():
         return _decide_empty(name, values)
-    if name in policy.categorical and kind in (Kind.integer, Kind.text):
+    if name in choice.categorical and kind in (Kind.integer, Kind.text):
         words = Column(name, Kind.text, whole=kind is Kind.integer)
         return _decide_words(values, words, "names")
     if kind is Kind.text:
-        return _decide_text(name, values, policy)
+        return _decide_text(name, values, choice)
+    form: Form | None = None
     if kind is Kind.time:
-        return _decide_times(Column(name, kind, form=_find_times(values.type)), values, policy)
-    if kind is Kind.integer and (days := _find_numeric_dates(values)) is not None:
-        return _decide_times(replace(days, name=name), values, policy)
-    comma = kind is Kind.integer and policy.decimal == ","
-    # In another file of the same form, 1.234 is a whole number.
-    return _decide_number(
-        Column(name, kind, form=NumberText(",", places=0) if comma else None), values
-    )
+        form = _find_times(dtype)
+    elif kind is Kind.integer and (dates := _find_numeric_dates(values)):
+        kind, form = Kind.time, dates
+    elif kind is Kind.integer and choice.decimal == ",":
+        form = NumberText(
+            ",", places=0
+        )  # in another file of the same form, 1.234 is a whole number
+    return _decide_numbers(Column(name, kind, form=form), values, choice)
 
 
-def _decide_text(name: str, values: pa.Array, policy: Policy) -> Decision:
+def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     """Decide what text reads as: truth values, codes, numbers, times or categories."""
-    if (truths := _find_truths(values)) is not None:
-        return _decide_number(Column(name, Kind.boolean, form=truths), values)
+    if (truths := decide_truth_text(values)) is not None:
+        return _decide_numbers(Column(name, Kind.boolean, form=truths), values, choice)
     cells = drop_missing(values).drop_null()
     if not len(cells):
         return _decide_empty(name, values)
     words = Column(name, Kind.text)
-    if _is_code(cells):
-        return _decide_words(values, words, "codes of digits")
-    column, share, warning = _read_text(name, cells, policy)
+    if pc.any(pc.match_substring_regex(cells.unique(), LONG_NUMERAL)).as_py():
+        share = pc.mean(pc.match_substring_regex(cells, r"^\d+$")).as_py()
+        if share > 1 - MOST_MISREAD:
+            return _decide_words(values, words, "codes of digits")
+    column, share, warning = _read_text(name, cells, choice)
     if column is not None and share >= 1 - MOST_MISREAD:
-        if column.kind is Kind.time:
-            return _decide_times(column, values, policy, warning)
-        return _decide_number(column, values, warning)
+        return _decide_numbers(column, values, choice, warning)
     decision = _decide_words(values, words)
     settled = isinstance(decision.column, Column) and not decision.column.other
     if column is None or share < FEWEST_READ or settled:
         return decision
-    misread = np.isnan(column.parse(cells))
-    odd = cells.filter(pa.array(misread))
+    odd = cells.filter(pa.array(np.isnan(column.parse(cells))))
     warning = (
         f"holds {column.description} in {share:.0%} of its values, and {len(odd):,} others such as "
         f"{_show(odd)[0]!r}: correct them, name them with --na, or choose --categorical or "
         "--exclude for the column"
     )
-    fact = replace(
-        decision.fact,
-        reads_as=f"mostly {column.description}",
-        becomes="refused",
-        misread=len(odd),
-        warning=warning,
-        refused=True,
-    )
-    return Decision(fact)
+    reads_as, n = f"mostly {column.description}", len(odd)
+    fact = replace(decision.fact, reads_as=reads_as, becomes="refused", misread=n, warning=warning)
+    return Decision(replace(fact, refused=True))
 
 
-def _find_truths(values: pa.Array) -> TruthText | None:
-    """Return the form of truth values; `-` is one of them beside `+`, and else is missing."""
-    if len(values.slice(0, ROWS_TO_DECIDE).unique()) > MOST_SPELLINGS:
-        return None
-    counts = Counter[str]()
-    for text, times in _count(values.drop_null()).items():
-        counts[text.strip()] += times
-    for marks in ((*MISSING, *DASHES), MISSING):
-        present = {text: times for text, times in counts.items() if text not in marks}
-        if (form := decide_truth_text(present)) is not None:
-            return form
-    return None
-
-
-def _is_code(cells: pa.Array) -> bool:
-    """Return whether text is digits that name something."""
-    if not pc.any(pc.match_substring_regex(cells.unique(), LONG_NUMERAL)).as_py():
-        return False
-    digits = pc.match_substring_regex(cells, r"^\d+$")
-    return bool(pc.sum(digits).as_py() > (1 - MOST_MISREAD) * len(cells))
-
-
-def _read_text(name: str, cells: pa.Array, policy: Policy) -> tuple[Column | None, float, str]:
+def _read_text(
+    name: str, cells: pa.Array, choice: ColumnChoice
+) -> tuple[Column | None, float, str]:
     """Return the numbers or times that text reads as, for which share of it, and a warning."""
     some = cells.slice(0, ROWS_TO_DECIDE)
-    if pc.all(pc.match_substring_regex(cells, r"^\d{8}$")).as_py():
-        days = _find_numeric_dates(cells.cast(pa.int64()))
-        if days is not None:
-            return replace(days, name=name), 1.0, ""
-    found: tuple[Column | None, float, str] = (None, 0.0, "")
+    if pc.all(pc.match_substring_regex(cells, r"^\d{8}$")).as_py() and (
+        dates := _find_numeric_dates(cells.cast(pa.int64()))
+    ):
+        return Column(name, Kind.time, form=dates), 1.0, ""
+    column, most, warning = None, 0.0, ""
     if looks_numeric(some) >= FEWEST_LOOKS:
-        found = _read_numbers(name, cells, some, policy)
-    if found[1] < 1 - MOST_MISREAD:
-        times, share, is_clear = decide_times(some, policy.day_first)
-        if times is not None and share > max(found[1], FEWEST_LOOKS):
+        form, warning = decide_number_text(some, choice.decimal)
+        is_plain = form == NumberText(places=form.places)
+        kind = Kind.integer if form.places == 0 else Kind.number
+        column = Column(name, kind, form=None if is_plain else form)
+        present = column.clean(cells).drop_null()
+        most = form.count(present) / max(1, len(present))
+    if most < 1 - MOST_MISREAD:
+        times, share, doubt = decide_times(some, choice.day_first)
+        if times is not None and share > max(most, FEWEST_LOOKS):
             share = float(np.mean(~np.isnan(times.parse(cells))))
-            warning = (
-                f"holds {some[0].as_py()!r}, of which day and month are not clear; say --dates dmy "
-                "or --dates mdy"
-            )
-            return Column(name, Kind.time, form=times), share, "" if is_clear else warning
-    return found
+            return Column(name, Kind.time, form=times), share, doubt
+    return column, most, warning
 
 
-def _read_numbers(
-    name: str, cells: pa.Array, some: pa.Array, policy: Policy
-) -> tuple[Column, float, str]:
-    form = decide_number_text(some, policy.decimal or ".")
-    kind = Kind.integer if form.places == 0 else Kind.number
-    is_plain = form == NumberText(places=form.places)
-    warning = ""
-    commas = some.filter(pc.match_substring(some, ","))
-    if len(commas) and policy.decimal is None and decide_decimal(some) is None:
-        warning = (
-            f"holds {commas[0].as_py()!r}, which is read as thousands; say --decimal , if the "
-            "comma stands before decimals"
-        )
-    if (share := share_with_unit(some, form)) < 1 - MOST_MISREAD:
-        unit = form.prefix.strip() or form.suffix.strip()
-        warning = f"has {unit} beside {share:.0%} of its numbers, and is read as if all had it"
-    column = Column(name, kind, form=None if is_plain else form)
-    cells = column.clean(cells).drop_null()
-    return column, form.count(cells) / max(1, len(cells)), warning
-
-
-def _find_numeric_dates(values: pa.Array) -> Column | None:
-    """Return a column of dates if all whole numbers are dates such as 20260131."""
+def _find_numeric_dates(values: pa.Array) -> Times | None:
+    """Return the form of dates such as 20260131 if all whole numbers are such."""
     present = values.drop_null()
     bounds = pc.min_max(present)
     if bounds["min"].as_py() < 19_000_101 or bounds["max"].as_py() > 21_001_231:
         return None
-    times = Times("%Y%m%d")
-    some = present.unique().cast(pa.string())
-    is_date = len(some) >= FEWEST_DATES and not np.isnan(times.parse(some)).any()
-    return Column("", Kind.time, form=times) if is_date else None
+    times, different = Times("%Y%m%d"), present.unique().cast(pa.string())
+    is_date = len(different) >= FEWEST_DATES and not np.isnan(times.parse(different)).any()
+    return times if is_date else None
 
 
 def _find_times(dtype: pa.DataType) -> Times:
@@ -245,36 +185,27 @@ def _find_times(dtype: pa.DataType) -> Times:
 
 def _decide_empty(name: str, values: pa.Array) -> Decision:
     fact = Fact(name, "no value", f"left out: no value in {len(values)} rows", missing=len(values))
-    return Decision(fact, Restored(name))
+    return Decision(fact, Restoration(name))
 
 
-def _decide_number(column: Column, values: pa.Array, warning: str = "") -> Decision:
-    """Decide on numbers and truth values."""
+def _decide_numbers(
+    column: Column, values: pa.Array, choice: ColumnChoice, warning: str = ""
+) -> Decision:
+    """Decide on numbers, truth values, and dates and times."""
     try:
         numbers = column.parse(values)
     except MisfitError:  # an infinite number, which `Columns.encode` reports with its row
         return Decision(Fact(column.name, column.description, "1 number"), column)
-    return _decide_by_numbers(column, values, numbers, warning)
-
-
-def _decide_times(column: Column, values: pa.Array, policy: Policy, warning: str = "") -> Decision:
-    """Decide on dates and times."""
-    days = column.parse(values)
-    first = np.floor(np.nanmin(days))
-    column = replace(column, origin=float(first), cycles=find_cycles(days))
-    decision = _decide_by_numbers(column, values, days, warning)
-    if policy.dates == "off":
-        return Decision(
-            replace(decision.fact, becomes="left out: a date or time, with --dates off")
-        )
-    return decision
-
-
-def _decide_by_numbers(column: Column, values: pa.Array, numbers: Array, warning: str) -> Decision:
-    """Decide on values that were parsed as numbers or days."""
+    if is_time := column.kind is Kind.time:
+        origin, cycles = float(np.floor(np.nanmin(numbers))), find_cycles(numbers)
+        column = replace(column, origin=origin, cycles=cycles)
     is_missing = np.isnan(numbers)
     misread = column.find_misread(values, numbers)
     present = numbers[~is_missing]
+    if column.kind is Kind.integer and np.abs(present).max() >= MOST_DIGITS:
+        warning = "holds whole numbers of 16 digits or more, which may be names; say --exclude"
+    elif sentinel := _describe_sentinel(column, values, numbers):
+        warning = "; ".join(filter(None, [warning, sentinel]))
     fact = Fact(
         column.name,
         column.description,
@@ -285,16 +216,15 @@ def _decide_by_numbers(column: Column, values: pa.Array, numbers: Array, warning
         _show(values.slice(0, ROWS_TO_DECIDE).filter(pa.array(~is_missing[:ROWS_TO_DECIDE]))),
         warning,
     )
-    if column.kind is Kind.integer and np.abs(present).max() >= MOST_DIGITS:
-        warning = "holds whole numbers of 16 digits or more, which may be names; say --exclude"
-        fact = replace(fact, warning=warning)
-    elif sentinel := _describe_sentinel(column, values, numbers):
-        fact = replace(fact, warning="; ".join(filter(None, [warning, sentinel])))
+    decision = Decision(fact, column)
     if present.min() == present.max():  # in single precision
         same = values.filter(pa.array(~is_missing))
         if len(same.unique()) == 1:
-            return _leave_out_constant(fact, same, column)
-    return Decision(fact, column)
+            decision = _leave_out_constant(fact, same)
+    if is_time and choice.dates == "off":
+        fact = replace(decision.fact, becomes="left out: a date or time, with --dates off")
+        return Decision(fact)
+    return decision
 
 
 def _describe_sentinel(column: Column, values: pa.Array, numbers: Array) -> str:
@@ -306,14 +236,12 @@ def _describe_sentinel(column: Column, values: pa.Array, numbers: Array) -> str:
     present = np.sort(numbers[~np.isnan(numbers)])
     if column.kind is Kind.boolean or present[0] == present[-1]:
         return ""
-    for mark, others in (
-        (present[0], present[present > present[0]]),
-        (present[-1], present[present < present[-1]]),
-    ):
+    for mark in (present[0], present[-1]):
+        others = present[present != mark]
+        number, least, most = float(mark), float(others[0]), float(others[-1])
         times = len(present) - len(others)
-        gap = min(abs(float(mark) - float(others[0])), abs(float(mark) - float(others[-1])))
-        is_far = gap >= max(float(others[-1]) - float(others[0]), SMALLEST_GAP)
-        if times >= FEWEST_SENTINELS and is_far and _is_sentinel(column, float(mark)):
+        is_far = min(abs(number - least), abs(number - most)) >= max(most - least, SMALLEST_GAP)
+        if times >= FEWEST_SENTINELS and is_far and _is_sentinel(column.kind, number):
             text = format_cell(values, int(np.flatnonzero(numbers == mark)[0]))
             return (
                 f"holds {text!r} in {times:,} of {len(present):,} rows, far from its other values: "
@@ -322,8 +250,8 @@ def _describe_sentinel(column: Column, values: pa.Array, numbers: Array) -> str:
     return ""
 
 
-def _is_sentinel(column: Column, number: float) -> bool:
-    if column.kind is Kind.time:
+def _is_sentinel(kind: Kind, number: float) -> bool:
+    if kind is Kind.time:
         return str(np.datetime64("1970-01-01") + int(number)) in SENTINEL_DATES
     digits = f"{abs(number):.10g}"
     return number == int(number) and len(digits) >= 2 and set(digits) == {"9"}
@@ -335,34 +263,24 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
     present = cells.drop_null()
     if not len(present):
         return _decide_empty(column.name, values)
-    counts = _count(present)
-    fact = Fact(
-        column.name,
-        reads_as or "categories",
-        "",
-        missing=cells.null_count,
-        distinct=len(counts),
-        examples=_show(present),
-    )
-    if (n_spellings := len(counts)) > (n_words := len({text.lower() for text in counts})):
-        merged: dict[str, Counter[str]] = {}
-        for text, times in sorted(counts.items()):
-            merged.setdefault(text.lower(), Counter())[text] = times
-        counts = {words.most_common(1)[0][0]: words.total() for words in merged.values()}
-        warning = f"has {n_spellings} spellings of {n_words} categories, merged whatever their case"
-        fact, column = replace(fact, warning=warning), replace(column, folded=True)
+    counts, n_rows, what = count_values(present), len(present), reads_as or "categories"
+    fact = Fact(column.name, what, "", cells.null_count, 0, len(counts), _show(present))
+    n, words = len(counts), _merge_cases(counts)
+    if len(words) < n:
+        warning = f"has {n} spellings of {len(words)} categories, merged whatever their case"
+        fact, column, counts = replace(fact, warning=warning), replace(column, folded=True), words
     if len(counts) == 1:
-        return _leave_out_constant(fact, present, column)
-    n_rows = len(present)
+        return _leave_out_constant(fact, present)
     common = [text for text, times in counts.items() if times >= RAREST * n_rows]
     common = sorted(common, key=lambda text: (-counts[text], text))[:MOST_CATEGORIES]
     other = len(common) < len(counts)
-    names_things = column.whole or reads_as
-    some = present.slice(0, ROWS_TO_DECIDE)
     all_differ = len(counts) > max(2, ALL_DIFFERENT * n_rows)
-    looks = 0.0 if names_things else looks_numeric(some)
-    if other and not names_things and not all_differ:
-        looks = max(looks, count_digits(some))
+    looks = 0.0
+    if not (column.whole or reads_as):
+        some = present.slice(0, ROWS_TO_DECIDE)
+        looks = looks_numeric(some)
+        if other and not all_differ:
+            looks = max(looks, count_digits(some))
     reason = ""
     if all_differ:
         reason = f"text of which nearly every value differs, {len(counts)} in {n_rows} rows"
@@ -373,24 +291,30 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
     if reason:
         warning = ""
         if looks > MOST_NUMERIC:
-            warning = (
-                f"looks like numbers in {looks:.0%} of its values, but not of one kind, and is "
-                "left out"
-            )
+            warning = f"looks like numbers in {looks:.0%} of its values, but not of one kind"
+            warning = f"{warning}, and is left out"
         fact = replace(fact, reads_as=reads_as or "text", warning=warning)
         return Decision(replace(fact, becomes=f"left out: {reason}"))
     column = replace(column, categories=tuple(sorted(common)), other=other)
     return Decision(replace(fact, becomes=_list_features(column)), column)
 
 
-def _leave_out_constant(fact: Fact, present: pa.Array, column: Column) -> Decision:
+def _merge_cases(counts: dict[str, int]) -> dict[str, int]:
+    """Count texts whatever their case, by the most frequent spelling of each."""
+    merged: dict[str, Counter[str]] = {}
+    for text, times in sorted(counts.items()):
+        merged.setdefault(text.lower(), Counter())[text] = times
+    return {words.most_common(1)[0][0]: words.total() for words in merged.values()}
+
+
+def _leave_out_constant(fact: Fact, present: pa.Array) -> Decision:
     value = get_value(present, 0)
     becomes = f"left out: always {format_value(value)!r}"
     if fact.missing > MOST_MISREAD * (fact.missing + len(present)):
         warning = f"is {format_value(value)!r} or missing; write what it is where it is missing"
         fact = replace(fact, warning=warning)
     plain = value if isinstance(value, str | int | float | bool) else str(value)
-    restored = Restored(column.name, value=plain, is_date=pa.types.is_date(present.type))
+    restored = Restoration(fact.name, value=plain, is_date=pa.types.is_date(present.type))
     return Decision(replace(fact, becomes=becomes, distinct=1), restored)
 
 
@@ -399,30 +323,26 @@ def _leave_out_copies(decisions: list[Decision], sample: pa.RecordBatch) -> list
     if sample.num_rows < FEWEST_ROWS_OF_COPIES:
         return decisions
     begin = sample.slice(0, FEWEST_ROWS_OF_COPIES)
-    first: dict[object, list[int]] = {}
+    alike: dict[object, list[int]] = {}  # the columns that begin with the same values
     for index, decision in enumerate(decisions):
         if not isinstance(decision.column, Column):
             continue
         values = sample.column(index)
-        same = first.setdefault((values.type, str(begin.column(index))), [])
-        original = next((i for i in same if sample.column(i).equals(values)), None)
-        if original is None:
-            same.append(index)
-            continue
-        name = sample.schema.names[original]
-        fact = replace(decision.fact, becomes=f"left out: the same as {name!r}")
-        decisions[index] = Decision(fact, Restored(decision.column.name, copy_of=name))
+        others = alike.setdefault((values.type, str(begin.column(index))), [])
+        for original in others:
+            if sample.column(original).equals(values):
+                name = sample.schema.names[original]
+                fact = replace(decision.fact, becomes=f"left out: the same as {name!r}")
+                decisions[index] = Decision(fact, Restoration(fact.name, copy_of=name))
+                break
+        else:
+            others.append(index)
     return decisions
 
 
 def _list_features(column: Column) -> str:
     names = [feature[len(column.name) + 1 :] for feature in column.features]
     return f"{len(names)} numbers: {list_some(names, 4)}"
-
-
-def _count(texts: pa.Array) -> dict[str, int]:
-    pairs = pc.value_counts(texts)
-    return dict(zip(pairs.field(0).to_pylist(), pairs.field(1).to_pylist(), strict=True))
 
 
 def _show(values: pa.Array) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,8 +21,10 @@ MISSING = (
 DASHES = ("-", "--", "---", "–", "—", ".", "..", "...")  # noqa: RUF001
 """Texts of a missing value too, but where `+` and `-` are the values of a column."""
 ROWS_TO_DECIDE = 1_000
-RAREST_UNIT = 0.1
-"""A unit of a smaller share of numbers is a typing error."""
+RAREST_UNIT, FEWEST_WITH_UNIT = 0.1, 0.95
+"""A unit of a smaller share of numbers is a typing error, or is said to be missing beside some."""
+MOST_SPELLINGS, MOST_TRUTHS = 30, 20
+"""Of true, false and what is missing, and of true and false alone."""
 LONG_NUMERAL = r"^(?:0\d+|\d{20,})$"
 """Digits that name something: they begin with a zero, or are too many for a number."""
 
@@ -54,8 +56,18 @@ def drop_missing(texts: pa.Array, marks: Iterable[str] = (*MISSING, *DASHES)) ->
     return pc.if_else(is_mark, pa.scalar(None, pa.string()), cells)
 
 
-@dataclass(frozen=True)
-class NumberText:
+def is_number(text: str) -> bool:
+    """Return whether text is a number as Python reads it."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+class NumberText(
+    msgspec.Struct, frozen=True, tag_field="form", tag="number", forbid_unknown_fields=True
+):
     """Numbers as text of one form.
 
     Attributes:
@@ -75,9 +87,7 @@ class NumberText:
     parentheses: bool = False
 
     def __post_init__(self) -> None:
-        texts = all(isinstance(text, str) for text in (self.separator, self.prefix, self.suffix))
-        places = self.places is None or (type(self.places) is int and 0 <= self.places <= 6)
-        if not (texts and places and self.decimal in _GROUPING and self.parentheses in (0, 1)):
+        if self.decimal not in _GROUPING or not 0 <= (self.places or 0) <= _MOST_PLACES:
             raise ValueError("not a form of numbers")
 
     @property
@@ -96,18 +106,21 @@ class NumberText:
         return self == NumberText(self.decimal, places=0)
 
     @property
+    def _units(self) -> tuple[str, str]:
+        """The patterns of what may stand before and after the digits."""
+        prefix, suffix = (re.escape(unit.strip()) for unit in (self.prefix, self.suffix))
+        return f"(?:{prefix})?", f"(?:{suffix})?"
+
+    @property
     def _pattern(self) -> str:
+        prefix, suffix = self._units
         group, mark = f"[{_GROUPING[self.decimal]}]", f"[{self.decimal}]"
         pair = rf"(?:{group}\d{{2,3}})*" if self.decimal == "." else rf"(?:{group}\d{{3}})*"
-        units = [
-            rf"(?:{re.escape(unit.strip())})?" if unit else ""
-            for unit in (self.prefix, self.suffix)
-        ]
         return (
-            rf"^(?P<open>\(?)\s*(?P<sign>[-+]?)\s*{units[0]}\s*(?P<inner>[-+(]?)\s*(?P<number>"
+            rf"^(?P<open>\(?)\s*(?P<sign>[-+]?)\s*{prefix}\s*(?P<inner>[-+(]?)\s*(?P<number>"
             rf"[1-9]\d{{0,2}}{pair}{group}\d{{3}}(?:{mark}\d*)?|\d+(?:{mark}\d*)?{_EXPONENT}|"
             rf"{mark}\d+{_EXPONENT}|(?i:inf(?:inity)?))\s*"
-            rf"(?P<close>[-)]?)\s*{units[1]}\s*(?P<end>[-)]?)$"
+            rf"(?P<close>[-)]?)\s*{suffix}\s*(?P<end>[-)]?)$"
         )
 
     def count(self, texts: pa.Array) -> int:
@@ -116,10 +129,10 @@ class NumberText:
 
     def drop_missing(self, texts: pa.Array) -> pa.Array:
         """Return text without what is a unit and a dash, as in tables of accounts."""
-        units = [re.escape(unit.strip()) for unit in (self.prefix, self.suffix)]
-        if not any(units):
+        if not (self.prefix or self.suffix):
             return texts
-        is_dash = pc.match_substring_regex(texts, rf"^(?:{units[0]})?\s*[-–—]+\s*(?:{units[1]})?$")  # noqa: RUF001
+        dash = r"\s*[-–—]+\s*".join(self._units)  # noqa: RUF001
+        is_dash = pc.match_substring_regex(texts, f"^{dash}$")
         return pc.if_else(is_dash, pa.scalar(None, pa.string()), texts)
 
     def parse(self, texts: pa.Array) -> pa.Array:
@@ -128,11 +141,9 @@ class NumberText:
         number = pc.struct_field(parts, "number")
         number = pc.replace_substring_regex(number, f"[{_GROUPING[self.decimal]}]", "")
         values = pc.cast(pc.replace_substring(number, self.decimal, "."), pa.float64())
-        marks = pc.binary_join_element_wise(
-            *(pc.struct_field(parts, name) for name in ("open", "sign", "inner", "close", "end")),
-            "",
-        )
-        return pc.if_else(pc.match_substring_regex(marks, "[-(]"), pc.negate(values), values)
+        marks = [pc.struct_field(parts, of) for of in ("open", "sign", "inner", "close", "end")]
+        is_negative = pc.match_substring_regex(pc.binary_join_element_wise(*marks, ""), "[-(]")
+        return pc.if_else(is_negative, pc.negate(values), values)
 
     def format(self, numbers: Array) -> pa.Array:
         """Return numbers, (n,) float with NaN for a missing one, as text of this form."""
@@ -146,20 +157,20 @@ class NumberText:
             scaled = np.rint(np.abs(values) * 10.0**self.places).astype(np.int64)
             negative &= scaled > 0
             whole, rest = np.divmod(scaled, 10**self.places)
-            digits = _group(whole, self.separator)
+            digits = pa.array(whole).cast(pa.string())
+            if self.separator:
+                grouped = pa.array(list(map("{:,}".format, whole.tolist())), pa.string())
+                digits = pc.replace_substring(grouped, ",", self.separator)
             if self.places:
                 decimals = pc.utf8_lpad(pa.array(rest).cast(pa.string()), self.places, "0")
                 digits = pc.binary_join_element_wise(digits, decimals, self.decimal)
         begin, end = ("(", ")") if self.parentheses else ("-", "")
-        sign = pa.array(np.where(negative, begin, "").astype(object))
-        inside = self.prefix.endswith(" ") and not self.parentheses  # CHF -5, but -$5
-        texts = pc.binary_join_element_wise(
-            *((self.prefix, sign) if inside else (sign, self.prefix)),
-            digits,
-            self.suffix,
-            np.where(negative, end, "").astype(object),
-            "",
+        signs, ends = (
+            pa.array(np.where(negative, of, "").astype(object), pa.string()) for of in (begin, end)
         )
+        inside = self.prefix.endswith(" ") and not self.parentheses  # CHF -5, but -$5
+        before = (self.prefix, signs) if inside else (signs, self.prefix)
+        texts = pc.binary_join_element_wise(*before, digits, self.suffix, ends, "")
         return pc.if_else(pa.array(is_missing), pa.scalar(None, pa.string()), texts)
 
 
@@ -168,23 +179,6 @@ def _to_plain(texts: pa.Array) -> pa.Array:
     for marks, plain in ((_MINUS, "-"), (_SPACES, " "), (_APOSTROPHES, "'")):
         texts = pc.replace_substring_regex(texts, f"[{marks}]", plain)
     return pc.replace_substring_regex(texts, r"\.[-–]$", "")  # noqa: RUF001
-
-
-def _group(whole: Array, separator: str) -> pa.Array:
-    """Format whole numbers from 0 on, with a separator between thousands."""
-    if not separator:
-        return pa.array(whole).cast(pa.string())
-    groups: list[pa.Array] = []
-    rest = whole
-    while True:
-        text = pa.array(rest % 1000).cast(pa.string())
-        longer = pa.array(rest >= 1000)
-        text = pc.if_else(longer, pc.utf8_lpad(text, 3, "0"), text)
-        absent = pa.array((rest == 0) & (len(groups) > 0))
-        groups.insert(0, pc.if_else(absent, pa.scalar(None, pa.string()), text))
-        rest = rest // 1000
-        if not rest.any():
-            return pc.binary_join_element_wise(*groups, separator, null_handling="skip")
 
 
 def looks_numeric(texts: pa.Array) -> float:
@@ -201,75 +195,71 @@ def count_digits(texts: pa.Array) -> float:
     return float(pc.mean(pc.and_(many, begins)).as_py() or 0.0)
 
 
-def share_with_unit(texts: pa.Array, form: NumberText) -> float:
-    """Return the share of numbers that have a unit, or 1 if the form has none."""
-    numbers = _find_numbers(texts)
-    if not (form.prefix or form.suffix):
-        return 1.0
-    return sum(bool(match["prefix"] or match["suffix"]) for match in numbers) / max(1, len(numbers))
-
-
 def _find_numbers(texts: pa.Array) -> list[re.Match[str]]:
     short = (text for text in texts.to_pylist() if len(text) <= _LONGEST)
     return [match for text in short if (match := _LOOK.fullmatch(text))]
 
 
-def decide_decimal(texts: pa.Array) -> str | None:
+def _find_units(numbers: list[re.Match[str]]) -> tuple[str, str]:
+    """Return the most frequent prefix and suffix of numbers."""
+    units = []
+    for name in ("prefix", "suffix"):
+        counts = Counter(match[name] for match in numbers if match[name])
+        unit, times = counts.most_common(1)[0] if counts else ("", 0)
+        units.append(unit if times >= RAREST_UNIT * len(numbers) else "")
+    return units[0], units[1]
+
+
+def _decide_decimal(texts: pa.Array) -> str | None:
     """Return the decimal mark of some texts, or None if they do not tell."""
-    units = _find_units(texts)
-    if units is None:
+    if not (numbers := _find_numbers(texts)):
         return None
+    units = _find_units(numbers)
     dots, commas = (NumberText(mark, "", *units).count(texts) for mark in ".,")
     return None if dots == commas else "." if dots > commas else ","
 
 
 def find_decimal(columns: Iterable[pa.Array]) -> str | None:
     """Return the decimal mark of most columns of text that tell, or None."""
-    marks = Counter(
-        decide_decimal(drop_missing(texts.slice(0, ROWS_TO_DECIDE)).drop_null())
-        for texts in columns
-    )
-    del marks[None]
-    return max(marks, key=lambda mark: marks[mark]) if marks else None
+    some = (drop_missing(texts.slice(0, ROWS_TO_DECIDE)).drop_null() for texts in columns)
+    marks = Counter(mark for texts in some if (mark := _decide_decimal(texts)))
+    return marks.most_common(1)[0][0] if marks else None
 
 
-def decide_number_text(texts: pa.Array, decimal: str) -> NumberText:
-    """Return the form of the numbers among some texts.
+def decide_number_text(texts: pa.Array, decimal: str | None) -> tuple[NumberText, str]:
+    """Return the form of the numbers among some texts, and what is doubtful about it.
 
-    Args:
-        texts: some values, without the missing ones.
-        decimal: the mark to take where the texts do not tell.
+    `decimal` is the mark for texts that do not tell, if it is known.
     """
-    decimal = decide_decimal(texts) or decimal
-    cells = _find_numbers(texts)
+    cells, own_mark = _find_numbers(texts), _decide_decimal(texts)
+    mark = own_mark or decimal or "."
     numbers = [match["number"] for match in cells]
     separators = Counter(
-        mark for number in numbers for mark in re.findall(rf"\d([^\d{decimal}e])(?=\d)", number)
+        between for of in numbers for between in re.findall(rf"\d([^\d{mark}e])(?=\d)", of)
     )
-    places = max((len(number.partition(decimal)[2]) for number in numbers), default=0)
+    places = max((len(number.partition(mark)[2]) for number in numbers), default=0)
     free = places > _MOST_PLACES or any("e" in number.lower() for number in numbers)
-    return NumberText(
-        decimal,
+    prefix, suffix = _find_units(cells)
+    form = NumberText(
+        mark,
         separators.most_common(1)[0][0] if separators else "",
-        *(_find_units(texts) or ("", "")),
-        places=None if free else places,
-        parentheses=any(match[0].startswith("(") for match in cells),
+        prefix,
+        suffix,
+        None if free else places,
+        any(match[0].startswith("(") for match in cells),
     )
-
-
-def _find_units(texts: pa.Array) -> tuple[str, str] | None:
-    """Return the most frequent prefix and suffix of numbers, or None if there is no number."""
-    matches = _find_numbers(texts)
-    if not matches:
-        return None
-    prefixes, suffixes = (
-        Counter(match[name] for match in matches if match[name]) for name in ("prefix", "suffix")
-    )
-    found = []
-    for units in (prefixes, suffixes):
-        unit, times = units.most_common(1)[0] if units else ("", 0)
-        found.append(unit if times >= RAREST_UNIT * len(matches) else "")
-    return found[0], found[1]
+    warning = ""
+    commas = texts.filter(pc.match_substring(texts, ","))
+    if len(commas) and decimal is None and own_mark is None:
+        warning = (
+            f"holds {commas[0].as_py()!r}, which is read as thousands; say --decimal , if the "
+            "comma stands before decimals"
+        )
+    with_unit = [bool(match["prefix"] or match["suffix"]) for match in cells]
+    if (unit := prefix.strip() or suffix.strip()) and np.mean(with_unit) < FEWEST_WITH_UNIT:
+        share = f"{np.mean(with_unit):.0%}"
+        warning = f"has {unit} beside {share} of its numbers, and is read as if all had it"
+    return form, warning
 
 
 _PAIRS = tuple(
@@ -283,8 +273,9 @@ _INITIALS = frozenset("ynjtf")
 _TRUE, _FALSE = ([pair[side] for pair in _PAIRS] for side in (0, 1))
 
 
-@dataclass(frozen=True)
-class TruthText:
+class TruthText(
+    msgspec.Struct, frozen=True, tag_field="form", tag="truth", forbid_unknown_fields=True
+):
     """Truth values as text.
 
     Attributes:
@@ -294,10 +285,6 @@ class TruthText:
 
     true: str
     false: str
-
-    def __post_init__(self) -> None:
-        if not (isinstance(self.true, str) and isinstance(self.false, str)):
-            raise ValueError("not a form of truth values")
 
     @property
     def description(self) -> str:
@@ -318,19 +305,30 @@ class TruthText:
         return pa.array(texts.astype(object), pa.string(), mask=np.isnan(numbers))
 
 
-def decide_truth_text(counts: dict[str, int]) -> TruthText | None:
-    """Return the form of truth values if all values are such, by how often each is there."""
-    if not 2 <= len(counts) <= 20:
+def decide_truth_text(values: pa.Array) -> TruthText | None:
+    """Return the form of truth values if all values are such, or missing.
+
+    `-` is one of them beside `+`, and else is missing.
+    """
+    if len(values.slice(0, ROWS_TO_DECIDE).unique()) > MOST_SPELLINGS:
         return None
-    found = {text.lower() for text in counts}
-    pairs = [pair for pair in _PAIRS if found >= set(pair)]
-    spellings = [{*(pair[side] for pair in pairs)} for side in (0, 1)]
-    if not pairs or not found <= set().union(
-        *(known | {w[0] for w in known} & _INITIALS for known in spellings)
-    ):
-        return None
-    true, false = (
-        max((t for t in counts if t.lower() in known), key=lambda text: (counts[text], text))
-        for known in spellings
-    )
-    return TruthText(true, false)
+    every = count_values(pc.utf8_trim_whitespace(values.cast(pa.string())).drop_null())
+    for marks in ((*MISSING, *DASHES), MISSING):
+        counts = {text: times for text, times in every.items() if text not in marks}
+        texts = {text.lower() for text in counts}
+        pairs = [pair for pair in _PAIRS if texts >= set(pair)]
+        words = {word for pair in pairs for word in pair}
+        initials = {word[0] for word in words} & _INITIALS
+        if pairs and texts <= words | initials and 2 <= len(counts) <= MOST_TRUTHS:
+            true, false = (
+                max((t for t in counts if t.lower() in side), key=lambda text: (counts[text], text))
+                for side in zip(*pairs, strict=True)
+            )
+            return TruthText(true, false)
+    return None
+
+
+def count_values(texts: pa.Array) -> dict[str, int]:
+    """Return how often each value is there."""
+    pairs = pc.value_counts(texts)
+    return dict(zip(pairs.field(0).to_pylist(), pairs.field(1).to_pylist(), strict=True))

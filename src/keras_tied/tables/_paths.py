@@ -20,24 +20,21 @@ FORMATS = (*WRITTEN, *JSON_LINES, "orc", *WORKBOOKS, *DATABASES)
 COMPRESSED = (*TEXTS, *JSON_LINES)
 
 
-def _add_compressions(names: Iterable[str]) -> Iterator[str]:
-    return (f"{name}.{ending}" for name in names for ending in COMPRESSIONS)
+def _add_compressions(names: Iterable[str], *compressions: str) -> list[str]:
+    return [f"{name}.{ending}" for name in names for ending in compressions]
 
 
-ENDINGS = (*FORMATS, *_add_compressions(COMPRESSED))
+ENDINGS = (*FORMATS, *_add_compressions(COMPRESSED, *COMPRESSIONS))
 """The endings of the files that are read."""
-OUTPUT_ENDINGS = (
-    *WRITTEN,
-    *(ending for ending in _add_compressions(TEXTS) if not ending.endswith("bz2")),
-)
+OUTPUT_ENDINGS = (*WRITTEN, *_add_compressions(TEXTS, "gz", "zst"))
 """The endings of the files that are written; Arrow fails at bzip2 on a full disk."""
 
 
-def find_format(path: str) -> str | None:
-    """Return the format for the ending of a file, or None if it is unknown."""
+def find_format(path: str, format: str | None = None) -> str | None:
+    """Return the format that is given, or that for the ending of a file; None if it is unknown."""
     _, *endings = Path(path).name.lower().split(".")
-    if endings and endings[-1] in FORMATS:
-        return endings[-1]
+    if format or (endings and endings[-1] in FORMATS):
+        return format or endings[-1]
     compression = len(endings) > 1 and endings[-1] in COMPRESSIONS and endings[-2] in COMPRESSED
     return endings[-2] if compression else None
 
@@ -48,43 +45,37 @@ def find_compression(path: str) -> str | None:
 
 
 def find_files(path: str, format: str | None = None) -> list[str]:
-    """Return the files of a path, sorted, all of one format.
+    """Return the files of a path, a folder or a pattern, sorted, all of one format.
 
-    Args:
-        path: a file, a folder or a pattern with `*`, `?` or `[...]`. In a folder, and among what a
-            pattern finds, only files with an ending of ours count, and none whose name begins with
-            a dot or an underscore. Folders in it count if they are called `name=value`.
-        format: the format of all files, whatever their endings. Defaults to that of the endings.
-
-    Raises:
-        TableError: if there is none, or they are of several formats.
+    In a folder, and among what a pattern finds, only files with an ending of ours count, or any if
+    a format is given, and none whose name begins with a dot or an underscore. Folders in it count
+    if they are called `name=value`.
     """
+    endings = ", ".join(f".{ending}" for ending in FORMATS)
     with report_read_errors(path, "a table"):
         if os.path.isdir(path):
             paths = list(_walk(path))
         elif os.path.exists(path) or not glob.has_magic(path):
             os.stat(path)  # says why it cannot be read
-            if format is None and find_format(path) is None:
+            if find_format(path, format) is None:
                 raise TableError(
-                    f"{path!r} has not one of the endings {_list_endings()}; say what it is with "
-                    "--format (format=...)."
+                    f"{path!r} has not one of the endings {endings}; say what it is with --format "
+                    "(format=...)."
                 )
             return [path]
         else:
             paths = glob.glob(path, recursive=True)
-    files = sorted(file for file in paths if _is_table(file, format))
+    shown = (file for file in paths if not Path(file).name.startswith((".", "_")))
+    files = sorted(f for f in shown if find_format(f, format) and os.path.isfile(f))
     if not files:
+        raise TableError(f"{path!r} holds no file with one of the endings {endings}; name another.")
+    formats = {find_format(file, format): file for file in reversed(files)}
+    if len(formats) > 1:
+        two = quote(sorted(formats.values())[:2])
         raise TableError(
-            f"{path!r} holds no file with one of the endings {_list_endings()}; name another."
+            f"{path!r} holds files of several formats, such as {two}; choose those of one, for "
+            "example with '*.csv'."
         )
-    first = files[0]
-    if format is None:
-        for file in files:
-            if find_format(file) != find_format(first):
-                raise TableError(
-                    f"{path!r} holds files of several formats, such as {quote([first, file])}; "
-                    "choose those of one, for example with '*.csv'."
-                )
     return files
 
 
@@ -94,12 +85,3 @@ def _walk(folder: str) -> Iterator[str]:
             yield from _walk(entry.path)
         else:
             yield entry.path
-
-
-def _is_table(file: str, format: str | None) -> bool:
-    hidden = Path(file).name.startswith((".", "_"))
-    return not hidden and bool(format or find_format(file)) and os.path.isfile(file)
-
-
-def _list_endings() -> str:
-    return ", ".join(f".{ending}" for ending in FORMATS)

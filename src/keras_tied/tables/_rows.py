@@ -1,12 +1,13 @@
-"""Tables whose rows come as Python values: JSON lines, Excel sheets and SQLite databases."""
+"""Tables whose rows come as Python values: JSON lines, sheets of workbooks and SQLite databases."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import date, datetime, time
+from functools import partial
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from keras_tied.tables._errors import TableError, quote, report_read_errors
+from keras_tied.tables._file import Batches, Request, TableFile
 from keras_tied.tables._kinds import make_distinct
 
 Row: TypeAlias = dict[str, Any]
@@ -23,11 +25,11 @@ LONGEST_LINE = 2**26
 ROWS = 4096
 """Rows that are turned into Arrow's columns at a time."""
 TYPES = {
+    frozenset[type](): pa.null(),
     frozenset({bool}): pa.bool_(),
     frozenset({int}): pa.int64(),
     frozenset({float}): pa.float64(),
     frozenset({int, float}): pa.float64(),
-    frozenset({str}): pa.string(),
     frozenset({date}): pa.date32(),
     frozenset({datetime}): pa.timestamp("us"),
     frozenset({date, datetime}): pa.timestamp("us"),
@@ -36,96 +38,83 @@ TYPES = {
 """The type of a column, by the types of its values; any others are text together."""
 
 
-class RowsFile:
-    """A file of rows, which is a single piece and is read once to learn the types of its columns.
+def _open(name: str, what: str, get_rows: Callable[[], Iterable[Row]]) -> TableFile:
+    """Open a file of rows, which is one piece, and read it once to learn the types of columns."""
+    types: dict[str, set[type]] = {}
+    n_rows = 0
+    with report_read_errors(name, what):
+        for row in get_rows():
+            n_rows += 1
+            for column, value in row.items():
+                types.setdefault(column, set()).add(_find_type(value))
+    fields = [
+        (column, TYPES.get(frozenset(of - {type(None)}), pa.string()))
+        for column, of in types.items()
+    ]
+    schema = pa.schema(fields)
+    return TableFile(name, schema, [n_rows], partial(_read, name, what, get_rows, schema))
 
-    Args:
-        name: of the file.
-        what: the kind of file, for messages.
-        open_rows: reads the rows, from the first on.
-    """
 
-    def __init__(self, name: str, what: str, open_rows: Callable[[], Iterator[Row]]) -> None:
-        self.name, self._what, self._open_rows = name, what, open_rows
-        kinds: dict[str, set[type]] = {}
-        n_rows = 0
+def _read(
+    name: str, what: str, get_rows: Callable[[], Iterable[Row]], schema: pa.Schema, wanted: Request
+) -> Batches:
+    schema = pa.schema([schema.field(column) for column in wanted.names])
+    for _ in wanted.pieces:
         with report_read_errors(name, what):
-            for row in open_rows():
-                n_rows += 1
-                for column, value in row.items():
-                    kinds.setdefault(column, set()).add(_find_type(value))
-        self.rows = [n_rows]
-        types = {name: TYPES.get(frozenset(of - {type(None)})) for name, of in kinds.items()}
-        self.schema = pa.schema(
-            [
-                (column, types[column] or (pa.null() if of == {type(None)} else pa.string()))
-                for column, of in kinds.items()
-            ]
-        )
-
-    def read(
-        self, pieces: Sequence[int], names: Sequence[str], n_rows: int
-    ) -> Iterator[pa.RecordBatch]:
-        """Read the file; see `TableFile`."""
-        schema = pa.schema([self.schema.field(name) for name in names])
-        for _ in pieces:
-            with report_read_errors(self.name, self._what):
-                rows = self._open_rows()
-                while some := list(islice(rows, ROWS)):
-                    columns = [_to_array([row.get(f.name) for row in some], f.type) for f in schema]
-                    yield pa.record_batch(columns, schema=schema)
+            rows = iter(get_rows())
+            while some := list(islice(rows, ROWS)):
+                columns = [_to_array([row.get(f.name) for row in some], f.type) for f in schema]
+                yield pa.record_batch(columns, schema=schema)
 
 
 def _find_type(value: Any) -> type:
-    if type(value) is int and not -(2**63) <= value < 2**63:
-        return str
-    return type(value)
+    too_large = type(value) is int and not -(2**63) <= value < 2**63
+    return str if too_large else type(value)
 
 
 def _to_array(values: list[Any], dtype: pa.DataType) -> pa.Array:
     if pa.types.is_string(dtype):
-        values = [value if value is None else _to_text(value) for value in values]
+        values = [_to_text(value) for value in values]
     elif pa.types.is_timestamp(dtype):
+        midnight = time()
         values = [
-            datetime(value.year, value.month, value.day) if type(value) is date else value
-            for value in values
+            datetime.combine(value, midnight) if type(value) is date else value for value in values
         ]
     return pa.array(values, dtype)
 
 
-def _to_text(value: Any) -> str:
-    if isinstance(value, dict | list):
-        return json.dumps(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _to_text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value) if isinstance(value, dict | list | bool) else str(value)
 
 
-def open_json_lines(name: str) -> RowsFile:
+def open_json_lines(name: str) -> TableFile:
     """Open a file with a JSON object in each line, compressed or not."""
-
-    def open_rows() -> Iterator[Row]:
-        with TextIOWrapper(pa.input_stream(name, compression="detect"), "utf-8-sig") as file:
-            number = 0
-            while line := file.readline(LONGEST_LINE):
-                number += 1
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                except ValueError as error:
-                    raise TableError(
-                        f"{name!r} has no JSON object in line {number}: {error}; put each row in a "
-                        "line of its own."
-                    ) from error
-                if not isinstance(row, dict):
-                    raise TableError(
-                        f"{name!r} has no JSON object in line {number}; write {{name: value}}."
-                    )
-                yield row
-
-    return RowsFile(name, "a file of JSON lines", open_rows)
+    return _open(name, "a file of JSON lines", partial(_parse_lines, name))
 
 
-def open_excel(name: str, sheet: str | None, header: bool) -> RowsFile:
+def _parse_lines(name: str) -> Iterator[Row]:
+    with TextIOWrapper(pa.input_stream(name, compression="detect"), "utf-8-sig") as file:
+        lines = iter(partial(file.readline, LONGEST_LINE), "")
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise TableError(
+                    f"{name!r} has no JSON object in line {number}: {error}; put each row in a "
+                    "line of its own."
+                ) from error
+            if not isinstance(row, dict):
+                raise TableError(
+                    f"{name!r} has no JSON object in line {number}; write {{name: value}}."
+                )
+            yield row
+
+
+def open_workbook(name: str, sheet: str | None, header: bool) -> TableFile:
     """Open a sheet of a workbook, by name or else the first; it is taken into memory."""
     try:
         from python_calamine import CalamineWorkbook
@@ -146,7 +135,7 @@ def open_excel(name: str, sheet: str | None, header: bool) -> RowsFile:
     names = [f"x{index}" for index in range(len(lines[0]))]
     if header:
         names = make_distinct(["" if cell is None else str(cell) for cell in lines.pop(0)])
-    return RowsFile(
+    return _open(
         name, "a workbook", lambda: (dict(zip(names, line, strict=True)) for line in lines)
     )
 
@@ -158,25 +147,24 @@ def _simplify(cell: Any) -> Any:
     return None if cell == "" else cell
 
 
-def open_sqlite(name: str, query: str | None) -> RowsFile:
+def open_sqlite(name: str, query: str | None) -> TableFile:
     """Open the result of a query of a SQLite database, or its only table."""
-    uri = Path(name).absolute().as_uri() + "?mode=ro"
-
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(uri, uri=True)
-
-    with report_read_errors(name, "a SQLite database"), closing(connect()) as database:
+    with report_read_errors(name, "a SQLite database"), closing(_connect(name)) as database:
         tables = database.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
-        text = query or select_all(name, [table for (table,) in tables])
+        query = query or select_all(name, [table for (table,) in tables])
+    return _open(name, "the result of the query", partial(_run_query, name, query))
 
-    def open_rows() -> Iterator[Row]:
-        with closing(connect()) as database:
-            cursor = database.execute(text)
-            names = make_distinct([column[0] for column in cursor.description or ()])
-            for row in cursor:
-                yield dict(zip(names, row, strict=True))
 
-    return RowsFile(name, "the result of the query", open_rows)
+def _connect(name: str) -> sqlite3.Connection:
+    return sqlite3.connect(Path(name).absolute().as_uri() + "?mode=ro", uri=True)
+
+
+def _run_query(name: str, query: str) -> Iterator[Row]:
+    with closing(_connect(name)) as database:
+        cursor = database.execute(query)
+        names = make_distinct([column[0] for column in cursor.description or ()])
+        for row in cursor:
+            yield dict(zip(names, row, strict=True))
 
 
 def select_all(name: str, tables: Sequence[str]) -> str:

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
 
 from keras_tied.tables._errors import TableError, quote, report_read_errors
-from keras_tied.tables._file import FilePart, TableFile
+from keras_tied.tables._file import Batches, Request, TableFile
 from keras_tied.tables._kinds import Kind, find_kind, merge_types, require_distinct, simplify_type
 
 BATCH_CELLS, SMALLEST_BATCH, LARGEST_BATCH = 2**20, 2**7, 2**16
 """About how many numbers a batch has, and the bounds of its number of rows."""
-SHUFFLE_CELLS = 2**21
 SAMPLE_PIECES = 64
 PART_ROWS = 2**20
 
 
 class Source:
-    """The rows of one or several files, which are read anew by each method.
+    """The rows of one or several files, of which only a batch is in memory at a time.
 
-    Only a batch of rows is in memory at a time, and a few more where they are shuffled.
+    Each method reads them anew.
 
     Attributes:
         name: the path as it was given.
         schema: the names and Arrow types of the columns.
         n_rows: the number of rows.
-        notes: what was found by itself when the files were opened, such as a delimiter.
+        notes: what was detected when the files were opened, such as a delimiter.
         decimal: the decimal mark of the files, or None if they do not tell.
         first_row: how many rows of its file come before those of a part that `split` gives.
     """
@@ -39,18 +41,15 @@ class Source:
         schema: pa.Schema | None = None,
         first_row: int = 0,
     ) -> None:
-        self.name = name
-        self.first_row = first_row
-        self._files = files
+        self.name, self.first_row, self._files = name, first_row, files
         for file in files if schema is None else ():
             with report_read_errors(file.name, "a table"):  # a name or a zone may be no text
                 require_distinct(file.schema.names, file.name)
                 _ = [getattr(dtype, "tz", None) for dtype in file.schema.types]
         self.schema = _merge_schemas(files) if schema is None else schema
         self.n_rows = sum(sum(file.rows) for file in files)
-        notes = [note for file in files for note in getattr(file, "notes", ())]
-        self.notes = list(dict.fromkeys(notes))
-        marks = {getattr(file, "decimal", None) for file in files}
+        self.notes = list(dict.fromkeys(note for file in files for note in file.notes))
+        marks = {file.decimal for file in files}
         self.decimal = marks.pop() if len(marks) == 1 else None
         if not self.n_rows:
             raise TableError(f"{name!r} has columns and no rows; give it rows.")
@@ -60,71 +59,33 @@ class Source:
         """The kind of each column, by name."""
         return {field.name: find_kind(field.type) for field in self.schema}
 
-    def batches(
-        self, n_rows: int | None = None, names: Sequence[str] | None = None
-    ) -> Iterator[pa.RecordBatch]:
+    def batches(self, n_rows: int | None = None, names: Sequence[str] | None = None) -> Batches:
         """Yield all rows in order.
 
         Args:
             n_rows: the rows of a batch; the last may have fewer. Defaults to as many as hold about
                 a million numbers.
-            names: the columns to read. Defaults to all.
-
-        Yields:
-            Batches with these columns, in this order.
+            names: the columns of the batches, in their order. Defaults to all.
         """
-        names = self._check_names(names)
+        known = dict.fromkeys(self.schema.names)
+        names = list(known if names is None else names)
+        if absent := [name for name in names if name not in known]:
+            raise TableError(f"{self.name!r} has no column {quote(absent)}.")
         size = n_rows or _choose_batch_size(names)
-        pieces = [(file, range(len(file.rows))) for file in self._files]
-        yield from _resize_batches(self._read(pieces, names, size), size)
+        whole = ((file, range(len(file.rows))) for file in self._files)
+        yield from _resize_batches(self._read(whole, names, size), size)
 
-    def shuffled(
-        self,
-        n_rows: int | None = None,
-        names: Sequence[str] | None = None,
-        *,
-        seed: int,
-        buffer_rows: int | None = None,
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield all rows in a random order.
-
-        The pieces of the files (row groups of Parquet, record batches of Arrow, parts of arrays)
-        come in a random order, and rows are shuffled within a buffer as they come. A CSV file is
-        one piece: its rows are shuffled within the buffer alone.
-
-        Args:
-            n_rows: the rows of a batch; the last may have fewer. Defaults as in `batches`.
-            names: the columns to read. Defaults to all.
-            seed: of the order.
-            buffer_rows: rows in the buffer. Defaults to as many as hold about two million numbers.
-
-        Yields:
-            Batches with these columns, in this order.
-        """
-        names = self._check_names(names)
-        random = np.random.default_rng(seed)
-        pieces = [(file, [piece]) for file in self._files for piece in range(len(file.rows))]
-        order = [pieces[index] for index in random.permutation(len(pieces))]
-        buffer = buffer_rows or max(SMALLEST_BATCH, SHUFFLE_CELLS // max(1, len(names)))
-        rows = _resize_batches(
-            self._read(order, names, min(buffer, _choose_batch_size(names))), buffer
-        )
-        shuffled_blocks = (block.take(random.permutation(block.num_rows)) for block in rows)
-        yield from _resize_batches(shuffled_blocks, n_rows or _choose_batch_size(names))
-
-    def sample(self, n: int, names: Sequence[str] | None = None, *, seed: int) -> pa.RecordBatch:
+    def sample(self, n: int, *, seed: int) -> pa.RecordBatch:
         """Sample rows from all over the table, in a random order.
 
         Args:
             n: how many at most; all, if there are no more. They come from 64 pieces of the files,
                 or more if these have fewer rows, at random places.
-            names: the columns to read. Defaults to all.
             seed: of the choice and of the order.
         """
-        names = self._check_names(names)
         random = np.random.default_rng(seed)
         pieces, available = self._choose_pieces(n, random)
-        n = min(n, available)
+        n, names = min(n, available), self.schema.names
         parts, end = [], 0
         for batch in self._read(pieces, names, _choose_batch_size(names)):
             # In proportion, so that every part of the table has its share.
@@ -134,19 +95,15 @@ class Source:
                 rows = random.choice(batch.num_rows, share, replace=False, shuffle=False)
                 parts.append(batch.take(np.sort(rows)))
         if not parts:
-            return self.schema.empty_table().select(names).to_batches()[0]
+            return self.schema.empty_table().to_batches()[0]
         whole = _concatenate(parts)
         return whole.take(random.permutation(whole.num_rows))
 
     def split(self, n_rows: int = PART_ROWS) -> list[Source]:
-        """Split the table into parts, each of which can be sent to another process and read there.
+        """Split the table into parts of files, in order, which other processes can read.
 
-        Args:
-            n_rows: the rows of a part, about; fewer at the end of a file, and more where a file
-                cannot be read in smaller pieces, as CSV. Defaults to a million.
-
-        Returns:
-            Tables of the same columns, in order; each is a part of one file.
+        A part has about `n_rows` rows: fewer at the end of a file, and more where a file cannot be
+        read in smaller pieces, as CSV.
         """
         parts = []
         for file in self._files:
@@ -155,7 +112,8 @@ class Source:
             while begin < len(ends):
                 before = int(ends[begin] - file.rows[begin])
                 end = max(begin + 1, int(np.searchsorted(ends, before + n_rows, side="right")))
-                part = FilePart(file, range(begin, end))
+                read = partial(_read_part, file, begin)
+                part = replace(file, rows=file.rows[begin:end], read=read)
                 if sum(part.rows):
                     parts.append(Source(file.name, [part], self.schema, before))
                 begin = end
@@ -170,34 +128,26 @@ class Source:
             for number, file in enumerate(self._files)
             for piece in range(len(file.rows))
         ]
+        sizes = np.array([self._files[number].rows[piece] for number, piece in pieces])
         order = random.permutation(len(pieces))
-        sizes = [self._files[pieces[i][0]].rows[pieces[i][1]] for i in order]
-        enough = int(np.searchsorted(np.cumsum(sizes), n)) + 1
-        n_pieces = min(max(enough, SAMPLE_PIECES), len(pieces))
-        by_file: dict[int, list[int]] = {}
-        for index in sorted(order[:n_pieces]):
-            number, piece = pieces[index]
-            by_file.setdefault(number, []).append(piece)
-        parts = [(self._files[number], indices) for number, indices in by_file.items()]
-        return parts, sum(sizes[:n_pieces])
-
-    def _check_names(self, names: Sequence[str] | None) -> list[str]:
-        if names is None:
-            return list(self.schema.names)
-        there = set(self.schema.names)
-        absent = [name for name in names if name not in there]
-        if absent:
-            raise TableError(f"{self.name!r} has no column {quote(absent)}.")
-        return list(names)
+        enough = int(np.searchsorted(np.cumsum(sizes[order]), n)) + 1
+        chosen = sorted(order[: max(enough, SAMPLE_PIECES)])
+        groups = groupby((pieces[index] for index in chosen), key=lambda pair: pair[0])
+        parts = [(self._files[number], [piece for _, piece in group]) for number, group in groups]
+        return parts, int(sizes[chosen].sum())
 
     def _read(
         self, pieces: Iterable[tuple[TableFile, Sequence[int]]], names: list[str], n_rows: int
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> Batches:
         schema = pa.schema([self.schema.field(name) for name in names])
         for file, indices in pieces:
-            for batch in file.read(indices, names, n_rows):
-                parts = batch if batch.schema.names == names else batch.select(names)
-                yield parts if parts.schema.equals(schema) else _cast(parts, schema)
+            for batch in file.read(Request(indices, names, n_rows)):
+                selected = batch if batch.schema.names == names else batch.select(names)
+                yield selected if selected.schema.equals(schema) else selected.cast(schema)
+
+
+def _read_part(file: TableFile, begin: int, wanted: Request) -> Batches:
+    return file.read(replace(wanted, pieces=[begin + piece for piece in wanted.pieces]))
 
 
 def find_clashes(files: Sequence[TableFile]) -> list[str]:
@@ -218,32 +168,27 @@ def _merge_schemas(files: Sequence[TableFile]) -> pa.Schema:
     for file in files[1:]:
         others = {field.name: simplify_type(field.type) for field in file.schema}
         if absent := [name for name in types if name not in others]:
-            raise TableError(
-                f"{file.name!r} has no column {quote(absent)}, which {first.name!r} has; give "
-                "files with the same columns."
-            )
+            raise _mismatch(file, f"has no column {quote(absent)}, which {first.name!r} has")
         if extra := [name for name in others if name not in types]:
-            raise TableError(
-                f"{file.name!r} has the column {quote(extra)}, which {first.name!r} has not; give "
-                "files with the same columns."
-            )
+            raise _mismatch(file, f"has the column {quote(extra)}, which {first.name!r} has not")
         for name, other in others.items():
             dtype = merge_types(types[name], other)
             if dtype is None:
-                raise TableError(
-                    f"{file.name!r} has {find_kind(other)} in column {name!r}, where "
-                    f"{first.name!r} has {find_kind(types[name])}; give files with the same "
-                    "columns."
-                )
+                kind = f"where {first.name!r} has {find_kind(types[name])}"
+                raise _mismatch(file, f"has {find_kind(other)} in column {name!r}, {kind}")
             types[name] = dtype
     return pa.schema(list(types.items()))
+
+
+def _mismatch(file: TableFile, what: str) -> TableError:
+    return TableError(f"{file.name!r} {what}; give files with the same columns.")
 
 
 def _choose_batch_size(names: Sequence[str]) -> int:
     return min(LARGEST_BATCH, max(SMALLEST_BATCH, BATCH_CELLS // max(1, len(names))))
 
 
-def _resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
+def _resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
     """Yield the same rows in batches of one size; the last may have fewer."""
     parts: list[pa.RecordBatch] = []
     n_rows = 0
@@ -265,11 +210,3 @@ def _concatenate(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     if len(batches) == 1:
         return batches[0]
     return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
-
-
-def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    columns = [
-        column if column.type == field.type else column.cast(field.type)
-        for column, field in zip(batch.columns, schema, strict=True)
-    ]
-    return pa.record_batch(columns, schema=schema)

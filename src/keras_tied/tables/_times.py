@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from typing import Annotated, Literal, TypeAlias
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from keras_tied._types import Array
 
 SECONDS = 86_400
-CYCLES = {"hour": 24.0, "weekday": 7.0, "month": 12.0}
-"""The parts of a time that come again, and how many there are."""
+Cycle: TypeAlias = Literal["hour", "weekday", "month"]
+"""A part of a time that comes again."""
 
 _DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d-%m-%y", "%d.%m.%y")
 _MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%m/%d/%y", "%m-%d-%y", "%m.%d.%y")
@@ -23,8 +23,7 @@ _OTHERS = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %y"),
     *("%d. %b %Y", "%d/%b/%Y", "%b %d, %Y", "%b %d %Y", "%a, %d %b %Y", "%a %b %d %Y", "%Y%m%d"),
 )
-_FORMAT = r"(?:%[YmdybBaHMSIp]|[-/.:, T]){1,32}"
-_TYPES = ("date", "timestamp", "time")
+_FORMAT = r"^(?:%[YmdybBaHMSIp]|[-/.:, T]){0,32}\Z"
 _TEXTS_TO_TRY, _FEW_TEXTS = 200, 20
 _YEAR_1000 = -354_286
 _YEARS_1_TO_9999 = (-719_162.0, 2_932_896.0)
@@ -40,10 +39,10 @@ _TAIL = (
     r"(?P<seconds>:\d\d(?::\d\d)?)(?:[.,](?P<fraction>\d{1,9}))?"
     r"(?P<zone>\s?(?:Z|UTC|GMT|[-+]\d\d:?\d\d))?$"
 )
+_OFFSET = r"^\s?(?P<sign>[-+])(?P<hours>\d\d):?(?P<minutes>\d\d)$"
 
 
-@dataclass(frozen=True)
-class Times:
+class Times(msgspec.Struct, frozen=True, tag_field="form", tag="times", forbid_unknown_fields=True):
     """Dates and times of one form.
 
     Attributes:
@@ -54,21 +53,13 @@ class Times:
         padded: whether days, months and hours below 10 are written with a zero.
     """
 
-    format: str = ""
-    dtype: str = ""
+    format: Annotated[str, msgspec.Meta(pattern=_FORMAT)] = ""
+    dtype: Literal["", "date", "timestamp", "time"] = ""
     zone: str = ""
-    places: int = 0
+    places: Literal[0, 3, 6] = 0
     padded: bool = True
 
     def __post_init__(self) -> None:
-        known = not self.format or re.fullmatch(_FORMAT, self.format)
-        if not (
-            known
-            and self.places in (0, 3, 6)
-            and self.padded in (0, 1)
-            and self.dtype in ("", *_TYPES)
-        ):
-            raise ValueError("not a form of times")
         self.format_days(np.zeros(1))  # raises for a zone that is none
 
     @property
@@ -76,14 +67,12 @@ class Times:
         """What they are, for people."""
         if not self.format:
             return {"date": "dates", "time": "times of day"}.get(self.dtype, "dates and times")
-        what = "dates" if ":%M" not in self.format else "dates and times"
-        return f"{'times of day' if self.format in _CLOCKS else what} such as {self._example}"
+        what = "times of day" if self.format in _CLOCKS else "dates"
+        if what == "dates" and ":%M" in self.format:
+            what = "dates and times"
+        return f"{what} such as {self.format_days(np.array([20_819.5]))[0]}"
 
     @property
-    def _example(self) -> str:
-        return str(self.format_days(np.array([20_819.5]))[0])
-
-    @cached_property
     def offset(self) -> float:
         """The days that the zone of the text is ahead."""
         zone = self.zone.strip()
@@ -96,18 +85,16 @@ class Times:
     def parse(self, values: pa.Array) -> Array:
         """Return days since 1970, (n,) float64, with NaN where there is no time."""
         if pa.types.is_temporal(values.type):
+            unit = pa.timestamp("us", getattr(values.type, "tz", None))
             if pa.types.is_time(values.type):
                 unit = pa.time64("us")
-            else:
-                unit = pa.timestamp("us", getattr(values.type, "tz", None))
-            microseconds = values.cast(unit, safe=False).cast(pa.int64())
-            return _to_floats(microseconds) / (SECONDS * 1e6)
+            return _to_floats(values.cast(unit, safe=False).cast(pa.int64())) / (SECONDS * 1e6)
         extra: Array | float = 0.0
         if self.zone or self.places:
             extra = _parse_tail(pc.extract_regex(values, _TAIL))
             values = pc.replace_substring_regex(values, _TAIL, r"\1")
-        found: Array = _parse_text(values, self.format) + extra
-        return found
+        days: Array = _parse_text(values, self.format) + extra
+        return days
 
     def format_days(self, days: Array) -> pa.Array:
         """Return days since 1970, (n,) float with NaN for a missing one, as in the table."""
@@ -121,11 +108,9 @@ class Times:
         if self.dtype:
             # Single precision holds no more than hundredths of a second.
             hundredths = np.rint(local * SECONDS * 100).astype(np.int64)
-            microseconds = pa.array(hundredths * 10_000, mask=is_missing)
-            whole = (
-                pa.time64("us") if self.dtype == "time" else pa.timestamp("us", self.zone or None)
-            )
-            return microseconds.cast(whole)
+            is_clock = self.dtype == "time"
+            dtype = pa.time64("us") if is_clock else pa.timestamp("us", self.zone or None)
+            return pa.array(hundredths * 10_000, mask=is_missing).cast(dtype)
         step = 10**self.places if "%S" in self.format else 1 / 60
         if ":%M" not in self.format:
             step = 1 / SECONDS
@@ -138,27 +123,31 @@ class Times:
         return pc.binary_join_element_wise(texts, self.zone, "")
 
 
-def find_cycles(days: Array) -> tuple[str, ...]:
+def find_cycles(days: Array) -> tuple[Cycle, ...]:
     """Return the cycles of which a column of times sees more than one part."""
     present = days[~np.isnan(days)]
-    cycles = []
-    dates = np.floor(present).astype("datetime64[D]")
-    are_months = bool((dates == dates.astype("datetime64[M]")).all())
-    for cycle in CYCLES:
-        if cycle == "weekday" and are_months:
-            continue
-        phases = np.round(_phase(present, cycle) * CYCLES[cycle], 4)
-        if cycle != "hour":
-            phases = np.floor(phases)
-        if len(phases) and phases.min() < phases.max():
-            cycles.append(cycle)
-    return tuple(cycles)
+    phases, dates = _find_phases(present), np.floor(present).astype("datetime64[D]")
+    phases["hour"] = np.round(phases["hour"] * 24.0, 4)
+    if (dates == dates.astype("datetime64[M]")).all():  # the first of each month
+        del phases["weekday"]
+    return tuple(cycle for cycle, parts in phases.items() if np.ptp(parts) > 0)
 
 
-def encode_cycles(days: Array, cycles: Sequence[str]) -> list[Array]:
+def encode_cycles(days: Array, cycles: Sequence[Cycle]) -> list[Array]:
     """Return the sine and the cosine of each cycle."""
-    angles = [2.0 * np.pi * _phase(days, cycle) for cycle in cycles]
-    return [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
+    phases = _find_phases(days) if cycles else {}
+    return [wave(2.0 * np.pi * phases[cycle]) for cycle in cycles for wave in (np.sin, np.cos)]
+
+
+def _find_phases(days: Array) -> dict[Cycle, Array]:
+    """Return which share of each cycle is over."""
+    dates = np.floor(np.nan_to_num(days)).astype("datetime64[D]")
+    months = dates.astype("datetime64[M]").astype(np.int64)
+    return {
+        "hour": days % 1.0,
+        "weekday": np.floor(days + 3) % 7 / 7,  # the first day of 1970 was a Thursday
+        "month": np.where(np.isnan(days), np.nan, months % 12 / 12),
+    }
 
 
 def decode_days(numbers: Array, cycles: Sequence[str]) -> Array:
@@ -172,47 +161,30 @@ def decode_days(numbers: Array, cycles: Sequence[str]) -> Array:
         return days
     column = 1 + 2 * cycles.index("hour")
     sine, cosine = numbers[:, column : column + 2].T.astype(np.float64)
-    time = np.arctan2(sine, cosine) / (2.0 * np.pi) % 1.0
-    found: Array = np.rint(days - time) + time
-    return found
+    time: Array = np.arctan2(sine, cosine) / (2.0 * np.pi) % 1.0
+    return np.rint(days - time) + time
 
 
-def _phase(days: Array, cycle: str) -> Array:
-    """Return which share of a cycle is over."""
-    if cycle == "hour":
-        return days % 1.0
-    if cycle == "weekday":
-        weekday: Array = np.floor(days + 3) % 7 / 7  # the first day of 1970 was a Thursday
-        return weekday
-    safe = np.where(np.isnan(days), 0.0, days)
-    months = np.floor(safe).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-    phase: Array = np.where(np.isnan(days), np.nan, months % 12 / 12)
-    return phase
+def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None, float, str]:
+    """Return the form of times among some texts, the share that has it, and what is doubtful.
 
-
-def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None, float, bool]:
-    """Return the form of times among some texts, the share that has it, and whether it is clear.
-
-    Args:
-        texts: some values, without the missing ones.
-        day_first: whether the day stands before the month where the texts do not tell.
+    `day_first` is whether the day stands before the month where the texts do not tell.
     """
     looks = pc.mean(pc.match_substring_regex(texts, _LOOK).cast(pa.float64())).as_py() or 0.0
     if looks < 0.5:
-        return None, 0.0, True
+        return None, 0.0, ""
     tail = pc.extract_regex(texts, _TAIL)
-    zones = [zone for zone in pc.struct_field(tail, "zone").to_pylist() if zone]
-    zone = max(set(zones), key=zones.count) if zones else ""
+    zones = Counter(filter(None, pc.struct_field(tail, "zone").to_pylist()))
+    zone = zones.most_common(1)[0][0] if zones else ""
     fractions = pc.max(pc.utf8_length(pc.struct_field(tail, "fraction"))).as_py() or 0
-    places = 0 if not fractions else 3 if fractions <= 3 else 6
+    places: Literal[0, 3, 6] = 0 if not fractions else 3 if fractions <= 3 else 6
     some = pc.replace_substring_regex(texts.slice(0, _TEXTS_TO_TRY), _TAIL, r"\1")
     few = some.slice(0, _FEW_TEXTS)
     has_clock = bool(pc.any(pc.match_substring(some, ":")).as_py())
     if (first := day_first) is None:
         first = not pc.any(pc.match_substring(some, "/")).as_py()
     orders = (_DAY_FIRST, _MONTH_FIRST) if first else (_MONTH_FIRST, _DAY_FIRST)
-    best, most = "", 0.0
-    shares = [0.0, 0.0, 0.0]
+    best, most, shares = "", 0.0, [0.0, 0.0, 0.0]
     for order, dates in enumerate((_OTHERS, *orders)):
         formats = list(dates)
         if has_clock:
@@ -229,12 +201,17 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
             if share == 1.0:
                 break
     if not best:
-        return None, 0.0, True
-    unclear = day_first is None and shares[0] < shares[1] == shares[2] == most
+        return None, 0.0, ""
+    doubt = ""
+    if day_first is None and shares[0] < shares[1] == shares[2] == most:
+        doubt = (
+            f"holds {texts[0].as_py()!r}, of which day and month are not clear; say --dates dmy "
+            "or --dates mdy"
+        )
     if pc.any(pc.match_substring_regex(some, r"\b[A-Za-z]{4}")).as_py():
         best = best.replace("%b", "%B")
     short = pc.any(pc.match_substring_regex(some, r"(?:^|[-/. ,])\d(?:[-/. :,]|$)")).as_py()
-    return Times(best, "", zone, places, not short), most, not unclear
+    return Times(best, "", zone, places, not short), most, doubt
 
 
 def _parse_text(texts: pa.Array, form: str) -> Array:
@@ -245,8 +222,11 @@ def _parse_text(texts: pa.Array, form: str) -> Array:
     days = _to_floats(times.cast(pa.int64())) / SECONDS
     if not set("pbB") & set(form):
         # The 30th of February is parsed as the 2nd of March.
-        again = _drop_zeros(pc.strftime(times, format=form))
-        days = np.where(_to_bools(pc.equal(again, _drop_zeros(texts))), days, np.nan)
+        short, again = (
+            pc.replace_substring_regex(of, r"\b0(\d)", r"\1")
+            for of in (texts, pc.strftime(times, format=form))
+        )
+        days = np.where(_to_bools(pc.equal(short, again)), days, np.nan)
     if "%y" in form:  # a version such as 1.2.3 is no date
         two = pc.match_substring_regex(texts, r"[-/. ]\d\d(?:$|[T ,])")
         days = np.where(_to_bools(two), days, np.nan)
@@ -256,23 +236,13 @@ def _parse_text(texts: pa.Array, form: str) -> Array:
 
 def _parse_tail(tail: pa.Array) -> Array:
     """Return the days that fractions of seconds and zones add."""
-    fraction = pc.binary_join_element_wise("0.", pc.struct_field(tail, "fraction"), "")
-    fraction = pc.replace_substring_regex(fraction, r"\.$", "")
-    seconds = np.nan_to_num(_to_floats(pc.cast(fraction, pa.float64())))
-    zone = pc.utf8_ltrim_whitespace(pc.struct_field(tail, "zone"))
-    zone = pc.if_else(pc.match_substring_regex(zone, r"^[-+]"), zone, "+0000")
-    digits = pc.replace_substring(pc.utf8_slice_codeunits(zone, 1, 6), ":", "")
-    hours, minutes = (
-        np.nan_to_num(_to_floats(pc.cast(pc.utf8_slice_codeunits(digits, *part), pa.float64())))
-        for part in ((0, 2), (2, 4))
-    )
-    sign = np.where(_to_bools(pc.starts_with(zone, "-")), -1.0, 1.0)
+    fraction = pc.binary_join_element_wise("0.", pc.struct_field(tail, "fraction"), "0", "")
+    zone = pc.extract_regex(pc.struct_field(tail, "zone"), _OFFSET)
+    texts = [fraction, pc.struct_field(zone, "hours"), pc.struct_field(zone, "minutes")]
+    seconds, hours, minutes = (np.nan_to_num(_to_floats(pc.cast(of, pa.float64()))) for of in texts)
+    sign = np.where(_to_bools(pc.equal(pc.struct_field(zone, "sign"), "-")), -1.0, 1.0)
     days: Array = (seconds - sign * (hours * 3600 + minutes * 60)) / SECONDS
     return days
-
-
-def _drop_zeros(texts: pa.Array) -> pa.Array:
-    return pc.replace_substring_regex(texts, r"\b0(\d)", r"\1")
 
 
 def _to_floats(values: pa.Array) -> Array:

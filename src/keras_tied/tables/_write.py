@@ -1,22 +1,40 @@
 """Tables written to disk, batch by batch."""
 
+import csv
 import errno
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from io import StringIO
 from itertools import chain
 from pathlib import Path
+from typing import IO
+from zipfile import ZipFile
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.lib import format as npy
+from pyarrow import csv as arrow
+from pyarrow import ipc
 
 from keras_tied import _files
-from keras_tied.tables._errors import TableError, WriteError
-from keras_tied.tables._paths import OUTPUT_ENDINGS
-from keras_tied.tables._writers import Writer, open_text_writer, open_writer
+from keras_tied.tables._errors import TableError, WriteError, quote
+from keras_tied.tables._kinds import Kind, find_kind
+from keras_tied.tables._paths import OUTPUT_ENDINGS, TEXTS, find_compression, find_format
 
 STANDARD_OUTPUT = "-"
-OpenWriter = Callable[[pa.Schema], Writer]
+ROWS_IN_GROUP = 2**17
+FORMULA = "^([=+\\-@\t\r\n＝＋－＠])"  # noqa: RUF001
+"""How a cell begins that a spreadsheet may run (OWASP, CSV Injection)."""
+NUMBERS = (Kind.boolean, Kind.integer, Kind.number)
+SINGLE = (pa.bool_(), pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.float16(), pa.float32())
+"""The types whose values single precision holds."""
 
 
 def check_output(path: str | os.PathLike[str]) -> None:
@@ -67,11 +85,10 @@ def write_table(
     name = os.fspath(path)
     if name == STANDARD_OUTPUT:
         sys.stdout.flush()
-        output = sys.stdout.buffer
-        return _write_all(batches, lambda schema: open_text_writer(output, schema, safe=safe_csv))
+        return _write_all(batches, partial(_write_text, sys.stdout.buffer, safe=safe_csv))
     target = _check_target(name)
     with _report_errors(name), _files.replace_atomically(target) as part:
-        return _write_all(batches, lambda schema: open_writer(name, part, schema, safe_csv))
+        return _write_all(batches, partial(_write_rows, name, part, safe_csv))
 
 
 def _check_target(name: str) -> Path:
@@ -82,16 +99,22 @@ def _check_target(name: str) -> Path:
             raise TableError(str(error)) from error
 
 
-def _write_all(batches: Iterable[pa.RecordBatch], opener: OpenWriter) -> int:
-    rows = iter(batches)
+def _write_all(
+    batches: Iterable[pa.RecordBatch], write: Callable[[pa.Schema, Iterator[pa.RecordBatch]], None]
+) -> int:
+    """Write batches with a function of their schema and of themselves; return how many rows."""
+    rows, n_rows = iter(batches), 0
     first = next(rows, None)
     if first is None:
         raise TableError("there are no rows to write.")
-    n_rows = 0
-    with opener(first.schema) as write:
+
+    def count_rows() -> Iterator[pa.RecordBatch]:
+        nonlocal n_rows
         for batch in chain([first], rows):
-            write(batch)
             n_rows += batch.num_rows
+            yield batch
+
+    write(first.schema, count_rows())
     return n_rows
 
 
@@ -109,3 +132,128 @@ def _report_errors(name: str) -> Iterator[None]:
     except pa.ArrowException as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise WriteError(f"cannot write {name!r}: {reason}; use Parquet.") from error
+
+
+def _write_rows(
+    name: str, part: Path, safe_csv: bool, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
+) -> None:
+    """Write rows to `part`, in the format of `name`."""
+    ending = find_format(name)
+    if ending in TEXTS:
+        with pa.output_stream(str(part), compression=find_compression(name)) as stream:
+            _write_text(stream, schema, batches, TEXTS[ending], safe_csv)
+    elif ending == "parquet":
+        _write_parquet(part, schema, batches)
+    elif ending == "npy":
+        with part.open("wb") as file:
+            _write_array(file, schema, batches)
+    elif ending == "npz":
+        with tempfile.TemporaryFile(dir=part.parent) as file:
+            _write_array(file, schema, batches)
+            file.seek(0)
+            with (
+                ZipFile(part, "w") as archive,
+                archive.open("rows.npy", "w", force_zip64=True) as f,
+            ):
+                shutil.copyfileobj(file, f, 2**20)
+    else:
+        with pa.OSFile(str(part), "wb") as stream, ipc.new_file(stream, schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+
+
+def _write_text(
+    file: IO[bytes],
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    delimiter: str = ",",
+    safe: bool = False,
+) -> None:
+    """Write CSV to an open file; see `write_table` for `safe`."""
+    if others := [field.name for field in schema if find_kind(field.type) is Kind.other]:
+        raise TableError(
+            f"column {quote(others)} holds values that CSV cannot; use .parquet, or leave it out."
+        )
+    names = StringIO(newline="")
+    writer = csv.writer(names, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(_escape_formulas(pa.array(schema.names)).to_pylist() if safe else schema.names)
+    file.write(names.getvalue().encode())
+    for batch in batches:
+        if safe:
+            columns = [_escape_formulas(column) for column in batch.columns]
+            batch = pa.record_batch(columns, names=batch.schema.names)
+        file.write(_format_lines(batch, delimiter))
+    file.flush()
+
+
+def _format_lines(batch: pa.RecordBatch, delimiter: str) -> pa.Buffer:
+    """Format rows as text, with quotes around the cells that need them and no others."""
+    options = arrow.WriteOptions(include_header=False, delimiter=delimiter, quoting_style="none")
+    lines = pa.BufferOutputStream()
+    try:
+        arrow.write_csv(batch, lines, options)
+    except pa.ArrowInvalid:  # some cell needs quotes, and Arrow would put them around all text
+        return _join_cells(batch, delimiter)
+    return lines.getvalue()
+
+
+def _join_cells(batch: pa.RecordBatch, delimiter: str) -> pa.Buffer:
+    """Format rows as text, some cells of which need quotes."""
+    text = pa.large_string()
+    cells = [column.cast(text) for column in batch.columns]
+    nothing, quote = pa.scalar("", text), pa.scalar('"', text)
+    for index, column in enumerate(cells):
+        doubled = pc.replace_substring(column, '"', '""')
+        quoted = pc.binary_join_element_wise(quote, doubled, quote, nothing)
+        special = pc.match_substring_regex(column, f'[{delimiter}"\r\n]')
+        cells[index] = pc.if_else(special, quoted, column)
+    missing_is_empty = {"null_handling": "replace", "null_replacement": ""}
+    rows = pc.binary_join_element_wise(*cells, pa.scalar(delimiter, text), **missing_is_empty)
+    ended = pc.binary_join_element_wise(rows, pa.scalar("\n", text), nothing)
+    return pa.py_buffer("".join(ended.to_pylist()).encode())
+
+
+def _escape_formulas(values: pa.Array) -> pa.Array:
+    if find_kind(values.type) is not Kind.text:
+        return values
+    return pc.replace_substring_regex(values.cast(pa.string()), FORMULA, r"'\1")
+
+
+def _write_parquet(part: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    """Write Parquet, in row groups of many batches."""
+    # A dictionary helps only where values repeat, which numbers rarely do.
+    texts = [field.name for field in schema if find_kind(field.type) is Kind.text] or False
+    group: list[pa.RecordBatch] = []
+    with (
+        pa.OSFile(str(part), "wb") as file,
+        pq.ParquetWriter(file, schema, use_dictionary=texts) as writer,
+    ):
+        for batch in batches:
+            group.append(batch)
+            if sum(of.num_rows for of in group) >= ROWS_IN_GROUP:
+                writer.write_table(pa.Table.from_batches(group))
+                group.clear()
+        if group:
+            writer.write_table(pa.Table.from_batches(group))
+
+
+def _write_array(file: IO[bytes], schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    """Write an .npy file; its header is written again at the end, with the number of rows."""
+    if texts := [field.name for field in schema if find_kind(field.type) not in NUMBERS]:
+        raise TableError(
+            f"column {quote(texts)} does not hold numbers, and an array holds nothing else; use "
+            ".csv or .parquet."
+        )
+    dtype = np.dtype(np.float32 if all(of in SINGLE for of in schema.types) else np.float64)
+    header = {"descr": dtype.str, "fortran_order": False, "shape": (0, len(schema))}
+    npy.write_array_header_1_0(file, header)  # of the same length for any number of rows
+    n_rows = 0
+    for batch in batches:
+        rows = np.empty((batch.num_rows, len(schema)), dtype)
+        for index, column in enumerate(batch.columns):
+            values = column.cast(pa.from_numpy_dtype(dtype), safe=False)
+            rows[:, index] = values.to_numpy(zero_copy_only=False)
+        file.write(rows.tobytes())
+        n_rows += batch.num_rows
+    file.seek(0)
+    npy.write_array_header_1_0(file, header | {"shape": (n_rows, len(schema))})

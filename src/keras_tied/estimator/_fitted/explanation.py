@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_tied._types import Array
-
-if TYPE_CHECKING:
-    from keras_tied.estimator._fitted.outlier_score import OutlierScore
-    from keras_tied.estimator._fitted.value import Fitted
+from keras_tied.estimator._fitted.outlier_score import OutlierScore
+from keras_tied.estimator._fitted.preprocessing import Preprocessing
+from keras_tied.estimator._fitted.scaling import Scaling
 
 MOST_NUMBERS = 2**21
 """Of the rows that are scored at a time."""
@@ -18,6 +18,9 @@ CLEARLY = 3.0
 """So many times as likely as the category of a row another has to be, to be suggested."""
 SMALLEST_FALL = 0.1
 """A column has a share if the score falls by so much of the largest fall."""
+
+ScoreRows = Callable[[Array, Array], Array]
+"""Scores scaled rows, with NaN for missing values and imputed."""
 
 
 class Explanation(NamedTuple):
@@ -36,20 +39,24 @@ class Explanation(NamedTuple):
     scores: Array
 
 
-def explain(fitted: Fitted, X: Any) -> Explanation:
+def explain(
+    preprocessing: Preprocessing, score: OutlierScore, score_rows: ScoreRows, X: Any
+) -> Explanation:
     """Explain rows, `(n, d)`."""
-    score = fitted.outlier_score
-    assert score is not None
     n, d = X.shape
-    n_columns = len(score.starts)
-    size = max(1, MOST_NUMBERS // (d * (n_columns + 1)))
-    parts = [_explain_part(fitted, score, X[begin : begin + size]) for begin in range(0, n, size)]
+    size = max(1, MOST_NUMBERS // (d * (len(score.starts) + 1)))
+    parts = [
+        _explain_part(preprocessing, score, score_rows, X[begin : begin + size])
+        for begin in range(0, n, size)
+    ]
     return Explanation(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _explain_part(fitted: Fitted, score: OutlierScore, X: Any) -> Explanation:
-    scaled, complete = fitted.preprocessing.forward(X, slice(None))
-    expected = _predict(fitted, score, scaled, complete)
+def _explain_part(
+    preprocessing: Preprocessing, score: OutlierScore, score_rows: ScoreRows, X: Any
+) -> Explanation:
+    scaled, complete = preprocessing.forward(X, slice(None))
+    expected = _predict(preprocessing, score, scaled, complete)
     n, d = scaled.shape
     owners = np.arange(len(score.starts))[:, None] == score.columns
     # The rows as they are, and with what is expected in each column.
@@ -60,7 +67,7 @@ def _explain_part(fitted: Fitted, score: OutlierScore, X: Any) -> Explanation:
     of_mended = np.where(missing[:, None], np.float32(np.nan), mended).reshape(-1, d)
     mended = mended.reshape(-1, d)
     with np.errstate(invalid="ignore", over="ignore"):
-        scores = fitted.score_block(fitted.forward(of_mended, mended)).reshape(n, -1)
+        scores = score_rows(of_mended, mended).reshape(n, -1)
     of_row, scores = scores[:, :1], scores[:, 1:]
     with np.errstate(invalid="ignore"):
         falls = np.nan_to_num(np.maximum(of_row - scores, 0.0), posinf=np.inf)
@@ -69,11 +76,13 @@ def _explain_part(fitted: Fitted, score: OutlierScore, X: Any) -> Explanation:
     falls = np.where(infinite.any(axis=1, keepdims=True), infinite, falls)
     falls[falls < SMALLEST_FALL * falls.max(axis=1, keepdims=True)] = 0.0
     total = falls.sum(axis=1, keepdims=True)
-    units = fitted.preprocessing.scaling.backward(expected, np.dtype(np.float64))
+    units = preprocessing.scaling.backward(expected, np.dtype(np.float64))
     return Explanation(falls / np.where(total > 0, total, 1.0), units, scores)
 
 
-def _predict(fitted: Fitted, score: OutlierScore, scaled: Array, complete: Array) -> Array:
+def _predict(
+    preprocessing: Preprocessing, score: OutlierScore, scaled: Array, complete: Array
+) -> Array:
     """What the other columns make likely, `(n, d)` float32.
 
     It is the conditional mean in a normal distribution, of which values beyond the fences are not
@@ -89,17 +98,17 @@ def _predict(fitted: Fitted, score: OutlierScore, scaled: Array, complete: Array
     else:
         expected = ordinary - (ordinary - mean) @ score.surprise
     expected = np.where(beyond, ordinary, np.where(np.isnan(scaled), complete, expected))
-    return _choose_categories(fitted, score, scaled, expected).astype(np.float32)
+    return _choose_categories(preprocessing.scaling, score, scaled, expected).astype(np.float32)
 
 
 def _choose_categories(
-    fitted: Fitted, score: OutlierScore, scaled: Array, expected: Array
+    scaling: Scaling, score: OutlierScore, scaled: Array, expected: Array
 ) -> Array:
     """Replace the indicators of a category, 1 at most once and else 0, by the most likely one.
 
     The category of the row stays if another is less than `CLEARLY` times as likely.
     """
-    scaling, ends = fitted.preprocessing.scaling, np.append(score.starts[1:], len(score.columns))
+    ends = np.append(score.starts[1:], len(score.columns))
     off, on = ((number - scaling.shift) / scaling.scale for number in (0.0, 1.0))
     for begin, end in zip(score.starts, ends, strict=True):
         part = slice(begin, end)

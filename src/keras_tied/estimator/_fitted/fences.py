@@ -80,10 +80,7 @@ def fit_fences(X: Array) -> Fences:
     1975, but neither lighter than exponential nor heavier than `LARGEST_GROWTH`. The fence is
     where `EXPECTED` values of the table are expected beyond. A few values, however far, hardly move
     it, and few values of a column with heavy tails are beyond it. Where many are, they belong to
-    the column, as a group of its own, and the fence is beyond them.
-
-    Args:
-        X: the rows, `(n, d)`, with NaN for missing values.
+    the column, as a group of its own, and the fence is beyond them. Missing values are NaN.
     """
     n, d = X.shape
     rows = X if n <= MOST_ROWS else X[np.linspace(0, n - 1, MOST_ROWS).astype(int)]

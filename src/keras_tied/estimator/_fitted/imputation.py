@@ -83,19 +83,11 @@ class Gaussian(NamedTuple):
             yield part, matrices, np.where(missing_here, deviations[part] @ precision, 0.0)
 
     def hide(self, Z: Array, copies: int, random: np.random.RandomState) -> tuple[Array, Array]:
-        """Hide some present values, for a network to learn to impute, or to compare imputations.
+        """Copies of scaled rows with some present values hidden and imputed, and these values.
 
         An autoencoder that reconstructs its input does not learn to impute; one that reconstructs
-        hidden values does (Vincent et al., 2008).
-
-        Args:
-            Z: scaled rows, `(n, d)`, with NaN for missing values.
-            copies: the copies of the rows to make, each with other values hidden.
-            random: chooses them.
-
-        Returns:
-            Copies of the rows with missing and hidden values imputed, and the same rows with NaN
-            everywhere but for the hidden values; `(copies * n, d)` each.
+        hidden values does (Vincent et al., 2008). Both results are `(copies * n, d)`; in the second
+        there is NaN everywhere but for the hidden values.
         """
         rows = np.tile(Z, (copies, 1))
         hidden = (random.uniform(size=rows.shape) < HIDDEN) & ~np.isnan(rows)
@@ -104,11 +96,9 @@ class Gaussian(NamedTuple):
 
 
 def fit_gaussian(Z: Array, random: np.random.RandomState) -> Gaussian:
-    """Fit a normal distribution by expectation-maximisation (Dempster, Laird & Rubin, 1977).
+    """Fit to scaled rows, `(n, d)`, with NaN for missing values, a random sample if they are many.
 
-    Args:
-        Z: scaled rows, `(n, d)`, with NaN for missing values.
-        random: chooses rows where there are many.
+    The method is expectation-maximisation (Dempster, Laird & Rubin, 1977).
     """
     d = Z.shape[1]
     if d > MOST_FEATURES:

@@ -218,14 +218,10 @@ class OutlierScore:
 def fit_outlier_score(
     rows: Rows, weights: Array, columns: Array, fences: Fences, gaussian: Gaussian | None
 ) -> OutlierScore:
-    """Fit the score to rows of these weights, `(n,)`, but for its tail.
+    """Fit the score, but for its tail, to rows that were not trimmed, of weights `(n,)`.
 
-    Args:
-        rows: the rows, without those that were trimmed.
-        weights: `(n,)`.
-        columns: the column that each feature belongs to, `(d,)`.
-        fences: of the scaled features.
-        gaussian: that of the imputation, or None.
+    `columns` has the column that each feature belongs to, `(d,)`; the fences are those of scaled
+    features, the normal distribution that of the imputation.
     """
     observed = ~np.isnan(np.fmin.reduce(rows.scaled, axis=0))
     none = np.zeros(0)

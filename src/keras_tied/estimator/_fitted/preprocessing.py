@@ -27,15 +27,9 @@ class Preprocessing:
     gaussian: Gaussian | None = None
 
     def forward(self, X: Any, part: slice) -> tuple[Array, Array]:
-        """Preprocess a block of rows.
+        """A part of the rows, an array or a CSR matrix, scaled with NaN, and complete, float32.
 
-        Args:
-            X: the rows, an array or a CSR matrix, `(n, d)`, with NaN for missing values.
-            part: the place of the block.
-
-        Returns:
-            The scaled rows with NaN, and the complete ones, `(rows, d)` float32; one array twice
-            where nothing is missing.
+        It is one array twice where nothing is missing.
         """
         rows = X[part]
         scaled = self.scaling.forward(rows if isinstance(rows, np.ndarray) else rows.toarray())

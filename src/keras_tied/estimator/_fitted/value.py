@@ -244,7 +244,13 @@ class Fitted:
 
     def explain(self, X: Any) -> Explanation:
         """Why rows are odd; see `TiedAutoencoder.explain`."""
-        return explain(self, X)
+        assert self.outlier_score is not None
+        return explain(
+            self.preprocessing,
+            self.outlier_score,
+            lambda scaled, complete: self.score_block(self.forward(scaled, complete)),
+            X,
+        )
 
     def forward(self, scaled: Array, complete: Array) -> Block:
         """The forward pass of scaled rows."""
@@ -252,11 +258,9 @@ class Fitted:
         return Block(scaled, complete, codes, self.network.decode(codes))
 
     def fold(self, X: Any, use: Callable[[slice, Block], Result]) -> list[Result]:
-        """The results of a function for each block of rows after the forward pass, in order.
+        """The results of `use(part, block)` for all blocks after the forward pass, in order.
 
-        Args:
-            X: the rows.
-            use: takes the slice of the rows and the block; several threads call it at a time.
+        Several threads call it at a time; `part` is the slice of the rows.
         """
 
         def compute(part: slice) -> Result:

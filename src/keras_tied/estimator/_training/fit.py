@@ -68,14 +68,7 @@ def fit(
 def fit_batch(
     estimator: BaseEstimator, X: Array, weights: Array, before: Outcome | None
 ) -> Outcome:
-    """Train on some rows once.
-
-    Args:
-        estimator: a `TiedAutoencoder`, of which parameters and names of features are read.
-        X: the rows, `(n, d)`.
-        weights: `(n,)`.
-        before: the outcome of the batches before, with a model to train; None for the first one.
-    """
+    """Train on some rows once, further than the batches before have, if there were any."""
     from keras_tied.estimator._training import keras_solvers
 
     random, seed = _make_generator(estimator)

@@ -68,12 +68,9 @@ def choose_margin(n: int) -> float:
 
 
 def is_clearly_less_in_folds(errors: Array, others: Array, margin: float) -> bool:
-    """Whether errors are less than others by a margin, and by standard errors over the folds.
+    """Whether the sums of errors of folds, `(folds,)`, are less than others by a share of these.
 
-    Args:
-        errors: the sum of the errors of the rows of each fold, `(folds,)`.
-        others: other errors of the same rows, `(folds,)`.
-        margin: relative to `others`.
+    They have to be so by standard errors over the folds, too.
     """
     gains = others - errors
     ahead = gains.sum() > margin * others.sum()
@@ -84,13 +81,9 @@ def is_clearly_less_in_folds(errors: Array, others: Array, margin: float) -> boo
 
 
 def is_clearly_less(errors: Array, others: Array, weights: Array, count: int) -> bool:
-    """Whether errors are less than others by a margin, and by more than their standard error.
+    """Whether the errors of rows, `(n,)`, `count` of which differ, are less than others.
 
-    Args:
-        errors: of the rows, `(n,)`.
-        others: other errors of the same rows, `(n,)`.
-        weights: the weights of the rows.
-        count: of different rows.
+    They have to be so by a margin, and by more than their standard error.
     """
     differences = others - errors
     mean = np.average(differences, weights=weights)

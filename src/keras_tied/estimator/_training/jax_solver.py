@@ -68,12 +68,6 @@ def fit(
     rows. They are trained side by side. The sixth is kept from the step with the lowest
     cross-validation error.
 
-    Args:
-        plan: of the fit.
-        rows: the rows.
-        principal: PCA of the rows with all components.
-        is_interrupted: returns whether Ctrl-C was pressed.
-
     Raises:
         FloatingPointError: for a loss that is not finite.
     """

@@ -105,17 +105,9 @@ def take_steps(
     activation: str,
     linear_units: int,
 ) -> Steps:
-    """Train for some steps.
+    """Train for some steps, each with places of rows, `(steps, batch_size)`, and a rate.
 
-    Args:
-        state: before the first step.
-        train: the rows to train on.
-        held_out: the rows whose errors are measured.
-        batches: the places of the rows of each step, `(steps, batch_size)`.
-        rates: the learning rate of each step, `(steps,)`.
-        weight_decay: the factor of the squares of the kernels.
-        activation: a key of `ACTIVATIONS`.
-        linear_units: the units of a hidden layer that skip it.
+    `linear_units` of each hidden layer skip the activation, a key of `ACTIVATIONS`.
     """
     activate = partial(_activate, ACTIVATIONS[activation], linear_units)
 

@@ -80,14 +80,8 @@ def judge(
 ) -> Outcome:
     """Fit the outlier score, its tail and its threshold, and compute R².
 
-    Args:
-        estimator: its names of features are read.
-        plan: of the fit.
-        rows: the rows that were trained on.
-        columns: as in `fit`.
-        solution: what the solver gave.
-        fitted: what it gave, as a fitted value without outlier score.
-        block: the rows after the forward pass.
+    `fitted` is the solution as a fitted value without outlier score, `block` are the rows after its
+    forward pass.
     """
     n, weights, given = len(rows.scaled), rows.weights, rows.given
     network, mean = fitted.network, rows.preprocessing.mean

@@ -31,15 +31,8 @@ def build_network(
     """Build a tied autoencoder, whose hidden layers begin with `n_components` linear units.
 
     Its kernels are 0 until `set_to_pca` or `set_weights` sets them: JAX would compile a program to
-    draw each, half a second in all.
-
-    Args:
-        n_features: the features of a row.
-        n_components: the units of the code.
-        hidden: the other units of each hidden layer, which go through the activation.
-        activation: their activation.
-        weight_decay: the factor of the squares of the kernels.
-        objectives: what is minimised besides the error.
+    draw each, half a second in all. `hidden` has the other units of each hidden layer, which go
+    through the activation.
     """
     activation = get_activation(activation) if hidden else None
 
@@ -150,10 +143,8 @@ def set_arrays(model: Autoencoder, arrays: DenseNetwork) -> None:
 def inference_network(model: Autoencoder, own: bool, like: Network | None = None) -> Network:
     """A network that computes what a model does now: in NumPy if it can, else compiled.
 
-    Args:
-        model: an autoencoder.
-        own: whether it was made by `build_network`.
-        like: a network of the same model, whose compiled functions are used. Defaults to none.
+    `own` tells whether `build_network` has made it; the compiled functions of `like` are used if it
+    is a network of the same model.
     """
     dense = _to_arrays(model) if own else None
     return dense or CompiledNetwork(model, like if isinstance(like, CompiledNetwork) else None)

@@ -54,13 +54,7 @@ Start = Callable[[Components], None]
 
 
 def fit(plan: Plan, rows: TrainingRows, principal: Components) -> Solution:
-    """Train a Keras model.
-
-    Args:
-        plan: of the fit.
-        rows: the rows.
-        principal: PCA of the rows with all components.
-    """
+    """Train a Keras model; `principal` is PCA of the rows with all components."""
     with _seed_scope(plan.seed):
         model = _build(plan, len(principal.mean))
         start = _make_start(plan, model)
@@ -215,10 +209,7 @@ def _fit_lbfgs(
 def _choose_best(curves: list[Array], of_pca: Array, margin: float) -> tuple[int, bool]:
     """The number of iterations of least error over all folds, and whether that clearly beats PCA.
 
-    Args:
-        curves: for each fold, the error on its rows after 0, 1, ... iterations; infinite for 0.
-        of_pca: PCA's error on the rows of each fold.
-        margin: by what share of it the network's has to be smaller.
+    The curves of the folds are their errors after 0, 1, ... iterations, infinite for 0.
     """
     table = _align(curves)
     best = int(table.sum(axis=0).argmin())
@@ -310,13 +301,7 @@ def fit_next_batch(
     """Train a model on some rows once, in steps of `batch_size`.
 
     Rows of weight 0 pad `(n, ...)` to `(batch_size * 2**m, ...)`, the next power of 2 steps: JAX
-    compiles for each number of steps.
-
-    Args:
-        plan: of this batch.
-        rows: the rows.
-        model: the model.
-        like: its network before, whose compiled functions are used, or None.
+    compiles for each number of steps. `like` is the network of the model before.
     """
     with _seed_scope(plan.seed):
         if not (model.compiled and isinstance(model.optimizer, keras.optimizers.Nadam)):

@@ -38,14 +38,7 @@ def trim(X: Array, weights: Array, fences: Fences | bool) -> GivenRows:
 def prepare(
     rows: GivenRows, scaler: Scaler, random: np.random.RandomState, moments: Moments | None
 ) -> tuple[PreparedRows, Components]:
-    """Fit the preprocessing, and PCA of all components.
-
-    Args:
-        rows: the rows.
-        scaler: as in the estimator.
-        random: chooses rows for the normal distribution.
-        moments: of more rows, of which these are a sample, or None.
-    """
+    """Fit the preprocessing, and PCA of all components, to the rows or to their moments."""
     X, weights = rows.X, rows.weights
     scaling = fit_scaling(X, scaler, weights) if moments is None else moments.find_scaling(scaler)
     scaled = scaling.forward_in_double(X)

@@ -40,11 +40,8 @@ def start_network(
     A constant feature has zero weights and a zero gradient in both halves: it is reconstructed
     exactly, after training too.
 
-    Args:
-        principal: as many components as the code has units, k.
-        hidden: the units of each hidden layer besides those k.
-        activation: the name of the activation.
-        random: draws the weights of the pairs.
+    `principal` has as many components as the code has units, k; `hidden` are the units of each
+    hidden layer besides those k.
     """
     k = principal.vectors.shape[1]
     sizes = [len(principal.mean), *(k + units for units in hidden), k]

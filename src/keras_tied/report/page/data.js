@@ -28,10 +28,6 @@ const Data = (() => {
     return Array.from(shares(row), (share, index) => ({ index, share })).sort((a, b) => b.share - a.share);
   }
 
-  // As `describe_rarity` of keras_tied._text.
-  const rarity = (text) =>
-    text.startsWith("> ") ? `fewer than one row in ${text.slice(2)} are as odd` : `one row in ${text} is as odd`;
-
   return {
     ...rows,
     n: rows.ids.length,
@@ -43,7 +39,8 @@ const Data = (() => {
     error: (row) => rows.errors[row] ?? -1,
     score: (row) => rows.scores[row] ?? -1,
     /** How odd a row is, in words. */
-    oddness: (row) => (rows.one_in === null ? `score ${Format.number(rows.scores[row])}` : rarity(rows.one_in[row])),
+    oddness: (row) =>
+      rows.one_in === null ? `score ${Format.number(rows.scores[row])}` : rows.rarities[rows.one_in[row]],
     explain,
   };
 })();

@@ -2,13 +2,6 @@
 
 // Numbers and the values of columns as text.
 const Format = (() => {
-  const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-  const LONG_MONTHS = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
-  ];
-  const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-  const LONG_DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
   const two = (number) => String(number).padStart(2, "0");
 
   /** Round to the nearest whole number, and halves to the even one, as NumPy does. */
@@ -60,15 +53,16 @@ const Format = (() => {
     const at = new Date(Math.floor(seconds + 1e-9) * 1000);
     const hour = at.getUTCHours();
     const fraction = places ? `.${String(Math.round((seconds % 1) * 10 ** places)).padStart(places, "0")}` : "";
+    const named = (part, length) => at.toLocaleDateString("en-US", { timeZone: "UTC", [part]: length });
     const parts = {
       Y: () => String(at.getUTCFullYear()).padStart(4, "0"),
       y: () => two(at.getUTCFullYear() % 100),
       m: () => two(at.getUTCMonth() + 1),
       d: () => two(at.getUTCDate()),
-      b: () => MONTHS[at.getUTCMonth()],
-      B: () => LONG_MONTHS[at.getUTCMonth()],
-      a: () => DAYS[at.getUTCDay()],
-      A: () => LONG_DAYS[at.getUTCDay()],
+      b: () => named("month", "short"),
+      B: () => named("month", "long"),
+      a: () => named("weekday", "short"),
+      A: () => named("weekday", "long"),
       H: () => two(hour),
       I: () => two(hour % 12 || 12),
       M: () => two(at.getUTCMinutes()),

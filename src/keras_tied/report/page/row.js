@@ -3,8 +3,7 @@
 // A row explained: its columns, given and suggested by the others, and the rows that are like it.
 const Row = (() => {
   const N_NEAREST = 5;
-  const MAIN = 0.75;  // a column with such a share is the reason alone
-  const CONTRADICTION = 0.5;  // of the first share: two columns contradict each other
+  const { main_share: MAIN, contradiction: CONTRADICTION } = Data;
   const element = (id) => document.getElementById(id);
   const panel = element("row");
   let open = null;

@@ -1,7 +1,5 @@
 """The losses by epoch of a fitted estimator."""
 
-from __future__ import annotations
-
 from typing import Any
 
 CURVES = {"loss": "loss_curve_", "val_loss": "validation_curve_"}
@@ -11,15 +9,7 @@ CURVES = {"loss": "loss_curve_", "val_loss": "validation_curve_"}
 def collect_history(estimator: Any) -> dict[str, list[float]]:
     """Return the losses by epoch under Keras's names, and none of a network that was rejected.
 
-    Args:
-        estimator: any object with learned attributes of `TiedAutoencoder`.
-
-    Examples:
-        >>> from types import SimpleNamespace
-        >>> collect_history(SimpleNamespace(is_pca_=False, loss_curve_=[0.2, 0.1]))
-        {'loss': [0.2, 0.1]}
-        >>> collect_history(SimpleNamespace(is_pca_=True, loss_curve_=[0.2, 0.1]))
-        {}
+    `estimator` is any object with learned attributes of `TiedAutoencoder`.
     """
     if getattr(estimator, "is_pca_", False):
         return {}

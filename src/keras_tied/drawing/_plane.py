@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Table = NDArray[np.floating]
+Points = NDArray[np.floating]
 
 MOST_OUTSIDE = 0.002
 """The share of points on each side that the view need not hold, with some room around it."""
@@ -19,6 +19,8 @@ DENSE_POINTS = 1500
 """Points on top of a density."""
 N_HEXAGONS = 40
 """Of a density, from one side of a panel to the other."""
+MOST_UNITS = 6
+"""Units of a code of which each pair is drawn or counted: 15 pairs."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,11 @@ class Plane:
     """
 
     names: tuple[str, str]
-    directions: Table | None
-    mean: Table
-    scale: Table
+    directions: Points | None = None
+    mean: Points | float = 0.0
+    scale: Points | float = 1.0
 
-    def project(self, rows: Table) -> Table:
+    def project(self, rows: Points) -> Points:
         """Project rows to (n, 2); principal components take a column's mean for a missing value."""
         rows = rows.astype(np.float64)
         if self.directions is not None:
@@ -47,47 +49,37 @@ class Plane:
         return rows[:, :2]
 
 
-def make_feature_plane(feature_names: Sequence[str], n_features: int) -> Plane:
-    """Make the plane of the first two columns, or of the row number and a single column."""
-    first = feature_names[0]
-    names = ("row", first) if n_features == 1 else (first, feature_names[1])
-    return Plane(names, None, np.zeros(n_features), np.ones(n_features))
-
-
-def fit_principal_plane(X: ArrayLike, feature_names: Sequence[str]) -> Plane:
+def fit_plane(X: ArrayLike, feature_names: Sequence[str], is_principal: bool = True) -> Plane:
     """Fit the plane of the first two principal components of the standardised columns.
 
-    Up to two columns are drawn as they are.
-
-    Args:
-        X: (n, features) the rows, with NaN where a value is missing.
-        feature_names: a name for each column.
+    Up to two columns are drawn as they are, and so are the first two if it is not principal; a
+    single column is drawn against the number of the row. NaN is a missing value.
 
     Examples:
-        >>> plane = fit_principal_plane(np.eye(3), ["a", "b", "c"])
-        >>> plane.names
+        >>> fit_plane(np.eye(3), ["a", "b", "c"]).names
         ('component 1 (50 %)', 'component 2 (50 %)')
-        >>> plane.project(np.eye(3)).shape
-        (3, 2)
     """
     rows = np.asarray(X, dtype=np.float64)
-    n, n_features = rows.shape
-    if n_features <= 2 or n < 2:
-        return make_feature_plane(feature_names, n_features)
+    if not is_principal or rows.shape[1] <= 2 or len(rows) < 2:
+        first, second, *_ = feature_names if len(feature_names) > 1 else ("row", *feature_names)
+        return Plane((first, second))
     # Imported here, because it takes a second, and most figures of two columns do without.
     from sklearn.decomposition import PCA
     from sklearn.preprocessing import StandardScaler
 
-    with np.errstate(invalid="ignore"):  # a column may have no value
-        scaler = StandardScaler().fit(rows)
-    mean, scale = scaler.mean_, scaler.scale_
-    standard_rows = (rows - mean) / scale
     pca = PCA(n_components=2, random_state=0)
-    with np.errstate(invalid="ignore"):  # of columns that are all constant
+    with np.errstate(invalid="ignore"):  # of columns without a value, or that are all constant
+        scaler = StandardScaler().fit(rows)
+        standard_rows = (rows - scaler.mean_) / scaler.scale_
         pca.fit(np.where(np.isnan(standard_rows), 0.0, standard_rows))
     shares = np.nan_to_num(pca.explained_variance_ratio_)
     first, second = (f"component {i + 1} ({100 * share:.0f} %)" for i, share in enumerate(shares))
-    return Plane((first, second), pca.components_.T, mean, scale)
+    return Plane((first, second), pca.components_.T, scaler.mean_, scaler.scale_)
+
+
+def pair_with_errors(code: Points, errors: Points) -> Points:
+    """Return the first two units of a code, or a single one beside the errors: (n, 2)."""
+    return code[:, :2] if code.shape[1] > 1 else np.column_stack([code[:, 0], errors])
 
 
 class View(NamedTuple):
@@ -97,20 +89,12 @@ class View(NamedTuple):
     y: tuple[float, float]
 
 
-def choose_view(points: Table) -> View:
-    """Choose a view that holds nearly all points, (n, 2), and all if none lies far out.
-
-    Examples:
-        >>> points = np.column_stack([np.linspace(0, 1, 1000)] * 2)
-        >>> points[0] = 50, 0.5
-        >>> [round(end, 2) for end in choose_view(points).x]
-        [-0.04, 1.04]
-    """
+def choose_view(points: Points) -> View:
+    """Choose a view that holds nearly all points, (n, 2), and all if none lies far out."""
     return View(*map(_choose_range, points.T))
 
 
-def _choose_range(values: Table) -> tuple[float, float]:
-    """Return a range that holds nearly all values, and all if none lies far out."""
+def _choose_range(values: Points) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     if not finite.size:
         return 0.0, 1.0
