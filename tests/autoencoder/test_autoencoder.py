@@ -368,6 +368,7 @@ def test_encoder_of_any_class_will_do_once_it_has_been_called():
     assert model.predict(X, verbose=0).shape == X.shape
 
 
+@slow
 def test_mixed_precision_computes_in_half_and_returns_the_error_in_single():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
