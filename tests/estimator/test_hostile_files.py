@@ -717,7 +717,12 @@ def change_bytes(content: bytes, draw: random.Random) -> bytes:
     return content[:place] + draw.randbytes(length) + content[place + length :]
 
 
-QUICK = list(CASES)[::11]
+def few_quick(names: Iterable[Any], every: int) -> list[Any]:
+    """Parameters of which each `every`th is not slow."""
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] * (index % every > 0))
+        for index, name in enumerate(names)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -753,8 +758,7 @@ def one_sentence(message: str) -> bool:
     return message.endswith(".") and message.isprintable() and len(message) < 600
 
 
-@pytest.mark.quick(*QUICK)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", few_quick(CASES, 11))
 def test_a_hostile_file_is_refused_by_load_in_little_memory_without_keras(read, name):
     kind, message = read[name]["error"]
     assert kind == "ValueError"
@@ -763,16 +767,16 @@ def test_a_hostile_file_is_refused_by_load_in_little_memory_without_keras(read, 
     assert not read[name]["keras"]
 
 
-@pytest.mark.quick(*QUICK)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", few_quick(CASES, 11))
 def test_a_hostile_file_is_refused_by_the_command_and_leaves_nothing(read, name):
     assert read[name]["code"] == 2
     assert one_sentence(read[name]["said"].removesuffix("\n"))
     assert read["left"] == []
 
 
-@pytest.mark.quick("text")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind != "text")) for kind in KINDS]
+)
 def test_a_file_with_random_changes_is_refused_or_gives_what_it_gave(read, kind):
     assert read[kind]["wrong"] == []
     assert read[kind]["refused"] > CHANGES / 2
@@ -857,7 +861,6 @@ REFUSED: dict[str, dict[str, Any]] = {
     },
 }
 """By name: what must neither be imported nor called. There is no module `trap`."""
-QUICKLY_REFUSED = list(REFUSED)[::5]
 
 
 def first_layer(config: dict[str, Any]) -> dict[str, Any]:
@@ -915,8 +918,7 @@ def refuse(file: Path) -> None:
     assert one_sentence(str(caught.value))
 
 
-@pytest.mark.quick(*QUICKLY_REFUSED)
-@pytest.mark.parametrize("what", REFUSED)
+@pytest.mark.parametrize("what", few_quick(REFUSED, 5))
 def test_a_model_names_only_what_is_known(hostile, what):
     refuse(hostile(CONFIG, lambda config: first_layer(config).update(activation=REFUSED[what])))
 
@@ -926,8 +928,7 @@ def test_no_place_in_a_model_names_what_is_not_known(hostile, place):
     refuse(hostile(CONFIG, lambda config: PLACES[place](config, REFUSED["os.system"])))
 
 
-@pytest.mark.quick(*QUICKLY_REFUSED)
-@pytest.mark.parametrize("what", REFUSED)
+@pytest.mark.parametrize("what", few_quick(REFUSED, 5))
 def test_a_parameter_names_only_what_is_known(hostile, what):
     def change(settings: dict[str, Any]) -> None:
         settings["params"]["noise"] = REFUSED[what]
@@ -944,8 +945,7 @@ def test_no_parameter_names_what_is_not_known(hostile, param, kind):
     refuse(hostile(SETTINGS, change, kind))
 
 
-@pytest.mark.quick(*QUICKLY_REFUSED)
-@pytest.mark.parametrize("what", REFUSED)
+@pytest.mark.parametrize("what", few_quick(REFUSED, 5))
 def test_the_command_reads_no_model_that_names_what_is_not_known(hostile, what):
     file = hostile(CONFIG, lambda config: first_layer(config).update(activation=REFUSED[what]))
     result = read_twice(file)
@@ -953,8 +953,7 @@ def test_the_command_reads_no_model_that_names_what_is_not_known(hostile, what):
     assert one_sentence(result["said"].removesuffix("\n"))
 
 
-@pytest.mark.quick(*QUICKLY_REFUSED)
-@pytest.mark.parametrize("what", REFUSED)
+@pytest.mark.parametrize("what", few_quick(REFUSED, 5))
 def test_training_goes_on_with_no_model_that_names_what_is_not_known(hostile, what):
     """`load` itself does without the model of such a file."""
     file = hostile(CONFIG, lambda config: config["config"].update(noise=REFUSED[what]), "partial")
@@ -969,8 +968,7 @@ def test_a_name_that_keras_would_look_up_elsewhere_is_refused(hostile):
     refuse(hostile(CONFIG, lambda config: first_layer(config).update(name=deep)))
 
 
-@pytest.mark.quick("[0-4]")
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", few_quick(range(20), 4))
 def test_an_encoder_with_random_changes_is_refused_or_gives_what_it_gave(tmp_path, seed):
     whole = (FORMAT / "encoder.keras").read_bytes()
     rows = np.load(FORMAT / "encoder.npz")["rows"]
