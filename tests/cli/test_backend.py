@@ -59,6 +59,7 @@ def test_a_hidden_module_cannot_be_imported_but_looked_for(start):
     assert done.stdout == "None\nNo module named 'tensorflow'\nTrue\n", done.stderr
 
 
+@pytest.mark.slow
 def test_keras_is_imported_without_what_the_command_does_not_use(start):
     done = start(
         "-c",
@@ -82,7 +83,7 @@ def test_the_package_run_as_a_module_is_the_command(start):
     assert (done.returncode, done.stdout) == (0, f"keras-tied {__version__}\n"), done.stderr
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_two_fits_in_a_new_home_train_on_jax_and_leave_tensorflow_alone(start, tmp_path, rng):
     np.save(tmp_path / "rows.npy", rng.normal(size=(60, 4)).astype(np.float32))
     for name in ("first.safetensors", "second.safetensors"):

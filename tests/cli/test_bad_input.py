@@ -240,7 +240,7 @@ def test_an_all_missing_column_is_left_out_and_told_of(keras_tied, tmp_path, dat
     assert "d (no value in 40 rows)" in " ".join(done.out.split())
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_csv_of_50_000_columns_is_fitted_and_encoded(keras_tied, tmp_path, data):
     rows = np.random.default_rng(0).normal(size=(30, 50_000)).round(3)
     names = [f"column{i}" for i in range(rows.shape[1])]

@@ -178,6 +178,7 @@ def test_options_reach_the_estimator(keras_tied, fruit_csv, tmp_path):
     assert {name: params[name] for name in expected} == expected
 
 
+@pytest.mark.slow
 def test_a_share_of_variance_chooses_the_width(keras_tied, fruit_csv):
     done = keras_tied("fit", fruit_csv, "-o", "m.safetensors", "--components", "0.9", "--json")
     assert json.loads(done.out)["components"] > 2
@@ -191,6 +192,7 @@ def write_three(path, n=60):
     parquet.write_table(pa.table(columns | {"kind": rng.choice(["a", "b"], n)}), path)
 
 
+@pytest.mark.slow
 def test_of_several_numbers_of_components_one_is_chosen(keras_tied, tmp_path):
     write_three(tmp_path / "three.parquet")
     several = "three.parquet", "--exclude", "kind", "--components", "1..5,8"
@@ -350,6 +352,7 @@ def test_a_formula_cannot_start_a_cell_where_csv_is_to_be_safe(keras_tied, tmp_p
     assert f"{formula} 0" in keras_tied("encode", "m.safetensors", "x.parquet", "-o", "-").out
 
 
+@pytest.mark.slow
 def test_a_model_of_a_sample_of_many_rows_has_the_scale_of_all(keras_tied, tmp_path, monkeypatch):
     from keras_tied.estimator._training import sample
 
@@ -431,7 +434,7 @@ def test_encode_imports_nothing_that_it_does_not_need(model, fruit_csv, tmp_path
     assert done.stdout == "set()\n"
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_ctrl_c_in_training_leaves_the_best_model_so_far(interrupted, tmp_path):
     rows = np.random.default_rng(0).normal(size=(5_000, 8))
     np.save(tmp_path / "rows.npy", rows)
@@ -446,7 +449,7 @@ def test_ctrl_c_in_training_leaves_the_best_model_so_far(interrupted, tmp_path):
     assert 2 <= model.n_iter_ < 100_000
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_ctrl_c_while_all_rows_are_measured_leaves_nothing(interrupted, tmp_path):
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(3_000_000, 4)))
     done = interrupted("fit", "rows.npy", "-o", "model.safetensors", after=b"measuring")

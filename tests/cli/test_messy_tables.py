@@ -25,7 +25,6 @@ def load_script(name):
 
 
 messy = load_script("messy")
-WALKED = ("us money", "de accounts", "fr dates", "de categories", "us answers")
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +58,8 @@ def assert_in_form(text, column, locale):
             assert text in set(column.texts)
 
 
-@pytest.mark.full
-@pytest.mark.brief("de accounts", "us answers")
-@pytest.mark.parametrize("name", WALKED)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["de accounts", "us answers"])
 def test_a_messy_table_goes_through_all_commands_and_comes_back_in_its_form(cases, name, tmp_path):
     case, model = cases[name], tmp_path / "model.safetensors"
     checked = json.loads(run("check", case.path, "--json"))
@@ -85,7 +83,7 @@ def test_a_messy_table_goes_through_all_commands_and_comes_back_in_its_form(case
     assert columns == Columns.from_json(read_model(model, lambda: None).notes["columns"])
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_check_imports_no_keras(cases):
     code = (
         "import sys; from keras_tied import cli; sys.argv[1:] = ['check', sys.argv[1]]\n"
@@ -189,7 +187,7 @@ def test_what_is_left_out_and_constant_comes_back(keras_tied, cases):
     assert {(row["country"], row["zero"], row["empty"]) for row in rows} == {("X", "0", "")}
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_rows_come_from_a_pipe(cases, tmp_path):
     content = cases["us money"].path.read_bytes()
     for arguments in (["check", "-"], ["fit", "-", "-o", "m.safetensors", "--epochs", "2", "-q"]):

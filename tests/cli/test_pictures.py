@@ -137,7 +137,7 @@ def test_report_writes_a_page(keras_tied, model, fruit_csv, tmp_path):
     assert "keras-tied fit" in (tmp_path / "fruit.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_report_is_a_page_whose_panels_are_linked(keras_tied, model, fruit_csv, tmp_path, opened):
     done = keras_tied("report", model, fruit_csv, "-o", "fruit.html")
     assert done == (0, "reported on 300 rows to fruit.html\n", "")
@@ -155,7 +155,7 @@ def test_report_is_a_page_whose_panels_are_linked(keras_tied, model, fruit_csv, 
     assert len(asked_for) == 1
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_report_tells_ids_labels_commands_and_what_was_left_out(
     keras_tied, model, fruit_csv, tmp_path, opened
 ):
@@ -190,7 +190,7 @@ def rows(rng):
     return enumerate(rng.normal(size=(60, 2)))
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_hostile_names_and_labels_are_text_in_the_page(keras_tied, hostile, tmp_path, opened):
     assert keras_tied("report", *hostile, "-o", "<u>r.html").code == 0
     page, said, asked_for = opened(tmp_path / "<u>r.html")
@@ -240,7 +240,7 @@ def test_what_cannot_be_drawn_is_said_in_one_sentence_and_leaves_nothing(
     assert names(tmp_path) == before
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "output"), [("plot", "a.png"), ("report", "a.html")])
 def test_a_file_that_cannot_be_written_whole_is_not_there(
     model, fruit_csv, tmp_path, command, output
@@ -268,6 +268,7 @@ def test_characters_that_no_font_has_are_named_once(keras_tied, model, fruit_csv
     assert keras_tied("plot", model, "rows.csv", "-o", "a.png", "--quiet").err == ""
 
 
+@pytest.mark.slow
 def test_a_long_table_is_drawn_as_a_density_with_some_of_its_rows(keras_tied, tmp_path):
     X = np.random.default_rng(0).normal(size=(10_400, 3)).astype(np.float32)
     np.save(tmp_path / "rows.npy", X)

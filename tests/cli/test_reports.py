@@ -80,7 +80,7 @@ def make_messy(rng, n=60):
     )
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_values_are_written_on_the_page_as_they_are_decoded(chromium, rng, tmp_path):
     table = make_messy(rng)
     columns = Columns.survey(table)[0]

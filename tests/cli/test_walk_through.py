@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("onnxruntime")
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.slow
 
 
 def keras_tied(*arguments, cwd):

@@ -14,7 +14,7 @@ import pytest
 from pyarrow import parquet
 
 pytest.importorskip("distributed")
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.slow
 COMMAND = [sys.executable, "-m", "keras_tied.cli"]
 
 

@@ -13,7 +13,7 @@ from pyarrow import fs, parquet
 from keras_tied.distributed import Here, OutputFolder, load_transform, transform_table
 from keras_tied.tables import open_table
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.slow
 COMMAND = [sys.executable, "-m", "keras_tied.cli"]
 
 

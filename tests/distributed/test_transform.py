@@ -81,7 +81,7 @@ def test_a_model_without_names_is_refused(tmp_path, rng):
         load_transform(tmp_path / "m.safetensors")
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_pickled_function_is_small_and_needs_no_keras(model, batch, tmp_path):
     transform = load_transform(model)
     content = pickle.dumps(transform)

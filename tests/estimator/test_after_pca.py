@@ -40,6 +40,7 @@ def test_r2_of_a_constant_feature_is_one_and_of_nothing_nan(iris):
     assert np.isnan(found[5])
 
 
+@pytest.mark.slow
 def test_r2_of_features_follows_partial_fit_and_is_not_in_a_file(iris, tmp_path):
     estimator = TiedAutoencoder(1, max_iter=3, random_state=0).partial_fit(iris)
     expected = r2_score(iris, estimator.reconstruct(iris), multioutput="raw_values")

@@ -109,14 +109,28 @@ print(fitted.transform(rows).sum(), *sorted(set({HEAVY}) & set(sys.modules)))
     assert (float(total), modules) == (pytest.approx(fitted.transform(iris).sum()), [])
 
 
-@pytest.mark.quick("parameters0", "parameters2")
 @pytest.mark.parametrize(
     "parameters",
     [
         {"scaler": "minmax", "hidden_layer_sizes": (6, 4), "activation": "silu", "n_components": 2},
-        {"scaler": None, "noise": 0.1, "sparsity": 1e-3, "contraction": 1e-3, "weight_decay": 0.0},
-        {"noise": layers.GaussianDropout(0.1), "activation": keras.activations.elu},
-        {"n_components": 0.9, "hidden_layer_sizes": np.int64(8), "random_state": np.int64(3)},
+        pytest.param(
+            {"noise": layers.GaussianDropout(0.1), "activation": keras.activations.elu},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {
+                "scaler": None,
+                "noise": 0.1,
+                "sparsity": 1e-3,
+                "contraction": 1e-3,
+                "weight_decay": 0,
+            },
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"n_components": 0.9, "hidden_layer_sizes": np.int64(8), "random_state": np.int64(3)},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_every_parameter_comes_back(parameters, iris, tmp_path):
@@ -157,7 +171,7 @@ def test_columns_of_one_name_come_back(fitted, tmp_path):
     assert loaded.feature_names_in_.tolist() == ["a", "b", "a", "b"]
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_curve_that_is_too_long_to_be_read_back_is_not_written(fitted, tmp_path):
     estimator = copy.copy(fitted)
     path = tmp_path / "m.safetensors"
@@ -172,7 +186,7 @@ def test_a_curve_that_is_too_long_to_be_read_back_is_not_written(fitted, tmp_pat
     assert sorted(file.name for file in tmp_path.iterdir()) == ["m.safetensors"]
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_given_encoder_comes_back(digits, tmp_path):
     encoder = keras.Sequential(
         [
@@ -196,6 +210,7 @@ def test_given_encoder_comes_back(digits, tmp_path):
     assert loaded.encoder.get_config()["layers"][1]["config"]["filters"] == 3
 
 
+@pytest.mark.slow
 def test_partial_fit_goes_on_where_it_was(digits, tmp_path):
     """With the optimizer's momenta and all."""
     X = digits.astype("float32")
@@ -239,7 +254,7 @@ def test_clone_is_not_fitted():
         cloned.transform(np.zeros((1, 4)))
 
 
-@pytest.mark.quick("jax-save")
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["pickle", "save"])
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
 def test_same_codes_in_a_new_process_under_any_backend(how, backend, fitted, iris, tmp_path):

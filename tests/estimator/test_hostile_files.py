@@ -16,7 +16,7 @@ import struct
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -365,8 +365,15 @@ def one_sentence(message: str) -> bool:
     return message.endswith(".") and message.isprintable() and len(message) < 600
 
 
-QUICK = list(CASES)[::11]
 FEW_MUTANTS, MANY_MUTANTS = 100, 5_000
+
+
+def few_quick(names: Iterable[str], every: int) -> list[Any]:
+    """Parameters of which each `every`th is not slow."""
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] * (index % every > 0))
+        for index, name in enumerate(names)
+    ]
 
 
 def run_main(folder: Path, names: list[str], n_mutants: int) -> dict[str, Any]:
@@ -400,8 +407,7 @@ def read(request, tmp_path_factory) -> dict[str, Any]:
     return run_main(tmp_path_factory.mktemp("files"), names, 0)
 
 
-@pytest.mark.quick(*QUICK)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", few_quick(CASES, 11))
 def test_a_hostile_file_is_refused_in_little_memory_without_keras(read, name):
     kind, message = read[name]["error"]
     assert kind == "ValueError"
@@ -423,7 +429,6 @@ def test_a_mutant_is_refused_or_gives_what_the_file_gave(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.full
 def test_many_mutants_are_refused_or_give_what_the_file_gave(tmp_path):
     assert_refused_or_equal(run_main(tmp_path, [], MANY_MUTANTS)["mutants"], MANY_MUTANTS)
 
@@ -526,8 +531,7 @@ ARCHIVES: dict[str, Make] = {
 """By name: a function that makes an archive to be refused."""
 
 
-@pytest.mark.quick("no*", "a*")
-@pytest.mark.parametrize("what", ARCHIVES)
+@pytest.mark.parametrize("what", few_quick(ARCHIVES, 7))
 def test_a_hostile_archive_is_refused(tmp_path, what):
     file = tmp_path / "m.keras"
     file.write_bytes(ARCHIVES[what]())
@@ -604,7 +608,6 @@ REFUSED: dict[str, dict[str, Any]] = {
     },
 }
 """By name: what must neither be imported nor called. There is no module `trap`."""
-QUICKLY_REFUSED = list(REFUSED)[::5]
 
 
 def first_layer(config: dict[str, Any]) -> dict[str, Any]:
@@ -656,8 +659,7 @@ def refuse(file: Path) -> None:
     assert one_sentence(str(error.value))
 
 
-@pytest.mark.quick(*QUICKLY_REFUSED)
-@pytest.mark.parametrize("what", REFUSED)
+@pytest.mark.parametrize("what", few_quick(REFUSED, 5))
 def test_a_model_names_only_what_is_known(tmp_path, what):
     refuse(
         write_model(tmp_path, lambda config: first_layer(config).update(activation=REFUSED[what]))
@@ -669,8 +671,7 @@ def test_no_place_in_a_model_names_what_is_not_known(tmp_path, place):
     refuse(write_model(tmp_path, lambda config: PLACES[place](config, REFUSED["os.system"])))
 
 
-@pytest.mark.quick(*QUICKLY_REFUSED)
-@pytest.mark.parametrize("what", REFUSED)
+@pytest.mark.parametrize("what", few_quick(REFUSED, 5))
 def test_a_parameter_names_only_what_is_known(tmp_path, what):
     params = json.loads(read_text("objectives"))["settings"]["params"]
     file = tmp_path / "m.safetensors"

@@ -179,8 +179,13 @@ def test_a_model_has_the_objectives_that_it_had():
     assert model.contraction == 1e-3
 
 
-@pytest.mark.quick("text", "encoder", "partial")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[pytest.mark.slow] * (kind not in ("text", "encoder", "partial")))
+        for kind in KINDS
+    ],
+)
 def test_keras_reads_a_model_that_gives_the_codes_of_scaled_rows(kind, tmp_path):
     estimator, X, results = pinned(kind)
     file = FILES[kind]
@@ -197,6 +202,7 @@ def test_keras_reads_a_model_that_gives_the_codes_of_scaled_rows(kind, tmp_path)
     assert_close("transform", keras.ops.convert_to_numpy(codes), results["transform"][whole])
 
 
+@pytest.mark.slow
 def test_training_goes_on_with_the_optimizer_of_the_file():
     """8 steps were made, of 15 rows each, and 60 rows are 4 more."""
     estimator, X = TiedAutoencoder.load(FILES["partial"]), pinned("partial").X

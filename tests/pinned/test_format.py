@@ -111,7 +111,6 @@ def read_document(content: bytes) -> dict[str, Any]:
     return json.loads(metadata["keras_tied"])
 
 
-@pytest.mark.quick("PCA", "two hidden layers")
 @pytest.mark.parametrize("kind", FITTED)
 def test_an_estimator_has_these_arrays(saved, kind):
     arrays = load_file(saved(kind))

@@ -683,7 +683,11 @@ def kernels_are_tied_within(model: keras.Model) -> bool:
     return all(id(each.tied_to) in held for each in tied_of(model))
 
 
-@pytest.fixture(scope="module", params=ENCODERS, ids=lambda make: make.__name__)
+@pytest.fixture(
+    scope="module",
+    params=[dense_stack, *(pytest.param(make, marks=pytest.mark.slow) for make in ENCODERS[1:])],
+    ids=lambda make: make.__name__,
+)
 def trained(request) -> tuple[keras.Model, keras.Model, keras.Model, np.ndarray]:
     """An encoder, its mirror, both joined, and the rows that they were trained on for 200 steps."""
     keras.utils.set_random_seed(0)
@@ -696,7 +700,6 @@ def trained(request) -> tuple[keras.Model, keras.Model, keras.Model, np.ndarray]
     return encoder, decoder, model, X
 
 
-@pytest.mark.quick("dense_stack")
 class TestEncoders:
     def test_the_mirror_gives_back_the_shape_of_the_input(self, trained):
         encoder, decoder, model, _ = trained
@@ -788,7 +791,7 @@ class TestAnyEncoder:
         encoder = drawn_encoder(data.draw)
         assert mirror(encoder, output_activation="tanh").output_shape == encoder.input_shape
 
-    @pytest.mark.full
+    @pytest.mark.slow
     @given(data=st.data())
     @settings(max_examples=10, deadline=None)
     def test_joined_with_its_mirror_it_has_each_kernel_once(self, data):
@@ -799,7 +802,7 @@ class TestAnyEncoder:
         ]
         assert sorted(kernels[0]) == sorted(kernels[1])
 
-    @pytest.mark.full
+    @pytest.mark.slow
     @given(data=st.data())
     @settings(max_examples=6, deadline=None)
     def test_its_mirror_is_saved_and_loaded_by_itself(self, tmp_path_factory, data):

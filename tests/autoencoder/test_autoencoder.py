@@ -47,6 +47,7 @@ def reconstruct(model: Autoencoder, x: np.ndarray) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
+slow = pytest.mark.slow
 FITS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "rows alone": ({}, {}),
     "a target": ({"y": Y}, {"y": Y}),
@@ -62,8 +63,13 @@ FITS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 """What `Autoencoder.fit` is given, and what `keras.Model.fit` is for the same."""
 
 
-@pytest.mark.quick("rows alone", "validation rows and weights")
-@pytest.mark.parametrize(("given", "spelt_out"), FITS.values(), ids=FITS.keys())
+@pytest.mark.parametrize(
+    ("given", "spelt_out"),
+    [
+        pytest.param(*fits, id=name, marks=[slow] * (name != "validation rows and weights"))
+        for name, fits in FITS.items()
+    ],
+)
 def test_fit_is_that_of_a_keras_model_with_the_input_as_target(given, spelt_out):
     model = make_compiled_model()
     twin = by_hand(model)
@@ -115,17 +121,18 @@ def with_torch(*arrays: np.ndarray) -> Any:
     return torch.utils.data.DataLoader(data, batch_size=10)
 
 
-SOURCES: dict[str, Callable[..., Any]] = {
-    "generator": batches,
-    "PyDataset": lambda *arrays: Batches(arrays),
-    "tf.data": with_tensorflow,
-    "DataLoader": with_torch,
-}
 ITEMS = {"x": (X,), "x and y": (X, Y), "x, y and weights": (X, Y, WEIGHTS)}
 
 
-@pytest.mark.quick("*-PyDataset", "*-DataLoader", "x-generator")
-@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(batches, id="generator", marks=slow),
+        pytest.param(lambda *arrays: Batches(arrays), id="PyDataset"),
+        pytest.param(with_tensorflow, id="tf.data", marks=slow),
+        pytest.param(with_torch, id="DataLoader"),
+    ],
+)
 @pytest.mark.parametrize("arrays", ITEMS.values(), ids=ITEMS.keys())
 def test_streamed_data_trains_as_arrays_do(source, arrays):
     streamed, whole = make_compiled_model(), make_compiled_model()
@@ -273,7 +280,7 @@ def test_copy_has_halves_of_its_own_that_are_tied(make, tmp_path):
     assert all(tied.tied_to is layer for tied, layer in ties)
 
 
-@pytest.mark.quick("pickle", "clone_model")
+@slow
 @pytest.mark.parametrize("make", COPYING.values(), ids=COPYING.keys())
 def test_copy_is_trained_as_the_original(make, tmp_path):
     model = full()
@@ -289,6 +296,7 @@ def test_copy_is_trained_as_the_original(make, tmp_path):
     assert_same(copied.get_weights(), model.get_weights())
 
 
+@slow
 def test_loaded_model_goes_on_training_with_the_state_of_its_optimizer(tmp_path):
     model = Autoencoder(encoder(3))
     model.compile()
@@ -360,6 +368,7 @@ def test_encoder_of_any_class_will_do_once_it_has_been_called():
     assert model.predict(X, verbose=0).shape == X.shape
 
 
+@slow
 def test_mixed_precision_computes_in_half_and_returns_the_error_in_single():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")

@@ -9,7 +9,7 @@ from keras_tied import Autoencoder, assert_tied, mirror, ties
 if keras.backend.backend() != "jax":
     pytest.skip("the rules are the same on every backend", allow_module_level=True)
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.slow
 
 SHAPE = (32, 32, 3)
 
@@ -20,11 +20,7 @@ def encoder(name: str) -> keras.Model:
 
 @pytest.mark.parametrize(
     ("name", "n_ties"),
-    [
-        ("VGG16", 13),
-        pytest.param("ResNet50", 53, marks=pytest.mark.slow),
-        pytest.param("MobileNetV2", 52, marks=pytest.mark.slow),
-    ],
+    [("VGG16", 13), ("ResNet50", 53), ("MobileNetV2", 52)],
 )
 def test_a_mirror_trains_a_step_and_comes_back_from_a_file_tied(name, n_ties, tmp_path):
     model = Autoencoder(encoder(name))
@@ -40,7 +36,6 @@ def test_a_mirror_trains_a_step_and_comes_back_from_a_file_tied(name, n_ties, tm
     np.testing.assert_allclose(loaded.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-5)
 
 
-@pytest.mark.brief("ConvNeXtTiny*")
 @pytest.mark.parametrize(
     ("name", "layer"),
     [

@@ -56,21 +56,23 @@ def assert_starts_at_pca(model: Autoencoder, x: np.ndarray, width: int) -> None:
     assert 1 - 1e-4 < ratio < 1 + 1e-3 + 1e-4
 
 
-ACTIVATIONS = (
-    *("linear", "tanh", "sigmoid", "softsign", "hard_tanh", "hard_sigmoid"),
-    *("relu", "relu6", "leaky_relu", "elu", "selu", "silu", "gelu", "mish", "softplus"),
+slow = pytest.mark.slow
+RARER = "softsign hard_tanh hard_sigmoid relu6 leaky_relu elu selu mish softplus".split()
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [
+        *("linear", "tanh", "sigmoid", "relu", "silu", "gelu"),
+        *(pytest.param(activation, marks=slow) for activation in RARER),
+    ],
 )
-
-
-@pytest.mark.quick("linear", "tanh", "sigmoid", "relu", "silu", "gelu")
-@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_error_is_that_of_pca(activation):
     assert_starts_at_pca(make_started_model(DIGITS, 80, 5, activation=activation), DIGITS, 5)
 
 
-@pytest.mark.quick("*(5, 5)", "*(5,)", "relu-*")
 @pytest.mark.parametrize("widths", [(5,), (5, 5), (12, 7, 5), (7, 12, 9, 5)], ids=str)
-@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("activation", [pytest.param("tanh", marks=slow), "relu"])
 def test_error_is_that_of_pca_at_any_depth_and_width(widths, activation):
     model = make_started_model(DIGITS, *widths, activation=activation, last=activation)
     assert_starts_at_pca(model, DIGITS, 5)
@@ -151,8 +153,13 @@ def curve() -> np.ndarray:
 RATES = {"relu": 1e-2, "elu": 1e-2, "silu": 3e-3, "tanh": 1e-3, "sigmoid": 1e-2}
 
 
-@pytest.mark.quick("relu-*", "tanh-*")
-@pytest.mark.parametrize(("activation", "rate"), RATES.items())
+@pytest.mark.parametrize(
+    ("activation", "rate"),
+    [
+        pytest.param(*item, marks=[slow] * (item[0] not in ("relu", "tanh")))
+        for item in RATES.items()
+    ],
+)
 def test_error_falls_from_there(activation, rate):
     model = make_started_model(curve(), 12, 1, activation=activation)
     model.compile(keras.optimizers.SGD(rate))

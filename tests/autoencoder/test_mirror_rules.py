@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from keras import layers
 
@@ -91,9 +91,11 @@ WIDTHS = {1: (1, 2), 2: ((1, 2), (0, 1)), 3: ((1, 0), (1, 2), (0, 1))}
 """How much to pad or crop, for each rank."""
 
 
+RANKS = [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)]
+
+
 class TestPadding:
-    @pytest.mark.quick("*-2")
-    @pytest.mark.parametrize("rank", [1, 2, 3])
+    @pytest.mark.parametrize("rank", RANKS)
     @pytest.mark.parametrize("data_format", FORMATS)
     def test_zero_padding_is_cut_off(self, rank, data_format):
         widths = WIDTHS[rank]
@@ -101,8 +103,7 @@ class TestPadding:
         x, restored = there_and_back(layer, make_shape(PARTS[rank], data_format))
         np.testing.assert_array_equal(restored, x)
 
-    @pytest.mark.quick("*-2")
-    @pytest.mark.parametrize("rank", [1, 2, 3])
+    @pytest.mark.parametrize("rank", RANKS)
     @pytest.mark.parametrize("data_format", FORMATS)
     def test_what_was_cropped_is_filled_with_zeros(self, rank, data_format):
         widths = WIDTHS[rank]
@@ -123,8 +124,7 @@ class TestPadding:
 
 
 class TestUpsampling:
-    @pytest.mark.quick("*-2")
-    @pytest.mark.parametrize("rank", [1, 2, 3])
+    @pytest.mark.parametrize("rank", RANKS)
     @pytest.mark.parametrize("data_format", FORMATS)
     def test_upsampling_is_undone(self, rank, data_format):
         if rank == 1 and data_format == "channels_first":
@@ -146,9 +146,8 @@ class TestUpsampling:
 
 
 class TestPooling:
-    @pytest.mark.quick("*-2-*")
     @pytest.mark.parametrize("kind", ["MaxPooling", "AveragePooling"])
-    @pytest.mark.parametrize("rank", [1, 2, 3])
+    @pytest.mark.parametrize("rank", RANKS)
     @pytest.mark.parametrize("padding", ["valid", "same"])
     @pytest.mark.parametrize("data_format", FORMATS)
     def test_what_is_spread_pools_to_the_code_again(self, kind, rank, padding, data_format):
@@ -162,7 +161,6 @@ class TestPooling:
         stride=st.integers(1, 5),
         padding=st.sampled_from(["valid", "same"]),
     )
-    @settings(max_examples=25, deadline=None)
     def test_a_place_gets_the_value_of_one_window_that_covers_it(self, size, pool, stride, padding):
         assume(stride <= pool and (padding == "same" or pool <= size))
         encoder = encoder_of(layers.AveragePooling1D(pool, stride, padding), shape=(size, 1))
@@ -175,7 +173,6 @@ class TestPooling:
         assert np.all(spreads.sum(axis=1) >= 1)  # of a window
 
     @given(size=st.integers(1, 13), pool=st.integers(1, 4), stride=st.integers(1, 5))
-    @settings(max_examples=15, deadline=None)
     def test_windows_with_gaps_between_are_restored_to_the_size(self, size, pool, stride):
         assume(pool < stride and pool <= size)
         encoder = encoder_of(layers.MaxPooling1D(pool, stride), shape=(size, 1))
@@ -184,9 +181,8 @@ class TestPooling:
         code = arrays_of(encoder.output_shape[1:])
         np.testing.assert_array_equal(run(encoder, run(decoder, code)), code)
 
-    @pytest.mark.quick("*-2-*")
     @pytest.mark.parametrize("kind", ["GlobalMaxPooling", "GlobalAveragePooling"])
-    @pytest.mark.parametrize("rank", [1, 2, 3])
+    @pytest.mark.parametrize("rank", RANKS)
     @pytest.mark.parametrize("keepdims", [False, True])
     @pytest.mark.parametrize("data_format", FORMATS)
     def test_global_pooling_is_spread_to_every_place(self, kind, rank, keepdims, data_format):

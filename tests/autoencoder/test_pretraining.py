@@ -30,6 +30,13 @@ def error(model: Autoencoder, x: np.ndarray) -> float:
     return float(model.reconstruction_error(x).mean(dtype="float64"))
 
 
+@pytest.fixture(scope="module")
+def pretrained() -> tuple[Autoencoder, list[keras.callbacks.History]]:
+    """A model of two layers after 20 epochs; tests must not change it."""
+    model = built((6,), *dense(4, 2))
+    return model, model.pretrain(rows(), epochs=20)
+
+
 def test_linear_layers_reach_the_error_of_pca():
     x, model = rows(), built((6,), *dense(4, 2))
     model.pretrain(x, epochs=150, batch_size=50, optimizer=keras.optimizers.Adam(0.02))
@@ -38,7 +45,7 @@ def test_linear_layers_reach_the_error_of_pca():
     assert expected * 0.999 < error(model, x) < expected * 1.05
 
 
-@pytest.mark.quick("0")
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_deep_sigmoids_learn_faster_after_it(seed):
     errors = []
@@ -52,10 +59,9 @@ def test_deep_sigmoids_learn_faster_after_it(seed):
     assert errors[0] < 0.9 * errors[1]
 
 
-def test_it_returns_a_history_for_each_layer_and_each_falls():
-    histories = built((6,), *dense(4, 3, 2)).pretrain(rows(), epochs=5)
-    losses = [each.history["loss"] for each in histories]
-    assert [len(each) for each in losses] == [5, 5, 5]
+def test_it_returns_a_history_for_each_layer_and_each_falls(pretrained):
+    losses = [each.history["loss"] for each in pretrained[1]]
+    assert [len(each) for each in losses] == [20, 20]
     assert all(each[-1] < each[0] for each in losses)
 
 
@@ -68,15 +74,15 @@ def test_one_layer_is_trained_as_fit_trains_it():
         np.testing.assert_allclose(*pair, atol=1e-5)
 
 
-def test_decoder_takes_over_the_bias_and_gain_that_restored_the_layer():
-    x, model = rows(), built((6,), *dense(4, 2))
-    (first, _) = model.pretrain(x, epochs=20)
+def test_decoder_takes_over_the_bias_and_gain_that_restored_the_layer(pretrained):
+    x, (model, (first, _)) = rows(), pretrained
     outer = model.decoder.layers[-1]
     hidden = keras.ops.convert_to_numpy(model.encoder.layers[0](x))
     restored = keras.ops.convert_to_numpy(outer(hidden))
     assert np.mean((restored - x) ** 2) < 1.05 * first.history["loss"][-1]
 
 
+@pytest.mark.slow
 def test_convolutions_and_normalisations_are_pretrained():
     images = DIGITS.reshape(-1, 8, 8, 1)
     model = built(
@@ -95,6 +101,7 @@ def test_convolutions_and_normalisations_are_pretrained():
     assert all(moved)
 
 
+@pytest.mark.slow
 def test_noise_corrupts_the_input_of_each_layer():
     plain, noisy = (built((6,), *dense(4, 2)) for _ in range(2))
     clean = plain.pretrain(rows(), epochs=3)
@@ -113,9 +120,8 @@ def test_frozen_layer_keeps_its_kernel_and_its_mirror_learns():
     assert np.any(keras.ops.convert_to_numpy(model.decoder.layers[-1].bias))
 
 
-def test_model_is_saved_and_loaded_after_it(tmp_path):
-    x, model = rows(), built((6,), *dense(4, 2))
-    model.pretrain(x, epochs=1)
+def test_model_is_saved_and_loaded_after_it(pretrained, tmp_path):
+    x, (model, _) = rows(), pretrained
     model.save(tmp_path / "model.keras")
     found = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(found.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
