@@ -79,11 +79,6 @@ class Table:
     rows: Array
     moments: Moments | None = None
 
-    @property
-    def whole(self) -> bool:
-        """Whether all rows are in memory."""
-        return self.moments is None
-
 
 @command("keras-tied check rows.csv")
 def check(

@@ -185,7 +185,7 @@ def _train_and_measure(
     )
 
     parameters = Parameters(**settings, feature_names=tuple(table.survey.columns.features))
-    n = 0 if table.whole else max(2, int(len(table.rows) * VALIDATION_SHARE))
+    n = 0 if table.moments is None else max(2, int(len(table.rows) * VALIDATION_SHARE))
     rows, validation_rows = table.rows[n:], table.rows[:n] if n else None
     start = time.perf_counter()
     title = f"training on {len(rows):,} rows" if n else "training"
