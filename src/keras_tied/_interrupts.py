@@ -12,11 +12,7 @@ from keras_tied._signals import EndingSignals
 
 
 class _InterruptHandler:
-    """A signal handler that notes the first Ctrl-C, and raises at the second.
-
-    Args:
-        command: the handler of the command that this one is in, which is told, or None.
-    """
+    """Notes the first Ctrl-C; at the second it raises, or ends the command."""
 
     def __init__(self, command: EndingSignals | None) -> None:
         self.is_interrupted, self.command = False, command
@@ -24,6 +20,8 @@ class _InterruptHandler:
     def __call__(self, number: int = signal.SIGINT, frame: Any = None) -> None:
         if self.command is not None:
             self.command.received = self.command.received or number
+        if self.is_interrupted and self.command is not None:
+            self.command.end()
         if self.is_interrupted:
             raise KeyboardInterrupt
         self.is_interrupted = True

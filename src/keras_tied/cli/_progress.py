@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from keras_tied._signals import clean_up_at_signal
 from keras_tied.cli._messages import say
 
 if TYPE_CHECKING:
@@ -37,14 +38,17 @@ def _say_rarely(what: str) -> Callable[[str], None]:
     return say_state
 
 
-def _make_bar(text_format: str) -> Progress:
-    """Make a bar with a text beside it, in a format of Rich."""
+@contextmanager
+def _show_bar(text_format: str) -> Iterator[Progress]:
+    """Show a bar with a text beside it, in a format of Rich."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     what, beside = TextColumn("{task.description}"), TextColumn(text_format)
     columns = what, BarColumn(), beside, TimeRemainingColumn()
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    with bar, clean_up_at_signal(bar.stop):  # which shows the cursor again
+        yield bar
 
 
 @contextmanager
@@ -61,7 +65,7 @@ def show_training(
         say_state = _say_rarely(what)
         yield lambda epoch, epochs, logs: say_state(f"epoch {epoch:,} of {epochs:,}")
     else:
-        with _make_bar("{task.fields[epoch]}") as bar:
+        with _show_bar("{task.fields[epoch]}") as bar:
             task = bar.add_task(what, total=None, epoch="")
 
             def on_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
@@ -89,7 +93,7 @@ def show_rows(what: str, rows: Scan, quiet: bool) -> Iterator[Scan]:
 
         yield replace(rows, advance=advance)
     else:
-        with _make_bar("{task.completed:,.0f} of {task.total:,.0f} rows") as bar:
+        with _show_bar("{task.completed:,.0f} of {task.total:,.0f} rows") as bar:
             task = bar.add_task(what, total=n_rows)
             yield replace(rows, advance=lambda more: bar.advance(task, more))
 

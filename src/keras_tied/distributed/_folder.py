@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from keras_tied._files import temporary_folder
 from keras_tied.tables import TableError, WriteError, write_table
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class OutputFolder:
         if is_local:
             return write_table(os.path.join(folder, name), batches)
         # An object appears when it was sent in full; until then the rows are on this disk.
-        with tempfile.TemporaryDirectory() as scratch:
+        with temporary_folder() as scratch:
             part = os.path.join(scratch, name)
             n_rows = write_table(part, batches)
             from pyarrow import fs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import weakref
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from functools import partial
 from pathlib import PurePath
 from typing import Any
 
+from keras_tied._files import temporary_folder
 from keras_tied.tables._arrow import open_arrow, open_orc, open_parquet
 from keras_tied.tables._csv import open_csv
 from keras_tied.tables._errors import report_read_errors
@@ -81,7 +81,7 @@ def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[Tabl
     if name == "-" or is_address:
         from keras_tied.tables import _fetch  # pyarrow's file systems take long to import
 
-        place = _fetch.copy_here(name, options.format, _make_folder(copies))
+        place = _fetch.copy_here(name, options.format, copies.enter_context(temporary_folder()))
     paths = find_files(place, options.format)
     files = [_open(path, options, copies) for path in paths]
     if find_format(paths[0], options.format) in TEXTS and (clashes := find_clashes(files)):
@@ -97,11 +97,6 @@ def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[Tabl
             read = partial(_read_copy, file, str(path), address, options)
             files[index] = replace(file, name=address, read=read)
     return add_partitions(files, root) if os.path.isdir(place) else files
-
-
-def _make_folder(copies: ExitStack) -> str:
-    folder = tempfile.TemporaryDirectory(prefix="keras-tied-", ignore_cleanup_errors=True)
-    return copies.enter_context(folder)
 
 
 def _read_copy(
@@ -134,4 +129,6 @@ def _open(file: str, options: ReadOptions, copies: ExitStack) -> TableFile:
         is_sqlite = start.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
     if is_sqlite:
         return _rows.open_sqlite(file, options.query)
-    return open_arrow(_fetch.copy_query(file, options.query, _make_folder(copies)))
+    return open_arrow(
+        _fetch.copy_query(file, options.query, copies.enter_context(temporary_folder()))
+    )

@@ -8,11 +8,11 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_tied._files import temporary_folder
 from keras_tied.estimator._files.contents import Contents, require
 from keras_tied.estimator._files.format import MOST_BYTES, NOT_OURS, read_file
 from keras_tied.estimator._files.params import require_plain
@@ -35,7 +35,7 @@ def read_archive(
 ) -> Contents:
     """Read a model and a fitted value; Keras refuses members, weights and classes that do harm."""
     require(zipfile.is_zipfile(path), NOT_OURS)
-    with TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             require(MEMBER in names, "it holds no TiedAutoencoder; try keras.models.load_model")
