@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +10,6 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from keras_tied._interrupts import interrupts
 from keras_tied._version import __version__
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
     try:
         if address == "local":
             environment = {"distributed.nanny.pre-spawn-environ": ALLOCATION}
-            with config.set(environment), _defer_interrupts():
+            with config.set(environment), _block_interrupts():
                 cluster = LocalCluster(
                     n_workers=n_workers,
                     threads_per_worker=1,
@@ -128,26 +128,26 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
 
 
 @contextmanager
-def _defer_interrupts() -> Iterator[None]:
-    """Start processes that are deaf to Ctrl-C, and raise one that came meanwhile only then.
+def _block_interrupts() -> Iterator[None]:
+    """Start processes that are deaf to Ctrl-C, which a terminal sends to workers too.
 
-    A cluster that is half started cannot be closed, and a terminal sends Ctrl-C to workers too,
-    each of which would print a traceback. They inherit what is blocked here.
+    Each of them would print a traceback. They inherit what is blocked here.
     """
     from multiprocessing import resource_tracker
 
-    with interrupts() as is_interrupted:
-        if hasattr(signal, "pthread_sigmask"):
-            resource_tracker.ensure_running()  # its start, by the first process, unblocks
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
-                yield
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        else:
-            yield
-    if is_interrupted() and is_interrupted.outermost:
-        raise KeyboardInterrupt
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # Its start, by the first process, unblocks. It warns of what a command that a signal ends leaves.
+    warnings = os.environ.get("PYTHONWARNINGS", "")
+    os.environ["PYTHONWARNINGS"] = f"{warnings},ignore:resource_tracker".lstrip(",")
+    resource_tracker.ensure_running()
+    os.environ["PYTHONWARNINGS"] = warnings
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _check_workers(client: Client, address: str) -> None:
