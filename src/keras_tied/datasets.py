@@ -1,8 +1,4 @@
-"""The correlated donuts of the article "Autoencoder in Keras", and their preparation.
-
-Two rings with four features, of which the last two nearly repeat the first. So two numbers explain
-a row almost fully, and a code of two components can hold them.
-"""
+"""The correlated donuts of the article "Autoencoder in Keras", and their preparation."""
 
 from os import PathLike
 from typing import Any, TypeAlias

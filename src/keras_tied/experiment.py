@@ -1,14 +1,11 @@
-"""The experiment of the article "Autoencoder in Keras": 4-2-4, with tied weights.
-
-A sigmoid code of two units and a linear decoder that is the encoder transposed, trained on all
-rows at once by gradient descent with momentum; the last third of the rows is held out.
-"""
+"""The experiment of the article "Autoencoder in Keras": 4-2-4, with tied weights."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -23,6 +20,8 @@ Engine: TypeAlias = Literal["keras", "numpy", "pytensor"]
 OnEpoch: TypeAlias = Callable[[int, Mapping[str, float]], object]
 Rows: TypeAlias = NDArray[np.float32]
 History: TypeAlias = Mapping[str, Sequence[float]]
+Trained: TypeAlias = "tuple[History, Rows, Rows, float, keras.Model | None]"
+"""The history, the code, the reconstruction, the seconds, and the model if it is of Keras."""
 
 N_COMPONENTS = 2
 EPOCHS = 3000
@@ -44,14 +43,12 @@ class Experiment:
         reconstruction: (n, 4) float32, the reconstruction of all rows.
         train_mse: Mean squared error of the training rows after the last epoch.
         validation_mse: The same of the rows held out.
-        pca_train_mse: Mean squared error of a PCA of as many components, fitted to the training
-            rows, on these.
+        pca_train_mse: The error on the training rows of a PCA of as many components.
         pca_validation_mse: The same on the rows held out.
         seconds: The time of training, with compilation and without imports.
         parameters: The number of trained parameters.
         untied_parameters: Their number if the decoder had a kernel of its own.
-        tie_error: The largest difference between the decoder's kernel and the encoder's,
-            transposed: exactly 0, as there is but one.
+        tie_error: The largest difference between the two kernels: 0, as there is but one.
         model: The trained Keras model, or None if another engine trained.
     """
 
@@ -109,15 +106,9 @@ def run(
     """
     train, validation = split(X)
     kernel = _draw_kernel(train.shape[1], random_state)
-    if engine == "keras":
-        history, code, reconstruction, seconds, model = _train_with_keras(
-            train, validation, kernel, epochs, on_epoch
-        )
-    else:
-        history, code, reconstruction, seconds = _train_by_hand(
-            engine, train, validation, kernel, epochs, on_epoch
-        )
-        model = None
+    train_on = _train_with_keras if engine == "keras" else partial(_train_by_hand, engine)
+    trained = train_on(train, validation, kernel, epochs, on_epoch)
+    history, code, reconstruction, seconds, model = trained
     n_train, n_parameters = len(train), kernel.size + sum(kernel.shape)
     pca_train_mse, pca_validation_mse = _compute_pca_errors(train, validation)
     return Experiment(
@@ -137,13 +128,7 @@ def run(
 
 
 def split(X: ArrayLike) -> tuple[Rows, Rows]:
-    """Split the rows as Keras does for ``validation_split=0.33``: the last third is held out.
-
-    Args:
-        X: (n, features) rows, n ≥ 3 and features ≥ 2.
-
-    Returns:
-        The training rows and the validation rows, float32.
+    """Split rows, (n ≥ 3, features ≥ 2), as Keras does for ``validation_split=0.33``, in float32.
 
     Raises:
         ValueError: If X has too few rows or columns.
@@ -163,13 +148,10 @@ def split(X: ArrayLike) -> tuple[Rows, Rows]:
 
 
 def build_model(kernel: ArrayLike) -> keras.Model:
-    """Build and compile the article's Keras model: an encoder and the decoder tied to it.
+    """Build and compile the article's Keras model: layers "encoder" and "decoder", tied to it.
 
     Args:
         kernel: (features, components) the encoder's kernel to start from.
-
-    Returns:
-        A model (n, features) → (n, features) of two layers, "encoder" and "decoder".
 
     Examples:
         >>> build_model(np.zeros((4, 2))).count_params()
@@ -192,10 +174,7 @@ def build_model(kernel: ArrayLike) -> keras.Model:
 
 
 def _draw_kernel(features: int, random_state: RandomState) -> Rows:
-    """Draw a kernel as Keras does: U(-a, a) with a² = 6 / (features + components).
-
-    By NumPy, because each backend of Keras draws other numbers.
-    """
+    """Draw a kernel from U(-a, a), a² = 6 / (features + components), alike for all backends."""
     from sklearn.utils import check_random_state
 
     limit = np.sqrt(6.0 / (features + N_COMPONENTS))
@@ -205,7 +184,7 @@ def _draw_kernel(features: int, random_state: RandomState) -> Rows:
 
 def _train_with_keras(
     train: Rows, validation: Rows, kernel: Rows, epochs: int, on_epoch: OnEpoch | None
-) -> tuple[History, Rows, Rows, float, keras.Model]:
+) -> Trained:
     import keras
 
     from keras_tied import training
@@ -252,7 +231,7 @@ def _train_by_hand(
     kernel: Rows,
     epochs: int,
     on_epoch: OnEpoch | None,
-) -> tuple[History, Rows, Rows, float]:
+) -> Trained:
     from keras_tied import reference
 
     kinds = {"numpy": reference.NumpyAutoencoder, "pytensor": reference.PyTensorAutoencoder}
@@ -267,7 +246,7 @@ def _train_by_hand(
     autoencoder.fit(train, validation, initial_weights=start, on_epoch=on_epoch)
     seconds = time.perf_counter() - begin
     code = autoencoder.transform(np.concatenate([train, validation]))
-    return autoencoder.history_, code, autoencoder.inverse_transform(code), seconds
+    return autoencoder.history_, code, autoencoder.inverse_transform(code), seconds, None
 
 
 def _mean_squared_error(rows: NDArray[Any], reconstruction: NDArray[Any]) -> float:

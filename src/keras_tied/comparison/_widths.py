@@ -1,7 +1,5 @@
 """A comparison of several widths of the code."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -106,10 +104,7 @@ def compare_widths(
 
 
 def choose_width(curve: Sequence[Width]) -> int:
-    """Return the number of components that reconstructs hidden values best.
-
-    Args:
-        curve: what `compare_widths` has measured.
+    """Return the number of components of `compare_widths` that reconstructs hidden values best.
 
     Raises:
         ValueError: if no value could be hidden.
@@ -130,10 +125,9 @@ def choose_width(curve: Sequence[Width]) -> int:
 def _check_columns(column_of: ArrayLike | None, n_features: int) -> Array:
     """Return the place of the column of each feature, among all columns."""
     columns = np.arange(n_features) if column_of is None else np.asarray(column_of)
-    if columns.shape != (n_features,):
+    if (shape := columns.shape) != (n_features,):
         raise ValueError(
-            f"column_of has the shape {columns.shape}; give a column for each feature, "
-            f"{n_features}."
+            f"column_of has the shape {shape}; give a column for each feature, {n_features}."
         )
     places: Array = np.unique(columns, return_inverse=True)[1]
     return places

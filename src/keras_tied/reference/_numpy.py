@@ -1,7 +1,5 @@
 """The autoencoder in NumPy: its gradient derived by hand, both paths of the kernel included."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -106,8 +104,7 @@ def loss_and_gradient(
         output_bias: (n_features,) finite numbers, c.
 
     Returns:
-        The loss, and the gradient in the kernel and the two biases. All is computed in float32 if
-        all arguments are float32, else in float64.
+        The loss and its gradient, in float32 if all arguments are float32, else in float64.
 
     Raises:
         ValueError: If an argument is not numeric, not finite, or of another shape.
@@ -128,13 +125,10 @@ def loss_and_gradient(
 
 
 class _Network:
-    """The forward and backward passes over fixed rows, in arrays that are allocated once.
-
-    All arrays lie features by rows, the transpose of the formulas' X, code, R and D: with few
-    features and many rows, each array operation then runs over long contiguous lines.
-    """
+    """The forward and backward passes over fixed rows, in arrays that are allocated once."""
 
     def __init__(self, X: Array, n_components: int) -> None:
+        # Features by rows: of few features and many rows, the contiguous lines are long.
         self._X = np.ascontiguousarray(X.T)
         self._code = np.empty((n_components, len(X)), X.dtype)
         self._residual = np.empty_like(self._X)

@@ -1,7 +1,5 @@
 """The autoencoder in PyTensor: its loss stated, the gradient derived symbolically, one function."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 from typing import Any

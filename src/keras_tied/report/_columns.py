@@ -1,7 +1,5 @@
 """The columns of a table, each of one or several features, and how their values are shown."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -57,15 +55,7 @@ def sum_columns(columns: Sequence[Column], features: Array) -> Array:
 
 
 def format_features(column: Column, features: Array) -> str:
-    """Format the value that the features of a column stand for.
-
-    Examples:
-        >>> format_features(Column("age", "whole"), np.array([1234.4]))
-        '1,234'
-        >>> fruit = Column("fruit", "category", 2, {"levels": ["apple", "plum"]})
-        >>> format_features(fruit, np.array([0.2, 0.7]))
-        'plum'
-    """
+    """Format the value that the features of a column stand for."""
     if np.isnan(features).any():
         return "missing"
     form, number = column.form, float(features[0])

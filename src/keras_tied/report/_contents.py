@@ -1,7 +1,5 @@
 """What a report is on: rows, their code and reconstruction, and what explains them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -109,10 +107,9 @@ class Contents:
     def explain(self, rows: Array) -> tuple[Array, Array, Array]:
         """Explain some rows, by their numbers among those of the report.
 
-        Returns:
-            The share of each column in a row's oddness, (m, columns); what the other columns make
-            likely, (m, features); and one row in how many is as odd with that in the column of the
-            largest share, (m,). Without an explainer, shares of the error, reconstructions, NaN.
+        Returns the share of each column in a row's oddness, (m, columns); what the other columns
+        make likely, (m, features); and one row in how many is as odd with that in the column of the
+        largest share, (m,). Without an explainer, shares of the error, reconstructions, NaN.
         """
         if self.explainer is None:
             shares = sum_columns(self.columns, np.nan_to_num(self.feature_errors[rows]))
@@ -127,11 +124,7 @@ class Contents:
         return shares, reasons.expected, self.explainer.rarity(scores)
 
     def find_drift(self) -> tuple[list[Drift], Drift]:
-        """Tell how far columns, the most first, and the score have drifted since the older table.
-
-        Raises:
-            ValueError: if there is no older table.
-        """
+        """Tell how far columns, the most first, and the score have drifted from an older table."""
         if self.old is None:
             raise ValueError("the report has no older table; give it one as old.")
         return find_drift(self.columns, self.old[1], self.X, self.old[2], self.scores)

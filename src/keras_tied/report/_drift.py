@@ -9,8 +9,6 @@ sequentially rejective multiple test procedure", 1979: where nothing has drifted
 to have with a probability of at most `ALARM`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,22 +26,17 @@ FEWEST_EXPECTED = 5.0
 
 @dataclass(frozen=True)
 class Drift:
-    """How far a column has drifted.
-
-    Attributes:
-        name: of the column.
-        column: its place, or None for the score.
-        moved: the share of the rows that lie elsewhere: the largest difference of the two
-            distribution functions, or half the sum of the differences of the categories' shares.
-        p: the probability of as much where nothing has drifted, corrected for all the tests.
-        by_missing: whether most of it is in how many values are missing.
-    """
+    """How far a column, or the score (None), has drifted."""
 
     name: str
     column: int | None
     moved: float
+    """The share of the rows that lie elsewhere: the largest difference of the two distribution
+    functions, or half the sum of the differences of the categories' shares."""
     p: float
+    """The probability of as much where nothing has drifted, corrected for all the tests."""
     by_missing: bool = False
+    """Whether most of it is in how many values are missing."""
 
     @property
     def has_drifted(self) -> bool:
@@ -54,11 +47,7 @@ class Drift:
 def find_drift(
     columns: Sequence[Column], old: Array, new: Array, old_scores: Array, new_scores: Array
 ) -> tuple[list[Drift], Drift]:
-    """Compare the rows of two tables, `(rows, features)`, and their outlier scores.
-
-    Returns:
-        The columns, those that have drifted first and most first, and the score.
-    """
+    """Return the columns, those that have drifted first and most first, and the score."""
     # The column, whether of what is missing, how far it has moved, and the probability.
     tests: list[tuple[int | None, bool, float, float]] = []
     tests.append((None, False, *_compare_numbers(old_scores, new_scores)))

@@ -1,11 +1,4 @@
-"""The page of a report: the template with its parts, which runs no script but ours.
-
-The user's texts reach the page in two ways: through the template, which escapes them, or as JSON,
-which the page's scripts turn into text nodes. The Content-Security-Policy of the page allows its
-own scripts, by their hashes, and loads nothing.
-"""
-
-from __future__ import annotations
+"""The page of a report: the template escapes texts; as JSON, they become text nodes."""
 
 import base64
 import hashlib
@@ -108,12 +101,7 @@ def _embed_json(text: str) -> Markup:
 
 
 def _choose_rows(report: Contents) -> tuple[Array, Array]:
-    """Choose the rows to draw: few enough for the eye, and for the size of the page.
-
-    Returns:
-        Their numbers in order, all or the oddest ones and random others; and which of these are the
-        oddest, the oddest first.
-    """
+    """Choose the rows to draw, in order, and which of them are the oddest, the oddest first."""
     n = len(report.X)
     most = min(report.most_points, max(200, MOST_NUMBERS // (3 * report.X.shape[1])))
     if report.whole.n_rows > most:

@@ -1,7 +1,5 @@
 """The planes that rows are drawn in, and how many rows lie where in them."""
 
-from __future__ import annotations
-
 import itertools
 from collections import Counter
 from collections.abc import Sequence
@@ -10,14 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_tied.drawing import (
-    MOST_UNITS,
-    N_HEXAGONS,
-    View,
-    choose_view,
-    fit_plane,
-    pair_with_errors,
-)
+from keras_tied import drawing
 
 Points = NDArray[np.floating]
 Orientation = Literal["pointytop", "flattop"]
@@ -29,13 +20,13 @@ LARGEST = 1e34
 class Hexagons:
     """Counts points in hexagons, within a view."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: drawing.View) -> None:
         self.view = view
         # Hexagons are regular on the screen, on a panel that is about square. Bokeh takes their
         # size on both axes, and rounds it to nothing on one that is much longer.
         width, height = (high - low for low, high in view)
         self.orientation: Orientation = "flattop" if width > height else "pointytop"
-        self.size = max(width, height) / N_HEXAGONS / 1.5
+        self.size = max(width, height) / drawing.N_HEXAGONS / 1.5
         self.aspect_scale = height / width
         self._counts: Counter[tuple[int, int]] = Counter()
 
@@ -77,14 +68,14 @@ class Planes:
     def __init__(
         self, X: Points, code: Points, reconstruction: Points, errors: Points, names: Sequence[str]
     ) -> None:
-        self.plane = fit_plane(X, names)
+        self.plane = drawing.fit_plane(X, names)
         points = self.project(X, code, reconstruction, errors)
-        shared = choose_view(np.concatenate([points["input"], points["reconstruction"]]))
-        views = {"input": shared, "code": choose_view(points["code"]), "reconstruction": shared}
-        self.hexagons = {name: Hexagons(view) for name, view in views.items()}
+        shared = np.concatenate([points["input"], points["reconstruction"]])
+        shown = {"input": shared, "code": points["code"], "reconstruction": shared}
+        self.hexagons = {name: Hexagons(drawing.choose_view(of)) for name, of in shown.items()}
         code = _round(code)
-        pairs = list(itertools.combinations(range(min(code.shape[1], MOST_UNITS)), 2))
-        self.pairs = {pair: Hexagons(choose_view(code[:, pair])) for pair in pairs}
+        pairs = list(itertools.combinations(range(min(code.shape[1], drawing.MOST_UNITS)), 2))
+        self.pairs = {pair: Hexagons(drawing.choose_view(code[:, pair])) for pair in pairs}
         if pairs:
             self.pairs[0, 1] = self.hexagons["code"]
 
@@ -94,7 +85,7 @@ class Planes:
         """Return the points of rows in each plane, (n, 2)."""
         return {
             "input": _round(self.plane.project(X)),
-            "code": _round(pair_with_errors(code, errors)),
+            "code": _round(drawing.pair_with_errors(code, errors)),
             "reconstruction": _round(self.plane.project(reconstruction)),
         }
 
@@ -109,8 +100,5 @@ class Planes:
 
 
 def _round(points: Points) -> Points:
-    """Round points to single precision, in which the page holds them.
-
-    What differs in double precision alone may need more hexagons than the page can number.
-    """
+    """Round to the page's single precision: double would need more hexagons than it can number."""
     return np.clip(points, -LARGEST, LARGEST).astype(np.float32).astype(np.float64)

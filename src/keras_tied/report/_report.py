@@ -1,7 +1,5 @@
 """`Report`: the rows of a table, their code and reconstruction, as one self-contained HTML page."""
 
-from __future__ import annotations
-
 import html
 from typing import Any, Self
 

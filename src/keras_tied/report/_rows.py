@@ -1,7 +1,5 @@
 """The data of the drawn rows, for the page's scripts."""
 
-from __future__ import annotations
-
 import base64
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What each unit of the code means: the columns that it follows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TypedDict
 
@@ -25,10 +23,7 @@ class Driver(TypedDict):
 
 
 def correlate(X: Array, code: Array) -> Array:
-    """Pearson's correlation of each unit with each feature, `(units, features)`; 0 if constant.
-
-    Missing values (NaN) do not count.
-    """
+    """Correlate each unit with each feature (Pearson), `(units, features)`; 0 if constant."""
     correlations = np.zeros((code.shape[1], X.shape[1]))
     for feature, present in enumerate(~np.isnan(X.T)):
         values, units = X[present, feature], code[present]
@@ -44,10 +39,7 @@ def correlate(X: Array, code: Array) -> Array:
 
 
 def describe_units(columns: Sequence[Column], correlations: Array) -> list[list[Driver]]:
-    """Return for each unit the columns, the strongest first, with their correlation.
-
-    Of a category it is that of the level that the unit follows most, of a time that of its part.
-    """
+    """Return the columns of each unit, strongest first, by their strongest level or part."""
     units = []
     for row in correlations:
         drivers: list[Driver] = []

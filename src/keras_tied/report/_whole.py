@@ -1,7 +1,5 @@
 """All rows of a table, of which a report may hold some."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One column of a table, as numbers and back."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -66,8 +64,8 @@ class Column:
     def features(self) -> list[str]:
         """The names of its numbers."""
         if self.kind is Kind.time:
-            waves = [f"{self.name}:{cycle} {wave}" for cycle in self.cycles for wave in _WAVES]
-            return [f"{self.name}:days", *waves]
+            waves = [f"{cycle} {wave}" for cycle in self.cycles for wave in ("sin", "cos")]
+            return [f"{self.name}:{part}" for part in ("days", *waves)]
         if self.kind is not Kind.text:
             return [self.name]
         return [f"{self.name}={category}" for category in self._labels]
@@ -107,8 +105,12 @@ class Column:
 
     def encode(self, values: pa.Array) -> tuple[Array, int]:
         """Return its numbers, (n, features) float32, and how many values have no known category."""
+        if self.kind is Kind.time:
+            days = self.parse(values)
+            numbers = np.column_stack([days - self.origin, *encode_cycles(days, self.cycles)])
+            return numbers.astype(np.float32), 0
         if self.kind is not Kind.text:
-            return self._to_features(self.parse(values)), 0
+            return self.parse(values)[:, None], 0
         values = _require_kind(values, PLAIN, "text", pa.string())
         dictionary = values.dictionary_encode()
         texts = self.clean(dictionary.dictionary)
@@ -125,8 +127,7 @@ class Column:
     def parse(self, values: pa.Array) -> Array:
         """Return numbers or days, (n,) with NaN for a value that is missing or not of its kind.
 
-        Raises:
-            MisfitError: if a value is infinite, or of a type that cannot be of its kind.
+        A value that is infinite, or of a type that cannot be of its kind, is a `MisfitError`.
         """
         form, kind = self.form, find_kind(values.type)
         if self.kind is Kind.time:
@@ -158,11 +159,7 @@ class Column:
         return np.flatnonzero(is_nan)
 
     def clean(self, values: pa.Array) -> pa.Array:
-        """Return values as text, with a null for each that is missing.
-
-        Raises:
-            MisfitError: if they are of a type that has no text.
-        """
+        """Return values as text, null where missing; a `MisfitError` if they have no text."""
         values = _require_kind(values, PLAIN, "text")
         if find_kind(values.type) is Kind.boolean:
             values = pc.if_else(values, "true", "false")
@@ -173,12 +170,6 @@ class Column:
     def _fold(self, texts: pa.Array) -> pa.Array:
         trimmed = pc.utf8_trim_whitespace(texts)
         return pc.utf8_lower(trimmed) if self.folded else trimmed
-
-    def _to_features(self, values: Array) -> Array:
-        if self.kind is not Kind.time:
-            return values[:, None]
-        waves = encode_cycles(values, self.cycles)
-        return np.column_stack([values - self.origin, *waves]).astype(np.float32)
 
     def decode(self, numbers: Array) -> pa.Array:
         """Return the values for its numbers, (n, features); NaN is a missing value."""
@@ -201,9 +192,6 @@ class Column:
             within = np.clip(np.rint(whole), -(2.0**63), 2.0**63 - 1024)
             return pa.array(within.astype(np.int64), mask=is_missing)
         return pa.array(single, mask=is_missing)
-
-
-_WAVES = ("sin", "cos")
 
 
 def get_value(values: pa.Array, row: int) -> object:

@@ -1,7 +1,5 @@
 """A table as numbers, and numbers as a table."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,29 +29,23 @@ BASIC_KEYS = ("name", "kind", "categories", "other", "left_out", "label", "id")
 
 @dataclass
 class MisreadValues:
-    """The values that were not what their column holds, and count as missing.
-
-    Attributes:
-        counts: how many, by column.
-        examples: the first of each column, with their rows, counted from 1.
-    """
+    """The values, by column, that were not what it holds, and count as missing."""
 
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    """The first ones, with their rows, counted from 1."""
 
     def add(self, column: str, values: pa.Array, rows: NDArray[Any], first_row: int) -> None:
         """Note the values of some rows of a column; `first_row` rows came before."""
         some = rows[:MOST_EXAMPLES].tolist()
-        examples = [(first_row + row + 1, format_cell(values, row)) for row in some]
-        if examples:
-            self.update(MisreadValues(Counter({column: len(rows)}), {column: examples}))
+        if examples := [(first_row + row + 1, format_cell(values, row)) for row in some]:
+            self.update(type(self)(Counter({column: len(rows)}), {column: examples}))
 
-    def update(self, other: MisreadValues) -> None:
+    def update(self, other: Self) -> None:
         """Add those of rows that come later, or of another file."""
         self.counts.update(other.counts)
         for column, others in other.examples.items():
-            examples = self.examples.setdefault(column, [])
-            examples += others[: MOST_EXAMPLES - len(examples)]
+            self.examples[column] = [*self.examples.get(column, []), *others][:MOST_EXAMPLES]
 
     def describe(self, column: str) -> str:
         """Describe those of a column, for a message."""
@@ -136,15 +128,15 @@ class Columns:
         choice = replace(choice, **changes)
         decisions = choose_columns(_drop_marks(sample, choice.na), choice)
         facts = [decision.fact for decision in decisions]
-        kept = [decision.column for decision in decisions if decision.column is not None]
+        kept = [decision.column for decision in decisions if decision.column]
         used = tuple(column for column in kept if isinstance(column, Column))
         restored = tuple(column for column in kept if isinstance(column, Restoration))
         order = tuple(column.name for column in kept) if restored else ()
         names = {column.name for column in used}
         reasons = {fact.name: fact.becomes.removeprefix("left out: ") for fact in facts}
         left_out = {name: reason for name, reason in reasons.items() if name not in names}
-        na = tuple(choice.na)
-        return cls(used, left_out, choice.label, choice.id, restored, order, na), facts
+        columns = cls(used, left_out, choice.label, choice.id, restored, order, tuple(choice.na))
+        return columns, facts
 
     def require_usable(self, facts: Sequence[Fact]) -> None:
         """Raise a `TableError` with what to do if a column is refused, or none can be used."""
@@ -302,11 +294,7 @@ class Columns:
 
     @classmethod
     def from_json(cls, json: Any) -> Self:
-        """Check and read the result of `to_json`; it may come from an untrusted file.
-
-        Raises:
-            TableError: if it is not what `to_json` gives.
-        """
+        """Read the result of `to_json`, or raise a `TableError`; the file may be untrusted."""
         try:
             if not isinstance(json, dict) or json.get("version") != VERSION:
                 raise ValueError("they are not of this version")

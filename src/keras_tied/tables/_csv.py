@@ -1,8 +1,4 @@
-"""CSV files, each a single piece.
-
-The whole file is read once when it is opened. So the types are right even if a word turns up late
-in a column of numbers, the number of rows is known, and a broken line is found before any work.
-"""
+"""CSV files, each a single piece, which is read once to learn types, rows and broken lines."""
 
 import codecs
 import csv
@@ -41,10 +37,7 @@ class _EncodingError(TableError):
 
 
 def open_csv(name: str, options: ReadOptions) -> TableFile:
-    """Open a CSV file, compressed or not.
-
-    If the decimal mark is a comma, all but whole numbers are read as text.
-    """
+    """Open a CSV file, compressed or not; with a decimal comma, decimals are read as text."""
     if options.delimiter is not None and len(options.delimiter) != 1:
         raise TableError(f"the delimiter is {options.delimiter!r}; give one character.")
     try:
@@ -195,11 +188,10 @@ class _CsvFile:
         return pa.schema(list(zip(names, types, strict=True))), n_rows, decimal
 
     def _find_text(self, names: Sequence[str], schema: pa.Schema) -> tuple[list[str], str | None]:
-        """Find the columns to read as text, though Arrow takes them for another type.
+        """Find the columns to read as text, though Arrow takes them for another type, and the mark.
 
-        These are dates, truth values that are not "true" and "false", digits that name something,
-        and numbers with a point where other columns have a decimal comma. Return the decimal mark
-        too.
+        These are dates, truth values but "true" and "false", digits that name something, and
+        numbers with a point where other columns have a decimal comma.
         """
         decimal = self._options.decimal
         batch = next(self._open(dict.fromkeys(names, pa.string())), None)

@@ -1,7 +1,5 @@
 """What is learned of the columns of a table, and what is decided about them."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -84,11 +82,7 @@ class Fact:
 
     @classmethod
     def from_json(cls, json: Any) -> Self:
-        """Read the result of `to_json`; it may come from an untrusted file.
-
-        Raises:
-            TableError: if it is not what `to_json` gives.
-        """
+        """Read the result of `to_json`, or raise a `TableError`; the file may be untrusted."""
         try:
             return msgspec.convert(json, cls)
         except msgspec.ValidationError as error:

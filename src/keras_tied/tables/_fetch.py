@@ -1,7 +1,5 @@
 """Tables that are no local file: they are copied to one first."""
 
-from __future__ import annotations
-
 import fnmatch
 import glob
 import os

@@ -1,7 +1,5 @@
 """What a file of any format is to the others, and how it is read."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -56,13 +54,7 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class Request:
-    """What to read of a file.
-
-    Attributes:
-        pieces: the indices of its pieces, in the order in which they come.
-        names: the columns, which may come in any order.
-        n_rows: about how many rows to hold in memory at a time.
-    """
+    """Which pieces of a file to read, which columns, and about how many rows at a time."""
 
     pieces: Sequence[int]
     names: Sequence[str]
@@ -74,20 +66,14 @@ Batches: TypeAlias = Iterator[pa.RecordBatch]
 
 @dataclass(frozen=True)
 class TableFile:
-    """A file of rows that can be read in pieces, each of them on its own.
-
-    Attributes:
-        name: as the user gave it.
-        schema: the names and types of the columns.
-        rows: the number of rows of each piece.
-        read: reads what is requested.
-        notes: what was detected when the file was opened, for the user.
-        decimal: the decimal mark of the file, or None if it does not tell.
-    """
+    """A file of rows that can be read in pieces, each of them on its own."""
 
     name: str
     schema: pa.Schema
     rows: Sequence[int]
+    """Of each piece."""
     read: Callable[[Request], Batches]
     notes: Sequence[str] = ()
+    """What was detected, for the user."""
     decimal: str | None = None
+    """The decimal mark, if the file tells."""

@@ -1,7 +1,5 @@
 """Decide how each column of a table reads, and whether it is used."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import replace
 
@@ -103,9 +101,8 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     elif kind is Kind.integer and (dates := _find_numeric_dates(values)):
         kind, form = Kind.time, dates
     elif kind is Kind.integer and choice.decimal == ",":
-        form = NumberText(
-            ",", places=0
-        )  # in another file of the same form, 1.234 is a whole number
+        # In another file of the same form, 1.234 is a whole number.
+        form = NumberText(",", places=0)
     return _decide_numbers(Column(name, kind, form=form), values, choice)
 
 
@@ -228,10 +225,9 @@ def _decide_numbers(
 
 
 def _describe_sentinel(column: Column, values: pa.Array, numbers: Array) -> str:
-    """Describe a value that seems to stand for a missing one; empty if there is none.
+    """Describe a value such as -99 or 1900-01-01 that seems to stand for a missing one, or "".
 
-    It is -99, 999 and the like, or a date such as 1900-01-01, stands in several rows, and is as far
-    from all others as these are from each other.
+    It stands in several rows, and is as far from all others as these are from each other.
     """
     present = np.sort(numbers[~np.isnan(numbers)])
     if column.kind is Kind.boolean or present[0] == present[-1]:

@@ -1,7 +1,5 @@
 """Numbers and truth values as people write them."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -227,10 +225,7 @@ def find_decimal(columns: Iterable[pa.Array]) -> str | None:
 
 
 def decide_number_text(texts: pa.Array, decimal: str | None) -> tuple[NumberText, str]:
-    """Return the form of the numbers among some texts, and what is doubtful about it.
-
-    `decimal` is the mark for texts that do not tell, if it is known.
-    """
+    """Return the form of the numbers among texts, which may not tell their mark, and a doubt."""
     cells, own_mark = _find_numbers(texts), _decide_decimal(texts)
     mark = own_mark or decimal or "."
     numbers = [match["number"] for match in cells]
@@ -276,12 +271,7 @@ _TRUE, _FALSE = ([pair[side] for pair in _PAIRS] for side in (0, 1))
 class TruthText(
     msgspec.Struct, frozen=True, tag_field="form", tag="truth", forbid_unknown_fields=True
 ):
-    """Truth values as text.
-
-    Attributes:
-        true: how true is written.
-        false: how false is written.
-    """
+    """Truth values as text: how true and false are written."""
 
     true: str
     false: str
@@ -306,10 +296,7 @@ class TruthText(
 
 
 def decide_truth_text(values: pa.Array) -> TruthText | None:
-    """Return the form of truth values if all values are such, or missing.
-
-    `-` is one of them beside `+`, and else is missing.
-    """
+    """Return the form of truth values if all are such or missing; `-` is missing without `+`."""
     if len(values.slice(0, ROWS_TO_DECIDE).unique()) > MOST_SPELLINGS:
         return None
     every = count_values(pc.utf8_trim_whitespace(values.cast(pa.string())).drop_null())

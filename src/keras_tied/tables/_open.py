@@ -1,7 +1,5 @@
 """Open a table, wherever it is and whatever its format."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 import weakref

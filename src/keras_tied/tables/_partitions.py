@@ -1,7 +1,5 @@
 """Files in folders that are called name=value, each of which is a column."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping, Sequence

@@ -47,9 +47,8 @@ def find_compression(path: str) -> str | None:
 def find_files(path: str, format: str | None = None) -> list[str]:
     """Return the files of a path, a folder or a pattern, sorted, all of one format.
 
-    In a folder, and among what a pattern finds, only files with an ending of ours count, or any if
-    a format is given, and none whose name begins with a dot or an underscore. Folders in it count
-    if they are called `name=value`.
+    Of several, files count that have an ending of ours, or any if a format is given, and whose name
+    begins with no dot or underscore; folders in a folder count if they are called `name=value`.
     """
     endings = ", ".join(f".{ending}" for ending in FORMATS)
     with report_read_errors(path, "a table"):

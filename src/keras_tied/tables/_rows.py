@@ -1,7 +1,5 @@
 """Tables whose rows come as Python values: JSON lines, sheets of workbooks and SQLite databases."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """A table on disk, read in batches."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,7 +26,7 @@ class Source:
     Attributes:
         name: the path as it was given.
         schema: the names and Arrow types of the columns.
-        n_rows: the number of rows.
+        n_rows: how many there are.
         notes: what was detected when the files were opened, such as a delimiter.
         decimal: the decimal mark of the files, or None if they do not tell.
         first_row: how many rows of its file come before those of a part that `split` gives.
@@ -99,7 +97,7 @@ class Source:
         whole = _concatenate(parts)
         return whole.take(random.permutation(whole.num_rows))
 
-    def split(self, n_rows: int = PART_ROWS) -> list[Source]:
+    def split(self, n_rows: int = PART_ROWS) -> list["Source"]:
         """Split the table into parts of files, in order, which other processes can read.
 
         A part has about `n_rows` rows: fewer at the end of a file, and more where a file cannot be

@@ -1,7 +1,5 @@
 """Dates and times, as text or not, as days and as parts of cycles."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias
@@ -151,14 +149,11 @@ def _find_phases(days: Array) -> dict[Cycle, Array]:
 
 
 def decode_days(numbers: Array, cycles: Sequence[str]) -> Array:
-    """Return the days, (n,), for the numbers of times, (n, 1 + 2 for each cycle).
-
-    Single precision holds some days to seconds only, and the sine and cosine of the hour tell the
-    time of the day better.
-    """
+    """Return the days, (n,), for the numbers of times, (n, 1 + 2 for each cycle)."""
     days = numbers[:, 0].astype(np.float64)
     if "hour" not in cycles:
         return days
+    # Single precision holds some days to seconds only; the waves of the hour tell more.
     column = 1 + 2 * cycles.index("hour")
     sine, cosine = numbers[:, column : column + 2].T.astype(np.float64)
     time: Array = np.arctan2(sine, cosine) / (2.0 * np.pi) % 1.0
@@ -166,10 +161,7 @@ def decode_days(numbers: Array, cycles: Sequence[str]) -> Array:
 
 
 def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None, float, str]:
-    """Return the form of times among some texts, the share that has it, and what is doubtful.
-
-    `day_first` is whether the day stands before the month where the texts do not tell.
-    """
+    """Return the form of times among texts, with days first or not if in doubt; share, doubt."""
     looks = pc.mean(pc.match_substring_regex(texts, _LOOK).cast(pa.float64())).as_py() or 0.0
     if looks < 0.5:
         return None, 0.0, ""

@@ -38,12 +38,7 @@ SINGLE = (pa.bool_(), pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.float16
 
 
 def check_output(path: str | os.PathLike[str]) -> None:
-    """Raise if `write_table` could not write to a path, before any work is done.
-
-    Raises:
-        TableError: if its ending is not one of ours, it is a folder, or its folder does not exist
-            or may not be written to.
-    """
+    """Raise a `TableError` if `write_table` could not write to a path, before any work is done."""
     if os.fspath(path) != STANDARD_OUTPUT:
         _check_target(os.fspath(path))
 
