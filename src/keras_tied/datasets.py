@@ -10,10 +10,7 @@ RandomState: TypeAlias = int | np.random.RandomState | None
 """The types of a random_state of scikit-learn."""
 
 RADII = (5.0, 10.0)
-"""The mean radius of the rings that are labelled 0 and 1."""
-
 N_FEATURES = 4
-"""Features of a row; in a file the label may follow as one column more."""
 
 
 def make_correlated_donuts(
@@ -27,8 +24,7 @@ def make_correlated_donuts(
 
     Args:
         n_samples: Rows to draw, at least 1. Of an odd number, label 0 gets one more.
-        random_state: As in scikit-learn: an int for the same rows at each call, a
-            ``numpy.random.RandomState``, or None for NumPy's global one.
+        random_state: As in scikit-learn.
 
     Returns:
         X, (n_samples, 4) float64, and y, (n_samples,) int64, sorted by label as in the file.
@@ -56,9 +52,7 @@ def make_correlated_donuts(
 
 
 def load_donuts(path: str | PathLike[str]) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
-    """Read rows of four features, with or without a label, from an ``.npy`` file.
-
-    The file is read as plain numbers; one that holds pickled objects is refused, not unpickled.
+    """Read rows of four features, with or without a label, from an ``.npy`` file, never pickled.
 
     Args:
         path: A file written by ``numpy.save``: an (n, 4) array of features, or an (n, 5) array
@@ -111,8 +105,7 @@ def prepare(
     Args:
         X: (n, features) finite numbers.
         y: (n,) labels of any kind, shuffled along, or None.
-        random_state: As in scikit-learn: an int for the same order at each call, a
-            ``numpy.random.RandomState``, or None for NumPy's global one.
+        random_state: As in scikit-learn.
 
     Returns:
         X, (n, features) float32, and y in the same order, or None.

@@ -86,12 +86,8 @@ def run(
         epochs: Steps of training.
         engine: What trains: "keras", on the backend that Keras is set to, or the same network
             written out by hand, "numpy" or "pytensor" (`keras_tied.reference`).
-        random_state: Fixes the initial weights, which are the same for all engines; as in
-            scikit-learn.
+        random_state: Fixes the initial weights, which are the same for all engines.
         on_epoch: Called as on_epoch(epoch, {"loss": ..., "val_loss": ...}), epoch from 0.
-
-    Returns:
-        The history, the code, the reconstruction and their errors.
 
     Raises:
         ImportError: If the engine is not installed.

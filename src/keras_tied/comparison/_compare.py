@@ -57,11 +57,8 @@ def compare(
     Compared are `TiedAutoencoder`, PCA and scikit-learn's `MLPRegressor`, as an autoencoder with
     one hidden layer on either side of its code and early stopping; also, where they are installed,
     UMAP (McInnes et al., 2018) and PyOD's `AutoEncoder` (Zhao et al., 2019). All have their default
-    settings but for the number of components. The row of one that fails, or cannot reconstruct
-    rows, gives the reason.
-
-    With several seeds, each repeats the split and the fits: errors differ from one split to
-    another, and those of two methods are best compared on the same.
+    settings but for the number of components. One that fails gives the reason. Each seed repeats
+    the split and the fits.
 
     Args:
         X: (n, features) the rows, at least 10; numbers, with NaN where one is missing.

@@ -147,8 +147,5 @@ def _measure_width(
     imputed = np.where(hidden, 0.0, rows)
     for _ in range(ITERATIONS):
         imputed = np.where(hidden, autoencoder.reconstruct(imputed), imputed)
-    return (
-        mean_square(autoencoder.reconstruct(test) - test),
-        mean_square(by_pca - test),
-        mean_square((imputed - rows)[hidden]),
-    )
+    error, pca_error = mean_square(autoencoder.reconstruct(test) - test), mean_square(by_pca - test)
+    return error, pca_error, mean_square((imputed - rows)[hidden])

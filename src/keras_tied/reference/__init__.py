@@ -1,4 +1,4 @@
-"""The tied autoencoder of one hidden layer by hand, in NumPy and PyTensor, as the oracle of tests."""
+"""The tied autoencoder of one hidden layer by hand, in NumPy and PyTensor, as oracle of tests."""
 
 from keras_tied.reference._autoencoder import NotFittedError, Weights
 from keras_tied.reference._numpy import NumpyAutoencoder, loss_and_gradient

@@ -52,17 +52,14 @@ class Contents:
         self.code = _check_table(code, "code", n)
         self.reconstruction = _check_table(reconstruction, "reconstruction", n, n_features)
         self.feature_errors = _check_table(feature_errors, "feature_errors", n, n_features)
-        self.scores = self.errors
-        if scores is not None:
-            self.scores = _check_column(scores, "scores", n).astype(np.float64)
+        scores = self.errors if scores is None else _check_column(scores, "scores", n)
+        self.scores = scores.astype(np.float64)
         if feature_names is None:
             feature_names = [f"column {i + 1}" for i in range(n_features)]
         self.feature_names = _check_column(feature_names, "feature_names", n_features, "column")
         self.columns = [Column(str(n)) for n in self.feature_names] if columns is None else columns
-        if (n_held := sum(column.n_features for column in self.columns)) != n_features:
-            raise ValueError(
-                f"columns have {n_held} features in all; give columns of {n_features}."
-            )
+        if (held := sum(column.n_features for column in self.columns)) != n_features:
+            raise ValueError(f"columns have {held} features in all; give columns of {n_features}.")
         self.ids = None if ids is None else _check_column(ids, "ids", n)
         self.labels = None if labels is None else _check_column(labels, "labels", n)
         self.label_name = label_name

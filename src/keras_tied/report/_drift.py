@@ -1,13 +1,4 @@
-r"""Whether the rows of a table are distributed as those of an older one.
-
-Each column and the outlier score are tested alone: numbers by the two-sample test of Kolmogorov and
-Smirnov, categories by Pearson's chi-squared test of homogeneity, and whether a value is missing by
-the latter too. Rabanser, Günnemann and Lipton, "Failing loudly: an empirical study of methods for
-detecting dataset shift", NeurIPS 2019, found such tests with a correction for their number
-to detect shifts as well as those of all columns together. The correction is that of Holm, "A simple
-sequentially rejective multiple test procedure", 1979: where nothing has drifted, something is said
-to have with a probability of at most `ALARM`.
-"""
+"""Whether the rows of a table are distributed as those of an older one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,10 +38,15 @@ class Drift:
 def find_drift(
     columns: Sequence[Column], old: Array, new: Array, old_scores: Array, new_scores: Array
 ) -> tuple[list[Drift], Drift]:
-    """Return the columns, those that have drifted first and most first, and the score."""
+    """Return the columns, those that have drifted first and most first, and the score.
+
+    Each is tested alone: numbers as Kolmogorov and Smirnov, categories and what is missing as
+    Pearson do, with Holm's correction (1979). Such tests detect shifts as well as those of all
+    columns together: Rabanser, Günnemann and Lipton, "Failing loudly", NeurIPS 2019.
+    """
     # The column, whether of what is missing, how far it has moved, and the probability.
-    tests: list[tuple[int | None, bool, float, float]] = []
-    tests.append((None, False, *_compare_numbers(old_scores, new_scores)))
+    tests: list[tuple[int | None, bool, float, float]]
+    tests = [(None, False, *_compare_numbers(old_scores, new_scores))]
     for index, (column, part) in enumerate(zip(columns, slice_columns(columns), strict=True)):
         missing = [np.isnan(rows[:, part]).any(axis=1) for rows in (old, new)]
         tests.append((index, True, *_compare_counts(missing, 2)))
@@ -103,8 +99,7 @@ def _compare_counts(categories: Sequence[ArrayLike], n_categories: int) -> tuple
 def _correct(p: ArrayLike) -> list[float]:
     """Return Holm's corrected probabilities."""
     values = np.asarray(p)
-    order = np.argsort(values)
-    corrected = np.empty(len(values))
+    order, corrected = np.argsort(values), np.empty(len(values))
     steps = values[order] * np.arange(len(values), 0, -1)
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return [float(value) for value in corrected]
+    return corrected.tolist()

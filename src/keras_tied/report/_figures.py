@@ -14,7 +14,7 @@ from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 
 from keras_tied._types import Array
-from keras_tied.report._planes import Hexagons, Orientation, Planes
+from keras_tied.report._whole import Hexagons, Orientation, Planes
 
 Pair = tuple[int, int]
 

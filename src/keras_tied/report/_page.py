@@ -15,10 +15,10 @@ from keras_tied._types import Array
 from keras_tied.drawing import DENSE_POINTS
 from keras_tied.report._contents import Contents
 from keras_tied.report._figures import draw_errors, draw_losses, draw_panels, draw_widths, to_json
-from keras_tied.report._planes import Planes
 from keras_tied.report._rows import MOST_WEIGHTS, describe_rows
 from keras_tied.report._summary import describe_shift, rank_columns, summarize
 from keras_tied.report._units import correlate, describe_units, name_axis
+from keras_tied.report._whole import Planes
 
 MOST_NUMBERS = 180_000
 """Numbers of the drawn rows: what is given and expected in their columns, and shares."""
@@ -136,13 +136,8 @@ def _draw(report: Contents, planes: Planes, rows: Array, worst: Array, axes: lis
     titles["code"] = axes[0], axes[1] if len(axes) > 1 else "error"
     mean = {} if whole.mean_error is None else {"mean": whole.mean_error}
     pca = {} if report.pca_error is None else {"pca": float(report.pca_error)}
-    plots = draw_panels(
-        planes,
-        {name: each[rows] for name, each in points.items()},
-        titles,
-        whole.n_rows > len(rows),
-        worst[: whole.n_outstanding].tolist(),
-    )
+    drawn, rings = {name: of[rows] for name, of in points.items()}, worst[: whole.n_outstanding]
+    plots = draw_panels(planes, drawn, titles, whole.n_rows > len(rows), rings.tolist())
     plots.append(draw_errors(np.asarray(whole.errors, np.float64), mean | pca))
     if curves:
         plots.append(draw_losses(curves, pca))

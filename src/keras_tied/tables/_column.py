@@ -20,7 +20,6 @@ OTHER = "(other)"
 MOST_MISREAD = 0.05
 """The largest share of values that are not of the column's kind and count as missing."""
 PLAIN = (Kind.boolean, Kind.integer, Kind.number, Kind.text)
-"""The kinds of values that stand for themselves, as numbers or names."""
 
 Form: TypeAlias = NumberText | TruthText | Times
 
@@ -38,16 +37,16 @@ class Column:
     """A column that is used, and the kind of its values.
 
     Attributes:
-        name: its name in the table.
-        kind: boolean, integer or number: a single number. Time: days since the first, and the sine
-            and cosine of each cycle. Text: a number for each category.
-        categories: of text, those that have a number of their own, sorted.
-        other: of text, whether all other categories have a number together.
+        name, kind: its name in the table, and what its values are: booleans and numbers become one
+            number; a time days since the first, and the sine and cosine of each cycle; text a
+            number for each category.
+        categories, other: of text, the categories that have a number of their own, sorted, and
+            whether all others have one together.
         form: how numbers, truth values and times are written, or None if they are no text.
-        folded: of text, whether upper and lower case are the same.
-        whole: of text, whether its categories are whole numbers in the table.
-        origin: of times, the days from 1970 to the first.
-        cycles: of times, the parts that vary: hour, weekday, month.
+        folded, whole: of text, whether upper and lower case are the same, and whether its
+            categories are whole numbers in the table.
+        origin, cycles: of times, the days from 1970 to the first, and the parts that vary: hour,
+            weekday, month.
     """
 
     name: str

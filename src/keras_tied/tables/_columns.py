@@ -66,12 +66,10 @@ class Columns:
     Attributes:
         used: the columns that are used, in the order of their numbers.
         left_out: why each other column is not used, by name.
-        label: the column of labels, which is never used, or None.
-        id: the column that names rows and is never used, or None.
-        restored: the columns that are left out, and are there again when numbers are decoded:
-            without a value, always of one, or the same as another.
-        order: the names of the columns that are decoded, in the order of the table, if some are
-            restored.
+        label, id: the columns of labels and of the names of rows, which are never used, or None.
+        restored: the columns that are left out but decoded again: without a value, always of one,
+            or the same as another.
+        order: the columns that are decoded, in the table's order, if some are restored.
         na: texts of a missing value, beside those that always are.
 
     Examples:
@@ -115,8 +113,7 @@ class Columns:
 
         Args:
             sample: the rows, such as `Source.sample` gives.
-            choice: which columns may be used, and what they read as. Defaults to all columns, and
-                to what their values tell.
+            choice: which columns may be used, and what they read as. Defaults to all, as they tell.
             **changes: another choice, by the names that `ColumnChoice` has for it.
 
         Returns:
@@ -173,11 +170,7 @@ class Columns:
         return np.repeat(np.arange(len(self.used)), [len(column.features) for column in self.used])
 
     def match(self, names: Sequence[str]) -> list[str]:
-        """Return which columns of another table, in any order, are unknown here, and ignored.
-
-        Raises:
-            TableError: if columns that are used are not among them. The message names all.
-        """
+        """Return the columns of another table that are unknown here; raise if it lacks some."""
         given = set(names)
         if absent := [name for name in self.names if name not in given]:
             raise TableError(f"the table has no column {quote(absent)}, which the model uses.")
@@ -191,7 +184,7 @@ class Columns:
         unseen: Counter[str] | None = None,
         misread: MisreadValues | None = None,
     ) -> NDArray[np.float32]:
-        """Encode rows as numbers.
+        """Encode rows as numbers, `(rows, len(features))`, with NaN where one is missing.
 
         Args:
             batch: the rows, with columns in any order; those that are not used are ignored.
@@ -199,9 +192,6 @@ class Columns:
             unseen: counts, by column, the values whose category has no number of its own: rare and
                 new ones, which are all `(other)`, or 0 in all numbers if none was rare at first.
             misread: collects the values that are not of their column's kind, and count as missing.
-
-        Returns:
-            The numbers, `(rows, len(features))`, with NaN where one is missing.
 
         Raises:
             TableError: if a column is not there, a value is infinite or of a type that cannot be of

@@ -19,13 +19,11 @@ class ReadOptions:
             default; a comma, or a tab for TSV, where they do not tell.
         encoding: of CSV. Defaults to UTF-8, UTF-16 if the file is marked as such, or else
             Windows-1252 if most characters are ASCII.
-        text: columns of CSV to take for text, even where they look like numbers, such as an id of
-            digits. Defaults to none.
+        text: columns of CSV to take for text, though they look like numbers. Defaults to none.
         array: the name of the array in an `.npz` file, where there are several.
-        decimal: the decimal mark of CSV, `"."` or `","`. Defaults to that of most columns that
-            tell.
-        header: whether the first line of CSV, or of a sheet, holds the names of the columns. If
-            not, they are called x0, x1 and so on.
+        decimal: the decimal mark of CSV, `"."` or `","`. Defaults to that of most columns.
+        header: whether the first line of CSV, or of a sheet, holds the names of the columns, which
+            else are x0, x1 and so on.
         format: what the files are, such as `"csv"`, where their endings do not tell.
         sheet: the name of the sheet of a workbook. Defaults to the first.
         query: the rows of a database to read, in SQL. Defaults to its only table.
@@ -45,7 +43,7 @@ class ReadOptions:
     query: str | None = None
 
     def __post_init__(self) -> None:
-        if self.format is not None and self.format not in FORMATS:
+        if self.format not in (None, *FORMATS):
             known = ", ".join(FORMATS)
             raise TableError(f"there is no format {self.format!r}; name one of {known}.")
         if self.decimal not in (None, ".", ","):

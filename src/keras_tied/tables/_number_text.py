@@ -235,14 +235,9 @@ def decide_number_text(texts: pa.Array, decimal: str | None) -> tuple[NumberText
     places = max((len(number.partition(mark)[2]) for number in numbers), default=0)
     free = places > _MOST_PLACES or any("e" in number.lower() for number in numbers)
     prefix, suffix = _find_units(cells)
-    form = NumberText(
-        mark,
-        separators.most_common(1)[0][0] if separators else "",
-        prefix,
-        suffix,
-        None if free else places,
-        any(match[0].startswith("(") for match in cells),
-    )
+    separator = separators.most_common(1)[0][0] if separators else ""
+    parentheses = any(match[0].startswith("(") for match in cells)
+    form = NumberText(mark, separator, prefix, suffix, None if free else places, parentheses)
     warning = ""
     commas = texts.filter(pc.match_substring(texts, ","))
     if len(commas) and decimal is None and own_mark is None:

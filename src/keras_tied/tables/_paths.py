@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from keras_tied.tables._errors import TableError, quote, report_read_errors
@@ -20,13 +20,9 @@ FORMATS = (*WRITTEN, *JSON_LINES, "orc", *WORKBOOKS, *DATABASES)
 COMPRESSED = (*TEXTS, *JSON_LINES)
 
 
-def _add_compressions(names: Iterable[str], *compressions: str) -> list[str]:
-    return [f"{name}.{ending}" for name in names for ending in compressions]
-
-
-ENDINGS = (*FORMATS, *_add_compressions(COMPRESSED, *COMPRESSIONS))
+ENDINGS = (*FORMATS, *(f"{name}.{ending}" for name in COMPRESSED for ending in COMPRESSIONS))
 """The endings of the files that are read."""
-OUTPUT_ENDINGS = (*WRITTEN, *_add_compressions(TEXTS, "gz", "zst"))
+OUTPUT_ENDINGS = (*WRITTEN, *(f"{name}.{ending}" for name in TEXTS for ending in ("gz", "zst")))
 """The endings of the files that are written; Arrow fails at bzip2 on a full disk."""
 
 

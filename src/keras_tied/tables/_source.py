@@ -58,12 +58,9 @@ class Source:
         return {field.name: find_kind(field.type) for field in self.schema}
 
     def batches(self, n_rows: int | None = None, names: Sequence[str] | None = None) -> Batches:
-        """Yield all rows in order.
+        """Yield all rows in order, of named columns or all.
 
-        Args:
-            n_rows: the rows of a batch; the last may have fewer. Defaults to as many as hold about
-                a million numbers.
-            names: the columns of the batches, in their order. Defaults to all.
+        A batch has `n_rows` rows, the last maybe fewer; by default about a million numbers.
         """
         known = dict.fromkeys(self.schema.names)
         names = list(known if names is None else names)
@@ -74,12 +71,9 @@ class Source:
         yield from _resize_batches(self._read(whole, names, size), size)
 
     def sample(self, n: int, *, seed: int) -> pa.RecordBatch:
-        """Sample rows from all over the table, in a random order.
+        """Sample at most n rows from all over the table, in a random order.
 
-        Args:
-            n: how many at most; all, if there are no more. They come from 64 pieces of the files,
-                or more if these have fewer rows, at random places.
-            seed: of the choice and of the order.
+        They come from 64 pieces of the files, or more if these have fewer rows, at random places.
         """
         random = np.random.default_rng(seed)
         pieces, available = self._choose_pieces(n, random)

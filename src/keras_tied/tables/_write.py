@@ -46,7 +46,7 @@ def check_output(path: str | os.PathLike[str]) -> None:
 def write_table(
     path: str | os.PathLike[str], batches: Iterable[pa.RecordBatch], *, safe_csv: bool = False
 ) -> int:
-    r"""Write a table, whole or not at all.
+    r"""Write a table, whole or not at all, and return its number of rows.
 
     The ending tells the format, as in `open_table`, but for `.bz2`, which is only read. The rows
     go to a temporary file in the same folder, which replaces the file at the end. After an error,
@@ -59,9 +59,6 @@ def write_table(
         safe_csv: whether to put a `'` before text and names of columns, in CSV, that a spreadsheet
             could take for a formula because they begin with `=`, `+`, `-`, `@`, a tab or a line
             break. Numbers stay numbers. Defaults to `False`.
-
-    Returns:
-        The number of rows written.
 
     Raises:
         TableError: if the path or the columns cannot be written.
