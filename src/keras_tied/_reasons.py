@@ -5,12 +5,10 @@ from typing import Any, NamedTuple
 
 from keras_tied._text import format_number, format_value
 
-MAIN_SHARE = 0.75
-"""A column with such a share is the reason alone."""
+MAIN_SHARE = 0.75  # a column with such a share is the reason alone
 CONTRADICTION = 0.5
 """Two columns contradict each other if the second share is at least so much of the first."""
-ORDINARY = 20
-"""A row is ordinary if at least one in so many is as odd."""
+ORDINARY = 20  # a row is ordinary if at least one in so many is as odd
 
 
 class Cause(NamedTuple):

@@ -4,8 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-LONGEST = 120
-"""The most characters of a text; a longer one is cut in its middle."""
+LONGEST = 120  # the most characters of a text; a longer one is cut in its middle
 
 _INVISIBLE = dict.fromkeys((*range(32), *range(127, 160)), "�")
 

@@ -16,7 +16,7 @@ N_FEATURES = 4
 def make_correlated_donuts(
     n_samples: int = 9000, random_state: RandomState = None
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Draw rows from two noisy rings whose features are strongly correlated.
+    """Draw rows, (n, 4) float64, from two noisy rings, and labels, (n,) int64, in their order.
 
     A row of label k has a radius r ~ N(5, 1) for k = 0 or N(10, 1) for k = 1, an angle
     θ ~ U(0, 2π), and the features (r cos θ, r sin θ, u r cos θ, v r cos θ), where u and v are
@@ -25,9 +25,6 @@ def make_correlated_donuts(
     Args:
         n_samples: Rows to draw, at least 1. Of an odd number, label 0 gets one more.
         random_state: As in scikit-learn.
-
-    Returns:
-        X, (n_samples, 4) float64, and y, (n_samples,) int64, sorted by label as in the file.
 
     Raises:
         ValueError: If n_samples is below 1.

@@ -11,12 +11,10 @@ from keras_tied._text import LONGEST, format_value
 
 Points = NDArray[np.floating]
 
-MOST_COLOURS = 10
-"""More colours are hard to distinguish."""
+MOST_COLOURS = 10  # more colours are hard to distinguish
 MOST_GROUPS = 2 * MOST_COLOURS
 """Groups that are told apart: each colour is there as a circle and as a square."""
-LARGEST_SHADE = 1e300
-"""Differences of larger numbers may overflow."""
+LARGEST_SHADE = 1e300  # differences of larger numbers may overflow
 
 # Okabe and Ito (2008), "Color Universal Design": distinct with any kind of colour vision.
 _OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
@@ -29,12 +27,9 @@ MOST_OUTSIDE = 0.002
 """The share of points on each side that the view need not hold, with some room around it."""
 ROOM = 0.6
 """The room around the others, relative to their spread; points further out are left outside."""
-DENSE_POINTS = 1500
-"""Points on top of a density."""
-N_HEXAGONS = 40
-"""Of a density, from one side of a panel to the other."""
-MOST_UNITS = 6
-"""Units of a code of which each pair is drawn or counted: 15 pairs."""
+DENSE_POINTS = 1500  # points on top of a density
+N_HEXAGONS = 40  # of a density, from one side of a panel to the other
+MOST_UNITS = 6  # units of a code of which each pair is drawn or counted: 15 pairs
 CURVES = {"loss": "loss_curve_", "val_loss": "validation_curve_"}
 """Keras's name of a loss, and the estimator's."""
 
@@ -51,12 +46,9 @@ def collect_history(estimator: Any) -> dict[str, list[float]]:
 class Labels:
     """The groups that rows belong to, or a number for each row."""
 
-    values: NDArray[Any]
-    """(n,) the place of each row's group, or its number, NaN where one is missing."""
-    groups: tuple[str, ...] | None = None
-    """The names of the groups, None for numbers; all that are not told apart come last."""
-    n_coloured: int = 0
-    """How many of the groups are told apart, by a colour and a marker."""
+    values: NDArray[Any]  # (n,) the place of each row's group, or its number, NaN if missing
+    groups: tuple[str, ...] | None = None  # their names, at last of those that are not told apart
+    n_coloured: int = 0  # how many of the groups are told apart, by a colour and a marker
 
     def take(self, rows: NDArray[np.intp]) -> Self:
         """Return the labels of some of the rows."""
@@ -101,8 +93,7 @@ class Plane:
     """Two axes for the rows of a table, and for other rows with the same columns."""
 
     names: tuple[str, str]
-    directions: Points | None = None
-    """(features, 2) for principal components, or None for the columns as they are."""
+    directions: Points | None = None  # (features, 2), or None for the columns as they are
     mean: Points | float = 0.0
     scale: Points | float = 1.0
 

@@ -27,8 +27,7 @@ N_COMPONENTS = 2
 EPOCHS = 3000
 LEARNING_RATE = 0.1
 MOMENTUM = 0.95
-DECAY = 1e-5
-"""Keras 1's: the learning rate of step t is 0.1 / (1 + 1e-5 t)."""
+DECAY = 1e-5  # Keras 1's: the learning rate of step t is 0.1 / (1 + 1e-5 t)
 VALIDATION_SPLIT = 0.33
 
 
@@ -39,15 +38,12 @@ class Experiment:
     Attributes:
         history: ``{"loss": ..., "val_loss": ...}``, (epochs,) float64 each: the cost of the
             training rows before each epoch's step, and of the others after it, as Keras logs them.
-        code: (n, 2) float32, the code of all rows.
-        reconstruction: (n, 4) float32, the reconstruction of all rows.
-        train_mse: Mean squared error of the training rows after the last epoch.
-        validation_mse: The same of the rows held out.
-        pca_train_mse: The error on the training rows of a PCA of as many components.
-        pca_validation_mse: The same on the rows held out.
+        code, reconstruction: (n, 2) and (n, 4) float32, of all rows.
+        train_mse, validation_mse: Mean squared errors after the last epoch, of the training rows
+            and of the rows held out.
+        pca_train_mse, pca_validation_mse: The same of a PCA of as many components.
         seconds: The time of training, with compilation and without imports.
-        parameters: The number of trained parameters.
-        untied_parameters: Their number if the decoder had a kernel of its own.
+        parameters, untied_parameters: How many are trained, and would be with two kernels.
         tie_error: The largest difference between the two kernels: 0, as there is but one.
         model: The trained Keras model, or None if another engine trained.
     """
@@ -103,7 +99,7 @@ def run(
     train, validation = split(X)
     kernel = _draw_kernel(train.shape[1], random_state)
     train_on = _train_with_keras if engine == "keras" else partial(_train_by_hand, engine)
-    trained = train_on(train, validation, kernel, epochs, on_epoch)
+    trained = train_on((train, validation), kernel, epochs, on_epoch)
     history, code, reconstruction, seconds, model = trained
     n_train, n_parameters = len(train), kernel.size + sum(kernel.shape)
     pca_train_mse, pca_validation_mse = _compute_pca_errors(train, validation)
@@ -179,7 +175,7 @@ def _draw_kernel(features: int, random_state: RandomState) -> Rows:
 
 
 def _train_with_keras(
-    train: Rows, validation: Rows, kernel: Rows, epochs: int, on_epoch: OnEpoch | None
+    parts: tuple[Rows, Rows], kernel: Rows, epochs: int, on_epoch: OnEpoch | None
 ) -> Trained:
     import keras
 
@@ -190,7 +186,7 @@ def _train_with_keras(
             if on_epoch:
                 on_epoch(epoch, logs or {})
 
-    model = build_model(kernel)
+    model, (train, validation) = build_model(kernel), parts
     begin = time.perf_counter()
     history = training.fit(
         model,
@@ -205,7 +201,7 @@ def _train_with_keras(
         verbose=0,
     ).history
     seconds = time.perf_counter() - begin
-    code = model.get_layer("encoder")(np.concatenate([train, validation]))
+    code = model.get_layer("encoder")(np.concatenate(parts))
     reconstruction = model.get_layer("decoder")(code)
     to_numpy = keras.ops.convert_to_numpy
     return history, to_numpy(code), to_numpy(reconstruction), seconds, model
@@ -221,12 +217,7 @@ def _measure_tie_error(model: keras.Model) -> float:
 
 
 def _train_by_hand(
-    engine: Engine,
-    train: Rows,
-    validation: Rows,
-    kernel: Rows,
-    epochs: int,
-    on_epoch: OnEpoch | None,
+    engine: Engine, parts: tuple[Rows, Rows], kernel: Rows, epochs: int, on_epoch: OnEpoch | None
 ) -> Trained:
     from keras_tied import reference
 
@@ -239,9 +230,9 @@ def _train_by_hand(
     features, components = kernel.shape
     start = kernel, np.zeros(components), np.zeros(features)
     begin = time.perf_counter()
-    autoencoder.fit(train, validation, initial_weights=start, on_epoch=on_epoch)
+    autoencoder.fit(*parts, initial_weights=start, on_epoch=on_epoch)
     seconds = time.perf_counter() - begin
-    code = autoencoder.transform(np.concatenate([train, validation]))
+    code = autoencoder.transform(np.concatenate(parts))
     return autoencoder.history_, code, autoencoder.inverse_transform(code), seconds, None
 
 

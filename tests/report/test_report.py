@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from keras_tied import TiedAutoencoder
 from keras_tied.comparison import compare_widths
 from keras_tied.report import Column, Report
-from keras_tied.report._columns import format_features
-from keras_tied.report._units import correlate
+from keras_tied.report._columns import correlate, format_features
 
 
 class Elements(HTMLParser):

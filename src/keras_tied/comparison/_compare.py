@@ -48,7 +48,7 @@ def compare(
     n_seeds: int = 1,
     on_method: Callable[[str], object] | None = None,
 ) -> list[MethodResult]:
-    """Let several methods reconstruct held-out rows, from codes of as many components.
+    """Let several methods reconstruct held-out rows; return `TiedAutoencoder` first, PCA second.
 
     All learn from the same 70 % of the rows and reconstruct the same 30 %; their columns are
     standardised by the mean and the variance of the former. Missing values (NaN) do not count in
@@ -69,9 +69,6 @@ def compare(
         random_state: seed of the split and of the methods. Defaults to 0.
         n_seeds: the number of repetitions, with the seeds from `random_state` on. Defaults to 1.
         on_method: called with the name of each method before it begins. Defaults to none.
-
-    Returns:
-        A row for each method: `TiedAutoencoder` first, PCA second.
 
     Raises:
         ValueError: for text, infinities, too few rows, or too many components.

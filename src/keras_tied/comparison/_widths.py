@@ -14,10 +14,8 @@ from keras_tied._types import Array
 from keras_tied.comparison._held_out import list_seeds, mean_square, split_rows
 from keras_tied.comparison._methods import fit_autoencoder, transform_back
 
-HIDDEN_SHARE, REPEATS = 0.15, 4
-"""Of the columns of a row, and how often in others of each row."""
-ITERATIONS = 10
-"""After which reconstructions of hidden values hardly change."""
+HIDDEN_SHARE, REPEATS = 0.15, 4  # of the columns of a row, and how often in others of each row
+ITERATIONS = 10  # after which reconstructions of hidden values hardly change
 
 
 class Width(NamedTuple):

@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
     History = Mapping[str, Sequence[float] | NDArray[Any]]
 
-_ROOM = 0.3
-"""Of the cost's axis, for its legend."""
-_LONGEST = 30
-"""Characters of a label or of a feature's name."""
+_ROOM = 0.3  # of the cost's axis, for its legend
+_LONGEST = 30  # characters of a label or of a feature's name
 
 
 class AutoencoderDisplay:
@@ -37,9 +35,8 @@ class AutoencoderDisplay:
     colour and marker; more than 10 different numbers are shades.
 
     Args:
-        X: (n, features) the input rows, with NaN where a value is missing.
+        X, reconstruction: (n, features) the rows before and after, with NaN where one is missing.
         code: (n, components) their code.
-        reconstruction: (n, features) the reconstructed rows.
         history: ``{"loss": ..., "val_loss": ...}``, one cost per epoch each, as Keras gives it;
             either may be missing or empty. Defaults to none.
         y: (n,) labels, numbers or texts, None or NaN where one is missing. Defaults to none.
@@ -187,18 +184,8 @@ def four_panels(
 ) -> Figure:
     """Draw an `AutoencoderDisplay` of the first two columns of the rows; return its figure.
 
-    Args:
-        X: (n, features) the input rows.
-        code: (n, components) their code.
-        reconstruction: (n, features) the reconstructed rows.
-        history: The costs by epoch, as of `AutoencoderDisplay`.
-        y: (n,) labels to colour the rows by. Defaults to none.
-        pca_mse: The error of a PCA with as many components, drawn as a line. Defaults to none.
-        figure: An empty Matplotlib figure to draw into. Defaults to `new_figure`.
-
-    Raises:
-        ImportError: If Matplotlib is not installed.
-        ValueError: If an array has not one row per row of X, or y not one label per row.
+    The arguments are those of `AutoencoderDisplay`, which tells what they are and what is raised;
+    `pca_mse` is its `pca_error`. `figure` is an empty one to draw into, by default `new_figure`.
 
     Examples:
         >>> rows = np.array([[0.0, 1.0], [1.0, 0.0]])

@@ -14,12 +14,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_POINTS = 10_000
-"""More are a blob: their density is drawn, and some of them on top."""
+MOST_POINTS = 10_000  # more are a blob: their density is drawn, and some of them on top
 _DENSITY = ("#ECEEF1", "#9AA1AA")
 """From few points to many."""
-_GAP = 0.04
-"""Between the panels of pairs of units."""
+_GAP = 0.04  # between the panels of pairs of units
 _MOST_INSIDE, _LONGEST_INSIDE = 6, 12
 """Entries, and letters of one, of a legend that leaves room for points beside it."""
 _WIDTH_INSIDE, _HEIGHT_OF_ENTRY = 0.45, 0.08

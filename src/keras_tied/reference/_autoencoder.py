@@ -22,12 +22,9 @@ class NotFittedError(ValueError, AttributeError):
 class Weights(NamedTuple):
     """The numbers that are trained, or the gradient of the loss in them."""
 
-    kernel: Array
-    """(n_features, n_components), W, of the encoder and, transposed, of the decoder."""
-    code_bias: Array
-    """(n_components,), b."""
-    output_bias: Array
-    """(n_features,), c."""
+    kernel: Array  # (n_features, n_components), W, of the encoder and, transposed, of the decoder
+    code_bias: Array  # (n_components,), b
+    output_bias: Array  # (n_features,), c
 
 
 Engine: TypeAlias = tuple[Callable[[float], Logs], Callable[[], Weights]]

@@ -1,7 +1,7 @@
 """Whether the rows of a table are distributed as those of an older one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,10 +9,8 @@ from numpy.typing import ArrayLike
 from keras_tied._types import Array
 from keras_tied.report._columns import Column, slice_columns
 
-ALARM = 0.01
-"""The probability that anything is said to have drifted where nothing has."""
-FEWEST_EXPECTED = 5.0
-"""Categories that are rarer than this are tested together (Cochran's rule)."""
+ALARM = 0.01  # the probability that anything is said to have drifted where nothing has
+FEWEST_EXPECTED = 5.0  # categories that are rarer than this are tested together (Cochran's rule)
 
 
 @dataclass(frozen=True)
@@ -24,10 +22,8 @@ class Drift:
     moved: float
     """The share of the rows that lie elsewhere: the largest difference of the two distribution
     functions, or half the sum of the differences of the categories' shares."""
-    p: float
-    """The probability of as much where nothing has drifted, corrected for all the tests."""
-    by_missing: bool = False
-    """Whether most of it is in how many values are missing."""
+    p: float  # the probability of as much where nothing has drifted, corrected for all tests
+    by_missing: bool = False  # whether most of it is in how many values are missing
 
     @property
     def has_drifted(self) -> bool:
@@ -44,25 +40,22 @@ def find_drift(
     Pearson do, with Holm's correction (1979). Such tests detect shifts as well as those of all
     columns together: Rabanser, Günnemann and Lipton, "Failing loudly", NeurIPS 2019.
     """
-    # The column, whether of what is missing, how far it has moved, and the probability.
-    tests: list[tuple[int | None, bool, float, float]]
-    tests = [(None, False, *_compare_numbers(old_scores, new_scores))]
+    tests = [Drift("outlier score", None, *_compare_numbers(old_scores, new_scores))]
     for index, (column, part) in enumerate(zip(columns, slice_columns(columns), strict=True)):
         missing = [np.isnan(rows[:, part]).any(axis=1) for rows in (old, new)]
-        tests.append((index, True, *_compare_counts(missing, 2)))
+        tests.append(Drift(column.name, index, *_compare_counts(missing, 2), by_missing=True))
         a, b = (rows[~no, part] for rows, no in zip((old, new), missing, strict=True))
         if column.kind == "category":
             levels = [rows.argmax(axis=1) for rows in (a, b)]
-            tests.append((index, False, *_compare_counts(levels, column.n_features)))
+            result = _compare_counts(levels, column.n_features)
         else:
-            tests.append((index, False, *_compare_numbers(a[:, 0], b[:, 0])))
+            result = _compare_numbers(a[:, 0], b[:, 0])
+        tests.append(Drift(column.name, index, *result))
     strongest: dict[int | None, Drift] = {}
-    corrected = _correct([p for *_, p in tests])
-    for (place, of_missing, moved, _), p in zip(tests, corrected, strict=True):
-        name = "outlier score" if place is None else columns[place].name
-        drift = Drift(name, place, moved, p, of_missing)
-        other = strongest.get(place, drift)
-        strongest[place] = min(other, drift, key=lambda d: (d.p, -d.moved))
+    for test, p in zip(tests, _correct([test.p for test in tests]), strict=True):
+        drift = replace(test, p=p)
+        other = strongest.get(drift.column, drift)
+        strongest[drift.column] = min(other, drift, key=lambda d: (d.p, -d.moved))
     of_score = strongest.pop(None)
     return sorted(strongest.values(), key=lambda d: (not d.has_drifted, -d.moved)), of_score
 

@@ -207,13 +207,10 @@ def _add_hexagons(
         mirrored = look(aspect_scale=1 / scale, orientation=_MIRRORED[orientation])
         orders.append((mirrored, -r, -q, pair[::-1]))
     for glyph, across, upwards, units in orders:
-        plot.add_glyph(
-            ColumnDataSource({"q": across, "r": upwards, "density": density}),
-            glyph,
-            name="density" if units is None else f"density {units[0]} {units[1]}",
-            level="underlay",
-            visible=units in (None, (0, 1)),
-        )
+        source = ColumnDataSource({"q": across, "r": upwards, "density": density})
+        name = "density" if units is None else f"density {units[0]} {units[1]}"
+        is_shown = units in (None, (0, 1))
+        plot.add_glyph(source, glyph, name=name, level="underlay", visible=is_shown)
 
 
 def _fit_range(values: Array, log: bool = False) -> Range1d:

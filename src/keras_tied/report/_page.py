@@ -13,17 +13,16 @@ from markupsafe import Markup
 from keras_tied._text import format_number, format_quantity, format_share, format_value
 from keras_tied._types import Array
 from keras_tied.drawing import DENSE_POINTS
+from keras_tied.report._columns import correlate, describe_units, name_axis
 from keras_tied.report._contents import Contents
 from keras_tied.report._figures import draw_errors, draw_losses, draw_panels, draw_widths, to_json
 from keras_tied.report._rows import MOST_WEIGHTS, describe_rows
 from keras_tied.report._summary import describe_shift, rank_columns, summarize
-from keras_tied.report._units import correlate, describe_units, name_axis
 from keras_tied.report._whole import Planes
 
 MOST_NUMBERS = 180_000
 """Numbers of the drawn rows: what is given and expected in their columns, and shares."""
-N_BARS = 12
-"""Columns whose errors are shown at first; of many, those with the largest."""
+N_BARS = 12  # columns whose errors are shown at first; of many, those with the largest
 SCRIPTS = (
     *("data", "format", "marks", "decoder", "colours", "plots", "toolbar", "row", "table"),
     *("units", "download", "link", "page"),

@@ -16,8 +16,7 @@ from keras_tied.report._columns import LONGEST, describe_columns
 from keras_tied.report._contents import Contents
 from keras_tied.report._whole import LARGEST
 
-MOST_WEIGHTS = 2**18
-"""A decoder with more would make the page too large."""
+MOST_WEIGHTS = 2**18  # a decoder with more would make the page too large
 
 # Petroff's colours that are too dark for a dark page.
 _LIGHTER = {"#832DB6": "#A86BD6", "#BD1F01": "#D8382A"}

@@ -13,13 +13,10 @@ from keras_tied import drawing
 from keras_tied._types import Array
 from keras_tied.estimator.internal import ranks
 
-Points = NDArray[np.floating]
 Orientation = Literal["pointytop", "flattop"]
 
-TINY = 1e-12
-"""The mean square of a feature that is constant but for rounding."""
-LARGEST = 1e34
-"""Larger numbers are drawn there; a sum of many of them still fits single precision."""
+TINY = 1e-12  # the mean square of a feature that is constant but for rounding
+LARGEST = 1e34  # larger numbers are drawn there; a sum of many of them still fits single precision
 
 
 class Hexagons:
@@ -35,7 +32,7 @@ class Hexagons:
         self.aspect_scale = height / width
         self._counts: Counter[tuple[int, int]] = Counter()
 
-    def add(self, points: Points) -> None:
+    def add(self, points: Array) -> None:
         """Count some more points, (n, 2)."""
         from bokeh.util.hex import cartesian_to_axial
 
@@ -71,7 +68,7 @@ class Planes:
     """
 
     def __init__(
-        self, X: Points, code: Points, reconstruction: Points, errors: Points, names: Sequence[str]
+        self, X: Array, code: Array, reconstruction: Array, errors: Array, names: Sequence[str]
     ) -> None:
         self.plane = drawing.fit_plane(X, names)
         points = self.project(X, code, reconstruction, errors)
@@ -85,8 +82,8 @@ class Planes:
             self.pairs[0, 1] = self.hexagons["code"]
 
     def project(
-        self, X: Points, code: Points, reconstruction: Points, errors: Points
-    ) -> dict[str, Points]:
+        self, X: Array, code: Array, reconstruction: Array, errors: Array
+    ) -> dict[str, Array]:
         """Return the points of rows in each plane, (n, 2)."""
         return {
             "input": _round(self.plane.project(X)),
@@ -94,7 +91,7 @@ class Planes:
             "reconstruction": _round(self.plane.project(reconstruction)),
         }
 
-    def count(self, X: Points, code: Points, reconstruction: Points, errors: Points) -> None:
+    def count(self, X: Array, code: Array, reconstruction: Array, errors: Array) -> None:
         """Count some more rows in the hexagons of each plane."""
         for name, points in self.project(X, code, reconstruction, errors).items():
             self.hexagons[name].add(points)
@@ -104,7 +101,7 @@ class Planes:
                 hexagons.add(code[:, pair])
 
 
-def _round(points: Points) -> Points:
+def _round(points: Array) -> Array:
     """Round to the page's single precision: double would need more hexagons than it can number."""
     return np.clip(points, -LARGEST, LARGEST).astype(np.float32).astype(np.float64)
 
@@ -115,10 +112,8 @@ class Whole:
 
     Attributes:
         errors: (N,) the reconstruction error of each row, NaN where all is missing.
-        scores: (N,) the outlier score of each row, which ranks follow; the errors where there is
-            none.
-        feature_errors: (features,) the mean squared error of each feature, NaN where all is
-            missing.
+        scores: (N,) the outlier score of each row, or its error, which ranks follow.
+        feature_errors: (features,) their mean squared errors, NaN where all is missing.
         places: (n,) which of the rows the report holds, counted from 0, in order; the oddest ones
             are among them.
         n_outstanding: how many rows are so odd that hardly any table has such rows by chance.

@@ -32,8 +32,7 @@ class MisreadValues:
     """The values, by column, that were not what it holds, and count as missing."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
-    """The first ones, with their rows, counted from 1."""
+    examples: dict[str, list[tuple[int, str]]] = field(default_factory=dict)  # with their rows
 
     def add(self, column: str, values: pa.Array, rows: NDArray[Any], first_row: int) -> None:
         """Note the values of some rows of a column; `first_row` rows came before."""
@@ -99,7 +98,7 @@ class Columns:
     def survey(
         cls, sample: pa.RecordBatch, choice: ColumnChoice = ANY_COLUMN, **changes: Any
     ) -> tuple[Self, list[Fact]]:
-        """Look at some rows, and decide which columns to use and how.
+        """Look at some rows, and return the columns to use, if any, and a fact for each column.
 
         Text reads as what at least 95 % of its values are: numbers with separators of thousands, a
         decimal comma, a unit, a percent sign or parentheses; dates and times; truth values. Text of
@@ -115,9 +114,6 @@ class Columns:
             sample: the rows, such as `Source.sample` gives.
             choice: which columns may be used, and what they read as. Defaults to all, as they tell.
             **changes: another choice, by the names that `ColumnChoice` has for it.
-
-        Returns:
-            The columns, of which none may be used, and a fact for each column of the table.
 
         Raises:
             TableError: if a column that is named is not in the table.

@@ -20,8 +20,7 @@ from keras_tied.tables._paths import find_format
 
 DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
 """The delimiters that are detected; a comma may also be in numbers."""
-SEPARATOR = "sep="
-"""How Excel names the delimiter, in a line before the names."""
+SEPARATOR = "sep="  # how Excel names the delimiter, in a line before the names
 ROWS_TO_FIND_NAMES = 8
 MOST_LINES = 0.9
 """So large a share of lines has as many cells as the first, if a delimiter is that of the file."""

@@ -68,10 +68,7 @@ class TableFile:
 
     name: str
     schema: pa.Schema
-    rows: Sequence[int]
-    """Of each piece."""
+    rows: Sequence[int]  # of each piece
     read: Callable[[Request], Batches]
-    notes: Sequence[str] = ()
-    """What was detected, for the user."""
-    decimal: str | None = None
-    """The decimal mark, if the file tells."""
+    notes: Sequence[str] = ()  # what was detected, for the user
+    decimal: str | None = None  # the decimal mark, if the file tells

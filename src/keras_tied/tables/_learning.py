@@ -37,16 +37,11 @@ from keras_tied.tables._times import Times, decide_times, find_cycles
 MOST_CATEGORIES = 20
 RAREST = 0.01
 """A category has a number of its own if at least so large a share of the rows are in it."""
-ALL_DIFFERENT = 0.8
-"""Text of which more than this share differ is a name or an id, and no category."""
-FEWEST_READ = 0.75
-"""From this share of numbers on, a column is text only if someone says so."""
-FEWEST_DATES = 5
-"""Whole numbers that could be dates are, if so many differ."""
-MOST_DIGITS = 10**15
-"""Whole numbers from here on may be names."""
-FEWEST_LOOKS = 0.5
-"""Text of which less than this share looks like numbers or times is neither."""
+ALL_DIFFERENT = 0.8  # text of which more than this share differ is a name or an id, and no category
+FEWEST_READ = 0.75  # from this share of numbers on, a column is text only if someone says so
+FEWEST_DATES = 5  # whole numbers that could be dates are, if so many differ
+MOST_DIGITS = 10**15  # whole numbers from here on may be names
+FEWEST_LOOKS = 0.5  # text of which less than this share looks like numbers or times is neither
 MOST_NUMERIC = 0.25
 """Text of which more than this share looks like numbers has no rest of other categories."""
 FEWEST_ROWS_OF_COPIES = 20

@@ -42,8 +42,7 @@ _LOOK = re.compile(
 )
 """What looks like a number, with any unit."""
 _LONGEST = 64
-_GROUPING = {".": ",' _", ",": ".' _"}
-"""What may stand between thousands, by the decimal mark."""
+_GROUPING = {".": ",' _", ",": ".' _"}  # what may stand between thousands, by the decimal mark
 _MOST_PLACES = 6
 
 
@@ -69,10 +68,8 @@ class NumberText(
     """Numbers as text of one form.
 
     Attributes:
-        decimal: the mark before the decimals.
-        separator: what is written between thousands.
-        prefix: what may stand before the digits, such as `"$"`.
-        suffix: what may stand after them, such as `" kg"`.
+        decimal, separator: what is written before the decimals, and between thousands.
+        prefix, suffix: what may stand around the digits, such as `"$"` and `" kg"`.
         places: how many decimals are written; as many as there are, if it is None.
         parentheses: whether these are written around negative numbers.
     """

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from keras_tied.tables._errors import TableError, quote, report_read_errors
 
-TEXTS = {"csv": ",", "tsv": "\t"}
-"""The formats that are text, and the delimiter of each."""
+TEXTS = {"csv": ",", "tsv": "\t"}  # the formats that are text, and the delimiter of each
 COMPRESSIONS = {"gz": "gzip", "bz2": "bz2", "zst": "zstd"}
 """The endings of compressed text, and what Arrow calls the compression."""
 ARROWS = ("feather", "arrow")

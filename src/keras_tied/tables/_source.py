@@ -24,9 +24,8 @@ class Source:
     Each method reads them anew.
 
     Attributes:
-        name: the path as it was given.
+        name, n_rows: the path as it was given, and how many rows there are.
         schema: the names and Arrow types of the columns.
-        n_rows: how many there are.
         notes: what was detected when the files were opened, such as a delimiter.
         decimal: the decimal mark of the files, or None if they do not tell.
         first_row: how many rows of its file come before those of a part that `split` gives.
@@ -115,17 +114,13 @@ class Source:
         self, n: int, random: np.random.Generator
     ) -> tuple[list[tuple[TableFile, list[int]]], int]:
         """Choose random pieces with n rows or more, if there are; return their rows' number too."""
-        pieces = [
-            (number, piece)
-            for number, file in enumerate(self._files)
-            for piece in range(len(file.rows))
-        ]
-        sizes = np.array([self._files[number].rows[piece] for number, piece in pieces])
+        pieces = [(file, piece) for file in self._files for piece in range(len(file.rows))]
+        sizes = np.array([file.rows[piece] for file, piece in pieces])
         order = random.permutation(len(pieces))
         enough = int(np.searchsorted(np.cumsum(sizes[order]), n)) + 1
         chosen = sorted(order[: max(enough, SAMPLE_PIECES)])
         groups = groupby((pieces[index] for index in chosen), key=lambda pair: pair[0])
-        parts = [(self._files[number], [piece for _, piece in group]) for number, group in groups]
+        parts = [(file, [piece for _, piece in group]) for file, group in groups]
         return parts, int(sizes[chosen].sum())
 
     def _read(

@@ -12,8 +12,7 @@ import pyarrow.compute as pc
 from keras_tied._types import Array
 
 SECONDS = 86_400
-Cycle: TypeAlias = Literal["hour", "weekday", "month"]
-"""A part of a time that comes again."""
+Cycle: TypeAlias = Literal["hour", "weekday", "month"]  # a part of a time that comes again
 
 _DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d-%m-%y", "%d.%m.%y")
 _MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%m/%d/%y", "%m-%d-%y", "%m.%d.%y")

@@ -143,10 +143,7 @@ def _write_rows(
         with tempfile.TemporaryFile(dir=part.parent) as file:
             _write_array(file, schema, batches)
             file.seek(0)
-            with (
-                ZipFile(part, "w") as archive,
-                archive.open("rows.npy", "w", force_zip64=True) as f,
-            ):
+            with ZipFile(part, "w") as whole, whole.open("rows.npy", "w", force_zip64=True) as f:
                 shutil.copyfileobj(file, f, 2**20)
     else:
         with pa.OSFile(str(part), "wb") as stream, ipc.new_file(stream, schema) as writer:
