@@ -193,7 +193,6 @@ def _resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
 
 
 def _concatenate(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    batches = [batch for batch in batches if batch.num_rows] or list(batches[:1])
-    if len(batches) == 1:
-        return batches[0]
-    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+    """Return the rows of batches in one, without a copy of a single one that has rows."""
+    filled = [batch for batch in batches if batch.num_rows]
+    return pa.Table.from_batches(filled).combine_chunks().to_batches()[0]
