@@ -16,6 +16,7 @@ import numpy as np
 
 from keras_tied.layers import TiedDense
 from keras_tied.training._data import BatchedRows
+from keras_tied.training._jax import program as _program
 from keras_tied.training._jax import trainer as _jax
 
 EPOCHS = 40
@@ -32,11 +33,11 @@ def compiled(features: int, units: list[int], rows: int, first: bool) -> _jax.Ja
     model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "mse")
     x = np.random.default_rng(0).normal(size=(rows, features)).astype("float32")
     model.fit(x[:1], x[:1], epochs=0, verbose=0)
-    original, _jax.is_worthwhile = _jax.is_worthwhile, lambda *_: first
+    original, _program.is_worthwhile = _program.is_worthwhile, lambda *_: first
     try:
         return _jax.JaxEpochs(model, BatchedRows((x, x), rows, rows), None, False, _jax.SHORT)
     finally:
-        _jax.is_worthwhile = original
+        _program.is_worthwhile = original
 
 
 def milliseconds(trained: _jax.JaxEpochs) -> float:

@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a Parquet file, instead of one that is written")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        data, model = arguments.data or Path(folder, "rows.parquet"), f"{folder}/model.keras"
+        data, model = arguments.data or Path(folder, "rows.parquet"), f"{folder}/model.safetensors"
         if arguments.data is None:
             write(data, arguments.rows)
         n_rows = parquet.ParquetFile(data).metadata.num_rows

@@ -30,7 +30,7 @@ from scipy.stats import betabinom
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 
-from keras_tied.estimator.internal import fit_rows, fitted_value
+from keras_tied.estimator.internal import Parameters, fit_rows
 from keras_tied.tables import Columns
 from tables import DATA, adbench
 
@@ -138,8 +138,7 @@ def encode(table: pd.DataFrame) -> tuple[np.ndarray, Columns]:
 
 
 def fit(X: np.ndarray, columns: Columns) -> object:
-    estimator = keras_tied.TiedAutoencoder(2, random_state=0)
-    return fitted_value(fit_rows(estimator, X, columns=columns.column_numbers))
+    return fit_rows(Parameters(random_state=0), X, columns=columns.column_numbers).fitted
 
 
 def list_peers() -> dict[str, Callable[[np.ndarray], np.ndarray]]:

@@ -76,8 +76,8 @@ def costs() -> None:
 
         names = [f"c{index}" for index in range(COLUMNS)]
         frame = pd.DataFrame(X[:50_000], columns=names)
-        TiedAutoencoder(max_iter=10, random_state=0).fit(frame).save(f"{folder}/m.keras")
-        n_bytes = len(pickle.dumps(load_transform(f"{folder}/m.keras")))
+        TiedAutoencoder(max_iter=10, random_state=0).fit(frame).save(f"{folder}/m.safetensors")
+        n_bytes = len(pickle.dumps(load_transform(f"{folder}/m.safetensors")))
     weights = sum(kernel.size for kernel in fitted._fitted.network.kernels)
     begin = time.perf_counter()
     TiedAutoencoder(max_iter=10, random_state=0).fit(X[:50_000])

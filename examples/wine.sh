@@ -14,11 +14,11 @@ columns |= zip(wine.feature_names, wine.data.T)
 csv.write_csv(pyarrow.table(columns), "wine.csv")
 PYTHON
 
-keras-tied fit wine.csv -o wine.keras --components 2 --label cultivar --id bottle
-keras-tied inspect wine.keras
-keras-tied encode wine.keras wine.csv -o codes.csv
-keras-tied score wine.keras wine.csv --top 5 -o -
-keras-tied plot wine.keras wine.csv -o wine.png
-keras-tied report wine.keras wine.csv -o wine.html
+keras-tied fit wine.csv -o wine.safetensors --components 2 --label cultivar --id bottle
+keras-tied inspect wine.safetensors
+keras-tied encode wine.safetensors wine.csv -o codes.csv
+keras-tied score wine.safetensors wine.csv --top 5 -o -
+keras-tied plot wine.safetensors wine.csv -o wine.png
+keras-tied report wine.safetensors wine.csv -o wine.html
 echo "written to $PWD:"
 ls

@@ -8,14 +8,12 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import is_hypothesis_test, settings
+from hypothesis import settings
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -30,66 +28,18 @@ OFFLINE = (
     "--disable-sync",
     "--no-first-run",
 )
-FAST_XLA = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+ROOT = Path(__file__).parents[1]
+SHARED_DATA = ROOT.parent / "shared" / "data"
 
+# All processes share what JAX compiles. `pytest --cache-clear` empties this folder.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache/d/jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+# Most programs run once, on few rows: XLA optimizes little, unless the environment asks for more.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
-settings.register_profile("quick", max_examples=5, deadline=None)
-settings.register_profile("full", max_examples=20, deadline=None)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Choose how many examples a property has, and how JAX compiles, in which most time goes.
-
-    All processes share what is compiled. `pytest --cache-clear` empties the folder.
-    """
-    full = config.option.markexpr.startswith("full")
-    settings.load_profile("full" if full else "quick")
-    if not full and os.environ["KERAS_BACKEND"] == "jax":
-        compile_fast()
-    if hasattr(config, "cache"):  # not with -p no:cacheprovider
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-
-
-def compile_fast() -> None:
-    """Have XLA optimize little: a program of a quick test runs once, on few rows."""
-    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-    # XLA ends the process at a flag that it does not know.
-    if version("jaxlib").startswith(("0.7.", "0.8.", "0.9.", "0.10.")):
-        os.environ.setdefault("XLA_FLAGS", FAST_XLA)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Leave tests that stand together to one worker, for their fixtures and what JAX compiles."""
-    from xdist.scheduler import WorkStealingScheduling
-
-    return WorkStealingScheduling(config, log) if config.option.dist == "load" else None
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark parameters `full` that `quick` does not name, and `slow` that `brief` does not name.
-
-    Properties are among the full tests too, with more examples.
-    """
-    for name, rest in (("quick", "full"), ("brief", "slow")):
-        mark = item.get_closest_marker(name)
-        if mark and not any(fnmatchcase(item.callspec.id, pattern) for pattern in mark.args):
-            item.add_marker(rest)
-    if item.config.option.markexpr.startswith("full") and is_hypothesis_test(
-        getattr(item, "obj", None)
-    ):
-        item.add_marker("full")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the tests marked `full` to `-m full`, unless one is named on the command line."""
-    if config.option.markexpr or any("::" in argument for argument in config.args):
-        return
-    full = [item for item in items if item.get_closest_marker("full")]
-    config.hook.pytest_deselected(items=full)
-    items[:] = [item for item in items if not item.get_closest_marker("full")]
+settings.register_profile("few", max_examples=5, deadline=None)
+settings.register_profile("many", max_examples=20, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "few"))
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -67,7 +67,7 @@ def test_another_backend_than_tensorflow_in_a_keras_json_is_always_the_users(
     assert run(CHOICE, paths=[fakes], KERAS_HOME=str(tmp_path)) == [backend]
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_the_keras_json_that_keras_writes_is_known(tmp_path):
     run("import keras_tied, keras", KERAS_HOME=str(tmp_path))
     assert json.loads((tmp_path / "keras.json").read_text()) == _backend.KERAS_DEFAULTS
@@ -78,7 +78,7 @@ def test_the_keras_json_that_keras_writes_is_nobodys_choice(tmp_path, fakes):
     assert run(CHOICE, paths=[fakes], KERAS_HOME=str(tmp_path)) == ["jax"]
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_later_process_chooses_as_the_first_one_in_a_new_home(tmp_path, fakes):
     code = f"{CHOICE}; import keras; print(keras.backend.backend())"
     home = {"HOME": str(tmp_path), "KERAS_HOME": None}
@@ -115,13 +115,13 @@ def test_no_keras_json_gives_jax(tmp_path):
     assert run(CHOICE, KERAS_HOME=str(tmp_path)) == ["jax"]
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_keras_runs_on_what_was_chosen(tmp_path):
     code = "import keras_tied, keras; print(keras.backend.backend())"
     assert run(code, **named(tmp_path, "not_installed_anywhere")) == ["jax"]
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_the_examples_of_the_readme_run_in_a_new_home_without_tensorflow(tmp_path):
     code = (
         "import doctest, sys; sys.modules['tensorflow'] = None;"
@@ -135,6 +135,7 @@ def test_importing_the_package_imports_neither_keras_nor_numpy(tmp_path):
     assert run(code) == ["False", "False"]
 
 
+@pytest.mark.slow
 def test_importing_the_layers_imports_no_package_that_keras_does_not():
     code = (
         "import keras, sys; before = set(sys.modules); import keras_tied.layers;"
@@ -147,23 +148,23 @@ NAMES = ["TiedDense", "KSparse", "Orthonormal", "Autoencoder", "LBFGS"]
 FOUND = f"print(*[keras.saving.get_registered_object('keras_tied>' + n).__name__ for n in {NAMES}])"
 
 
-@pytest.mark.quick("keras, keras_tied")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "imports",
     [
-        *("keras_tied, keras", "keras, keras_tied", "keras_tied._version, keras_tied, keras"),
-        *(
-            "keras_tied.layers, keras",
-            "keras_tied.autoencoder._mirror, keras",
-            "keras_tied.training, keras",
-        ),
+        "keras, keras_tied",
+        "keras_tied, keras",
+        "keras_tied._version, keras_tied, keras",
+        "keras_tied.layers, keras",
+        "keras_tied.autoencoder._mirror, keras",
+        "keras_tied.training, keras",
     ],
 )
 def test_keras_knows_our_classes_whichever_is_imported_first(imports):
     assert run(f"import {imports}; {FOUND}", KERAS_BACKEND="jax") == NAMES
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_keras_knows_our_classes_after_somebody_asked_where_a_module_is_and_left_it():
     lookup = (
         "import keras_tied; from importlib.util import find_spec; find_spec('keras_tied.tables')"
@@ -171,7 +172,7 @@ def test_keras_knows_our_classes_after_somebody_asked_where_a_module_is_and_left
     assert run(f"{lookup}; import keras; {FOUND}", KERAS_BACKEND="jax") == NAMES
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_keras_knows_our_classes_after_a_first_import_of_keras_that_failed():
     failed = (
         "import sys, keras_tied; sys.modules['jax'] = None\n"
@@ -183,7 +184,7 @@ def test_keras_knows_our_classes_after_a_first_import_of_keras_that_failed():
     assert run(f"{failed}import keras; {FOUND}", KERAS_BACKEND="jax") == ["failed", *NAMES]
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_keras_knows_our_classes_if_another_finder_brings_it():
     """As the finders of editable installs and of frozen applications do."""
     finder = (

@@ -105,7 +105,7 @@ def test_a_run_leaves_numpys_global_random_state_alone(donuts):
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
-@pytest.mark.parametrize("engine", ["numpy", "pytensor"])
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("pytensor", marks=pytest.mark.slow)])
 def test_another_engine_takes_the_same_path(donuts, result, engine):
     if engine == "pytensor":
         pytest.importorskip("pytensor")
@@ -148,8 +148,9 @@ def test_an_unknown_engine_is_refused(donuts):
         experiment.run(donuts, engine="steam")
 
 
-@pytest.mark.quick("0")
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))]
+)
 def test_after_3000_epochs_the_errors_on_the_articles_file_are_low(donut_file, seed):
     X, _ = datasets.prepare(*datasets.load_donuts(donut_file), random_state=seed)
     result = experiment.run(X, random_state=seed)

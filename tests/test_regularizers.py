@@ -34,6 +34,7 @@ class TestKLSparsity:
         factor=st.floats(0, 10),
         seed=SEEDS,
     )
+    @pytest.mark.slow
     def test_the_loss_of_a_layer_is_the_formula(self, shape, target, factor, seed):
         x = activations(*shape, seed=seed)
         layer = layers.Identity(activity_regularizer=KLSparsity(target, factor))
@@ -95,6 +96,7 @@ class TestOrthonormal:
         factor=st.floats(0, 10),
         seed=SEEDS,
     )
+    @pytest.mark.slow
     def test_it_is_the_formula(self, shape, factor, seed):
         kernel = np.random.default_rng(seed).normal(size=shape).astype("float32")
         singular = np.linalg.svd(kernel.reshape(-1, shape[-1]).astype("float64"), compute_uv=False)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         training,
     )
     from keras_tied.autoencoder import Autoencoder, mirror
-    from keras_tied.estimator import TiedAutoencoder
+    from keras_tied.estimator import TiedAutoencoder, load
     from keras_tied.layers import assert_tied, retie, tie, ties, trainable_variables
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "estimator",
     "experiment",
     "layers",
+    "load",
     "losses",
     "mirror",
     "plotting",
@@ -51,6 +52,7 @@ MODULES = {
     "Autoencoder": "keras_tied.autoencoder",
     "TiedAutoencoder": "keras_tied.estimator",
     "assert_tied": "keras_tied.layers",
+    "load": "keras_tied.estimator",
     "mirror": "keras_tied.autoencoder",
     "retie": "keras_tied.layers",
     "tie": "keras_tied.layers",

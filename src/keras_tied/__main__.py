@@ -1,5 +1,7 @@
 """The command ``keras-tied``, also as ``python -m keras_tied``."""
 
+import gc
+
 from keras_tied._signals import run
 
 
@@ -9,6 +11,7 @@ def main() -> None:
 
 
 def _run() -> int:
+    gc.set_threshold(50_000)  # imports make many objects and no garbage
     from keras_tied.cli import run  # takes long enough for a signal
 
     return run()

@@ -3,9 +3,14 @@
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from keras_tied._signals import clean_up_at_signal
 
 MACHINE = os.uname().nodename if hasattr(os, "uname") else ""
 
@@ -31,6 +36,16 @@ def check_writable(output: Path, endings: Collection[str], option: str = "") -> 
 
 
 @contextmanager
+def temporary_folder() -> Iterator[str]:
+    """A folder of the system's that is deleted at the end, also of a command by a signal."""
+    with (
+        TemporaryDirectory(prefix="keras-tied-", ignore_cleanup_errors=True) as folder,
+        clean_up_at_signal(partial(shutil.rmtree, folder, ignore_errors=True)),
+    ):
+        yield folder
+
+
+@contextmanager
 def replace_atomically(target: Path) -> Iterator[Path]:
     """A new file beside the target, which becomes the target once it is whole.
 
@@ -44,11 +59,13 @@ def replace_atomically(target: Path) -> Iterator[Path]:
             left.unlink(missing_ok=True)
     token = f"{os.getpid()}-{secrets.token_hex(4)}"
     part = target.with_name(f".keras-tied-{digest}-{token}{target.suffix}")
-    try:
-        yield part
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    remove = partial(part.unlink, missing_ok=True)
+    with clean_up_at_signal(remove):
+        try:
+            yield part
+            os.replace(part, target)
+        finally:
+            remove()
 
 
 def _is_running(process: str) -> bool:

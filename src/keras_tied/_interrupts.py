@@ -12,18 +12,16 @@ from keras_tied._signals import EndingSignals
 
 
 class _InterruptHandler:
-    """A signal handler that notes the first Ctrl-C, and raises at the second.
-
-    Args:
-        command: the handler of the command that this one is in, which is told, or None.
-    """
+    """Notes the first Ctrl-C; at the second it raises, or ends the command."""
 
     def __init__(self, command: EndingSignals | None) -> None:
         self.is_interrupted, self.command = False, command
 
     def __call__(self, number: int = signal.SIGINT, frame: Any = None) -> None:
         if self.command is not None:
-            self.command.note(number)
+            self.command.received = self.command.received or number
+        if self.is_interrupted and self.command is not None:
+            self.command.end()
         if self.is_interrupted:
             raise KeyboardInterrupt
         self.is_interrupted = True
@@ -64,8 +62,7 @@ def interrupts() -> Iterator[Interruption]:
     if isinstance(before, _InterruptHandler):
         yield Interruption(before, outermost=False)
         return
-    owner = getattr(before, "__self__", None)
-    command = owner if isinstance(owner, EndingSignals) else None
+    command = before if isinstance(before, EndingSignals) else None
     handler = _InterruptHandler(command)
     ours = threading.current_thread() is threading.main_thread() and (
         before is signal.default_int_handler or command is not None

@@ -22,17 +22,15 @@ class KLSparsity(keras.regularizers.Regularizer):
         + (1 - \rho) \log \frac{1 - \rho}{1 - \hat\rho_j} \right)$$
 
     for the target $\rho$ and the mean activation $\hat\rho_j$ of unit $j$, over the batch and all
-    other axes but the last: the divergence of two Bernoulli distributions, with the target and
-    the unit's mean as their probabilities. It is the penalty of the sparse autoencoder (Ng, "Sparse
-    autoencoder", CS294A lecture notes, Stanford 2011; a cross-entropy that has the same gradient in
-    Nair & Hinton, "3D object recognition with deep belief nets", NIPS 2009). It is for activations
-    between 0 and 1, such as a sigmoid's; means are taken to be at least `keras.config.epsilon()`
-    away from both.
+    other axes but the last: the divergence of two Bernoulli distributions with these probabilities.
+    It is the penalty of the sparse autoencoder (Ng, "Sparse autoencoder", CS294A lecture notes,
+    Stanford 2011; a cross-entropy that has the same gradient in Nair & Hinton, "3D object
+    recognition with deep belief nets", NIPS 2009). It is for activations between 0 and 1, such as a
+    sigmoid's; means are taken to be at least `keras.config.epsilon()` away from both.
 
     Keras divides what an activity regularizer gives by the number of rows. So, as those of Keras,
-    this one gives a sum over rows if it is called directly: the value above, times the number of
-    rows. What is added to the loss does not depend on the batch size; only the mean activations
-    are estimated better from more rows.
+    this one gives the value above times the number of rows if it is called directly; what is added
+    to the loss does not depend on the batch size.
 
     Args:
         target: the mean activation that costs nothing, between 0 and 1. Defaults to 0.05.
@@ -86,9 +84,8 @@ class Orthonormal(keras.regularizers.Regularizer):
     encoder whose kernel has orthonormal columns, the tied decoder is the pseudo-inverse: the two
     project rows to a subspace, as PCA does.
 
-    `keras.regularizers.OrthogonalRegularizer` scales the vectors to length one before it compares
-    them, so that it leaves their lengths free. It takes matrices only, and the mean of the absolute
-    cosines, by default of rows.
+    `keras.regularizers.OrthogonalRegularizer` leaves the lengths of the vectors free, and takes
+    matrices only and the mean of the absolute cosines, by default of rows.
 
     Args:
         factor: what the squared norm is multiplied by. Defaults to 0.01.
@@ -116,7 +113,7 @@ class Orthonormal(keras.regularizers.Regularizer):
         x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
         matrix = ops.reshape(x, (-1, x.shape[-1]))
         rows, columns = matrix.shape
-        left, right = (ops.transpose(matrix), matrix)
+        left, right = ops.transpose(matrix), matrix
         gram = ops.matmul(left, right) if rows >= columns else ops.matmul(right, left)
         excess = gram - ops.eye(min(rows, columns), dtype=gram.dtype)
         return self.factor * ops.sum(ops.square(excess))

@@ -1,10 +1,10 @@
 """What the command trains on, and that no version it notes can cost the model."""
 
+import importlib
 import json
 import os
 import subprocess
 import sys
-import zipfile
 
 import numpy as np
 import pytest
@@ -59,6 +59,7 @@ def test_a_hidden_module_cannot_be_imported_but_looked_for(start):
     assert done.stdout == "None\nNo module named 'tensorflow'\nTrue\n", done.stderr
 
 
+@pytest.mark.slow
 def test_keras_is_imported_without_what_the_command_does_not_use(start):
     done = start(
         "-c",
@@ -82,18 +83,39 @@ def test_the_package_run_as_a_module_is_the_command(start):
     assert (done.returncode, done.stdout) == (0, f"keras-tied {__version__}\n"), done.stderr
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_two_fits_in_a_new_home_train_on_jax_and_leave_tensorflow_alone(start, tmp_path, rng):
     np.save(tmp_path / "rows.npy", rng.normal(size=(60, 4)).astype(np.float32))
-    for name in ("first.keras", "second.keras"):
+    for name in ("first.safetensors", "second.safetensors"):
         arguments = "fit", "rows.npy", "-o", name, "--epochs", 2, "--json"
         done = start("-m", "keras_tied", *arguments)
         assert done.returncode == 0, done.stderr
         versions = json.loads(done.stdout)["versions"]
         assert "jax" in versions
-        assert "tensorflow" not in versions
-        assert (tmp_path / "home" / ".keras" / "keras.json").exists()
-        assert zipfile.is_zipfile(tmp_path / name)
+        assert not {"keras", "tensorflow"} & set(versions)
+        assert not (tmp_path / "home" / ".keras").exists()
+        assert (tmp_path / name).exists()
+
+
+def test_neither_fit_nor_encode_imports_keras_or_scikit_learn(start, tmp_path, rng):
+    np.save(tmp_path / "rows.npy", rng.normal(size=(60, 4)).astype(np.float32))
+    code = """
+import sys
+from keras_tied.cli import run
+sys.argv = sys.argv[:1] + {!r}.split()
+try:
+    run()
+except SystemExit:
+    pass
+print({{"keras", "sklearn", "scipy", "h5py", "pandas", "tensorflow"}} & sys.modules.keys())
+"""
+    fit, encode = (
+        "fit rows.npy -o m.safetensors --epochs 2",
+        "encode m.safetensors rows.npy -o c.npy",
+    )
+    for command in (fit, encode):
+        done = start("-c", code.format(f"{command} --quiet"))
+        assert done.stdout == "set()\n", done.stderr
 
 
 def test_a_keras_json_of_the_user_is_obeyed_by_the_library_and_not_by_the_command(start, tmp_path):
@@ -115,11 +137,12 @@ def test_without_jax_the_command_trains_on_what_is_installed(start):
 def test_the_version_of_a_backend_is_its_modules_whatever_installed_it(
     monkeypatch, tmp_path, source, said
 ):
+    importlib.import_module("keras")  # before the environment names what it does not know
     (tmp_path / "a_backend.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "a_backend", raising=False)
-    monkeypatch.setattr("keras.backend.backend", lambda: "a_backend")
-    assert _keras.collect_versions()["a_backend"] == said
+    monkeypatch.setenv("KERAS_BACKEND", "a_backend")
+    assert _keras.collect_versions(with_keras=True)["a_backend"] == said
 
 
 def out_of_memory(*_, **__):
@@ -130,12 +153,14 @@ def test_a_model_that_cannot_be_compared_with_pca_is_there(
     keras_tied, monkeypatch, tmp_path, fruit_csv
 ):
     monkeypatch.setattr(internal, "baseline_errors", out_of_memory)
-    done = keras_tied("fit", fruit_csv, "-o", "model.keras", "--epochs", 2)
+    done = keras_tied("fit", fruit_csv, "-o", "model.safetensors", "--epochs", 2)
     assert done.code == 1
-    assert "MemoryError: too many rows; 'model.keras' holds the model so far" in done.err
-    assert TiedAutoencoder.load(tmp_path / "model.keras").n_iter_ == 2
-    assert "error" not in json.loads(keras_tied("inspect", "model.keras", "--json").out)["notes"]
-    assert keras_tied("encode", "model.keras", fruit_csv, "-o", "codes.csv").code == 0
+    assert "MemoryError: too many rows; 'model.safetensors' holds the model so far" in done.err
+    assert TiedAutoencoder.load(tmp_path / "model.safetensors").n_iter_ == 2
+    assert (
+        "error" not in json.loads(keras_tied("inspect", "model.safetensors", "--json").out)["notes"]
+    )
+    assert keras_tied("encode", "model.safetensors", fruit_csv, "-o", "codes.csv").code == 0
 
 
 def test_a_bad_row_outside_the_sample_is_found_before_training(
@@ -145,17 +170,17 @@ def test_a_bad_row_outside_the_sample_is_found_before_training(
     rows = rng.normal(size=(9_000, 4))
     rows[8_999, 2] = np.inf
     np.save(tmp_path / "rows.npy", rows)
-    done = keras_tied("fit", "rows.npy", "-o", "model.keras", "--epochs", 2)
+    done = keras_tied("fit", "rows.npy", "-o", "model.safetensors", "--epochs", 2)
     assert done.code == 2
     assert "row 9000" in done.err
-    assert not (tmp_path / "model.keras").exists()
+    assert not (tmp_path / "model.safetensors").exists()
 
 
-def test_more_components_than_columns_are_refused_before_keras_is_imported(
+def test_more_components_than_columns_are_refused_before_jax_is_imported(
     keras_tied, monkeypatch, fruit_csv
 ):
-    monkeypatch.setattr(_fit, "import_keras_alone", out_of_memory)
-    done = keras_tied("fit", fruit_csv, "-o", "model.keras", "--components", 99)
+    monkeypatch.setattr(_fit, "collect_versions", out_of_memory)
+    done = keras_tied("fit", fruit_csv, "-o", "model.safetensors", "--components", 99)
     assert done.code == 2
     assert "--components 99" in done.err
 

@@ -71,7 +71,7 @@ def data(tmp_path_factory):
 def test_a_bad_table_is_one_sentence_and_exit_code_2(keras_tied, tmp_path, data, what):
     name, content, said = BAD_TABLES[what]
     make(data / name, content)
-    done = keras_tied("fit", data / name, "-o", "model.keras", "--epochs", 2)
+    done = keras_tied("fit", data / name, "-o", "model.safetensors", "--epochs", 2)
     assert done.code == 2
     assert_one_sentence(done.err)
     assert said in done.err
@@ -93,8 +93,8 @@ WRONG_OPTIONS = {
     "a solver that is none": (["--solver", "steam"], "steam"),
     "an encoding that is none": (["--encoding", "klingon"], "klingon"),
     "a delimiter of two characters": (["--delimiter", ";;"], ";;"),
-    "another ending": (["-o", "model.h5"], ".keras"),
-    "a folder that is not there": (["-o", "none/model.keras"], "does not exist"),
+    "another ending": (["-o", "model.h5"], ".safetensors"),
+    "a folder that is not there": (["-o", "none/model.safetensors"], "does not exist"),
     "a negative seed": (["--seed", "-1"], "--seed"),
 }
 
@@ -103,7 +103,7 @@ WRONG_OPTIONS = {
 def test_a_wrong_option_is_one_sentence_and_exit_code_2(keras_tied, tmp_path, data, what):
     options, said = WRONG_OPTIONS[what]
     make(data / "rows.csv", HEAD + ROWS)
-    done = keras_tied("fit", data / "rows.csv", "-o", "model.keras", *options)
+    done = keras_tied("fit", data / "rows.csv", "-o", "model.safetensors", *options)
     assert done.code == 2
     assert_one_sentence(done.err)
     assert said in done.err
@@ -115,9 +115,9 @@ def test_a_model_file_that_is_none_is_wrong_use(keras_tied, tmp_path, data, frui
     tables = () if command == "export" else (fruit_csv,)
     ending = "onnx" if command == "export" else "csv"
     for name, content in (
-        ("text.keras", "text"),
-        ("none.keras", None),
-        ("zip.keras", b"PK\x05\x06"),
+        ("text.safetensors", "text"),
+        ("none.safetensors", None),
+        ("zip.safetensors", b"PK\x05\x06"),
     ):
         make(data / name, content)
         done = keras_tied(command, data / name, *tables, "-o", f"out.{ending}")
@@ -187,7 +187,7 @@ def test_a_folder_that_may_not_be_written_to_is_wrong_use(
     if os.access(tmp_path, os.W_OK):
         pytest.skip("this user may write anywhere")
     arguments = {
-        "fit": (fruit_csv, "-o", "m.keras"),
+        "fit": (fruit_csv, "-o", "m.safetensors"),
         "encode": (model, fruit_csv, "-o", "c.csv"),
         "export": (model, "-o", "m.onnx"),
     }
@@ -221,7 +221,7 @@ def full_disk(tmp_path):
 def test_a_disk_that_fills_up_is_exit_code_1_and_leaves_the_old_file_alone(
     keras_tied, full_disk, model, fruit_csv, command
 ):
-    name = {"fit": "old.keras", "export": "old.onnx"}.get(command, "old.csv")
+    name = {"fit": "old.safetensors", "export": "old.onnx"}.get(command, "old.csv")
     (full_disk / name).write_text("what was there before")
     inputs = {"fit": (fruit_csv, "--epochs", 2), "export": (model,)}.get(command)
     done = keras_tied(command, *(inputs or (model, fruit_csv)), "-o", full_disk / name)
@@ -235,17 +235,17 @@ def test_a_disk_that_fills_up_is_exit_code_1_and_leaves_the_old_file_alone(
 def test_an_all_missing_column_is_left_out_and_told_of(keras_tied, tmp_path, data):
     lines = (HEAD + ROWS).splitlines()
     make(data / "rows.csv", "\n".join([lines[0] + ",d", *(f"{line}," for line in lines[1:])]))
-    done = keras_tied("fit", data / "rows.csv", "-o", "model.keras", "--epochs", 2)
+    done = keras_tied("fit", data / "rows.csv", "-o", "model.safetensors", "--epochs", 2)
     assert done.code == 0, done.err
     assert "d (no value in 40 rows)" in " ".join(done.out.split())
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_csv_of_50_000_columns_is_fitted_and_encoded(keras_tied, tmp_path, data):
     rows = np.random.default_rng(0).normal(size=(30, 50_000)).round(3)
     names = [f"column{i}" for i in range(rows.shape[1])]
     np.savetxt(data / "wide.csv", rows, "%g", ",", header=",".join(names), comments="")
-    fit = keras_tied("fit", data / "wide.csv", "-o", "model.keras", "--epochs", 1)
+    fit = keras_tied("fit", data / "wide.csv", "-o", "model.safetensors", "--epochs", 1)
     assert fit.code == 0, fit.err
-    assert keras_tied("encode", "model.keras", data / "wide.csv", "-o", "codes.npy").code == 0
+    assert keras_tied("encode", "model.safetensors", data / "wide.csv", "-o", "codes.npy").code == 0
     assert np.load(tmp_path / "codes.npy").shape == (30, 2)

@@ -38,7 +38,11 @@ def assert_one_sentence(text):
 
 @pytest.mark.parametrize(
     ("engine", "ending", "start"),
-    [("keras", "png", b"\x89PNG"), ("numpy", "svg", b"<?xml"), ("pytensor", "PDF", b"%PDF")],
+    [
+        pytest.param("keras", "png", b"\x89PNG", marks=pytest.mark.slow),
+        ("numpy", "svg", b"<?xml"),
+        pytest.param("pytensor", "PDF", b"%PDF", marks=pytest.mark.slow),
+    ],
 )
 def test_demo_writes_the_figure_of_each_engine_in_each_format(
     keras_tied, tmp_path, engine, ending, start
@@ -88,14 +92,14 @@ def test_quiet_prints_nothing(keras_tied, quick, tmp_path):
     assert (done.code, done.out, done.err) == (0, "", "")
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_picture(keras_tied, quick, tmp_path):
     keras_tied(*quick, "--seed", 3, "--output", "a.png")
     run_process(*quick, "--seed", 3, "--output", "b.png", cwd=tmp_path)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_show_opens_the_figure_in_a_window_and_saves_it_too(quick, tmp_path):
     (tmp_path / "backend").mkdir()
     (tmp_path / "backend" / "windows.py").write_text(
@@ -111,7 +115,7 @@ def test_show_opens_the_figure_in_a_window_and_saves_it_too(quick, tmp_path):
     assert (tmp_path / "keras-tied-demo.png").exists()
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_backend_is_what_keras_runs_on_whatever_the_environment_says(tmp_path):
     program = (
         "import sys, keras_tied.cli as cli; sys.argv[1:] = ['demo', '--epochs', '1', "
@@ -126,6 +130,7 @@ def test_backend_is_what_keras_runs_on_whatever_the_environment_says(tmp_path):
 HEAVY = {"keras", "jax", "numpy", "scipy", "sklearn", "matplotlib", "pyarrow", "onnx", "bokeh"}
 
 
+@pytest.mark.slow
 def test_help_gives_an_example_and_imports_nothing_heavy(tmp_path):
     program = (
         "import sys, keras_tied.cli as cli; sys.argv[1:] = ['--help']\n"
@@ -134,7 +139,7 @@ def test_help_gives_an_example_and_imports_nothing_heavy(tmp_path):
     )
     done = run_process(cwd=tmp_path, start=(sys.executable, "-c", program))
     assert done.returncode == 0
-    assert "Example:  keras-tied fit rows.csv -o model.keras" in done.stdout
+    assert "Example:  keras-tied fit rows.csv -o model.safetensors" in done.stdout
     assert done.stdout.endswith("set()\n")
 
 
@@ -239,6 +244,7 @@ def test_a_folder_that_may_not_be_written_to_is_wrong_use(keras_tied, tmp_path):
     assert_one_sentence(done.err)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["abacus", "numpy"])
 def test_a_backend_in_the_environment_that_we_do_not_know_is_wrong_use(tmp_path, backend):
     done = run_process("demo", cwd=tmp_path, KERAS_BACKEND=backend)
@@ -248,6 +254,7 @@ def test_a_backend_in_the_environment_that_we_do_not_know_is_wrong_use(tmp_path,
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("missing", "arguments", "said"),
     [
@@ -279,7 +286,7 @@ def test_debug_shows_the_traceback_before_the_sentence(keras_tied, tmp_path):
     assert_one_sentence(done.err.splitlines(keepends=True)[-1])
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_file_name_beyond_the_terminals_encoding_is_printed_escaped(quick, tmp_path):
     done = run_process(*quick, "--output", "Δ.png", cwd=tmp_path, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
@@ -287,7 +294,7 @@ def test_a_file_name_beyond_the_terminals_encoding_is_printed_escaped(quick, tmp
     assert (tmp_path / "Δ.png").exists()
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_full_disk_is_exit_code_1_and_leaves_the_old_figure_alone(quick, tmp_path):
     figure = tmp_path / "donuts.png"
     figure.write_text("the old figure")
@@ -300,6 +307,7 @@ def test_a_full_disk_is_exit_code_1_and_leaves_the_old_figure_alone(quick, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == [figure.name]
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_with_one_sentence_and_leaves_nothing(interrupted, small_file, tmp_path):
     options = ["--engine", "numpy", "--epochs", 10**8]
     done = interrupted("demo", "--data", small_file, *options, after=b"loss")

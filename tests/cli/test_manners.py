@@ -14,17 +14,15 @@ from keras_tied.cli import _progress
 
 @pytest.fixture
 def model(keras_tied, fruit_csv):
-    assert keras_tied("fit", fruit_csv, "-o", "model.keras", "--epochs", 2).code == 0
-    return "model.keras"
+    assert keras_tied("fit", fruit_csv, "-o", "model.safetensors", "--epochs", 2).code == 0
+    return "model.safetensors"
 
 
 def test_swapped_arguments_are_recognised(keras_tied, model, fruit_csv):
     done = keras_tied("encode", fruit_csv, model, "-o", "codes.csv")
     assert done.code == 2
-    assert (
-        f"'model.keras' is a model, which comes first; write 'model.keras' {str(fruit_csv)!r}"
-        in (done.err)
-    )
+    swapped = f"write 'model.safetensors' {str(fruit_csv)!r}"
+    assert f"'model.safetensors' is a model, which comes first; {swapped}" in done.err
 
 
 def test_a_file_whose_name_begins_with_a_dash_is_recognised(
@@ -40,8 +38,8 @@ def test_a_file_whose_name_begins_with_a_dash_is_recognised(
 @pytest.mark.parametrize("command", ["encode", "reconstruct", "score", "fit"])
 def test_no_clobber_leaves_what_is_there(command, keras_tied, model, fruit_csv, tmp_path):
     (tmp_path / "there.csv").write_text("mine")
-    (tmp_path / "there.keras").write_text("mine")
-    output = "there.keras" if command == "fit" else "there.csv"
+    (tmp_path / "there.safetensors").write_text("mine")
+    output = "there.safetensors" if command == "fit" else "there.csv"
     arguments = [fruit_csv] if command == "fit" else [model, fruit_csv]
     done = keras_tied(command, *arguments, "-o", output, "--no-clobber")
     assert done.code == 2
@@ -73,8 +71,8 @@ def test_cells_are_quoted_where_they_need_it_in_every_batch(keras_tied, tmp_path
     numbers = np.random.default_rng(0).normal(size=1000)
     table = pa.table({"who": names, "x": numbers, "y": numbers**2})
     parquet.write_table(table, tmp_path / "rows.parquet")
-    keras_tied("fit", "rows.parquet", "-o", "m.keras", "--id", "who", "--epochs", 1)
-    lines = keras_tied("encode", "m.keras", "rows.parquet", "-o", "-").out.splitlines()
+    keras_tied("fit", "rows.parquet", "-o", "m.safetensors", "--id", "who", "--epochs", 1)
+    lines = keras_tied("encode", "m.safetensors", "rows.parquet", "-o", "-").out.splitlines()
     assert [line for line in lines if '"' in line] == [lines[501]]
     assert [row[0] for row in csv.reader(io.StringIO("\n".join(lines)))][1:] == names
 

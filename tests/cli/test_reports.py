@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from keras_tied.cli import _model, _overview, _report_columns, _sample
+from keras_tied.cli import _model, _report, _report_columns, _rows
 from keras_tied.cli._table import TableOptions
 from keras_tied.report import Report
 from keras_tied.tables import Columns
@@ -18,11 +18,11 @@ def surveyed(model, fruit_csv, monkeypatch):
     """What a report says of the table, of which it may hold a few rows only."""
 
     def survey(most_rows):
-        monkeypatch.setattr(_sample, "MOST_ROWS", most_rows)
-        monkeypatch.setattr(_sample, "SMALLEST_SAMPLE", 1)
+        monkeypatch.setattr(_rows, "MOST_ROWS", most_rows)
+        monkeypatch.setattr(_rows, "SMALLEST_SAMPLE", 1)
         opened = _model.load(model)
-        rows = _model.open_rows(opened, str(fruit_csv), TableOptions(), None, quiet=True)
-        return opened.fitted_value, *_overview.survey_rows(opened, rows, quiet=True)
+        rows = _rows.open_rows(opened, str(fruit_csv), TableOptions(), None, quiet=True)
+        return opened.fitted_value, *_report.survey_rows(opened, rows, quiet=True)
 
     return survey
 
@@ -80,7 +80,7 @@ def make_messy(rng, n=60):
     )
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_values_are_written_on_the_page_as_they_are_decoded(chromium, rng, tmp_path):
     table = make_messy(rng)
     columns = Columns.survey(table)[0]
@@ -189,8 +189,8 @@ def test_the_page_names_pca_and_draws_no_rejected_network(keras_tied, tmp_path):
         header="a,b,c,d",
         comments="",
     )
-    assert keras_tied("fit", "noise.csv", "-o", "m.keras", "--quiet").code == 0
-    assert keras_tied("report", "m.keras", "noise.csv", "-o", "r.html").code == 0
+    assert keras_tied("fit", "noise.csv", "-o", "m.safetensors", "--quiet").code == 0
+    assert keras_tied("report", "m.safetensors", "noise.csv", "-o", "r.html").code == 0
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "The model is PCA with 2 components." in text
     assert "There is no loss curve" in text

@@ -16,17 +16,11 @@ from pyarrow import csv, parquet
 from keras_tied import _files
 
 COMMANDS = {
-    "fit": "fit big.parquet -o out.keras --id id",
-    "lbfgs": "fit big.parquet -o out.keras --id id --solver lbfgs --epochs 5",
-    "encode": "encode m.keras big.csv -o out.csv",
-    "decode": "decode m.keras codes.csv -o out.parquet",
-    "reconstruct": "reconstruct m.keras big.csv -o out.csv",
-    "score": "score m.keras big.csv -o out.parquet",
-    "plot": "plot m.keras big.parquet -o out.png",
-    "report": "report m.keras big.parquet -o out.html",
-    "compare": "compare big.parquet -o out.png",
-    "export": "export m.keras -o out.onnx",
-    "inspect": "inspect m.keras",
+    "fit": "fit big.parquet -o out.safetensors --id id",
+    "encode": "encode m.safetensors big.csv -o out.csv",
+    "score": "score m.safetensors big.csv -o out.parquet",
+    "report": "report m.safetensors big.parquet -o out.html",
+    "export": "export m.safetensors -o out.onnx",
     "demo": "demo -o out.png",
     "check": "check big.csv",
 }
@@ -69,18 +63,13 @@ def folder(tmp_path_factory):
     table = pa.table({"id": ids} | {f"x{index}": x for index, x in enumerate(X.T)})
     parquet.write_table(table, folder / "big.parquet")
     csv.write_csv(table, folder / "big.csv")
-    for arguments in (
-        "fit big.parquet -o m.keras --id id --epochs 2",
-        "encode m.keras big.csv -o codes.csv",
-    ):
-        process = start(arguments, folder)
-        _, errors = process.communicate()
-        assert process.returncode == 0, errors
+    process = start("fit big.parquet -o m.safetensors --id id --epochs 2", folder)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
     return folder
 
 
-@pytest.mark.full
-@pytest.mark.brief("fit", "encode", "score", "demo")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_signal_at_any_moment_ends_the_command_with_its_code(name, folder):
     begin = time.monotonic()

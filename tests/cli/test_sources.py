@@ -38,9 +38,9 @@ def outputs(keras_tied):
     def run(data, *, repeat=contextlib.nullcontext):
         results = []
         for arguments in (
-            ("fit", data, "-o", "model.keras", "--epochs", 3, "--json"),
-            ("encode", "model.keras", data, "-o", "-"),
-            ("score", "model.keras", data, "-o", "-"),
+            ("fit", data, "-o", "model.safetensors", "--epochs", 3, "--json"),
+            ("encode", "model.safetensors", data, "-o", "-"),
+            ("score", "model.safetensors", data, "-o", "-"),
         ):
             with repeat():
                 done = keras_tied(*arguments)
@@ -61,14 +61,14 @@ def expected(outputs, rows):
     return outputs("expected.parquet")
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SAVERS if name != "parts"])
 def test_a_fit_codes_and_scores_are_those_of_parquet(outputs, expected, rows, name):
     SAVERS[name](rows, name)
     assert outputs(name) == expected
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "arrow"])
 def test_a_pipe_gives_what_parquet_gives(outputs, expected, rows, tmp_path, form):
     SAVERS[f"rows.{form}"](rows, f"rows.{form}")
@@ -83,14 +83,14 @@ def test_a_pipe_gives_what_parquet_gives(outputs, expected, rows, tmp_path, form
     assert outputs("-", repeat=pipe) == expected
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_partitions_give_the_codes_that_parquet_gives(keras_tied, outputs, expected, rows):
     SAVERS["parts"](rows, "parts")
-    found = keras_tied("encode", "model.keras", "parts", "-o", "-")
+    found = keras_tied("encode", "model.safetensors", "parts", "-o", "-")
     assert read(found.out) == read(expected[1])
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_s3_gives_what_parquet_gives(outputs, expected, rows, s3):
     pq.write_table(rows, "bucket/rows.parquet", filesystem=s3)
     assert outputs("s3://bucket/rows.parquet") == expected

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("onnxruntime")
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.slow
 
 
 def keras_tied(*arguments, cwd):
@@ -33,16 +33,16 @@ def folder(tmp_path_factory, fruit_csv):
     folder = tmp_path_factory.mktemp("walk")
     (folder / "fruit.csv").write_bytes(fruit_csv.read_bytes())
     said = keras_tied(
-        *("fit", "fruit.csv", "-o", "model.keras", "--id", "name", "--label", "taste"),
+        *("fit", "fruit.csv", "-o", "model.safetensors", "--id", "name", "--label", "taste"),
         *("--dates", "off"),
         cwd=folder,
     )
     (folder / "said.txt").write_text(said)
-    keras_tied("score", "model.keras", "fruit.csv", "-o", "scores.csv", cwd=folder)
-    keras_tied("encode", "model.keras", "fruit.csv", "-o", "codes.csv", cwd=folder)
-    keras_tied("plot", "model.keras", "fruit.csv", "-o", "fruit.png", cwd=folder)
-    keras_tied("report", "model.keras", "fruit.csv", "-o", "fruit.html", cwd=folder)
-    keras_tied("export", "model.keras", "-o", "model.onnx", cwd=folder)
+    keras_tied("score", "model.safetensors", "fruit.csv", "-o", "scores.csv", cwd=folder)
+    keras_tied("encode", "model.safetensors", "fruit.csv", "-o", "codes.csv", cwd=folder)
+    keras_tied("plot", "model.safetensors", "fruit.csv", "-o", "fruit.png", cwd=folder)
+    keras_tied("report", "model.safetensors", "fruit.csv", "-o", "fruit.html", cwd=folder)
+    keras_tied("export", "model.safetensors", "-o", "model.onnx", cwd=folder)
     return folder
 
 
@@ -61,7 +61,7 @@ def test_fit_tells_of_rows_columns_errors_and_seconds(folder):
         "components 2",
         "PCA's error",
         "seconds",
-        "model model.keras",
+        "model model.safetensors",
     ):
         assert fact in said
 
@@ -75,7 +75,9 @@ def test_ids_and_the_order_of_rows_are_kept(folder):
 def test_a_figure_and_a_page_are_written(folder):
     assert (folder / "fruit.png").read_bytes().startswith(b"\x89PNG")
     page = (folder / "fruit.html").read_text(encoding="utf-8")
-    assert "keras-tied fit fruit.csv -o model.keras --id name --label taste --dates off" in page
+    assert (
+        "keras-tied fit fruit.csv -o model.safetensors --id name --label taste --dates off" in page
+    )
 
 
 def test_onnxruntime_gives_the_codes_of_encode(folder):
@@ -101,5 +103,5 @@ def number(row, feature):
 def test_the_model_loads_in_python_with_the_names_of_its_features(folder):
     from keras_tied import TiedAutoencoder
 
-    names = TiedAutoencoder.load(folder / "model.keras").feature_names_in_.tolist()
+    names = TiedAutoencoder.load(folder / "model.safetensors").feature_names_in_.tolist()
     assert names == "kind=apple kind=pear kind=plum weight length count ripe".split()

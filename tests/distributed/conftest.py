@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
 def model(folder):
     """The path of a model of these rows."""
     frame = open_table(folder).sample(4000, seed=0).select(NAMES).to_pandas()
-    path = folder.parent / f"{folder.name}.keras"
+    path = folder.parent / f"{folder.name}.safetensors"
     TiedAutoencoder(max_iter=3, random_state=0).fit(frame).save(path)
     return path
 

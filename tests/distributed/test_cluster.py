@@ -14,7 +14,7 @@ import pytest
 from pyarrow import parquet
 
 pytest.importorskip("distributed")
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.slow
 COMMAND = [sys.executable, "-m", "keras_tied.cli"]
 
 
@@ -130,12 +130,12 @@ def test_a_fit_on_workers_is_that_of_one_process(folder, tmp_path, monkeypatch):
         "from keras_tied.cli import main; main()"
     )
     for options in ([], ["--cluster", "local", "--workers", "2"]):
-        name = f"m{len(options)}.keras"
+        name = f"m{len(options)}.safetensors"
         arguments = ["fit", str(folder), "-o", name, "--id", "who", "--epochs", "2", *options]
         subprocess.run([sys.executable, "-c", code, *arguments], check=True, cwd=tmp_path)
     from keras_tied import TiedAutoencoder
 
-    ours, alone = (TiedAutoencoder.load(tmp_path / f"m{n}.keras") for n in (4, 0))
+    ours, alone = (TiedAutoencoder.load(tmp_path / f"m{n}.safetensors") for n in (4, 0))
     for one, other in zip(ours.model_.get_weights(), alone.model_.get_weights(), strict=True):
         assert (one == other).all()
 

@@ -13,7 +13,7 @@ from pyarrow import fs, parquet
 from keras_tied.distributed import Here, OutputFolder, load_transform, transform_table
 from keras_tied.tables import open_table
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.slow
 COMMAND = [sys.executable, "-m", "keras_tied.cli"]
 
 
@@ -44,8 +44,10 @@ def test_a_fit_by_address_is_that_of_the_files(store, model, folder, tmp_path):
     from keras_tied import TiedAutoencoder
 
     for data, name in (("s3://bucket/rows", "remote"), (folder, "local")):
-        run("fit", data, "--id", "who", "--epochs", 2, "-o", tmp_path / f"{name}.keras")
-    models = [TiedAutoencoder.load(tmp_path / f"{name}.keras") for name in ("remote", "local")]
+        run("fit", data, "--id", "who", "--epochs", 2, "-o", tmp_path / f"{name}.safetensors")
+    models = [
+        TiedAutoencoder.load(tmp_path / f"{name}.safetensors") for name in ("remote", "local")
+    ]
     for one, other in zip(*(model.model_.get_weights() for model in models), strict=True):
         assert (one == other).all()
 

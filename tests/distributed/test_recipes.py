@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet
 
 RECIPES = Path(__file__).parents[2] / "examples" / "recipes"
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(

@@ -76,12 +76,12 @@ def test_an_id_with_the_name_of_a_result_is_refused(model, batch):
 
 
 def test_a_model_without_names_is_refused(tmp_path, rng):
-    TiedAutoencoder(1, max_iter=1).fit(rng.normal(size=(40, 3))).save(tmp_path / "m.keras")
+    TiedAutoencoder(1, max_iter=1).fit(rng.normal(size=(40, 3))).save(tmp_path / "m.safetensors")
     with pytest.raises(ValueError, match="knows no names of columns"):
-        load_transform(tmp_path / "m.keras")
+        load_transform(tmp_path / "m.safetensors")
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_pickled_function_is_small_and_needs_no_keras(model, batch, tmp_path):
     transform = load_transform(model)
     content = pickle.dumps(transform)

@@ -40,12 +40,13 @@ def test_r2_of_a_constant_feature_is_one_and_of_nothing_nan(iris):
     assert np.isnan(found[5])
 
 
+@pytest.mark.slow
 def test_r2_of_features_follows_partial_fit_and_is_not_in_a_file(iris, tmp_path):
     estimator = TiedAutoencoder(1, max_iter=3, random_state=0).partial_fit(iris)
     expected = r2_score(iris, estimator.reconstruct(iris), multioutput="raw_values")
     np.testing.assert_allclose(estimator.feature_r2_, expected, atol=1e-5)
-    estimator.save(tmp_path / "m.keras")
-    loaded = TiedAutoencoder.load(tmp_path / "m.keras")
+    estimator.save(tmp_path / "m.safetensors")
+    loaded = TiedAutoencoder.load(tmp_path / "m.safetensors")
     with pytest.raises(AttributeError, match=r"feature_r2_.*not stored in a file"):
         loaded.feature_r2_  # noqa: B018
     loaded.partial_fit(iris)

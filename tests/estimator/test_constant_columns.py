@@ -82,10 +82,10 @@ def test_rounding_to_single_precision_is_no_deviation(value, iris):
 
 
 def test_a_file_keeps_it(of_seven, iris, tmp_path):
-    of_seven.save(tmp_path / "seven.keras")
+    of_seven.save(tmp_path / "seven.safetensors")
     rows = with_column(iris[:5], 8.0)
     np.testing.assert_allclose(
-        TiedAutoencoder.load(tmp_path / "seven.keras").score_samples(rows),
+        TiedAutoencoder.load(tmp_path / "seven.safetensors").score_samples(rows),
         of_seven.score_samples(rows),
     )
 

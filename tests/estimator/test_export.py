@@ -158,8 +158,8 @@ def test_trained_in_batches_it_is_exported(iris, tmp_path):
 
 
 def test_loaded_from_its_own_file_it_is_exported(of_digits, digits, tmp_path):
-    of_digits.save(tmp_path / "digits.keras")
-    assert_exported(TiedAutoencoder.load(tmp_path / "digits.keras"), digits, tmp_path)
+    of_digits.save(tmp_path / "digits.safetensors")
+    assert_exported(TiedAutoencoder.load(tmp_path / "digits.safetensors"), digits, tmp_path)
 
 
 @pytest.mark.parametrize("count", [1, 3, 120])
@@ -219,8 +219,8 @@ def test_a_row_with_little_or_much_missing_is_filled_in(with_gaps, digits, prese
 
 
 def test_a_network_and_conditional_means_fill_in_together(tmp_path):
-    path = Path(__file__).parents[1] / "pinned" / "format_3" / "imputation"
-    estimator = TiedAutoencoder.load(f"{path}.keras")
+    path = Path(__file__).parents[1] / "pinned" / "files" / "imputation"
+    estimator = TiedAutoencoder.load(f"{path}.safetensors")
     assert estimator._fitted.imputation_weights.max() > 0.3
     assert_exported(estimator, np.load(f"{path}.npz")["rows"], tmp_path)
 
@@ -244,6 +244,7 @@ def test_what_was_never_missing_in_training_is_filled_with_the_mean(of_digits, d
     assert_exported(of_digits, X, tmp_path)
 
 
+@pytest.mark.slow
 def test_encoder_of_images_takes_flat_rows(digits, tmp_path):
     encoder = keras.Sequential(
         [
@@ -283,7 +284,7 @@ def test_layers_without_a_rule_are_left_to_keras(digits, tmp_path):
     assert_close(found, estimator.transform(digits))
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @converter_missing
 def test_layers_without_a_rule_name_the_converter_that_keras_needs(digits, tmp_path):
     with pytest.raises(ImportError, match=rf"'conv' \(Conv2D\).*pip install {CONVERTER}"):
@@ -339,6 +340,7 @@ def test_before_fit_there_is_nothing_to_export(tmp_path):
         TiedAutoencoder().export(tmp_path / "model.onnx")
 
 
+@pytest.mark.slow
 def test_without_onnx_the_estimator_works_and_export_says_what_to_install():
     program = (
         "import sys\n"

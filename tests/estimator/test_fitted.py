@@ -19,6 +19,8 @@ from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._training.keras_network import build_network, inference_network
 from keras_tied.estimator.internal import fitted_value
 
+slow = pytest.mark.slow
+
 
 def random_model(activation: str, hidden: tuple[int, ...] = (9, 7)) -> keras.Model:
     model = build_network(5, 2, hidden, activation, 0.0)
@@ -44,8 +46,13 @@ def assert_near(found: np.ndarray, expected: np.ndarray) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * scale)
 
 
-@pytest.mark.quick("tanh", "relu", "softmax", "exponential")
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(
+    "activation",
+    [
+        pytest.param(name, marks=[slow] * (name not in ("tanh", "relu", "softmax", "exponential")))
+        for name in ACTIVATIONS
+    ],
+)
 def test_every_activation_gives_what_keras_gives(activation, rng):
     model = random_model(activation)
     network = inference_network(model, own=True)
@@ -56,8 +63,7 @@ def test_every_activation_gives_what_keras_gives(activation, rng):
     assert_computes(network, model, rows, (0, 1, 17, 300))
 
 
-@pytest.mark.quick("tanh")
-@pytest.mark.parametrize("activation", ["tanh", "sparsemax"])
+@pytest.mark.parametrize("activation", ["tanh", pytest.param("sparsemax", marks=slow)])
 def test_compiled_functions_give_what_keras_gives(activation, rng):
     model = random_model(activation)
     network = CompiledNetwork(model)

@@ -27,7 +27,7 @@ def test_pipeline_names_its_features(iris):
     assert pipeline.get_feature_names_out().tolist() == ["tiedautoencoder0", "tiedautoencoder1"]
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_grid_search_over_widths_in_two_processes(digits):
     search = GridSearchCV(
         quick(hidden_layer_sizes=8), {"n_components": [2, 8]}, cv=3, n_jobs=2, error_score="raise"

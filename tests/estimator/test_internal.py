@@ -6,7 +6,9 @@ from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
 from keras_tied.estimator.internal import (
+    Parameters,
     baseline_errors,
+    fit_rows,
     fitted_value,
     ranks,
 )
@@ -44,3 +46,18 @@ def test_ranks_are_those_of_scipy(rng, monkeypatch):
         single = np.asarray(errors, np.float32)
         expected = rankdata(-single, method="ordinal")
         np.testing.assert_array_equal(ranks(single), expected)
+
+
+def test_parameters_have_the_defaults_of_the_estimator():
+    assert Parameters().to_dict() == TiedAutoencoder().get_params()
+
+
+def test_a_fit_without_scikit_learn_is_that_of_the_estimator(rng):
+    X = draw_curve(rng, 60)
+    X[0, 0] = np.nan
+    outcome = fit_rows(Parameters(random_state=0, max_iter=5), X)
+    estimator = TiedAutoencoder(random_state=0, max_iter=5).fit(X)
+    for name in ("transform", "reconstruct", "score_samples"):
+        np.testing.assert_array_equal(
+            getattr(outcome.fitted, name)(X), getattr(estimator, name)(X), err_msg=name
+        )

@@ -15,7 +15,7 @@ from keras_tied.estimator._fitted.fences import fit_fences
 from keras_tied.estimator._fitted.imputation import RIDGE
 from keras_tied.estimator._fitted.outlier_score import Rows, fit_outlier_score
 from keras_tied.estimator._fitted.tail import fit_tail
-from keras_tied.estimator.internal import fit_rows, fitted_value
+from keras_tied.estimator.internal import Parameters, fit_rows
 
 QUICK = {"hidden_layer_sizes": 8, "max_iter": 3, "random_state": 0}
 
@@ -172,8 +172,7 @@ def test_a_category_is_replaced_whole_and_only_where_another_is_clearly_more_lik
     size = rng.normal(size=900)
     kind = np.digitize(size, [-0.5, 0.5])
     X = np.column_stack([size + 0.1 * rng.normal(size=900), np.eye(3)[kind]]).astype(np.float32)
-    estimator = TiedAutoencoder(2, **QUICK)
-    fitted = fitted_value(fit_rows(estimator, X, columns=np.array([0, 1, 1, 1])))
+    fitted = fit_rows(Parameters(**QUICK), X, columns=np.array([0, 1, 1, 1])).fitted
     odd = np.array([[2.0, 1, 0, 0]], np.float32)
     reasons = fitted.explain(odd)
     assert reasons.shares.shape == (1, 2)
@@ -278,8 +277,8 @@ def test_batches_are_trimmed_too(fitted):
 
 
 def test_a_file_keeps_reasons_and_rarities(fitted, tmp_path):
-    fitted.save(tmp_path / "m.keras")
-    loaded, X = TiedAutoencoder.load(tmp_path / "m.keras"), draw(seed=1)
+    fitted.save(tmp_path / "m.safetensors")
+    loaded, X = TiedAutoencoder.load(tmp_path / "m.safetensors"), draw(seed=1)
     np.testing.assert_array_equal(loaded.rarity(X), fitted.rarity(X))
     for found, expected in zip(loaded.explain(X), fitted.explain(X), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)

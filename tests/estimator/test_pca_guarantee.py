@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
 
+slow = pytest.mark.slow
 TABLES = {
     "breast cancer": datasets.load_breast_cancer,
     "diabetes": datasets.load_diabetes,
@@ -36,8 +37,16 @@ def own_errors(estimator: TiedAutoencoder, *tables: np.ndarray) -> list[float]:
     return [float(estimator.reconstruction_error(rows).mean()) for rows in tables]
 
 
-@pytest.mark.quick("iris", "linnerud")
-@pytest.mark.parametrize("name", sorted(TABLES))
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("iris", "linnerud"),
+        *(
+            pytest.param(name, marks=slow)
+            for name in ("breast cancer", "diabetes", "digits", "wine")
+        ),
+    ],
+)
 def test_not_worse_on_scikit_learns_tables(name):
     X = TABLES[name](return_X_y=True)[0]
     train, held_out = train_test_split(X, test_size=0.3, random_state=0)
@@ -49,7 +58,7 @@ def test_not_worse_on_scikit_learns_tables(name):
     assert ours[1] <= 1.01 * of_pca[1]
 
 
-@pytest.mark.full
+@slow
 @given(seed=st.integers(0, 99), width=st.integers(1, 3), scale=st.sampled_from([1e-3, 1.0, 1e4]))
 @settings(max_examples=6, deadline=None)
 def test_is_pca_where_there_is_nothing_else_to_find(seed, width, scale):
@@ -89,8 +98,9 @@ def test_both_solvers_keep_to_it(solver, rng):
     assert own_errors(estimator, X)[0] <= 1.001 * pca_errors(X, X, 3)[0]
 
 
-@pytest.mark.quick("0.9")
-@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+@pytest.mark.parametrize(
+    "share", [pytest.param(0.5, marks=slow), 0.9, pytest.param(0.99, marks=slow)]
+)
 def test_share_of_variance_gives_the_width_of_pca(share, digits):
     scaled = StandardScaler().fit_transform(digits[:300])
     expected = PCA(share, svd_solver="full").fit(scaled).n_components_

@@ -85,7 +85,7 @@ def many(rows: np.ndarray) -> np.ndarray:
     return np.resize(rows, (30_000, rows.shape[1]))
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_eight_threads_get_the_answers_of_one(method, network, digits):
     call, before = getattr(network, method), blas_threads()
@@ -104,7 +104,7 @@ def test_eight_threads_get_the_answers_of_one(method, network, digits):
     assert blas_threads() == before
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_inverse_transform_and_score_work_in_threads(network, digits):
     codes = network.transform(digits)
     rows, score = network.inverse_transform(codes), network.score(digits)
@@ -114,7 +114,7 @@ def test_inverse_transform_and_score_work_in_threads(network, digits):
         assert set(pool.map(lambda _: network.score(digits), range(100))) == {score}
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_reader_beside_a_refit_gets_the_old_codes_or_the_new_ones(digits):
     estimator = TiedAutoencoder(2, random_state=0).fit(digits[:40])
     known = [estimator.transform(digits)]
@@ -126,7 +126,7 @@ def test_a_reader_beside_a_refit_gets_the_old_codes_or_the_new_ones(digits):
         assert any(np.array_equal(codes, each) for each in known)
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_threads_agree_on_an_encoder_of_ones_own(digits):
     encoder = keras.Sequential([keras.Input((64,)), layers.Dense(5, "relu"), layers.Dense(3)])
     estimator = TiedAutoencoder(encoder=encoder, max_iter=1, random_state=0).fit(digits[:100])
@@ -177,7 +177,7 @@ print(codes)
 """
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_eight_forked_children_compute_as_their_parent():
     done = subprocess.run(
@@ -186,7 +186,7 @@ def test_eight_forked_children_compute_as_their_parent():
     assert done.stdout.strip() == str([0] * 8), done.stderr
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork:")  # of JAX and, from 3.12 on, of Python
 @pytest.mark.parametrize("backend", ["loky", "multiprocessing", "threading"])
 def test_joblib_computes_the_same(backend, network, digits):
@@ -207,7 +207,7 @@ assert not {"keras", "jax", "tensorflow", "torch"} & set(sys.modules)
 """
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_pickle_is_used_without_keras(network, digits, tmp_path):
     content = pickle.dumps((network, digits[:9], network.transform(digits[:9])))
     assert len(content) < 100_000
@@ -333,7 +333,7 @@ estimator.transform(rows)
 """
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch computes there")
 def test_an_encoder_of_ones_own_refuses_to_compute_in_a_forked_child():
@@ -346,7 +346,7 @@ def test_an_encoder_of_ones_own_refuses_to_compute_in_a_forked_child():
     assert (done.stdout.split(), done.returncode) == (["0", "0"], 0), done.stderr
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_partial_fit_goes_on_after_a_pickle_as_without_one(digits):
     """In a single step, for which the order of the rows does not matter."""
     estimator = TiedAutoencoder(3, batch_size=512, random_state=0).partial_fit(digits[:512])
@@ -355,6 +355,7 @@ def test_partial_fit_goes_on_after_a_pickle_as_without_one(digits):
     np.testing.assert_allclose(*codes, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_predictions_beside_a_refit_are_those_of_one_fit(digits):
     """The threshold and the score that it is for change together."""
     estimator = TiedAutoencoder(2, random_state=0).fit(digits[:40])

@@ -3,13 +3,14 @@
 A family that comes later adds itself with one `Family` in `FAMILIES`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import keras
 import numpy as np
+import pytest
 from keras import layers
 
 from keras_tied import Autoencoder
@@ -471,6 +472,18 @@ def select(*topologies: str, family: str | None = None) -> list[Case]:
         case
         for case in CASES
         if case.gain and case.topology.name in topologies and family in (None, case.family.name)
+    ]
+
+
+def parameters(cases: Iterable[Case], quick: Collection[Case] | None = None) -> list[Any]:
+    """Make parameters of tests of the cases, and mark as slow those that are not quick.
+
+    By default all cases of Dense are quick, and of the other families the functional model.
+    """
+    return [
+        pytest.param(case, id=str(case), marks=() if is_quick else pytest.mark.slow)
+        for case in cases
+        for is_quick in [case.quick if quick is None else case in quick]
     ]
 
 

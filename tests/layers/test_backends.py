@@ -15,6 +15,7 @@ import keras_tied
 
 from .cases import CASES, find, outputs
 
+pytestmark = pytest.mark.slow
 BACKENDS = ("jax", "tensorflow", "torch")
 SAVED = [case for case in CASES if case.gain]
 NAMES = [
@@ -23,7 +24,6 @@ NAMES = [
     for name in (str(case), f"{case}-decoder")
     if name == str(case) or (case.topology.halves and case.topology.name != "made_of_layers")
 ]
-QUICK = ("jax-*-functional-gain", "jax-Dense-nested*", "jax-Dense-deep*", "jax-Dense-made_in_init*")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,6 @@ def loaded(request, processes, saved) -> Any:
     return load
 
 
-@pytest.mark.quick(*QUICK)
 @pytest.mark.parametrize("name", NAMES)
 def test_model_computes_the_same_under_another_backend(loaded, saved, name):
     found = loaded(name)
@@ -102,7 +101,6 @@ def test_model_computes_the_same_under_another_backend(loaded, saved, name):
         np.testing.assert_allclose(found[f"arr_{index}"], expected, atol=1e-5)
 
 
-@pytest.mark.quick(*QUICK)
 @pytest.mark.parametrize("name", NAMES)
 def test_model_is_tied_under_another_backend(loaded, name):
     assert loaded(name)["tied"]

@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from .cases import (
     find,
     kernel_variable,
     outputs,
+    parameters,
     select,
     train,
     weights,
@@ -28,29 +28,39 @@ def through_file(model: keras.Model, folder: Path) -> keras.Model:
     return keras.saving.load_model(folder / "model.keras")
 
 
-KEEPING: dict[str, Callable[[keras.Model, Path], keras.Model]] = {
-    "saved and loaded": through_file,
-    "deepcopy": lambda model, folder: copy.deepcopy(model),
-    "pickle": lambda model, folder: pickle.loads(pickle.dumps(model)),
-}
-REBUILDING: dict[str, Callable[[keras.Model, Path], keras.Model]] = {
-    "from_config": lambda model, folder: type(model).from_config(model.get_config()),
-    "model_from_json": lambda model, folder: keras.models.model_from_json(model.to_json()),
-    "clone_model": lambda model, folder: keras.models.clone_model(model),
-}
-COPYING = KEEPING | REBUILDING
+def through_deepcopy(model: keras.Model, folder: Path) -> keras.Model:
+    return copy.deepcopy(model)
 
 
-def named(ways: dict[str, Any], quick: Collection[str] = ()) -> dict[str, Any]:
-    """The ways of making a copy; where some are named as quick, the others are not."""
-    values = [
-        pytest.param(way, marks=pytest.mark.full) if quick and name not in quick else way
-        for name, way in ways.items()
-    ]
-    return {"argvalues": values, "ids": ways.keys()}
+def through_pickle(model: keras.Model, folder: Path) -> keras.Model:
+    return pickle.loads(pickle.dumps(model))
 
 
-@pytest.fixture(params=CASES, ids=str)
+def through_config(model: keras.Model, folder: Path) -> keras.Model:
+    return type(model).from_config(model.get_config())
+
+
+def through_json(model: keras.Model, folder: Path) -> keras.Model:
+    return keras.models.model_from_json(model.to_json())
+
+
+def cloned(model: keras.Model, folder: Path) -> keras.Model:
+    return keras.models.clone_model(model)
+
+
+slow = pytest.mark.slow
+KEEPING = [through_file, pytest.param(through_deepcopy, marks=slow), through_pickle]
+"""Ways of copying a model with its weights."""
+REBUILDING = [
+    pytest.param(through_config, marks=slow),
+    pytest.param(through_json, marks=slow),
+    cloned,
+]
+"""Ways of copying a model without its weights."""
+COPYING = [*KEEPING, *REBUILDING]
+
+
+@pytest.fixture(params=parameters(CASES))
 def case(request: pytest.FixtureRequest) -> Case:
     return request.param
 
@@ -60,7 +70,7 @@ def model(case: Case) -> keras.Model:
     return case.build()
 
 
-@pytest.mark.parametrize("make", **named(COPYING))
+@pytest.mark.parametrize("make", COPYING)
 def test_copy_is_tied_to_a_layer_of_its_own(case, model, make, tmp_path):
     copied = make(model, tmp_path)
     outputs(copied, case.inputs())
@@ -69,7 +79,7 @@ def test_copy_is_tied_to_a_layer_of_its_own(case, model, make, tmp_path):
         assert find(copied, tied).tied_to is not find(model, partner)
 
 
-@pytest.mark.parametrize("make", **named(KEEPING))
+@pytest.mark.parametrize("make", KEEPING)
 def test_copy_with_weights_gives_the_same_outputs(case, model, make, tmp_path):
     expected = outputs(model, case.inputs())
     found = outputs(make(model, tmp_path), case.inputs())
@@ -77,7 +87,7 @@ def test_copy_with_weights_gives_the_same_outputs(case, model, make, tmp_path):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-@pytest.mark.parametrize("make", **named(REBUILDING))
+@pytest.mark.parametrize("make", REBUILDING)
 def test_rebuilt_copy_given_the_weights_gives_the_same_outputs(case, model, make, tmp_path):
     rebuilt = make(model, tmp_path)
     if not rebuilt.built:
@@ -88,7 +98,7 @@ def test_rebuilt_copy_given_the_weights_gives_the_same_outputs(case, model, make
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-@pytest.mark.parametrize("make", **named(COPYING, quick=("clone_model",)))
+@pytest.mark.parametrize("make", [pytest.param(through_pickle, marks=slow), cloned])
 def test_training_the_copy_leaves_the_original_alone(case, model, make, tmp_path):
     copied = make(model, tmp_path)
     before = weights(model)
@@ -97,7 +107,7 @@ def test_training_the_copy_leaves_the_original_alone(case, model, make, tmp_path
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("make", **named({way: COPYING[way] for way in ("pickle", "clone_model")}))
+@pytest.mark.parametrize("make", [through_pickle, cloned])
 def test_trained_copy_still_reads_the_kernel_of_its_own_layer(case, model, make, tmp_path):
     copied = make(model, tmp_path)
     train(copied, case.inputs(), case.targets())
@@ -121,16 +131,16 @@ def silence(layer: Any) -> None:
         variable.assign(np.zeros(variable.shape))
 
 
-@pytest.mark.parametrize("make", **named(COPYING, quick=("saved and loaded", "clone_model")))
-@pytest.mark.parametrize("case", select("functional", "nested", "deep", "in_wrappers"), ids=str)
+@pytest.mark.parametrize("make", COPYING)
+@pytest.mark.parametrize("case", parameters(select("functional", "nested", "deep", "in_wrappers")))
 def test_copy_is_tied_before_its_first_call(case, model, make, tmp_path):
     copied = make(model, tmp_path)
     for tied, partner in case.topology.ties:
         assert find(copied, tied).tied_to is find(copied, partner)
 
 
-@pytest.mark.parametrize("make", **named(COPYING, quick=("saved and loaded", "clone_model")))
-@pytest.mark.parametrize("case", select("nested", "made_of_models"), ids=str)
+@pytest.mark.parametrize("make", COPYING)
+@pytest.mark.parametrize("case", parameters(select("nested", "made_of_models")))
 def test_copy_of_a_copy_is_tied_to_a_layer_of_its_own(case, model, make, tmp_path):
     first = make(model, tmp_path)
     second = make(first, tmp_path)
@@ -140,7 +150,7 @@ def test_copy_of_a_copy_is_tied_to_a_layer_of_its_own(case, model, make, tmp_pat
         assert find(second, tied).tied_to is not find(first, partner)
 
 
-@pytest.mark.parametrize("case", select("functional", "nested"), ids=str)
+@pytest.mark.parametrize("case", parameters(select("functional", "nested")))
 def test_clone_made_with_functions_is_tied_to_a_layer_of_its_own(case, model):
     cloned = keras.models.clone_model(
         model,
@@ -157,7 +167,7 @@ def join(encoder: keras.Model, decoder: keras.Model) -> keras.layers.Layer:
     return find(decoder, "out").tied_to
 
 
-@pytest.mark.parametrize("case", select("nested"), ids=str)
+@pytest.mark.parametrize("case", parameters(select("nested")))
 def test_halves_cloned_apart_are_tied_when_they_are_joined(case, model):
     encoder, decoder = (
         keras.models.clone_model(model.get_layer(name)) for name in ("encoder", "decoder")
@@ -167,7 +177,7 @@ def test_halves_cloned_apart_are_tied_when_they_are_joined(case, model):
     assert partner is find(encoder, "code")
 
 
-@pytest.mark.parametrize("case", select("nested"), ids=str)
+@pytest.mark.parametrize("case", parameters(select("nested")))
 def test_two_clones_in_one_model_are_each_tied_to_their_own_layer(case, model):
     first, second = keras.models.clone_model(model), keras.models.clone_model(model)
     inputs = first.inputs[0]
@@ -223,10 +233,13 @@ COMPILED = [
     *select("functional"),
     *select("nested", "made_of_models", "made_in_init", "in_wrappers", family="Dense"),
 ]
+QUICKLY_COMPILED = [
+    *select("functional", "nested", "in_wrappers", family="Dense"),
+    *select("functional", family="Conv"),
+]
 
 
-@pytest.mark.quick("Dense-functional*", "Dense-nested*", "Dense-in_wrappers*", "Conv-functional*")
-@pytest.mark.parametrize("case", COMPILED, ids=str)
+@pytest.mark.parametrize("case", parameters(COMPILED, QUICKLY_COMPILED))
 def test_compiled_training_is_eager_training(case):
     compiled, eager = case.build(), case.build()
     data = case.inputs(), case.targets()
@@ -237,7 +250,7 @@ def test_compiled_training_is_eager_training(case):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-@pytest.mark.parametrize("case", select("functional", "nested", "deep", "in_wrappers"), ids=str)
+@pytest.mark.parametrize("case", parameters(select("functional", "nested", "deep", "in_wrappers")))
 def test_stateless_call_uses_the_kernel_that_it_is_given(case, model):
     other = case.build(seed=9)
     expected = outputs(other, case.inputs())
@@ -273,7 +286,7 @@ def own_variables(model: keras.Model, tied: str) -> list[Any]:
     return [variable for variable in (layer.bias, layer.gain) if variable is not None]
 
 
-@pytest.mark.parametrize("case", select("functional", "nested"), ids=str)
+@pytest.mark.parametrize("case", parameters(select("functional", "nested")))
 def test_frozen_tied_layer_keeps_its_bias_and_leaves_the_kernel_trainable(case, model):
     find(model, "out").trainable = False
     kernel, (bias, gain) = kernel_variable(find(model, "code")), own_variables(model, "out")
@@ -311,7 +324,7 @@ def test_rows_of_the_summary_add_up_to_its_total():
     assert model.count_params() == 4 * 3 + 3 + 4 + 3
 
 
-@pytest.mark.parametrize("case", select("functional", "nested", "made_of_models"), ids=str)
+@pytest.mark.parametrize("case", parameters(select("functional", "nested", "made_of_models")))
 def test_penalty_on_the_kernel_counts_once(case, model):
     kernel = kernel_variable(find(model, "code"))
     kernel.regularizer = keras.regularizers.L2(0.5)

@@ -23,6 +23,7 @@ from keras_tied.layers._jacobian import jacobians
 from .cases import arrays, find, outputs, randomize
 from .oracles import slopes
 
+slow = pytest.mark.slow
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "linear": lambda z: z,
     "sigmoid": jax.nn.sigmoid,
@@ -44,7 +45,7 @@ ENCODERS: dict[str, Callable[[], layers.Layer]] = {
 }
 encoders = pytest.mark.parametrize(
     "kind",
-    ["one layer", pytest.param("a model of one layer", marks=pytest.mark.full), "deep"],
+    ["one layer", pytest.param("a model of one layer", marks=slow), "deep"],
 )
 
 
@@ -105,14 +106,20 @@ def by_differences(encoder: layers.Layer, x: np.ndarray) -> np.ndarray:
     return total
 
 
-@pytest.mark.quick("linear", "sigmoid", "relu", "gelu", "softmax")
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(
+    "activation",
+    [
+        *("linear", "sigmoid", "relu", "gelu", "softmax"),
+        *(pytest.param(name, marks=slow) for name in ("tanh", "elu", "softplus", "softsign")),
+        *(pytest.param(name, marks=slow) for name in ("exponential", "silu")),
+    ],
+)
 def test_norm_of_one_layer(activation):
     encoder = built(dense(3, activation))
     np.testing.assert_allclose(norms(encoder, rows()), by_jax(encoder, rows()), rtol=1e-5)
 
 
-@pytest.mark.full
+@slow
 @settings(max_examples=6, deadline=None)
 @given(
     widths=st.sampled_from([(4, 3), (2, 5, 3), (5, 3, 2), (3, 2, 4), (1, 4, 4, 1)]),
@@ -159,18 +166,30 @@ def test_norm_of_a_model_that_is_called_otherwise_than_its_graph_says():
     np.testing.assert_allclose(norms(encoder, rows()), 4 * by_jax(layer, rows()), rtol=1e-5)
 
 
-@pytest.mark.quick("convolution", "steps", "recurrent")
 @pytest.mark.parametrize(
     ("stack", "shape"),
     [
-        ([layers.Conv1D(3, 2, activation="tanh"), layers.Flatten(), layers.Dense(2)], (5, 2)),
-        ([layers.Dense(3, "sigmoid")], (5, 2)),
-        ([layers.Dense(3, "gelu")], (5, 2)),
-        ([layers.Dense(5, "tanh"), layers.BatchNormalization(), layers.Dense(3)], (4,)),
-        ([layers.Dense(5, "tanh"), layers.Dropout(0.5), layers.Dense(3)], (4,)),
-        ([layers.GRU(2)], (3, 2)),
+        pytest.param(
+            [layers.Conv1D(3, 2, activation="tanh"), layers.Flatten(), layers.Dense(2)],
+            (5, 2),
+            id="convolution",
+        ),
+        pytest.param([layers.Dense(3, "sigmoid")], (5, 2), id="steps"),
+        pytest.param([layers.Dense(3, "gelu")], (5, 2), id="steps, not closed", marks=slow),
+        pytest.param(
+            [layers.Dense(5, "tanh"), layers.BatchNormalization(), layers.Dense(3)],
+            (4,),
+            id="normalization",
+            marks=slow,
+        ),
+        pytest.param(
+            [layers.Dense(5, "tanh"), layers.Dropout(0.5), layers.Dense(3)],
+            (4,),
+            id="dropout",
+            marks=slow,
+        ),
+        pytest.param([layers.GRU(2)], (3, 2), id="recurrent", marks=slow),
     ],
-    ids=["convolution", "steps", "steps, not closed", "normalization", "dropout", "recurrent"],
 )
 def test_norm_of_other_layers(stack, shape):
     encoder = built(
@@ -193,7 +212,6 @@ def test_one_dense_layer_takes_no_passes(monkeypatch):
     norms(built(keras.Sequential([dense(3, "sigmoid")])), rows())
 
 
-@pytest.mark.quick("2-5-2")
 @pytest.mark.parametrize(("features", "units", "fewer"), [(2, 5, 2), (5, 2, 2), (3, 3, 3)])
 def test_passes_are_as_many_as_a_row_or_a_code_has_numbers(features, units, fewer):
     encoder, x = built(dense(units, "tanh"), features), rows(4, features)
@@ -311,10 +329,10 @@ class TestContractive:
 
         self.assert_moved(encoder, encoder, slopes(penalty, W), run_eagerly)
 
-    @pytest.mark.quick("3-False")
     @pytest.mark.parametrize(
         ("units", "run_eagerly"),
-        [(3, False), (6, False), (3, True)],  # fewer than features, and more
+        # Fewer units than features, and more.
+        [(3, False), pytest.param(6, False, marks=slow), pytest.param(3, True, marks=slow)],
     )
     def test_gradient_by_the_kernels_of_a_stack(self, units, run_eagerly):
         stack, x = [dense(5, "tanh", "one"), dense(units, "tanh")], rows()
@@ -415,9 +433,8 @@ class TestTied:
         assert own == 2  # gain and bias
         assert len({id(variable) for variable in model.weights}) == len(model.weights)
 
-    @pytest.mark.quick("*-deep", "cloned-*")
     @encoders
-    @pytest.mark.parametrize("how", ["saved", "cloned", "rebuilt"])
+    @pytest.mark.parametrize("how", ["saved", "cloned", pytest.param("rebuilt", marks=slow)])
     def test_copy_is_tied_to_its_own_encoder(self, kind, how, tmp_path):
         model = autoencoder(kind)
         if how == "saved":

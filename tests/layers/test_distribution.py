@@ -15,7 +15,7 @@ import keras_tied
 from .cases import select
 
 pytestmark = [
-    pytest.mark.full,
+    pytest.mark.slow,
     pytest.mark.skipif(
         keras.backend.backend() != "jax", reason="Keras distributes over devices on JAX only"
     ),

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from .cases import Case, find, outputs, select
+from .cases import Case, find, outputs, parameters, select
 
 BACKEND = keras.backend.backend()
 CASES = [
@@ -80,7 +80,7 @@ pytestmark = [
 
 
 @formats
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", parameters(CASES))
 def test_exported_model_computes_the_same(case: Case, exported: Any, tmp_path: Path):
     model, rows = case.build(), case.inputs()
     (expected,) = outputs(model, rows)
@@ -88,7 +88,7 @@ def test_exported_model_computes_the_same(case: Case, exported: Any, tmp_path: P
 
 
 @formats
-@pytest.mark.parametrize("case", HALVES, ids=str)
+@pytest.mark.parametrize("case", parameters(HALVES))
 def test_exported_decoder_alone_computes_the_same(case: Case, exported: Any, tmp_path: Path):
     decoder = find(case.build(), "decoder")
     shape = (5, *decoder.input_shape[1:])
@@ -98,7 +98,7 @@ def test_exported_decoder_alone_computes_the_same(case: Case, exported: Any, tmp
 
 
 @formats
-@pytest.mark.parametrize("case", select("nested", "deep", family="Dense"), ids=str)
+@pytest.mark.parametrize("case", parameters(select("nested", "deep", family="Dense")))
 def test_exported_loaded_decoder_computes_the_same(case: Case, exported: Any, tmp_path: Path):
     decoder = find(case.build(), "decoder")
     decoder.save(tmp_path / "half.keras")
@@ -110,7 +110,7 @@ def test_exported_loaded_decoder_computes_the_same(case: Case, exported: Any, tm
 
 
 @formats
-@pytest.mark.parametrize("case", select("functional", "nested", family="Dense"), ids=str)
+@pytest.mark.parametrize("case", parameters(select("functional", "nested", family="Dense")))
 def test_exported_clone_computes_the_same(case: Case, exported: Any, tmp_path: Path):
     model = case.build()
     cloned = keras.models.clone_model(model)

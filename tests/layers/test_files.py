@@ -11,12 +11,12 @@ import keras
 import numpy as np
 import pytest
 
-from .cases import CASES, Case, find, kernel_variable, outputs, select, steps, weights
+from .cases import CASES, Case, find, kernel_variable, outputs, parameters, select, steps, weights
 
 TOPOLOGIES = ("functional", "nested", "made_of_models", "made_in_init", "siamese_never_met")
 
 
-@pytest.fixture(params=CASES, ids=str)
+@pytest.fixture(params=parameters(CASES))
 def case(request: pytest.FixtureRequest) -> Case:
     return request.param
 
@@ -78,7 +78,7 @@ def test_weights_load_into_a_rebuilt_model(case, model, tmp_path):
     same_outputs(rebuilt, model, case)
 
 
-@pytest.mark.parametrize("case", select(*TOPOLOGIES), ids=str)
+@pytest.mark.parametrize("case", parameters(select(*TOPOLOGIES)))
 def test_weights_of_a_model_file_load_into_a_rebuilt_model(case, model, tmp_path):
     model.save(tmp_path / "model.keras")
     rebuilt = keras.models.clone_model(model)
@@ -86,7 +86,7 @@ def test_weights_of_a_model_file_load_into_a_rebuilt_model(case, model, tmp_path
     same_outputs(rebuilt, model, case)
 
 
-@pytest.mark.parametrize("case", select(*TOPOLOGIES), ids=str)
+@pytest.mark.parametrize("case", parameters(select(*TOPOLOGIES)))
 def test_weights_in_several_files_load_into_a_freshly_built_model(case, model, tmp_path):
     path = tmp_path / "model.weights.json"
     model.save_weights(path, max_shard_size=1)
@@ -95,13 +95,13 @@ def test_weights_in_several_files_load_into_a_freshly_built_model(case, model, t
     same_outputs(fresh, model, case)
 
 
-@pytest.mark.parametrize("case", select(*TOPOLOGIES), ids=str)
+@pytest.mark.parametrize("case", parameters(select(*TOPOLOGIES)))
 def test_model_in_a_folder_loads(case, model, tmp_path):
     model.save(tmp_path / "folder", zipped=False)
     same_outputs(keras.saving.load_model(tmp_path / "folder"), model, case)
 
 
-@pytest.mark.parametrize("case", select("functional", "nested", "deep"), ids=str)
+@pytest.mark.parametrize("case", parameters(select("functional", "nested", "deep")))
 def test_model_in_the_old_format_loads(case, model, tmp_path):
     model.save(tmp_path / "model.h5")
     loaded = keras.saving.load_model(tmp_path / "model.h5")
@@ -122,12 +122,20 @@ OPTIMIZERS = {
     "moving average": lambda: keras.optimizers.Adam(0.05, use_ema=True, ema_momentum=0.9),
     "accumulating": lambda: keras.optimizers.SGD(0.05, gradient_accumulation_steps=2),
 }
-STOPS = [(case, "momentum") for case in select(*TOPOLOGIES)]
-STOPS += [(case, name) for case in select("nested", family="Dense") for name in OPTIMIZERS]
+QUICK = select("functional", "made_of_models", "made_in_init", family="Dense")
+STOPS = [(case, "momentum", case in QUICK) for case in select(*TOPOLOGIES)]
+STOPS += [
+    (case, name, name == "adam") for case in select("nested", family="Dense") for name in OPTIMIZERS
+]
 
 
-@pytest.mark.quick("Dense-nested-gain-*", "Dense-functional*", "Dense-made*", "Conv-functional*")
-@pytest.mark.parametrize(("case", "optimizer"), STOPS, ids=str)
+@pytest.mark.parametrize(
+    ("case", "optimizer"),
+    [
+        pytest.param(case, name, id=f"{case}-{name}", marks=() if is_quick else pytest.mark.slow)
+        for case, name, is_quick in STOPS
+    ],
+)
 def test_training_goes_on_after_loading_as_if_it_had_not_stopped(case, model, optimizer, tmp_path):
     data = case.inputs(), case.targets()
     model.compile(OPTIMIZERS[optimizer](), "mse", run_eagerly=True)

@@ -7,7 +7,18 @@ import keras
 import numpy as np
 import pytest
 
-from .cases import CASES, Case, find, kernel_variable, outputs, select, steps, train, weights
+from .cases import (
+    CASES,
+    Case,
+    find,
+    kernel_variable,
+    outputs,
+    parameters,
+    select,
+    steps,
+    train,
+    weights,
+)
 from .test_files import times_held
 
 HALVES = [case for case in CASES if case.topology.halves]
@@ -15,7 +26,7 @@ LISTED_TWICE = pytest.mark.filterwarnings("ignore:.* of 'decoder' counts the ker
 MODELS = [case for case in HALVES if case.topology.name != "made_of_layers"]
 
 
-@pytest.fixture(params=MODELS, ids=str)
+@pytest.fixture(params=parameters(MODELS))
 def case(request: pytest.FixtureRequest) -> Case:
     return request.param
 
@@ -117,8 +128,9 @@ def test_decoder_trained_alone_trains_the_kernels_of_the_encoder(case, model, de
 
 @pytest.mark.parametrize(
     "case",
-    [*select("nested"), *select("deep", "made_of_models", "chain_nested", family="Dense")],
-    ids=str,
+    parameters(
+        [*select("nested"), *select("deep", "made_of_models", "chain_nested", family="Dense")]
+    ),
 )
 def test_decoder_predicts_with_the_kernel_of_the_last_training(case, model, decoder):
     decoder.predict(codes(decoder), verbose=0)
@@ -128,7 +140,9 @@ def test_decoder_predicts_with_the_kernel_of_the_last_training(case, model, deco
     np.testing.assert_allclose(found, *outputs(decoder, codes(decoder)), atol=1e-5)
 
 
-@pytest.mark.parametrize("case", select("nested", "deep", "chain_nested", family="Dense"), ids=str)
+@pytest.mark.parametrize(
+    "case", parameters(select("nested", "deep", "chain_nested", family="Dense"))
+)
 def test_loaded_decoder_predicts_with_the_kernel_of_the_last_training(decoder, tmp_path):
     found = loaded(decoder, tmp_path)
     found.predict(codes(found), verbose=0)
@@ -139,7 +153,7 @@ def test_loaded_decoder_predicts_with_the_kernel_of_the_last_training(decoder, t
 
 
 @pytest.mark.parametrize(
-    "case", select("nested", "deep", "chain_nested", "two_on_one_nested"), ids=str
+    "case", parameters(select("nested", "deep", "chain_nested", "two_on_one_nested"))
 )
 def test_decoder_goes_on_training_after_loading_as_if_it_had_not_stopped(decoder, tmp_path):
     data = codes(decoder), wanted(decoder)
@@ -152,7 +166,7 @@ def test_decoder_goes_on_training_after_loading_as_if_it_had_not_stopped(decoder
         np.testing.assert_allclose(*pair, atol=1e-6)
 
 
-@pytest.mark.parametrize("case", select("nested", "deep", "made_of_models"), ids=str)
+@pytest.mark.parametrize("case", parameters(select("nested", "deep", "made_of_models")))
 def test_rebuilt_decoder_trains_as_the_decoder_does(case, model, decoder):
     rebuilt = keras.models.clone_model(model)
     rebuilt(case.inputs())
@@ -190,7 +204,7 @@ def test_clone_of_a_decoder_loaded_alone_has_a_kernel_of_its_own(decoder, tmp_pa
         np.testing.assert_array_equal(*pair)
 
 
-@pytest.mark.parametrize("case", select("nested", family="Dense"), ids=str)
+@pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
 def test_halves_saved_apart_are_tied_when_they_are_joined(case, model, tmp_path):
     encoder, decoder = (loaded(half(model, name), tmp_path) for name in ("encoder", "decoder"))
     inputs = encoder.inputs[0]
@@ -198,7 +212,7 @@ def test_halves_saved_apart_are_tied_when_they_are_joined(case, model, tmp_path)
     assert find(decoder, "out").tied_to is find(encoder, "code")
 
 
-@pytest.mark.parametrize("case", select("nested", family="Dense"), ids=str)
+@pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
 def test_halves_saved_at_two_times_and_joined_warn_that_they_are_not_tied(case, model, tmp_path):
     encoder = loaded(half(model, "encoder"), tmp_path)
     kernel = kernel_variable(find(model, "code"))
@@ -209,7 +223,7 @@ def test_halves_saved_at_two_times_and_joined_warn_that_they_are_not_tied(case, 
         outputs(keras.Model(inputs, decoder(encoder(inputs))), case.inputs())
 
 
-@pytest.mark.parametrize("case", select("nested", family="Dense"), ids=str)
+@pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
 def test_decoder_loaded_alone_beside_another_encoder_does_not_warn(case, model, tmp_path):
     decoder = loaded(half(model, "decoder"), tmp_path)
     rows, coded = keras.Input(model.input_shape[1:]), keras.Input(decoder.input_shape[1:])
@@ -217,7 +231,7 @@ def test_decoder_loaded_alone_beside_another_encoder_does_not_warn(case, model, 
     outputs(beside, [case.inputs()[:5], codes(decoder)])
 
 
-@pytest.mark.parametrize("case", select("nested", family="Dense"), ids=str)
+@pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
 @pytest.mark.xfail(reason="Keras builds the optimizer of an inner model before the outer is there")
 def test_decoder_compiled_for_itself_goes_on_training_in_a_loaded_model(model, decoder, tmp_path):
@@ -228,7 +242,7 @@ def test_decoder_compiled_for_itself_goes_on_training_in_a_loaded_model(model, d
 
 
 @LISTED_TWICE
-@pytest.mark.parametrize("case", select("nested"), ids=str)
+@pytest.mark.parametrize("case", parameters(select("nested")))
 def test_penalty_on_the_kernel_counts_once_in_the_decoder_alone(model, decoder):
     kernel = kernel_variable(find(model, "code"))
     kernel.regularizer = keras.regularizers.L2(0.5)

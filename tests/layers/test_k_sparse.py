@@ -27,6 +27,7 @@ SHAPES = st.sampled_from([(3, 1), (4, 5), (2, 3, 5)])
 codes = hnp.arrays("float32", SHAPES, elements=st.integers(-3, 3))  # many are equal
 
 
+@pytest.mark.slow
 @given(x=codes, data=st.data())
 def test_the_k_largest_are_kept(x, data):
     k = data.draw(st.integers(1, x.shape[-1]))

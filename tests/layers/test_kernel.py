@@ -15,12 +15,13 @@ from .cases import (
     arrays,
     find,
     outputs,
+    parameters,
     randomize,
     select,
     train,
     weights,
 )
-from .test_contract import loss, named
+from .test_contract import loss
 
 # Keras warns of each layer that cannot be quantised, such as an Input.
 pytestmark = pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
@@ -60,7 +61,10 @@ ADAPTABLE = [
 ]
 
 
-QUICK = ("*-functional-gain", "Dense-nested-gain", "Dense-deep-gain", "Dense-chain-gain")
+QUICK = [
+    *select("functional", "nested", family="Dense"),
+    *select("functional", family="Embedding"),
+]
 
 
 def some(cases: list[Case], *topologies: str) -> list[Case]:
@@ -68,7 +72,7 @@ def some(cases: list[Case], *topologies: str) -> list[Case]:
     return [case for case in cases if case.topology.name in topologies]
 
 
-@pytest.fixture(params=QUANTIZABLE, ids=str)
+@pytest.fixture(params=parameters(QUANTIZABLE, QUICK))
 def case(request: pytest.FixtureRequest) -> Case:
     return request.param
 
@@ -83,16 +87,14 @@ def relative_rms(found: list[np.ndarray], expected: list[np.ndarray]) -> float:
     return float(np.sqrt(np.mean((one - other) ** 2) / np.mean(other**2)))
 
 
-@pytest.mark.quick(*QUICK)
 def test_outputs_of_the_int8_model_are_within_two_percent(case, model):
     expected = outputs(model, case.inputs())
     model.quantize("int8")
     assert relative_rms(outputs(model, case.inputs()), expected) < 0.02
 
 
-@pytest.mark.quick("Dense-*")
 @pytest.mark.parametrize(
-    "case", some(QUANTIZABLE, "functional", "nested", "deep", "chain"), ids=str
+    "case", parameters(some(QUANTIZABLE, "functional", "nested", "deep", "chain"), QUICK)
 )
 def test_outputs_of_the_int4_model_are_near(case, model):
     expected = outputs(model, case.inputs())
@@ -100,7 +102,7 @@ def test_outputs_of_the_int4_model_are_near(case, model):
     assert relative_rms(outputs(model, case.inputs()), expected) < 0.2
 
 
-@pytest.mark.parametrize("case", some(FLOAT8, "functional", "nested"), ids=str)
+@pytest.mark.parametrize("case", parameters(some(FLOAT8, "functional", "nested"), QUICK))
 def test_float8_model_trains(case, model):
     model.quantize("float8")
     before = loss(model, case.inputs(), case.targets())
@@ -109,8 +111,7 @@ def test_float8_model_trains(case, model):
     assert loss(model, case.inputs(), case.targets()) < before
 
 
-@pytest.mark.quick(*QUICK)
-@pytest.mark.parametrize("case", LOADABLE, ids=str)
+@pytest.mark.parametrize("case", parameters(LOADABLE, QUICK))
 def test_copy_of_an_int8_model_gives_the_same_outputs_and_is_tied(case, model):
     model.quantize("int8")
     copied = copy.deepcopy(model)
@@ -120,7 +121,7 @@ def test_copy_of_an_int8_model_gives_the_same_outputs_and_is_tied(case, model):
         assert find(copied, tied).tied_to is find(copied, partner)
 
 
-@pytest.mark.parametrize("case", some(QUANTIZABLE, "functional", "nested"), ids=str)
+@pytest.mark.parametrize("case", parameters(some(QUANTIZABLE, "functional", "nested"), QUICK))
 def test_copy_of_an_int4_model_gives_the_same_outputs(case, model):
     model.quantize("int4")
     np.testing.assert_allclose(
@@ -128,7 +129,9 @@ def test_copy_of_an_int4_model_gives_the_same_outputs(case, model):
     )
 
 
-@pytest.mark.parametrize("case", some(QUANTIZABLE, "nested", "deep", "chain_nested"), ids=str)
+@pytest.mark.parametrize(
+    "case", parameters(some(QUANTIZABLE, "nested", "deep", "chain_nested"), QUICK)
+)
 def test_quantized_decoder_saved_alone_gives_the_same_outputs(case, model, tmp_path):
     model.quantize("int8")
     decoder = find(model, "decoder")
@@ -138,7 +141,7 @@ def test_quantized_decoder_saved_alone_gives_the_same_outputs(case, model, tmp_p
     np.testing.assert_allclose(*outputs(loaded, codes), *outputs(decoder, codes), atol=1e-6)
 
 
-@pytest.mark.parametrize("case", some(QUANTIZABLE, "functional", "nested"), ids=str)
+@pytest.mark.parametrize("case", parameters(some(QUANTIZABLE, "functional", "nested"), QUICK))
 def test_clone_of_a_quantized_model_is_tied_to_a_layer_of_its_own(case, model):
     model.quantize("int8")
     cloned = keras.models.clone_model(model)
@@ -188,10 +191,12 @@ def adapt(layer: Any, name: str) -> None:
         variable.assign(rng.normal(size=variable.shape))
 
 
-KINDS = {"dense": ("dense", "kernel"), "embedding": ("embedding", "embeddings")}
+every_kind = pytest.mark.parametrize(
+    ("kind", "name"), [("dense", "kernel"), ("embedding", "embeddings")]
+)
 
 
-@pytest.mark.parametrize(("kind", "name"), **named(KINDS))
+@every_kind
 def test_adapter_is_added_to_the_kernel(kind, name):
     layer, tied = pair(kind)
     kernel = getattr(layer, name).numpy().copy()
@@ -200,7 +205,7 @@ def test_adapter_is_added_to_the_kernel(kind, name):
     np.testing.assert_allclose(kernel_seen(tied), kernel + adapter(layer, name), atol=1e-5)
 
 
-@pytest.mark.parametrize(("kind", "name"), **named(KINDS))
+@every_kind
 def test_int8_kernel_is_its_integers_divided_by_their_scale(kind, name):
     layer, tied = pair(kind)
     layer.quantize("int8")
@@ -210,7 +215,7 @@ def test_int8_kernel_is_its_integers_divided_by_their_scale(kind, name):
 
 
 @pytest.mark.parametrize("mode", ["int8", "int4"])
-@pytest.mark.parametrize(("kind", "name"), **named(KINDS))
+@every_kind
 def test_quantized_kernel_is_near_the_float_one(kind, name, mode):
     layer, tied = pair(kind)
     kernel = getattr(layer, name).numpy().copy()
@@ -219,7 +224,7 @@ def test_quantized_kernel_is_near_the_float_one(kind, name, mode):
 
 
 @pytest.mark.parametrize("mode", ["int8", "int4"])
-@pytest.mark.parametrize(("kind", "name"), **named(KINDS))
+@every_kind
 def test_adapter_is_added_to_the_restored_kernel(kind, name, mode):
     layer, tied = pair(kind)
     layer.quantize(mode)
@@ -246,8 +251,7 @@ def test_kernel_quantized_in_a_way_that_cannot_be_read_is_an_error_that_names_th
         tied(code())
 
 
-@pytest.mark.quick(*QUICK)
-@pytest.mark.parametrize("case", ADAPTABLE, ids=str)
+@pytest.mark.parametrize("case", parameters(ADAPTABLE, QUICK))
 def test_decoder_reads_the_adapted_kernel(case, model):
     tied = find(model, case.topology.ties[0][0])
     (before,) = outputs(tied, rows_for(tied))
@@ -262,8 +266,7 @@ def rows_for(tied: Any) -> np.ndarray:
     return np.random.default_rng(3).normal(size=shape).astype("float32")
 
 
-@pytest.mark.quick(*QUICK)
-@pytest.mark.parametrize("case", ADAPTABLE, ids=str)
+@pytest.mark.parametrize("case", parameters(ADAPTABLE, QUICK))
 def test_adapter_counts_once(case, model):
     before = model.count_params()
     layer = find(model, "code")
@@ -272,8 +275,7 @@ def test_adapter_counts_once(case, model):
     assert model.count_params() == before + sum(int(np.prod(side.shape)) for side in sides)
 
 
-@pytest.mark.quick(*QUICK)
-@pytest.mark.parametrize("case", ADAPTABLE, ids=str)
+@pytest.mark.parametrize("case", parameters(ADAPTABLE, QUICK))
 def test_training_moves_the_adapter_and_leaves_the_kernel(case, model):
     layer = find(model, "code")
     layer.enable_lora(2)
@@ -289,7 +291,9 @@ def test_training_moves_the_adapter_and_leaves_the_kernel(case, model):
     assert moved == [False, True, True]
 
 
-@pytest.mark.parametrize("case", some(ADAPTABLE, "functional", "nested", "made_of_models"), ids=str)
+@pytest.mark.parametrize(
+    "case", parameters(some(ADAPTABLE, "functional", "nested", "made_of_models"), QUICK)
+)
 def test_adapter_in_the_decoder_alone_trains_as_in_a_decoder_without_an_earlier_training(case):
     """An optimiser's step must not see gradients left over from variables it did not know of."""
     decoders = []
@@ -313,9 +317,9 @@ def test_adapter_in_the_decoder_alone_trains_as_in_a_decoder_without_an_earlier_
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-@pytest.mark.quick(*QUICK)
 @pytest.mark.parametrize(
-    "case", [case for case in ADAPTABLE if case.topology.name != "made_in_init"], ids=str
+    "case",
+    parameters([case for case in ADAPTABLE if case.topology.name != "made_in_init"], QUICK),
 )
 def test_copy_of_an_adapted_model_gives_the_same_outputs_and_is_tied(case, model):
     layer = find(model, "code")
@@ -328,7 +332,7 @@ def test_copy_of_an_adapted_model_gives_the_same_outputs_and_is_tied(case, model
         assert find(copied, tied).tied_to is find(copied, partner)
 
 
-@pytest.mark.parametrize("case", some(QUANTIZABLE, "functional", "nested"), ids=str)
+@pytest.mark.parametrize("case", parameters(some(QUANTIZABLE, "functional", "nested"), QUICK))
 def test_copy_of_an_adapted_quantized_model_gives_nearly_the_same_outputs(case, model):
     """Keras merges the adapter into the integers when it saves, which rounds once more."""
     model.quantize("int8")

@@ -8,12 +8,13 @@ import pytest
 
 from keras_tied.layers import TiedDense
 
-from .cases import Case, arrays, find, kernel_variable, outputs, select, train
+from .cases import Case, arrays, find, kernel_variable, outputs, parameters, select, train
 
 CASES = [*select("functional"), *select("nested", "chain", family="Dense")]
+QUICK = [case for case in CASES if case.family.name in ("Dense", "Conv")]
 
 
-@pytest.fixture(params=["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.full)])
+@pytest.fixture(params=["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])
 def policy(request: pytest.FixtureRequest) -> Iterator[str]:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(request.param)
@@ -21,23 +22,20 @@ def policy(request: pytest.FixtureRequest) -> Iterator[str]:
     keras.config.set_dtype_policy(before)
 
 
-@pytest.fixture(params=CASES, ids=str)
+@pytest.fixture(params=parameters(CASES, QUICK))
 def case(request: pytest.FixtureRequest) -> Case:
     return request.param
 
 
-@pytest.mark.quick("*-Dense-*", "*-Conv-*")
 def test_outputs_have_the_compute_dtype(policy, case):
     (found,) = keras.tree.flatten(case.build()(case.inputs()))
     assert keras.backend.standardize_dtype(found.dtype) == policy.removeprefix("mixed_")
 
 
-@pytest.mark.quick("*-Dense-*", "*-Conv-*")
 def test_variables_are_float32(policy, case):
     assert {variable.dtype for variable in case.build().variables} == {"float32"}
 
 
-@pytest.mark.quick("*-Dense-*", "*-Conv-*")
 def test_outputs_are_near_those_in_float32(policy, case):
     mixed = case.build()
     keras.config.set_dtype_policy("float32")
@@ -45,7 +43,8 @@ def test_outputs_are_near_those_in_float32(policy, case):
     np.testing.assert_allclose(found.astype("float32"), expected, atol=0.05, rtol=0.05)
 
 
-@pytest.mark.parametrize("case", select("functional", "nested", family="Dense"), ids=str)
+@pytest.mark.slow
+@pytest.mark.parametrize("case", parameters(select("functional", "nested", family="Dense")))
 def test_training_moves_the_kernel(policy, case):
     model = case.build()
     kernel = kernel_variable(find(model, case.topology.ties[0][1]))
@@ -54,7 +53,6 @@ def test_training_moves_the_kernel(policy, case):
     assert np.any(before != kernel.numpy())
 
 
-@pytest.mark.quick("*-Dense-*", "*-Conv-*")
 def test_loaded_model_computes_in_the_same_dtype(policy, case, tmp_path):
     model = case.build()
     model.save(tmp_path / "model.keras")

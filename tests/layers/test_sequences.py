@@ -341,21 +341,14 @@ def try_out(plan: Plan, operations: list[str], seed: int) -> None:
             check(tied, model, seed + 1)
 
 
-@settings(max_examples=20)
 @given(**ARGUMENTS)
 def test_every_tie_computes_with_its_own_kernel_after_any_operations(plan, operations, seed):
     try_out(plan, operations, seed)
 
 
-@pytest.mark.full
-@pytest.mark.parametrize(
-    "block", [0, 1, *(pytest.param(block, marks=pytest.mark.slow) for block in range(2, 19))]
-)
-def test_two_thousand_sequences(block):
-    @seed(block)
-    @settings(max_examples=100, deadline=None, database=None)
-    @given(**ARGUMENTS)
-    def run(plan, operations, seed):
-        try_out(plan, operations, seed)
-
-    run()
+@pytest.mark.slow
+@seed(0)
+@settings(max_examples=200, database=None)
+@given(**ARGUMENTS)
+def test_two_hundred_sequences(plan, operations, seed):
+    try_out(plan, operations, seed)

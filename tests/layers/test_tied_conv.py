@@ -110,7 +110,7 @@ def misread(layer: Any, shape: tuple[int, ...]) -> bool:
 
 every_class = pytest.mark.parametrize("cls", CONVOLUTIONS, ids=lambda cls: cls.__name__)
 drawings = pytest.mark.parametrize(
-    "count", [pytest.param(n, marks=[pytest.mark.full] * (n > DRAWN[0])) for n in DRAWN]
+    "count", [DRAWN[0], pytest.param(DRAWN[1], marks=pytest.mark.slow)]
 )
 
 
@@ -195,7 +195,7 @@ QUICK = (
 
 
 @pytest.fixture(
-    params=[pytest.param(n, marks=[pytest.mark.full] * (n not in QUICK)) for n in EXAMPLES]
+    params=[pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in EXAMPLES]
 )
 def example(request: pytest.FixtureRequest) -> tuple[Any, tuple[int, ...]]:
     """A layer, and the shape of an input for it."""

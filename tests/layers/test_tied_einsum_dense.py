@@ -60,7 +60,7 @@ QUICK = "ab,bc->ac ...x,xy->...y ab...,bc->ac... abc,cde->abde abc,bcd->abd abcd
 
 
 @pytest.fixture(
-    params=[pytest.param(n, marks=[pytest.mark.full] * (n not in QUICK)) for n in EXAMPLES]
+    params=[pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in EXAMPLES]
 )
 def example(request: pytest.FixtureRequest) -> Example:
     return EXAMPLES[request.param]
@@ -201,14 +201,17 @@ every_quantizable = pytest.mark.parametrize(
     "example",
     # Keras cannot quantise a layer whose equation has an ellipsis.
     [
-        pytest.param(example, id=name, marks=[pytest.mark.full] * (name not in QUICK))
+        pytest.param(
+            example,
+            id=name,
+            marks=[pytest.mark.slow] * (name not in ("ab,bc->ac", "abc,cde->abde")),
+        )
         for name, example in EXAMPLES.items()
         if "..." not in name
     ],
 )
 
 
-@pytest.mark.quick("ab,bc->ac-*", "abc,cde->abde-int8*")
 @pytest.mark.parametrize(("mode", "tolerance"), [("int8", 0.01), ("int4", 0.15)])
 @every_quantizable
 def test_adjoint_of_a_quantized_layer_is_near_that_of_the_float_one(example, mode, tolerance):
@@ -221,7 +224,6 @@ def test_adjoint_of_a_quantized_layer_is_near_that_of_the_float_one(example, mod
     assert np.linalg.norm(found - expected) <= tolerance * np.linalg.norm(expected)
 
 
-@pytest.mark.quick("ab,bc->ac", "abc,cde->abde")
 @every_quantizable
 def test_int4_kernel_is_the_one_that_the_quantized_layer_computes_with(example):
     layer = example.layer()
@@ -231,7 +233,6 @@ def test_int4_kernel_is_the_one_that_the_quantized_layer_computes_with(example):
     np.testing.assert_allclose(*outputs(tied, x), *outputs(layer, x), atol=1e-4)
 
 
-@pytest.mark.quick("ab,bc->ac", "abc,cde->abde")
 @every_quantizable
 def test_adapter_is_added_to_the_kernel_of_an_int8_layer(example):
     layer = example.layer()

@@ -13,20 +13,20 @@ class Done(NamedTuple):
     err: str
 
 
-FORMAT = Path(__file__).parent / "format_3"
-"""What `make.py` has written, with the first version that has a file format."""
+FOLDER = Path(__file__).parent / "files"
+"""What `make.py` has written."""
 
 
 @pytest.fixture(scope="session")
 def table() -> Path:
     """CSV."""
-    return FORMAT / "text.csv"
+    return FOLDER / "text.csv"
 
 
 @pytest.fixture(scope="session")
 def model() -> Path:
     """A model file that the command has written, of that table."""
-    return FORMAT / "text.keras"
+    return FOLDER / "text.safetensors"
 
 
 @pytest.fixture

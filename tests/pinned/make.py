@@ -1,23 +1,16 @@
 """Write one small model file of each kind, and what it gives for some rows.
 
-Run it only when a new file format is added on purpose, into a folder of its own, from the root of
-the repository:
+Run it only when the format of files changes on purpose, from the root of the repository:
 
-    KERAS_BACKEND=jax python tests/pinned/make.py tests/pinned/format_3
+    KERAS_BACKEND=jax python tests/pinned/make.py tests/pinned/files
 
-Kinds that follow, such as `imputation`, are written alone, where only their files are of the new
-format.
-
-The files that are there stay as they are: they are what older versions have written, and
-`test_files.py` compares what later versions make of them with the results beside them. For each
-kind the folder gets `KIND.keras` and `KIND.npz`, the rows and the results; for `text`, which
-`keras-tied fit` writes, also the table and what the other commands make of it, as CSV.
+`test_files.py` compares what the files give with the results beside them. For each kind the folder
+gets a model file and `KIND.npz`, the rows and the results; for `text`, which `keras-tied fit`
+writes, also the table and what the other commands make of it, as CSV.
 """
 
-import json
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,17 +21,18 @@ import pandas
 from keras import layers
 
 from keras_tied import TiedAutoencoder
+from keras_tied.estimator.internal import read
 from keras_tied.tables import Columns, open_table
 
 FIT = (
-    "fit text.csv -o text.keras --hidden 6 --epochs 30 --validation 0 --dates off --id name "
+    "fit text.csv -o text.safetensors --hidden 6 --epochs 30 --validation 0 --dates off --id name "
     "--label taste --quiet"
 )
 COMMANDS = {
-    "encode": "encode text.keras text.csv -o text.encode.csv --quiet",
-    "decode": "decode text.keras text.encode.csv -o text.decode.csv --quiet",
-    "reconstruct": "reconstruct text.keras text.csv -o text.reconstruct.csv --quiet",
-    "score": "score text.keras text.csv -o text.score.csv --quiet",
+    "encode": "encode text.safetensors text.csv -o text.encode.csv --quiet",
+    "decode": "decode text.safetensors text.encode.csv -o text.decode.csv --quiet",
+    "reconstruct": "reconstruct text.safetensors text.csv -o text.reconstruct.csv --quiet",
+    "score": "score text.safetensors text.csv -o text.score.csv --quiet",
 }
 LEARNED = ("n_iter_", "is_pca_", "reconstruction_r2_", "offset_", "loss_curve_")
 MARGIN = 0.05
@@ -191,25 +185,23 @@ def write_text(folder: Path) -> None:
     (folder / "text.csv").write_text(text_table())
     for command in (FIT, *COMMANDS.values()):
         run(folder, command)
-    with zipfile.ZipFile(folder / "text.keras") as archive:
-        columns = Columns.from_json(json.loads(archive.read("notes.json"))["columns"])
+    columns = Columns.from_json(read(folder / "text.safetensors").notes["columns"])
     (batch,) = open_table(str(folder / "text.csv"), text=columns.text).batches()
     X = pandas.DataFrame(columns.encode(batch), columns=columns.features)
     np.savez_compressed(
-        folder / "text.npz", **results(TiedAutoencoder.load(folder / "text.keras"), X)
+        folder / "text.npz", **results(TiedAutoencoder.load(folder / "text.safetensors"), X)
     )
 
 
-def write(folder: Path, *kinds: str) -> None:
-    """Write the files of some kinds, or of all."""
+def write(folder: Path) -> None:
+    """Write the files of all kinds."""
     folder.mkdir(parents=True)
-    if not kinds or "text" in kinds:
-        write_text(folder)
-    for kind in [kind for kind in FITTED if not kinds or kind in kinds]:
-        estimator, X = FITTED[kind]()
-        estimator.save(folder / f"{kind}.keras")
+    write_text(folder)
+    for kind, fit in FITTED.items():
+        estimator, X = fit()
+        estimator.save(folder / f"{kind}{'.keras' if kind == 'encoder' else '.safetensors'}")
         np.savez_compressed(folder / f"{kind}.npz", **results(estimator, X))
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), *sys.argv[2:])
+    write(Path(sys.argv[1]))

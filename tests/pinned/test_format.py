@@ -1,103 +1,46 @@
-"""What a file holds, by name: so that older versions read what newer ones write, and the reverse.
+"""What a file holds, by name: so that other programs can read it.
 
-A file is Keras's own archive with members of ours. Keras names the weights by the attributes and
-the classes that lead to them, so that renaming one of these changes the format as well.
+A file is one of safetensors. Its metadata has one entry, `keras_tied`: JSON with the format, the
+settings, the notes of the command, and a checksum of these and of the arrays.
 """
 
-import io
+import hashlib
 import json
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import keras
 import numpy as np
 import pytest
 from keras import layers
+from safetensors.numpy import load, load_file
 
-from keras_tied import TiedAutoencoder, cli
+from keras_tied import TiedAutoencoder
 
-KERAS_MEMBERS = ["metadata.json", "config.json", "model.weights.h5"]
-MEMBERS = [*KERAS_MEMBERS, "estimator.json", "estimator.npz"]
-WEIGHTS = {
-    "one hidden layer": {
-        "decoder/layers/tied_dense/kernel_layer/vars/0": (8, 2),
-        "decoder/layers/tied_dense/kernel_layer/vars/1": (2,),
-        "decoder/layers/tied_dense/vars/0": (2,),
-        "decoder/layers/tied_dense/vars/1": (8,),
-        "decoder/layers/tied_dense_1/kernel_layer/vars/0": (5, 8),
-        "decoder/layers/tied_dense_1/kernel_layer/vars/1": (8,),
-        "decoder/layers/tied_dense_1/vars/0": (8,),
-        "decoder/layers/tied_dense_1/vars/1": (5,),
-    },
-    "two hidden layers": {
-        "decoder/layers/tied_dense/kernel_layer/vars/0": (6, 2),
-        "decoder/layers/tied_dense/kernel_layer/vars/1": (2,),
-        "decoder/layers/tied_dense/vars/0": (2,),
-        "decoder/layers/tied_dense/vars/1": (6,),
-        "decoder/layers/tied_dense_1/kernel_layer/vars/0": (8, 6),
-        "decoder/layers/tied_dense_1/kernel_layer/vars/1": (6,),
-        "decoder/layers/tied_dense_1/vars/0": (6,),
-        "decoder/layers/tied_dense_1/vars/1": (8,),
-        "decoder/layers/tied_dense_2/kernel_layer/vars/0": (5, 8),
-        "decoder/layers/tied_dense_2/kernel_layer/vars/1": (8,),
-        "decoder/layers/tied_dense_2/vars/0": (8,),
-        "decoder/layers/tied_dense_2/vars/1": (5,),
-    },
-    "PCA": {
-        "decoder/layers/tied_dense/kernel_layer/vars/0": (5, 2),
-        "decoder/layers/tied_dense/kernel_layer/vars/1": (2,),
-        "decoder/layers/tied_dense/vars/0": (5,),
-    },
-    "encoder": {
-        "decoder/layers/tied_conv/kernel_layer/vars/0": (2, 2, 1, 3),
-        "decoder/layers/tied_conv/kernel_layer/vars/1": (3,),
-        "decoder/layers/tied_conv/vars/0": (3,),
-        "decoder/layers/tied_conv/vars/1": (1,),
-        "decoder/layers/tied_dense/kernel_layer/vars/0": (3, 2),
-        "decoder/layers/tied_dense/kernel_layer/vars/1": (2,),
-        "decoder/layers/tied_dense/vars/0": (2,),
-        "decoder/layers/tied_dense/vars/1": (3,),
-    },
-}
-"""By kind of network: its weights and their shapes; a tied layer keeps gain, then bias."""
-OPTIMIZER = {f"optimizer/vars/{index}" for index in range(19)}
-"""Of Nadam: the iterations, the learning rate, two momenta for each weight, and a product."""
-ARRAYS = {
-    "scaling.shift": ("float64", 1),
-    "scaling.scale": ("float64", 1),
-    "mean": ("float64", 1),
-    "score.columns": ("float64", 1),
-    "score.code_axes.mean": ("float64", 1),
-    "score.code_axes.vectors": ("float64", 2),
-    "score.residual_axes.mean": ("float64", 1),
-    "score.residual_axes.vectors": ("float64", 2),
-    "score.gaussian.mean": ("float64", 1),
-    "score.gaussian.precision": ("float64", 2),
-    "score.median": ("float64", 1),
-    "score.scale": ("float64", 1),
-    "score.fences.middle": ("float64", 1),
-    "score.fences.low": ("float64", 1),
-    "score.fences.high": ("float64", 1),
-    "score.tail": ("float64", 1),
-}
-"""The dtype and the number of axes of each array of estimator.npz."""
-ARRAYS_WHERE_MISSING = ARRAYS | {
-    "gaussian.mean": ("float64", 1),
-    "gaussian.precision": ("float64", 2),
-    "imputation.weights": ("float64", 1),
-}
-SETTINGS = ["format", "keras_tied", "params", "learned", "feature_names_in"]
+LAYER = {"kernels": (0, 1), "biases": (1,), "decoder_biases": (0,), "gains": (1,)}
+"""The arrays of each layer, and the widths that are their shapes: before and after the layer."""
+ARRAYS = """
+    preprocessing.scaling.shift preprocessing.scaling.scale preprocessing.mean
+    outlier_score.columns outlier_score.code_axes.mean outlier_score.code_axes.vectors
+    outlier_score.residual_axes.mean outlier_score.residual_axes.vectors
+    outlier_score.gaussian.mean outlier_score.gaussian.precision outlier_score.median
+    outlier_score.scale outlier_score.fences.middle outlier_score.fences.low
+    outlier_score.fences.high outlier_score.tail.numbers
+    """.split()
+ARRAYS_WHERE_MISSING = """
+    preprocessing.gaussian.mean preprocessing.gaussian.precision imputation_weights
+    """.split()
+SETTINGS = """
+    params n_iter_ is_pca_ loss_curve_ validation_curve_ reconstruction_r2_ offset feature_names
+    weight_decay activation transposed version
+    """.split()
 PARAMS = """
     activation batch_size contamination contraction early_stopping encoder hidden_layer_sizes
     learning_rate max_iter n_components n_iter_no_change noise random_state scaler solver sparsity
     trim validation_fraction verbose weight_decay
-    """.split()
-LEARNED = """
-    n_components_ n_features_in_ n_iter_ is_pca_ loss_curve_ validation_curve_ reconstruction_r2_
-    offset_
     """.split()
 NOTES = """
     command trained seconds data rows columns components is_pca error pca_error measured_on
@@ -142,158 +85,113 @@ FITTED: dict[str, Callable[[], TiedAutoencoder]] = {
     "missing": lambda: TiedAutoencoder(hidden_layer_sizes=6, **QUICK).fit(with_gaps()),
     "PCA": lambda: TiedAutoencoder().fit(bent_rows()[:20]),
     "partial": lambda: TiedAutoencoder(hidden_layer_sizes=6).partial_fit(bent_rows()),
-    "encoder": lambda: TiedAutoencoder(encoder=images(), **QUICK).fit(bent_rows()[:, :4]),
 }
+WIDTHS = {"two hidden layers": (5, 8, 6, 2), "PCA": (5, 2)}
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory) -> Callable[[str], Path]:
-    """A file of some kind, written by this version when it is first asked for."""
+    """A file of some kind, written when it is first asked for."""
     folder = tmp_path_factory.mktemp("saved")
 
     def file(kind: str) -> Path:
-        path = folder / f"{kind.replace(' ', '-')}.keras"
+        path = folder / f"{kind}.safetensors"
         if not path.exists():
-            estimator = FITTED[kind]()
-            assert estimator.is_pca_ == (kind == "PCA")
-            estimator.save(path)
+            FITTED[kind]().save(path)
         return path
 
     return file
 
 
-@pytest.fixture(scope="module")
-def noted(tmp_path_factory, table) -> Path:
-    """A file that the command has written in this version."""
-    path = tmp_path_factory.mktemp("noted") / "model.keras"
-    arguments = ["fit", table, "-o", path, "--epochs", 1, "--hidden", 6, "--quiet"]
-    options = ["--id", "name", "--label", "taste", "--dates", "off"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["keras-tied", *map(str, arguments), *options])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    assert not ended.value.code
-    return path
-
-
-def member(path: Path, name: str) -> bytes:
-    with zipfile.ZipFile(path) as archive:
-        return archive.read(name)
-
-
-def members(path: Path) -> list[str]:
-    with zipfile.ZipFile(path) as archive:
-        return archive.namelist()
-
-
-def weights(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shapes of the datasets in a file, by their names."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    with h5py.File(io.BytesIO(member(path, "model.weights.h5"))) as stored:
-        stored.visititems(
-            lambda name, item: (
-                shapes.update({name: item.shape}) if isinstance(item, h5py.Dataset) else None
-            )
-        )
-    return shapes
-
-
-def arrays(path: Path) -> dict[str, tuple[str, int]]:
-    with np.load(io.BytesIO(member(path, "estimator.npz")), allow_pickle=False) as stored:
-        return {name: (stored[name].dtype.name, stored[name].ndim) for name in stored.files}
-
-
-@pytest.mark.quick("PCA", "one hidden layer")
-@pytest.mark.parametrize("kind", FITTED)
-def test_an_archive_has_these_members(saved, kind):
-    assert members(saved(kind)) == MEMBERS
-
-
-def test_an_archive_of_the_command_has_notes_too(noted):
-    assert members(noted) == [*MEMBERS, "notes.json"]
-
-
-@pytest.mark.parametrize("kind", WEIGHTS)
-def test_a_network_has_these_weights(saved, kind):
-    assert weights(saved(kind)) == WEIGHTS[kind]
-
-
-def test_the_weights_do_not_depend_on_missing_values(saved):
-    assert weights(saved("missing")) == WEIGHTS["one hidden layer"]
-
-
-def test_the_optimizer_of_partial_fit_is_beside_the_weights(saved):
-    assert set(weights(saved("partial"))) == {*WEIGHTS["one hidden layer"], *OPTIMIZER}
+def read_document(content: bytes) -> dict[str, Any]:
+    """The JSON of a file."""
+    (length,) = struct.unpack("<Q", content[:8])
+    metadata = json.loads(content[8 : 8 + length])["__metadata__"]
+    assert list(metadata) == ["keras_tied"]
+    return json.loads(metadata["keras_tied"])
 
 
 @pytest.mark.parametrize("kind", FITTED)
 def test_an_estimator_has_these_arrays(saved, kind):
-    expected = ARRAYS_WHERE_MISSING if kind == "missing" else ARRAYS
-    assert arrays(saved(kind)) == expected
+    arrays = load_file(saved(kind))
+    widths = WIDTHS.get(kind, (5, 8, 2))
+    names = LAYER if len(widths) > 2 else [name for name in LAYER if name != "gains"]
+    network = {
+        f"network.{name}.{i}": tuple(widths[i + end] for end in LAYER[name])
+        for name in names
+        for i in range(len(widths) - 1)
+    }
+    assert {name: arrays[name].shape for name in network} == network
+    assert {str(arrays[name].dtype) for name in network} == {"float32"}
+    others = ARRAYS + (ARRAYS_WHERE_MISSING if kind == "missing" else [])
+    optimizer = [f"optimizer.{i}" for i in range(19 if kind == "partial" else 0)]
+    assert set(arrays) == {*network, *others, *optimizer}
+    dtypes = {name: str(arrays[name].dtype) for name in others}
+    assert dtypes == dict.fromkeys(others, "float64") | {"outlier_score.columns": "int64"}
 
 
 def test_features_too_many_for_a_covariance_have_no_precision(tmp_path):
     """From 257 on."""
     X = np.random.default_rng(0).normal(size=(4, 257))
     X[0, 0] = np.nan
-    TiedAutoencoder().fit(X).save(tmp_path / "wide.keras")
-    found = arrays(tmp_path / "wide.keras")
-    assert found == {n: a for n, a in ARRAYS_WHERE_MISSING.items() if "precision" not in n}
+    TiedAutoencoder().fit(X).save(tmp_path / "wide.safetensors")
+    arrays = load_file(tmp_path / "wide.safetensors")
+    assert not [name for name in arrays if "precision" in name]
+    assert "preprocessing.gaussian.mean" in arrays
 
 
-@pytest.mark.parametrize("kind", FITTED)
+def test_an_archive_of_keras_has_a_file_without_the_network(tmp_path):
+    estimator = TiedAutoencoder(encoder=images(), **QUICK).fit(bent_rows()[:, :4])
+    estimator.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        names, member = archive.namelist(), archive.read("estimator.safetensors")
+        config = json.loads(archive.read("config.json"))
+    model = ["metadata.json", "config.json", "model.weights.h5"]
+    assert names == [*model, "estimator.safetensors"]
+    assert config["registered_name"] == "keras_tied>Autoencoder"
+    assert set(load(member)) == set(ARRAYS)
+    settings = read_document(member)["settings"]
+    encoder = settings["params"]["encoder"]
+    assert (encoder["module"], encoder["class_name"]) == ("keras", "Sequential")
+    assert settings["activation"] is None
+
+
+@pytest.mark.parametrize("kind", ["PCA", "two hidden layers"])
+def test_the_checksum_is_that_of_settings_notes_and_arrays(saved, kind):
+    content = saved(kind).read_bytes()
+    text = content[8:].split(b'"keras_tied":')[1]
+    document = json.JSONDecoder().raw_decode(text.decode(errors="replace"))[0]
+    start, settings = document.split('"settings":')
+    settings, notes = settings[:-1].split(',"notes":')
+    digest = hashlib.sha256(settings.encode() + notes.encode())
+    for name, array in sorted(load(content).items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes())
+    assert f'{{"format":1,"sha256":"{digest.hexdigest()}",' == start
+
+
+@pytest.mark.parametrize("kind", ["PCA", "two hidden layers"])
 def test_the_settings_have_these_keys(saved, kind):
-    settings = json.loads(member(saved(kind), "estimator.json"))
+    settings = read_document(saved(kind).read_bytes())["settings"]
     assert list(settings) == SETTINGS
     assert sorted(settings["params"]) == PARAMS
-    assert list(settings["learned"]) == LEARNED
-
-
-def test_the_format_is_3(saved):
-    assert json.loads(member(saved("PCA"), "estimator.json"))["format"] == 3
 
 
 def test_parameters_are_stored_as_json_has_them(saved):
-    params = json.loads(member(saved("two hidden layers"), "estimator.json"))["params"]
+    params = read_document(saved("two hidden layers").read_bytes())["settings"]["params"]
     assert params["hidden_layer_sizes"] == [6, 4]
     assert (params["activation"], params["max_iter"], params["encoder"]) == ("tanh", 1, None)
 
 
-def test_an_encoder_is_stored_as_keras_serialises_it(saved):
-    encoder = json.loads(member(saved("encoder"), "estimator.json"))["params"]["encoder"]
-    assert (encoder["module"], encoder["class_name"]) == ("keras", "Sequential")
-
-
-@pytest.mark.parametrize("kind", FITTED)
-def test_the_model_is_stored_under_its_registered_name(saved, kind):
-    config = json.loads(member(saved(kind), "config.json"))
-    assert config["registered_name"] == "keras_tied>Autoencoder"
-    parts = {"encoder", "decoder", "noise", "code_regularizer", "contraction"}
-    assert parts <= set(config["config"])
-
-
-def test_the_notes_have_these_keys(noted):
-    notes = json.loads(member(noted, "notes.json"))
+def test_the_notes_tell_how_a_table_becomes_numbers(model):
+    document = read_document(model.read_bytes())
+    notes, columns = document["notes"], document["notes"]["columns"]
     assert set(notes) == set(NOTES)
-    assert list(notes["columns"]) == COLUMNS
-    assert [list(column) for column in notes["columns"]["columns"]] == [COLUMN] * 5
-
-
-def test_the_notes_tell_how_a_table_becomes_numbers(noted):
-    columns = json.loads(member(noted, "notes.json"))["columns"]
-    assert columns["version"] == 1
-    assert (columns["label"], columns["id"]) == ("taste", "name")
-    found = {column["name"]: column["kind"] for column in columns["columns"]}
-    assert found == {
-        "kind": "text",
-        "weight": "number",
-        "length": "number",
-        "count": "integer",
-        "ripe": "boolean",
-    }
+    assert list(columns) == COLUMNS
+    assert (columns["version"], columns["label"], columns["id"]) == (1, "taste", "name")
+    assert [list(column) for column in columns["columns"]] == [COLUMN] * 5
+    kinds = {column["name"]: column["kind"] for column in columns["columns"]}
+    expected = {"kind": "text", "weight": "number", "length": "number", "count": "integer"}
+    assert kinds == expected | {"ripe": "boolean"}
     assert columns["columns"][0]["categories"] == ["apple", "pear", "plum"]
-
-
-def test_the_settings_of_the_command_name_the_numbers_of_a_row(noted):
-    names = json.loads(member(noted, "estimator.json"))["feature_names_in"]
-    assert names == "kind=apple kind=pear kind=plum weight length count ripe".split()
+    names = "kind=apple kind=pear kind=plum weight length count ripe".split()
+    assert document["settings"]["feature_names"] == names

@@ -31,11 +31,11 @@ REGISTERED = {
 LISTED = {
     "keras_tied": """
         Autoencoder TiedAutoencoder __version__ assert_tied comparison datasets estimator
-        experiment layers losses mirror plotting reference regularizers report retie tie ties
+        experiment layers load losses mirror plotting reference regularizers report retie tie ties
         trainable_variables training
         """,
     "keras_tied.cli": "app main",
-    "keras_tied.estimator": "TiedAutoencoder",
+    "keras_tied.estimator": "TiedAutoencoder load",
     "keras_tied.layers": """
         Contractive KSparse MaskingNoise PartlyLinear SaltAndPepperNoise Tie TiedConv TiedDense
         TiedEinsumDense assert_tied retie squared_jacobian_norm tie ties trainable_variables

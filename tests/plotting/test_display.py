@@ -157,7 +157,7 @@ def test_each_pair_of_many_codes_has_its_density(many):
     assert found == [10_000, 10_000, 10_000]
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_legend_is_off_the_density_of_many_rows(many):
     X = np.random.default_rng(1).uniform(size=(10_001, 2))
     display = AutoencoderDisplay(X, X, X, y=np.arange(10_001) % 2).plot()
@@ -203,6 +203,7 @@ def test_costs_of_0_are_drawn_on_a_linear_axis(tables, history):
     assert low <= 0 < high
 
 
+@pytest.mark.slow
 def test_an_estimator_is_drawn_with_its_losses_and_the_names_of_its_features():
     turn = np.linspace(0, 2, 90)
     X = pd.DataFrame({"t": turn, "square": turn**2})
@@ -276,7 +277,7 @@ def test_a_legend_of_long_names_is_inside_the_figure_and_off_the_points(tables):
     assert not any(legend.overlaps(axes.get_window_extent()) for axes in display.axes_.flat)
 
 
-@pytest.mark.parametrize("n_epochs", [1, 2, 6, 9])
+@pytest.mark.parametrize("n_epochs", [1, 9])
 def test_few_epochs_are_numbered_one_by_one(tables, n_epochs):
     display = AutoencoderDisplay(**tables, history={"loss": [0.1] * n_epochs}).plot()
     display.figure_.draw_without_rendering()

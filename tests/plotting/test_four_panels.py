@@ -108,7 +108,12 @@ def test_a_history_without_validation_has_no_validation_curve(tables):
 
 
 @pytest.mark.parametrize(
-    ("ending", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")]
+    ("ending", "start"),
+    [
+        ("png", b"\x89PNG"),
+        pytest.param("svg", b"<?xml", marks=pytest.mark.slow),
+        pytest.param("pdf", b"%PDF", marks=pytest.mark.slow),
+    ],
 )
 def test_a_figure_is_written_in_each_format(figure, tmp_path, ending, start):
     path = tmp_path / f"figure.{ending}"
@@ -132,6 +137,7 @@ def test_drawing_leaves_matplotlibs_settings_alone(tables):
     assert mpl.rcParams == before
 
 
+@pytest.mark.slow
 def test_drawing_does_not_import_pyplot():
     program = (
         "import sys, numpy as np; from keras_tied.plotting import four_panels; x = np.eye(3);"

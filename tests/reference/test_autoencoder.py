@@ -16,9 +16,12 @@ ENGINES = [
     pytest.param(
         PyTensorAutoencoder,
         id="pytensor",
-        marks=pytest.mark.skipif(
-            find_spec("pytensor") is None, reason='pip install "keras-tied[pytensor]"'
-        ),
+        marks=[
+            pytest.mark.slow,  # PyTensor compiles for seconds
+            pytest.mark.skipif(
+                find_spec("pytensor") is None, reason='pip install "keras-tied[pytensor]"'
+            ),
+        ],
     ),
 ]
 

@@ -20,6 +20,7 @@ PyTensorAutoencoder(2, epochs=2).fit(X, X)
 """
 
 
+@pytest.mark.slow
 @needs_pytensor
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_costs_equal_those_of_numpy_from_the_same_start(rng, dtype):
@@ -33,6 +34,7 @@ def test_costs_equal_those_of_numpy_from_the_same_start(rng, dtype):
         np.testing.assert_allclose(pytensor_costs, numpy_costs, rtol=1e-3)
 
 
+@pytest.mark.slow
 @needs_pytensor
 def test_costs_equal_those_of_numpy_on_the_articles_file(donut_file):
     X = np.load(donut_file, allow_pickle=False)[:, :4]
@@ -55,7 +57,7 @@ def test_importing_the_reference_does_not_import_pytensor():
     subprocess.run([sys.executable, "-c", check], check=True)
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @needs_pytensor
 def test_first_use_needs_no_compiler_and_prints_and_leaves_nothing(tmp_path):
     cache, elsewhere = tmp_path / "cache", tmp_path / "elsewhere"

@@ -23,7 +23,7 @@ HOSTILE = [
     "<!-- &lt;b&gt;",
 ]
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.slow
 
 
 def hostile(n, start=0):

@@ -13,7 +13,7 @@ from keras_tied.estimator._fitted.scaling import Scaling
 from keras_tied.estimator.internal import Fitted
 from keras_tied.report import Report
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.slow
 
 
 def make_fitted(activation, rng, hidden=(7, 6), gains=True):

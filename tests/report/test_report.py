@@ -103,15 +103,20 @@ def test_the_page_names_what_made_it_and_what_was_left_out(arrays):
     text = Elements(
         Report(
             **arrays,
-            command="keras-tied report m.keras rows.csv",
+            command="keras-tied report m.safetensors rows.csv",
             versions={"Keras": "3.15.1"},
             notes=["'name' has too many categories."],
         ).to_html()
     ).text
-    for part in ("keras-tied report m.keras rows.csv", "3.15.1", "'name' has too many categories."):
+    for part in (
+        "keras-tied report m.safetensors rows.csv",
+        "3.15.1",
+        "'name' has too many categories.",
+    ):
         assert part in text
 
 
+@pytest.mark.slow
 @given(text=st.text(min_size=1, max_size=40))
 def test_no_text_makes_an_element_or_an_attribute(text):
     X = np.arange(8.0).reshape(4, 2)
@@ -139,6 +144,7 @@ def test_units_of_any_range_have_a_density(rng, offset, spread):
     assert '"name":"density 2 1"' in report.to_html()
 
 
+@pytest.mark.slow
 def test_the_page_of_many_rows_and_columns_stays_small(rng):
     X = rng.normal(size=(20_000, 100))
     names = [f"a name of a column that is rather long, number {i}" for i in range(100)]

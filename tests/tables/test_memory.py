@@ -13,7 +13,7 @@ FEW, COLUMNS = 800_000, 8
 MEGABYTES = 60
 """How much more many rows may take than few; whole, they would take 102 to 128 MB more."""
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.slow
 
 PROGRAM = """
 import pathlib, re, sys

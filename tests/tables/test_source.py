@@ -236,7 +236,7 @@ def test_a_dictionary_of_arrow_is_read_as_text(folder):
     assert read(source)["word"].to_pylist() == ["a", "b", None, "a"]
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_fifty_thousand_columns_are_read(folder, rng):
     expected = np.round(rng.normal(size=(2, 50_000)), 3)
     with open("wide.csv", "w") as file:

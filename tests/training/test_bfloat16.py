@@ -96,8 +96,7 @@ def test_each_product_of_a_step_takes_its_first_factor_row_by_row(rng):
     assert all("lhs_contracting_dims={1}" in line for line in products)
 
 
-@pytest.mark.quick("True")
-@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("known", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_training_is_as_exact_as_in_bfloat16(known, rng, monkeypatch):
     if not known:  # as with a release of XLA that knows no such products
         real = jax.block_until_ready

@@ -8,6 +8,7 @@ from keras import layers, optimizers, regularizers
 from keras_tied.layers import TiedDense
 from keras_tied.training import fit
 
+slow = pytest.mark.slow
 EPOCHS = 20
 ROWS = 60
 ON_JAX = keras.backend.backend() == "jax"
@@ -80,13 +81,16 @@ MODELS = {
 }
 
 
-@pytest.mark.quick(
-    "tied-True",
-    "add_loss-False",
-    "batch normalisation-True",
+@pytest.mark.parametrize("shuffle", [pytest.param(False, marks=slow), True])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "tied",
+        *(pytest.param(f"{kind} regulariser", marks=slow) for kind in ("kernel", "activity")),
+        *(pytest.param(kind, marks=slow) for kind in ("kernel constraint", "add_loss")),
+        *(pytest.param(kind, marks=slow) for kind in ("batch normalisation", "dropout", "noise")),
+    ],
 )
-@pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("kind", MODELS)
 def test_models(kind, shuffle, x):
     assert_same(by_both(MODELS[kind], x, shuffle=shuffle, validation_data=(x[:20], x[:20])))
 
@@ -109,13 +113,25 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.quick("accumulation", "averages that overwrite", "loss scaling")
-@pytest.mark.parametrize("kind", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "accumulation",
+        *(
+            pytest.param(f"clipped {what}", marks=slow)
+            for what in ("norm", "values", "global norm")
+        ),
+        *(pytest.param(kind, marks=slow) for kind in ("schedule", "averages", "weight decay")),
+        *(pytest.param(kind, marks=slow) for kind in ("averages that overwrite", "loss scaling")),
+        pytest.param("nadam", marks=slow),
+    ],
+)
 def test_optimizers(kind, x):
     compiled = lambda: {"optimizer": OPTIMIZERS[kind](), "metrics": ["mae"]}  # noqa: E731
     assert_same(by_both(build_tied, x, compiled=compiled))
 
 
+@slow
 def test_weights_of_rows_and_weighted_metrics(x):
     weights = np.linspace(0, 2, ROWS)
     compiled = lambda: {"weighted_metrics": ["mae"], "metrics": [keras.metrics.R2Score()]}  # noqa: E731
@@ -125,7 +141,7 @@ def test_weights_of_rows_and_weighted_metrics(x):
     )
 
 
-@pytest.mark.quick("False")
+@slow
 @pytest.mark.parametrize("one_hot", [False, True])
 def test_weights_of_classes(one_hot, x):
     labels = np.arange(ROWS) % 3
@@ -136,6 +152,7 @@ def test_weights_of_classes(one_hot, x):
     assert_same(by_both(build, x, y, compiled=compiled, class_weight={0: 1.0, 1: 4.0}))
 
 
+@slow
 def test_several_inputs_and_outputs(x):
     def build():
         first, second = keras.Input((6,), name="first"), keras.Input((6,), name="second")
@@ -154,6 +171,7 @@ def test_several_inputs_and_outputs(x):
     assert_same(by_both(build, inputs, targets, compiled=compiled, validation_split=0.25))
 
 
+@slow
 def test_integers(x):
     words = np.random.default_rng(0).integers(0, 50, size=(ROWS, 3))
 
@@ -166,7 +184,7 @@ def test_integers(x):
     assert_same(by_both(build, words, words, compiled=loss))
 
 
-@pytest.mark.quick("mixed_float16")
+@slow
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float16"])
 def test_mixed_precision(policy, x):
     def build():
@@ -190,6 +208,7 @@ class Halved(keras.Model):
             return {"loss": logs["loss"], "twice": 2 * logs["loss"]}, state
 
 
+@slow
 @pytest.mark.skipif(not ON_JAX, reason="each backend has steps of its own form")
 def test_a_step_of_ones_own(x):
     def build():
@@ -199,18 +218,17 @@ def test_a_step_of_ones_own(x):
     assert_same(by_both(build, x))
 
 
-@pytest.mark.quick("*shuffle*", "*validation_split*", "*initial_epoch*", "*'epochs': 0}")
 @pytest.mark.parametrize(
     "options",
     [
         {"shuffle": "batch"},
         {"validation_split": 0.3, "validation_batch_size": 7},
         {"initial_epoch": 15},
-        {"batch_size": 20},
-        {"batch_size": 1, "epochs": 2},
-        {"batch_size": 1000},
-        {"batch_size": None},
         {"epochs": 0},
+        pytest.param({"batch_size": 20}, marks=slow),
+        pytest.param({"batch_size": 1, "epochs": 2}, marks=slow),
+        pytest.param({"batch_size": 1000}, marks=slow),
+        pytest.param({"batch_size": None}, marks=slow),
     ],
     ids=str,
 )
@@ -244,8 +262,18 @@ CALLBACKS = {
 }
 
 
-@pytest.mark.quick("early stopping with*", "one that*", "at steps", "in evaluation", "scheduler")
-@pytest.mark.parametrize("kind", CALLBACKS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("early stopping", marks=slow),
+        "early stopping with the best weights",
+        pytest.param("plateau", marks=slow),
+        "scheduler",
+        "one that changes the weights",
+        "at steps",
+        "in evaluation",
+    ],
+)
 def test_callbacks(kind, x):
     compiled = None
     if kind == "in evaluation":
@@ -284,11 +312,15 @@ def test_csv_logs_are_those_of_keras(x, tmp_path):
     np.testing.assert_allclose(ours, theirs, rtol=1e-4)
 
 
-STREAMS = ["generator", "dataset", "loader", "tf.data"]
-
-
-@pytest.mark.quick("generator", "dataset")
-@pytest.mark.parametrize("kind", STREAMS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "generator",
+        "dataset",
+        pytest.param("loader", marks=slow),
+        pytest.param("tf.data", marks=slow),
+    ],
+)
 def test_streams_are_left_to_keras(kind, x):
     batches = [x[i : i + 16] for i in range(0, ROWS, 16)]
 

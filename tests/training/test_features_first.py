@@ -39,8 +39,9 @@ def parameters(rng):
     return [jnp.asarray(rng.normal(size=shape), "float32") for shape in shapes]
 
 
-@pytest.mark.quick("network", "between_rows")
-@pytest.mark.parametrize("function", [network, center, between_rows])
+@pytest.mark.parametrize(
+    "function", [network, pytest.param(center, marks=pytest.mark.slow), between_rows]
+)
 def test_value_and_gradient_are_those_of_the_function(function, parameters, rng):
     x = jnp.asarray(rng.normal(size=(ROWS, 5)), "float32")
     both = jax.value_and_grad(function)

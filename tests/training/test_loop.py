@@ -340,9 +340,8 @@ def normalise(data):
     return model
 
 
-@pytest.mark.quick("16")
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX compiles a program")
-@pytest.mark.parametrize("batch_size", [60, 16])
+@pytest.mark.parametrize("batch_size", [pytest.param(60, marks=pytest.mark.slow), 16])
 def test_another_model_of_the_same_make_does_not_compile_again(rows, batch_size, monkeypatch):
     import jax
 

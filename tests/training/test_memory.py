@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_tied.training import _fit, _memory, fit
+from keras_tied.training import _data, _fit, _memory, fit
 
 X = np.random.default_rng(0).normal(size=(64, 6)).astype("float32")
 
@@ -25,7 +25,7 @@ def test_rows_that_do_not_fit_into_memory_are_streamed_and_the_user_is_told(monk
 
 
 def test_an_array_that_is_input_and_target_counts_once():
-    rows = _fit.batch_rows(X, X, None, 32)
+    rows = _data.batch_rows(X, X, None, 32)
     assert _memory.count_bytes(rows, None) == X.nbytes
 
 

@@ -46,7 +46,7 @@ def test_kubernetes_file_of_the_page_names_one_service_and_its_job(text):
     assert variables["JAX_COORDINATOR_ADDRESS"].startswith(f"{host}:")
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="needs JAX")
 def test_script_of_the_page_trains_on_two_processes_as_kubernetes_starts_it(tmp_path):
     (script,) = (text for text in blocks("python") if text.startswith("# train.py"))

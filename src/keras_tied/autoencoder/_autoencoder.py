@@ -1,7 +1,5 @@
 """`Autoencoder`: an encoder and its decoder, trained to reconstruct the input."""
 
-from __future__ import annotations
-
 import math
 from numbers import Real
 from typing import Any, Literal, Self
@@ -12,6 +10,7 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from keras_tied import training
+from keras_tied._keras_internals import UnlockedModel
 from keras_tied.autoencoder._mirror import fits, mirror
 from keras_tied.autoencoder._pca_init import start_from_pca
 from keras_tied.autoencoder._pretraining import pretrain
@@ -21,7 +20,7 @@ BATCH_SIZE = 1024
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
-class Autoencoder(keras.Model):
+class Autoencoder(UnlockedModel):
     r"""An encoder and its decoder as one model, which learns to reconstruct its input.
 
     It is a `keras.Model` in every respect, and needs no targets: `fit(x)`, `evaluate(x)` and
@@ -47,12 +46,7 @@ class Autoencoder(keras.Model):
         contraction: the factor of the contractive penalty, not negative. Defaults to 0.
         **kwargs: `name`, `dtype` and `trainable` of `keras.Model`.
 
-    Attributes:
-        encoder: the encoder, a model.
-        decoder: the decoder, a model.
-        noise: the layer that corrupts the input, or None.
-        code_regularizer: the regularizer of the code, or None.
-        contraction: the factor of the contractive penalty.
+    Each is an attribute of the same name; `noise` is a layer or None.
 
     Raises:
         ValueError: if the shapes of the halves do not fit or are not known, or for an argument
@@ -86,7 +80,13 @@ class Autoencoder(keras.Model):
         self.decoder = mirror(encoder) if decoder is None else _check_model(decoder, "decoder")
         self.noise = _get_noise(noise)
         self.code_regularizer = keras.regularizers.get(code_regularizer)
-        self.contraction = _check_contraction(contraction)
+        factor: Any = contraction
+        if not isinstance(factor, Real) or not float(factor) >= 0:
+            raise ValueError(
+                f"`contraction` is the factor of a penalty; received {contraction!r}: give a "
+                "number that is not negative, 0 for no penalty."
+            )
+        self.contraction = float(factor)
         self(source)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -134,7 +134,7 @@ class Autoencoder(keras.Model):
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile as the model was that is being loaded."""
+        """Compile as the loaded model was."""
         # Keras does not trust a `compile` of another signature; ours takes the same arguments.
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None:
@@ -177,28 +177,12 @@ class Autoencoder(keras.Model):
         *,
         start: Literal["pca"] | None = None,
     ) -> keras.callbacks.History:
-        """Train the model to reconstruct `x`, with the arguments of `keras.Model.fit`.
+        """Train the model to reconstruct `x`, with the arguments of `keras_tied.training.fit`.
 
-        Args:
-            x: the rows, `(n, ...)`, or anything else that `keras.Model.fit` takes, which may
-                yield rows alone.
-            y: what to reconstruct instead of `x`. Defaults to `x`.
-            batch_size: rows at a time. Defaults to 32.
-            epochs: how often to go through the data. Defaults to 1.
-            verbose: `"auto"`, 0, 1 or 2, as in Keras.
-            callbacks: Keras callbacks.
-            validation_split: the part of the rows, at their end, that is held out.
-            validation_data: `x_val`, `(x_val, y_val)` or `(x_val, y_val, weights)`.
-            shuffle: whether to shuffle the rows before each epoch.
-            class_weight: as in Keras, for a `y` of classes.
-            sample_weight: the weight of each row.
-            initial_epoch: the epoch to begin with.
-            steps_per_epoch: batches in an epoch.
-            validation_steps: batches in a validation.
-            validation_batch_size: rows at a time in a validation. Defaults to `batch_size`.
-            validation_freq: epochs between validations.
-            start: `"pca"` to call `start_from_pca` first, with the rows that `validation_split`
-                does not hold out. Defaults to the weights that there are.
+        There is one more: `start="pca"` calls `start_from_pca` first, with the rows that
+        `validation_split` does not hold out. By default, training starts from the weights that
+        there are. Rows are compared with `y` or, by default, with themselves; those that are held
+        out likewise, so that `validation_data` may be `x_val` alone. Batches may be rows alone.
 
         Returns:
             The `History`.
@@ -216,25 +200,12 @@ class Autoencoder(keras.Model):
         if isinstance(validation_data, tuple) and len(validation_data) == 3:
             x_val, y_val, weights = validation_data
             validation_data = x_val, _get_target(x_val, y_val, weights), weights
-        return training.fit(
-            self,
-            x,
-            _get_target(x, y, sample_weight),
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            validation_split=validation_split,
-            validation_data=validation_data,
-            shuffle=shuffle,
-            class_weight=class_weight,
-            sample_weight=sample_weight,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
-            validation_steps=validation_steps,
-            validation_batch_size=validation_batch_size,
-            validation_freq=validation_freq,
-        )
+        target = _get_target(x, y, sample_weight)
+        weights = (class_weight, sample_weight)
+        steps = (initial_epoch, steps_per_epoch, validation_steps)
+        validation = (validation_batch_size, validation_freq)
+        arguments = (validation_split, validation_data, shuffle, *weights, *steps, *validation)
+        return training.fit(self, x, target, batch_size, epochs, verbose, callbacks, *arguments)
 
     def evaluate(
         self,
@@ -245,16 +216,9 @@ class Autoencoder(keras.Model):
         sample_weight: Any = None,
         **kwargs: Any,
     ) -> Any:
-        """The loss and the metrics, as of `keras.Model.evaluate`.
+        """The loss and the metrics, with the arguments of `keras.Model.evaluate`.
 
-        Args:
-            x: the rows, `(n, ...)`, or anything else that `keras.Model.evaluate` takes, which may
-                yield rows alone.
-            y: what the output is compared with. Defaults to `x`.
-            batch_size: rows at a time. Defaults to 32.
-            verbose: `"auto"`, 0, 1 or 2, as in Keras.
-            sample_weight: the weight of each row.
-            **kwargs: `steps`, `callbacks` and `return_dict` of `keras.Model.evaluate`.
+        Rows are compared with `y` or, by default, with themselves. Batches may be rows alone.
 
         Returns:
             The loss, or a list of the loss and the metrics, or a dictionary of them.
@@ -271,8 +235,8 @@ class Autoencoder(keras.Model):
         `sklearn.decomposition.PCA` with as many components as the code, to 0.1 %. Where the
         encoder begins with a Normalization, it is PCA of the normalised rows.
 
-        The error falls from there if the steps are small. Activations with a small linear region,
-        such as `tanh` and `sigmoid`, need smaller steps than `relu`.
+        The error falls from there if the steps are small: smaller for activations with a small
+        linear region, such as `tanh` and `sigmoid`, than for `relu`.
 
         Args:
             x: the rows, an array `(n, ...)`, at least as many as the code has units.
@@ -340,31 +304,19 @@ class Autoencoder(keras.Model):
         return pretrain(*halves, x, epochs, batch_size, optimizer, noise, verbose)
 
     def encode(self, x: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0) -> NDArray[Any]:
-        """The code of some rows.
+        """The code of some rows, `(n, ...)`.
 
         Args:
             x: the rows, `(n, ...)`, or anything else that `keras.Model.predict` takes.
             batch_size: rows at a time. Defaults to 1024.
             verbose: 0, 1 or 2, as in Keras. Defaults to 0.
-
-        Returns:
-            The code, `(n, ...)`.
         """
         return np.asarray(self.encoder.predict(x, batch_size=batch_size, verbose=verbose))
 
     def decode(
         self, code: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0
     ) -> NDArray[Any]:
-        """The rows that the decoder reconstructs from codes.
-
-        Args:
-            code: the code, `(n, ...)`, or anything else that `keras.Model.predict` takes.
-            batch_size: rows at a time. Defaults to 1024.
-            verbose: 0, 1 or 2, as in Keras. Defaults to 0.
-
-        Returns:
-            The rows, `(n, ...)`.
-        """
+        """The rows, `(n, ...)`, that the decoder makes of codes; arguments as of `encode`."""
         return np.asarray(self.decoder.predict(code, batch_size=batch_size, verbose=verbose))
 
     def reconstruction_error(
@@ -374,11 +326,9 @@ class Autoencoder(keras.Model):
 
         Args:
             x: the rows, an array `(n, ...)`.
-            per_feature: whether to return the error of each feature. Defaults to `False`: the mean.
+            per_feature: whether to return the error of each feature, the shape of `x`. Defaults to
+                `False`: the mean over the features, `(n,)`.
             batch_size: rows at a time. Defaults to 1024.
-
-        Returns:
-            The mean over the features, `(n,)`, or one value for each feature, the shape of `x`.
         """
         x = np.asarray(x)
         reconstruction = np.asarray(self.predict(x, batch_size=batch_size, verbose=0))
@@ -399,18 +349,8 @@ class Autoencoder(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """A new model from a configuration; its decoder is tied to its own encoder."""
-        parts = {
-            part: keras.saving.deserialize_keras_object(config[part])
-            for part in ("encoder", "decoder", "noise")
-        }
-        return cls(**{**config, **parts})
-
-    def _lock_state(self) -> None:
-        """Allow a subclass to add layers and metrics in its `__init__`, after calling ours.
-
-        Keras locks what has been built, as this model has there; its own Functional model makes
-        the same exception.
-        """
+        deserialize, parts = keras.saving.deserialize_keras_object, ("encoder", "decoder", "noise")
+        return cls(**{**config, **{part: deserialize(config[part]) for part in parts}})
 
 
 def _get_target(x: Any, y: Any, sample_weight: Any) -> Any:
@@ -430,8 +370,7 @@ def _check_model(half: Any, role: str) -> keras.Model:
 
 def _make_source(encoder: Any) -> Any:
     """A symbolic input for the encoder."""
-    encoder = _check_model(encoder, "encoder")
-    inputs = getattr(encoder, "inputs", None) or []
+    inputs = getattr(_check_model(encoder, "encoder"), "inputs", None) or []
     if len(inputs) > 1:
         raise ValueError(
             f"An Autoencoder takes an encoder with one input; '{encoder.name}' has {len(inputs)}: "
@@ -457,13 +396,4 @@ def _get_noise(noise: Any) -> layers.Layer | None:
     raise ValueError(
         f"`noise` is a standard deviation or a Keras layer; received {noise!r} "
         f"({type(noise).__name__}): give a number, or for example keras.layers.Dropout(0.1)."
-    )
-
-
-def _check_contraction(contraction: Any) -> float:
-    if isinstance(contraction, Real) and float(contraction) >= 0:
-        return float(contraction)
-    raise ValueError(
-        f"`contraction` is the factor of a penalty; received {contraction!r}: give a number that "
-        "is not negative, 0 for no penalty."
     )

@@ -1,7 +1,5 @@
 """`mirror`: the decoder of an encoder, its layers in reverse, each kernel tied."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from keras_tied._keras_internals import producer
 from keras_tied.autoencoder._mirror_rules import (
     Entry,
     LayerContext,
@@ -21,7 +20,6 @@ from keras_tied.autoencoder._mirror_rules import (
     repeat,
 )
 from keras_tied.layers import Contractive
-from keras_tied.layers.internal import producer
 
 INSTEAD: dict[type, str] = {
     layers.SeparableConv1D: "use a DepthwiseConv1D and a Conv1D with kernel size 1",
@@ -30,6 +28,8 @@ INSTEAD: dict[type, str] = {
     keras.Model: "write it as a Sequential or Functional model",
 }
 """What to do about a layer of each class that has no rule."""
+
+SCALINGS = (layers.Normalization, layers.Rescaling)
 
 
 def mirror(
@@ -91,18 +91,23 @@ mirror.register = register  # type: ignore[attr-defined]
 
 @dataclass
 class _Step:
-    """A layer of the encoder at one place in its graph, or the encoder's input."""
+    """A layer of the encoder at one place in its graph, or the encoder's input.
+
+    Attributes:
+        name, operation, entry: the layer's; the input has the name "output".
+        shape: of its output, without the batch.
+        sources: the steps whose outputs it takes in, by their indices.
+        consumers: the steps that take in its output.
+        activation: of the decoder's version of this output: a function, a layer or None.
+    """
 
     name: str
     shape: Shape
-    """Of its output, without the batch."""
     operation: Any = None
     entry: Entry | None = None
     sources: list[int] = field(default_factory=list)
-    """The steps whose outputs it takes in."""
-    consumers: list[_Step] = field(default_factory=list)
+    consumers: list["_Step"] = field(default_factory=list)
     activation: Any = None
-    """Of the decoder's version of this output: a function, a layer or None."""
 
     @property
     def has_kernel(self) -> bool:
@@ -162,12 +167,31 @@ def _add_step(operation: Any, sources: list[int], shape: Shape, steps: list[_Ste
     """The index of a new step, or of the one before it where the decoder leaves the layer out."""
     entry = entry_for(operation)
     if entry is None or (len(sources) != 1 and entry.rule is not mirror_branches):
-        raise _make_rule_error(operation)
+        kind = type(operation).__name__
+        if not isinstance(operation, layers.Layer):
+            raise ValueError(
+                f"mirror has no rule for the operation '{operation.name}' ({kind}): use a layer "
+                "that does the same, such as keras.layers.Activation, Reshape or Permute."
+            )
+        advice = next(
+            (text for cls, text in INSTEAD.items() if isinstance(operation, cls)),
+            "leave it out of the encoder, or write that part of the decoder by hand",
+        )
+        raise ValueError(
+            f"mirror has no rule for layer '{operation.name}' ({kind}): {advice}, or add a rule "
+            f"with `@mirror.register({kind})`."
+        )
     if entry.rule is leave_out:
         return sources[0]
     step = _Step(operation.name, shape, operation, entry, sources)
-    if entry.rule is mirror_branches:
-        _check_sum(step, [steps[source].shape for source in sources])
+    shapes = [steps[source].shape for source in sources]
+    is_sum = len(shapes) > 1 and all(fits(shape, step.shape) for shape in shapes)
+    if entry.rule is mirror_branches and not is_sum:
+        raise ValueError(
+            f"mirror takes a sum of tensors of one shape; '{step.name}' adds to "
+            f"{', '.join(map(str, shapes))} and gives {step.shape}: bring both to one shape "
+            "first, and leave constants to the bias of a layer."
+        )
     if entry.rule is repeat and not isinstance(operation, layers.Activation):
         step.activation = operation
     elif entry.rule is repeat or entry.kernel:
@@ -191,15 +215,11 @@ def _settle_activations(steps: list[_Step], output_activation: Any) -> None:
         if index not in before & after or step.activation is keras.activations.linear:
             step.activation = None
     if output_activation is not keras.activations.linear:
-        _last_scaling(steps[0]).activation = output_activation
-
-
-def _last_scaling(step: _Step) -> _Step:
-    """The last of the scalings that an encoder starts with, in whose units its kernels work."""
-    scalings = (layers.Normalization, layers.Rescaling)
-    while len(step.consumers) == 1 and isinstance(step.consumers[0].operation, scalings):
-        step = step.consumers[0]
-    return step
+        step = steps[0]
+        # The kernels work in the units of the last of the scalings that the encoder starts with.
+        while len(step.consumers) == 1 and isinstance(step.consumers[0].operation, SCALINGS):
+            step = step.consumers[0]
+        step.activation = output_activation
 
 
 def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
@@ -220,7 +240,11 @@ def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
         if len(tensors) > 1:
             tensor = layers.Add(name=make_name(step, "sum"))(tensors)
         if step.activation is not None and step.fused_activation is None:
-            tensor = _activation(step.activation, make_name(step, "activation"))(tensor)
+            name = make_name(step, "activation")
+            if isinstance(step.activation, layers.Layer):
+                tensor = copy_layer(step.activation, name)(tensor)
+            else:
+                tensor = layers.Activation(step.activation, name=name)(tensor)
         if step.entry is not None:
             source = steps[step.sources[0]]
             context = LayerContext(
@@ -247,12 +271,6 @@ def _undo(step: _Step, context: LayerContext, tensor: Any) -> Any:
     return tensor
 
 
-def _activation(activation: Any, name: str) -> layers.Layer:
-    if isinstance(activation, layers.Layer):
-        return copy_layer(activation, name)
-    return layers.Activation(activation, name=name)
-
-
 def _has_graph(model: Any) -> bool:
     return bool(getattr(model, "inputs", None) and getattr(model, "outputs", None))
 
@@ -261,30 +279,4 @@ def fits(shape: Shape, expected: Shape) -> bool:
     """Whether two shapes are the same, as far as their lengths are known."""
     return len(shape) == len(expected) and all(
         one == other or None in (one, other) for one, other in zip(shape, expected, strict=True)
-    )
-
-
-def _check_sum(step: _Step, shapes: list[Shape]) -> None:
-    if len(shapes) < 2 or not all(fits(shape, step.shape) for shape in shapes):
-        raise ValueError(
-            f"mirror takes a sum of tensors of one shape; '{step.name}' adds to "
-            f"{', '.join(map(str, shapes))} and gives {step.shape}: bring both to one shape "
-            "first, and leave constants to the bias of a layer."
-        )
-
-
-def _make_rule_error(operation: Any) -> ValueError:
-    kind = type(operation).__name__
-    if not isinstance(operation, layers.Layer):
-        return ValueError(
-            f"mirror has no rule for the operation '{operation.name}' ({kind}): use a layer that "
-            "does the same, such as keras.layers.Activation, Reshape or Permute."
-        )
-    advice = next(
-        (text for cls, text in INSTEAD.items() if isinstance(operation, cls)),
-        "leave it out of the encoder, or write that part of the decoder by hand",
-    )
-    return ValueError(
-        f"mirror has no rule for layer '{operation.name}' ({kind}): {advice}, or add a rule with "
-        f"`@mirror.register({kind})`."
     )

@@ -1,7 +1,5 @@
 """The rules of `mirror`, one for each class of layers. The docs have the first line of each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +8,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_tied._keras_internals import producer
 from keras_tied.layers import KSparse, MaskingNoise, PartlyLinear, SaltAndPepperNoise, tie
-from keras_tied.layers.internal import producer
 
 Shape = tuple[int | None, ...]
 
@@ -96,13 +94,8 @@ def entry_for(operation: Any) -> Entry | None:
 )
 def mirror_kernel(layer: Any, context: LayerContext) -> layers.Layer:
     """The tied layer, its kernel transposed; followed by the activation that stood before."""
-    return tie(
-        layer,
-        gain=context.gain,
-        activation=context.activation,
-        use_bias=layer.bias is not None,
-        **_get_settings(layer, context.name),
-    )
+    settings = {"use_bias": layer.bias is not None, **_get_settings(layer, context.name)}
+    return tie(layer, gain=context.gain, activation=context.activation, **settings)
 
 
 @register(
@@ -137,10 +130,9 @@ def undo_reshape(layer: Any, context: LayerContext) -> list[layers.Layer]:
     if isinstance(layer, layers.Flatten) and _channels_first(layer) and rest:
         # The encoder layer moved the channels last before it flattened.
         order = (len(rest) + 1, *range(1, len(rest) + 1))
-        return [
-            layers.Reshape((*rest, first), **_get_settings(layer, f"{context.name}_reshape")),
-            layers.Permute(order, **_get_settings(layer, context.name)),
-        ]
+        settings = _get_settings(layer, f"{context.name}_reshape")
+        turn = layers.Permute(order, **_get_settings(layer, context.name))
+        return [layers.Reshape((*rest, first), **settings), turn]
     return [layers.Reshape((first, *rest), **_get_settings(layer, context.name))]
 
 
@@ -160,23 +152,19 @@ def undo_repeat_vector(layer: Any, context: LayerContext) -> layers.Layer:
 @register(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 def undo_padding(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """A Cropping of the same widths."""
-    return _make_layers("Cropping", _spread_over_axes(layer.padding, context), layer, context.name)
+    return _make_layers("Cropping", layer.padding, layer, context)
 
 
 @register(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D)
 def undo_cropping(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """A ZeroPadding of the same widths."""
-    return _make_layers(
-        "ZeroPadding", _spread_over_axes(layer.cropping, context), layer, context.name
-    )
+    return _make_layers("ZeroPadding", layer.cropping, layer, context)
 
 
 @register(layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D)
 def undo_upsampling(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """An AveragePooling over as many places."""
-    return _make_layers(
-        "AveragePooling", _spread_over_axes(layer.size, context), layer, context.name
-    )
+    return _make_layers("AveragePooling", layer.size, layer, context)
 
 
 @register(
@@ -185,34 +173,27 @@ def undo_upsampling(layer: Any, context: LayerContext) -> list[layers.Layer]:
 )
 def undo_pooling(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """An UpSampling by the strides, cropped or padded to the size that the layer took in."""
-    sizes, pooled_sizes = (
-        _get_sizes(layer, context.input_shape),
-        _get_sizes(layer, context.output_shape),
-    )
-    crops, pads = [], []
-    for axis in zip(sizes, pooled_sizes, layer.pool_size, layer.strides, strict=True):
-        before, after = _compute_margins(*axis, layer.padding)
-        crops.append((max(-before, 0), max(-after, 0)))
-        pads.append((max(before, 0), max(after, 0)))
-    steps = _make_layers("UpSampling", layer.strides, layer, context.name)
+    sizes = _get_sizes(layer, context.input_shape)
+    pooled = _get_sizes(layer, context.output_shape)
+    margins = []
+    for size, pooled_size, pool, stride in zip(
+        sizes, pooled, layer.pool_size, layer.strides, strict=True
+    ):
+        # Window i covers places `i * stride - hidden + (0 .. pool - 1)`, where `hidden` is the
+        # padding before; its value fills the `stride` places in the middle of these.
+        hidden = 0
+        if layer.padding == "same":
+            hidden = max((pooled_size - 1) * stride + pool - size, 0) // 2
+        before = int((pool - stride) / 2) - hidden
+        margins.append((before, size - pooled_size * stride - before))
+    steps = _make_layers("UpSampling", layer.strides, layer, context)
+    crops = np.maximum(np.negative(margins), 0).tolist()
+    pads = np.maximum(margins, 0).tolist()
     if np.any(crops):
-        steps += _make_layers("Cropping", crops, layer, f"{context.name}_crop")
+        steps += _make_layers("Cropping", list(map(tuple, crops)), layer, context, "_crop")
     if np.any(pads):
-        steps += _make_layers("ZeroPadding", pads, layer, f"{context.name}_pad")
+        steps += _make_layers("ZeroPadding", list(map(tuple, pads)), layer, context, "_pad")
     return steps
-
-
-def _compute_margins(
-    size: int, pooled_size: int, pool: int, stride: int, padding: str
-) -> tuple[int, int]:
-    """The places of an axis before and after those that upsampling fills; negative for too many.
-
-    Window i covers places `i * stride - hidden + (0 .. pool - 1)`, where `hidden` is the padding
-    before; its value fills the `stride` places in the middle of these.
-    """
-    hidden = max((pooled_size - 1) * stride + pool - size, 0) // 2 if padding == "same" else 0
-    before = int((pool - stride) / 2) - hidden
-    return before, size - pooled_size * stride - before
 
 
 @register(
@@ -225,10 +206,8 @@ def spread_globally(layer: Any, context: LayerContext) -> list[layers.Layer]:
     sizes = _get_sizes(layer, context.input_shape)
     ones = (1,) * len(sizes)
     single = (-1, *ones) if _channels_first(layer) else (*ones, -1)
-    return [
-        layers.Reshape(single, **_get_settings(layer, f"{context.name}_reshape")),
-        *_make_layers("UpSampling", sizes, layer, context.name),
-    ]
+    reshape = layers.Reshape(single, **_get_settings(layer, f"{context.name}_reshape"))
+    return [reshape, *_make_layers("UpSampling", sizes, layer, context)]
 
 
 @register(layers.Normalization)
@@ -243,13 +222,8 @@ def undo_normalization(layer: Any, context: LayerContext) -> layers.Layer:
                 f"mirror undoes a Normalization by the mean and variance that it has; layer "
                 f"'{layer.name}' has none yet: call its adapt() with data first."
             )
-    return layers.Normalization(
-        axis=layer.axis or None,
-        mean=mean,
-        variance=variance,
-        invert=not layer.invert,
-        **_get_settings(layer, context.name),
-    )
+    settings = {"invert": not layer.invert, **_get_settings(layer, context.name)}
+    return layers.Normalization(layer.axis or None, mean, variance, **settings)
 
 
 @register(layers.Rescaling)
@@ -261,9 +235,8 @@ def undo_rescaling(layer: Any, context: LayerContext) -> layers.Layer:
             f"mirror cannot undo layer '{layer.name}' (Rescaling), whose scale is {layer.scale}: "
             "leave it out of the encoder, or give it a scale other than 0."
         )
-    return layers.Rescaling(
-        (1 / scale).tolist(), (-offset / scale).tolist(), **_get_settings(layer, context.name)
-    )
+    settings = _get_settings(layer, context.name)
+    return layers.Rescaling((1 / scale).tolist(), (-offset / scale).tolist(), **settings)
 
 
 @register(
@@ -311,20 +284,20 @@ def _get_sizes(layer: Any, shape: Shape) -> list[int]:
     return sizes
 
 
-def _spread_over_axes(amounts: Any, context: LayerContext) -> Sequence[Any]:
-    """The amounts of a layer, one for each spatial axis; a 1-D layer has it without a tuple."""
-    return (amounts,) if len(context.input_shape) == 2 else amounts
+def _make_layers(
+    kind: str, amounts: Any, layer: Any, context: LayerContext, suffix: str = ""
+) -> list[layers.Layer]:
+    """The layer `kind`, such as Cropping, with one of `amounts` for each spatial axis.
 
-
-def _make_layers(kind: str, amounts: Sequence[Any], layer: Any, name: str) -> list[layers.Layer]:
-    """The layer `kind`, such as Cropping, with one of `amounts` for each spatial axis."""
-    settings, rank = _get_settings(layer, name), len(amounts)
-    cls = getattr(layers, f"{kind}{rank}D")
+    Where there is one axis, it may stand without a sequence around it.
+    """
+    name, rank = f"{context.name}{suffix}", len(context.input_shape) - 1
+    settings, cls = _get_settings(layer, name), getattr(layers, f"{kind}{rank}D")
+    amount = amounts[0] if np.shape(amounts)[:1] == (1,) else amounts
     if cls not in (layers.Cropping1D, layers.UpSampling1D):
-        amount = amounts if rank > 1 else amounts[0]
         data_format = "channels_first" if _channels_first(layer) else "channels_last"
         return [cls(amount, data_format=data_format, **settings)]
-    reverse = cls(amounts[0], **settings)
+    reverse = cls(amount, **settings)
     if not _channels_first(layer):
         return [reverse]
     # These two layers only support channels last.

@@ -13,23 +13,21 @@ the two of a pair have different values, so the gradient of their gains is not 0
 includes them.
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_tied._keras_internals import layer_chain
 from keras_tied._pairs import locate_pairs
 from keras_tied._processes import count_processes, gather, read_whole
 from keras_tied._types import Array
 from keras_tied.autoencoder._chain import copy_chain
 from keras_tied.layers import TiedDense
-from keras_tied.layers.internal import layer_chain
 
 Activation = Callable[[Any], Any]
 
@@ -67,58 +65,66 @@ def start_from_pca(encoder: keras.Model, decoder: keras.Model, x: Any) -> None:
 
 @dataclass
 class _Link:
-    """A dense layer of a half, and the activations between it and the next one."""
+    """A dense layer of a half, the activations after it, and whether noise comes after it too."""
 
     layer: Any
-    activations: list[Activation] = field(default_factory=list)
+    activations: list[Activation]
     random: bool = False
-    """Whether dropout or noise comes after it."""
 
 
 class _Scores(NamedTuple):
-    """PCA of the inputs of the first dense layer."""
+    """PCA of the inputs of the first dense layer.
+
+    Attributes:
+        mean: `(d,)`.
+        components: `(d, k)`, one in each column, orthonormal.
+        values: the rows in terms of the components, `(n, k)`.
+        tolerance: the largest sum of squared errors of the reconstructed values.
+    """
 
     mean: Array
     components: Array
-    """One in each column, orthonormal."""
     values: Array
-    """The rows in terms of the components."""
     tolerance: float
-    """The largest sum of squared errors of the reconstructed values."""
 
 
 class _Line(NamedTuple):
-    """Maps the values v of the carrying units back to the scores: `slope * v + intercept`."""
+    """Maps the values of the carrying units, `(n, units)`, back to the scores."""
 
     values: Array
     slope: Array
     intercept: Array
 
+    @property
+    def outputs(self) -> Array:
+        return self.slope * self.values + self.intercept
+
 
 class _Lines(NamedTuple):
-    """The lines between the activations, in order, and the last one, back to the scores."""
+    """The scale of the scores, the points around which the first activation is used, and lines.
+
+    Those `between` the activations are in order; the `last` one leads back to the scores.
+    """
 
     scale: float
     first: Array
-    """The points around which the first activation is used."""
     between: list[_Line]
     last: _Line
 
 
 def _find_links(model: keras.Model, kind: type[Any]) -> tuple[list[layers.Layer], list[_Link]]:
     """The layers before the first one with a kernel, and those with one."""
-    path: list[Any] | None = layer_chain(model)
-    if path is None:
+    if (path := layer_chain(model)) is None:
         raise ValueError(
             f"A start from PCA needs halves that are chains of layers, each fed by the one before "
-            f"it; '{model.name}' ({type(model).__name__}) is none: write it as a Sequential model."
+            f"it; '{model.name}' ({type(model).__name__}) is not: write it as a Sequential model."
         )
     front: list[layers.Layer] = []
     links: list[_Link] = []
     reshape: layers.Layer | None = None
     for layer in path:
         if isinstance(layer, kind) and reshape is None:
-            links.append(_Link(layer, _drop_linear([layer.activation])))
+            links.append(_Link(layer, _drop_linear(layer.activation)))
         elif isinstance(layer, PASSING) and links:
             links[-1].random |= isinstance(layer, RANDOM)
         elif isinstance(layer, PASSING):
@@ -128,31 +134,26 @@ def _find_links(model: keras.Model, kind: type[Any]) -> tuple[list[layers.Layer]
         elif isinstance(layer, SHAPING):
             front.append(layer)
         elif isinstance(layer, ACTIVATIONS) and links and reshape is None:
-            activation: Activation = getattr(layer, "activation", layer)
-            links[-1].activations += _drop_linear([activation])
+            links[-1].activations += _drop_linear(getattr(layer, "activation", layer))
         else:
-            raise _make_layer_error(reshape or layer, model, kind)
+            refused = reshape or layer
+            raise ValueError(
+                f"A start from PCA can pass through {kind.__name__} layers with activations, "
+                "dropout or noise between them, and Flatten, Reshape, Rescaling or Normalization "
+                f"around them; '{refused.name}' ({type(refused).__name__}) in '{model.name}' is "
+                "none of these in such a place: leave it out, or start from random weights."
+            )
     return front, links
 
 
-def _drop_linear(activations: Sequence[Activation]) -> list[Activation]:
-    return [each for each in activations if each is not keras.activations.linear]
-
-
-def _make_layer_error(layer: layers.Layer, model: keras.Model, kind: type[Any]) -> ValueError:
-    return ValueError(
-        f"A start from PCA can pass through {kind.__name__} layers with activations, dropout or "
-        f"noise between them, and Flatten, Reshape, Rescaling or Normalization around them; "
-        f"'{layer.name}' ({type(layer).__name__}) in '{model.name}' is none of these in such a "
-        "place: leave it out, or start from random weights."
-    )
+def _drop_linear(activation: Activation) -> list[Activation]:
+    return [] if activation is keras.activations.linear else [activation]
 
 
 def _check_chain(links: list[_Link], back: list[_Link]) -> int:
     """The number of components, after a check that the decoder mirrors the encoder."""
-    if not links or [link.layer for link in links][::-1] != [
-        link.layer.tied_to for link in back if link.layer.transpose
-    ]:
+    mirrored = [link.layer.tied_to for link in back if link.layer.transpose]
+    if not links or [link.layer for link in reversed(links)] != mirrored:
         raise ValueError(
             "A start from PCA needs an encoder of Dense layers and a decoder that is tied to all "
             "of them, in reverse: build the decoder with `mirror(encoder, gain=True)`."
@@ -163,12 +164,11 @@ def _check_chain(links: list[_Link], back: list[_Link]) -> int:
                 f"A start from PCA has to shift the values between layers, and layer "
                 f"'{link.layer.name}' has no bias: build it with use_bias=True."
             )
-    has_gains = all(link.layer.use_gain for link in back)
-    if not has_gains and any(link.activations for link in (*links, *back)):
+    plain = [link.layer.name for link in back if not link.layer.use_gain]
+    if plain and any(link.activations for link in (*links, *back)):
         raise ValueError(
-            f"A start from PCA with activations needs gains, and the decoder's layer "
-            f"'{next(link.layer.name for link in back if not link.layer.use_gain)}' has none: "
-            "build the decoder with `mirror(encoder, gain=True)`."
+            f"A start from PCA with activations needs gains, and the decoder's layer '{plain[0]}' "
+            "has none: build the decoder with `mirror(encoder, gain=True)`."
         )
     if back[-1].activations:
         raise ValueError(
@@ -196,26 +196,20 @@ def _propagate(front: list[layers.Layer], x: Any, encoder: keras.Model) -> Array
             f"{', '.join(map(str, shape))}); received {type(x).__name__} of shape {rows.shape}: "
             "convert it to a NumPy array."
         )
-    inputs = rows.astype(keras.config.floatx())
+    inputs: Array = rows.astype(keras.config.floatx())
     if front:
-        inputs = _predict_alone(front, shape, inputs)
+        distribution = keras.distribution.distribution()
+        keras.distribution.set_distribution(None)  # the rows are this process's
+        try:
+            inputs = copy_chain(front, shape).predict(inputs, ROWS, verbose=0)
+        finally:
+            keras.distribution.set_distribution(distribution)
     if inputs.ndim != 2:
         raise ValueError(
             f"A start from PCA needs a first Dense layer that takes in a row of numbers; "
             f"'{encoder.name}' gives it {inputs.shape}: put a Flatten layer before it."
         )
     return inputs
-
-
-def _predict_alone(front: list[layers.Layer], shape: Sequence[int | None], rows: Array) -> Array:
-    """What layers make of this process's rows."""
-    distribution = keras.distribution.distribution()
-    keras.distribution.set_distribution(None)
-    try:
-        outputs: Array = copy_chain(front, shape).predict(rows, ROWS, verbose=0)
-    finally:
-        keras.distribution.set_distribution(distribution)
-    return outputs
 
 
 def _fit_scores(inputs: Array, n_components: int) -> _Scores:
@@ -233,7 +227,10 @@ def _fit_scores(inputs: Array, n_components: int) -> _Scores:
     values = deviations @ components
     squares = (np.square(deviations, dtype=np.float64).sum(), np.square(values).sum())
     total, explained = gather(squares).sum(axis=0).tolist()
-    values = _sample(values)
+    if count_processes() > 1:  # equally many rows of each
+        count = min(gather(len(values)).min(), SAMPLE // count_processes())
+        places = np.linspace(0, len(values) - 1, count).astype(int)
+        values = np.concatenate(gather(values[places]))
     tolerance = max(TOLERANCE * (total - explained), ROUNDING * total) * len(values) / n_rows
     return _Scores(mean, components, values, tolerance)
 
@@ -250,15 +247,6 @@ def _find_components(deviations: Array, n_components: int) -> Array:
     components = np.linalg.eigh(products)[1][:, : -n_components - 1 : -1]
     largest = np.take_along_axis(components, np.abs(components).argmax(axis=0)[None], axis=0)
     return np.asarray(components * np.sign(largest))  # as scikit-learn does
-
-
-def _sample(values: Array) -> Array:
-    """Equally many rows of each process; all rows where there is one."""
-    if count_processes() == 1:
-        return values
-    count = min(gather(len(values)).min(), SAMPLE // count_processes())
-    places = np.linspace(0, len(values) - 1, count).astype(int)
-    return np.concatenate(gather(values[places]))
 
 
 def _fit_lines(scores: _Scores, activations: list[list[Activation]], name: str) -> _Lines:
@@ -293,10 +281,10 @@ def _fit_lines_at(
     inputs, between = targets + points[0], []
     for each, point in zip(activations[:-1], points[1:], strict=True):
         line = _fit_line(_activate(each, inputs), targets, point)
-        inputs = line.slope * line.values + line.intercept
+        inputs = line.outputs
         between.append(line)
     last = _fit_line(_activate(activations[-1], inputs), scores.values, 0.0)
-    off = np.square(last.slope * last.values + last.intercept - scores.values).sum()
+    off = np.square(last.outputs - scores.values).sum()
     return _Lines(scale, points[0], between, last) if off <= scores.tolerance else None
 
 
@@ -304,23 +292,17 @@ def _choose_point(activations: list[Activation], targets: Array, share: float) -
     """For each unit, a point around which the activation is linear enough, or the most linear."""
     least = np.inf
     best: Array = np.zeros(targets.shape[1])
-    for point in _make_candidates(targets):
+    reach = 1.05 * np.abs(targets).max(axis=0)
+    # The origin, and points on both sides of it whose interval excludes it.
+    shifts = [sign * (reach + more) for more in (0.0, 1.0, 2.0, 4.0, 8.0) for sign in (1, -1)]
+    for point in (best, *shifts):
         line = _fit_line(_activate(activations, targets + point), targets, 0.0)
-        error = np.square(line.slope * line.values + line.intercept - targets).sum()
+        error = np.square(line.outputs - targets).sum()
         if error < least and np.all((line.slope > 1 / STEEPEST) & (line.slope < STEEPEST)):
             least, best = error, point
         if least <= share:
             break
     return best
-
-
-def _make_candidates(targets: Array) -> Iterator[Array]:
-    """The origin, and points on both sides of it whose interval excludes it; `(units,)` each."""
-    reach = 1.05 * np.abs(targets).max(axis=0)
-    yield np.zeros_like(reach)
-    for further in (0.0, 1.0, 2.0, 4.0, 8.0):
-        yield reach + further
-        yield -reach - further
 
 
 def _activate(activations: list[Activation], inputs: Array) -> Array:
@@ -344,46 +326,39 @@ def _fit_line(values: Array, targets: Array, point: Array | float) -> _Line:
 def _assign(links: list[_Link], back: list[_Link], scores: _Scores, lines: _Lines) -> None:
     """Set kernels, biases and gains to the lines, and the other units to pairs."""
     depth, n_components = len(links), scores.values.shape[1]
-    kernels = [_to_float64(link.layer.kernel) for link in links]
-    biases = [_to_float64(link.layer.bias) for link in links]
+    kernels = [np.array(read_whole(link.layer.kernel), np.float64) for link in links]
+    biases = [np.array(read_whole(link.layer.bias), np.float64) for link in links]
     kernels[0][:, :n_components] = lines.scale * scores.components
     biases[0][:n_components] = lines.first - scores.mean @ kernels[0][:, :n_components]
     for kernel, bias, line in zip(kernels[1:], biases[1:], lines.between, strict=False):
         kernel[:n_components, :n_components] = np.diag(line.slope)
         bias[:n_components] = line.intercept
 
-    inner = lines.between[depth - 1 :]
-    for index, line in zip(range(depth - 1, 0, -1), inner, strict=True):
+    for index, line in zip(range(depth - 1, 0, -1), lines.between[depth - 1 :], strict=True):
         link = back[depth - 1 - index]
         gain = line.slope / np.diag(kernels[index][:n_components, :n_components])
         bias = np.zeros(link.layer.bias.shape)
         bias[:n_components] = line.intercept
-        pairs = 0
-        if link.layer.gain is not None and not links[index - 1].random:
-            pairs = (len(bias) - n_components) // 2
+        has_pairs = link.layer.gain is not None and not links[index - 1].random
+        pairs = (len(bias) - n_components) // 2 if has_pairs else 0
         one, other = locate_pairs(n_components, pairs)
         _cancel_pairs(kernels[index - 1 : index + 1], biases[index - 1], n_components, pairs)
         if pairs:
             inputs = (line.values * gain) @ kernels[index][one, :n_components].T
             bias[one], bias[other] = _choose_pair_biases(inputs, link.activations)
-        _assign_gain(link.layer, gain)
-        _assign_equal(link.layer.bias, bias)
-    _assign_gain(back[-1].layer, lines.last.slope / lines.scale)
-    _assign_equal(back[-1].layer.bias, scores.mean + scores.components @ lines.last.intercept)
+        _assign_decoder(link.layer, gain, bias)
+    bias = scores.mean + scores.components @ lines.last.intercept
+    _assign_decoder(back[-1].layer, lines.last.slope / lines.scale, bias)
     for link, kernel, bias in zip(links, kernels, biases, strict=True):
         _assign_equal(link.layer.kernel, kernel)
         _assign_equal(link.layer.bias, bias)
 
 
 def _cancel_pairs(kernels: list[Array], bias: Array, n_components: int, pairs: int) -> None:
-    """Make the pairs, and the one unit that may remain, contribute 0 to the code.
+    """Make the pairs of a hidden layer, and the unit that may remain, contribute 0 to the code.
 
-    Args:
-        kernels: the kernels before and after the hidden layer, `(inputs, units)` and
-            `(units, outputs)`, changed in place.
-        bias: the hidden layer's bias, `(units,)`, changed in place.
-        n_components: the number of units that carry scores.
-        pairs: the number of pairs.
+    Changes its bias, `(units,)`, and the kernels before and after it, `(inputs, units)` and
+    `(units, outputs)`, in place.
     """
     before, after = kernels
     one, other = locate_pairs(n_components, pairs)
@@ -396,11 +371,8 @@ def _cancel_pairs(kernels: list[Array], bias: Array, n_components: int, pairs: i
 def _choose_pair_biases(inputs: Array, activations: list[Activation]) -> tuple[Array, Array]:
     """Biases of the pairs in the decoder around which the activation is least linear.
 
-    A unit that is linear in the scores adds nothing to PCA.
-
-    Args:
-        inputs: of the first unit of each pair, `(n, pairs)`; the other unit has their negatives.
-        activations: of the units.
+    A unit that is linear in the scores adds nothing to PCA. `inputs`, `(n, pairs)`, are those of
+    the first unit of each pair; the other unit has their negatives.
     """
     mean = inputs.mean(axis=0)
     deviations = inputs - mean
@@ -410,22 +382,19 @@ def _choose_pair_biases(inputs: Array, activations: list[Activation]) -> tuple[A
     for point in points:
         values = _activate(activations, deviations + point)
         line = _fit_line(deviations, values, 0.0)
-        bends.append(np.square(line.slope * deviations + line.intercept - values).sum(axis=0))
+        bends.append(np.square(line.outputs - values).sum(axis=0))
     point = np.where(bends[0] >= bends[1], *points)
     return point - mean, point + mean
 
 
-def _assign_gain(mirror: Any, gain_of_scores: Array) -> None:
-    if mirror.gain is not None:
-        gain = np.zeros(mirror.gain.shape)
+def _assign_decoder(layer: TiedDense, gain_of_scores: Array, bias: Array) -> None:
+    if layer.gain is not None:
+        gain = np.zeros(layer.gain.shape)
         gain[: len(gain_of_scores)] = gain_of_scores
-        _assign_equal(mirror.gain, gain)
+        _assign_equal(layer.gain, gain)
+    _assign_equal(layer.bias, bias)
 
 
 def _assign_equal(variable: Any, value: Array) -> None:
     """Assign what the first process has, as processors differ in their rounding."""
     variable.assign(gather(value)[0])
-
-
-def _to_float64(variable: Any) -> Array:
-    return np.array(read_whole(variable), dtype=np.float64)

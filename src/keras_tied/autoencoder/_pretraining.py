@@ -1,17 +1,15 @@
 """Greedy training, layer by layer: each layer as an autoencoder of the codes before it."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import layers
 
+from keras_tied._keras_internals import layer_chain
 from keras_tied.autoencoder._chain import copy_chain, copy_weights
 from keras_tied.autoencoder._mirror import mirror
 from keras_tied.autoencoder._mirror_rules import entry_for, repeat
-from keras_tied.layers.internal import layer_chain
 from keras_tied.layers.tied_layer import TiedLayer
 from keras_tied.training import fit
 
@@ -42,23 +40,24 @@ def pretrain(
         noisy = inputs if noise is None else type(noise).from_config(noise.get_config())(inputs)
         model = keras.Model(inputs, back(part(noisy)))
         model.compile(type(optimizer).from_config(optimizer.get_config()), "mse")
-        histories.append(
-            fit(model, codes, codes, batch_size=batch_size, epochs=epochs, verbose=verbose)
-        )
+        histories.append(fit(model, codes, codes, batch_size, epochs, verbose))
         _take_over(stage, decoder, part, back)
         codes = part.predict(codes, BATCH_SIZE, verbose=0)
     return histories
 
 
 class _Stage(NamedTuple):
-    """A layer with a kernel, and what belongs to it in the autoencoder."""
+    """A layer with a kernel, and what belongs to it in the autoencoder.
+
+    Attributes:
+        chain: the layer and those after it, up to the next one with a kernel.
+        tied: the decoder's layer that is tied to it.
+        activation: what comes after that, a function or a layer.
+    """
 
     chain: list[layers.Layer]
-    """The layer and those after it, up to the next one with a kernel."""
     tied: TiedLayer
-    """The decoder's layer that is tied to it."""
     activation: Any
-    """What comes after that, a function or a layer."""
 
 
 def _make_stages(
@@ -82,7 +81,7 @@ def _get_chain(model: keras.Model) -> list[layers.Layer]:
     if path is None:
         raise ValueError(
             f"Layers can be pretrained one by one if each is fed by the one before it; "
-            f"'{model.name}' ({type(model).__name__}) is no such chain: write it as a Sequential "
+            f"'{model.name}' ({type(model).__name__}) is not: write it as a Sequential "
             "model, or train the whole with `fit`."
         )
     return path

@@ -4,6 +4,11 @@ Each command imports what it needs when it runs, so that ``--help`` starts fast.
 success, 1 for a failure, 2 for wrong use, 130 after Ctrl-C, 143 after SIGTERM.
 """
 
+import sys
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
+
 try:
     import typer  # noqa: F401
 except ImportError as error:
@@ -11,18 +16,48 @@ except ImportError as error:
         'keras-tied: the command needs Typer and Rich; run pip install "keras-tied[cli]".'
     ) from error
 
-# isort: off
-# In the order in which --help names the commands.
-from keras_tied.cli import _demo  # noqa: F401
-from keras_tied.cli import _check  # noqa: F401
-from keras_tied.cli import _fit  # noqa: F401
-from keras_tied.cli import _apply  # noqa: F401
-from keras_tied.cli import _score  # noqa: F401
-from keras_tied.cli import _plot  # noqa: F401
-from keras_tied.cli import _report  # noqa: F401
-from keras_tied.cli import _compare  # noqa: F401
-from keras_tied.cli import _export  # noqa: F401
-from keras_tied.cli import _inspect  # noqa: F401
-from keras_tied.cli._app import app, main, run
+from keras_tied.cli import _app
 
 __all__ = ["app", "main", "run"]
+MODULES = {
+    "demo": "_demo",
+    "check": "_check",
+    "fit": "_fit",
+    "encode": "_apply",
+    "reconstruct": "_apply",
+    "decode": "_apply",
+    "score": "_score",
+    "plot": "_plot",
+    "report": "_report",
+    "compare": "_compare",
+    "export": "_export",
+    "inspect": "_inspect",
+}
+"""The module of each command, in the order in which --help lists the commands."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import all commands when the application is used from Python."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    load(MODULES)
+    return _app.app
+
+
+def load(commands: Iterable[str]) -> None:
+    """Import the modules of some commands, each of which takes its time."""
+    for name in commands:
+        import_module(f"keras_tied.cli.{MODULES[name]}")
+    order = list(MODULES)
+    _app.app.registered_commands.sort(key=lambda each: order.index(each.name or ""))
+
+
+def run() -> int:
+    """Run the command line; returns the exit code."""
+    load([sys.argv[1]] if sys.argv[1:2] and sys.argv[1] in MODULES else MODULES)
+    return _app.run()
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(run())

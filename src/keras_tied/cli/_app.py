@@ -7,32 +7,25 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import MISSING, fields, is_dataclass
 from io import TextIOWrapper
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any, cast, get_args, get_type_hints
 
 import typer
 
 from keras_tied._version import __version__
 from keras_tied.cli._messages import UsageError, report_errors, say
-from keras_tied.cli._options import Debug, NoClobber
-from keras_tied.cli._table import ColumnOptions, TableOptions, report_table_errors
+from keras_tied.cli._table import report_table_errors
 
 # The base class of Typer's errors on a bad command line; some versions have no public name for it.
 _ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
-OPTION_SETS = {
-    kind: inspect.signature(kind, eval_str=True).parameters
-    for kind in (TableOptions, ColumnOptions)
-}
-"""The sets of options, which have a heading in the help each, and their fields."""
-DEBUG, NO_CLOBBER = (
-    inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
-    for name, annotation in (("debug", Debug), ("no_clobber", NoClobber))
-)
+NO_CLOBBER = typer.Option("--no-clobber", help="Fail if the output is there already.")
+DEBUG = typer.Option("--debug", help="Show the traceback of errors.")
 
 app = typer.Typer(
     help="Autoencoders whose decoder is their encoder, transposed.",
-    epilog="Example:  keras-tied fit rows.csv -o model.keras",
+    epilog="Example:  keras-tied fit rows.csv -o model.safetensors",
     pretty_exceptions_enable=False,
 )
 
@@ -42,8 +35,8 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as a command, and add the option `--debug` to it.
 
-    A parameter of type `TableOptions` or `ColumnOptions` becomes an option for each of its fields.
-    An exception in the function becomes one sentence and an exit code.
+    A parameter whose type is a dataclass becomes an option for each of its fields, under its
+    `HEADING` if it has one. An exception in the function becomes one sentence and an exit code.
 
     Args:
         example: a command line for the help.
@@ -52,40 +45,69 @@ def command(
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(function, eval_str=True)
-        writes = "output" in signature.parameters
-        added = [NO_CLOBBER, DEBUG] if writes else [DEBUG]
-        parameters = [*_split_options(signature.parameters.values()), *added]
+        parameters = list(_list_options(signature.parameters.values()))
+        if any(each.name == "output" for each in parameters):
+            parameters.append(_make_parameter("no_clobber", Annotated[bool, NO_CLOBBER], False))
+        parameters.append(_make_parameter("debug", Annotated[bool, DEBUG], False))
 
         @functools.wraps(function)
-        def run(*args: Any, debug: bool = False, no_clobber: bool = False, **kwargs: Any) -> None:
-            for name, parameter in signature.parameters.items():
-                if fields := OPTION_SETS.get(parameter.annotation):
-                    kwargs[name] = parameter.annotation(*(kwargs.pop(field) for field in fields))
+        def run(debug: bool = False, no_clobber: bool = False, **options: Any) -> None:
             with report_errors(debug), report_table_errors() if tables else nullcontext():
                 if no_clobber:
-                    _require_new(kwargs["output"])
-                _require_order(kwargs)
-                function(*args, **kwargs)
+                    _require_new(options["output"])
+                _require_order(options)
+                function(**_gather(signature.parameters.values(), options))
 
         vars(run)["__signature__"] = signature.replace(parameters=parameters)
         run.__annotations__ = {each.name: each.annotation for each in parameters}
-        return app.command(epilog=f"Example:  {example}")(run)
+        return app.command(function.__name__, epilog=f"Example:  {example}")(run)
 
     return register
 
 
-def _split_options(parameters: Iterable[inspect.Parameter]) -> Iterator[inspect.Parameter]:
-    """Replace a parameter that is a set of options by its fields."""
-    for parameter in parameters:
-        for field in OPTION_SETS.get(parameter.annotation, {}).values():
-            option = copy.copy(get_args(field.annotation)[1])
-            option.rich_help_panel = parameter.annotation.HEADING
-            yield field.replace(
-                kind=inspect.Parameter.KEYWORD_ONLY,
-                annotation=Annotated[get_args(field.annotation)[0], option],
-            )
-        if parameter.annotation not in OPTION_SETS:
-            yield parameter
+@functools.cache
+def _fields_of(kind: Any) -> list[inspect.Parameter]:
+    """Return the parameters that a set of options stands for; none for the type of an option."""
+    if not is_dataclass(kind):
+        return []
+    hints = get_type_hints(kind, include_extras=True)
+    parameters = []
+    for each in fields(kind):
+        hint = hints[each.name]
+        if option := each.metadata.get("option"):
+            hint = Annotated[hint, option]
+        if heading := getattr(kind, "HEADING", None):
+            dtype, option = get_args(hint)
+            option = copy.copy(option)
+            option.rich_help_panel = heading
+            hint = Annotated[dtype, option]
+        default = inspect.Parameter.empty if each.default is MISSING else each.default
+        parameters.append(_make_parameter(each.name, hint, default))
+    return parameters
+
+
+def _make_parameter(name: str, hint: Any, default: Any) -> inspect.Parameter:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=default, annotation=hint)
+
+
+def _list_options(parameters: Iterable[inspect.Parameter]) -> Iterator[inspect.Parameter]:
+    """Yield the parameters of a command, and in place of a set of options its fields."""
+    for each in parameters:
+        if some := _fields_of(each.annotation):
+            yield from _list_options(some)
+        else:
+            yield _make_parameter(each.name, each.annotation, each.default)
+
+
+def _gather(parameters: Iterable[inspect.Parameter], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a command, with the sets of options made of their fields."""
+    return {
+        each.name: each.annotation(**_gather(some, options))
+        if (some := _fields_of(each.annotation))
+        else options[each.name]
+        for each in parameters
+    }
 
 
 def _require_new(output: Any) -> None:
@@ -99,13 +121,9 @@ def _require_new(output: Any) -> None:
 def _require_order(arguments: Mapping[str, Any]) -> None:
     """Raise if model and table were swapped."""
     model, data = str(arguments.get("model", "")), str(arguments.get("data", ""))
-    if data.endswith(".keras") and model and not model.endswith(".keras"):
+    endings = (".safetensors", ".keras")
+    if data.endswith(endings) and model and not model.endswith(endings):
         raise UsageError(f"{data!r} is a model, which comes first; write {data!r} {model!r}.")
-
-
-def main() -> None:
-    """Run the command line and exit."""
-    sys.exit(run())
 
 
 def run() -> int:

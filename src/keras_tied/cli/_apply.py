@@ -3,188 +3,136 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass
 from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._app import command
-from keras_tied.cli._cluster import open_workers, require_folder, write_on_cluster
+from keras_tied.cli._cluster import ClusterOptions, require_folder, write_folder
 from keras_tied.cli._messages import UsageError
-from keras_tied.cli._model import Model, Rows, choose_id, load, open_rows
-from keras_tied.cli._options import (
-    Cluster,
-    Data,
-    Id,
-    Json,
-    ModelFile,
-    NumWorkers,
-    Output,
-    Quiet,
-    SafeCsv,
-)
+from keras_tied.cli._model import Model, load
+from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option
+from keras_tied.cli._output import Printing
 from keras_tied.cli._progress import show_rows
-from keras_tied.cli._show import print_json
-from keras_tied.cli._table import (
-    STANDARD_OUTPUT,
-    TableOptions,
-    require_output,
-    say_misread,
-    say_unseen,
-)
+from keras_tied.cli._rows import choose_id, open_rows
+from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, require_output, say_doubtful
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from keras_tied.distributed import Output as Kind
+    from keras_tied.distributed import Output
+    from keras_tied.tables import Batch, Scan
 
 
-@command("keras-tied encode model.keras rows.csv -o codes.csv")
-def encode(
-    model: ModelFile,
-    data: Data,
-    output: Output,
-    *,
-    id: Id = None,
-    options: TableOptions,
-    safe_csv: SafeCsv = False,
-    cluster: Cluster = None,
-    workers: NumWorkers = None,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is transformed, and where the result is written."""
+
+    model: ModelFile
+    data: Data
+    output: str = option(
+        "The file to write, its format by ending; - for CSV.",
+        "--output",
+        "-o",
+        metavar="OUT",
+        default=MISSING,
+    )
+    id: Id = None
+    options: TableOptions
+    safe_csv: SafeCsv = False
+
+    def write(self, rows: Scan, function: Callable[[Batch], pa.RecordBatch]) -> int:
+        """Write the result of a function for each batch; return the number of rows."""
+        from keras_tied.tables import write_table
+
+        return write_table(self.output, rows.map(function), safe_csv=self.safe_csv)
+
+
+@command("keras-tied encode model.safetensors rows.csv -o codes.csv")
+def encode(task: Task, cluster: ClusterOptions, printing: Printing) -> None:
     """Encode rows: write the code of each."""
-    _transform(
-        "encoded",
-        "codes",
-        model,
-        data,
-        output,
-        id,
-        options,
-        safe_csv,
-        cluster,
-        workers,
-        json,
-        quiet,
-    )
+    _transform("encoded", "codes", task, cluster, printing)
 
 
-@command("keras-tied reconstruct model.keras rows.csv -o reconstructed.csv")
-def reconstruct(
-    model: ModelFile,
-    data: Data,
-    output: Output,
-    *,
-    id: Id = None,
-    options: TableOptions,
-    safe_csv: SafeCsv = False,
-    cluster: Cluster = None,
-    workers: NumWorkers = None,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
+@command("keras-tied reconstruct model.safetensors rows.csv -o reconstructed.csv")
+def reconstruct(task: Task, cluster: ClusterOptions, printing: Printing) -> None:
     """Reconstruct rows: encode and decode each."""
-    _transform(
-        "reconstructed",
-        "reconstructions",
-        model,
-        data,
-        output,
-        id,
-        options,
-        safe_csv,
-        cluster,
-        workers,
-        json,
-        quiet,
-    )
+    _transform("reconstructed", "reconstructions", task, cluster, printing)
 
 
-@command("keras-tied decode model.keras codes.csv -o rows.csv")
-def decode(
-    model: ModelFile,
-    data: Data,
-    output: Output,
-    *,
-    id: Id = None,
-    options: TableOptions,
-    safe_csv: SafeCsv = False,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
+@command("keras-tied decode model.safetensors codes.csv -o rows.csv")
+def decode(task: Task, printing: Printing) -> None:
     """Decode codes, such as those that encode writes, into rows."""
     from keras_tied.distributed import prepend_id
 
-    require_output(output, json)
-    opened_model = load(model)
-    rows = _open_codes(opened_model, data, options, id, output)
+    require_output(task.output, printing.json)
+    model = load(task.model)
+    rows = _open_codes(model, task)
 
-    def decode_batch(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
-        decoded_rows = opened_model.fitted_value.inverse_transform(numbers)
-        result = _label_columns(opened_model, decoded_rows)
-        return prepend_id(
-            rows.id, batch, dict(zip(result.schema.names, result.columns, strict=True))
-        )
+    def decode_batch(batch: Batch) -> pa.RecordBatch:
+        numbers = model.fitted_value.inverse_transform(batch.numbers)
+        return prepend_id(rows.id, batch.rows, _label_columns(model, numbers))
 
-    _write("decoded", rows, decode_batch, output, safe_csv, json, quiet)
+    write_rows("decoded", rows, lambda rows: task.write(rows, decode_batch), task.output, printing)
 
 
 def _transform(
-    verb: str,
-    kind: Kind,
-    model: Path,
-    data: str,
-    output: str,
-    id: str | None,
-    options: TableOptions,
-    safe_csv: bool,
-    cluster: str | None,
-    n_workers: int | None,
-    json: bool,
-    quiet: bool,
+    verb: str, output: Output, task: Task, options: ClusterOptions, printing: Printing
 ) -> None:
     """Transform the rows of a table, here or on workers."""
-    from keras_tied.distributed import BatchTransform, prepend_id
+    from keras_tied.distributed import BatchTransform
 
-    if cluster is None:
-        require_output(output, json)
+    if options.cluster is None:
+        require_output(task.output, printing.json)
     else:
-        require_folder(output)
-    opened_model = load(model)
-    rows = open_rows(opened_model, data, options, id, quiet, output)
-    transform = BatchTransform(opened_model.fitted_value, rows.columns, kind, rows.id)
-    with open_workers(cluster, n_workers) as workers:
-        if cluster is not None:
-            write_on_cluster(verb, transform, rows, output, workers, json, quiet)
-            return
+        require_folder(task.output)
+    model = load(task.model)
+    rows = open_rows(model, task.data, task.options, task.id, printing.quiet, task.output)
+    transform = BatchTransform(model.fitted_value, rows.columns, output, rows.id)
+    with options.connect() as workers:
 
-    def transform_batch(batch: pa.RecordBatch, numbers: Any) -> pa.RecordBatch:
-        return prepend_id(rows.id, batch, transform.compute(batch, numbers))
+        def write(rows: Scan) -> int:
+            if workers is None:
+                return task.write(rows, transform.apply)
+            return write_folder(workers, rows, transform, task.output)
 
-    _write(verb, rows, transform_batch, output, safe_csv, json, quiet)
+        write_rows(verb, rows, write, task.output, printing)
 
 
-def _open_codes(
-    model: Model, data: str, options: TableOptions, id: str | None, output: str
-) -> Rows:
+def write_rows(
+    verb: str, rows: Scan, write: Callable[[Scan], int], output: str, printing: Printing
+) -> None:
+    """Write results for the rows of a table by a function, and print a summary."""
+    start = time.perf_counter()
+    with show_rows(verb, rows, printing.quiet) as shown_rows:
+        n_rows = write(shown_rows)
+    seconds = time.perf_counter() - start
+    say_doubtful(rows, printing.quiet)
+    rate = n_rows / max(seconds, 1e-9)
+    text = f"{verb} {n_rows:,} rows to {output} in {seconds:.1f} s, {rate:,.0f} a second"
+    facts = {verb: n_rows, "output": output, "seconds": seconds, "unseen": rows.unseen}
+    printing.print_result(facts, "" if output == STANDARD_OUTPUT else text)
+
+
+def _open_codes(model: Model, task: Task) -> Scan:
     """Open a table of codes: columns code0, code1 and so on, or else its columns of numbers."""
     from keras_tied.distributed import code_names
-    from keras_tied.tables import Column, Columns, Kind
+    from keras_tied.tables import Column, Columns, Kind, Scan
 
-    id_column = id or (model.columns.id if model.columns else None)
-    source = options.open(data, [id_column] if id_column else [])
+    id_column = task.id or (model.columns.id if model.columns else None)
+    source = task.options.open(task.data, [id_column] if id_column else [])
     n_components = model.fitted_value.n_components
-    names = list(code_names(n_components))
+    names = code_names(n_components)
     if not set(names) <= set(source.schema.names):
         numbers = Kind.integer, Kind.number
         names = [n for n, kind in source.kinds.items() if kind in numbers and n != id_column]
     if len(names) != n_components:
         raise UsageError(
-            f"{data!r} has {len(names)} columns of numbers, and a code of {str(model.path)!r} has "
-            f"{n_components}; name them {', '.join(code_names(n_components)[:3])} and so on."
+            f"{task.data!r} has {len(names)} columns of numbers, and a code of {str(model.path)!r} "
+            f"has {n_components}; name them {', '.join(code_names(n_components)[:3])} and so on."
         )
     columns = Columns(tuple(Column(name, Kind.number) for name in names))
-    return Rows(source, columns, choose_id(source, id, id_column, output))
+    return Scan(source, columns, choose_id(source, task.id, id_column, task.output))
 
 
 def _label_columns(model: Model, numbers: Any) -> pa.RecordBatch:
@@ -197,34 +145,3 @@ def _label_columns(model: Model, numbers: Any) -> pa.RecordBatch:
     if names is None:
         names = [f"x{index}" for index in range(numbers.shape[1])]
     return pa.record_batch(dict(zip(map(str, names), numbers.T, strict=True)))
-
-
-def _write(
-    verb: str,
-    rows: Rows,
-    transform: Callable[[pa.RecordBatch, Any], pa.RecordBatch],
-    output: str,
-    safe_csv: bool,
-    json: bool,
-    quiet: bool,
-) -> None:
-    """Transform each batch of rows, write the results, and print a summary."""
-    from keras_tied.tables import write_table
-
-    start = time.perf_counter()
-    with show_rows(verb, rows.source.n_rows, quiet) as advance:
-
-        def batches() -> Iterator[pa.RecordBatch]:
-            for batch, numbers in rows.batches():
-                yield transform(batch, numbers)
-                advance(batch.num_rows)
-
-        n_rows = write_table(output, batches(), safe_csv=safe_csv)
-    seconds = time.perf_counter() - start
-    say_unseen(rows.unseen, quiet)
-    say_misread(rows.misread, quiet)
-    if json:
-        print_json({verb: n_rows, "output": output, "seconds": seconds, "unseen": rows.unseen})
-    elif not quiet and output != STANDARD_OUTPUT:
-        rate = n_rows / max(seconds, 1e-9)
-        print(f"{verb} {n_rows:,} rows to {output} in {seconds:.1f} s, {rate:,.0f} a second")

@@ -1,70 +1,208 @@
-"""``keras-tied check``: show what the columns of a table read as, and what becomes of them."""
+"""``keras-tied check``, and the table that a model is trained on.
+
+What the columns read as is surveyed first; then the rows that fit into memory are read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from keras_tied._reasons import format_suggestion
+from keras_tied.cli import _table
 from keras_tied.cli._app import command
+from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._options import Data, Json, Seed
-from keras_tied.cli._show import print_json, print_table
+from keras_tied.cli._output import print_json, print_table
+from keras_tied.cli._progress import show_rows, show_stages
 from keras_tied.cli._table import ColumnOptions, TableOptions
-from keras_tied.cli._training_table import Survey, survey
 
 if TYPE_CHECKING:
-    from keras_tied.tables import Fact
+    import pyarrow as pa
+
+    from keras_tied._types import Array
+    from keras_tied.distributed import Workers
+    from keras_tied.estimator.internal import Fences, Moments
+    from keras_tied.tables import Columns, Fact, Source
+
+MOST_FACTS = 1_000
+"""Columns that the notes of a model tell of; those of many more would be too long to be read."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A table, and what its columns read as.
+
+    Attributes:
+        source: all of it.
+        sample: all rows, or some, in a random order.
+        columns: those that are used.
+        facts: about each column of the table.
+        warnings: what to look at, as sentences about columns.
+        fences: of the features, beyond which a value lies far outside the rest of its column.
+    """
+
+    source: Source
+    sample: pa.RecordBatch
+    columns: Columns
+    facts: list[Fact]
+    warnings: list[str]
+    fences: Fences
+
+    @property
+    def whole(self) -> bool:
+        """Whether the sample is all rows."""
+        return bool(self.sample.num_rows == self.source.n_rows)
+
+    def to_json(self, most: int | None = None) -> dict[str, Any]:
+        """Return the facts as JSON, about all columns or the first ones."""
+        return {
+            "notes": self.source.notes,
+            "warnings": self.warnings[:most],
+            "sampled_rows": self.sample.num_rows,
+            "columns": [fact.to_json() for fact in self.facts[:most]],
+        }
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, and the rows of it that are in memory.
+
+    Attributes:
+        survey: what its columns read as.
+        rows: all rows, or some in random order, `(n, features)` float32.
+        moments: of all rows, if these are some; else None.
+    """
+
+    survey: Survey
+    rows: Array
+    moments: Moments | None = None
 
 
 @command("keras-tied check rows.csv")
 def check(
-    data: Data,
-    seed: Seed = 0,
-    *,
-    columns: ColumnOptions,
-    options: TableOptions,
-    json: Json = False,
+    data: Data, seed: Seed = 0, *, columns: ColumnOptions, options: TableOptions, json: Json = False
 ) -> None:
     """Show what the columns of a table read as, and what fit would make of them."""
-    found = survey(data, options, columns, seed, json)
-    show_survey(found, json)
+    show_survey(survey(data, options, columns, seed, json), json)
 
 
-def show_survey(found: Survey, json: bool) -> None:
-    """Print what was found in a table, with the warnings first."""
+def show_survey(survey: Survey, json: bool) -> None:
+    """Print what the columns of a table read as, with the warnings first."""
     from keras_tied.tables import ROWS_TO_COUNT
 
-    source = found.source
+    source = survey.source
     if json:
-        print_json({"data": source.name, "rows": source.n_rows} | found.to_json())
+        print_json({"data": source.name, "rows": source.n_rows} | survey.to_json())
         return
     for note in source.notes:
         print(f"note: {note}")
-    for warning in found.warnings:
+    for warning in survey.warnings:
         print(f"warning: {warning.rstrip('.')}")
-    n = found.sample.num_rows
-    some = "" if found.whole else f", of which {n:,} were looked at"
+    n = survey.sample.num_rows
+    some = "" if survey.whole else f", of which {n:,} were looked at"
     if n > ROWS_TO_COUNT:
         some += f", {ROWS_TO_COUNT:,} of these for distinct numbers"
-    features = len(found.columns.features)
+    features = len(survey.columns.features)
     print(f"{source.name}: {source.n_rows:,} rows{some}, {features:,} numbers a row")
-    print_columns(found.facts)
+    print_columns(survey.facts)
 
 
 def print_columns(facts: Sequence[Fact]) -> None:
-    """Print what was found in each column, and what becomes of it."""
-    header = ("column", "reads as", "missing", "misread", "distinct", "examples", "becomes")
-    print_table(
-        header,
-        [
-            (
-                fact.name,
-                fact.reads_as,
-                f"{fact.missing:,}",
-                f"{fact.misread:,}",
-                f"{fact.distinct:,}",
-                ", ".join(fact.examples),
-                fact.becomes,
-            )
-            for fact in facts
-        ],
-    )
+    """Print what each column reads as, and what becomes of it."""
+    header = "column", "reads as", "missing", "misread", "distinct", "examples", "becomes"
+    rows = []
+    for fact in facts:
+        counts = [f"{n:,}" for n in (fact.missing, fact.misread, fact.distinct)]
+        rows.append([fact.name, fact.reads_as, *counts, ", ".join(fact.examples), fact.becomes])
+    print_table(header, rows)
+
+
+def survey(
+    data: str, options: TableOptions, columns: ColumnOptions, seed: int, quiet: bool
+) -> Survey:
+    """Open a table, and decide which columns to use and how."""
+    from keras_tied.estimator.internal import choose_sample_size
+
+    with show_stages("reading", quiet):
+        source = options.open(data, columns.names_of_text)
+        sample = source.sample(choose_sample_size(len(source.schema)), seed=seed)
+        used, facts = columns.survey(sample, source.decimal)
+        doubtful = [fact.name for fact in facts if fact.misread and not fact.refused]
+        misread = used.find_misread(source.batches(names=doubtful), doubtful)
+        fences, far = _find_far_values(source, sample, used)
+    lost = _table.describe_misread(misread)
+    texts = [
+        (fact.name, text)
+        for fact in facts
+        for text in (far.get(fact.name), lost.get(fact.name), fact.warning)
+    ]
+    warnings = [f"column {name!r} {text}." for name, text in texts if text]
+    return Survey(source, sample, used, facts, warnings, fences)
+
+
+def _find_far_values(
+    source: Source, sample: pa.RecordBatch, columns: Columns
+) -> tuple[Fences, dict[str, str]]:
+    """Find the fences of a table, and the values beyond them, described by column."""
+    import numpy as np
+
+    from keras_tied.estimator.internal import fit_fences, keep_all
+    from keras_tied.tables import MisreadValues, Scan, TableError, get_value
+
+    far, first_row = MisreadValues(), 0
+    try:
+        numbers = columns.encode(sample)
+        fences = fit_fences(numbers)
+        names = set(np.array(columns.feature_columns)[fences.find(numbers).any(axis=0)])
+        some = replace(columns, used=tuple(c for c in columns.used if c.name in names))
+        of_some = fences.select(np.isin(columns.feature_columns, some.names))
+        for rows, numbers in Scan(source, some) if names else ():
+            beyond = of_some.find(numbers)
+            for number, column in enumerate(some.names):
+                places = np.flatnonzero(beyond[:, some.column_numbers == number].any(axis=1))
+                far.add(column, rows.column(column), places, first_row)
+            first_row += rows.num_rows
+    except TableError:  # which `learn` raises again
+        return keep_all(len(columns.features)), {}
+    typical = columns.decode(fences.middle[None])
+    return fences, {
+        name: f"holds {far.describe(name)}, far outside its other values (median "
+        f"{format_suggestion(get_value(typical.column(name), 0))}): correct them, or name them "
+        "with --na; the rows are not trained on, and come first in score"
+        for name in far.counts
+    }
+
+
+def learn(survey: Survey, seed: int, quiet: bool, workers: Workers | None = None) -> Table:
+    """Read the rows of a table that fit into memory, and print its warnings.
+
+    A larger table is measured as a whole, by `workers` if they are given.
+    """
+    import numpy as np
+
+    from keras_tied.distributed import Here, measure_table
+    from keras_tied.tables import Scan
+
+    source, columns = survey.source, survey.columns
+    if source.n_rows < 2:
+        raise UsageError(f"{source.name!r} has one row, and training needs 2 at least; add rows.")
+    columns.require_usable(survey.facts)
+    _table.say_notes(source, quiet)
+    for warning in () if quiet else survey.warnings:
+        say(warning)
+    rows = Scan(source, columns)
+    if survey.whole:
+        with show_stages("reading", quiet):
+            return Table(survey, np.concatenate([batch.numbers for batch in rows]))
+    with show_rows("measuring", rows, quiet) as shown_rows:
+        n, advance = survey.sample.num_rows, shown_rows.advance
+        measured = measure_table(
+            workers or Here(), source, columns, n, seed, advance, survey.fences
+        )
+    for fact in survey.facts:
+        if fact.misread:  # among the warnings already, as of all rows
+            measured.misread.counts.pop(fact.name, None)
+    _table.say_misread(measured.misread, quiet)
+    return Table(survey, measured.rows, measured.moments)

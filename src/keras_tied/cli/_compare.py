@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keras_tied._text import format_number
+from keras_tied._text import format_number, format_quantity
 from keras_tied.cli._app import command
-from keras_tied.cli._keras import hide_modules, import_keras_alone, require_backend
+from keras_tied.cli._check import learn, survey
+from keras_tied.cli._keras import hide_modules, require_backend
 from keras_tied.cli._messages import UsageError, report_wrong_use
-from keras_tied.cli._options import Data, Json, OnBackend, Quiet, Seed
-from keras_tied.cli._output import check_figure_path, save_figure
+from keras_tied.cli._options import Data, OnBackend, Seed
+from keras_tied.cli._output import Printing, check_figure_path, print_json, print_table, save_figure
 from keras_tied.cli._progress import show_stages
-from keras_tied.cli._show import print_json, print_table
 from keras_tied.cli._table import ColumnOptions, TableOptions
-from keras_tied.cli._training_table import learn, survey
 from keras_tied.cli._widths import (
     MOST_WIDTHS,
-    count_rows,
-    format_range,
-    format_ratio,
+    explain_weakness,
+    import_comparison,
     measure_widths,
     parse_widths,
-    print_widths,
-    require_enough,
     sample_rows,
 )
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from keras_tied.comparison import MethodResult, Width
 
 
@@ -59,8 +58,7 @@ def compare(
     columns: ColumnOptions,
     options: TableOptions,
     backend: OnBackend = None,
-    json: Json = False,
-    quiet: Quiet = False,
+    printing: Printing,
 ) -> None:
     """Compare with PCA and other installed methods, on rows that none was trained on.
 
@@ -79,47 +77,54 @@ def compare(
 
             plotting.new_figure()  # raises where Matplotlib is not installed
     require_backend(backend)
-    found = survey(data, options, columns, seed, quiet)
-    table = learn(found, seed, quiet)
+    quiet = printing.quiet
+    table = learn(survey(data, options, columns, seed, quiet), seed, quiet)
     numbers = sample_rows(table.rows, rows, seed)
-    require_enough(numbers, max(widths))
     facts = {"rows": len(numbers), "features": numbers.shape[1], "seeds": seeds}
-    some = f"{count_rows(len(numbers), table.source.n_rows)} of {numbers.shape[1]:,} numbers"
-    held_out = "errors are those of 30 % held out" + f", means of {seeds} seeds" * (seeds > 1)
+    n, n_all = len(numbers), table.survey.source.n_rows
+    heading = f"{n:,} rows" if n == n_all else f"{n:,} of {n_all:,} rows"
+    heading += f" of {numbers.shape[1]:,} numbers"
+    held_out = "; errors are those of 30 % held out" + f", means of {seeds} seeds" * (seeds > 1)
+    curve: list[Width] = []
     if len(widths) > 1:
-        curve = measure_widths(numbers, widths, table.columns, seed, quiet, seeds)
-        if output and target:
-            figure = plotting.width_curve(
-                widths,
-                [width.errors for width in curve],
-                [width.pca_errors for width in curve],
-                hidden_errors=[width.hidden_error for width in curve],
-            )
-            save_figure(figure, output, target, quiet)
-        if json:
-            print_json({"widths": _describe(curve)} | facts)
-        elif not quiet:
-            print_widths(curve, f"{some}; {held_out}")
-        return
-    with show_stages("starting", quiet) as on_method:
-        import_keras_alone()
-        from keras_tied import comparison
-
-        with hide_modules("tensorflow"):  # UMAP imports it if it can, which takes seconds
-            results = comparison.compare(
-                numbers, widths[0], random_state=seed, n_seeds=seeds, on_method=on_method
-            )
+        curve = measure_widths(numbers, widths, table.survey.columns, seed, quiet, seeds)
+    else:
+        heading += f", {widths[0]} left"
+        with show_stages("starting", quiet) as on_method:
+            comparison = import_comparison(numbers, widths[0])
+            with hide_modules("tensorflow"):  # UMAP imports it if it can, which takes seconds
+                methods = comparison.compare(
+                    numbers, widths[0], random_state=seed, n_seeds=seeds, on_method=on_method
+                )
     if output and target:
-        figure = plotting.comparison(
-            [row.name for row in results],
-            [row.relatives for row in results],
-            [row.seconds for row in results],
-        )
+        figure = _draw_widths(curve) if curve else _draw_methods(methods)
         save_figure(figure, output, target, quiet)
-    if json:
-        print_json({"methods": _describe(results)} | facts)
+    if printing.json:
+        key, results = ("widths", curve) if curve else ("methods", methods)
+        print_json({key: _describe(results)} | facts)
     elif not quiet:
-        _print_results(results, f"{some}, {widths[0]} left; {held_out}")
+        print(heading + held_out)
+        if curve:
+            _print_widths(curve)
+        else:
+            _print_methods(methods)
+
+
+def _draw_widths(curve: list[Width]) -> Figure:
+    from keras_tied import plotting
+
+    widths, _, _, hidden_errors, errors, pca_errors = zip(*curve, strict=True)
+    return plotting.width_curve(widths, errors, pca_errors, hidden_errors=hidden_errors)
+
+
+def _draw_methods(methods: list[MethodResult]) -> Figure:
+    from keras_tied import plotting
+
+    return plotting.comparison(
+        [row.name for row in methods],
+        [row.relatives for row in methods],
+        [row.seconds for row in methods],
+    )
 
 
 def _describe(results: Sequence[MethodResult | Width]) -> list[dict[str, Any]]:
@@ -133,22 +138,44 @@ def _describe(results: Sequence[MethodResult | Width]) -> list[dict[str, Any]]:
     return [{k: to_json(v) for k, v in row._asdict().items()} for row in results]
 
 
-def _print_results(results: list[MethodResult], heading: str) -> None:
-    print(heading)
-    several = len(results[0].errors) > 1
-    reasons = any(row.reason for row in results)
+def _print_methods(methods: list[MethodResult]) -> None:
+    several = len(methods[0].errors) > 1
+    reasons = any(row.reason for row in methods)
     header = ["method", "error", "relative to PCA", *["lowest to highest"] * several, "seconds"]
-    print_table(
-        [*header, *["why not"] * reasons],
-        [
-            [
-                row.name,
-                format_number(row.error),
-                format_ratio(row.relative),
-                *[format_range(row.relatives)] * several,
-                format_number(row.seconds),
-                *[row.reason] * reasons,
-            ]
-            for row in results
-        ],
-    )
+    lines = []
+    for row in methods:
+        ratios = [_format_ratio(row.relative), *[_format_range(row.relatives)] * several]
+        numbers = [format_number(row.error), *ratios, format_number(row.seconds)]
+        lines.append([row.name, *numbers, *[row.reason] * reasons])
+    print_table([*header, *["why not"] * reasons], lines)
+
+
+def _print_widths(curve: list[Width]) -> None:
+    from statistics import fmean
+
+    from keras_tied.comparison import NEGLIGIBLE_ERROR, choose_width
+
+    several = len(curve[0].errors) > 1
+    lines = []
+    for width in curve:
+        pairs = zip(width.errors, width.pca_errors, strict=True)
+        relatives = [a / b if b > NEGLIGIBLE_ERROR else math.nan for a, b in pairs]
+        ratios = [_format_ratio(fmean(relatives)), *[_format_range(relatives)] * several]
+        errors = [format_number(width.error), format_number(width.pca_error)]
+        hidden = format_number(width.hidden_error)
+        lines.append([str(width.n_components), *errors, *ratios, hidden])
+    header = ["components", "error", "PCA's error", "relative to PCA"]
+    print_table([*header, *["lowest to highest"] * several, "hidden"], lines)
+    hidden_errors = [width.hidden_error for width in curve]
+    if not any(map(math.isnan, hidden_errors)):
+        chosen = format_quantity(choose_width(curve), "component")
+        weakness = explain_weakness(hidden_errors)
+        print(f"hidden values are reconstructed best with {chosen}{weakness}")
+
+
+def _format_ratio(ratio: float) -> str:
+    return "-" if math.isnan(ratio) else f"{ratio:.2f}"
+
+
+def _format_range(ratios: Sequence[float]) -> str:
+    return "-" if math.isnan(sum(ratios)) else f"{min(ratios):.2f} to {max(ratios):.2f}"

@@ -12,9 +12,8 @@ from keras_tied.cli._app import command
 from keras_tied.cli._keras import Backend, import_keras, require_backend
 from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._options import OnBackend, Quiet
-from keras_tied.cli._output import check_figure_path, save_figure
-from keras_tied.cli._progress import show_epochs
-from keras_tied.cli._show import print_facts, print_table
+from keras_tied.cli._output import check_figure_path, print_facts, print_table, save_figure
+from keras_tied.cli._progress import show_training
 
 if TYPE_CHECKING:
     from keras_tied.experiment import Experiment
@@ -57,18 +56,19 @@ def demo(
         from keras_tied import datasets, experiment, plotting
 
         figure = plotting.new_window() if show else plotting.new_figure()
-        raw = (
-            datasets.load_donuts(data)
-            if data
-            else datasets.make_correlated_donuts(random_state=seed)
-        )
-        rows, labels = datasets.prepare(*raw, random_state=seed)
+        table = datasets.load_donuts(data) if data else None
+        table = table or datasets.make_correlated_donuts(random_state=seed)
+        rows, labels = datasets.prepare(*table, random_state=seed)
         experiment.split(rows)  # refuses too few rows
     if engine is Engine.keras:
         import_keras()
-    with show_epochs(epochs, quiet) as on_epoch:
+    with show_training("training", quiet) as show_epoch:
         result = experiment.run(
-            rows, epochs=epochs, engine=engine.value, random_state=seed, on_epoch=on_epoch
+            rows,
+            epochs=epochs,
+            engine=engine.value,
+            random_state=seed,
+            on_epoch=show_epoch and (lambda epoch, logs: show_epoch(epoch + 1, epochs, logs)),
         )
     plotting.four_panels(
         rows,

@@ -13,20 +13,13 @@ from keras_tied._files import check_writable
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
-from keras_tied.cli._options import Json, ModelFile, Quiet
-from keras_tied.cli._output import report_write_errors
-from keras_tied.cli._show import print_json
+from keras_tied.cli._options import ModelFile
+from keras_tied.cli._output import Printing, report_write_errors
+
+Part = StrEnum("Part", ["encoder", "decoder", "reconstruction"])
 
 
-class Part(StrEnum):
-    """The parts of a model that can be exported."""
-
-    encoder = "encoder"
-    decoder = "decoder"
-    reconstruction = "reconstruction"
-
-
-@command("keras-tied export model.keras -o model.onnx")
+@command("keras-tied export model.safetensors -o model.onnx")
 def export(
     model: ModelFile,
     output: Annotated[
@@ -35,21 +28,19 @@ def export(
     part: Annotated[
         Part, typer.Option(help="Computes codes, rows from codes, or reconstructed rows.")
     ] = Part.encoder,
-    json: Json = False,
-    quiet: Quiet = False,
+    *,
+    printing: Printing,
 ) -> None:
     """Write a model as ONNX, with the names of the numbers that it takes."""
     with report_wrong_use():
         target = check_writable(output, ["onnx"], "--output")
-    opened_model = load(model)
-    value = opened_model.fitted_value
-    if opened_model.columns is not None:
-        value = replace(value, feature_names=tuple(opened_model.columns.features))
+    fitted_model = load(model)
+    value = fitted_model.fitted_value
+    if fitted_model.columns is not None:
+        value = replace(value, feature_names=tuple(fitted_model.columns.features))
     with report_wrong_use(), report_write_errors(output):
         from keras_tied.estimator.internal import write_onnx
 
         write_onnx(value, target, part.value)
-    if json:
-        print_json({"output": str(output), "part": part.value})
-    elif not quiet:
-        print(f"exported the {part.value} to {output}")
+    facts = {"output": str(output), "part": part.value}
+    printing.print_result(facts, f"exported the {part.value} to {output}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,38 +16,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied._files import check_writable
+from keras_tied._interrupts import interrupts
 from keras_tied._text import format_quantity, list_some
+from keras_tied.cli import _widths
 from keras_tied.cli._app import command
-from keras_tied.cli._check import show_survey
-from keras_tied.cli._cluster import open_workers
+from keras_tied.cli._check import MOST_FACTS, Table, learn, show_survey, survey
+from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._keras import collect_versions, import_keras_alone, require_backend
 from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, report_wrong_use, say
-from keras_tied.cli._options import (
-    Cluster,
-    Data,
-    Json,
-    NumWorkers,
-    OnBackend,
-    Quiet,
-    Seed,
-)
-from keras_tied.cli._output import report_write_errors
-from keras_tied.cli._progress import show_activity, show_training
-from keras_tied.cli._show import print_facts, print_json
+from keras_tied.cli._options import Data, OnBackend, Seed, option
+from keras_tied.cli._output import Printing, print_facts, print_json, report_write_errors
+from keras_tied.cli._progress import show_stages, show_training
 from keras_tied.cli._table import ColumnOptions, TableOptions, explain_left_out
-from keras_tied.cli._training_table import MOST_FACTS, Table, learn, survey
-from keras_tied.cli._widths import (
-    MOST_WIDTHS,
-    WIDTH,
-    explain_choice,
-    measure_widths,
-    parse_widths,
-    require_enough,
-    sample_rows,
-)
 
 if TYPE_CHECKING:
-    from keras_tied.estimator import TiedAutoencoder
+    from keras_tied.estimator.internal import Outcome, Parameters
 
 VALIDATION_SHARE = 0.1
 """The share of a sample that errors are measured on."""
@@ -55,94 +38,83 @@ MOST_ROWS_OF_WIDTHS = 10_000
 """Rows that several numbers of components are compared on."""
 
 
-class Solver(StrEnum):
-    """How the network is trained; see `TiedAutoencoder`."""
-
-    auto = "auto"
-    lbfgs = "lbfgs"
-    nadam = "nadam"
+Solver = StrEnum("Solver", ["auto", "lbfgs", "nadam"])
+Scaler = StrEnum("Scaler", ["standard", "minmax", "none"])
 
 
-class Scaler(StrEnum):
-    """How the columns are scaled; see `TiedAutoencoder`."""
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The options of how a model is trained; see `TiedAutoencoder`."""
 
-    standard = "standard"
-    minmax = "minmax"
-    none = "none"
+    components: str = option(
+        "The number of components, or the share of variance to keep, below 1; several, as 1..16 or "
+        "1,2,4, for the one that reconstructs hidden values best.",
+        default="2",
+    )
+    hidden: str = option("Units of the hidden layers, such as 64,32, or auto.", default="auto")
+    solver: Solver = option("L-BFGS on all rows at once, or Nadam in batches.", default=Solver.auto)
+    epochs: int | None = option(
+        "Epochs of Nadam or iterations of L-BFGS, instead of as many as help.", min=1
+    )
+    validation: float = option(
+        "The share of rows to hold out; 0 for none.", min=0.0, max=1.0, default=0.1
+    )
+    scaler: Scaler = option("How the columns are scaled.", default=Scaler.standard)
+    seed: Seed = 0
+
+    def to_arguments(self) -> dict[str, Any]:
+        """Return the arguments of `TiedAutoencoder`, but for `n_components`."""
+        return {
+            "hidden_layer_sizes": _parse_hidden_sizes(self.hidden),
+            "solver": self.solver.value,
+            "max_iter": self.epochs,
+            "scaler": None if self.scaler is Scaler.none else self.scaler.value,
+            "random_state": self.seed,
+            "early_stopping": self.validation > 0,
+            "validation_fraction": _parse_validation(self.validation),
+        }
 
 
-@command("keras-tied fit rows.csv -o model.keras --components 3 --id name")
+@command("keras-tied fit rows.csv -o model.safetensors --components 3 --id name")
 def fit(
     data: Data,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="MODEL", help="The .keras file to write.")
+        Path, typer.Option("--output", "-o", metavar="MODEL", help="The .safetensors file.")
     ],
-    components: Annotated[
-        str,
-        typer.Option(
-            help="The number of components, or the share of variance to keep, below 1; several, as "
-            "1..16 or 1,2,4, for the one that reconstructs hidden values best."
-        ),
-    ] = "2",
-    hidden: Annotated[
-        str, typer.Option(help="Units of the hidden layers, such as 64,32, or auto.")
-    ] = "auto",
-    solver: Annotated[
-        Solver, typer.Option(help="L-BFGS on all rows at once, or Nadam in batches.")
-    ] = Solver.auto,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Epochs of Nadam or iterations of L-BFGS, instead of as many as help."
-        ),
-    ] = None,
-    validation: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="The share of rows to hold out; 0 for none.")
-    ] = 0.1,
-    scaler: Annotated[Scaler, typer.Option(help="How the columns are scaled.")] = Scaler.standard,
-    seed: Seed = 0,
-    *,
+    training: TrainingOptions,
     columns: ColumnOptions,
     options: TableOptions,
+    *,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what check shows, and do not train.")
     ] = False,
-    cluster: Cluster = None,
-    workers: NumWorkers = None,
+    cluster: ClusterOptions,
     backend: OnBackend = None,
-    json: Json = False,
-    quiet: Quiet = False,
+    printing: Printing,
 ) -> None:
     """Train an autoencoder on a table, and write it to one file."""
     with report_wrong_use():
-        target = check_writable(output, ["keras"], "--output")
-    widths = _parse_components(components)
-    settings = {
-        "hidden_layer_sizes": _parse_hidden_sizes(hidden),
-        "solver": solver.value,
-        "max_iter": epochs,
-        "scaler": None if scaler is Scaler.none else scaler.value,
-        "random_state": seed,
-        "early_stopping": validation > 0,
-        "validation_fraction": _parse_validation(validation),
-    }
+        target = check_writable(output, ["safetensors"], "--output")
+    widths = _parse_components(training.components)
+    settings, seed = training.to_arguments(), training.seed
     require_backend(backend)
     start = time.perf_counter()
-    found = survey(data, options, columns, seed, quiet)
+    quiet = printing.quiet
+    table_survey = survey(data, options, columns, seed, quiet)
     if dry_run:
-        show_survey(found, json)
+        show_survey(table_survey, printing.json)
         return
-    with open_workers(cluster, workers) as opened_workers:
-        table = learn(found, seed, quiet, opened_workers)
+    with cluster.connect() as workers:
+        table = learn(table_survey, seed, quiet, workers)
     settings["n_components"], curve = _choose_components(widths, table, seed, quiet)
-    with show_activity("starting", quiet):
-        import_keras_alone()
-        from keras_tied.training import interrupts
-
-        file = OutputFile(output, target, start, _describe_table(table) | curve)
+    with show_stages("starting", quiet):
+        if training.solver is Solver.lbfgs:  # JAX alone trains by the others
+            import_keras_alone()
+        versions = collect_versions(with_keras=training.solver is Solver.lbfgs)
+        file = OutputFile(output, target, start, _describe_table(table, versions) | curve)
     with interrupts() as is_interrupted:
-        notes = _train_and_measure(table, settings, file, quiet, is_interrupted)
-    if json:
+        notes = _train_and_measure(table, settings, file, quiet)
+    if printing.json:
         print_json({"output": str(output)} | notes)
     elif not quiet:
         print_facts(_summarize(table, notes, output))
@@ -167,28 +139,19 @@ class OutputFile:
     start: float
     notes: dict[str, Any]
 
-    def save(self, estimator: TiedAutoencoder, **results: Any) -> dict[str, Any]:
+    def save(self, outcome: Outcome, parameters: Parameters, **results: Any) -> dict[str, Any]:
         """Write a model with notes that include these results; return the notes."""
-        import numpy as np
-
         from keras_tied.estimator import internal
-        from keras_tied.tables import Columns
 
         notes = self.notes | {
             "trained": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self.start, 3),
-            "components": estimator.n_components_,
-            "is_pca": estimator.is_pca_,
+            "components": outcome.fitted.n_components,
+            "is_pca": outcome.is_pca,
             **results,
         }
-        features = Columns.from_json(notes["columns"]).features
-        # Only in the file: the rows here are arrays, and scikit-learn would warn of missing names.
-        estimator.feature_names_in_ = np.array(features, dtype=object)
-        try:
-            with report_write_errors(self.output):
-                internal.save(estimator, self.target, notes)
-        finally:
-            del estimator.feature_names_in_
+        with report_write_errors(self.output):
+            internal.save(outcome, parameters, self.target, notes)
         return notes
 
     @contextmanager
@@ -211,59 +174,45 @@ class OutputFile:
 
 
 def _train_and_measure(
-    table: Table,
-    settings: dict[str, Any],
-    file: OutputFile,
-    quiet: bool,
-    is_interrupted: Callable[[], bool],
+    table: Table, settings: dict[str, Any], file: OutputFile, quiet: bool
 ) -> dict[str, Any]:
     """Train, save the model, measure it, and save it again; return its notes."""
-    from keras_tied.estimator.internal import baseline_errors, fitted_value
+    from keras_tied.estimator.internal import (
+        Parameters,
+        baseline_errors,
+        epoch_callback,
+        fit_rows,
+    )
 
-    rows, validation_rows = _split_sample(table)
+    parameters = Parameters(**settings, feature_names=tuple(table.survey.columns.features))
+    n = 0 if table.moments is None else max(2, int(len(table.rows) * VALIDATION_SHARE))
+    rows, validation_rows = table.rows[n:], table.rows[:n] if n else None
     start = time.perf_counter()
-    estimator = _train(table, rows, settings, quiet)
-    note, measured_on = None, "all rows"
-    if validation_rows is not None:
-        measured_on = f"{len(validation_rows):,} rows not trained on"
-        note = (
-            f"scale and PCA are those of all rows; the network was trained on {len(rows):,} of "
-            f"them, in {time.perf_counter() - start:.1f} s"
-        )
-    file.save(estimator, streamed=note)
-    with file.report_failure(), show_activity("comparing with PCA", quiet):
-        error, pca_error = baseline_errors(fitted_value(estimator), rows, validation_rows)
-        return file.save(
-            estimator,
-            error=error,
-            pca_error=pca_error,
-            measured_on=measured_on,
-            streamed=note,
-            trimmed=estimator.n_trimmed_rows_,
-        )
-
-
-def _split_sample(table: Table) -> tuple[Any, Any]:
-    """Return the rows to train on, and those to validate on if the table is sampled."""
-    if table.whole:
-        return table.rows, None
-    n = max(2, int(len(table.rows) * VALIDATION_SHARE))
-    return table.rows[n:], table.rows[:n]
-
-
-def _train(table: Table, rows: Any, settings: dict[str, Any], quiet: bool) -> TiedAutoencoder:
-    from keras_tied.estimator import TiedAutoencoder
-    from keras_tied.estimator.internal import epoch_callback, fit_rows
-
-    estimator = TiedAutoencoder(**settings)
-    title = "training" if table.whole else f"training on {len(rows):,} rows"
+    title = f"training on {len(rows):,} rows" if n else "training"
     with show_training(title, quiet) as on_epoch, epoch_callback(on_epoch):
-        return fit_rows(
-            estimator,
+        outcome = fit_rows(
+            parameters,
             rows,
-            columns=table.columns.column_numbers,
+            columns=table.survey.columns.column_numbers,
             moments=table.moments,
             fences=table.survey.fences,
+        )
+    note = (
+        f"scale and PCA are those of all rows; the network was trained on {len(rows):,} of them, "
+        f"in {time.perf_counter() - start:.1f} s"
+    )
+    streamed = note if n else None
+    file.save(outcome, parameters, streamed=streamed)
+    with file.report_failure(), show_stages("comparing with PCA", quiet):
+        error, pca_error = baseline_errors(outcome.fitted, rows, validation_rows)
+        return file.save(
+            outcome,
+            parameters,
+            error=error,
+            pca_error=pca_error,
+            measured_on=f"{n:,} rows not trained on" if n else "all rows",
+            streamed=streamed,
+            trimmed=outcome.n_trimmed,
         )
 
 
@@ -276,46 +225,41 @@ def _choose_components(
     if len(widths) == 1:
         _require_enough(widths[0], table)
         return widths[0], {}
-    numbers = sample_rows(table.rows, MOST_ROWS_OF_WIDTHS, seed)
-    require_enough(numbers, widths[-1])
-    curve = measure_widths(numbers, widths, table.columns, seed, quiet)
+    numbers = _widths.sample_rows(table.rows, MOST_ROWS_OF_WIDTHS, seed)
+    curve = _widths.measure_widths(numbers, widths, table.survey.columns, seed, quiet)
     from keras_tied.comparison import choose_width
 
     with report_wrong_use():
         chosen = choose_width(curve)
-    notes = [dict(zip(WIDTH, width[: len(WIDTH)], strict=True)) for width in curve]
+    notes = [dict(zip(_widths.WIDTH, width[: len(_widths.WIDTH)], strict=True)) for width in curve]
     return chosen, {"widths": notes}
 
 
 def _require_enough(components: int, table: Table) -> None:
     n, d = table.rows.shape
+    left_out = list_some(explain_left_out(table.survey.columns))
     if components > min(n, d):
         raise UsageError(
             f"--components {components} is more than there are "
             f"{f'numbers in a row, {d}' if d <= n else f'rows, {n}'}; ask for fewer"
-            f"{_list_left_out(table) if d <= n else ''}."
+            f"{f', or use columns that were left out: {left_out}' if d <= n and left_out else ''}."
         )
 
 
-def _list_left_out(table: Table) -> str:
-    reasons = list_some(explain_left_out(table.columns))
-    return f", or use columns that were left out: {reasons}" if reasons else ""
-
-
-def _describe_table(table: Table) -> dict[str, Any]:
+def _describe_table(table: Table, versions: dict[str, str]) -> dict[str, Any]:
     """Return the notes of a model that are known before training."""
     return {
         "command": shlex.join(["keras-tied", *sys.argv[1:]]),
-        "data": table.source.name,
-        "rows": table.source.n_rows,
-        "columns": table.columns.to_json(),
+        "data": table.survey.source.name,
+        "rows": table.survey.source.n_rows,
+        "columns": table.survey.columns.to_json(),
         "table": table.survey.to_json(MOST_FACTS),
-        "versions": collect_versions(),
+        "versions": versions,
     }
 
 
 def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, str]:
-    columns = table.columns
+    columns = table.survey.columns
     usage = list_some(columns.names)
     if len(columns.features) > len(columns.names):
         usage += f": {len(columns.features)} numbers, one for each category or part of a time"
@@ -324,7 +268,7 @@ def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, s
         facts["left out"] = list_some(explain_left_out(columns))
     ratio = notes["error"] / notes["pca_error"] if notes["pca_error"] else 1.0
     facts |= {
-        "components": str(notes["components"]) + explain_choice(notes.get("widths", [])),
+        "components": str(notes["components"]) + _widths.explain_choice(notes.get("widths", [])),
         "error": f"{notes['error']:.4g}, mean square of scaled columns, {notes['measured_on']}",
         "PCA's error": f"{notes['pca_error']:.4g}; {_compare_with_pca(ratio, notes['is_pca'])}",
     }
@@ -345,14 +289,14 @@ def _compare_with_pca(ratio: float, is_pca: bool) -> str:
 
 def _parse_components(text: str) -> list[int] | float:
     """Return some numbers of components, or a share of variance."""
-    if (widths := parse_widths(text)) is not None:
+    if (widths := _widths.parse_widths(text)) is not None:
         return widths
     with suppress(ValueError):
         if 0 < (share := float(text)) < 1:
             return share
     raise UsageError(
         f"--components {text!r} is neither a whole number from 1 on, nor several such as 1..16 or "
-        f"1,2,4, at most {MOST_WIDTHS}, nor a share between 0 and 1; give one of these."
+        f"1,2,4, at most {_widths.MOST_WIDTHS}, nor a share between 0 and 1; give one of these."
     )
 
 

@@ -9,7 +9,7 @@ from keras_tied.cli._app import command
 from keras_tied.cli._check import print_columns
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Json, ModelFile
-from keras_tied.cli._show import print_facts, print_json, print_table
+from keras_tied.cli._output import print_facts, print_json, print_table
 from keras_tied.cli._table import explain_left_out
 from keras_tied.cli._widths import explain_choice
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from keras_tied.tables import Column
 
 
-@command("keras-tied inspect model.keras")
+@command("keras-tied inspect model.safetensors")
 def inspect(model: ModelFile, json: Json = False) -> None:
     """Show what a model file holds: its columns, its network, and how it was trained."""
     opened_model = load(model)
@@ -36,38 +36,38 @@ def inspect(model: ModelFile, json: Json = False) -> None:
 
 
 def _describe(model: Model) -> dict[str, Any]:
-    value, state = model.fitted_value, model.contents.learned
+    value, settings = model.fitted_value, model.contents.settings
     return {
         "model": str(model.path),
         "features": value.n_features,
         "components": value.n_components,
         "layers": value.network.layer_sizes,
         "parameters": value.network.n_parameters,
-        "is_pca": state["is_pca_"],
-        "iterations": state["n_iter_"],
-        "reconstruction_r2": state["reconstruction_r2_"],
+        "is_pca": settings.is_pca_,
+        "iterations": settings.n_iter_,
+        "reconstruction_r2": settings.reconstruction_r2_,
         "settings": {
             name: value if isinstance(value, int | float | str | list | None) else repr(value)
-            for name, value in model.contents.params.items()
+            for name, value in settings.params.items()
         },
         "notes": model.notes,
     }
 
 
 def _summarize(model: Model) -> dict[str, str]:
-    value, state, notes = model.fitted_value, model.contents.learned, model.notes
+    value, settings, notes = model.fitted_value, model.contents.settings, model.notes
     widths = " → ".join(map(str, value.network.layer_sizes))
     facts = {
         "model": str(model.path),
-        "network": widths + (", PCA" if state["is_pca_"] else ""),
+        "network": widths + (", PCA" if settings.is_pca_ else ""),
         "parameters": f"{value.network.n_parameters:,}",
-        "variance kept": f"{state['reconstruction_r2_']:.2%} of that of the training rows",
+        "variance kept": f"{settings.reconstruction_r2_:.2%} of that of the training rows",
     }
     match notes:  # the file may hold notes of any type
         case {"error": int() | float() as error, "pca_error": int() | float() as pca_error}:
             facts["error"] = f"{error:.4g}, and PCA's {pca_error:.4g}"
-    if compared := model.find_widths():
-        facts["components"] = f"{value.n_components}{explain_choice(compared)}"
+    if curve := model.find_widths():
+        facts["components"] = f"{value.n_components}{explain_choice(curve)}"
     for name in ("trained", "rows", "seconds", "command"):
         if name in notes:
             note = notes[name]

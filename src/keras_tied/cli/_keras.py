@@ -84,23 +84,17 @@ def import_keras_alone() -> None:
         keras.activations.serialize(keras.activations.tanh)
 
 
-def collect_versions() -> dict[str, str]:
+def collect_versions(with_keras: bool) -> dict[str, str]:
     """Return the versions of the libraries that train a model.
 
     The versions are those of the modules: the module ``tensorflow`` may come from the distribution
     ``tensorflow-cpu``.
     """
-    import keras
-    import numpy
-    import sklearn
-
-    backend = keras.backend.backend()
-    modules = {"keras": keras, "numpy": numpy, "scikit-learn": sklearn}
-    modules[backend] = import_module(backend)
+    names = ["keras", "numpy", os.environ["KERAS_BACKEND"]] if with_keras else ["numpy", "jax"]
     return {
         "python": platform.python_version(),
         "keras-tied": __version__,
-        **{name: str(getattr(module, "__version__", "?")) for name, module in modules.items()},
+        **{name: str(getattr(import_module(name), "__version__", "?")) for name in names},
     }
 
 

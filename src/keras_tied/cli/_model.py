@@ -1,25 +1,19 @@
-"""A model file, and the rows of a table in the form that the model takes."""
+"""A model file."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._keras import import_keras_alone, require_backend
 from keras_tied.cli._messages import UsageError
-from keras_tied.cli._table import TableOptions, require_column, say_ignored, say_notes
 from keras_tied.cli._widths import WIDTH
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    from numpy.typing import NDArray
-
     from keras_tied.estimator.internal import Contents, Fitted
-    from keras_tied.tables import Columns, Fact, Misread, Source
+    from keras_tied.tables import Columns, Fact, Source
 
 
 LARGEST = 1e300
@@ -100,49 +94,6 @@ def _is_width(note: Any) -> bool:
     return all(type(number) in (int, float) and 0 <= number < LARGEST for number in numbers)
 
 
-def _new_misread() -> Misread:
-    from keras_tied.tables import Misread
-
-    return Misread()
-
-
-@dataclass
-class Rows:
-    """The rows of a table, in the form that a model takes.
-
-    Attributes:
-        source: the table.
-        columns: those that the model takes.
-        id: the column of ids for the output, or None.
-        label: the column of labels for pictures, or None.
-        unseen: the number of values of rare or new categories, by column.
-        misread: the values that were not of the kind of their column.
-    """
-
-    source: Source
-    columns: Columns
-    id: str | None
-    label: str | None = None
-    unseen: Counter[str] = field(default_factory=Counter)
-    misread: Misread = field(default_factory=_new_misread)
-
-    def batches(self) -> Iterator[tuple[pa.RecordBatch, NDArray[np.float32]]]:
-        """Yield the rows in order, as a batch and as numbers."""
-        self.unseen.clear()
-        self.misread = _new_misread()
-        beside = [name for name in (self.id, self.label) if name is not None]
-        names = list(dict.fromkeys([*self.columns.names, *beside]))
-        first = 0
-        for batch in self.source.batches(names=names):
-            yield batch, self.columns.encode(batch, first, self.unseen, self.misread)
-            first += batch.num_rows
-
-    def batches_of_ids(self) -> Iterator[tuple[pa.RecordBatch, None]]:
-        """Yield the ids of the rows in order, as batches."""
-        for batch in self.source.batches(names=[self.id] if self.id is not None else []):
-            yield batch, None
-
-
 def load(path: Path) -> Model:
     """Read a model file, and import Keras only for the user's own encoder or activation."""
     if not path.is_file():
@@ -169,33 +120,3 @@ def load(path: Path) -> Model:
 def _import_keras() -> None:
     require_backend()
     import_keras_alone()
-
-
-def open_rows(
-    model: Model,
-    data: str,
-    options: TableOptions,
-    id: str | None,
-    quiet: bool,
-    output: str = "",
-    label: str | None = None,
-) -> Rows:
-    """Open a table for a model, with the id column if the output can hold it."""
-    noted = model.columns
-    text = [*(noted.text if noted else []), *([id] if id else [])]
-    source = options.open(data, text)
-    say_notes(source, quiet)
-    output_id = choose_id(source, id, noted.id if noted else None, output)
-    columns = model.columns_of(source)
-    known = replace(columns, id=output_id or columns.id, label=label or columns.label)
-    say_ignored(known.match(source.schema.names), data, quiet)
-    return Rows(source, columns, output_id)
-
-
-def choose_id(source: Source, id: str | None, noted_id: str | None, output: str) -> str | None:
-    """Return the column of ids for the output, if the table has one and the output can hold it."""
-    require_column(source, id, "--id")
-    is_array = output.lower().endswith((".npy", ".npz"))
-    if id is None and (is_array or noted_id not in source.schema.names):
-        return None
-    return id or noted_id

@@ -1,22 +1,73 @@
-"""Figures and pages, written whole or not at all."""
+"""Results that are printed, and figures and pages, which are written whole or not at all."""
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_tied._files import check_writable, replace_atomically
+from keras_tied._text import replace_controls
 from keras_tied.cli._messages import FailedError, say
+from keras_tied.cli._options import Json, Quiet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GLYPH = re.compile(r"Glyph (\d+) .*missing from")
 """Matplotlib's warning of a character that no font has."""
+
+
+@dataclass(frozen=True)
+class Printing:
+    """The options of what is printed."""
+
+    json: Json = False
+    quiet: Quiet = False
+
+    def print_result(self, facts: Mapping[str, Any], text: str) -> None:
+        """Print the result as JSON, or as text if there is one."""
+        if self.json:
+            print_json(facts)
+        elif text and not self.quiet:
+            print(text)
+
+
+def print_json(facts: Mapping[str, Any]) -> None:
+    """Print facts as one JSON object."""
+    print(json.dumps(facts, indent=2, ensure_ascii=False, default=str))
+
+
+def print_facts(facts: Mapping[str, str]) -> None:
+    """Print names and texts side by side."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    for name, text in facts.items():
+        grid.add_row(Text(replace_controls(name)), Text(replace_controls(text), overflow="fold"))
+    Console(highlight=False).print(grid)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in header:
+        table.add_column(Text(replace_controls(name)), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(replace_controls(cell)) for cell in row))
+    Console(highlight=False).print(table)
 
 
 def check_figure_path(output: Path) -> Path:
@@ -47,10 +98,10 @@ def report_write_errors(output: Path) -> Iterator[None]:
 
 def save_figure(figure: Figure, output: Path, target: Path, quiet: bool) -> None:
     """Write a figure; say once that a character which no font has is drawn as a box."""
-    with replace_output(output, target) as part, warnings.catch_warnings(record=True) as found:
+    with replace_output(output, target) as part, warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always")
         figure.savefig(part, dpi=160)
-    missing = [GLYPH.match(str(warning.message)) for warning in found]
+    missing = [GLYPH.match(str(warning.message)) for warning in remarks]
     characters = "".join(dict.fromkeys(chr(int(match[1])) for match in missing if match))
     if characters and not quiet:
         some = characters if len(characters) <= 8 else f"{characters[:8]} and others"

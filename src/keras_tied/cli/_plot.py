@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Annotated
 
 import typer
@@ -11,15 +10,14 @@ import typer
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
-from keras_tied.cli._options import Data, Json, ModelFile, Quiet
-from keras_tied.cli._output import check_figure_path, save_figure
-from keras_tied.cli._progress import show_activity
-from keras_tied.cli._sample import Label, open_with_label, say_found, take
-from keras_tied.cli._show import print_json
-from keras_tied.cli._table import TableOptions
+from keras_tied.cli._options import Data, ModelFile
+from keras_tied.cli._output import Printing, check_figure_path, save_figure
+from keras_tied.cli._progress import show_stages
+from keras_tied.cli._rows import Label, open_with_label, take
+from keras_tied.cli._table import TableOptions, say_doubtful
 
 
-@command("keras-tied plot model.keras rows.csv -o rows.png --label kind")
+@command("keras-tied plot model.safetensors rows.csv -o rows.png --label kind")
 def plot(
     model: ModelFile,
     data: Data,
@@ -29,8 +27,7 @@ def plot(
     label: Label = None,
     *,
     options: TableOptions,
-    json: Json = False,
-    quiet: Quiet = False,
+    printing: Printing,
 ) -> None:
     """Draw rows, their codes, their reconstructions, and the cost of training."""
     with report_wrong_use():
@@ -38,19 +35,21 @@ def plot(
         from keras_tied import plotting
 
         figure = plotting.new_figure()
-    opened_model = load(model)
-    rows = open_with_label(opened_model, data, options, None, label, quiet)
+    quiet = printing.quiet
+    fitted_model = load(model)
+    fitted = fitted_model.fitted_value
+    rows = open_with_label(fitted_model, data, options, None, label, quiet)
     sample = take(rows, quiet)
-    say_found(rows, quiet)
-    with show_activity("drawing", quiet):
+    say_doubtful(rows, quiet)
+    with show_stages("drawing", quiet):
         from keras_tied.drawing import collect_history
         from keras_tied.estimator.internal import baseline_errors
 
-        error, pca_error = baseline_errors(opened_model.fitted_value, sample.numbers)
+        error, pca_error = baseline_errors(fitted, sample.numbers)
         plotting.AutoencoderDisplay.from_estimator(
-            opened_model.fitted_value,
+            fitted,
             sample.numbers,
-            history=collect_history(SimpleNamespace(**opened_model.contents.learned)),
+            history=collect_history(fitted_model.contents.settings),
             figure=figure,
             y=sample.labels,
             label_name=sample.label_name or "label",
@@ -59,8 +58,8 @@ def plot(
         )
         save_figure(figure, output, target, quiet)
     n = len(sample.numbers)
-    if json:
-        facts = {"rows": rows.source.n_rows, "drawn": n, "error": error, "pca_error": pca_error}
-        print_json({"output": str(output)} | facts)
-    elif not quiet:
-        print(f"drew {n:,} of {rows.source.n_rows:,} rows to {output}")
+    facts = {"rows": rows.source.n_rows, "drawn": n, "error": error, "pca_error": pca_error}
+    printing.print_result(
+        {"output": str(output)} | facts,
+        f"drew {n:,} of {rows.source.n_rows:,} rows to {output}",
+    )

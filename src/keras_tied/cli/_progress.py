@@ -6,12 +6,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from keras_tied._signals import clean_up_at_signal
 from keras_tied.cli._messages import say
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from keras_tied.tables import Scan
 
 SECONDS_BETWEEN_LINES = 30
 
@@ -34,14 +38,17 @@ def _say_rarely(what: str) -> Callable[[str], None]:
     return say_state
 
 
-def _make_bar(text_format: str) -> Progress:
-    """Make a bar with a text beside it, in a format of Rich."""
+@contextmanager
+def _show_bar(text_format: str) -> Iterator[Progress]:
+    """Show a bar with a text beside it, in a format of Rich."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     what, beside = TextColumn("{task.description}"), TextColumn(text_format)
     columns = what, BarColumn(), beside, TimeRemainingColumn()
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    with bar, clean_up_at_signal(bar.stop):  # which shows the cursor again
+        yield bar
 
 
 @contextmanager
@@ -52,54 +59,43 @@ def show_training(
 
     Cross-validation of a few rows trains several times: the bar restarts with each.
     """
-    if not is_visible(quiet):
-        say_state = _say_rarely(what)
-
-        def say_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
-            say_state(f"epoch {epoch:,} of {epochs:,}")
-
-        yield None if quiet else say_epoch
-        return
-    with _make_bar("{task.fields[epoch]}") as bar:
-        task = bar.add_task(what, total=None, epoch="")
-
-        def on_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
-            if epoch == 1:
-                bar.reset(task, total=epochs)
-            text = f"epoch {epoch} of {epochs}  loss {logs['loss']:.2e}"
-            bar.update(task, completed=epoch, epoch=text)
-
-        yield on_epoch
-
-
-@contextmanager
-def show_epochs(
-    epochs: int, quiet: bool
-) -> Iterator[Callable[[int, Mapping[str, float]], None] | None]:
-    """Show a bar of epochs; yield the callback that moves it, or None without a bar."""
-    with show_training("training", quiet) as on_epoch:
-        yield on_epoch and (lambda epoch, logs: on_epoch(epoch + 1, epochs, logs))
-
-
-@contextmanager
-def show_rows(what: str, rows: int, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Show the number of rows; yield the function that advances it."""
     if quiet:
-        yield lambda _: None
-        return
-    if not is_visible(quiet):
-        done, say_state = 0, _say_rarely(what)
+        yield None
+    elif not is_visible(quiet):
+        say_state = _say_rarely(what)
+        yield lambda epoch, epochs, logs: say_state(f"epoch {epoch:,} of {epochs:,}")
+    else:
+        with _show_bar("{task.fields[epoch]}") as bar:
+            task = bar.add_task(what, total=None, epoch="")
+
+            def on_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
+                if epoch == 1:
+                    bar.reset(task, total=epochs)
+                text = f"epoch {epoch} of {epochs}  loss {logs['loss']:.2e}"
+                bar.update(task, completed=epoch, epoch=text)
+
+            yield on_epoch
+
+
+@contextmanager
+def show_rows(what: str, rows: Scan, quiet: bool) -> Iterator[Scan]:
+    """Show how many rows were read; yield the rows that move the bar, with the same tallies."""
+    n_rows = rows.source.n_rows
+    if quiet:
+        yield rows
+    elif not is_visible(quiet):
+        n_done, say_state = 0, _say_rarely(what)
 
         def advance(more: int) -> None:
-            nonlocal done
-            done += more
-            say_state(f"{done:,} of {rows:,} rows")
+            nonlocal n_done
+            n_done += more
+            say_state(f"{n_done:,} of {n_rows:,} rows")
 
-        yield advance
-        return
-    with _make_bar("{task.completed:,.0f} of {task.total:,.0f} rows") as bar:
-        task = bar.add_task(what, total=rows)
-        yield lambda more: bar.advance(task, more)
+        yield replace(rows, advance=advance)
+    else:
+        with _show_bar("{task.completed:,.0f} of {task.total:,.0f} rows") as bar:
+            task = bar.add_task(what, total=n_rows)
+            yield replace(rows, advance=lambda more: bar.advance(task, more))
 
 
 @contextmanager
@@ -116,10 +112,3 @@ def show_stages(first: str, quiet: bool) -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(first, total=None)
         yield lambda what: bar.update(task, description=escape(what))
-
-
-@contextmanager
-def show_activity(what: str, quiet: bool) -> Iterator[None]:
-    """Show a spinner."""
-    with show_stages(what, quiet):
-        yield

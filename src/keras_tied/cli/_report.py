@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,20 +13,21 @@ from keras_tied._files import check_writable
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError, report_wrong_use, say
-from keras_tied.cli._model import Model, Rows, load, open_rows
-from keras_tied.cli._options import Data, Id, Json, ModelFile, Quiet, SafeCsv
-from keras_tied.cli._output import replace_output
-from keras_tied.cli._overview import N_WORST, survey_rows
-from keras_tied.cli._progress import show_activity
+from keras_tied.cli._model import Model, load
+from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv
+from keras_tied.cli._output import Printing, replace_output
+from keras_tied.cli._progress import show_rows, show_stages
 from keras_tied.cli._report_columns import describe_columns
-from keras_tied.cli._sample import Label, Sample, open_with_label, say_found, take
-from keras_tied.cli._show import print_json
-from keras_tied.cli._table import TableOptions, describe_misread, explain_left_out
+from keras_tied.cli._rows import Label, Sample, open_rows, open_with_label, take
+from keras_tied.cli._table import TableOptions, describe_misread, explain_left_out, say_doubtful
 
 if TYPE_CHECKING:
+    from keras_tied._types import Array
+    from keras_tied.estimator.internal import Fitted
     from keras_tied.report import Report, Whole
-
-
+    from keras_tied.tables import Scan
+N_WORST = 20
+"""The oddest rows, which a report always holds."""
 Against = Annotated[
     str | None,
     typer.Option(
@@ -37,7 +36,7 @@ Against = Annotated[
 ]
 
 
-@command("keras-tied report model.keras rows.csv -o report.html")
+@command("keras-tied report model.safetensors rows.csv -o report.html")
 def report(
     model: ModelFile,
     data: Data,
@@ -50,8 +49,7 @@ def report(
     id: Id = None,
     options: TableOptions,
     safe_csv: SafeCsv = False,
-    json: Json = False,
-    quiet: Quiet = False,
+    printing: Printing,
 ) -> None:
     """Write a page to explore rows, their codes and why they are odd; one file, works offline.
 
@@ -61,25 +59,74 @@ def report(
     with report_wrong_use():
         target = check_writable(output, ["html"], "--output")
     _require_bokeh()
-    opened_model = load(model)
-    rows = open_with_label(opened_model, data, options, id, label, quiet)
-    sample, whole = survey_rows(opened_model, rows, quiet)
-    say_found(rows, quiet)
+    quiet = printing.quiet
+    fitted_model = load(model)
+    rows = open_with_label(fitted_model, data, options, id, label, quiet)
+    sample, whole = survey_rows(fitted_model, rows, quiet)
+    say_doubtful(rows, quiet)
     warnings, old = _describe_doubtful(rows), None
     if against is not None:
-        old, doubtful = _read_old(opened_model, against, options, quiet)
+        old, doubtful = _read_old(fitted_model, against, options, quiet)
         warnings += doubtful
-    with show_activity("writing the page", quiet):
+    with show_stages("writing the page", quiet):
         from keras_tied.estimator.internal import baseline_errors
 
-        _, pca_error = baseline_errors(opened_model.fitted_value, sample.numbers)
-        page = _make_page(opened_model, rows, sample, whole, old, warnings, safe_csv, pca_error)
+        _, pca_error = baseline_errors(fitted_model.fitted_value, sample.numbers)
+        facts = {"old": old, "safe_csv": safe_csv, "pca_error": pca_error}
+        page = _make_page(fitted_model, rows, sample, whole, warnings, **facts)
         with replace_output(output, target) as part:
             part.write_text(page.to_html(), encoding="utf-8")
-    if json:
-        print_json({"output": str(output)} | _describe(page, pca_error))
-    elif not quiet:
-        print(f"reported on {format_quantity(whole.n_rows, 'row')} to {output}")
+    printing.print_result(
+        {"output": str(output)} | (_describe(page, pca_error) if printing.json else {}),
+        f"reported on {format_quantity(whole.n_rows, 'row')} to {output}",
+    )
+
+
+def survey_rows(model: Model, rows: Scan, quiet: bool) -> tuple[Sample, Whole]:
+    """Read the rows of a report, and measure all rows of the table.
+
+    A long table is read three times, and of all of its rows only scores and errors are held, as by
+    `keras-tied score`: once for a sample, once for these, and once for the oddest rows and for how
+    many lie where.
+    """
+    import numpy as np
+
+    from keras_tied.distributed import measure_rows
+    from keras_tied.report import Planes, measure_sums
+
+    fitted = model.fitted_value
+    sample = take(rows, quiet)
+    n_rows = rows.source.n_rows
+    sums, places, planes = np.zeros((3, fitted.n_features)), sample.places, None
+
+    def add_squares(numbers: Array) -> None:
+        """Add the squares of the rows without a value far outside its column."""
+        ordinary = numbers[~fitted.find_far_rows(numbers)]
+        sums[:] += fitted.sums_of_squares(ordinary, np.ones(len(ordinary)))
+
+    if len(places) == n_rows:
+        scores, errors = fitted.measure_rows(sample.numbers)
+        add_squares(sample.numbers)
+    else:
+        with show_rows("scoring", rows, quiet) as shown_rows:
+            scores, errors = measure_rows(shown_rows, fitted, add_squares)
+        ordinary = sample.numbers[~fitted.find_far_rows(sample.numbers)]
+        planes = Planes(*_compute(fitted, ordinary), rows.columns.features)
+        worst = np.sort(np.argsort(-scores, kind="stable")[:N_WORST])
+        places, count = np.union1d(places, worst), planes.count
+        sample = take(rows, quiet, places, "drawing", lambda some: count(*_compute(fitted, some)))
+    n_outstanding = int(fitted.stand_out(scores, n_rows).sum())
+    return sample, measure_sums(scores, errors, sums, places, n_outstanding, planes)
+
+
+def _compute(fitted: Fitted, numbers: Array) -> tuple[Array, Array, Array, Array]:
+    """Return rows, their codes, reconstructions and errors."""
+    return (
+        numbers,
+        fitted.transform(numbers),
+        fitted.reconstruct(numbers),
+        fitted.reconstruction_error(numbers),
+    )
 
 
 def _describe(page: Report, pca_error: float) -> dict[str, Any]:
@@ -130,47 +177,38 @@ def _require_bokeh() -> None:
 
 
 def _make_page(
-    model: Model,
-    rows: Rows,
-    sample: Sample,
-    whole: Whole,
-    old: tuple[str, Any, Any] | None,
-    warnings: list[str],
-    safe_csv: bool,
-    pca_error: float,
+    model: Model, rows: Scan, sample: Sample, whole: Whole, warnings: list[str], **facts: Any
 ) -> Report:
     from keras_tied.drawing import collect_history
     from keras_tied.report import Report, name_model
 
-    learned, fitted = model.contents.learned, model.fitted_value
-    is_pca = learned["is_pca_"]
+    settings, fitted = model.contents.settings, model.fitted_value
+    left_out = ", ".join(explain_left_out(rows.columns))
     return Report.from_estimator(
         fitted,
         sample.numbers,
         scores=whole.scores[whole.places],
-        history=collect_history(SimpleNamespace(**learned)),
-        model=name_model(fitted, is_pca),
+        history=collect_history(settings),
+        model=name_model(fitted, settings.is_pca_),
         widths=[tuple(width.values()) for width in model.find_widths()],
         whole=whole,
-        old=old,
         feature_names=rows.columns.features,
         columns=describe_columns(rows.columns),
         ids=sample.ids,
         labels=sample.labels,
         label_name=sample.label_name or "label",
-        pca_error=pca_error,
         facts=model.find_facts(),
         warnings=list(dict.fromkeys([*warnings, *model.find_warnings()])),
         title=Path(rows.source.name).name or rows.source.name,
         command=_join_commands(model.notes),
         versions=_merge_versions(model.notes),
-        notes=_write_notes(rows),
-        safe_csv=safe_csv,
+        notes=[f"Columns that the model does not use: {left_out}."] if left_out else [],
         n_worst=N_WORST,
+        **facts,
     )
 
 
-def _describe_doubtful(rows: Rows) -> list[str]:
+def _describe_doubtful(rows: Scan) -> list[str]:
     """Return which values of a table were misread or new, as sentences that name it."""
     name = rows.source.name
     misread = [f"{name}: column {c!r} {t}." for c, t in describe_misread(rows.misread).items()]
@@ -190,13 +228,8 @@ def _join_commands(notes: dict[str, Any]) -> str:
 
 
 def _merge_versions(notes: dict[str, Any]) -> dict[str, str]:
+    from importlib.metadata import version
+
     versions = notes.get("versions")
     versions = versions if isinstance(versions, dict) else {}
     return {str(name): str(what) for name, what in versions.items()} | {"bokeh": version("bokeh")}
-
-
-def _write_notes(rows: Rows) -> list[str]:
-    if not rows.columns.left_out:
-        return []
-    left_out = ", ".join(explain_left_out(rows.columns))
-    return [f"Columns that the model does not use: {left_out}."]

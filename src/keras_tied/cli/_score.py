@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,24 +10,22 @@ import typer
 
 from keras_tied._text import format_number, format_quantity, format_rarity
 from keras_tied.cli._app import command
-from keras_tied.cli._cluster import open_workers, require_folder, write_on_cluster
+from keras_tied.cli._apply import write_rows
+from keras_tied.cli._cluster import ClusterOptions, require_folder, write_folder
 from keras_tied.cli._messages import UsageError
-from keras_tied.cli._model import Rows, load, open_rows
-from keras_tied.cli._options import Cluster, Data, Id, Json, ModelFile, NumWorkers, Quiet, SafeCsv
+from keras_tied.cli._model import load
+from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv
+from keras_tied.cli._output import Printing, print_json, print_table
 from keras_tied.cli._progress import show_rows
-from keras_tied.cli._show import print_json, print_table
-from keras_tied.cli._table import (
-    STANDARD_OUTPUT,
-    TableOptions,
-    require_output,
-    say_misread,
-    say_unseen,
-)
+from keras_tied.cli._rows import open_rows
+from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, require_output, say_doubtful
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from keras_tied._types import Array
     from keras_tied.distributed import BatchTransform
+    from keras_tied.tables import Scan
 
 DEFAULT_TOP = 10
 """Rows that are printed without --output and --top."""
@@ -36,7 +33,7 @@ BATCH_ROWS = 2**16
 """Rows that are written at a time."""
 
 
-@command("keras-tied score model.keras rows.csv --top 20")
+@command("keras-tied score model.safetensors rows.csv --top 20")
 def score(
     model: ModelFile,
     data: Data,
@@ -61,71 +58,55 @@ def score(
     id: Id = None,
     options: TableOptions,
     safe_csv: SafeCsv = False,
-    cluster: Cluster = None,
-    workers: NumWorkers = None,
-    json: Json = False,
-    quiet: Quiet = False,
+    cluster: ClusterOptions,
+    printing: Printing,
 ) -> None:
     """Compute how odd each row is, its rank, one row in how many is as odd, and its error."""
-    import numpy as np
-
-    from keras_tied.distributed import BatchTransform
+    from keras_tied.distributed import BatchTransform, measure_rows
     from keras_tied.tables import write_table
 
-    if cluster is not None:
+    if cluster.cluster is not None:
         if output is None or top is not None:
             raise UsageError("--cluster writes all rows: give --output, and leave out --top.")
         require_folder(output)
     elif output is not None:
-        require_output(output, json)
-    opened_model = load(model)
-    rows = open_rows(opened_model, data, options, id, quiet)
-    transform = BatchTransform(opened_model.fitted_value, rows.columns, "scores", rows.id, explain)
-    with open_workers(cluster, workers) as opened_workers:
-        if cluster is not None:
-            assert output is not None
-            write_on_cluster("scored", transform, rows, output, opened_workers, json, quiet)
+        require_output(output, printing.json)
+    fitted_model = load(model)
+    fitted = fitted_model.fitted_value
+    rows = open_rows(fitted_model, data, options, id, printing.quiet)
+    transform = BatchTransform(fitted, rows.columns, "scores", rows.id, explain)
+    with cluster.connect() as workers:
+        if workers is not None and output is not None:
+            write = partial(write_folder, workers, transform=transform, output=output)
+            write_rows("scored", rows, write, output, printing)
             return
     if output is None or top is not None:
-        oddest = _find_oddest(transform, rows, top or DEFAULT_TOP, quiet)
-        n_rows, of_rows, batches = oddest.n_rows, oddest.table["score"], iter([oddest.table])
+        table, reasons = _find_oddest(transform, rows, top or DEFAULT_TOP, printing.quiet)
+        scores, batches = table.column("score").to_numpy(), iter([table])
     else:
-        of_rows, errors = measure_rows(transform, rows, quiet)
-        n_rows = len(errors)
-        batches = _score_all(transform, rows, of_rows, errors, quiet)
+        with show_rows("scoring", rows, printing.quiet) as shown_rows:
+            scores, errors = measure_rows(shown_rows, fitted)
+        batches = _describe_all(transform, rows, scores, errors, printing.quiet)
     n_written = write_table(output, batches, safe_csv=safe_csv) if output is not None else 0
-    say_unseen(rows.unseen, quiet)
-    say_misread(rows.misread, quiet)
+    say_doubtful(rows, printing.quiet)
     if output is None:
-        _print_oddest(oddest, transform.fitted.largest_rarity, json)
-    elif json:
-        print_json({"scored": n_rows, "written": n_written, "output": output})
-    elif not quiet and output != STANDARD_OUTPUT:
-        n = int(transform.fitted.stand_out(np.asarray(of_rows), n_rows).sum())
-        some = "none of which stands out" if n == 0 else f"of which {n:,} stand{'s' * (n == 1)} out"
-        print(f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}")
+        _print_oddest(table, reasons, fitted.largest_rarity, printing.json)
+        return
+    n_rows = rows.source.n_rows
+    n = int(fitted.stand_out(scores, n_rows).sum())
+    some = "none of which stands out" if n == 0 else f"of which {n:,} stand{'s' * (n == 1)} out"
+    text = f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}"
+    facts = {"scored": n_rows, "written": n_written, "output": output}
+    printing.print_result(facts, "" if output == STANDARD_OUTPUT else text)
 
 
-def measure_rows(transform: BatchTransform, rows: Rows, quiet: bool) -> tuple[Any, Any]:
-    """Compute scores and errors of all rows, in single precision to save memory."""
-    import numpy as np
-
-    scores, errors = np.empty((2, rows.source.n_rows), np.float32)
-    first = 0
-    with show_rows("scoring", rows.source.n_rows, quiet) as advance:
-        for batch, numbers in rows.batches():
-            part = slice(first, first := first + batch.num_rows)
-            scores[part], errors[part] = transform.fitted.measure_rows(numbers)
-            advance(batch.num_rows)
-    return scores, errors
-
-
-def _score_all(
-    transform: BatchTransform, rows: Rows, scores: Any, errors: Any, quiet: bool
+def _describe_all(
+    transform: BatchTransform, rows: Scan, scores: Array, errors: Array, quiet: bool
 ) -> Iterator[pa.RecordBatch]:
     """Yield all rows in order, with score, rank, rarity and error, and why if it is asked for."""
     from keras_tied.distributed import prepend_id
     from keras_tied.estimator.internal import ranks
+    from keras_tied.tables import Columns, Scan
 
     places = ranks(scores)
 
@@ -138,82 +119,62 @@ def _score_all(
             yield prepend_id(None, None, describe(slice(begin, begin + BATCH_ROWS)))
         return
     first = 0
-    with show_rows("writing", rows.source.n_rows, quiet) as advance:
-        for batch, numbers in rows.batches() if transform.explain else rows.batches_of_ids():
-            facts = describe(slice(first, first := first + batch.num_rows))
+    ids = Scan(rows.source, Columns(()), rows.id)
+    with show_rows("writing", rows if transform.explain else ids, quiet) as shown_rows:
+        for batch in shown_rows:
+            facts = describe(slice(first, first := first + batch.rows.num_rows))
             if transform.explain:
-                explanation = transform.fitted.explain(numbers)
-                facts |= transform.describe_causes(transform.find_causes(batch, explanation))
-            yield prepend_id(rows.id, batch, facts)
-            advance(batch.num_rows)
+                facts |= transform.describe_causes(transform.find_causes(batch))
+            yield prepend_id(rows.id, batch.rows, facts)
 
 
-@dataclass(frozen=True)
-class OddestRows:
-    """The oddest rows of a table.
-
-    Attributes:
-        table: the rows, the oddest first, with row number, rank, score, rarity, error and causes.
-        reasons: why each is odd, in words.
-        n_rows: the number of all rows.
-    """
-
-    table: pa.RecordBatch
-    reasons: list[str]
-    n_rows: int
-
-
-def _find_oddest(transform: BatchTransform, rows: Rows, top: int, quiet: bool) -> OddestRows:
-    """Find the oddest rows, and why they are; holds a batch and as many rows as are asked for."""
+def _find_oddest(
+    transform: BatchTransform, rows: Scan, top: int, quiet: bool
+) -> tuple[pa.RecordBatch, list[str]]:
+    """Find the oddest rows, the oddest first, and say why they are; holds few rows and a batch."""
     import numpy as np
     import pyarrow as pa
 
     from keras_tied.distributed import describe_reasons, prepend_id
+    from keras_tied.tables import Batch
 
-    kept: Any = []
-    scores = errors = places = np.empty(0, np.float32)
-    numbers = np.empty((0, len(rows.columns.features)), np.float32)
-    first = 0
-    with show_rows("scoring", rows.source.n_rows, quiet) as advance:
-        for batch, of_batch in rows.batches():
-            of_rows, row_errors = transform.fitted.measure_rows(of_batch)
-            some = np.argsort(-of_rows, kind="stable")[:top]
-            kept = pa.Table.from_batches([*kept, batch.take(pa.array(some))])
-            scores = np.concatenate([scores, of_rows[some]])
-            order = np.argsort(-scores, kind="stable")[:top]
-            kept = kept.take(pa.array(order)).combine_chunks().to_batches()
-            scores = scores[order]
-            errors = np.concatenate([errors, row_errors[some]])[order]
-            places = np.concatenate([places.astype(np.int64), some + first + 1])[order]
-            numbers = np.concatenate([numbers, of_batch[some]])[order]
-            first += batch.num_rows
-            advance(batch.num_rows)
-    [batch] = kept
-    rank = np.arange(1, len(places) + 1, dtype=np.int32)
-    facts = {"row": places, "score": scores, "rank": rank}
+    kept: list[pa.RecordBatch] = []
+    arrays: list[Array] = []  # of the rows that are kept: scores, errors, places, numbers
+    first = 1
+    with show_rows("scoring", rows, quiet) as shown_rows:
+        for batch in shown_rows:
+            scores, errors = transform.fitted.measure_rows(batch.numbers)
+            some = np.argsort(-scores, kind="stable")[:top]
+            more = [scores[some], errors[some], first + some, batch.numbers[some]]
+            pairs = zip(arrays, more, strict=True) if arrays else ([part] for part in more)
+            arrays = [np.concatenate(pair) for pair in pairs]
+            order = np.argsort(-arrays[0], kind="stable")[:top]
+            arrays = [array[order] for array in arrays]
+            table = pa.Table.from_batches([*kept, batch.rows.take(pa.array(some))])
+            kept = table.take(pa.array(order)).combine_chunks().to_batches()
+            first += batch.rows.num_rows
+    scores, errors, places, numbers = arrays
+    facts = {"row": places, "score": scores, "rank": np.arange(1, len(places) + 1, dtype=np.int32)}
     facts |= transform.describe_scores(scores, errors)
-    reasons, causes = describe_reasons(transform, batch, numbers)
-    return OddestRows(prepend_id(rows.id, batch, facts | causes), reasons, first)
+    reasons, causes = describe_reasons(transform, Batch(kept[0], numbers))
+    return prepend_id(rows.id, kept[0], facts | causes), reasons
 
 
-def _print_oddest(oddest: OddestRows, largest_rarity: float, json: bool) -> None:
-    rows = oddest.table.to_pylist()
+def _print_oddest(
+    table: pa.RecordBatch, reasons: list[str], largest_rarity: float, json: bool
+) -> None:
+    rows = [row | {"why": why} for row, why in zip(table.to_pylist(), reasons, strict=True)]
     if json:
-        print_json(
-            {"oddest": [row | {"why": why} for row, why in zip(rows, oddest.reasons, strict=True)]}
-        )
+        print_json({"oddest": rows})
         return
-    fact_names = oddest.table.schema.names
-    fact_names = fact_names[: fact_names.index("error") + 1]
+    names = table.schema.names
+    names = [*names[: names.index("error") + 1], "why"]
     formats: dict[str, Callable[[Any], str]] = {
         "score": format_number,
         "error": format_number,
         "one_in": partial(format_rarity, most=largest_rarity),
     }
     print_table(
-        [*(name.replace("_", " ") for name in fact_names), "why"],
-        [
-            [*(formats.get(name, str)(row[name]) for name in fact_names), why]
-            for row, why in zip(rows, oddest.reasons, strict=True)
-        ],
+        [name.replace("_", " ") for name in names],
+        [[formats.get(name, str)(row[name]) for name in names] for row in rows],
     )

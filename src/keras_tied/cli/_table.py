@@ -6,40 +6,25 @@ import csv
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
-from keras_tied._text import format_quantity, list_some
+from keras_tied._text import format_quantity
 from keras_tied.cli._keras import hide_modules
 from keras_tied.cli._messages import FailedError, UsageError, say
-from keras_tied.cli._options import (
-    ArrayName,
-    Categorical,
-    DateOrder,
-    Dates,
-    Decimal,
-    Delimiter,
-    Encoding,
-    Exclude,
-    Format,
-    Id,
-    LabelColumn,
-    Na,
-    NoHeader,
-    Query,
-    Sheet,
-    UsedColumns,
-)
+from keras_tied.cli._options import Id, option
 
 if TYPE_CHECKING:
-    from collections import Counter
-
     import pyarrow as pa
 
-    from keras_tied.tables import Columns, Fact, Misread, Source
+    from keras_tied.tables import Columns, Fact, MisreadValues, Scan, Source
 
 STANDARD_OUTPUT = "-"
 DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
 """Names of delimiters that are hard to type at a shell."""
+
+
+DateOrder = StrEnum("DateOrder", ["auto", "dmy", "mdy", "off"])
 
 
 @dataclass(frozen=True)
@@ -48,33 +33,30 @@ class TableOptions:
 
     HEADING: ClassVar[str] = "How the table is read"
 
-    delimiter: Delimiter = None
-    encoding: Encoding = None
-    decimal: Decimal = None
-    no_header: NoHeader = False
-    format: Format = None
-    array: ArrayName = None
-    sheet: Sheet = None
-    query: Query = None
+    delimiter: str | None = option(
+        "Between the cells of CSV, where it is not clear.", metavar="CHAR"
+    )
+    encoding: str | None = option("Of CSV, instead of UTF-8 or what is clear.", metavar="NAME")
+    decimal: str | None = option(
+        "The decimal mark of text, . or a comma, where not clear.", metavar="CHAR"
+    )
+    no_header: bool = option(
+        "The first line of CSV or a sheet is a row.", "--no-header", default=False
+    )
+    format: str | None = option("What DATA is, such as csv, whatever its ending.", metavar="NAME")
+    array: str | None = option("Which array of an .npz file to read.", metavar="NAME")
+    sheet: str | None = option("The sheet of a workbook, instead of the first.", metavar="NAME")
+    query: str | None = option("The rows of a database to read.", metavar="SQL")
 
     def open(self, path: str, text: Collection[str] = ()) -> Source:
         """Open a table."""
         from keras_tied.tables import open_table
 
         _keep_pandas_out()
-        delimiter = DELIMITER_NAMES.get(self.delimiter or "", self.delimiter)
-        return open_table(
-            path,
-            delimiter=delimiter,
-            encoding=self.encoding,
-            text=text,
-            array=self.array,
-            decimal=self.decimal,
-            header=not self.no_header,
-            format=self.format,
-            sheet=self.sheet,
-            query=self.query,
-        )
+        options = dict(vars(self))
+        header = not options.pop("no_header")
+        options["delimiter"] = DELIMITER_NAMES.get(self.delimiter or "", self.delimiter)
+        return open_table(path, text=text, header=header, **options)
 
 
 @dataclass(frozen=True)
@@ -83,16 +65,26 @@ class ColumnOptions:
 
     HEADING: ClassVar[str] = "Columns"
 
-    columns: UsedColumns = None
-    exclude: Exclude = None
-    label: LabelColumn = None
+    columns: str | None = option("The columns to use, instead of all.", metavar="A,B")
+    exclude: list[str] | None = option(
+        "Columns not to use; can be given several times.", metavar="A,B"
+    )
+    label: str | None = option(
+        "A column of labels, for colour; never trained on.", metavar="COLUMN"
+    )
     id: Id = None
-    categorical: Categorical = None
-    dates: Dates = DateOrder.auto
-    na: Na = None
+    categorical: list[str] | None = option(
+        "Columns whose numbers are names, such as zip codes.", metavar="A,B"
+    )
+    dates: DateOrder = option(
+        "The order of 1/2/2026 where it is not clear; off leaves dates out.", default=DateOrder.auto
+    )
+    na: list[str] | None = option(
+        "A missing value too; can be given several times.", metavar="TEXT"
+    )
 
     def survey(self, sample: pa.RecordBatch, decimal: str | None) -> tuple[Columns, list[Fact]]:
-        """Decide which columns of some rows to use and how, and tell what was found."""
+        """Decide which columns of some rows to use and how, with a fact about each."""
         from keras_tied.tables import Columns
 
         return Columns.survey(
@@ -165,20 +157,13 @@ def explain_left_out(columns: Columns) -> list[str]:
     return [f"{name} ({reason})" for name, reason in columns.left_out.items()]
 
 
-def say_ignored(columns: list[str], data: str, quiet: bool) -> None:
-    """Print which columns the model does not know, and ignores."""
-    if columns and not quiet:
-        some = list_some(list(map(repr, columns)))
-        say(f"ignored the column {some} of {data!r}, which the model has never seen.")
-
-
 def say_notes(source: Source, quiet: bool) -> None:
-    """Print what was found by itself when a table was opened."""
+    """Print what was detected when a table was opened."""
     for note in () if quiet else source.notes:
         say(f"{source.name!r}: {note}.")
 
 
-def describe_misread(misread: Misread) -> dict[str, str]:
+def describe_misread(misread: MisreadValues) -> dict[str, str]:
     """Describe the values that were not of the kind of their column, by column."""
     return {
         column: f"holds {times:,} values that count as missing: {misread.describe(column)}"
@@ -186,14 +171,15 @@ def describe_misread(misread: Misread) -> dict[str, str]:
     }
 
 
-def say_misread(misread: Misread, quiet: bool) -> None:
+def say_misread(misread: MisreadValues, quiet: bool) -> None:
     """Print which values were not of the kind of their column."""
     for column, text in () if quiet else describe_misread(misread).items():
         say(f"column {column!r} {text}.")
 
 
-def say_unseen(unseen: Counter[str], quiet: bool) -> None:
-    """Print how many values are in no category of the model."""
-    for column, times in () if quiet else unseen.items():
+def say_doubtful(rows: Scan, quiet: bool) -> None:
+    """Print which values were in no category of the model, or not of the kind of their column."""
+    for column, times in () if quiet else rows.unseen.items():
         values = format_quantity(times, "value")
         say(f"column {column!r} holds {values} of rare or new categories, taken together.")
+    say_misread(rows.misread, quiet)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-from keras_tied._text import format_number, format_quantity
-from keras_tied.cli._keras import import_keras_alone
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._progress import show_stages
-from keras_tied.cli._show import print_table
 
 if TYPE_CHECKING:
+    from keras_tied._types import Array
     from keras_tied.comparison import Width
     from keras_tied.tables import Columns
 
 WIDTH = "n_components", "error", "pca_error", "hidden_error"
 """What a model file holds of each width that was compared."""
 MOST_WIDTHS = 64
-FEWEST_ROWS_TO_COMPARE, TRAINING_SHARE = 10, 0.7
-"""Rows that are needed, and the share of them to learn from, as in `keras_tied.comparison`."""
 
 
 def parse_widths(text: str) -> list[int] | None:
@@ -44,7 +39,7 @@ def parse_widths(text: str) -> list[int] | None:
     return sorted(widths) if min(widths) >= 1 and len(widths) <= MOST_WIDTHS else None
 
 
-def sample_rows(rows: Any, most: int, seed: int) -> Any:
+def sample_rows(rows: Array, most: int, seed: int) -> Array:
     """Return all rows, or as many as there may be at most, chosen at random."""
     import numpy as np
 
@@ -53,71 +48,41 @@ def sample_rows(rows: Any, most: int, seed: int) -> Any:
     return rows[np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))]
 
 
-def require_enough(numbers: Any, components: int) -> None:
-    """Raise for a table that is too small for a comparison of so many components."""
+def import_comparison(numbers: Array, components: int) -> ModuleType:
+    """Import the comparison, and raise for a table that is too small for so many components."""
+    from keras_tied import comparison
+
     n, n_features = numbers.shape
-    if n < FEWEST_ROWS_TO_COMPARE:
+    if n < comparison.FEWEST_ROWS:
         raise UsageError(
-            f"a comparison needs {FEWEST_ROWS_TO_COMPARE} rows, and the table has {n}; add rows."
+            f"a comparison needs {comparison.FEWEST_ROWS} rows, and the table has {n}; add rows."
         )
     if n_features < 2:
         raise UsageError("a comparison needs two columns of numbers at least; give another.")
-    most = min(n_features - 1, int(n * TRAINING_SHARE))
+    most = comparison.count_most_components(n, n_features)
     if components > most:
         raise UsageError(
             f"--components {components} is too many for {n:,} rows of {n_features:,} numbers; ask "
             f"for at most {most}."
         )
+    return comparison
 
 
 def measure_widths(
-    numbers: Any, widths: list[int], columns: Columns, seed: int, quiet: bool, n_seeds: int = 1
+    numbers: Array, widths: list[int], columns: Columns, seed: int, quiet: bool, n_seeds: int = 1
 ) -> list[Width]:
     """Measure codes of these widths on some rows that are held out."""
-    import numpy as np
-
     with show_stages("starting", quiet) as on_stage:
-        import_keras_alone()
-        from keras_tied import comparison
-
-        return comparison.compare_widths(
+        comparison = import_comparison(numbers, widths[-1])
+        curve: list[Width] = comparison.compare_widths(
             numbers,
             widths,
-            column_of=np.repeat(range(len(columns.used)), [len(c.features) for c in columns.used]),
+            column_of=columns.column_numbers,
             random_state=seed,
             n_seeds=n_seeds,
             on_width=lambda width: on_stage(f"{width} of {widths[-1]} components"),
         )
-
-
-def print_widths(curve: list[Width], heading: str) -> None:
-    """Print the errors by width."""
-    from keras_tied.comparison import NEGLIGIBLE_ERROR, choose_width
-
-    print(heading)
-    several = len(curve[0].errors) > 1
-    lines = []
-    for width in curve:
-        pairs = zip(width.errors, width.pca_errors, strict=True)
-        relatives = [a / b if b > NEGLIGIBLE_ERROR else math.nan for a, b in pairs]
-        lines.append(
-            [
-                str(width.n_components),
-                format_number(width.error),
-                format_number(width.pca_error),
-                format_ratio(fmean(relatives)),
-                *[format_range(relatives)] * several,
-                format_number(width.hidden_error),
-            ]
-        )
-    header = ["components", "error", "PCA's error", "relative to PCA"]
-    print_table([*header, *["lowest to highest"] * several, "hidden"], lines)
-    hidden_errors = [width.hidden_error for width in curve]
-    if any(map(math.isnan, hidden_errors)):
-        return
-    chosen = format_quantity(choose_width(curve), "component")
-    weakness = _explain_weakness(hidden_errors)
-    print(f"hidden values are reconstructed best with {chosen}{weakness}")
+        return curve
 
 
 def explain_choice(widths: Sequence[Mapping[str, float]]) -> str:
@@ -125,27 +90,12 @@ def explain_choice(widths: Sequence[Mapping[str, float]]) -> str:
     if not widths:
         return ""
     first, last = (widths[place]["n_components"] for place in (0, -1))
-    weakness = _explain_weakness([width["hidden_error"] for width in widths])
+    weakness = explain_weakness([width["hidden_error"] for width in widths])
     return f", of {first} to {last} the one that reconstructs hidden values best{weakness}"
 
 
-def _explain_weakness(hidden_errors: Sequence[float]) -> str:
+def explain_weakness(hidden_errors: Sequence[float]) -> str:
     """Return what to add where no width reconstructs hidden values better than their mean."""
     if min(hidden_errors) < 1:
         return ""
     return ", and not better than by their mean: the columns have little in common"
-
-
-def count_rows(n: int, n_all: int) -> str:
-    """Return how many of all rows some are, as text."""
-    return f"{n:,} rows" if n == n_all else f"{n:,} of {n_all:,} rows"
-
-
-def format_ratio(ratio: float) -> str:
-    """Return an error relative to another, as text."""
-    return "-" if math.isnan(ratio) else f"{ratio:.2f}"
-
-
-def format_range(ratios: Sequence[float]) -> str:
-    """Return the least and the largest of some ratios, as text."""
-    return "-" if math.isnan(sum(ratios)) else f"{min(ratios):.2f} to {max(ratios):.2f}"

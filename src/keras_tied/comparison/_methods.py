@@ -10,9 +10,9 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.neural_network import MLPRegressor
 
+from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
 from keras_tied.estimator import TiedAutoencoder
-from keras_tied.training import interrupts
 
 Reconstruct = Callable[[Array, Array], Array]
 """Learns from the first rows, and reconstructs the second."""

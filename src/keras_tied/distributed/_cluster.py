@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import resource_tracker
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from keras_tied._interrupts import interrupts
 from keras_tied._version import __version__
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 SECONDS = 20
 """To wait for a scheduler, and for a first worker."""
@@ -23,42 +23,28 @@ TASKS_PER_THREAD = 2
 """Tasks that are sent to a worker ahead of their results, which bounds what is in memory."""
 
 
-Result = TypeVar("Result")
-
-
 class ClusterError(Exception):
     """The workers cannot be reached, or were lost; the message is one sentence for the user."""
 
 
-class Workers:
-    """Runs functions on the workers of a cluster.
+class DaskWorkers:
+    """Runs functions, which can be pickled, on the workers of a `distributed.Client`."""
 
-    Args:
-        client: a `distributed.Client`.
-    """
-
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
 
-    @property
-    def n_threads(self) -> int:
-        """The tasks that run at the same time."""
-        return max(1, sum(map(int, self._client.nthreads().values())))
-
     def map(
-        self, function: Callable[..., Result], items: Sequence[tuple[Any, ...]]
-    ) -> Iterator[tuple[int, Result]]:
+        self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]
+    ) -> Iterator[tuple[int, Any]]:
         """Call a function with the arguments of each item; yield index and result when done.
 
         A task whose worker is lost runs again elsewhere.
 
-        Args:
-            function: takes the arguments of an item; can be pickled.
-            items: the arguments of each call.
-
         Raises:
             ClusterError: if the scheduler is lost, or a task has lost several workers.
         """
+        from concurrent.futures import CancelledError
+
         from distributed import as_completed
         from distributed.scheduler import KilledWorker
 
@@ -71,7 +57,8 @@ class Workers:
 
         waiting = iter(range(len(items)))
         try:
-            first = [submit(place) for place in islice(waiting, TASKS_PER_THREAD * self.n_threads)]
+            n_threads = max(1, sum(map(int, self._client.nthreads().values())))
+            first = [submit(place) for place in islice(waiting, TASKS_PER_THREAD * n_threads)]
             running = as_completed(first, loop=self._client.loop)
             for future in running:
                 yield places[future.key], future.result()
@@ -90,7 +77,7 @@ class Workers:
 
 
 @contextmanager
-def connect(address: str, n_workers: int | None = None) -> Iterator[Workers]:
+def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]:
     """Connect to a scheduler of Dask, or start workers on this machine.
 
     Args:
@@ -101,6 +88,8 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[Workers]:
         ImportError: if `dask.distributed` is not installed.
         ClusterError: if no scheduler answers, or its workers lack this version of keras-tied.
     """
+    import logging
+
     try:
         from dask import config
         from distributed import Client, LocalCluster
@@ -115,10 +104,8 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[Workers]:
     cluster: Any = None
     try:
         if address == "local":
-            with (
-                config.set({"distributed.nanny.pre-spawn-environ": ALLOCATION}),
-                _defer_interrupts(),
-            ):
+            environment = {"distributed.nanny.pre-spawn-environ": ALLOCATION}
+            with config.set(environment), _defer_interrupts():
                 cluster = LocalCluster(
                     n_workers=n_workers,
                     threads_per_worker=1,
@@ -134,7 +121,7 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[Workers]:
             ) from error
         with client:
             _check_workers(client, address)
-            yield Workers(client)
+            yield DaskWorkers(client)
     finally:
         if cluster is not None:
             cluster.close()
@@ -147,6 +134,8 @@ def _defer_interrupts() -> Iterator[None]:
     A cluster that is half started cannot be closed, and a terminal sends Ctrl-C to workers too,
     each of which would print a traceback. They inherit what is blocked here.
     """
+    from multiprocessing import resource_tracker
+
     with interrupts() as is_interrupted:
         if hasattr(signal, "pthread_sigmask"):
             resource_tracker.ensure_running()  # its start, by the first process, unblocks
@@ -161,7 +150,7 @@ def _defer_interrupts() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _check_workers(client: Any, address: str) -> None:
+def _check_workers(client: Client, address: str) -> None:
     try:
         client.wait_for_workers(1, timeout=SECONDS)
         versions = client.run(_get_version, on_error="return")
@@ -175,7 +164,7 @@ def _check_workers(client: Any, address: str) -> None:
                 f"a worker of {address!r} cannot import keras-tied ({version}); install version "
                 f"{__version__} there."
             )
-        if isinstance(version, str) and version != __version__:
+        if version != __version__ and isinstance(version, str):
             raise ClusterError(
                 f"a worker of {address!r} has version {version} of keras-tied, and this is "
                 f"{__version__}; install one version everywhere."
@@ -183,6 +172,4 @@ def _check_workers(client: Any, address: str) -> None:
 
 
 def _get_version() -> str:
-    from keras_tied._version import __version__
-
     return __version__

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pyarrow import fs
 
+from keras_tied._files import temporary_folder
 from keras_tied.tables import TableError, WriteError, write_table
+
+if TYPE_CHECKING:
+    from pyarrow import fs
 
 MANIFEST = "_manifest.json"
 """Tables leave out names that begin with an underscore."""
@@ -30,73 +33,81 @@ class OutputFolder:
     uri: str
     format: str = "parquet"
 
-    def _locate(self) -> tuple[fs.FileSystem, str]:
-        if "://" not in self.uri:
-            return fs.LocalFileSystem(), os.path.abspath(self.uri)
-        try:
-            system, folder = fs.FileSystem.from_uri(self.uri.rstrip("/"))
-        except (pa.ArrowException, OSError) as error:
-            raise _report(self.uri, error) from error
-        return system, folder
+    def _locate(self) -> tuple[fs.FileSystem, str, bool]:
+        """Return the file system, the folder in it, and whether it is of this machine."""
+        from pyarrow import fs  # which takes long
+
+        with _report_errors(self.uri):
+            if "://" in self.uri:
+                system, folder = fs.FileSystem.from_uri(self.uri.rstrip("/"))
+            else:
+                system, folder = fs.LocalFileSystem(), os.path.abspath(self.uri)
+        return system, folder, isinstance(system, fs.LocalFileSystem)
 
     def write_table(self, name: str, batches: Iterable[pa.RecordBatch]) -> int:
         """Write a part, and return its number of rows."""
-        system, folder = self._locate()
-        if isinstance(system, fs.LocalFileSystem):
+        system, folder, is_local = self._locate()
+        if is_local:
             return write_table(os.path.join(folder, name), batches)
         # An object appears when it was sent in full; until then the rows are on this disk.
-        with tempfile.TemporaryDirectory() as scratch:
-            n_rows = write_table(os.path.join(scratch, name), batches)
-            try:
+        with temporary_folder() as scratch:
+            part = os.path.join(scratch, name)
+            n_rows = write_table(part, batches)
+            from pyarrow import fs
+
+            with _report_errors(f"{self.uri}/{name}"):
                 fs.copy_files(
-                    os.path.join(scratch, name),
+                    part,
                     f"{folder}/{name}",
                     source_filesystem=fs.LocalFileSystem(),
                     destination_filesystem=system,
                 )
-            except (pa.ArrowException, OSError) as error:
-                raise _report(f"{self.uri}/{name}", error) from error
         return n_rows
 
     def names(self) -> list[str]:
-        """The files in the folder, which is made if it is not there."""
-        system, folder = self._locate()
-        try:
+        """Return the files in the folder, which is made if it is not there."""
+        from pyarrow import fs
+
+        system, folder, _ = self._locate()
+        with _report_errors(self.uri):
             system.create_dir(folder)
             return [info.base_name for info in system.get_file_info(fs.FileSelector(folder))]
-        except (pa.ArrowException, OSError) as error:
-            raise _report(self.uri, error) from error
 
     def read_manifest(self) -> Any:
-        """The JSON of the manifest, which is there."""
-        system, folder = self._locate()
-        try:
-            with system.open_input_stream(f"{folder}/{MANIFEST}") as file:
-                return json.loads(file.read(2**24))
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise _report(f"{self.uri}/{MANIFEST}", error) from error
+        """Return the JSON of the manifest, which is there."""
+        system, folder, _ = self._locate()
+        with (
+            _report_errors(f"{self.uri}/{MANIFEST}"),
+            system.open_input_stream(f"{folder}/{MANIFEST}") as file,
+        ):
+            return json.loads(file.read(2**24))
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Replace the manifest."""
-        system, folder = self._locate()
-        content = json.dumps(manifest, indent=1).encode()
-        part = f"{folder}/.{MANIFEST}" if isinstance(system, fs.LocalFileSystem) else None
-        try:
-            with system.open_output_stream(part or f"{folder}/{MANIFEST}") as file:
-                file.write(content)
-            if part is not None:
-                system.move(part, f"{folder}/{MANIFEST}")
-        except (pa.ArrowException, OSError) as error:
-            raise _report(f"{self.uri}/{MANIFEST}", error) from error
+        system, folder, is_local = self._locate()
+        path = f"{folder}/{MANIFEST}"
+        part = f"{folder}/.{MANIFEST}" if is_local else path
+        with _report_errors(f"{self.uri}/{MANIFEST}"):
+            with system.open_output_stream(part) as file:
+                file.write(json.dumps(manifest, indent=1).encode())
+            if part != path:
+                system.move(part, path)
 
 
-def _report(name: str, error: Exception) -> WriteError:
-    reason = " ".join(str(error).split()).rstrip(".")
-    return WriteError(f"cannot use {name!r}: {reason}; check it, and that you may write to it.")
+@contextmanager
+def _report_errors(path: str) -> Iterator[None]:
+    """Turn an error of a file system into a `WriteError` that names the path."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise WriteError(
+            f"cannot use {path!r}: {reason}; check it, and that you may write to it."
+        ) from error
 
 
 def resume(folder: OutputFolder, facts: dict[str, Any]) -> dict[str, int]:
-    """Find which parts an earlier run has finished, by their rows; starts a new manifest.
+    """Return the rows of the parts that an earlier run has finished, or start a new manifest.
 
     Args:
         folder: the output.
@@ -107,9 +118,9 @@ def resume(folder: OutputFolder, facts: dict[str, Any]) -> dict[str, int]:
     """
     names = folder.names()
     if MANIFEST not in names:
-        if others := [name for name in names if not name.startswith(".")]:
+        if others := sorted(name for name in names if not name.startswith(".")):
             raise TableError(
-                f"{folder.uri!r} holds {sorted(others)[0]!r} and no {MANIFEST}; name a new folder."
+                f"{folder.uri!r} holds {others[0]!r} and no {MANIFEST}; name a new folder."
             )
         folder.write_manifest({"of": facts, "parts": {}, "complete": False})
         return {}

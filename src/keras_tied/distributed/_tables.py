@@ -6,23 +6,18 @@ import hashlib
 import os
 import pickle
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from keras_tied._types import Array
 from keras_tied.distributed._folder import OutputFolder, resume
-from keras_tied.distributed._parts import (
-    MeasuredPart,
-    WrittenPart,
-    compute_scores,
-    measure_part,
-    write_part,
-)
-from keras_tied.distributed._transform import BatchTransform
+from keras_tied.distributed._transform import BatchTransform, measure_rows
 from keras_tied.estimator.internal import ranks
-from keras_tied.tables import Columns, Misread, Source
+from keras_tied.tables import Columns, MisreadValues, Scan, Source, Workers, in_order
 
 if TYPE_CHECKING:
     from keras_tied.estimator.internal import Fences, Moments
@@ -31,24 +26,23 @@ Advance = Callable[[int], object]
 """Is called with the number of rows that are done since the last call."""
 
 
-class Workers(Protocol):
-    """What runs a function on several items."""
+class Transformation(NamedTuple):
+    """The rows of all parts, and the unseen and misread values of those that were written now."""
 
-    def map(
-        self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]
-    ) -> Iterable[tuple[int, Any]]:
-        """Yield the index of each item and the result of the function, in any order."""
+    n_rows: int
+    unseen: Counter[str]
+    misread: MisreadValues
 
 
-class Here:
-    """Runs functions in this process, one after the other."""
+class Measurement(NamedTuple):
+    """The moments of rows, some of the rows, `(n, features)` float32, and what was misread.
 
-    def map(
-        self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]
-    ) -> Iterator[tuple[int, Any]]:
-        """Call a function with the arguments of each item; yield index and result."""
-        for index, arguments in enumerate(items):
-            yield index, function(*arguments)
+    The moments are None if no row is within the fences.
+    """
+
+    moments: Moments | None
+    rows: Array
+    misread: MisreadValues
 
 
 def transform_table(
@@ -57,7 +51,7 @@ def transform_table(
     transform: BatchTransform,
     folder: OutputFolder,
     advance: Advance = lambda rows: None,
-) -> WrittenPart:
+) -> Transformation:
     """Transform a table into a folder with a file for each part of it, in order, and a manifest.
 
     Parts that an earlier run has finished are kept: after a failure, run the same again.
@@ -76,25 +70,24 @@ def transform_table(
         TableError: if the table cannot be used, or the folder holds something else.
         ClusterError: if workers are lost.
     """
-    parts = source.split()
+    rows = Scan(source, transform.columns, transform.id)
+    parts = rows.split()
     names = [f"part-{index:05}.{folder.format}" for index in range(len(parts))]
-    facts = _describe(parts, transform)
-    rows = resume(folder, facts)
-    left = [index for index, name in enumerate(names) if name not in rows]
+    facts = _describe([part.source for part in parts], transform)
+    done = resume(folder, facts)
+    left = [index for index, name in enumerate(names) if name not in done]
     places: Sequence[Array | None] = [None] * len(parts)
     if transform.output == "scores" and left:
-        places = _rank(workers, parts, transform)
-    advance(sum(rows.values()))
-    items = [(parts[index], places[index], transform, folder, names[index]) for index in left]
-    unseen, misread = Counter[str](), Misread()
-    for place, written in workers.map(write_part, items):
-        rows[names[left[place]]] = written.n_rows
-        unseen += written.unseen
-        misread.update(written.misread)
-        complete = len(rows) == len(parts)
-        folder.write_manifest({"of": facts, "parts": rows, "complete": complete})
-        advance(written.n_rows)
-    return WrittenPart(sum(rows.values()), unseen, misread)
+        places = _rank(workers, Scan(source, transform.columns), transform)
+    advance(sum(done.values()))
+    items = [(places[index], transform, folder, names[index]) for index in left]
+    some = [parts[index] for index in left]
+    for place, n_rows in rows.fold(workers, _write_part, some, items):
+        done[names[left[place]]] = n_rows
+        complete = len(done) == len(parts)
+        folder.write_manifest({"of": facts, "parts": done, "complete": complete})
+        advance(n_rows)
+    return Transformation(sum(done.values()), rows.unseen, rows.misread)
 
 
 def measure_table(
@@ -105,7 +98,7 @@ def measure_table(
     seed: int,
     advance: Advance = lambda rows: None,
     fences: Fences | None = None,
-) -> MeasuredPart:
+) -> Measurement:
     """Measure all rows of a table, and choose n of them at random.
 
     Args:
@@ -122,38 +115,67 @@ def measure_table(
     """
     from keras_tied.estimator.internal import choose_places
 
-    parts = source.split()
-    places = choose_places([part.n_rows for part in parts], n, seed)
-    items = [(part, chosen, columns, fences) for part, chosen in zip(parts, places, strict=True)]
+    whole = Scan(source, columns)
+    parts = whole.split()
+    places = choose_places([part.source.n_rows for part in parts], n, seed)
+    items = [(some, fences) for some in places]
     moments: Moments | None = None
     rows: list[Array] = []
-    early: dict[int, MeasuredPart] = {}
-    misread = Misread()
-    for index, measured in workers.map(measure_part, items):
-        advance(parts[index].n_rows)
-        early[index] = measured
-        while len(rows) in early:  # merged in order, whichever part comes first
-            part = early.pop(len(rows))
-            if part.moments is not None:
-                moments = part.moments if moments is None else moments.merge(part.moments)
-            rows.append(part.rows)
-            misread.update(part.misread)
+    for of_part, chosen in in_order(whole.fold(workers, _measure_part, parts, items)):
+        advance(parts[len(rows)].source.n_rows)
+        if of_part is not None:
+            moments = of_part if moments is None else moments.merge(of_part)
+        rows.append(chosen)
     assert moments is not None
     shuffled = np.random.default_rng(seed).permutation(np.concatenate(rows))
-    return MeasuredPart(moments, shuffled, misread)
+    return Measurement(moments, shuffled, whole.misread)
 
 
-def _rank(workers: Workers, parts: Sequence[Source], transform: BatchTransform) -> list[Array]:
-    """The ranks of the scores of all rows, by part."""
-    ends = np.cumsum([part.n_rows for part in parts])
-    scores = np.empty(ends[-1], np.float32)
-    for index, of_part in workers.map(compute_scores, [(part, transform) for part in parts]):
-        scores[ends[index] - len(of_part) : ends[index]] = of_part
-    return np.split(ranks(scores), ends[:-1])
+def _write_part(
+    part: Scan, ranks: Array | None, transform: BatchTransform, folder: OutputFolder, name: str
+) -> int:
+    """Write the results of a part to a file of the folder, with the ranks of scores."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        begin = 0
+        for result in part.map(transform.apply):
+            if ranks is not None:
+                place = result.schema.get_field_index("score") + 1
+                some = pa.array(ranks[begin : begin + result.num_rows])
+                begin += result.num_rows
+                result = result.add_column(place, "rank", some)
+            yield result
+
+    return folder.write_table(name, batches())
+
+
+def _measure_part(part: Scan, places: Array, fences: Fences | None) -> tuple[Moments | None, Array]:
+    """Measure the rows of a part within the fences, and choose those at the places, ascending."""
+    from keras_tied.estimator.internal import measure_moments
+
+    moments, chosen, begin = [], [], 0
+    for _, numbers in part:
+        within = numbers if fences is None else numbers[~fences.find_rows(numbers)]
+        if len(within):
+            moments.append(measure_moments(within))
+        first, last = np.searchsorted(places, [begin, begin + len(numbers)])
+        chosen.append(numbers[places[first:last] - begin])
+        begin += len(numbers)
+    whole = reduce(lambda a, b: a.merge(b), moments) if moments else None
+    return whole, np.concatenate(chosen)
+
+
+def _rank(workers: Workers, rows: Scan, transform: BatchTransform) -> list[Array]:
+    """Return the ranks of the scores of all rows, by part."""
+    parts = rows.split()
+    items = [(transform.fitted,)] * len(parts)
+    measured = in_order(rows.fold(workers, measure_rows, parts, items))
+    scores = [scores for scores, _ in measured]
+    return np.split(ranks(np.concatenate(scores)), np.cumsum(list(map(len, scores)))[:-1])
 
 
 def _describe(parts: Sequence[Source], transform: BatchTransform) -> dict[str, Any]:
-    """What the output depends on, in short."""
+    """Return what the output depends on, in short."""
     digest = hashlib.sha256(pickle.dumps(transform))
     for part in parts:
         digest.update(f"{part.name}\0{part.first_row}\0{part.n_rows}\0".encode())

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from keras_tied._reasons import (
-    ORDINARY,
-    Cause,
-    describe_reason,
-    format_given,
-    format_suggestion,
-)
+from keras_tied._reasons import ORDINARY, Cause, describe_reason, format_given, format_suggestion
 from keras_tied._types import Array
 from keras_tied.estimator.internal import Explanation, Fitted, read
-from keras_tied.tables import Column, Columns, Kind, Misread, TableError, get_value
+from keras_tied.tables import (
+    Batch,
+    Column,
+    Columns,
+    Kind,
+    MisreadValues,
+    Scan,
+    TableError,
+    get_value,
+)
 
 Output = Literal["codes", "reconstructions", "scores"]
 MOST_COLUMNS = 3
@@ -52,22 +56,17 @@ class BatchTransform:
     id: str | None = None
     explain: bool = False
 
-    @property
-    def names(self) -> list[str]:
-        """The columns to read; others are ignored."""
-        return list(dict.fromkeys([*self.columns.names, *([self.id] if self.id else [])]))
-
     def __call__(
         self,
         batch: pa.RecordBatch,
         first_row: int = 0,
         unseen: Counter[str] | None = None,
-        misread: Misread | None = None,
+        misread: MisreadValues | None = None,
     ) -> pa.RecordBatch:
         """Transform a batch of rows.
 
         Args:
-            batch: the rows, with the columns of `names` at least, in any order.
+            batch: the rows, with these columns at least, in any order.
             first_row: how many rows came before, for the messages.
             unseen: where to count values of new categories; see `Columns.encode`.
             misread: where to note values that count as missing, since they are not of their kind.
@@ -78,30 +77,28 @@ class BatchTransform:
         Raises:
             TableError: if a column is not there, or a value cannot be used.
         """
-        numbers = self.columns.encode(batch, first_row, unseen, misread)
-        return prepend_id(self.id, batch, self.compute(batch, numbers))
+        return self.apply(Batch(batch, self.columns.encode(batch, first_row, unseen, misread)))
 
-    def compute(self, batch: pa.RecordBatch, numbers: Array) -> dict[str, Any]:
-        """The columns of the output by name, for rows and the same as numbers, `(n, d)`."""
+    def apply(self, batch: Batch) -> pa.RecordBatch:
+        """Transform rows that are numbers already."""
+        rows, numbers = batch
         if self.output == "codes":
             codes = self.fitted.transform(numbers).T
-            return dict(zip(code_names(len(codes)), codes, strict=True))
+            return prepend_id(self.id, rows, dict(zip(code_names(len(codes)), codes, strict=True)))
         if self.output == "reconstructions":
-            rows = self.columns.decode(self.fitted.reconstruct(numbers))
-            return dict(zip(rows.schema.names, rows.columns, strict=True))
-        facts = self.describe_scores(*self.fitted.measure_rows(numbers))
-        if not self.explain:
-            return facts
-        causes = self.find_causes(batch, self.fitted.explain(numbers))
-        return facts | self.describe_causes(causes)
+            return prepend_id(self.id, rows, self.columns.decode(self.fitted.reconstruct(numbers)))
+        facts: dict[str, Any] = self.describe_scores(*self.fitted.measure_rows(numbers))
+        if self.explain:
+            facts |= self.describe_causes(self.find_causes(batch))
+        return prepend_id(self.id, rows, facts)
 
     def describe_scores(self, scores: Array, errors: Array) -> dict[str, Array]:
-        """The columns of scores, `(n,)`, and errors, `(n,)`."""
+        """Return the columns of scores, `(n,)`, and errors, `(n,)`."""
         one_in = self.fitted.rarity(scores).astype(np.float32)
         return {"score": scores, "one_in": one_in, "error": errors}
 
     def describe_causes(self, causes: list[list[Cause]]) -> dict[str, Any]:
-        """The columns that name why rows are odd."""
+        """Return the columns that name why rows are odd."""
         facts: dict[str, Any] = {}
         for place in range(min(MOST_COLUMNS, len(self.columns.names))):
             of_rows = [row[place] if place < len(row) else None for row in causes]
@@ -112,13 +109,11 @@ class BatchTransform:
             facts[f"expected{number}"] = pa.array([c and c.expected for c in of_rows], pa.string())
         return facts
 
-    def find_causes(self, batch: pa.RecordBatch, explanation: Explanation) -> list[list[Cause]]:
-        """The columns that make each row odd, the largest share first, at most three.
-
-        Args:
-            batch: the rows.
-            explanation: of them.
-        """
+    def find_causes(
+        self, batch: Batch, explanation: Explanation | None = None
+    ) -> list[list[Cause]]:
+        """Return the columns that make each row odd, the largest share first, at most three."""
+        explanation = explanation or self.fitted.explain(batch.numbers)
         order = np.argsort(-explanation.shares, axis=1, kind="stable")[:, :MOST_COLUMNS]
         names = self.columns.names
         expected = self.columns.decode(explanation.expected)
@@ -127,7 +122,7 @@ class BatchTransform:
                 Cause(
                     names[column],
                     float(explanation.shares[row, column]),
-                    format_given(get_value(batch.column(names[column]), row)),
+                    format_given(get_value(batch.rows.column(names[column]), row)),
                     format_suggestion(get_value(expected.column(names[column]), row)),
                 )
                 for column in columns
@@ -137,17 +132,9 @@ class BatchTransform:
         ]
 
 
-def describe_reasons(
-    transform: BatchTransform, batch: pa.RecordBatch, numbers: Array
-) -> tuple[list[str], dict[str, Any]]:
-    """Tell why rows are odd, in words and as columns.
-
-    Args:
-        transform: the function of batches.
-        batch: the rows.
-        numbers: the same as numbers, `(n, d)`.
-    """
-    explanation = transform.fitted.explain(numbers)
+def describe_reasons(transform: BatchTransform, batch: Batch) -> tuple[list[str], dict[str, Any]]:
+    """Tell why rows are odd, in words and as columns."""
+    explanation = transform.fitted.explain(batch.numbers)
     causes = transform.find_causes(batch, explanation)
     first = explanation.shares.argmax(axis=1)[:, None]
     mended = np.take_along_axis(explanation.scores, first, axis=1)[:, 0]
@@ -187,8 +174,8 @@ def load_transform(
         >>> from keras_tied.distributed import load_transform
         >>> iris = load_iris(as_frame=True).data
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     TiedAutoencoder(1, max_iter=5).fit(iris).save(f"{folder}/iris.keras")
-        ...     encode = load_transform(f"{folder}/iris.keras")
+        ...     TiedAutoencoder(1, max_iter=5).fit(iris).save(f"{folder}/iris.safetensors")
+        ...     encode = load_transform(f"{folder}/iris.safetensors")
         >>> encode(pa.RecordBatch.from_pandas(iris)).schema.names
         ['code0']
     """
@@ -206,15 +193,36 @@ def load_transform(
     return BatchTransform(contents.fitted, columns, output, id, explain)
 
 
-def prepend_id(id: str | None, batch: pa.RecordBatch, columns: dict[str, Any]) -> pa.RecordBatch:
-    """Put the id column of a batch, if there is one, before results for its rows."""
+def measure_rows(rows: Scan, fitted: Fitted, look: Callable[[Array], None] | None = None) -> Array:
+    """Compute scores and errors of all rows, `(2, n)`, in single precision to save memory.
+
+    Args:
+        rows: all rows.
+        fitted: the fitted value.
+        look: is called with the numbers of each batch. Defaults to none.
+    """
+    measured = np.empty((2, rows.source.n_rows), np.float32)
+    first = 0
+    for _, numbers in rows:
+        measured[:, first : (first := first + len(numbers))] = fitted.measure_rows(numbers)
+        if look is not None:
+            look(numbers)
+    return measured
+
+
+def prepend_id(
+    id: str | None, rows: pa.RecordBatch, columns: dict[str, Any] | pa.RecordBatch
+) -> pa.RecordBatch:
+    """Put the id column of rows, if there is one, before the columns of their results."""
+    if isinstance(columns, pa.RecordBatch):
+        columns = dict(zip(columns.schema.names, columns.columns, strict=True))
     if id is None:
         return pa.record_batch(columns)
     if id in columns:
         raise TableError(f"the id column {id!r} has the name of a column of the result; rename it.")
-    return pa.record_batch({id: batch.column(id)} | columns)
+    return pa.record_batch({id: rows.column(id)} | columns)
 
 
 def code_names(n_components: int) -> list[str]:
-    """The names of the components of a code."""
+    """Return the names of the components of a code."""
     return [f"code{index}" for index in range(n_components)]

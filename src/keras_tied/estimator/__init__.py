@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from keras_tied.estimator._estimator import TiedAutoencoder
+    from keras_tied.estimator._files import load
 
-__all__ = ["TiedAutoencoder"]
+__all__ = ["TiedAutoencoder", "load"]
 
 
 def __getattr__(name: str) -> Any:
@@ -14,4 +15,8 @@ def __getattr__(name: str) -> Any:
         from keras_tied.estimator._estimator import TiedAutoencoder
 
         return TiedAutoencoder
+    if name == "load":
+        from keras_tied.estimator._files import load
+
+        return load
     raise AttributeError(f"module 'keras_tied.estimator' has no attribute '{name}'")

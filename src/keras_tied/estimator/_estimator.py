@@ -13,17 +13,14 @@ from sklearn.base import (
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 
 from keras_tied._text import format_quantity
-from keras_tied._types import Array
 from keras_tied.estimator._collections import is_collection, sample_collection
 from keras_tied.estimator._row_methods import RowMethods
 from keras_tied.estimator._training.fit import fit, fit_batch
+from keras_tied.estimator._training.plan import Parameters
 from keras_tied.estimator._validation import validate_training_rows
 
 if TYPE_CHECKING:
     import keras
-
-    from keras_tied.estimator._fitted.fences import Fences
-    from keras_tied.estimator._fitted.moments import Moments
 
 
 class TiedAutoencoder(RowMethods):
@@ -242,7 +239,13 @@ class TiedAutoencoder(RowMethods):
                 raise ValueError("sample_weight is not supported for rows of Dask.")
             X, moments, fences = sample_collection(X, self.random_state, self.trim)
         X, weights = validate_training_rows(self, X, sample_weight, reset=True)
-        self._fit(X, weights, moments=moments, fences=fences)
+        outcome = fit(Parameters.read(self), X, weights, moments=moments, fences=fences)
+        if outcome.interrupted:
+            warnings.warn(
+                f"Training was interrupted: this {type(self).__name__} is the best so far.",
+                stacklevel=3,
+            )
+        self._keep(outcome)
         if self.n_trimmed_rows_:
             warnings.warn(
                 f"{format_quantity(self.n_trimmed_rows_, 'row')} of {len(X):,} with a value far "
@@ -251,25 +254,6 @@ class TiedAutoencoder(RowMethods):
                 "first.",
                 stacklevel=3,
             )
-        return self
-
-    def _fit(
-        self,
-        X: Array,
-        weights: Array,
-        *,
-        columns: Array | None = None,
-        moments: Moments | None = None,
-        fences: Fences | None = None,
-    ) -> Self:
-        """Fit to validated rows; see `internal.fit_rows`."""
-        outcome = fit(self, X, weights, columns=columns, moments=moments, fences=fences)
-        if outcome.interrupted:
-            warnings.warn(
-                f"Training was interrupted: this {type(self).__name__} is the best so far.",
-                stacklevel=4,
-            )
-        self._keep(outcome)
         return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -291,7 +275,10 @@ class TiedAutoencoder(RowMethods):
         self._validate_params()
         first = not hasattr(self, "_fitted")
         X, weights = validate_training_rows(self, X, sample_weight, reset=first)
-        outcome = fit_batch(self, X, weights, None if first else self._make_outcome())
+        before = None
+        if not first:
+            before = self._make_outcome()._replace(trainable=self._trainable_model())
+        outcome = fit_batch(Parameters.read(self), X, weights, before)
         self._keep(outcome)
         if outcome.interrupted:
             raise KeyboardInterrupt

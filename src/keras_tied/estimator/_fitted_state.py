@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from keras_tied._types import Array
-from keras_tied.estimator import _serialization
+from keras_tied.estimator import _files
 from keras_tied.estimator._fitted.value import Fitted
 from keras_tied.estimator._training.judge import Outcome
 from keras_tied.estimator._training.plan import Objectives
@@ -50,8 +50,9 @@ class FittedState(BaseEstimator):
     n_trimmed_rows_: int
     _fitted: Fitted
     _weight_decay: float
-    _trainable: Autoencoder | bytes | None
-    """What `partial_fit` trains further: a compiled model or its archive; None after `fit`."""
+    _trainable: Autoencoder | tuple[Array, ...] | None
+    """What `partial_fit` goes on with: a compiled model, or the variables of its optimizer if it is
+    the estimator's own; None after `fit`."""
 
     @property
     def model_(self) -> Autoencoder:
@@ -105,7 +106,7 @@ class FittedState(BaseEstimator):
         self._fitted = outcome.fitted
 
     def _make_outcome(self) -> Outcome:
-        """What `_keep` was given, with the model to train further."""
+        """What `_keep` was given."""
         return Outcome(
             fitted=self._fitted,
             losses=self.loss_curve_,
@@ -115,13 +116,17 @@ class FittedState(BaseEstimator):
             r2=self.reconstruction_r2_,
             feature_r2=vars(self).get("feature_r2_"),
             n_trimmed=0,
-            trainable=self._trainable_model(),
+            validation_errors=self.validation_curve_,
+            trainable=self._trainable,
         )
 
     def _make_model(self) -> Autoencoder:
         """A new Keras model that computes what the fitted value does."""
         if self._trainable is not None:
             return copy.deepcopy(self._trainable_model())
+        return self._build_model()
+
+    def _build_model(self) -> Autoencoder:
         from keras_tied.estimator._training.keras_network import make_model
 
         objectives = Objectives(self.noise, self.sparsity, self.contraction)
@@ -129,9 +134,13 @@ class FittedState(BaseEstimator):
 
     def _trainable_model(self) -> Autoencoder:
         """The model that `partial_fit` trains further."""
-        if isinstance(self._trainable, bytes):
-            self._trainable = _serialization.load_model(self._trainable)
-        return self._make_model() if self._trainable is None else self._trainable
+        if self._trainable is None:
+            return self._make_model()
+        if isinstance(self._trainable, tuple):
+            from keras_tied.estimator._training.keras_solvers import resume_batches
+
+            self._trainable = resume_batches(self._build_model(), self._trainable)
+        return self._trainable
 
     def __copy__(self) -> Self:
         """A copy that shares arrays, which never change, but no model that `partial_fit` trains."""
@@ -146,13 +155,13 @@ class FittedState(BaseEstimator):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file, without pickle.
 
-        It is a Keras archive that holds the estimator's parameters and what it learned too:
-        `load` reads it, on any backend, and `keras.models.load_model` the `model_` alone. A
-        `random_state` that is a generator is stored as None.
+        It is a file of safetensors, or an archive of Keras for an encoder or an activation of the
+        user's own. `load` reads both, on any backend, and `keras_tied.load` the fitted value alone.
+        A `random_state` that is a generator is stored as None. `model_.save` writes a Keras model.
 
         Args:
-            path: the file, whose name ends in `.keras`; replaced, once all is written, if it
-                exists.
+            path: the file, whose name ends in `.safetensors` or `.keras`; replaced, once all is
+                written, if it exists.
 
         Raises:
             sklearn.exceptions.NotFittedError: before `fit`.
@@ -165,8 +174,8 @@ class FittedState(BaseEstimator):
             >>> X, _ = load_iris(return_X_y=True)
             >>> autoencoder = TiedAutoencoder(1, max_iter=5, random_state=0).fit(X)
             >>> with tempfile.TemporaryDirectory() as folder:
-            ...     autoencoder.save(f"{folder}/iris.keras")
-            ...     loaded = TiedAutoencoder.load(f"{folder}/iris.keras")
+            ...     autoencoder.save(f"{folder}/iris.safetensors")
+            ...     loaded = TiedAutoencoder.load(f"{folder}/iris.safetensors")
             >>> bool(abs(loaded.transform(X) - autoencoder.transform(X)).max() < 1e-5)
             True
         """
@@ -189,8 +198,8 @@ class FittedState(BaseEstimator):
             FileNotFoundError: if there is no such file.
             ValueError: if it is something else, incomplete or changed.
         """
-        contents = _serialization.read(path)
-        with _serialization.errors_of(path):
+        contents = _files.read(path)
+        with _files.name_file(path):
             return cls._from_contents(contents)
 
     def export(
@@ -259,26 +268,20 @@ class FittedState(BaseEstimator):
     def _save(self, path: str | os.PathLike[str], notes: Mapping[str, Any] | None) -> None:
         """Write the estimator and some notes, a JSON object."""
         check_is_fitted(self)
-        model = self.model_ if self._trainable is None else self._trainable_model()
-        _serialization.write(
-            path,
-            model,
-            self._fitted,
-            self.get_params(deep=False),
-            {name: getattr(self, name) for name in _serialization.LEARNED},
-            getattr(self, "feature_names_in_", None),
-            notes,
-        )
+        names, params = getattr(self, "feature_names_in_", None), self.get_params(deep=False)
+        make_model = self._build_model if self._trainable is None else self._trainable_model
+        _files.write(path, self._make_outcome(), params, names, notes, make_model)
 
     @classmethod
-    def _from_contents(cls, contents: _serialization.Contents) -> Self:
-        estimator = cls(**_serialization.deserialize_params(contents.params))
+    def _from_contents(cls, contents: _files.Contents) -> Self:
+        settings, fitted = contents.settings, contents.fitted
+        estimator = cls(**_files.deserialize_params(settings.params))
         estimator._validate_params()
-        estimator._fitted = contents.fitted
-        for name, value in contents.learned.items():
-            setattr(estimator, name, value)
-        if contents.fitted.feature_names is not None:
-            estimator.feature_names_in_ = np.array(contents.fitted.feature_names, dtype=object)
-        estimator._weight_decay = contents.weight_decay
+        for name in _files.LEARNED:
+            setattr(estimator, name, getattr(settings, name))
+        estimator.n_features_in_, estimator.n_components_ = fitted.n_features, fitted.n_components
+        if fitted.feature_names is not None:
+            estimator.feature_names_in_ = np.array(fitted.feature_names, dtype=object)
+        estimator._fitted, estimator._weight_decay = fitted, settings.weight_decay
         estimator._trainable = contents.trainable
         return estimator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from keras_tied._types import Array
+from keras_tied.estimator._training.prepare import check_columns
 
 FEW_NUMBERS = 10_000
 """For at most this many, scikit-learn's validation takes longer than the arithmetic."""
@@ -39,7 +39,7 @@ def validate_training_rows(
     )
     X = X.toarray() if sparse.issparse(X) else X
     if reset:
-        _check_columns(estimator, X)
+        check_columns(X, getattr(estimator, "feature_names_in_", None))
     if not weights.all():
         X, weights = X[weights > 0], weights[weights > 0]
         if len(X) < 2:
@@ -138,22 +138,3 @@ def _explain(X: Any, error: Exception) -> str | None:
         f"Non-numeric data not supported: {culprit} cannot be used ({reason}); encode it as "
         "numbers, or leave it out."
     )
-
-
-def _check_columns(estimator: BaseEstimator, X: Array) -> None:
-    """Warn of columns without values, and refuse those whose range overflows."""
-    low, high = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
-    names = getattr(estimator, "feature_names_in_", np.arange(X.shape[1]))
-    empty = names[np.isnan(low)].tolist()
-    if empty:
-        warnings.warn(
-            f"X has no value in the columns {empty}: they are not used, and reconstructed as 0.",
-            stacklevel=5,
-        )
-    with np.errstate(over="ignore"):
-        too_wide = names[np.isinf(high - low)].tolist()
-    if too_wide:
-        raise ValueError(
-            f"The values in the columns {too_wide} of X differ by more than {X.dtype} can hold: "
-            "divide them by a constant."
-        )

@@ -10,17 +10,21 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from keras_tied._types import Array
+from keras_tied.estimator._files import Contents, read, write
 from keras_tied.estimator._fitted.baseline import baseline_errors
 from keras_tied.estimator._fitted.explanation import Explanation
 from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
 from keras_tied.estimator._fitted.moments import Moments, measure_moments
 from keras_tied.estimator._fitted.ranks import ranks
 from keras_tied.estimator._fitted.value import Fitted
-from keras_tied.estimator._serialization import Contents, read
 
 if TYPE_CHECKING:
     from keras_tied.estimator._estimator import TiedAutoencoder
+    from keras_tied.estimator._training.judge import Outcome
+    from keras_tied.estimator._training.plan import Parameters
     from keras_tied.estimator._training.progress import epoch_callback
     from keras_tied.estimator._training.sample import choose_places, choose_sample_size
 
@@ -30,6 +34,8 @@ __all__ = [
     "Fences",
     "Fitted",
     "Moments",
+    "Outcome",
+    "Parameters",
     "baseline_errors",
     "choose_places",
     "choose_sample_size",
@@ -45,6 +51,8 @@ __all__ = [
     "write_onnx",
 ]
 LAZY = {
+    "Outcome": "judge",
+    "Parameters": "plan",
     "choose_places": "sample",
     "choose_sample_size": "sample",
     "epoch_callback": "progress",
@@ -52,34 +60,38 @@ LAZY = {
 
 
 def fit_rows(
-    estimator: TiedAutoencoder,
-    X: Any,
+    parameters: Parameters,
+    X: Array,
     *,
     columns: Array | None = None,
     moments: Moments | None = None,
     fences: Fences | None = None,
-) -> TiedAutoencoder:
-    """Fit an estimator to rows, as its `fit` does, or to a sample, with scale and PCA of all rows.
+) -> Outcome:
+    """Fit to rows, as `TiedAutoencoder.fit` does, or to a sample, with scale and PCA of all rows.
 
     Args:
-        estimator: the estimator.
-        X: the rows, or the sample, `(n_samples, n_features)`.
+        parameters: of the fit.
+        X: the rows, or the sample, `(n_samples, n_features)`, finite or NaN.
         columns: the column that each feature belongs to, `(n_features,)`, from 0 on, not falling.
             Defaults to one for each.
         moments: of all rows within the fences, if `X` is a sample.
         fences: of the columns. Defaults to those of the rows.
     """
-    from keras_tied.estimator._validation import validate_training_rows  # with scikit-learn
+    from keras_tied.estimator._training.fit import fit
+    from keras_tied.estimator._training.prepare import check_columns
 
-    rows, weights = validate_training_rows(estimator, X, None, reset=True)
-    return estimator._fit(rows, weights, columns=columns, moments=moments, fences=fences)
+    check_columns(X, None)
+    return fit(parameters, X, np.ones(len(X)), columns=columns, moments=moments, fences=fences)
 
 
 def save(
-    estimator: TiedAutoencoder, path: str | os.PathLike[str], notes: Mapping[str, Any]
+    outcome: Outcome,
+    parameters: Parameters,
+    path: str | os.PathLike[str],
+    notes: Mapping[str, Any],
 ) -> None:
-    """Write an estimator, as its own `save` does, with notes beside it, as JSON has them."""
-    estimator._save(path, notes)
+    """Write what `fit_rows` gives as `TiedAutoencoder.save` does, with notes, as JSON has them."""
+    write(path, outcome, parameters.to_dict(), parameters.feature_names, notes)
 
 
 def fitted_value(estimator: TiedAutoencoder) -> Fitted:

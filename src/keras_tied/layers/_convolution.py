@@ -45,13 +45,8 @@ class Window(NamedTuple):
     ) -> Self:
         """The convolution that Keras pads so that it makes such a code of such an image.
 
-        Args:
-            taps: the size of the kernel.
-            stride: how far the window moves between two code elements.
-            dilation: how far two taps are apart.
-            padding: `"valid"`, `"same"` or `"causal"`.
-            image_size: the size of the image; None for any, where the stride is one.
-            code_size: the size of the code. Defaults to that which a convolution layer gives.
+        The size of the image may be None, for any, where the stride is one; the size of the code is
+        that which a convolution layer gives by default. `dilation` is how far two taps are apart.
         """
         reach = (taps - 1) * dilation
         if image_size is None:
@@ -164,14 +159,9 @@ def _stretch(kernel: Any, axis: int, window: Window) -> Any:
 
 def _reach(code: Any, windows: Sequence[Window], data_format: str) -> Any:
     """The code with zeros around it, as far as elements of the image look for a code."""
-    widths = [
-        (
-            window.reach // window.stride - window.left // window.stride,
-            (window.reach - window.right) // window.stride,
-        )
-        for window in windows
-    ]
-    return _pad(code, widths, data_format)
+    before = [w.reach // w.stride - w.left // w.stride for w in windows]
+    after = [(w.reach - w.right) // w.stride for w in windows]
+    return _pad(code, list(zip(before, after, strict=True)), data_format)
 
 
 def _interleave(phases: Any, windows: Sequence[Window], data_format: str) -> Any:
@@ -192,14 +182,9 @@ def _interleave(phases: Any, windows: Sequence[Window], data_format: str) -> Any
             order = [axis, *(2 + i + j for i in range(rank) for j in (rank, 0))]
         image = ops.transpose(ops.reshape(image, (-1, *split)), (0, *order))
         image = ops.reshape(image, (-1, *whole))
-    excess = [
-        (
-            -(window.left % window.stride),
-            (window.reach - window.right) % window.stride - window.stride + 1,
-        )
-        for window in windows
-    ]
-    return _pad(image, excess, data_format)
+    before = [-(w.left % w.stride) for w in windows]
+    after = [(w.reach - w.right) % w.stride - w.stride + 1 for w in windows]
+    return _pad(image, list(zip(before, after, strict=True)), data_format)
 
 
 def _pad(tensor: Any, widths: Sequence[tuple[int, int]], data_format: str) -> Any:

@@ -19,13 +19,9 @@ from keras import ops
 def jacobians(function: Callable[[Any], Any], x: Any) -> Any:
     """The Jacobian of each row, differentiable in turn.
 
-    Args:
-        function: maps a tensor `(batch, ...)` to another one, each row by itself.
-        x: where to differentiate it.
-
-    Returns:
-        A tensor `(batch, lines, ...)`, the remaining axes those of a row of `x`; or
-        `(batch, columns, ...)`, the remaining axes those of a row of the code, if those are fewer.
+    Of a function from `(batch, ...)` to `(batch, ...)` that maps each row by itself it is
+    `(batch, lines, ...)`, the remaining axes those of a row of `x`; or `(batch, columns, ...)`, the
+    remaining axes those of a row of the code, if those are fewer.
     """
     backends = {"jax": _with_jax, "tensorflow": _with_tensorflow, "torch": _with_torch}
     return backends[keras.backend.backend()](function, x)

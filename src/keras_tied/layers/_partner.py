@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import keras
 
-from keras_tied.layers._keras_internals import (
+from keras_tied._keras_internals import (
     callers,
     flatten_layers,
     inbound_nodes,
@@ -18,6 +18,8 @@ from keras_tied.layers._keras_internals import (
     upstream_layers,
 )
 from keras_tied.layers._kernel import kernel_name
+
+Json = dict[str, Any]
 
 
 class Address(NamedTuple):
@@ -40,10 +42,8 @@ class Address(NamedTuple):
 class Place(NamedTuple):
     """Where the partner of a tied layer stands, in terms that hold in every copy of its model.
 
-    Attributes:
-        inside: its address in the smallest scope that holds both.
-        upstream: its address among the layers that a scope was called after in its graph, which
-            can be found from the decoder alone; None where it has none.
+    It has an address inside the smallest scope that holds both, and maybe one among the layers that
+    a scope was called after in its graph, upstream: that can be found from the decoder alone.
     """
 
     inside: Address
@@ -69,28 +69,14 @@ class Place(NamedTuple):
 class Reference:
     """The partner of a tied layer, while only its configuration and its place are known.
 
-    Args:
-        serialized: the partner, serialised by Keras.
-        place: where it stands, None where its model was not copied with the tied layer.
-        likeness: a layer of Keras's own, serialised, which has the partner's settings; None if
-            the partner is one.
-        by_name: whether a layer of the partner's name is trusted without a word, as for a
-            configuration from before places were noted.
+    It has no place where its model was not copied with the tied layer. `likeness` is a layer of
+    Keras's own with the partner's settings, serialised; None if the partner is one.
     """
 
-    def __init__(
-        self,
-        serialized: dict[str, Any],
-        place: Place | None = None,
-        likeness: dict[str, Any] | None = None,
-        by_name: bool = False,
-    ) -> None:
+    def __init__(self, serialized: Json, place: Place | None, likeness: Json | None) -> None:
         self.name: str = serialized["config"]["name"]
         self.class_name: str = serialized["class_name"]
-        self.serialized = serialized
-        self.place = place
-        self.likeness = likeness
-        self.by_name = by_name
+        self.serialized, self.place, self.likeness = serialized, place, likeness
 
     @functools.cached_property
     def settings(self) -> keras.layers.Layer:
@@ -117,9 +103,7 @@ class Link:
     def __init__(self, partner: keras.layers.Layer | Reference) -> None:
         self.partner = partner
         self.kernel_shape: tuple[int, ...] | None = None
-        self.alone = False
-        self.doubtful = False
-        self.listed = False
+        self.alone = self.doubtful = self.listed = False
         self.homes: list[weakref.ref[keras.layers.Layer]] = []
 
 
@@ -132,10 +116,8 @@ def sharing(
     partner: keras.layers.Layer, around: Iterable[keras.layers.Layer]
 ) -> list[keras.layers.Layer]:
     """The tied layers in these models that are tied to a layer."""
-    held = {id(layer): layer for scope in around for layer in flatten_layers(scope)}
-    return [
-        layer for layer in held.values() if (link := link_of(layer)) and link.partner is partner
-    ]
+    layers = {id(layer): layer for scope in around for layer in flatten_layers(scope)}.values()
+    return [layer for layer in layers if (link := link_of(layer)) and link.partner is partner]
 
 
 def homes(tied: keras.layers.Layer) -> list[keras.layers.Layer]:
@@ -143,20 +125,6 @@ def homes(tied: keras.layers.Layer) -> list[keras.layers.Layer]:
     noted = [home for ref in tied._link.homes if (home := ref()) is not None]
     known = {id(home): home for home in [*noted, *callers(tied)]}.values()
     return sorted(known, key=lambda home: len(flatten_layers(home)))
-
-
-def _bringing(held: list[keras.layers.Layer]) -> set[int]:
-    """The ids of the tied layers whose partners a file of these layers holds nowhere else.
-
-    Each partner is brought by the first layer tied to it.
-    """
-    inside = set(map(id, held))
-    first: dict[int, int] = {}
-    for tied in held:
-        link = link_of(tied)
-        if link and isinstance(link.partner, keras.layers.Layer) and id(link.partner) not in inside:
-            first.setdefault(id(link.partner), id(tied))
-    return set(first.values())
 
 
 class Members:
@@ -168,18 +136,24 @@ class Members:
 
 
 class Survey:
-    """The layers with a kernel in a model and in each of its parts.
+    """The layers with a kernel in a model, which is being saved or not, and in each of its parts.
 
-    Args:
-        root: the model.
-        saved: whether it is being saved, and not copied in memory.
+    `brings` has the ids of the tied layers whose partners the model, or a file of it, holds nowhere
+    else.
     """
 
     def __init__(self, root: keras.layers.Layer, saved: bool) -> None:
         self.state, self.saved = _state(root, saved), saved
         held = flatten_layers(root)
-        alone = {id(layer) for layer in held if (link := link_of(layer)) and link.alone}
-        self.brings = _bringing(held) if saved else alone
+        links = [(layer, link) for layer in held if (link := link_of(layer))]
+        self.brings = {id(layer) for layer, link in links if link.alone}
+        if saved:  # the first layer tied to a partner that is nowhere else in the file
+            inside = set(map(id, held))
+            first: dict[int, int] = {}
+            for layer, link in links:
+                if isinstance(link.partner, keras.layers.Layer) and id(link.partner) not in inside:
+                    first.setdefault(id(link.partner), id(layer))
+            self.brings = set(first.values())
         self.parents: dict[Any, list[Any]] = {}
         self.parts: list[tuple[keras.layers.Layer, Members]] = []
         for scope in reversed(held):  # inner ones come before those that hold them
@@ -215,11 +189,11 @@ def _state(root: keras.layers.Layer, saved: bool) -> tuple[Any, ...]:
 
 def survey(root: keras.layers.Layer, saved: bool = False) -> Survey:
     """The survey of a model, taken once for all the ties in it."""
-    found: Survey | None = vars(root).get(SURVEY)
-    if found is None or found.state != _state(root, saved):
-        found = Survey(root, saved)
-        vars(root)[SURVEY] = found  # Keras would track what a plain assignment holds
-    return found
+    last: Survey | None = vars(root).get(SURVEY)
+    if last is None or last.state != _state(root, saved):
+        last = Survey(root, saved)
+        vars(root)[SURVEY] = last  # Keras would track what a plain assignment holds
+    return last
 
 
 SURVEY = "_keras_tied_survey"
@@ -242,7 +216,7 @@ def survey_original(tied: keras.layers.Layer) -> Survey:
     if (saved := model_being_saved()) is not None:
         return survey(saved, saved=True)
     surveys = map(survey, models_being_copied())
-    return next((found for found in surveys if id(tied) in found.members.places), survey(tied))
+    return next((each for each in surveys if id(tied) in each.members.places), survey(tied))
 
 
 def locate(tied: keras.layers.Layer, partner: keras.layers.Layer, around: Survey) -> Place | None:
@@ -266,17 +240,17 @@ def _before_each_call(
 
     Empty if they differ from call to call: a copy would not tell which call was which.
     """
-    found: dict[tuple[int, ...], list[keras.layers.Layer]] = {}
+    paths: dict[tuple[int, ...], list[keras.layers.Layer]] = {}
     for node in inbound_nodes(scope):
         layers = []
         for layer in around.upstream(node):
             layers.append(layer)
             if layer is partner:
-                found[tuple(map(id, layers))] = layers
+                paths[tuple(map(id, layers))] = layers
             elif id(layer) in around.members.places:
                 continue
             break  # met the partner, or left the model
-    return next(iter(found.values())) if len(found) == 1 else []
+    return next(iter(paths.values())) if len(paths) == 1 else []
 
 
 def _address(
@@ -293,14 +267,14 @@ def _checksum(layers: Iterable[keras.layers.Layer]) -> int:
 def at_place(tied: keras.layers.Layer, place: Place, around: Survey) -> keras.layers.Layer | None:
     """The layer at a place, if a model or one of its parts is the copy which it is noted for."""
     for _, members in around.scopes(tied):
-        if found := _at_address(place.inside, tied, members, members.layers):
-            return found
+        if partner := _at_address(place.inside, tied, members, members.layers):
+            return partner
     for scope, members in around.scopes(tied):
         nodes = inbound_nodes(scope)[:1]  # the first call of a copy is that of its original
         if place.upstream and nodes:
             layers = around.upstream(nodes[0])
-            if found := _at_address(place.upstream, tied, members, layers):
-                return found
+            if partner := _at_address(place.upstream, tied, members, layers):
+                return partner
     return None
 
 
@@ -312,15 +286,13 @@ def partners_at_places(
         around = survey(root)
         if at_place(tied, tied._link.partner.place, around) is None:
             continue
-        waiting = [
-            (layer, link.partner.place)
+        return [
+            (layer, partner)
             for layer in around.members.layers
             if (link := link_of(layer)) and isinstance(link.partner, Reference)
+            if (place := link.partner.place) is not None
+            if (partner := at_place(layer, place, around)) is not None
         ]
-        found = [
-            (layer, at_place(layer, place, around)) for layer, place in waiting if place is not None
-        ]
-        return [(layer, partner) for layer, partner in found if partner is not None]
     return []
 
 
@@ -332,10 +304,10 @@ def _at_address(
 ) -> keras.layers.Layer | None:
     if len(members.layers) != address.size or members.places[id(tied)] != address.own:
         return None
-    found = list(islice(layers, address.partner + 1))
-    if len(found) != address.partner + 1 or _checksum(found) != address.classes:
+    first = list(islice(layers, address.partner + 1))
+    if len(first) != address.partner + 1 or _checksum(first) != address.classes:
         return None
-    return found[-1] if found[-1] is not tied else None
+    return first[-1] if first[-1] is not tied else None
 
 
 def layers_before(
@@ -363,8 +335,7 @@ def likeness_of(partner: keras.layers.Layer) -> dict[str, Any] | None:
     """
     if type(partner).__module__.startswith(("keras.", "keras_tied.")):
         return None
-    bases: list[Any] = [c for c in type(partner).__mro__ if c.__module__.startswith("keras.src.")]
-    base = bases[0]
+    base: Any = next(cls for cls in type(partner).__mro__ if cls.__module__.startswith("keras."))
     if base is keras.Layer:
         return None
     functions = ("activation", "initializer", "regularizer", "constraint")

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from keras_tied.layers._keras_internals import flatten_layers
+from keras_tied._keras_internals import flatten_layers
 from keras_tied.layers._kernel import kernel_name
 from keras_tied.layers.tied_layer import TiedLayer
 
@@ -51,29 +51,24 @@ def ties(model: keras.layers.Layer) -> list[Tie]:
         [('out', 'code', (4, 2))]
     """
     paths = _paths(_require_layer(model, "ties"))
-    return [
-        _info(layer, path, layer.partner_in(model), paths)
-        for layer, path in paths.values()
-        if isinstance(layer, TiedLayer)
-    ]
+    return _list_ties(paths, paths, [model])
 
 
-def _info(
-    layer: TiedLayer,
-    path: str,
-    partner: keras.layers.Layer | None,
-    paths: dict[int, tuple[keras.layers.Layer, str]],
-) -> Tie:
-    built = partner is not None and partner.built
-    _, partner_path = paths.get(id(partner), (None, layer._link.partner.name))
-    return Tie(
-        layer,
-        partner,
-        path,
-        partner_path,
-        layer.tied_kernel_shape() if built else layer._link.kernel_shape,
-        id(partner) in paths,
-    )
+Paths = dict[int, tuple[keras.layers.Layer, str]]
+"""Layers by their ids, each with the names that lead to it."""
+
+
+def _list_ties(held: Paths, paths: Paths, models: list[keras.layers.Layer]) -> list[Tie]:
+    """The ties of some layers, whose partners may be among `paths` or in some models."""
+    tied = [(each, path) for each, path in held.values() if isinstance(each, TiedLayer)]
+    listed = []
+    for layer, path in tied:
+        partner, link = layer.partner_in(*models), layer._link
+        is_built = partner is not None and partner.built
+        shape = layer.tied_kernel_shape() if is_built else link.kernel_shape
+        _, partner_path = paths.get(id(partner), (None, link.partner.name))
+        listed.append(Tie(layer, partner, path, partner_path, shape, id(partner) in paths))
+    return listed
 
 
 def assert_tied(model: keras.layers.Layer) -> None:
@@ -95,10 +90,10 @@ def assert_tied(model: keras.layers.Layer) -> None:
         >>> model = keras.Model(inputs, keras_tied.tie(code, name="out")(code(inputs)))
         >>> keras_tied.assert_tied(keras.models.clone_model(model))
     """
-    found = ties(model)
-    if not found:
+    listed = ties(model)
+    if not listed:
         raise ValueError(f"'{model.name}' holds no tied layer; pass the model that does.")
-    doubts = [doubt for tie in found if (doubt := _doubt(model, tie))]
+    doubts = [doubt for tie in listed if (doubt := _doubt(model, tie))]
     if doubts:
         raise ValueError(f"{'; '.join(doubts)}: use `keras_tied.retie(decoder, encoder)`.")
 
@@ -119,13 +114,11 @@ def _doubt(model: keras.layers.Layer, tie: Tie) -> str:
 def retie(decoder: keras.layers.Layer, encoder: keras.layers.Layer) -> list[Tie]:
     """Tie a decoder to an encoder that it has come apart from.
 
-    The halves of an autoencoder that were saved in two files, pickled one by one or cloned one by
-    one are not tied to each other. Each tied layer of the decoder is tied to the layer of the
-    encoder that has the name of the one it was tied to and the shape of its kernel or, where there
-    is no such, to the only one with a kernel of that shape. From then on it uses that layer's
-    kernel; a kernel that its own file brought is dropped. All layers are tied, or none.
-
-    Compile a model anew that was compiled before: its variables are others now.
+    The halves of an autoencoder that were saved, pickled or cloned one by one are not tied to each
+    other. Each tied layer of the decoder is tied to the layer of the encoder that has the name of
+    the one it was tied to and the shape of its kernel or, where there is no such, to the only one
+    with a kernel of that shape. A kernel that its own file brought is dropped. All layers are tied,
+    or none. Compile a model anew that was compiled before: its variables are others now.
 
     Args:
         decoder: a tied layer, or a model with tied layers. Those that are tied to a layer of the
@@ -163,21 +156,13 @@ def retie(decoder: keras.layers.Layer, encoder: keras.layers.Layer) -> list[Tie]
             f"'{decoder.name}' holds no layer that is tied to one outside of it; pass the decoder "
             "first, then the encoder."
         )
-    kernels = [
-        layer
-        for layer in flatten_layers(encoder)
-        if layer.built and kernel_name(layer) is not None and id(layer) not in inside
-    ]
+    outside = [layer for layer in flatten_layers(encoder) if id(layer) not in inside]
+    kernels = [layer for layer in outside if layer.built and kernel_name(layer) is not None]
     partners = [_choose(layer, kernels, encoder.name) for layer in tied]
     for layer, partner in zip(tied, partners, strict=True):
         layer.tie_to(partner, [decoder])
-    made = set(map(id, tied))
-    paths = _paths(encoder) | _paths(decoder)
-    return [
-        _info(layer, path, layer.tied_to, paths)
-        for layer, path in _paths(decoder).values()
-        if id(layer) in made
-    ]
+    held = {key: value for key, value in _paths(decoder).items() if value[0] in tied}
+    return _list_ties(held, _paths(encoder) | _paths(decoder), [])
 
 
 def _choose(tied: TiedLayer, kernels: list[keras.layers.Layer], encoder: str) -> keras.layers.Layer:
@@ -187,16 +172,14 @@ def _choose(tied: TiedLayer, kernels: list[keras.layers.Layer], encoder: str) ->
     chosen = named if len(named) == 1 else fitting
     if len(chosen) == 1:
         return chosen[0]
-    given = ", ".join(f"'{kernel.name}' {tuple(_shape(kernel))}" for kernel in kernels) or "none"
+    shapes = [tuple(getattr(layer, str(kernel_name(layer))).shape) for layer in kernels]
+    pairs = zip(kernels, shapes, strict=True)
+    given = ", ".join(f"'{layer.name}' {shape}" for layer, shape in pairs) or "none"
     raise ValueError(
-        f"{type(tied).__name__} '{tied.name}' uses a kernel of shape {tied._link.kernel_shape}, "
+        f"{tied.label} uses a kernel of shape {tied._link.kernel_shape}, "
         f"which {len(fitting) or 'no'} layers of '{encoder}' have; its kernels are: {given}. "
         "Pass the encoder that it belongs to, or name the two layers: `retie(layer, layer)`."
     )
-
-
-def _shape(layer: keras.layers.Layer) -> tuple[int, ...]:
-    return tuple(getattr(layer, str(kernel_name(layer))).shape)
 
 
 def trainable_variables(*models: keras.layers.Layer) -> list[keras.Variable]:
@@ -238,13 +221,11 @@ def _require_layer(model: Any, function: str) -> keras.layers.Layer:
     return model
 
 
-def _paths(
-    model: keras.layers.Layer, prefix: str = ""
-) -> dict[int, tuple[keras.layers.Layer, str]]:
-    """Each layer that a model holds, by its id, with the names that lead to it."""
-    found: dict[int, tuple[keras.layers.Layer, str]] = {}
+def _paths(model: keras.layers.Layer, prefix: str = "") -> Paths:
+    """Each layer that a model holds."""
+    paths: Paths = {}
     for layer in flatten_layers(model, recursive=False)[1:]:
-        found.setdefault(id(layer), (layer, prefix + layer.name))
+        paths.setdefault(id(layer), (layer, prefix + layer.name))
         for key, value in _paths(layer, f"{prefix}{layer.name}/").items():
-            found.setdefault(key, value)
-    return found
+            paths.setdefault(key, value)
+    return paths

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 from keras import activations, ops
 
+from keras_tied._keras_internals import inference_scope, layer_chain
 from keras_tied.layers._jacobian import jacobians
-from keras_tied.layers._keras_internals import inference_scope, layer_chain
 from keras_tied.layers._kernel import kernel_of
 
 SLOPES: dict[Callable[[Any], Any], Callable[[Any], Any]] = {
@@ -32,16 +32,16 @@ def squared_jacobian_norm(encoder: keras.layers.Layer, x: Any) -> Any:
     for the code $h$ of a row $x$, the penalty of the contractive autoencoder (Rifai, Vincent,
     Muller, Glorot & Bengio, "Contractive auto-encoders: explicit invariance during feature
     extraction", ICML 2011). For one `Dense` layer with kernel $W$, pre-activation $z$ and
-    activation $f$ it is $\sum_j f'(z_j)^2 \sum_i W_{ij}^2$, and costs about as much as the layer
-    itself; that is used for the activations linear, sigmoid, tanh, relu, elu, softplus, softsign
-    and exponential, also if a Sequential or Functional model consists of one such layer. Of
-    everything else the exact Jacobian is computed by automatic differentiation, at the cost of as
-    many passes through the encoder as a row or a code has numbers, whichever are fewer.
+    activation $f$ it is $\sum_j f'(z_j)^2 \sum_i W_{ij}^2$, and costs about as much as the layer;
+    that is used for the activations linear, sigmoid, tanh, relu, elu, softplus, softsign and
+    exponential, also in a model of one such layer. Of everything else the exact Jacobian is
+    computed by automatic differentiation, at the cost of as many passes through the encoder as a
+    row or a code has numbers, whichever are fewer.
 
-    The encoder is taken as it is in inference (`training=False`): noise and dropout are left out,
-    and BatchNormalization scales by its moving statistics, which keeps rows independent of each
-    other. What the encoder adds to its losses, and its state, stay untouched. The result can be
-    differentiated by weights and by `x`, and compiled.
+    The encoder is taken as it is in inference (`training=False`), which keeps rows independent of
+    each other: noise and dropout are left out, and BatchNormalization scales by its moving
+    statistics. What the encoder adds to its losses, and its state, stay untouched. The result can
+    be differentiated by weights and by `x`, and compiled.
 
     Args:
         encoder: a built layer or model, with one input and one output, that maps each row by
@@ -69,10 +69,11 @@ def squared_jacobian_norm(encoder: keras.layers.Layer, x: Any) -> Any:
             f"squared_jacobian_norm needs an encoder with weights; '{encoder.name}' "
             f"({type(encoder).__name__}) is not built: build it, or call it on data, first."
         )
-    layer = _only_layer(encoder)
+    path = layer_chain(encoder)
+    layer: Any = path[0] if path is not None and len(path) == 1 else encoder
     x = ops.cast(x, layer.compute_dtype)
     if type(layer).call is keras.layers.Dense.call and layer.activation in SLOPES:
-        return _of_dense(layer, x)
+        return _dense_norms(layer, x)
     squares = ops.square(_precise(jacobians(lambda rows: _code(encoder, rows), x)))
     return ops.sum(squares, axis=tuple(range(1, len(squares.shape))))
 
@@ -88,13 +89,11 @@ class Contractive(keras.layers.Wrapper):
 
     to the loss, which makes an autoencoder of it a contractive one (Rifai, Vincent, Muller, Glorot
     & Bengio, "Contractive auto-encoders: explicit invariance during feature extraction", ICML
-    2011); `squared_jacobian_norm` has the details. In inference it adds nothing: a `val_loss` is
-    the reconstruction error alone, and not to be compared with the `loss` of training, which has
-    the penalty in it.
+    2011); `squared_jacobian_norm` has the details. In inference it adds nothing, so that a
+    `val_loss` is the reconstruction error alone, and a `loss` is not.
 
-    The encoder is found as `layer`, as in every wrapper of Keras; a decoder is tied to it, or to a
-    layer of it, and not to the wrapper. Masks reach the encoder, but its Jacobian is taken without
-    one, so that masked steps count in it.
+    A decoder is tied to the encoder, or to a layer of it, and not to this wrapper. Masks reach the
+    encoder, but its Jacobian is taken without one, so that masked steps count in it.
 
     Input and output shape: the encoder's.
 
@@ -163,13 +162,7 @@ class Contractive(keras.layers.Wrapper):
         return {**super().get_config(), "factor": self.factor}
 
 
-def _only_layer(encoder: keras.layers.Layer) -> Any:
-    """The layer that a model consists of, if it is one; else the encoder itself."""
-    path = layer_chain(encoder)
-    return path[0] if path is not None and len(path) == 1 else encoder
-
-
-def _of_dense(layer: keras.layers.Dense, x: Any) -> Any:
+def _dense_norms(layer: keras.layers.Dense, x: Any) -> Any:
     kernel = kernel_of(layer)
     z = ops.matmul(x, ops.cast(kernel, x.dtype))
     if layer.bias is not None:

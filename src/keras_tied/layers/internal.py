@@ -3,7 +3,6 @@
 Not public: it can change with any version.
 """
 
-from keras_tied.layers._keras_internals import layer_chain, producer
 from keras_tied.layers._kernel import kernel_of
 
-__all__ = ["kernel_of", "layer_chain", "producer"]
+__all__ = ["kernel_of"]

@@ -10,14 +10,6 @@ class Corruption(keras.layers.Layer):
     """Base of the layers that spoil a share of the features, in training only.
 
     A subclass says in `corrupted` what becomes of the inputs.
-
-    Args:
-        rate: the share of features that are spoilt, from 0 to 1.
-        seed: an integer that makes the draws repeatable. Defaults to none.
-        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
-
-    Raises:
-        ValueError: if `rate` is not between 0 and 1.
     """
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
@@ -64,9 +56,7 @@ class MaskingNoise(Corruption):
     The corruption of the denoising autoencoder (Vincent, Larochelle, Bengio & Manzagol,
     "Extracting and composing robust features with denoising autoencoders", ICML 2008), which is
     trained to reconstruct $x$ from $\tilde x$. `keras.layers.Dropout` also multiplies the other
-    features by 1 / (1 - rate); here they stay as they are. Gaussian noise, the other corruption of
-    the paper's journal version, is `keras.layers.GaussianNoise`. In inference, inputs pass
-    unchanged.
+    features by 1 / (1 - rate); here they stay as they are. In inference, inputs pass unchanged.
 
     Input and output shape: any. The dtype is the layer's compute dtype.
 
@@ -126,16 +116,10 @@ class SaltAndPepperNoise(Corruption):
     """
 
     def __init__(
-        self,
-        rate: float,
-        low: float = 0.0,
-        high: float = 1.0,
-        seed: int | None = None,
-        **kwargs: Any,
+        self, rate: float, low: float = 0, high: float = 1, seed: int | None = None, **kwargs: Any
     ) -> None:
         super().__init__(rate, seed, **kwargs)
-        self.low = low
-        self.high = high
+        self.low, self.high = low, high
 
     def corrupted(self, inputs: Any) -> Any:
         """The inputs, some of them set to the lowest or the highest value."""

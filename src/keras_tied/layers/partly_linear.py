@@ -15,9 +15,9 @@ class PartlyLinear(keras.layers.Layer):
 
     A hidden layer that passes as many units unchanged as the code has contains PCA: these units
     carry the principal components straight to the code and, mirrored, back again, and the others
-    only have to learn what is not a straight line. It is a skip connection that needs no second
-    path, and so can be tied (for skip connections in a perceptron see Ripley, "Pattern Recognition
-    and Neural Networks", 1996, section 5.1). `mirror` repeats it in the decoder.
+    only have to learn what is not a straight line. It is a skip connection without a second path,
+    which can be tied (Ripley, "Pattern Recognition and Neural Networks", 1996, section 5.1, has
+    skip connections in a perceptron). `mirror` repeats it in the decoder.
 
     Input and output shape: `(batch, ..., units)`. The dtype is the layer's compute dtype.
 

@@ -39,25 +39,21 @@ class TiedConv(TiedLayer):
     feature extraction", ICANN 2011).
 
     The output has the size of the inputs that the layer tied to was built for. With a stride,
-    several sizes of input give the same size of output, so that the size must be known from there
-    or, where its axes were `None`, from `output_size`.
-
-    With `transpose=False` it computes $g \odot A x$, as the other layer does, with a bias and an
-    activation of its own.
+    several sizes of input give the same size of output: where that layer's axes were `None`,
+    `output_size` has to say which. With `transpose=False` it computes $g \odot A x$, as the other
+    layer does, with a bias and an activation of its own.
 
     Input shape: that of the output of the layer tied to, floating point:
     `(batch, spatial..., channels)`, or `(batch, channels, spatial...)` for `"channels_first"`.
     Output shape: that of its input. The other way round if not transposed.
 
     Args:
-        tied_to: the convolution layer whose kernel is used. The kernel remains that layer's
-            variable, in every respect.
+        tied_to: the convolution layer whose kernel is used. The kernel remains its variable.
         transpose: whether the adjoint is computed. Defaults to `True`.
         gain: whether to learn one factor for each output channel of the layer tied to. Starts at
             ones. Defaults to `False`.
         output_size: the size of the output along each spatial axis, an integer for all or one for
-            each. Only for the adjoint of a convolution. Defaults to that of the inputs which the
-            layer tied to was built for.
+            each. Only for the adjoint of a convolution. Defaults to that of the layer's inputs.
         **kwargs: `activation`, `use_bias`, `bias_initializer`, `bias_regularizer` and
             `bias_constraint` as in `TiedDense`, and `name`, `dtype`, `trainable` and
             `activity_regularizer` of `keras.layers.Layer`.
@@ -94,7 +90,7 @@ class TiedConv(TiedLayer):
         tied_to = super()._validate_partner(tied_to)
         if not isinstance(tied_to, (Reference, *CONVOLUTIONS)):
             raise ValueError(
-                f"TiedConv '{self.name}' can be tied to a layer of the classes "
+                f"{self.label} can be tied to a layer of the classes "
                 f"{', '.join(cls.__name__ for cls in CONVOLUTIONS)}; received '{tied_to.name}', "
                 f"a {type(tied_to).__name__}: see `keras_tied.tie` for the layer that ties to it."
             )
@@ -105,13 +101,13 @@ class TiedConv(TiedLayer):
         settings = self.tied_settings()
         read, written = self._partner_channels()
         expected = written if self.transpose else read
-        axis = len(input_shape) - 1 if settings.data_format == "channels_last" else 1
+        axis = self._channels_axis()
         if len(input_shape) != settings.rank + 2 or input_shape[axis] != expected:
             raise ValueError(
-                f"TiedConv '{self.name}' is tied to '{settings.name}' "
+                f"{self.label} is tied to '{settings.name}' "
                 f"({type(settings).__name__}, {settings.data_format}), so it takes inputs with "
                 f"{settings.rank} spatial axes and {expected} channels; received an input of "
-                f"shape {tuple(input_shape)}: feed it such, or tie it to another layer."
+                f"shape {tuple(input_shape)}: feed it that shape, or tie it to another layer."
             )
         if self.transpose or self.output_size is not None:
             self._output_sizes(self._spatial(input_shape))
@@ -136,10 +132,8 @@ class TiedConv(TiedLayer):
         """Compute the layer's output."""
         outputs = self._adjoint(inputs) if self.transpose else self._forward(inputs)
         if self.bias is not None:
-            settings = self.tied_settings()
-            last = settings.data_format == "channels_last"
-            shape = (-1,) if last else (-1, *[1] * settings.rank)
-            outputs = ops.add(outputs, ops.reshape(self.bias, shape))
+            spatial_after = self.tied_settings().rank + 1 - self._channels_axis()
+            outputs = ops.add(outputs, ops.reshape(self.bias, (-1, *[1] * spatial_after)))
         return self.activation(outputs)
 
     def _adjoint(self, inputs: Any) -> Any:
@@ -160,30 +154,24 @@ class TiedConv(TiedLayer):
         if padding == "causal":  # known to Keras's layer, not to its operation
             before = settings.dilation_rate[0] * (settings.kernel_size[0] - 1)
             zeros = [(0, 0)] * 3
-            zeros[1 if settings.data_format == "channels_last" else 2] = (before, 0)
+            zeros[3 - self._channels_axis()] = (before, 0)
             inputs, padding = ops.pad(inputs, zeros), "valid"
         convolution = ops.depthwise_conv if isinstance(settings, DEPTHWISE) else ops.conv
-        return convolution(
-            inputs,
-            kernel,
-            strides=settings.strides,
-            padding=padding,
-            data_format=settings.data_format,
-            dilation_rate=settings.dilation_rate,
-        )
+        how = settings.strides, padding, settings.data_format, settings.dilation_rate
+        return convolution(inputs, kernel, *how)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The shape that the layer tied to takes, or the one it gives if not transposed."""
         settings = self.tied_settings()
         if not self.transpose:
             return tuple(settings.compute_output_shape(input_shape))
-        sizes, (channels, _) = (
-            self._output_sizes(self._spatial(input_shape)),
-            self._partner_channels(),
-        )
-        if settings.data_format == "channels_last":
-            return (input_shape[0], *sizes, channels)
-        return (input_shape[0], channels, *sizes)
+        shape = [input_shape[0], *self._output_sizes(self._spatial(input_shape))]
+        shape.insert(self._channels_axis(), self._partner_channels()[0])
+        return tuple(shape)
+
+    def _channels_axis(self) -> int:
+        settings = self.tied_settings()
+        return settings.rank + 1 if settings.data_format == "channels_last" else 1
 
     def _partner_channels(self) -> tuple[int, int]:
         """The number of channels that the layer tied to reads, and of those that it writes."""
@@ -196,8 +184,8 @@ class TiedConv(TiedLayer):
         return first * settings.groups, second
 
     def _spatial(self, shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        last = self.tied_settings().data_format == "channels_last"
-        return tuple(shape[1:-1] if last else shape[2:])
+        axis = self._channels_axis()
+        return (*shape[1:axis], *shape[axis + 1 :])
 
     def _windows(self) -> list[Window]:
         """Along each spatial axis, the convolution between code and image."""
@@ -225,7 +213,7 @@ class TiedConv(TiedLayer):
         strided = list(zip(built, settings.strides, strict=True))
         if any(size is None and stride > 1 for size, stride in strided):
             raise ValueError(
-                f"TiedConv '{self.name}' is to reconstruct the input of '{settings.name}', which "
+                f"{self.label} is to reconstruct the input of '{settings.name}', which "
                 f"was built for inputs of size {built} and has strides {settings.strides}, so that "
                 "several sizes of input have the same size of output: pass the one to reconstruct "
                 f"as `output_size`, or build '{settings.name}' for inputs of a fixed size."
@@ -236,7 +224,7 @@ class TiedConv(TiedLayer):
         settings = self.tied_settings()
         if not self.transpose or isinstance(settings, TRANSPOSED):
             raise ValueError(
-                f"TiedConv '{self.name}' received output_size={sizes!r}, but the size "
+                f"{self.label} received output_size={sizes!r}, but the size "
                 f"of its output follows from that of its input, as it is "
                 f"{'the adjoint of' if self.transpose else 'the same map as'} '{settings.name}' "
                 f"({type(settings).__name__}): leave `output_size` out."
@@ -244,7 +232,7 @@ class TiedConv(TiedLayer):
         each = (sizes,) * settings.rank if isinstance(sizes, int) else tuple(sizes)
         if len(each) != settings.rank:
             raise ValueError(
-                f"TiedConv '{self.name}' received output_size={sizes!r}, but '{settings.name}' "
+                f"{self.label} received output_size={sizes!r}, but '{settings.name}' "
                 f"({type(settings).__name__}) has {settings.rank} spatial axes: pass "
                 f"{settings.rank} sizes, or one integer for all."
             )
@@ -268,10 +256,10 @@ class TiedConv(TiedLayer):
         ]
         if any(size != expected or image < 1 for size, expected, image in checked):
             raise ValueError(
-                f"TiedConv '{self.name}' takes outputs of '{self.tied_settings().name}', which "
+                f"{self.label} takes outputs of '{self.tied_settings().name}', which "
                 f"have size {tuple(expected for _, expected, _ in checked)} for the inputs of size "
                 f"{tuple(sizes)} that are to be reconstructed; received an input of size {given}: "
-                "feed it such outputs, or pass the size to reconstruct as `output_size`."
+                "feed it outputs of that size, or pass the size to reconstruct as `output_size`."
             )
         return tuple(sizes)
 

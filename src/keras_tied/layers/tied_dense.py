@@ -21,25 +21,22 @@ class TiedDense(TiedLayer):
     autoencoders", ICML 2008); the gain frees the scale of each unit of the code, which plain
     tying couples to the scale of its weights. Tied to an `Embedding`, whose embeddings have shape
     `(vocabulary, dimension)`, it gives the logits over the vocabulary (Press & Wolf, "Using the
-    output embedding to improve language models", EACL 2017).
-
-    With `transpose=False` it computes $x\,W \operatorname{diag} g$, as the other layer does, with
-    a bias and an activation of its own.
+    output embedding to improve language models", EACL 2017). With `transpose=False` it computes
+    $x\,W \operatorname{diag} g$, as the other layer does, with a bias and an activation of its own.
 
     Input shape: `(batch, ..., units)` of the layer tied to (`(batch, ..., features)` if not
     transposed), floating point. Output shape: `(batch, ..., features)`, or `(batch, ..., units)`.
 
     Args:
         tied_to: the `Dense`, `Embedding` or other layer with a kernel of two axes whose kernel is
-            used, transposed. The kernel remains that layer's variable, in every respect.
+            used. The kernel remains that layer's variable, in every respect.
         transpose: whether the kernel is transposed. Defaults to `True`.
         gain: whether to learn one factor per column of the kernel, that is, per unit of the
             code. Starts at ones. Defaults to `False`.
         activation: the activation function, a name or a callable. Defaults to none.
         use_bias: whether to add a bias, which is this layer's own. Defaults to `True`.
-        bias_initializer: initializer of the bias. Defaults to `"zeros"`.
-        bias_regularizer: regularizer of the bias. Defaults to none.
-        bias_constraint: constraint on the bias. Defaults to none.
+        bias_initializer, bias_regularizer, bias_constraint: of the bias. Default to `"zeros"` and
+            none.
         **kwargs: `name`, `dtype`, `trainable` and `activity_regularizer` of `keras.layers.Layer`.
 
     Raises:
@@ -64,7 +61,7 @@ class TiedDense(TiedLayer):
         expected, units = reversed(shape) if self.transpose else shape
         if input_shape[-1] != expected:
             raise ValueError(
-                f"TiedDense '{self.name}' is tied to '{self._link.partner.name}', whose kernel has "
+                f"{self.label} is tied to '{self._link.partner.name}', whose kernel has "
                 f"shape {shape}, so it takes inputs whose last axis is {expected}"
                 f"{', transposed' if self.transpose else ''}; received an input of shape "
                 f"{tuple(input_shape)}: feed it {expected} features, or tie it to another layer."
@@ -77,7 +74,7 @@ class TiedDense(TiedLayer):
         shape = self.tied_kernel_shape()
         if len(shape) != 2:
             raise ValueError(
-                f"TiedDense '{self.name}' is tied to '{self._link.partner.name}', whose kernel has "
+                f"{self.label} is tied to '{self._link.partner.name}', whose kernel has "
                 f"shape {shape}; it needs a kernel of two axes, as Dense and Embedding have."
             )
         return shape[0], shape[1]

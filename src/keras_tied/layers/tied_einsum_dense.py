@@ -59,8 +59,7 @@ class TiedEinsumDense(TiedLayer):
     its input. The other way round if not transposed.
 
     Args:
-        tied_to: the `EinsumDense` whose kernel is used. The kernel remains that layer's variable,
-            in every respect.
+        tied_to: the `EinsumDense` whose kernel is used. The kernel remains its variable.
         transpose: whether the adjoint is computed. Defaults to `True`.
         gain: whether to learn one factor for each output unit of the kernel, that is, along its
             axes that the output of the layer tied to has. Starts at ones. Defaults to `False`.
@@ -104,7 +103,7 @@ class TiedEinsumDense(TiedLayer):
         if isinstance(tied_to, (Reference, keras.layers.EinsumDense)):
             return tied_to
         raise ValueError(
-            f"TiedEinsumDense '{self.name}' can be tied to an EinsumDense; received "
+            f"{self.label} can be tied to an EinsumDense; received "
             f"'{tied_to.name}' ({type(tied_to).__name__}): `keras_tied.tie` picks the layer "
             "that can be tied to it."
         )
@@ -122,7 +121,7 @@ class TiedEinsumDense(TiedLayer):
         lost = sorted(set(equation.inputs) - set(equation.kernel + equation.outputs))
         if lost:
             raise ValueError(
-                f"TiedEinsumDense '{self.name}' cannot reconstruct the inputs of '{partner.name}', "
+                f"{self.label} cannot reconstruct the inputs of '{partner.name}', "
                 f"whose equation '{partner.equation}' sums over the axes {lost} and keeps nothing "
                 "of them: keep them in its output, and sum over them in a layer of its own."
             )
@@ -132,14 +131,9 @@ class TiedEinsumDense(TiedLayer):
         """Check that the shapes fit, and create bias and gain."""
         equation, sizes = self._equation(), self._sizes(input_shape)
         before, _, _ = equation.split(input_shape)
-        self.input_spec = keras.layers.InputSpec(
-            ndim=len(input_shape),
-            axes={
-                axis: sizes[letter]
-                for axis, letter in enumerate(equation.inputs, len(before))
-                if letter in equation.kernel
-            },
-        )
+        letters = enumerate(equation.inputs, len(before))
+        axes = {axis: sizes[letter] for axis, letter in letters if letter in equation.kernel}
+        self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes=axes)
         units = equation.inputs if self.transpose else equation.outputs
         kernel_axes = zip(equation.kernel, self.tied_kernel_shape(), strict=True)
         self.add_gain(tuple(size if letter in units else 1 for letter, size in kernel_axes))
@@ -154,7 +148,7 @@ class TiedEinsumDense(TiedLayer):
         known = {letter for letter, size in zip(letters, shape, strict=False) if size}
         if not set(axes) <= known:
             raise ValueError(
-                f"TiedEinsumDense '{self.name}' computes '{equation}', with outputs of shape "
+                f"{self.label} computes '{equation}', with outputs of shape "
                 f"{tuple(shape)}; received bias_axes={axes!r}: name axes of "
                 f"'{equation.outputs}' whose size is known."
             )
@@ -173,7 +167,7 @@ class TiedEinsumDense(TiedLayer):
         fitting = all(sizes.get(letter) in (None, size) for letter, size in given.items() if size)
         if not fitting or len(named) != len(equation.inputs) or (after and not equation.after):
             raise ValueError(
-                f"TiedEinsumDense '{self.name}' computes '{equation}' with the kernel of "
+                f"{self.label} computes '{equation}' with the kernel of "
                 f"'{self.tied_settings().name}', of shape {kernel_shape}; received an input of "
                 f"shape {tuple(input_shape)}: feed it outputs of that layer"
                 f"{'' if self.transpose else ' or inputs as it takes'}, or tie it to another."

@@ -8,15 +8,13 @@ from contextlib import suppress
 from typing import Any, Self
 
 import keras
-import numpy as np
 
-from keras_tied.layers._keras_internals import (
+from keras_tied._keras_internals import (
+    CallObserver,
     flatten_layers,
     in_training_loop,
-    is_reading_file,
     reader_of_variables,
     refresh_parameters,
-    stored_numbers,
 )
 from keras_tied.layers._kernel import kernel_name, kernel_of, kernel_variables
 from keras_tied.layers._partner import (
@@ -24,20 +22,17 @@ from keras_tied.layers._partner import (
     Place,
     Reference,
     homes,
-    layers_before,
     likeness_of,
-    link_of,
     locate,
-    partners_at_places,
-    sharing,
     survey_original,
 )
+from keras_tied.layers._search import find_namesakes, find_partner, kernel_fits, look_for_another
 
 LISTS = ("trainable_variables", "trainable_weights", "losses", "count_params")
 """What a loop of the user's own adds up over the two halves of an autoencoder."""
 
 
-class TiedLayer(keras.layers.Layer):
+class TiedLayer(CallObserver):
     """Base of the tied layers: computes with the kernel of another layer.
 
     The kernel stays the other layer's variable. It is created, regularised, frozen, adapted and
@@ -45,20 +40,8 @@ class TiedLayer(keras.layers.Layer):
     the gradient is the sum of what flows through both.
 
     A subclass adds what it computes (`build`, `call`, `compute_output_shape`) and reads
-    `self.tied_kernel()` for the kernel and `self.tied_kernel_shape()` for its shape.
-
-    Args:
-        tied_to: the layer whose kernel is used. It may be built later, but before this layer is.
-        transpose: whether the adjoint of the other layer's map is computed (the default), or the
-            same map with the shared kernel.
-        gain: whether to learn one factor for each output unit of the other layer, which scales
-            the columns of its kernel. Starts at ones.
-        activation: the activation function, a name or a callable. Defaults to none.
-        use_bias: whether to add a bias, which is this layer's own. Defaults to `True`.
-        bias_initializer: initializer of the bias. Defaults to `"zeros"`.
-        bias_regularizer: regularizer of the bias. Defaults to none.
-        bias_constraint: constraint on the bias. Defaults to none.
-        **kwargs: `name`, `dtype`, `trainable` and `activity_regularizer` of `keras.layers.Layer`.
+    `self.tied_kernel()` for the kernel and `self.tied_kernel_shape()` for its shape. `TiedDense`
+    describes the arguments.
 
     Raises:
         ValueError: where `tied_to` is not a layer or has no kernel, or if the shapes do not fit.
@@ -89,18 +72,23 @@ class TiedLayer(keras.layers.Layer):
         self.bias: keras.Variable | None = None
         self.supports_masking = True
 
+    @property
+    def label(self) -> str:
+        """The class and the name, as errors and warnings write them."""
+        return f"{type(self).__name__} '{self.name}'"
+
     def _validate_partner(self, tied_to: Any) -> keras.layers.Layer | Reference:
         if isinstance(tied_to, Reference):
             return tied_to
         if not isinstance(tied_to, keras.layers.Layer):
             raise ValueError(
-                f"{type(self).__name__} '{self.name}' can be tied to a Keras layer; received "
+                f"{self.label} can be tied to a Keras layer; received "
                 f"tied_to={tied_to!r} ({type(tied_to).__name__}): pass the layer object itself, "
                 "for example `model.get_layer(name)`."
             )
         if tied_to.built and kernel_name(tied_to) is None:
             raise ValueError(
-                f"{type(self).__name__} '{self.name}' cannot be tied to '{tied_to.name}' "
+                f"{self.label} cannot be tied to '{tied_to.name}' "
                 f"({type(tied_to).__name__}), which has no kernel; tie it to a layer that has "
                 "one, such as Dense or Embedding."
             )
@@ -114,42 +102,23 @@ class TiedLayer(keras.layers.Layer):
     def partner_in(self, *models: keras.layers.Layer) -> keras.layers.Layer | None:
         """The layer tied to, looked for in these models as well if it has not been met yet."""
         if isinstance(self._link.partner, Reference):
-            self._find_partner(self._link.partner, models)
+            find_partner(self, self._link.partner, models)
         elif self._link.alone:
-            self._look_for_another(self._link.partner)
+            look_for_another(self, self._link.partner)
         return None if isinstance(self._link.partner, Reference) else self._link.partner
-
-    def _find_partner(
-        self, reference: Reference, models: tuple[keras.layers.Layer, ...] = ()
-    ) -> None:
-        """Look for the layer tied to: at its place in a copy of its model, else by its name."""
-        around = [*homes(self), *models]
-        if reference.place is not None:
-            for layer, partner in partners_at_places(self, reversed(around)):
-                if layer._fits(partner):
-                    layer._use(partner)
-            if self._link.partner is not reference:
-                self._refresh(around)
-            return
-        for layers, partners in layers_before(self, around):
-            found = self._only([*layers, *partners], reference.name, reference.class_name)
-            if found is not None:
-                self.tie_to(found, around)
-                self._link.doubtful = not reference.by_name
-                if self._link.doubtful:
-                    self._warn_of_a_tie_by_name(found)
-                return
 
     def tie_to(self, partner: keras.layers.Layer, around: Iterable[keras.layers.Layer]) -> None:
         """Use the kernel of a layer from now on; `around` are models that hold this one."""
-        self._use(partner)
-        self._refresh(around)
+        self.use(partner)
+        self.refresh(around)
 
-    def _use(self, partner: keras.layers.Layer) -> None:
+    def use(self, partner: keras.layers.Layer) -> None:
+        """Note whose kernel to use."""
         self._link.partner, self._link.alone, self._link.doubtful = partner, False, False
         Link.changes += 1
 
-    def _refresh(self, around: Iterable[keras.layers.Layer]) -> None:
+    def refresh(self, around: Iterable[keras.layers.Layer]) -> None:
+        """Tell this layer and the models around it that it has got another kernel."""
         held = {id(layer): layer for home in (self, *around) for layer in flatten_layers(home)}
         for layer in held.values():
             refresh_parameters(layer)
@@ -160,48 +129,42 @@ class TiedLayer(keras.layers.Layer):
             self._validate_partner(layer)
         except ValueError:
             return False
-        return self._fits(layer)
+        return kernel_fits(self, layer)
 
-    def _clear_losses(self) -> None:
-        """Note who holds this layer: Keras passes here before each call that may reach it.
-
-        Nothing may be raised here, where Keras would never close the context of that call, and
-        later calls of any layer would take its `training` for theirs. The call itself will raise.
-        """
-        super()._clear_losses()
-        met = None
+    def before_call(self) -> None:
+        """Note who holds this layer, as long as it has no partner. The call itself will raise."""
+        partner = None
         with suppress(ValueError, Warning):
-            met = self.tied_to
-        if met is None:
+            partner = self.tied_to
+        if partner is None:
             self._link.homes = [weakref.ref(home) for home in homes(self)]
 
     @property
     def kernel_layer(self) -> keras.layers.Layer | None:
         """What Keras saves and loads as a part of this layer, unless it has done so already.
 
-        Keras looks at attributes in alphabetical order and visits each layer once, so this one
-        comes before `tied_to`, and a file holds the kernel here only where the model that is
-        saved does not hold the layer tied to, or holds it further on.
+        It looks at attributes in alphabetical order, at this one before `tied_to`, and visits each
+        layer once: the kernel is here in a file only where the model that is saved does not hold
+        the layer tied to, or holds it further on.
         """
         return self.tied_to
 
     def tied_kernel_shape(self) -> tuple[int, ...]:
         """The shape of the kernel of the layer tied to."""
         if self._link.kernel_shape is None:
-            partner = self._met()
+            partner = self._require_partner()
             name = kernel_name(partner)
             if not partner.built or name is None:
                 raise ValueError(
-                    f"{type(self).__name__} '{self.name}' is tied to '{partner.name}' "
-                    f"({type(partner).__name__}), which has no kernel yet: build or call "
-                    f"'{partner.name}' before '{self.name}'."
+                    f"{self.label} is tied to '{partner.name}' ({type(partner).__name__}), which "
+                    f"has no kernel yet: build or call '{partner.name}' before '{self.name}'."
                 )
             self._link.kernel_shape = tuple(getattr(partner, name).shape)
         return self._link.kernel_shape
 
     def tied_kernel(self) -> Any:
         """The kernel of the layer tied to, as that layer computes with it, in our compute dtype."""
-        kernel = kernel_of(self._met())
+        kernel = kernel_of(self._require_partner())
         if self._link.alone and not self._link.doubtful and not in_training_loop():
             kernel = self._warn_when_trained(kernel)
         return keras.ops.cast(kernel, self.compute_dtype)
@@ -215,7 +178,14 @@ class TiedLayer(keras.layers.Layer):
         @keras.ops.custom_gradient  # type: ignore[untyped-decorator]
         def same(kernel: Any) -> Any:
             def gradient(*gradients: Any, upstream: Any = None) -> Any:
-                self._warn_of_a_kernel_of_its_own()
+                if not self._link.doubtful:
+                    self._link.doubtful = True
+                    warnings.warn(
+                        f"{self.label} was loaded without '{self._link.partner.name}', which it "
+                        "was tied to, and trains a kernel of its own now: if an encoder trains "
+                        "with it, tie the two first with `keras_tied.retie(decoder, encoder)`.",
+                        stacklevel=2,
+                    )
                 return gradients[0] if upstream is None else upstream
 
             return keras.ops.copy(kernel), gradient
@@ -237,124 +207,36 @@ class TiedLayer(keras.layers.Layer):
         shape = (noted or {}).get("input_shape")
         return None if shape is None else tuple(shape)
 
-    def _met(self) -> keras.layers.Layer:
+    def _require_partner(self) -> keras.layers.Layer:
         """The layer tied to, or an error that says where it was looked for."""
         if partner := self.tied_to:
             return partner
         reference, around = self._link.partner, homes(self)
         place = f"'{around[-1].name}'" if around else "the graph around it"
         raise ValueError(
-            f"{type(self).__name__} '{self.name}' is tied to layer '{reference.name}' with a "
-            f"kernel of shape {self._link.kernel_shape}, and no such layer was found in {place}: "
-            f"call, clone or rebuild the model that holds both '{reference.name}' and "
-            f"'{self.name}', or tie them with `keras_tied.retie(decoder, encoder)`."
+            f"{self.label} is tied to layer '{reference.name}' with a kernel of shape "
+            f"{self._link.kernel_shape}, and no such layer was found in {place}: call, clone or "
+            f"rebuild the model that holds both '{reference.name}' and '{self.name}', or tie them "
+            "with `keras_tied.retie(decoder, encoder)`."
         )
-
-    def _look_for_another(self, own: keras.layers.Layer) -> None:
-        """Tie a layer that was loaded without its partner to that, if it has been put behind it.
-
-        Its file brought the kernel. A layer of the same name with the same numbers is the partner,
-        saved and loaded by itself; with other numbers it may be, and nobody can tell from them.
-        """
-        if is_reading_file():
-            return  # the numbers come later
-        around, strangers = homes(self), False
-        for layers, partners in layers_before(self, around):
-            others = [layer for layer in [*layers, *partners] if layer is not own]
-            alike = self._alike(others, own.name, type(own).__name__)
-            found = next((layer for layer in alike if _equal_kernels(layer, own)), None)
-            if found is not None:
-                for layer in sharing(own, [self, *around]):
-                    layer.tie_to(found, around)
-                return
-            strangers |= any(layer in layers for layer in alike)
-        if strangers and not self._link.doubtful:
-            warnings.warn(
-                f"{type(self).__name__} '{self.name}' was loaded without the layer that it is "
-                f"tied to, and uses the kernel that its file brought; it is not tied to "
-                f"'{own.name}', which now stands before it with another kernel: to tie the two, "
-                "use `keras_tied.retie(decoder, encoder)`.",
-                stacklevel=2,
-            )
-            self._link.doubtful = True
-
-    def _warn_of_a_kernel_of_its_own(self) -> None:
-        if not self._link.doubtful:
-            self._link.doubtful = True
-            warnings.warn(
-                f"{type(self).__name__} '{self.name}' was loaded without "
-                f"'{self._link.partner.name}', which it was tied to, and trains a kernel of its "
-                "own now: if an encoder trains with it, tie the two beforehand with "
-                "`keras_tied.retie(decoder, encoder)`.",
-                stacklevel=2,
-            )
-
-    def _warn_of_a_tie_by_name(self, partner: keras.layers.Layer) -> None:
-        warnings.warn(
-            f"{type(self).__name__} '{self.name}' was copied without '{partner.name}', which it "
-            f"was tied to, and is now tied to the layer of that name and kernel shape which stands "
-            f"before it ('{partner.path}'): if that is not the one, or to say so beforehand, use "
-            "`keras_tied.retie(decoder, encoder)`.",
-            stacklevel=2,
-        )
-
-    def _only(
-        self, layers: list[keras.layers.Layer], name: str, class_name: str
-    ) -> keras.layers.Layer | None:
-        """The one layer of that name and class whose kernel fits; two are an error, no guess."""
-        alike = self._alike(layers, name, class_name)
-        if len(alike) > 1:
-            raise ValueError(
-                f"{type(self).__name__} '{self.name}' was copied without '{name}', which it was "
-                f"tied to, and {len(alike)} layers of that name stand around it: say which with "
-                "`keras_tied.retie(decoder, encoder)`."
-            )
-        return next(iter(alike), None)
-
-    def _alike(
-        self, layers: list[keras.layers.Layer], name: str, class_name: str
-    ) -> list[keras.layers.Layer]:
-        """The layers of that name and class whose kernels fit, each once."""
-        unique = {id(layer): layer for layer in layers}.values()
-        return [
-            layer
-            for layer in unique
-            if layer.name == name and type(layer).__name__ == class_name and self._fits(layer)
-        ]
-
-    def _fits(self, layer: keras.layers.Layer) -> bool:
-        """Whether a layer is built and has a kernel of the right shape."""
-        if not layer.built:
-            return False
-        link = link_of(layer)
-        if self._link.kernel_shape is None or (link and isinstance(link.partner, Reference)):
-            return True  # one of the two kernels is not known yet
-        name = kernel_name(layer)
-        return name is not None and tuple(getattr(layer, name).shape) == self._link.kernel_shape
 
     def add_gain(self, shape: tuple[int, ...]) -> None:
         """Create the gain, if there is to be one."""
         if self.use_gain:
-            self.gain = self.add_weight(name="gain", shape=shape, initializer="ones")
+            self.gain = self.add_weight(shape, "ones", name="gain")
 
     def add_bias(self, shape: tuple[int, ...]) -> None:
         """Create the bias, if there is to be one."""
         if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias",
-                shape=shape,
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+            rules = {"regularizer": self.bias_regularizer, "constraint": self.bias_constraint}
+            self.bias = self.add_weight(shape, self.bias_initializer, name="bias", **rules)
 
     @property
     def variables(self) -> list[keras.Variable]:
         """This layer's variables, and those that the kernel it uses is made of.
 
-        A model lists a variable once, however many of its layers name it. A decoder that is used
-        without its encoder lists the kernel because of this, and so trains, exports and compiles
-        with the kernel as a variable, not as a constant.
+        So a decoder that is used without its encoder trains, exports and compiles with the kernel
+        as a variable, not as a constant. A model lists a variable once.
         """
         return self._with_partner(super().variables, "variables")
 
@@ -422,8 +304,14 @@ class TiedLayer(keras.layers.Layer):
             around = survey_original(self)
             likeness, place = likeness_of(partner), locate(self, partner, around)
             alone = around.brings_partner(self, partner)
-            if place is None and not around.saved:
-                self._require_no_namesake(partner, around.members.layers)
+            others = [each for each in around.members.layers if each not in (partner, self)]
+            mistakable = others if place is None and not around.saved else []
+            if find_namesakes(self, mistakable, partner.name, type(partner).__name__):
+                raise ValueError(
+                    f"{self.label} is tied to layer '{partner.name}', and the model that is copied "
+                    "holds another layer of that name and kernel shape instead, which a copy would "
+                    "be tied to: copy the model that holds both, or give the two different names."
+                )
         return {
             "tied_to": serialized,
             "kernel_shape": self._link.kernel_shape,
@@ -431,19 +319,6 @@ class TiedLayer(keras.layers.Layer):
             "place": place and place.to_json(),
             "likeness": likeness,
         }
-
-    def _require_no_namesake(
-        self, partner: keras.layers.Layer, held: list[keras.layers.Layer]
-    ) -> None:
-        """Refuse a copy without the partner where another layer would be taken for it."""
-        others = [layer for layer in held if layer not in (partner, self)]
-        if self._alike(others, partner.name, type(partner).__name__):
-            raise ValueError(
-                f"{type(self).__name__} '{self.name}' is tied to layer '{partner.name}', and the "
-                "model that is copied holds another layer of that name and kernel shape instead, "
-                "which a copy would be tied to: copy the model that holds both, or give the two "
-                "different names."
-            )
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -453,25 +328,13 @@ class TiedLayer(keras.layers.Layer):
         """
         config = dict(config)
         serialized, kernel_shape = config.pop("tied_to"), config.pop("kernel_shape")
-        alone, by_name = config.pop("alone"), "place" not in config
-        place, likeness = config.pop("place", None), config.pop("likeness", None)
+        alone, place, likeness = (config.pop(key) for key in ("alone", "place", "likeness"))
         place = None if place is None else Place.from_json(place)
-        partner = (
-            keras.saving.deserialize_keras_object(serialized)
-            if alone
-            else Reference(serialized, place, likeness, by_name)
-        )
+        partner: keras.layers.Layer | Reference = Reference(serialized, place, likeness)
+        if alone:
+            partner = keras.saving.deserialize_keras_object(serialized)
         layer: Self = super().from_config({**config, "tied_to": partner})
         layer._link.kernel_shape = None if kernel_shape is None else tuple(kernel_shape)
         layer._link.alone = alone
         Link.changes += alone
         return layer
-
-
-def _equal_kernels(first: keras.layers.Layer, second: keras.layers.Layer) -> bool:
-    """Whether the kernels of two layers hold the same numbers, which are not all one number."""
-    pairs = zip(kernel_variables(first), kernel_variables(second), strict=False)
-    kernels = [[stored_numbers(variable) for variable in pair] for pair in pairs]
-    return all(np.array_equal(*pair) for pair in kernels) and any(
-        np.ptp(kernel) > 0 for kernel, _ in kernels
-    )

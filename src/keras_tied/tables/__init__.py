@@ -17,12 +17,10 @@ from keras_tied.tables._kinds import Kind
 from keras_tied.tables._number_text import MISSING, NumberText, TruthText
 from keras_tied.tables._open import open_table
 from keras_tied.tables._paths import ENDINGS, OUTPUT_ENDINGS
+from keras_tied.tables._scan import Batch, Here, Scan, Workers, in_order
 from keras_tied.tables._source import Source
 from keras_tied.tables._times import Times
 from keras_tied.tables._write import check_output, write_table
-
-Misread = MisreadValues
-"""What the commands and workers call it so far."""
 
 __all__ = [
     "ENDINGS",
@@ -30,22 +28,26 @@ __all__ = [
     "OTHER",
     "OUTPUT_ENDINGS",
     "ROWS_TO_COUNT",
+    "Batch",
     "Column",
     "ColumnChoice",
     "Columns",
     "Fact",
+    "Here",
     "Kind",
-    "Misread",
     "MisreadValues",
     "NumberText",
     "ReadOptions",
+    "Scan",
     "Source",
     "TableError",
     "Times",
     "TruthText",
+    "Workers",
     "WriteError",
     "check_output",
     "get_value",
+    "in_order",
     "open_table",
     "write_table",
 ]

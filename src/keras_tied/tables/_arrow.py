@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyarrow import ipc
 
 from keras_tied.tables._errors import report_read_errors
@@ -63,13 +63,17 @@ def _read_stream(name: str, wanted: Request) -> Batches:
 
 def open_parquet(name: str) -> TableFile:
     """Open a Parquet file."""
+    import pyarrow.parquet as pq  # takes long to import
+
     with _open(name, "a Parquet file") as source, pq.ParquetFile(source) as file:
         metadata, schema = file.metadata, file.schema_arrow
     rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
     return TableFile(name, schema, rows, partial(_read_parquet, name, metadata))
 
 
-def _read_parquet(name: str, metadata: pq.FileMetaData, wanted: Request) -> Batches:
+def _read_parquet(name: str, metadata: Any, wanted: Request) -> Batches:
+    import pyarrow.parquet as pq
+
     options = {"metadata": metadata, "buffer_size": READ_AHEAD, "pre_buffer": False}
     with _open(name, "a Parquet file") as source, pq.ParquetFile(source, **options) as file:
         batches = file.iter_batches(wanted.n_rows, list(wanted.pieces), list(wanted.names))

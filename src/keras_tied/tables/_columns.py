@@ -1,7 +1,7 @@
 """A table as numbers, and numbers as a table."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -218,17 +218,6 @@ class Columns:
             if unseen is not None and new:
                 unseen[column.name] += new
         return numbers
-
-    def encode_batches(
-        self,
-        batches: Iterable[pa.RecordBatch],
-        first_row: int = 0,
-        misread: MisreadValues | None = None,
-    ) -> Iterator[NDArray[np.float32]]:
-        """Encode the rows of batches that follow one another; see `encode`."""
-        for batch in batches:
-            yield self.encode(batch, first_row, misread=misread)
-            first_row += batch.num_rows
 
     def find_misread(
         self, batches: Iterable[pa.RecordBatch], names: Collection[str]

@@ -2,7 +2,6 @@
 
 import os
 import re
-import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
+from keras_tied._files import temporary_folder
 from keras_tied.tables._arrow import open_arrow, open_orc, open_parquet
 from keras_tied.tables._csv import open_csv
 from keras_tied.tables._errors import report_read_errors
@@ -81,7 +81,7 @@ def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[Tabl
     if name == "-" or is_address:
         from keras_tied.tables import _fetch  # pyarrow's file systems take long to import
 
-        place = _fetch.copy_here(name, options.format, _make_folder(copies))
+        place = _fetch.copy_here(name, options.format, copies.enter_context(temporary_folder()))
     paths = find_files(place, options.format)
     files = [_open(path, options, copies) for path in paths]
     if find_format(paths[0], options.format) in TEXTS and (clashes := find_clashes(files)):
@@ -97,11 +97,6 @@ def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[Tabl
             read = partial(_read_copy, file, str(path), address, options)
             files[index] = replace(file, name=address, read=read)
     return _add_partitions(files, root) if os.path.isdir(place) else files
-
-
-def _make_folder(copies: ExitStack) -> str:
-    folder = tempfile.TemporaryDirectory(prefix="keras-tied-", ignore_cleanup_errors=True)
-    return copies.enter_context(folder)
 
 
 def _read_copy(
@@ -134,7 +129,8 @@ def _open(file: str, options: ReadOptions, copies: ExitStack) -> TableFile:
         is_sqlite = start.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
     if is_sqlite:
         return _rows.open_sqlite(file, options.query)
-    return open_arrow(_fetch.copy_query(file, options.query, _make_folder(copies)))
+    folder = copies.enter_context(temporary_folder())
+    return open_arrow(_fetch.copy_query(file, options.query, folder))
 
 
 def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:

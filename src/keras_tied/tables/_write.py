@@ -18,7 +18,6 @@ from zipfile import ZipFile
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.lib import format as npy
 from pyarrow import csv as arrow
 from pyarrow import ipc
@@ -210,6 +209,8 @@ def _escape_formulas(values: pa.Array) -> pa.Array:
 
 def _write_parquet(part: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
     """Write Parquet, in row groups of many batches."""
+    import pyarrow.parquet as pq  # takes long to import
+
     # A dictionary helps only where values repeat, which numbers rarely do.
     texts = [field.name for field in schema if find_kind(field.type) is Kind.text] or False
     group: list[pa.RecordBatch] = []

@@ -1,7 +1,5 @@
 """The arguments of `fit` over several processes: what has to be equal, and what must not be."""
 
-from __future__ import annotations
-
 import hashlib
 import zlib
 from dataclasses import replace
@@ -11,21 +9,14 @@ import keras
 import numpy as np
 
 from keras_tied._processes import count_processes, gather, list_owners
-from keras_tied.training._data import BatchedRows
-
-Parts = tuple[BatchedRows, BatchedRows | None]
+from keras_tied.training._data import BatchedRows, Parts
 
 
 def agree_on_parts(parts: Parts | None, settings: dict[str, Any]) -> Parts | None:
     """The parts with equally many batches in all processes; None if one of them has no arrays.
 
-    Args:
-        parts: the rows of this process to train on and to evaluate, or None.
-        settings: the other arguments of `fit`, by their names.
-
-    Raises:
-        ValueError: in all processes, for arguments that differ, numbers of batches that do, and
-            rows that do not.
+    Raises a `ValueError` in all processes for other arguments of `fit`, by their names in
+    `settings`, that differ, numbers of batches that do, and rows that do not.
     """
     if count_processes() == 1:
         return parts

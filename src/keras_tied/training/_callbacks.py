@@ -1,7 +1,5 @@
 """Callbacks: which of them a loop over many epochs can serve, and the loop's own."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_tied._keras_internals import advance_start
 from keras_tied._processes import gather
 
 WITHIN_AN_EPOCH = (
@@ -68,9 +67,8 @@ class Bar(keras.callbacks.ProgbarLogger):
     """The duration of each epoch that is reported late."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Draw a new bar, whose time began `seconds` ago."""
         super().on_epoch_begin(epoch, logs)
-        self.progbar._start -= self.seconds
+        advance_start(self.progbar, self.seconds)
 
 
 class Guard(keras.callbacks.Callback):
@@ -86,11 +84,9 @@ class Guard(keras.callbacks.Callback):
         self.weights: list[Any] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Store the weights that training begins with."""
         self.weights = self.model.get_weights()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Store the weights, or set the stored ones."""
         loss = (logs or {}).get("loss", 0.0)
         weights = self.model.get_weights()
         if not math.isfinite(loss) or not all_finite(weights):

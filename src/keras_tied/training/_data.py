@@ -1,7 +1,5 @@
 """Rows in memory, in the form in which Keras's steps take a batch of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import floor
@@ -12,8 +10,10 @@ import numpy as np
 
 BATCH_SIZE = 32
 """Keras's own default."""
-UNKNOWN: Any = object()
-"""Stands for anything but a dense array of numbers in memory."""
+
+
+class NotInMemoryError(Exception):
+    """Raised for rows that are not arrays in memory: only Keras can take or refuse them."""
 
 
 @dataclass(frozen=True)
@@ -61,39 +61,55 @@ class BatchedRows:
         return map_once(lambda array: array[:count], self.data)
 
 
-def batch_rows(x: Any, y: Any, sample_weight: Any, batch_size: int | None) -> BatchedRows | None:
-    """The rows as Keras's `fit` takes them; None if only Keras can take or refuse them."""
+Parts = tuple[BatchedRows, BatchedRows | None]
+"""The rows to train on, and those to evaluate."""
+
+
+def pack_parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> Parts:
+    """The rows to train on and to evaluate."""
+    x, y, sample_weight, class_weight, batch_size = data
+    share, validation_data, validation_batch_size = held_out
+    if validation_data is None and share:
+        (x, y, sample_weight), validation_data = split_rows((x, y, sample_weight), share)
+    if class_weight is not None:
+        if sample_weight is not None:
+            raise NotInMemoryError
+        sample_weight = weigh_classes(y, class_weight)
+    train = batch_rows(x, y, sample_weight, batch_size)
+    if validation_data is None:
+        return train, None
+    if isinstance(validation_data, (list, tuple)) and len(validation_data) > 3:
+        raise NotInMemoryError
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
+    return train, batch_rows(x, y, sample_weight, validation_batch_size or batch_size)
+
+
+def batch_rows(x: Any, y: Any, sample_weight: Any, batch_size: int | None) -> BatchedRows:
+    """The rows as Keras's `fit` takes them."""
     x, y, sample_weight = map_once(_to_array, (x, y, sample_weight))
-    arrays = [part for part in keras.tree.flatten((x, y, sample_weight)) if part is not None]
-    if not keras.tree.flatten(x) or any(array is UNKNOWN for array in arrays):
-        return None
-    if sample_weight is not None and keras.tree.is_nested(y):
-        return None
-    counts = {len(array) for array in arrays}
-    if len(counts) != 1 or 0 in counts:
-        return None
+    counts = {len(each) for each in keras.tree.flatten((x, y, sample_weight)) if each is not None}
+    has_many_weights = sample_weight is not None and keras.tree.is_nested(y)
+    if not keras.tree.flatten(x) or has_many_weights or len(counts) != 1 or 0 in counts:
+        raise NotInMemoryError
     count = counts.pop()
     data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
     return BatchedRows(data, count, min(batch_size or BATCH_SIZE, count))
 
 
-def split_rows(parts: Any, share: float) -> tuple[Any, Any] | None:
-    """The first rows, and the last `share` of them; None if only Keras can split them."""
+def split_rows(parts: Any, share: float) -> tuple[Any, Any]:
+    """The first rows, and the last `share` of them."""
     parts = map_once(_to_array, parts)
-    arrays = [part for part in keras.tree.flatten(parts) if part is not None]
-    if not arrays or any(array is UNKNOWN for array in arrays):
-        return None
-    at = floor(len(arrays[0]) * (1.0 - share))
-    if not 0 < at < len(arrays[0]):
-        return None
+    count = next((len(part) for part in keras.tree.flatten(parts) if part is not None), 0)
+    at = floor(count * (1.0 - share))
+    if not 0 < at < count:
+        raise NotInMemoryError
     return map_once(lambda part: part[:at], parts), map_once(lambda part: part[at:], parts)
 
 
 def weigh_classes(y: Any, class_weight: dict[int, float]) -> Any:
     """The weight of each row by its class, as Keras reads it from the targets."""
-    labels = UNKNOWN if keras.tree.is_nested(y) or y is None else _to_array(y)
-    if labels is UNKNOWN or labels.ndim > 2:
-        return UNKNOWN
+    if keras.tree.is_nested(y) or y is None or (labels := _to_array(y)).ndim > 2:
+        raise NotInMemoryError
     if labels.ndim == 2:
         labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(axis=1)
     classes, places = np.unique(np.round(labels).astype(int), return_inverse=True)
@@ -121,7 +137,9 @@ def _to_array(values: Any) -> Any:
     elif hasattr(values, "__array__") and hasattr(values, "shape"):
         array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
     else:
-        return UNKNOWN
+        raise NotInMemoryError
     if array.ndim and keras.backend.is_float_dtype(array.dtype):
         return array.astype(keras.config.floatx(), copy=False)
-    return array if array.ndim and array.dtype.kind in "biu" else UNKNOWN
+    if not array.ndim or array.dtype.kind not in "biu":
+        raise NotInMemoryError
+    return array

@@ -1,10 +1,9 @@
-"""The interface of a backend to the loop, and its implementation for mutable variables."""
+"""Many epochs at a call: what the loop asks of a backend, and how steps in place do it."""
 
-from __future__ import annotations
-
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -19,60 +18,77 @@ Visit = Callable[[int, dict[str, float]], object]
 """Takes the number of steps made in the current epoch, and the last logs."""
 
 
-class Epochs(Protocol):
-    """Trains a model, many epochs at a call."""
+class Run(NamedTuple):
+    """The state and the orders of the rows that a run began with, and its number of epochs."""
 
+    state: Any
+    orders: Any
+    epochs: int
+
+
+class Epochs(ABC):
+    """Trains a model, many epochs at a call, and can return to an earlier state."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self.runs: deque[Run] = deque(maxlen=2)
+
+    @abstractmethod
     def run(self, epochs: int, visit: Visit) -> Logs:
         """Train for at most so many epochs; return the logs, one array of epochs for each name."""
 
+    @abstractmethod
+    def repeat(self, run: Run, epochs: int) -> Logs:
+        """Set the state that a run began with, and train for its first epochs."""
+
     def rewind(self, epochs: int) -> None:
         """Return to the state after so many epochs of the last run; -1 is one before it began."""
+        if epochs < 0 and len(self.runs) > 1:
+            epochs += self.runs[0].epochs
+            self.repeat(self.runs[0], epochs)
+        else:
+            self.repeat(self.runs[-1], max(epochs, 0))
 
+    @abstractmethod
     def pull(self) -> None:
         """Read the model's variables."""
 
+    @abstractmethod
     def push(self) -> None:
         """Write the model's variables."""
 
+    @abstractmethod
     def is_finite(self) -> bool:
         """Whether no weight is a NaN or an infinity."""
 
+    @abstractmethod
     def compute_loss(self) -> float:
         """The loss of the first batch of rows."""
 
 
-class InPlace:
-    """Epochs of one batch, whose steps change the model's variables.
+class InPlace(Epochs):
+    """Epochs of one batch, by the model's own steps, which change its variables.
 
-    Args:
-        model: a compiled and built model.
-        train: the rows to train on.
-        validation: the rows for validation, if there are any.
+    PyTorch runs them in a plain loop, without what Keras's `fit` does around a step.
     """
 
     def __init__(
         self, model: keras.Model, train: BatchedRows, validation: BatchedRows | None
     ) -> None:
-        self.model = model
+        super().__init__(model)
         parts = [train.data, validation.data] if validation else [train.data]
         self.batches = map_once(keras.ops.convert_to_tensor, parts)
-        self.runs: deque[tuple[list[tuple[keras.Variable, Any]], int]] = deque(maxlen=2)
 
     def run(self, epochs: int, visit: Visit) -> Logs:
-        """Train for so many epochs; see `Epochs`."""
-        self.runs.append((self._copy_values(), epochs))
-        return self._run(epochs)
+        variables = [*self.model.variables, *self.model.optimizer.variables]
+        values = [(v, keras.ops.convert_to_numpy(v).copy()) for v in variables]
+        self.runs.append(Run(values, None, epochs))
+        return self.run_epochs(epochs)
 
-    def rewind(self, epochs: int) -> None:
-        """Return to an earlier state; see `Epochs`."""
-        values, _ = self.runs[-1]
-        if epochs < 0:
-            values, before = self.runs[0]
-            epochs += before if len(self.runs) > 1 else 0
-        for variable, value in values:
+    def repeat(self, run: Run, epochs: int) -> Logs:
+        for variable, value in run.state:
             variable.assign(value)
-        if epochs > 0:
-            self._run(epochs)
+        return self.run_epochs(epochs) if epochs > 0 else {}
 
     def pull(self) -> None:
         """Do nothing: the steps change the model's variables."""
@@ -81,11 +97,9 @@ class InPlace:
         """Do nothing: the steps change the model's variables."""
 
     def is_finite(self) -> bool:
-        """Whether no weight is a NaN or an infinity; see `Epochs`."""
         return all_finite([keras.ops.convert_to_numpy(v) for v in self.model.trainable_variables])
 
     def compute_loss(self) -> float:
-        """The loss of the rows; see `Epochs`."""
         self.model.reset_metrics()
         return float(self.model.test_step(self.batches[0]).get("loss", 0.0))
 
@@ -107,9 +121,8 @@ class InPlace:
         """A function that makes a step and returns floats."""
         return lambda: {name: float(value) for name, value in step().items()}
 
-    def _run(self, epochs: int) -> Logs:
-        raise NotImplementedError
-
-    def _copy_values(self) -> list[tuple[keras.Variable, Any]]:
-        variables = [*self.model.variables, *self.model.optimizer.variables]
-        return [(variable, keras.ops.convert_to_numpy(variable).copy()) for variable in variables]
+    def run_epochs(self, epochs: int) -> Logs:
+        """Train for so many epochs; return the logs."""
+        epoch = self.compile_step(lambda: self.train() | self.validate())
+        logs = [epoch() for _ in range(epochs)]
+        return {name: np.array([values[name] for values in logs]) for name in logs[0]}

@@ -1,11 +1,9 @@
 """Evaluates a jaxpr equation by equation, so that a subclass can replace some of them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
 ELEMENTWISE = frozenset(
     "abs add add_any and atan2 cbrt ceil clamp convert_element_type copy cos cosh div eq erf "
@@ -22,27 +20,22 @@ class Evaluation:
 
     def evaluate_closed(self, jaxpr: ClosedJaxpr, arguments: Sequence[Any]) -> list[Any]:
         """The outputs, in the form that the class holds values in."""
-        return self.evaluate_jaxpr(jaxpr.jaxpr, jaxpr.consts, arguments)
-
-    def evaluate_jaxpr(
-        self, jaxpr: Jaxpr, consts: Sequence[Any], arguments: Sequence[Any]
-    ) -> list[Any]:
-        """The outputs of a jaxpr without its constants."""
-        values: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
-        values |= zip(jaxpr.invars, arguments, strict=True)
+        inner = jaxpr.jaxpr
+        values: dict[Any, Any] = dict(zip(inner.constvars, jaxpr.consts, strict=True))
+        values |= zip(inner.invars, arguments, strict=True)
 
         def read(atom: Any) -> Any:
             return atom.val if isinstance(atom, Literal) else values[atom]
 
-        for eqn in jaxpr.eqns:
+        for eqn in inner.eqns:
             inputs = [read(atom) for atom in eqn.invars]
             if eqn.primitive.name in CALLS:
-                inner = next(v for v in eqn.params.values() if isinstance(v, ClosedJaxpr))
-                outputs = self.evaluate_closed(inner, inputs)
+                call = next(v for v in eqn.params.values() if isinstance(v, ClosedJaxpr))
+                outputs = self.evaluate_closed(call, inputs)
             else:
                 outputs = self.evaluate_equation(eqn, inputs)
             values |= zip(eqn.outvars, outputs, strict=True)
-        return [read(atom) for atom in jaxpr.outvars]
+        return [read(atom) for atom in inner.outvars]
 
     def evaluate_equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
         """The outputs of one equation."""

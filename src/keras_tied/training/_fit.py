@@ -1,8 +1,7 @@
 """`fit`: `keras.Model.fit` with many epochs in one program, where that is possible."""
 
-from __future__ import annotations
-
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +11,8 @@ from keras_tied._interrupts import interrupts
 from keras_tied._processes import count_places, end_together
 from keras_tied.training._agreement import agree_on_parts
 from keras_tied.training._callbacks import Guard, flatten_callbacks, works_within_epochs
-from keras_tied.training._data import BatchedRows, batch_rows, split_rows, weigh_classes
-from keras_tied.training._epochs import Epochs
+from keras_tied.training._data import BatchedRows, NotInMemoryError, Parts, pack_parts
+from keras_tied.training._epochs import Epochs, InPlace
 from keras_tied.training._lbfgs_search import is_seed
 from keras_tied.training._loop import Loop
 from keras_tied.training._memory import SHARE, count_bytes, free_memory
@@ -43,13 +42,13 @@ def fit(
 
     Takes what `keras.Model.fit` takes and gives what it gives, with the model's own `train_step`,
     optimizer, loss and metrics: the same history and weights up to rounding, and the same order of
-    the rows after `keras.utils.set_random_seed`. On the JAX backend, for arrays in memory, steps
-    and epochs run in one compiled program; it comes back to Python once a second or more, and a
-    second `fit` of the same shapes finds it compiled. Where all rows are one batch, epochs are also
-    taken together on TensorFlow (in one graph) and on PyTorch (in a plain loop). Everything else is
-    left to Keras's `fit`: streamed data, arrays that
-    take more than 0.8 of the free memory, `steps_per_epoch`, `validation_freq`, models that run
-    eagerly, and callbacks that work at single steps.
+    the rows after `keras.utils.set_random_seed`. On JAX, for arrays in memory, steps and epochs run
+    in one compiled program; it comes back to Python once a second or more, and a second `fit` of
+    the same shapes finds it compiled. Where all rows are one batch, epochs are also taken together
+    on TensorFlow (in one graph) and on PyTorch (in a plain loop). Everything else is left to
+    Keras's `fit`: streamed data, arrays that take more than 0.8 of the free memory,
+    `steps_per_epoch`, `validation_freq`, models that run eagerly, and callbacks that work at single
+    steps.
 
     Ctrl-C stops training at the end of the epoch and returns the history so far; a second one
     raises `KeyboardInterrupt`.
@@ -102,15 +101,12 @@ def fit(
             f"Model '{model.name}' has no optimizer and loss yet: call compile() first."
         )
     callbacks = flatten_callbacks(callbacks)
-    plain = (
-        steps_per_epoch is None
-        and validation_steps is None
-        and validation_freq == 1
-        and not any(map(works_within_epochs, callbacks))
-    )
-    data = (x, y, sample_weight, class_weight, batch_size)
-    held_out = (validation_split, validation_data, validation_batch_size)
-    parts = _pack_parts(data, held_out) if plain else None
+    plain = steps_per_epoch is None and validation_steps is None and validation_freq == 1
+    parts = None
+    if plain and not any(map(works_within_epochs, callbacks)):
+        held_out = (validation_split, validation_data, validation_batch_size)
+        with suppress(NotInMemoryError):
+            parts = pack_parts((x, y, sample_weight, class_weight, batch_size), held_out)
     if parts is not None and not isinstance(model.optimizer, LBFGS) and not _fit_into_memory(parts):
         parts = None
     settings = {
@@ -124,60 +120,19 @@ def fit(
         parts = agree_on_parts(parts, settings)
         if isinstance(model.optimizer, LBFGS):
             parts = _join_batches(model, parts, callbacks)
-        trainer = (
-            None if parts is None else _make_trainer(model, *parts, shuffle, epochs - initial_epoch)
-        )
-        if trainer is None:
-            return keras.Model.fit(
-                model,
-                x,
-                y,
-                batch_size=batch_size,
-                epochs=epochs,
-                verbose=verbose,
-                callbacks=[*callbacks, Guard(is_interrupted)],
-                validation_split=validation_split,
-                validation_data=validation_data,
-                shuffle=shuffle,
-                class_weight=class_weight,
-                sample_weight=sample_weight,
-                initial_epoch=initial_epoch,
-                steps_per_epoch=steps_per_epoch,
-                validation_steps=validation_steps,
-                validation_batch_size=validation_batch_size,
-                validation_freq=validation_freq,
-            )
-        assert parts is not None
+        trainer = parts and _make_trainer(model, *parts, shuffle, epochs - initial_epoch)
+        if parts is None or trainer is None:
+            weights = (class_weight, sample_weight)
+            steps = (initial_epoch, steps_per_epoch, validation_steps)
+            validation = (validation_batch_size, validation_freq)
+            arguments = (validation_split, validation_data, shuffle, *weights, *steps, *validation)
+            callbacks = [*callbacks, Guard(is_interrupted)]
+            return keras.Model.fit(model, x, y, batch_size, epochs, verbose, callbacks, *arguments)
         loop = Loop(model, trainer, parts[0], callbacks, verbose, is_interrupted)
         return loop.run(initial_epoch, epochs)
 
 
-def _pack_parts(
-    data: tuple[Any, ...], held_out: tuple[Any, ...]
-) -> tuple[BatchedRows, BatchedRows | None] | None:
-    """The rows to train on and to evaluate, or None if they are not arrays in memory."""
-    x, y, sample_weight, class_weight, batch_size = data
-    share, validation_data, validation_batch_size = held_out
-    if validation_data is None and share:
-        halves = split_rows((x, y, sample_weight), share)
-        if halves is None:
-            return None
-        (x, y, sample_weight), validation_data = halves
-    if class_weight is not None:
-        if sample_weight is not None:
-            return None
-        sample_weight = weigh_classes(y, class_weight)
-    train = batch_rows(x, y, sample_weight, batch_size)
-    if train is None or validation_data is None:
-        return None if train is None else (train, None)
-    if isinstance(validation_data, (list, tuple)) and len(validation_data) > 3:
-        return None
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
-    validation = batch_rows(x, y, sample_weight, validation_batch_size or batch_size)
-    return None if validation is None else (train, validation)
-
-
-def _fit_into_memory(parts: tuple[BatchedRows, BatchedRows | None]) -> bool:
+def _fit_into_memory(parts: Parts) -> bool:
     needed, free = count_bytes(*parts), free_memory()
     if free is None or needed <= SHARE * free:
         return True
@@ -191,10 +146,8 @@ def _fit_into_memory(parts: tuple[BatchedRows, BatchedRows | None]) -> bool:
 
 
 def _join_batches(
-    model: keras.Model,
-    parts: tuple[BatchedRows, BatchedRows | None] | None,
-    callbacks: list[keras.callbacks.Callback],
-) -> tuple[BatchedRows, BatchedRows | None]:
+    model: keras.Model, parts: Parts | None, callbacks: list[keras.callbacks.Callback]
+) -> Parts:
     """The same rows with each part in one batch, for L-BFGS."""
     steps = [type(callback).__name__ for callback in callbacks if works_within_epochs(callback)]
     if parts is None:
@@ -210,9 +163,9 @@ def _join_batches(
                 f"LBFGS cannot hold '{variable.path}' to its constraint: compile '{model.name}' "
                 "with another optimizer, or without the constraint."
             )
-    train, validation = (part and replace(part, batch_size=part.largest) for part in parts)
-    assert train is not None
-    return train, validation
+    train, validation = parts
+    validation = validation and replace(validation, batch_size=validation.largest)
+    return replace(train, batch_size=train.largest), validation
 
 
 def _make_trainer(
@@ -225,31 +178,21 @@ def _make_trainer(
     """The backend's `Epochs` for a model; None if only Keras's `fit` can train it."""
     backend = keras.backend.backend()
     has_limit = keras.config.max_epochs() or keras.config.max_steps_per_epoch()
-    if model.run_eagerly or has_limit:
-        return None
     n_places = count_places()
-    if keras.distribution.distribution() is not None and (backend != "jax" or n_places == 0):
-        return None
-    single = train.steps == 1 and (validation is None or validation.steps == 1)
-    # Random numbers for each row depend on the order of the rows, and on PyTorch on the loader.
-    random = any(map(is_seed, model.variables)) and not isinstance(model.optimizer, LBFGS)
-    if backend != "jax" and (not single or random):
-        return None
-    if backend == "jax" and (not model.jit_compile or keras.config.is_nnx_enabled()):
+    if backend == "jax":
+        can_train = model.jit_compile and not keras.config.is_nnx_enabled() and n_places > 0
+    else:
+        single = train.steps == 1 and (validation is None or validation.steps == 1)
+        # Random numbers for each row depend on their order, and on PyTorch on the loader.
+        random = any(map(is_seed, model.variables)) and not isinstance(model.optimizer, LBFGS)
+        can_train = single and not random and keras.distribution.distribution() is None
+    if model.run_eagerly or has_limit or not can_train:
         return None
     # Zero epochs of Keras's own fit build the model, the metrics and the optimizer. It takes all
     # rows, since it draws an order of them: so the later orders are those of Keras, too.
     x, y, weight = keras.utils.unpack_x_y_sample_weight(train.data)
-    keras.Model.fit(
-        model,
-        x,
-        y,
-        sample_weight=weight,
-        batch_size=train.batch_size // n_places * n_places or n_places,
-        shuffle=shuffle,
-        epochs=0,
-        verbose=0,
-    )
+    size = train.batch_size // n_places * n_places or n_places
+    keras.Model.fit(model, x, y, size, 0, 0, shuffle=shuffle, sample_weight=weight)
     if not model.optimizer.built:  # with loss scaling, a second `build` adds variables again
         model.optimizer.build(model.trainable_variables)
     if backend == "jax":
@@ -260,6 +203,4 @@ def _make_trainer(
         from keras_tied.training._tensorflow import TensorFlowEpochs
 
         return TensorFlowEpochs(model, train, validation)
-    from keras_tied.training._torch import TorchEpochs
-
-    return TorchEpochs(model, train, validation)
+    return InPlace(model, train, validation)

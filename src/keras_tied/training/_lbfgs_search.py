@@ -1,7 +1,5 @@
 """L-BFGS by SciPy, with losses and gradients from a model's own compiled step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -43,11 +41,9 @@ class InPlaceObjective:
         self._others = [(v, _to_numpy(v).copy()) for v in self.model.non_trainable_variables]
 
     def get_weights(self) -> Any:
-        """The weights; see `Objective`."""
         return _flatten(self.model.trainable_variables)
 
     def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
-        """Loss and gradient; see `Objective`."""
         self.push(weights)
         for variable, value in self._others:
             variable.assign(value)
@@ -55,19 +51,16 @@ class InPlaceObjective:
         return logs, _flatten(self.model.optimizer.gradients)
 
     def accept(self) -> None:
-        """Keep the other variables; see `Objective`."""
         self._others = [
             (variable, value if is_seed(variable) else _to_numpy(variable).copy())
             for variable, value in self._others
         ]
 
     def validate(self, weights: Any) -> dict[str, float]:
-        """The validation logs; see `Objective`."""
         self.push(weights)
         return self.evaluate_validation()
 
     def push(self, weights: Any) -> None:
-        """Write the weights to the model; see `Objective`."""
         values = split_vector(weights, self.shapes)
         for variable, value in zip(self.model.trainable_variables, values, strict=True):
             variable.assign(value.astype("float32"))
@@ -81,11 +74,7 @@ def search(
 ) -> Any:
     """Minimise; return the weights of the last iteration.
 
-    Args:
-        objective: what to minimise.
-        optimizer: its memory and tolerance.
-        iterations: the most iterations.
-        report: takes the logs and the weights after each iteration; returns whether to go on.
+    `report` takes the logs and the weights after each iteration, and returns whether to go on.
     """
     from scipy.optimize import minimize  # takes a while, and few need it
 
@@ -110,6 +99,7 @@ def search(
             raise StopIteration
 
     last["accepted"] = start
+    tolerances = {"maxcor": optimizer.memory, "ftol": optimizer.tolerance, "gtol": 0.0}
     # SciPy's own products are tiny; BLAS threads would only compete with XLA's.
     with blas_limit.limit_to_one():
         minimize(
@@ -118,13 +108,7 @@ def search(
             jac=True,
             method="L-BFGS-B",
             callback=on_iteration,
-            options={
-                "maxiter": iterations,
-                "maxfun": 1_000_000_000,
-                "maxcor": optimizer.memory,
-                "ftol": optimizer.tolerance,
-                "gtol": 0.0,
-            },
+            options={"maxiter": iterations, "maxfun": 1_000_000_000, **tolerances},
         )
     return last["accepted"]
 
@@ -143,9 +127,7 @@ def split_vector(vector: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
 
 
 def _flatten(variables: list[Any]) -> Any:
-    return np.concatenate(
-        [_to_numpy(variable).astype(np.float64).ravel() for variable in variables]
-    )
+    return np.concatenate([_to_numpy(v).astype(np.float64).ravel() for v in variables])
 
 
 def _to_numpy(variable: keras.Variable) -> Any:

@@ -1,9 +1,8 @@
 """The loop of `fit`: bunches of epochs, with callbacks in between."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -19,21 +18,19 @@ from keras_tied.training.lbfgs import LBFGS
 FIRST_BUNCH = 8
 
 
+@dataclass
 class Loop:
     """Runs bunches of epochs, with callbacks in between."""
 
-    def __init__(
-        self,
-        model: keras.Model,
-        trainer: Epochs,
-        train: BatchedRows,
-        callbacks: list[keras.callbacks.Callback],
-        verbose: Any,
-        is_interrupted: Callable[[], bool],
-    ) -> None:
-        self.model, self.trainer, self.train = model, trainer, train
-        self.callbacks, self.verbose, self.is_interrupted = callbacks, verbose, is_interrupted
-        self.only_read = bool(gather(all(map(only_reads_logs, callbacks))).all())
+    model: keras.Model
+    trainer: Epochs
+    train: BatchedRows
+    callbacks: list[keras.callbacks.Callback]
+    verbose: Any
+    is_interrupted: Callable[[], bool]
+
+    def __post_init__(self) -> None:
+        self.only_read = bool(gather(all(map(only_reads_logs, self.callbacks))).all())
 
     def run(self, begin: int, end: int) -> keras.callbacks.History:
         """Train from epoch `begin` to epoch `end`; return the history."""
@@ -50,11 +47,8 @@ class Loop:
         )
         model.stop_training = False
         self.hooks.on_train_begin()
-        if isinstance(model.optimizer, LBFGS):
-            logs = self._run_search(begin, end)
-        else:
-            logs = self._run_bunches(begin, end)
-        self.hooks.on_train_end(logs)
+        run = self._run_search if isinstance(model.optimizer, LBFGS) else self._run_bunches
+        self.hooks.on_train_end(run(begin, end))
         return model.history
 
     def _run_search(self, epoch: int, end: int) -> dict[str, float]:
@@ -121,9 +115,8 @@ class Loop:
             n_reported = self._report(epoch, epochs[:failure], has_begun)
             if failure is not None and not self.model.stop_training:
                 self._recover(failure)
-                raise make_divergence_error(
-                    self.model, epoch + failure, epochs[failure].get("loss", 0.0)
-                )
+                loss = epochs[failure].get("loss", 0.0)
+                raise make_divergence_error(self.model, epoch + failure, loss)
             if n_reported < count:
                 self.trainer.rewind(n_reported)
             epoch += n_reported

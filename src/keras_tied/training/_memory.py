@@ -1,7 +1,5 @@
 """Whether rows fit into the memory of the device that trains on them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import keras

@@ -1,7 +1,5 @@
 """Epochs on the TensorFlow backend: a loop inside one graph."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -12,10 +10,9 @@ from keras_tied.training._epochs import InPlace, Logs
 
 
 class TensorFlowEpochs(InPlace):
-    """Trains with the model's own `train_step` and `test_step`, in a loop that TensorFlow runs."""
+    """Trains in a loop that TensorFlow runs."""
 
     def compile_step(self, step: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, float]]:
-        """A function that makes a step, in a graph, and returns floats."""
         return super().compile_step(tf.function(step))
 
     def _epoch(self) -> dict[str, Any]:
@@ -40,6 +37,6 @@ class TensorFlowEpochs(InPlace):
 
         return program
 
-    def _run(self, epochs: int) -> Logs:
+    def run_epochs(self, epochs: int) -> Logs:
         logs = self._program(tf.constant(epochs))
         return {name: values.numpy() for name, values in logs.items()}

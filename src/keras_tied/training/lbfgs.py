@@ -1,10 +1,10 @@
 """`LBFGS`, an optimizer that looks at all rows at once."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras
+
+from keras_tied._keras_internals import variable_index
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
@@ -15,15 +15,14 @@ class LBFGS(keras.optimizers.Optimizer):
     descent takes, and needs no learning rate. It goes along d = -H ∇f, where H approximates the
     inverse of the Hessian by the last `memory` steps and changes of the gradient, for a distance
     that decreases the loss enough and flattens its slope along d. The search is SciPy's
-    (`scipy.optimize.minimize`, L-BFGS-B, in float64); the loss, its gradient and the metrics come
-    from the model's own `train_step`, compiled.
+    (L-BFGS-B, in float64); the loss, its gradient and the metrics come from the model's own
+    `train_step`, compiled.
 
     Train with `keras_tied.training.fit` or `Autoencoder.fit`, where an epoch is an iteration, and
     training ends early at an optimum. The logs are of the weights after the iteration. What the
     model draws at random (dropout, noise) is drawn once and kept, as the loss has to be a function
-    of the weights. `batch_size` is not used. Weights with constraints are refused.
-
-    It is also what `model.compile("lbfgs")` finds.
+    of the weights. `batch_size` is not used. Weights with constraints are refused. It is also what
+    `model.compile("lbfgs")` finds.
 
     References:
         Liu & Nocedal, "On the limited memory BFGS method for large scale optimization",
@@ -77,7 +76,7 @@ class LBFGS(keras.optimizers.Optimizer):
                 "LBFGS searches along all rows at once, which Keras's own fit cannot do: train "
                 "with keras_tied.training.fit(model, ...) on arrays in memory."
             )
-        self.assign(self.gradients[self._get_variable_index(variable)], gradient)
+        self.assign(self.gradients[variable_index(self, variable)], gradient)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""

@@ -9,31 +9,7 @@ import numpy as np
 
 from keras_tied._types import Array
 
-Activation = Callable[[Array], None]
-
-
-def _ufunc(ufunc: np.ufunc, *arguments: Any) -> Activation:
-    """The activation that is one call of NumPy."""
-
-    def overwrite(x: Array) -> None:
-        ufunc(x, *arguments, out=x)
-
-    return overwrite
-
-
-def _clip(low: float, high: float) -> Activation:
-    def overwrite(x: Array) -> None:
-        np.clip(x, low, high, out=x)
-
-    return overwrite
-
-
-def _linear(x: Array) -> None:
-    pass
-
-
-def _elu(x: Array) -> None:
-    np.copyto(x, np.expm1(np.minimum(x, 0)), where=x < 0)
+Activation = Callable[[Array], object]
 
 
 def _selu(x: Array) -> None:
@@ -47,28 +23,28 @@ def _gelu(x: Array) -> None:
     x *= 0.5 * (1 + erf(x * np.float32(np.sqrt(0.5))))
 
 
-def _hard_shrink(x: Array) -> None:
-    x[np.abs(x) <= 0.5] = 0
-
-
 def _hard_sigmoid(x: Array) -> None:
     x *= 1 / 6
     x += 0.5
     np.clip(x, 0, 1, out=x)
 
 
-def _hard_silu(x: Array) -> None:
-    gate = x.copy()
-    _hard_sigmoid(gate)
-    x *= gate
+def _sigmoid(x: Array) -> None:
+    x *= 0.5
+    np.tanh(x, out=x)
+    x += 1
+    x *= 0.5
 
 
-def _leaky_relu(x: Array) -> None:
-    np.maximum(x, 0.2 * x, out=x)
+def _multiply(gate: Activation) -> Activation:
+    """The activation x gate(x)."""
 
+    def overwrite(x: Array) -> None:
+        factor = x.copy()
+        gate(factor)
+        x *= factor
 
-def _log_sigmoid(x: Array) -> None:
-    np.negative(np.logaddexp(0, -x), out=x)
+    return overwrite
 
 
 def _softmax(x: Array) -> None:
@@ -79,39 +55,6 @@ def _softmax(x: Array) -> None:
 def _log_softmax(x: Array) -> None:
     x -= x.max(axis=0)
     x -= np.log(np.exp(x).sum(axis=0))
-
-
-def _mish(x: Array) -> None:
-    x *= np.tanh(np.logaddexp(0, x))
-
-
-def _sigmoid(x: Array) -> None:
-    x *= 0.5
-    np.tanh(x, out=x)
-    x += 1
-    x *= 0.5
-
-
-def _silu(x: Array) -> None:
-    gate = x.copy()
-    _sigmoid(gate)
-    x *= gate
-
-
-def _soft_shrink(x: Array) -> None:
-    x -= np.clip(x, -0.5, 0.5)
-
-
-def _softplus(x: Array) -> None:
-    np.logaddexp(0, x, out=x)
-
-
-def _softsign(x: Array) -> None:
-    x /= 1 + np.abs(x)
-
-
-def _sparse_plus(x: Array) -> None:
-    np.copyto(x, np.square(np.maximum(x, -1) + 1) / 4, where=x < 1)
 
 
 def _sparse_sigmoid(x: Array) -> None:
@@ -125,40 +68,36 @@ def _squareplus(x: Array) -> None:
     x *= 0.5
 
 
-def _tanh_shrink(x: Array) -> None:
-    x -= np.tanh(x)
-
-
 ACTIVATIONS: dict[str, Activation] = {
-    "celu": _elu,  # the same where alpha is 1
-    "elu": _elu,
-    "exponential": _ufunc(np.exp),
+    "elu": lambda x: np.copyto(x, np.expm1(np.minimum(x, 0)), where=x < 0),
+    "exponential": lambda x: np.exp(x, out=x),
     "gelu": _gelu,
-    "hard_shrink": _hard_shrink,
+    "hard_shrink": lambda x: np.copyto(x, 0, where=np.abs(x) <= 0.5),
     "hard_sigmoid": _hard_sigmoid,
-    "hard_silu": _hard_silu,
-    "hard_tanh": _clip(-1, 1),
-    "leaky_relu": _leaky_relu,
-    "linear": _linear,
-    "log_sigmoid": _log_sigmoid,
+    "hard_silu": _multiply(_hard_sigmoid),
+    "hard_tanh": lambda x: np.clip(x, -1, 1, out=x),
+    "leaky_relu": lambda x: np.maximum(x, 0.2 * x, out=x),
+    "linear": lambda x: None,
+    "log_sigmoid": lambda x: np.negative(np.logaddexp(0, -x), out=x),
     "log_softmax": _log_softmax,
-    "mish": _mish,
-    "relu": _ufunc(np.maximum, 0),
-    "relu6": _clip(0, 6),
+    "mish": lambda x: np.multiply(x, np.tanh(np.logaddexp(0, x)), out=x),
+    "relu": lambda x: np.maximum(x, 0, out=x),
+    "relu6": lambda x: np.clip(x, 0, 6, out=x),
     "selu": _selu,
     "sigmoid": _sigmoid,
-    "silu": _silu,
-    "soft_shrink": _soft_shrink,
+    "silu": _multiply(_sigmoid),
+    "soft_shrink": lambda x: np.subtract(x, np.clip(x, -0.5, 0.5), out=x),
     "softmax": _softmax,
-    "softplus": _softplus,
-    "softsign": _softsign,
-    "sparse_plus": _sparse_plus,
+    "softplus": lambda x: np.logaddexp(0, x, out=x),
+    "softsign": lambda x: np.divide(x, 1 + np.abs(x), out=x),
+    "sparse_plus": lambda x: np.copyto(x, np.square(np.maximum(x, -1) + 1) / 4, where=x < 1),
     "sparse_sigmoid": _sparse_sigmoid,
     "squareplus": _squareplus,
-    "tanh": _ufunc(np.tanh),
-    "tanh_shrink": _tanh_shrink,
+    "tanh": lambda x: np.tanh(x, out=x),
+    "tanh_shrink": lambda x: np.subtract(x, np.tanh(x), out=x),
 }
 """All that Keras has a name for, but `glu`, `sparsemax` and `threshold`."""
+ACTIVATIONS["celu"] = ACTIVATIONS["elu"]  # the same where alpha is 1
 ACROSS_UNITS = frozenset({"softmax", "log_softmax"})
 """Those whose value for one unit depends on the other units."""
 ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}

@@ -18,14 +18,10 @@ Result = TypeVar("Result")
 def map_blocks(
     function: Callable[[slice], Result], n_rows: int, block_rows: int, threads: bool
 ) -> list[Result]:
-    """The results of a function for each block of rows, in order.
+    """The results of a function of slices for all blocks of at most `block_rows` rows, in order.
 
-    Args:
-        function: takes the slice of the rows.
-        n_rows: how many rows there are.
-        block_rows: the rows of a block; the last one may be smaller.
-        threads: whether to use as many threads as NumPy's BLAS would, which is then held to one
-            each. So the limits of `threadpoolctl`, of `OMP_NUM_THREADS` and of joblib hold here.
+    With `threads`, as many are used as NumPy's BLAS would, which is then held to one each: so the
+    limits of `threadpoolctl`, of `OMP_NUM_THREADS` and of joblib hold here.
     """
     parts = [slice(i, min(n_rows, i + block_rows)) for i in range(0, n_rows, block_rows)]
     n_workers = min(len(parts), blas_limit.threads()) if threads and len(parts) > 1 else 1
@@ -45,7 +41,7 @@ def map_blocks(
             outcomes.put(error)
 
     try:
-        # Not ThreadPoolExecutor or Thread: Ctrl-C in the middle of their Python can hang both.
+        # Not ThreadPoolExecutor or Thread: Ctrl-C in the middle of their Python breaks their locks.
         for _ in range(n_workers):
             start_new_thread(copy_context().run, (work,))  # numpy.errstate is in the context
         errors = [outcomes.get() for _ in range(n_workers)]

@@ -38,7 +38,7 @@ class Gaussian(NamedTuple):
     """
 
     mean: Array
-    precision: Array | None
+    precision: Array | None = None
 
     def impute(self, Z: Array) -> Array:
         """Scaled rows, `(n, d)`, with the conditional mean of each missing value."""

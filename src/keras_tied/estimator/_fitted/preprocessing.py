@@ -31,6 +31,7 @@ class Preprocessing:
 
         It is one array twice where nothing is missing.
         """
+        require_floats(X, len(self.mean))
         rows = X[part]
         scaled = self.scaling.forward(rows if isinstance(rows, np.ndarray) else rows.toarray())
         return scaled, self.impute(scaled)
@@ -43,3 +44,12 @@ class Preprocessing:
         if self.gaussian is not None:
             return self.gaussian.impute(scaled)
         return np.where(missing, self.mean.astype(np.float32), scaled)
+
+
+def require_floats(X: Any, width: int) -> None:
+    """Refuse rows of another dtype or width, which would give wrong numbers in silence."""
+    if X.ndim != 2 or X.shape[1] != width or X.dtype not in (np.float32, np.float64):
+        raise ValueError(
+            f"Rows must be an array of float32 or float64 of shape (n, {width}), and these are "
+            f"{X.dtype} of shape {X.shape}."
+        )

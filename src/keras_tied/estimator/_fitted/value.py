@@ -13,7 +13,7 @@ from keras_tied.estimator._fitted.blocks import map_blocks
 from keras_tied.estimator._fitted.explanation import Explanation, explain
 from keras_tied.estimator._fitted.outlier_score import OutlierScore, Rows
 from keras_tied.estimator._fitted.pca import TINY
-from keras_tied.estimator._fitted.preprocessing import Preprocessing
+from keras_tied.estimator._fitted.preprocessing import Preprocessing, require_floats
 
 if TYPE_CHECKING:
     from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
@@ -130,6 +130,7 @@ class Fitted:
 
     def inverse_transform(self, codes: Array) -> Array:
         """The rows, `(n, d)`, reconstructed from codes, in their dtype."""
+        require_floats(codes, self.n_components)
         rows = np.empty((len(codes), self.n_features), codes.dtype)
 
         def decode(part: slice) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
@@ -13,6 +12,7 @@ import numpy as np
 import onnx
 from onnx import compose, helper, inliner, version_converter
 
+from keras_tied._files import temporary_folder
 from keras_tied.estimator._onnx._graph import Graph
 
 CONVERTERS = {"jax": "jax2onnx", "tensorflow": "tf2onnx", "torch": "onnxscript"}
@@ -47,7 +47,7 @@ def add_exported_model(
 
 def _from_keras(model: Any, shape: Sequence[int], why: str, opset: int) -> onnx.ModelProto:
     model(np.zeros((1, *shape), np.float32))  # Keras exports only what has been called
-    with TemporaryDirectory() as folder, warnings.catch_warnings():
+    with temporary_folder() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the converters: deprecations, traced integers
         file = Path(folder, "network.onnx")
         try:

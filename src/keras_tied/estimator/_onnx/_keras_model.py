@@ -6,11 +6,11 @@ import copy
 import math
 from typing import Any
 
+from keras_tied._keras_internals import layer_chain
 from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
 from keras_tied.estimator._onnx._graph import Graph
 from keras_tied.estimator._onnx._keras_export import add_exported_model
 from keras_tied.estimator._onnx._layers import add_layers, add_reshape, find_unsupported
-from keras_tied.layers.internal import layer_chain
 
 
 def add_model(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from numbers import Integral
+from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 
 from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
@@ -16,7 +16,7 @@ from keras_tied.estimator._fitted.pca import Components
 from keras_tied.estimator._fitted.value import Block, Fitted, Network, compute_block
 from keras_tied.estimator._training.held_out import Solution
 from keras_tied.estimator._training.judge import Outcome, judge, weigh_imputations
-from keras_tied.estimator._training.plan import Plan, choose_n_components, make_plan
+from keras_tied.estimator._training.plan import Parameters, Plan, choose_n_components, make_plan
 from keras_tied.estimator._training.prepare import (
     canonicalize_few_rows,
     make_training_rows,
@@ -32,7 +32,7 @@ EFFORT = 4
 
 
 def fit(
-    estimator: BaseEstimator,
+    parameters: Parameters,
     X: Array,
     weights: Array,
     *,
@@ -43,7 +43,7 @@ def fit(
     """Fit PCA and, where there are enough rows, a network; keep the better one.
 
     Args:
-        estimator: a `TiedAutoencoder`, of which parameters and names of features are read.
+        parameters: of the fit.
         X: the rows, `(n, d)`, finite or NaN.
         weights: `(n,)`, positive, with mean 1.
         columns: the column that each feature belongs to, `(d,)`, from 0 on, not falling. Defaults
@@ -51,33 +51,31 @@ def fit(
         moments: of all rows within the fences, if `X` is a sample.
         fences: of the columns. Defaults to those of the rows.
     """
-    random, seed = _make_generator(estimator)
-    given = trim(X, weights, estimator.trim if fences is None else fences)
+    random, seed = _make_generator(parameters.random_state)
+    given = trim(X, weights, parameters.trim if fences is None else fences)
     X, weights = canonicalize_few_rows(given.X, given.weights)
     given = replace(given, X=X, weights=weights)
-    rows, principal = prepare(given, estimator.scaler, random, moments)
-    n_components = choose_n_components(estimator, X.shape, principal)
+    rows, principal = prepare(given, parameters.scaler, random, moments)
+    n_components = choose_n_components(parameters, X.shape, principal)
     effort = 1 if moments is None else EFFORT
-    plan = make_plan(estimator, rows, n_components, random, seed, effort=effort)
+    plan = make_plan(parameters, rows, n_components, random, seed, effort=effort)
     solution, block = _solve(plan, rows, principal)
     fitted = Fitted(rows.preprocessing, solution.network)
     fitted = replace(fitted, imputation_weights=weigh_imputations(plan, rows, fitted))
-    return judge(estimator, plan, rows, columns, solution, fitted, block)
+    return judge(parameters, plan, rows, columns, solution, fitted, block)
 
 
-def fit_batch(
-    estimator: BaseEstimator, X: Array, weights: Array, before: Outcome | None
-) -> Outcome:
+def fit_batch(parameters: Parameters, X: Array, weights: Array, before: Outcome | None) -> Outcome:
     """Train on some rows once, further than the batches before have, if there were any."""
     from keras_tied.estimator._training import keras_solvers
 
-    random, seed = _make_generator(estimator)
-    given = trim(X, weights, estimator.trim)
+    random, seed = _make_generator(parameters.random_state)
+    given = trim(X, weights, parameters.trim)
     with interrupts() as is_interrupted:
         if before is None:
-            rows, principal = prepare(given, estimator.scaler, random, None)
-            n_components = choose_n_components(estimator, given.X.shape, principal)
-            plan = make_plan(estimator, rows, n_components, random, seed, in_batches=True)
+            rows, principal = prepare(given, parameters.scaler, random, None)
+            n_components = choose_n_components(parameters, given.X.shape, principal)
+            plan = make_plan(parameters, rows, n_components, random, seed, in_batches=True)
             solution, model = keras_solvers.fit_batch(
                 plan, make_training_rows(plan, rows), principal
             )
@@ -85,15 +83,15 @@ def fit_batch(
         else:
             rows = prepare_batch(given, before.fitted.preprocessing)
             n_components = before.fitted.n_components
-            plan = make_plan(estimator, rows, n_components, random, seed, in_batches=True)
-            assert before.trainable is not None
+            plan = make_plan(parameters, rows, n_components, random, seed, in_batches=True)
+            assert not isinstance(before.trainable, tuple | None)
             model, like = before.trainable, before.fitted.network
             solution = keras_solvers.fit_next_batch(
                 plan, make_training_rows(plan, rows), model, like
             )
             fitted = replace(before.fitted, network=solution.network)
     block = compute_block(solution.network, rows.scaled, rows.complete)
-    outcome = judge(estimator, plan, rows, None, solution, fitted, block)
+    outcome = judge(parameters, plan, rows, None, solution, fitted, block)
     outcome = outcome._replace(trainable=model, interrupted=is_interrupted())
     if before is None:
         return outcome
@@ -104,9 +102,14 @@ def fit_batch(
     )
 
 
-def _make_generator(estimator: BaseEstimator) -> tuple[np.random.RandomState, int]:
+def _make_generator(state: Any) -> tuple[np.random.RandomState, int]:
     """The generator of all random numbers of a fit, and the seed of what Keras draws."""
-    random = check_random_state(estimator.random_state)
+    if isinstance(state, Integral):
+        random = np.random.RandomState(int(state))
+    else:
+        from sklearn.utils import check_random_state
+
+        random = check_random_state(state)
     return random, random.randint(2**31 - 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,21 +46,23 @@ class Solution:
 
 
 def make_folds(n: int, plan: Plan) -> list[Array]:
-    """The places of the rows that are held out, in turn."""
-    from sklearn.model_selection import KFold  # only to fit, as importing it takes long
-
-    if n < FEW_ROWS:
-        folds = KFold(min(FOLDS, n), shuffle=True, random_state=plan.random)
-        return [held_out for _, held_out in folds.split(np.zeros((n, 1)))]
-    return [split_rows(n, plan)[1]]
+    """The places of the rows that are held out, in turn, as those of scikit-learn's `KFold`."""
+    if n >= FEW_ROWS:
+        return [split_rows(n, plan)[1]]
+    places = np.arange(n)
+    plan.random.shuffle(places)
+    return [np.sort(part) for part in np.array_split(places, min(FOLDS, n))]
 
 
 def split_rows(n: int, plan: Plan) -> tuple[Array, Array]:
-    """The places of the rows to train on, and of the held-out rows."""
-    from sklearn.model_selection import ShuffleSplit
-
-    split = ShuffleSplit(1, test_size=plan.validation_fraction, random_state=plan.random)
-    return next(split.split(np.zeros((n, 1))))
+    """The places of the rows to train on, and of the held-out rows, as those of `ShuffleSplit`."""
+    n_held_out = math.ceil(plan.validation_fraction * n)
+    if n_held_out >= n:
+        raise ValueError(
+            f"validation_fraction={plan.validation_fraction} leaves none of {n} rows to train on."
+        )
+    places = plan.random.permutation(n)
+    return places[n_held_out:], places[:n_held_out]
 
 
 def choose_margin(n: int) -> float:

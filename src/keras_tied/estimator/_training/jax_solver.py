@@ -94,7 +94,7 @@ def fit(
             # The first call compiles the program for all.
             results = list(pool.map(train, members) if part else map(train, members))
             losses += np.asarray(results[-1].losses, np.float64).tolist()
-            if not all(np.isfinite(result.losses[-1]) for result in results):
+            if not all(np.isfinite(np.asarray(result.losses)[-1]) for result in results):
                 rate = schedule.rate
                 raise FloatingPointError(
                     f"The loss came out not finite at learning_rate={rate:.3g}: "

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted import imputation, outlier_score
@@ -21,7 +20,7 @@ from keras_tied.estimator._fitted.value import (
     explained_shares,
 )
 from keras_tied.estimator._training.held_out import Solution
-from keras_tied.estimator._training.plan import Plan
+from keras_tied.estimator._training.plan import Parameters, Plan
 from keras_tied.estimator._training.rows import PreparedRows
 
 if TYPE_CHECKING:
@@ -42,7 +41,8 @@ class Outcome(NamedTuple):
         n_trimmed: the number of rows that nothing was fitted to.
         validation_errors: on held-out rows, as long as `losses`; empty without such rows.
         interrupted: whether Ctrl-C ended training, and no caller reports it.
-        trainable: the model that `partial_fit` trains further, or None.
+        trainable: the model that `partial_fit` trains further, or the variables of its optimizer,
+            as a file has them; None after `fit`.
     """
 
     fitted: Fitted
@@ -55,7 +55,7 @@ class Outcome(NamedTuple):
     n_trimmed: int
     validation_errors: Sequence[float] = ()
     interrupted: bool = False
-    trainable: Autoencoder | None = None
+    trainable: Autoencoder | tuple[Array, ...] | None = None
 
 
 def weigh_imputations(plan: Plan, rows: PreparedRows, fitted: Fitted) -> Array | None:
@@ -70,7 +70,7 @@ def weigh_imputations(plan: Plan, rows: PreparedRows, fitted: Fitted) -> Array |
 
 
 def judge(
-    estimator: BaseEstimator,
+    parameters: Parameters,
     plan: Plan,
     rows: PreparedRows,
     columns: Array | None,
@@ -112,11 +112,10 @@ def judge(
     n_trimmed = len(given.beyond)
     share = n_trimmed / (n + n_trimmed)
     tail = fit_tail(of_others, share, float(scores.max()), n + n_trimmed)
-    names = getattr(estimator, "feature_names_in_", None)
     fitted = replace(
         fitted,
         outlier_score=replace(score, tail=tail),
-        feature_names=None if names is None else tuple(map(str, names)),
+        feature_names=parameters.feature_names,
     )
     if n_trimmed:
         scores = np.concatenate([scores, fitted.outlier_scores(given.beyond)])

@@ -7,7 +7,7 @@ not.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -293,6 +293,15 @@ def fit_batch(
         model = _build(plan, len(principal.mean))
         _make_start(plan, model)(principal.truncate(plan.n_components))
     return fit_next_batch(plan, rows, model, None), model
+
+
+def resume_batches(model: Autoencoder, variables: Sequence[Array]) -> Autoencoder:
+    """Compile a model for `fit_batch`, with an optimizer of these variables."""
+    _compile(model, keras.optimizers.Nadam(beta_2=0.99))
+    model.optimizer.build(model.trainable_variables)
+    for variable, array in zip(model.optimizer.variables, variables, strict=True):
+        variable.assign(array)
+    return model
 
 
 def fit_next_batch(

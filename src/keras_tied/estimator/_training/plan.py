@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from keras_tied.estimator._fitted.pca import Components
+from keras_tied.estimator._fitted.scaling import Scaler
 from keras_tied.estimator._training.rows import PreparedRows
 
 if TYPE_CHECKING:
     import keras
-    from sklearn.base import BaseEstimator
 
 FEW_ROWS = 1000
 """With fewer, cross-validation: a single validation part would be too small. And other defaults."""
@@ -35,6 +35,50 @@ MANY_FEATURES = 32
 FEWEST_AXES = 64
 JAX_ACTIVATIONS = frozenset("elu gelu relu relu6 selu sigmoid silu softplus softsign tanh".split())
 """Those of the networks that are trained on arrays, without Keras."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """The parameters of `TiedAutoencoder` and their defaults, for fits without scikit-learn.
+
+    `feature_names` are those of the columns, or None.
+    """
+
+    n_components: int | float = 2
+    hidden_layer_sizes: Any = "auto"
+    activation: Any = "auto"
+    solver: str = "auto"
+    scaler: Scaler = "standard"
+    noise: Any = 0.0
+    sparsity: float = 0.0
+    contraction: float = 0.0
+    weight_decay: float | Literal["auto"] = "auto"
+    encoder: keras.Model | None = None
+    max_iter: int | None = None
+    batch_size: int = 256
+    learning_rate: float | Literal["auto"] = "auto"
+    early_stopping: bool = True
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 50
+    contamination: float = 0.1
+    trim: bool = True
+    random_state: Any = None
+    verbose: int = 0
+    feature_names: tuple[str, ...] | None = None
+
+    @classmethod
+    def read(cls, estimator: object) -> Parameters:
+        """Those of an estimator, with the names that it was fitted to."""
+        names = getattr(estimator, "feature_names_in_", None)
+        params = {name: getattr(estimator, name) for name in PARAMETERS}
+        return cls(**params, feature_names=None if names is None else tuple(map(str, names)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The parameters alone, as `TiedAutoencoder.get_params` gives them."""
+        return {name: getattr(self, name) for name in sorted(PARAMETERS)}
+
+
+PARAMETERS = tuple(f.name for f in fields(Parameters) if f.name != "feature_names")
 
 
 class Objectives(NamedTuple):
@@ -103,12 +147,12 @@ class Plan:
 
 
 def choose_n_components(
-    estimator: BaseEstimator, shape: tuple[int, ...], principal: Components
+    parameters: Parameters, shape: tuple[int, ...], principal: Components
 ) -> int:
     """The number of components for rows of a shape, `(n, d)`, with this PCA."""
-    if estimator.encoder is not None:
-        return math.prod(estimator.encoder.output_shape[1:])
-    n_components = estimator.n_components
+    if parameters.encoder is not None:
+        return math.prod(parameters.encoder.output_shape[1:])
+    n_components = parameters.n_components
     if n_components < 1:
         return principal.n_components_for(float(n_components))
     if n_components > min(shape):
@@ -120,7 +164,7 @@ def choose_n_components(
 
 
 def make_plan(
-    estimator: BaseEstimator,
+    parameters: Parameters,
     rows: PreparedRows,
     n_components: int,
     random: np.random.RandomState,
@@ -132,7 +176,7 @@ def make_plan(
     """Plan a fit.
 
     Args:
-        estimator: a `TiedAutoencoder`, whose parameters are read, and nothing else.
+        parameters: of the fit.
         rows: the rows to train on.
         n_components: of the code.
         random: the generator of all random numbers.
@@ -141,14 +185,14 @@ def make_plan(
         in_batches: whether these are a batch of `partial_fit`, which trains a Keras model.
     """
     (n_rows, n_features), missing = rows.scaled.shape, rows.missing
-    encoder, solver = estimator.encoder, estimator.solver
+    encoder, solver = parameters.encoder, parameters.solver
     is_own, few = encoder is None, n_rows < FEW_ROWS
-    objectives = Objectives(estimator.noise, estimator.sparsity, estimator.contraction)
+    objectives = Objectives(parameters.noise, parameters.sparsity, parameters.contraction)
     hides = solver != "lbfgs" and missing >= MISSING_MUCH and not in_batches
-    activation = estimator.activation
+    activation = parameters.activation
     if isinstance(activation, str) and activation == "auto":
         activation = "tanh" if few else "silu"
-    hidden = _choose_hidden(estimator.hidden_layer_sizes, n_rows, n_features) if is_own else []
+    hidden = _choose_hidden(parameters.hidden_layer_sizes, n_rows, n_features) if is_own else []
     is_plain = is_own and not any(objectives)
     method: Literal["pca", "arrays", "nadam", "lbfgs"] = "nadam"
     n_axes = None
@@ -160,13 +204,13 @@ def make_plan(
         elif is_plain and hidden and activation in JAX_ACTIVATIONS:
             method, n_axes = "arrays", max(FEWEST_AXES, 2 * n_components)
             n_axes = min(n_axes, n_rows) if not missing and n_features > 2 * n_axes else None
-            hidden = _choose_hidden(estimator.hidden_layer_sizes, n_rows, n_axes or n_features)
-        elif solver == "auto" and is_own and not estimator.noise and few and not hides:
+            hidden = _choose_hidden(parameters.hidden_layer_sizes, n_rows, n_axes or n_features)
+        elif solver == "auto" and is_own and not parameters.noise and few and not hides:
             method = "lbfgs"
-    rate, scales_rate = estimator.learning_rate, False
+    rate, scales_rate = parameters.learning_rate, False
     if rate == "auto":
         rate, scales_rate = LEARNING_RATE if is_own else LEARNING_RATE_OF_ENCODER, True
-    decay = estimator.weight_decay
+    decay = parameters.weight_decay
     decay = WEIGHT_DECAY / (n_rows * (n_rows + FEW_ROWS)) if decay == "auto" else float(decay)
     return Plan(
         n_components=n_components,
@@ -179,15 +223,15 @@ def make_plan(
         objectives=objectives,
         weight_decay=decay if is_own else 0.0,
         encoder=encoder,
-        max_iter=estimator.max_iter,
-        batch_size=estimator.batch_size,
+        max_iter=parameters.max_iter,
+        batch_size=parameters.batch_size,
         learning_rate=float(rate),
         scales_rate=scales_rate,
-        early_stopping=estimator.early_stopping,
-        validation_fraction=estimator.validation_fraction,
-        n_iter_no_change=estimator.n_iter_no_change,
-        contamination=estimator.contamination,
-        verbose=int(estimator.verbose),
+        early_stopping=parameters.early_stopping,
+        validation_fraction=parameters.validation_fraction,
+        n_iter_no_change=parameters.n_iter_no_change,
+        contamination=parameters.contamination,
+        verbose=int(parameters.verbose),
         random=random,
         seed=seed,
         effort=effort,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +24,25 @@ DIGITS = 6
 """Decimal digits that single precision keeps."""
 SMALL = 1e-5
 """Relative to the range of a column: the most that rounding may change."""
+
+
+def check_columns(X: Array, names: Any) -> None:
+    """Warn of columns without values, and refuse those whose range overflows."""
+    low, high = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
+    names = np.arange(X.shape[1]) if names is None else np.asarray(names)
+    empty = names[np.isnan(low)].tolist()
+    if empty:
+        warnings.warn(
+            f"X has no value in the columns {empty}: they are not used, and reconstructed as 0.",
+            stacklevel=5,
+        )
+    with np.errstate(over="ignore"):
+        too_wide = names[np.isinf(high - low)].tolist()
+    if too_wide:
+        raise ValueError(
+            f"The values in the columns {too_wide} of X differ by more than {X.dtype} can hold: "
+            "divide them by a constant."
+        )
 
 
 def trim(X: Array, weights: Array, fences: Fences | bool) -> GivenRows:

@@ -10,8 +10,6 @@ The evaluation here gives products their fast form, and does not round values to
 them. So it rounds less often than the function does, and never more.
 """
 
-from __future__ import annotations
-
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -39,35 +37,24 @@ def multiplies_bfloat16() -> bool:
 
 
 class Wide:
-    """A float32 array in place of a bfloat16 one.
-
-    Args:
-        base: the array, or its transpose.
-        is_transpose: whether it is the transpose.
-    """
+    """A float32 array in place of a bfloat16 one; `base` is the array, or its transpose."""
 
     def __init__(self, base: jax.Array, is_transpose: bool = False) -> None:
         self.base, self.is_transpose = base, is_transpose
 
     @property
     def array(self) -> jax.Array:
-        """The float32 array."""
         return self.base.T if self.is_transpose else self.base
 
-    def transpose(self) -> Wide:
-        """The transpose, without computing it."""
+    def transpose(self) -> "Wide":
         return Wide(self.base, not self.is_transpose)
 
 
 class Product(Wide):
-    """The product of two bfloat16 matrices, computed when it is needed.
+    """The product of two bfloat16 matrices, computed when it is needed, over an axis of each.
 
     XLA turns the transpose of a product into the product with its factors swapped, for which it may
     have no fast kernel. Here only the form that is needed is computed.
-
-    Args:
-        factors: the matrices, or their transposes, in bfloat16.
-        axes: which axis of each is summed over.
     """
 
     is_transpose = False
@@ -77,20 +64,17 @@ class Product(Wide):
 
     @property
     def base(self) -> jax.Array:  # type: ignore[override] # computed here
-        """The float32 array."""
         return self.array
 
     @cached_property
     def array(self) -> jax.Array:
-        """The float32 array."""
         left, right = self.factors
         left_axis, right_axis = self.axes
         left = _order_by_row(left if left_axis == 1 else left.T)
         numbers = (((1,), (right_axis,)), ((), ()))
         return jax.lax.dot_general(left, right, numbers, preferred_element_type=jnp.float32)
 
-    def transpose(self) -> Wide:
-        """The product of the factors in the other order."""
+    def transpose(self) -> "Wide":
         return Product(self.factors[::-1], self.axes[::-1])
 
 
@@ -98,12 +82,12 @@ class WideEvaluation(Evaluation):
     """Rounds to bfloat16 for matrix products and for unknown operations."""
 
     def evaluate_equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
-        """The outputs of one equation, those in bfloat16 as `Wide` where possible."""
         name = eqn.primitive.name
         avals: list[Any] = [atom.aval for atom in (*eqn.invars, *eqn.outvars)]
         if not any(getattr(aval, "dtype", None) == jnp.bfloat16 for aval in avals):
             return self.bind(eqn, inputs)
-        if name == "dot_general" and _is_bfloat16_product(eqn):
+        is_product = name == "dot_general" and is_matrix_product(eqn)
+        if is_product and all(aval.dtype == jnp.bfloat16 for aval in avals[:2]):
             return [_cast(eqn, _multiply(eqn, *map(_widen, inputs)))]
         if name == "convert_element_type":
             return [_cast(eqn, _widen(inputs[0]))]
@@ -114,7 +98,6 @@ class WideEvaluation(Evaluation):
         return self.bind(eqn, inputs)
 
     def to_array(self, value: Any) -> Any:
-        """The array in bfloat16."""
         return value.array.astype(jnp.bfloat16) if isinstance(value, Wide) else value
 
 
@@ -132,11 +115,6 @@ def _cast(eqn: JaxprEqn, value: Wide) -> Any:
     """The value in the dtype of the equation's output, where bfloat16 stays wide."""
     output: Any = eqn.outvars[0].aval
     return value if output.dtype == jnp.bfloat16 else value.array.astype(output.dtype)
-
-
-def _is_bfloat16_product(eqn: JaxprEqn) -> bool:
-    avals: list[Any] = [atom.aval for atom in eqn.invars]
-    return is_matrix_product(eqn) and all(aval.dtype == jnp.bfloat16 for aval in avals)
 
 
 def _multiply(eqn: JaxprEqn, left: Wide, right: Wide) -> Product:

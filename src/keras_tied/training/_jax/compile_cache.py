@@ -4,8 +4,6 @@ JAX compiles a program anew for each new model, also for one like an earlier one
 and a cross-validation build. For a small network that takes longer than the training.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -17,7 +15,7 @@ import numpy as np
 CAPACITY = 64
 """The most programs in the cache; the least recently used one is removed first."""
 
-FAST_OPTIONS = {
+FAST_OPTIONS: dict[str, Any] = {
     # Ready kernels for most element-wise operations and reductions, which then compile nothing.
     "xla_cpu_experimental_ynn_fusion_type": ",".join(
         f"LIBRARY_FUSION_TYPE_{kind}" for kind in ("DOT", "ELTWISE", "REDUCE")
@@ -42,12 +40,8 @@ def compile_program(
 ) -> Any:
     """Compile a function for arguments of these shapes, or take it from the cache.
 
-    Args:
-        function: what to compile.
-        arguments: its arguments.
-        constants: the arrays that are part of the function.
-        fast: whether it runs so short that compiling it fast matters more than its speed.
-        out_shardings: those of its outputs. Defaults to what XLA chooses.
+    `constants` are the arrays that are part of the function; `fast` is for one that runs so short
+    that compiling it fast matters more. XLA chooses the shardings of the outputs by default.
     """
     program = jax.jit(function, out_shardings=out_shardings).lower(*arguments)
     digest = hashlib.sha256(program.as_text().encode())
@@ -56,20 +50,17 @@ def compile_program(
     shardings = tuple(jax.tree.leaves(out_shardings))
     key = digest.hexdigest(), fast, (program.in_tree, program.out_tree, shardings)
     if key not in _programs:
-        _programs[key] = _compile(program, fast)
+        options = FAST_OPTIONS if fast and jax.default_backend() == "cpu" else None
+        try:
+            _programs[key] = program.compile(compiler_options=options)
+        except jax.errors.JaxRuntimeError:
+            if options is None:
+                raise
+            _programs[key] = program.compile()  # a release of XLA without one of the options
     _programs.move_to_end(key)
     while len(_programs) > CAPACITY:
         _programs.popitem(last=False)
     return _programs[key]
-
-
-def _compile(program: Any, fast: bool) -> Any:
-    if fast and jax.default_backend() == "cpu":
-        try:
-            return program.compile(compiler_options=FAST_OPTIONS)
-        except jax.errors.JaxRuntimeError:
-            pass  # a release of XLA without one of the options
-    return program.compile()
 
 
 def forget() -> None:

@@ -5,8 +5,6 @@ is several times slower than on the `(features, rows)` transpose. The evaluation
 matrix with as many rows as the data as its transpose. Results differ in the order of summation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,17 +31,12 @@ def is_worthwhile(rows: int, shape: Sequence[int], units: Sequence[int]) -> bool
 
 
 class FeaturesFirst(Evaluation):
-    """Holds tall matrices flipped where it can.
-
-    Args:
-        rows: the numbers of rows of a tall matrix.
-    """
+    """Holds matrices with one of these numbers of rows flipped where it can."""
 
     def __init__(self, rows: set[int]) -> None:
         self.rows = rows
 
     def evaluate_equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
-        """The outputs of one equation, tall ones flipped."""
         name = eqn.primitive.name
         has_flipped = any(isinstance(value, FlippedMatrix) for value in inputs)
         if name in ELEMENTWISE and has_flipped:
@@ -55,7 +48,9 @@ class FeaturesFirst(Evaluation):
         if name == "dot_general" and has_flipped and is_matrix_product(eqn):
             return [self.multiply(eqn, *inputs)]
         if name == "broadcast_in_dim" and self.is_tall(eqn.outvars[0].aval):
-            return [FlippedMatrix(_broadcast(eqn, inputs))]
+            axes = tuple(sorted(1 - axis for axis in eqn.params["broadcast_dimensions"]))
+            shape = eqn.params["shape"][::-1]
+            return [FlippedMatrix(jax.lax.broadcast_in_dim(_flip(inputs[0]), shape, axes))]
         if name == "transpose" and has_flipped:
             return [inputs[0].transpose]
         if name == "transpose" and self.is_tall(eqn.outvars[0].aval):
@@ -72,13 +67,12 @@ class FeaturesFirst(Evaluation):
             (value.transpose, 1 - axis) if isinstance(value, FlippedMatrix) else (value, axis)
             for value, axis in ((left, left_axes[0]), (right, right_axes[0]))
         )
-        if self.is_tall(eqn.outvars[0].aval):
-            numbers = (((right_axis,), (left_axis,)), batch)
-            return FlippedMatrix(
-                eqn.primitive.bind(right, left, **{**eqn.params, "dimension_numbers": numbers})
-            )
-        numbers = (((left_axis,), (right_axis,)), batch)
-        return eqn.primitive.bind(left, right, **{**eqn.params, "dimension_numbers": numbers})
+        is_tall = self.is_tall(eqn.outvars[0].aval)
+        factors, axes = (left, right), ((left_axis,), (right_axis,))
+        if is_tall:
+            factors, axes = (right, left), ((right_axis,), (left_axis,))
+        product = eqn.primitive.bind(*factors, **{**eqn.params, "dimension_numbers": (axes, batch)})
+        return FlippedMatrix(product) if is_tall else product
 
     def is_tall(self, aval: Any) -> bool:
         """Whether it is a matrix with as many rows as the data."""
@@ -86,7 +80,6 @@ class FeaturesFirst(Evaluation):
         return len(shape) == 2 and shape[0] in self.rows
 
     def to_array(self, value: Any) -> Any:
-        """The matrix with rows first."""
         return value.transpose.T if isinstance(value, FlippedMatrix) else value
 
 
@@ -94,10 +87,3 @@ def _flip(value: Any) -> Any:
     if isinstance(value, FlippedMatrix):
         return value.transpose
     return value.T if jax.numpy.ndim(value) == 2 else value
-
-
-def _broadcast(eqn: JaxprEqn, inputs: list[Any]) -> jax.Array:
-    operand = _flip(inputs[0])
-    axes = tuple(sorted(1 - axis for axis in eqn.params["broadcast_dimensions"]))
-    shape = eqn.params["shape"][::-1]
-    return jax.lax.broadcast_in_dim(operand, shape, axes)

@@ -1,14 +1,13 @@
 """The loss that L-BFGS minimises, on the JAX backend: a compiled function of a vector."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from keras_tied._processes import read_whole
-from keras_tied.training._jax.trainer import JaxEpochs, Program
+from keras_tied.training._jax.program import Program
+from keras_tied.training._jax.trainer import JaxEpochs
 from keras_tied.training._lbfgs_search import is_seed, split_vector
 
 
@@ -28,29 +27,24 @@ class JaxObjective:
         self.validation_logs: dict[str, float] = {}
 
     def get_weights(self) -> Any:
-        """The weights; see `Objective`."""
         variables = self.epochs.model.trainable_variables
         return np.concatenate([read_whole(v).astype(np.float64).ravel() for v in variables])
 
     def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
-        """Loss and gradient; see `Objective`."""
         logs, self.validation_logs, gradient, self.next_variables = self._call(weights)
         self.point = np.array(weights)
         return logs, gradient
 
     def accept(self) -> None:
-        """Keep the other variables; see `Objective`."""
         trainable, _, *others = self.state
         self.state = (trainable, self.next_variables, *others)
 
     def validate(self, weights: Any) -> dict[str, float]:
-        """The validation logs; see `Objective`."""
         if not np.array_equal(weights, self.point):
             self.evaluate(weights)
         return self.validation_logs
 
     def push(self, weights: Any) -> None:
-        """Write the weights to the model; see `Objective`."""
         values = [jnp.asarray(v, jnp.float32) for v in split_vector(weights, self.shapes)]
         self.epochs.state = (values, *self.state[1:])
         self.epochs.push()
@@ -71,12 +65,8 @@ class JaxObjective:
 
         program = self.epochs.get_program("objective", compile_for, arguments)
         logs, validation_logs, gradient, variables = program(*arguments)
-        return (
-            _to_floats(logs),
-            _to_floats(validation_logs),
-            np.asarray(gradient, np.float64),
-            variables,
-        )
+        gradient = np.asarray(gradient, np.float64)
+        return _to_floats(logs), _to_floats(validation_logs), gradient, variables
 
     def _evaluate(self, program: Program, state: Any, arrays: Any) -> Any:
         """Evaluate training and validation rows in one program.
@@ -89,9 +79,7 @@ class JaxObjective:
         gradient = jnp.concatenate([optimizer[place].ravel() for place in self.gradients])
         values = zip(self.seeds, state[1], non_trainable, strict=True)
         variables = [before if seed else after for seed, before, after in values]
-        validation_logs: dict[str, Any] = {}
-        for part in program.validation:
-            _, validation_logs = program.validate(part, (state[0], variables, *state[2:]), arrays)
+        _, validation_logs = program.validate((state[0], variables, *state[2:]), arrays)
         return logs, validation_logs, gradient, variables
 
 

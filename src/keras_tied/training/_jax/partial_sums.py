@@ -5,8 +5,6 @@ kernel apart, and each weight in a message of its own. The evaluation here holds
 products and of biases apart for each place of the batch, until a value of them is needed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -37,20 +35,13 @@ class PartialSum:
 
 
 class PartialSums(Evaluation):
-    """Holds sums over the rows apart.
-
-    Args:
-        rows: the rows of a batch.
-        n_places: the places that share them equally.
-        sharding: one part of the first axis in each place.
-    """
+    """Holds sums over the rows of a batch apart: one part in each of the places that share them."""
 
     def __init__(self, rows: int, n_places: int, sharding: NamedSharding) -> None:
         self.rows, self.n_places, self.sharding = rows, n_places, sharding
         self.pending: list[PartialSum] = []
 
     def evaluate_equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
-        """The outputs of one equation, sums over rows in parts."""
         name, params = eqn.primitive.name, eqn.params
         are_partial = [isinstance(value, PartialSum) for value in inputs]
         if all(are_partial) and name in LINEAR:

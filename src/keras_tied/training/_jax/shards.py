@@ -6,8 +6,6 @@ where the order of the rows is drawn anew, all rows of the process. Where a part
 evenly, shares are filled up with copies of a row, which are then left out of the batch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +23,9 @@ from keras_tied.training._jax.partial_sums import PartialSums
 class Shards:
     """The places of a distribution."""
 
-    def __init__(self, distribution: keras.distribution.Distribution) -> None:
+    def __init__(
+        self, distribution: keras.distribution.DataParallel | keras.distribution.ModelParallel
+    ) -> None:
         self.mesh = distribution.device_mesh.backend_mesh
         self.axis = distribution.batch_dim_name
         self.owners, self.n_places = list_owners(), count_places()
@@ -35,12 +35,7 @@ class Shards:
         self.replicated = NamedSharding(self.mesh, PartitionSpec())
 
     def put(self, parts: Sequence[Array], axis: int = 0) -> jax.Array:
-        """An array whose parts along an axis lie in one place each.
-
-        Args:
-            parts: those of this process, of equal shapes in all processes.
-            axis: along which they are joined.
-        """
+        """An array whose parts, of equal shapes, lie in one place each; this process has some."""
         shape, length = list(parts[0].shape), parts[0].shape[axis]
         shape[axis] *= len(self.owners)
         sharding = NamedSharding(self.mesh, PartitionSpec(*[None] * axis, self.axis))
@@ -72,14 +67,9 @@ class Shards:
 
 
 class ShardedRows:
-    """Rows on the devices of a distribution; see `_Part`.
+    """Rows on the devices of a distribution; see `DeviceRows`.
 
-    Args:
-        rows: those of this process.
-        arrays: the arrays on the devices, to which those of `rows` are added.
-        places: the index in `arrays` of each array of the host, by its id and `has_orders`.
-        shards: where they are.
-        has_orders: whether their order is drawn.
+    `places` has the index of each array by its id and whether the order of its rows is drawn.
     """
 
     def __init__(
@@ -90,25 +80,23 @@ class ShardedRows:
         shards: Shards,
         has_orders: bool,
     ) -> None:
-        self.shards, self.full = shards, rows.full
+        self.rows, self.shards, self.full = rows, shards, rows.full
         self.positions = shards.deal(rows)
         counts = [rows.counts[group[0]] if rows.counts else rows.count for group in shards.groups]
         lasts = [count - rows.full * rows.batch_size for count in counts]
         self.size, self.last = rows.batch_size * len(shards.groups), sum(lasts)
         self.share = shards.count_share(rows.batch_size)
-        self.sizes = {self.last: lasts} | (
-            {self.size: [rows.batch_size] * len(lasts)} if self.full else {}
-        )
+        self.sizes = {self.last: lasts}
+        if self.full:
+            self.sizes[self.size] = [rows.batch_size] * len(lasts)
         leaves, self.structure = jax.tree.flatten(rows.data)
         self.places = []
         for leaf in leaves:
             if (id(leaf), has_orders) not in places:
                 places[id(leaf), has_orders] = len(arrays)
-                whole = (
-                    leaf
-                    if len(leaf) == rows.largest
-                    else np.resize(leaf, (rows.largest, *leaf.shape[1:]))
-                )
+                whole = leaf
+                if len(leaf) < rows.largest:
+                    whole = np.resize(leaf, (rows.largest, *leaf.shape[1:]))
                 parts = [whole if has_orders else leaf[mine] for mine in self.positions]
                 arrays.append(shards.put(parts))
             self.places.append(places[id(leaf), has_orders])
@@ -119,7 +107,7 @@ class ShardedRows:
         return self.shards.put([orders[:, mine] for mine in self.positions], axis=1)
 
     def batch(self, arrays: Sequence[Any], begin: Any, size: int, order: Any) -> Any:
-        """The rows `begin .. begin + size - 1` of all processes; see `_Part`."""
+        """The rows `begin .. begin + size - 1` of all processes; see `DeviceRows`."""
         lengths = self.sizes[size]
         share = self.shards.count_share(max(lengths))
         spec = PartitionSpec(self.shards.axis)
@@ -150,11 +138,3 @@ class ShardedRows:
             return None
         sharding = NamedSharding(self.shards.mesh, PartitionSpec(self.shards.axis))
         return PartialSums(size, n_places, sharding)
-
-    def example(self, arrays: Sequence[Any], size: int) -> Any:
-        """The shapes and dtypes of a batch of so many rows."""
-        leaves = [
-            jax.ShapeDtypeStruct((size, *arrays[place].shape[1:]), arrays[place].dtype)
-            for place in self.places
-        ]
-        return jax.tree.unflatten(self.structure, leaves)

@@ -1,7 +1,5 @@
 """A traced function, evaluated in the fastest way."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,10 +14,9 @@ from keras_tied.training._jax.features_first import FeaturesFirst, FlippedMatrix
 class TracedFunction:
     """A function that is traced once, and can be called with some matrices flipped.
 
-    Args:
-        function: a function of pytrees of arrays, to a pytree of arrays without tall matrices.
-        *arguments: its arguments, or their shapes and dtypes.
-        widen: whether bfloat16 may be evaluated as `WideEvaluation` does.
+    It takes pytrees of arrays, and gives one without tall matrices. `arguments` are its arguments,
+    or their shapes and dtypes; `widen` is whether bfloat16 may be evaluated as `WideEvaluation`
+    does.
     """
 
     def __init__(self, function: Callable[..., Any], *arguments: Any, widen: bool = True) -> None:

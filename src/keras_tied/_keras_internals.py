@@ -1,0 +1,233 @@
+"""The private parts of Keras that we need: only this file touches them.
+
+They tell which layers a layer holds, the nodes of the layer graph, the functions of Keras that are
+running (and so the models around a layer, and which of them is being copied), and what Keras notes
+of a call.
+"""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import keras
+from keras.src.backend.common import global_state
+from keras.src.layers.layer import CallContext
+
+FILES = {"keras.src.saving.saving_lib", "keras.src.legacy.saving.legacy_h5_format"}
+COPIES = {"keras.src.models.cloning", "keras.src.saving.serialization_lib"}
+"""The modules of Keras that write a model to a file, and those that copy its configuration."""
+
+
+def flatten_layers(layer: Any, recursive: bool = True) -> list[keras.layers.Layer]:
+    """The layer and every layer that it holds, at any depth or right in itself."""
+    if not isinstance(layer, keras.layers.Layer):
+        return []
+    return list(layer._flatten_layers(recursive=recursive)) if layer._layers else [layer]
+
+
+def inbound_nodes(layer: keras.layers.Layer) -> list[Any]:
+    """The calls of a layer with symbolic tensors, in their order."""
+    return list(layer._inbound_nodes)
+
+
+def upstream_layers(
+    nodes: list[Any], parents: dict[Any, list[Any]] | None = None
+) -> Iterator[keras.layers.Layer]:
+    """Every layer that was called before these nodes in their graph, with the layers they hold.
+
+    Breadth first, so that the order follows from the graph alone. What comes before a node never
+    changes, and `parents` can remember it from call to call.
+    """
+    parents = {} if parents is None else parents
+    queue = list(nodes)
+    visited = set(map(id, queue))
+    for node in queue:
+        if node not in parents:
+            parents[node] = node.parent_nodes
+        for parent in parents[node]:
+            if id(parent) not in visited:
+                visited.add(id(parent))
+                queue.append(parent)
+                yield from flatten_layers(parent.operation)
+
+
+def callers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """The layers that hold `layer` and that Keras is working on, innermost first.
+
+    A layer does not know who holds it, and no hook of Keras tells it in time: a file is loaded
+    before the model's first call. But Keras calls, counts, saves and loads a model in functions
+    that have it as their first argument, so the stack of functions tells. A model that is at work
+    without holding `layer` is no caller of it: a copy must not be tied to the original that it is
+    made of. (The functions that make copies have the original as their argument.)
+    """
+    at_work: dict[int, keras.layers.Layer] = {}
+    for frame in _frames():
+        module = _module(frame)
+        if module.startswith("keras.") and module not in COPIES:
+            holder = _first_argument(frame)
+            if holder is not None:
+                at_work[id(holder)] = holder
+    return [
+        each for each in at_work.values() if each is not layer and layer in flatten_layers(each)
+    ]
+
+
+def model_being_saved() -> keras.layers.Layer | None:
+    """What a file or a pickle is being written of, configuration and weights; None if none is."""
+    written = [_first_argument(frame) for frame in _frames() if _module(frame) in FILES]
+    return next((model for model in reversed(written) if model is not None), None)
+
+
+def is_reading_file() -> bool:
+    """Whether Keras is reading or writing a model, so that not every variable may be set yet."""
+    return any(_module(frame) in FILES for frame in _frames())
+
+
+def models_being_copied() -> list[keras.layers.Layer]:
+    """The models and layers whose configuration is being read, outermost first."""
+    read = [
+        model
+        for frame in _frames()
+        if frame.f_code.co_name == "get_config" or _module(frame) in COPIES
+        if (model := _first_argument(frame)) is not None
+    ]
+    return list({id(model): model for model in reversed(read)}.values())
+
+
+def _frames() -> Iterator[FrameType]:
+    """The functions that are running, innermost first."""
+    frame = inspect.currentframe()
+    while frame := frame and frame.f_back:
+        yield frame
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def _first_argument(frame: FrameType) -> keras.layers.Layer | None:
+    """The first argument of a function, if it is a layer.
+
+    Until Python 3.13, reading a frame's variables keeps all of them alive as long as it runs, so
+    this must not be asked of a function of the user's that may hold something large.
+    """
+    if not frame.f_code.co_argcount:
+        return None
+    first = frame.f_locals.get(frame.f_code.co_varnames[0])
+    return first if isinstance(first, keras.layers.Layer) else None
+
+
+def reader_of_variables() -> tuple[str, keras.layers.Layer] | None:
+    """What is being read of which model, as `trainable_variables`, by code that is not Keras's.
+
+    None where Keras reads it, or this package.
+    """
+    read = None
+    for frame in _frames():
+        module = _module(frame)
+        if module.startswith("keras."):
+            model = _first_argument(frame)
+            read = read if model is None else (frame.f_code.co_name, model)
+        elif read or not module.startswith((__name__, "keras_tied.layers.")):
+            return None if module.startswith("keras_tied.") else read
+    return read
+
+
+def in_training_loop() -> bool:
+    """Whether Keras or this package is training, evaluating or predicting."""
+    modules = (_module(frame) for frame in _frames())
+    ours = (module for module in modules if module.startswith(("keras.", "keras_tied.")))
+    return any(module.endswith((".trainer", "._loop")) for module in ours)
+
+
+def stored_numbers(variable: keras.Variable) -> Any:
+    """What a variable holds, as a NumPy array, also while a program is traced."""
+    if keras.backend.backend() != "tensorflow":
+        return keras.ops.convert_to_numpy(variable._value)
+    import tensorflow as tf
+
+    with tf.init_scope():
+        return variable._value.numpy()
+
+
+def refresh_parameters(layer: keras.layers.Layer) -> None:
+    """Let PyTorch list the parameters of a layer that has got another kernel."""
+    if keras.backend.backend() == "torch" and hasattr(layer, "_torch_params"):
+        layer._track_variables()
+
+
+def producer(tensor: Any) -> tuple[Any, list[Any]]:
+    """The operation that a symbolic tensor came out of, and the tensors that it was called on."""
+    operation, node_index, _ = tensor._keras_history
+    return operation, operation._inbound_nodes[node_index].input_tensors
+
+
+def layer_chain(model: Any) -> list[keras.layers.Layer] | None:
+    """The layers of a Sequential or Functional model, if each takes what the one before it gives.
+
+    Nested models are laid open. None for anything else, and for a model with a `call` of its own.
+    """
+    graph = isinstance(model, keras.Model) and type(model).call.__module__.startswith("keras.")
+    if not graph or len(getattr(model, "inputs", ())) != 1 or len(model.outputs) != 1:
+        return None
+    path: list[keras.layers.Layer] = []
+    tensor = model.outputs[0]
+    while tensor is not model.inputs[0]:
+        operation, inputs = producer(tensor)
+        if len(inputs) != 1:
+            return None
+        path = [*(layer_chain(operation) or [operation]), *path]
+        tensor = inputs[0]
+    return path
+
+
+class CallObserver(keras.layers.Layer):
+    """A layer that is told before each call that may reach it."""
+
+    def before_call(self) -> None:
+        """Take note. An error here would leave the context of the call open, for later calls."""
+
+    def _clear_losses(self) -> None:
+        super()._clear_losses()
+        self.before_call()
+
+
+class UnlockedModel(keras.Model):
+    """A model that takes new layers and metrics after it was built, as Functional models do.
+
+    Keras locks a model when it is built, and a model that is built in its `__init__` has
+    subclasses that go on from there.
+    """
+
+    def _lock_state(self) -> None:
+        pass
+
+
+def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
+    """The place of a variable among those that an optimizer was built for."""
+    return int(optimizer._get_variable_index(variable))
+
+
+def advance_start(progress: keras.utils.Progbar, seconds: float) -> None:
+    """Let a progress bar show that it began so many seconds earlier."""
+    progress._start -= seconds
+
+
+@contextmanager
+def inference_scope() -> Iterator[None]:
+    """Makes what is called here an inference of its own, although a call may be under way.
+
+    A layer called within another one's `call` passes its `training` on to those that are called
+    after it, and one called outside forgets the losses that it was last called with; neither is
+    wanted of a look at an encoder from aside.
+    """
+    under_way = global_state.get_global_attribute("current_call_ctx")
+    inference = CallContext(entry_layer=None)
+    inference.set_value("training", False)
+    global_state.set_global_attribute("current_call_ctx", inference)
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute("current_call_ctx", under_way)

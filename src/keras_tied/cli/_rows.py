@@ -1,0 +1,171 @@
+"""The rows of a table for a model, and a sample of them to show, with their ids and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from keras_tied._text import list_some
+from keras_tied.cli._messages import say
+from keras_tied.cli._progress import show_rows
+from keras_tied.cli._table import TableOptions, require_column, say_notes
+
+if TYPE_CHECKING:
+    from keras_tied._types import Array
+    from keras_tied.cli._model import Model
+    from keras_tied.tables import Scan, Source
+
+MOST_ROWS, MOST_NUMBERS = 20_000, 2**22
+"""Rows of the sample of a long table, and its numbers for one with many columns."""
+SMALLEST_SAMPLE = 100
+"""Rows of the sample of a table with very many columns."""
+
+Label = Annotated[
+    str | None,
+    typer.Option(
+        "--label", metavar="COLUMN", help="The column to colour by, instead of that given to fit."
+    ),
+]
+
+
+def open_rows(
+    model: Model,
+    data: str,
+    options: TableOptions,
+    id: str | None,
+    quiet: bool,
+    output: str = "",
+    label: str | None = None,
+) -> Scan:
+    """Open a table for a model, with the id column if the output can hold it."""
+    from keras_tied.tables import Scan
+
+    of_model = model.columns
+    text = [*(of_model.text if of_model else []), *([id] if id else [])]
+    source = options.open(data, text)
+    say_notes(source, quiet)
+    output_id = choose_id(source, id, of_model.id if of_model else None, output)
+    columns = model.columns_of(source)
+    named = replace(columns, id=output_id or columns.id, label=label or columns.label)
+    unknown = named.match(source.schema.names)
+    if unknown and not quiet:
+        some = list_some(list(map(repr, unknown)))
+        say(f"ignored the column {some} of {data!r}, which the model has never seen.")
+    return Scan(source, columns, output_id)
+
+
+def choose_id(source: Source, id: str | None, noted_id: str | None, output: str) -> str | None:
+    """Return the column of ids for the output, if the table has one and the output can hold it."""
+    require_column(source, id, "--id")
+    is_array = output.lower().endswith((".npy", ".npz"))
+    if id is None and (is_array or noted_id not in source.schema.names):
+        return None
+    return id or noted_id
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some rows of a table, in its order.
+
+    Attributes:
+        numbers: (n, features) float32, as the model takes them.
+        places: (n,) their numbers in the table, counted from 0.
+        ids: (n,) their ids, or else their numbers, counted from 1.
+        labels: (n,) their labels, or None.
+        label_name: the column of the labels, or None.
+    """
+
+    numbers: Array
+    places: Array
+    ids: Array
+    labels: Array | None
+    label_name: str | None
+
+
+def open_with_label(
+    model: Model, data: str, options: TableOptions, id: str | None, label: str | None, quiet: bool
+) -> Scan:
+    """Open a table of rows to show, with a column of labels."""
+    rows = open_rows(model, data, options, id, quiet, label=label)
+    require_column(rows.source, label, "--label")
+    if label is None and rows.columns.label in rows.source.schema.names:
+        label = rows.columns.label
+    rows.label = label
+    return rows
+
+
+def choose_places(n_rows: int, n_features: int) -> Array:
+    """Choose the rows to show: all, or a random sample of a large table."""
+    import numpy as np
+
+    most = max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // n_features))
+    if n_rows <= most:
+        return np.arange(n_rows)
+    return np.sort(np.random.default_rng(0).choice(n_rows, most, replace=False))
+
+
+def take(
+    rows: Scan,
+    quiet: bool,
+    places: Array | None = None,
+    doing: str = "reading",
+    use: Callable[[Array], None] | None = None,
+) -> Sample:
+    """Read some rows, those of `choose_places` if no places are given.
+
+    `use` is called with the numbers of all rows, batch by batch.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    n_rows = rows.source.n_rows
+    if places is None:
+        places = choose_places(n_rows, len(rows.columns.features))
+    numbers: list[Array] = []
+    ids: list[Any] = []
+    labels: list[Any] = []
+    first = 0
+    with show_rows(doing, rows, quiet) as shown_rows:
+        for batch in shown_rows:
+            if use is not None:
+                use(batch.numbers)
+            begin, end = np.searchsorted(places, [first, first + len(batch.numbers)])
+            here = places[begin:end] - first
+            numbers.append(batch.numbers[here])
+            some = batch.rows.take(pa.array(here))
+            ids += some.column(rows.id).to_pylist() if rows.id else []
+            labels += some.column(rows.label).to_pylist() if rows.label else []
+            first += len(batch.numbers)
+    names = map(_to_text, ids) if rows.id else (f"{place:,}" for place in (places + 1).tolist())
+    return Sample(
+        np.concatenate(numbers),
+        places,
+        np.array(list(names)),
+        _to_labels(labels) if rows.label else None,
+        rows.label,
+    )
+
+
+def _to_text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _to_labels(values: list[Any]) -> Array:
+    """Turn labels into numbers if all are: a column of CSV was read as text."""
+    import numpy as np
+
+    from keras_tied.drawing import MOST_COLOURS
+
+    if all(value is None or isinstance(value, int | float) for value in values):
+        is_whole = all(value is not None for value in values)
+        return np.array(values if is_whole else [np.nan if v is None else v for v in values])
+    texts = [_to_text(value) for value in values]
+    if len(set(texts)) > MOST_COLOURS:
+        try:
+            return np.array([float(text) if text else np.nan for text in texts])
+        except ValueError:
+            pass
+    return np.array(texts)

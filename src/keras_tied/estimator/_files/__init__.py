@@ -1,0 +1,134 @@
+"""Files of fitted values: safetensors, or Keras's archive for an encoder of the user's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_tied._files import replace_atomically
+from keras_tied.estimator._files.contents import LEARNED, Contents, Settings, name_file
+from keras_tied.estimator._files.format import read_file, to_bytes
+from keras_tied.estimator._files.params import deserialize_params, serialize_params
+from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._fitted.value import Fitted
+
+if TYPE_CHECKING:
+    from keras_tied.autoencoder import Autoencoder
+    from keras_tied.estimator._training.judge import Outcome
+
+__all__ = ["LEARNED", "Contents", "deserialize_params", "load", "name_file", "read", "write"]
+
+ZIP = b"PK"
+"""What an archive of Keras begins with."""
+
+
+def load(path: str | os.PathLike[str]) -> Fitted:
+    """Read the fitted value of a file that `TiedAutoencoder.save` or `keras-tied fit` has written.
+
+    No code in the file is run. Nothing is imported but NumPy, safetensors and msgspec, and Keras
+    for an encoder or an activation of the user's own.
+
+    Args:
+        path: the file.
+
+    Returns:
+        A value with the methods `transform`, `inverse_transform`, `reconstruct`,
+        `reconstruction_error`, `score`, `score_samples`, `rarity` and `explain` of
+        `TiedAutoencoder`. Rows are arrays of float32 or float64, `(n, n_features)`, finite, or NaN
+        where a value is missing.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is something else, incomplete or changed.
+
+    Examples:
+        >>> import tempfile
+        >>> import keras_tied
+        >>> from sklearn.datasets import load_iris
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> autoencoder = keras_tied.TiedAutoencoder(1, max_iter=5, random_state=0).fit(X)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     autoencoder.save(f"{folder}/iris.safetensors")
+        ...     fitted = keras_tied.load(f"{folder}/iris.safetensors")
+        >>> bool((fitted.transform(X) == autoencoder.transform(X)).all())
+        True
+    """
+    return read(path).fitted
+
+
+def read(
+    path: str | os.PathLike[str], before_keras: Callable[[], object] | None = None
+) -> Contents:
+    """Read what `write` has written, whatever the name of the file; errors are those of `load`.
+
+    `before_keras` is called before Keras is imported, for an encoder or activation of the user's
+    own.
+    """
+    with name_file(path):
+        with open(path, "rb") as file:
+            is_archive = file.read(len(ZIP)) == ZIP
+        if not is_archive:
+            return read_file(path)
+        from keras_tied.estimator._files.keras_file import read_archive
+
+        return read_archive(path, before_keras)
+
+
+def write(
+    path: str | os.PathLike[str],
+    outcome: Outcome,
+    params: Mapping[str, Any],
+    feature_names: Sequence[str] | None,
+    notes: Mapping[str, Any] | None,
+    make_model: Callable[[], Autoencoder] | None = None,
+) -> None:
+    """Write a fit; what is there already is replaced once all is written.
+
+    Args:
+        path: the file. Its name ends in `.safetensors`, and in `.keras` where an encoder or an
+            activation of the user's own needs Keras.
+        outcome: of the fit, or of `partial_fit`; its model may be the variables of the optimizer.
+        params: the parameters of the estimator.
+        feature_names: of the columns, or None.
+        notes: a JSON object to store too, or None.
+        make_model: makes the Keras model that computes what the fitted value does, if it is needed.
+    """
+    target, name, network = Path(path), repr(os.fspath(path)), outcome.fitted.network
+    is_dense = isinstance(network, DenseNetwork)
+    if is_dense and target.suffix != ".safetensors":
+        raise ValueError(
+            f"path={name} must end in '.safetensors': the estimator's own network is stored "
+            "without Keras. Use model_.save for a Keras model."
+        )
+    if not is_dense and target.suffix != ".keras":
+        raise ValueError(
+            f"path={name} must end in '.keras': an encoder or an activation of your own is stored "
+            "as a Keras model."
+        )
+    settings = Settings(
+        params=serialize_params(params),
+        n_iter_=outcome.n_iter,
+        is_pca_=outcome.is_pca,
+        loss_curve_=outcome.losses,
+        validation_curve_=list(outcome.validation_errors),
+        reconstruction_r2_=outcome.r2,
+        offset=outcome.fitted.offset,
+        feature_names=None if feature_names is None else list(map(str, feature_names)),
+        weight_decay=outcome.weight_decay,
+        activation=network.activation if isinstance(network, DenseNetwork) else None,
+    )
+    trainable = outcome.trainable
+    if is_dense and trainable is not None and not isinstance(trainable, tuple):
+        trainable = tuple(map(np.asarray, trainable.optimizer.variables))
+    content = to_bytes(Contents(settings, outcome.fitted, notes, trainable))
+    with replace_atomically(target.resolve()) as part:
+        if make_model is None or is_dense:
+            part.write_bytes(content)
+        else:
+            from keras_tied.estimator._files.keras_file import write_archive
+
+            write_archive(part, make_model(), content)

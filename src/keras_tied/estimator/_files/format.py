@@ -1,0 +1,301 @@
+"""The file of a fitted value: arrays as safetensors, whose header holds settings as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import reprlib
+from collections.abc import Collection, Iterable, Mapping
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import Raw, Struct
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from keras_tied._types import Array
+from keras_tied.estimator._files.contents import Contents, Settings, require
+from keras_tied.estimator._fitted.activations import ACTIVATIONS
+from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._fitted.fences import Fences
+from keras_tied.estimator._fitted.imputation import MOST_FEATURES, Gaussian
+from keras_tied.estimator._fitted.outlier_score import Axes, OutlierScore
+from keras_tied.estimator._fitted.preprocessing import Preprocessing
+from keras_tied.estimator._fitted.scaling import Scaling
+from keras_tied.estimator._fitted.tail import N_NUMBERS, Tail
+from keras_tied.estimator._fitted.value import Fitted, Network
+
+FORMAT, KEY = 1, "keras_tied"
+"""The version of the format, and the entry of the header's metadata that holds all JSON."""
+MOST_BYTES, MOST_CONTAINERS, MOST_VALUES = 2**24, 2**20, 2**21
+"""Of a header, and about the lists and objects and the values in its JSON, which take up to 80 and
+60 bytes of memory each. A table of 150,000 columns is below that."""
+NOT_OURS = "it is not a file that TiedAutoencoder.save has written, or only a part of one"
+AXES: dict[str, Any] = {
+    "preprocessing.scaling.shift": "d",
+    "preprocessing.scaling.scale": "d",
+    "preprocessing.mean": "d",
+    "preprocessing.gaussian.mean": "d",
+    "preprocessing.gaussian.precision": "dd",
+    "imputation_weights": "d",
+    "outlier_score.columns": "d",
+    "outlier_score.code_axes.mean": "k",
+    "outlier_score.code_axes.vectors": "ka",
+    "outlier_score.residual_axes.mean": "d",
+    "outlier_score.residual_axes.vectors": "db",
+    "outlier_score.gaussian.mean": "d",
+    "outlier_score.gaussian.precision": "dd",
+    "outlier_score.median": "s",
+    "outlier_score.scale": "s",
+    "outlier_score.fences.middle": "d",
+    "outlier_score.fences.low": "d",
+    "outlier_score.fences.high": "d",
+    "outlier_score.tail.numbers": "t",
+}
+"""The arrays of a fitted value besides those of its network, by their place in it, with their axes:
+d features, k components, a and b principal axes of codes and residuals, t numbers of the tail, and
+s numbers that the score adds up, which are d + a + b, and d more with a precision."""
+LAYER = {"kernels": (0, 1), "biases": (1,), "decoder_biases": (0,), "gains": (1,)}
+"""The axes of `network.NAME.0`: the units before and after the layer, numbered as the layers."""
+OPTIONAL = ("preprocessing.gaussian.", "imputation_weights", "outlier_score.gaussian.precision")
+"""Begins the names of arrays that a file may lack."""
+POSITIVE = ("preprocessing.scaling.scale", "outlier_score.scale")
+MAY_BE_INFINITE = ("outlier_score.scale", "outlier_score.fences.low", "outlier_score.fences.high")
+
+
+class _Document(Struct):
+    """The JSON of a header; the checksum is that of settings, notes and arrays."""
+
+    format: Any
+    sha256: str
+    settings: Raw
+    notes: Raw
+
+
+def to_bytes(contents: Contents) -> bytes:
+    """The bytes of a file; those of a Keras model lack the network."""
+    arrays = _get_arrays(contents)
+    transposed = [name for name, array in arrays.items() if array.flags.fnc]
+    arrays |= {name: arrays[name].T for name in transposed}
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    settings = msgspec.structs.replace(contents.settings, transposed=transposed)
+    texts = [Raw(msgspec.json.encode(each)) for each in (settings, contents.notes)]
+    text = msgspec.json.encode(_Document(FORMAT, _digest(texts, arrays), *texts)).decode()
+    content = save(arrays, {KEY: text})
+    try:
+        _require_small_header(content)
+        _read_document(text)
+    except ValueError as error:
+        raise ValueError(
+            f"The file could not be read back, as {error}: shorten loss_curve_, or use fewer "
+            "features or layers."
+        ) from error
+    return content
+
+
+def read_file(path: str | os.PathLike[str], network: Network | None = None) -> Contents:
+    """Read a file, with a network that is not in it if one is given."""
+    with open(path, "rb") as start:
+        _require_small_header(start.read(9))
+    try:
+        with safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {}).get(KEY, "")
+            require(text != "", "it holds no TiedAutoencoder")
+            axes = _find_axes(file.keys(), network is None)
+            arrays = {name: file.get_tensor(name) for name in axes}
+    except SafetensorError as error:
+        raise ValueError(NOT_OURS) from error
+    document, settings = _read_document(text)
+    digest = _digest((document.settings, document.notes), arrays)
+    require(document.sha256 == digest, "its checksum is not that of its contents")
+    known = set(settings.transposed) <= arrays.keys()
+    require(known, "it has no array of a name that is said to be transposed")
+    arrays |= {name: arrays[name].T for name in settings.transposed}
+    _check_arrays(arrays, axes, network)
+    fitted = _make_fitted(arrays, settings, network)
+    variables = tuple(arrays[name] for name in axes if name.startswith("optimizer."))
+    return Contents(settings, fitted, msgspec.json.decode(document.notes), variables or None)
+
+
+def _require_small_header(content: bytes) -> None:
+    """Raise `ValueError` for a header that may take much memory, or that is none."""
+    size = int.from_bytes(content[:8], "little")
+    require(content[8:9] == b"{", NOT_OURS)
+    require(size <= MOST_BYTES, f"its header has {size:,} bytes, more than {MOST_BYTES:,}")
+
+
+def _read_document(text: str) -> tuple[_Document, Settings]:
+    """The JSON of a header, and its settings."""
+    for marks, most in (("{[", MOST_CONTAINERS), (":,", MOST_VALUES)):
+        require(sum(map(text.count, marks)) <= most, f"it has more than {most:,} values in JSON")
+    document = msgspec.json.decode(text, type=_Document)
+    version = reprlib.repr(document.format)
+    require(
+        type(document.format) is int and document.format == FORMAT,
+        f"it has the format {version}, and this version of keras-tied reads {FORMAT}",
+    )
+    return document, msgspec.json.decode(document.settings, type=Settings)
+
+
+def _digest(texts: Iterable[Raw], arrays: Mapping[str, Array]) -> str:
+    """The checksum of a file, whatever the order and the spaces of its header."""
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text)
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def _find_axes(names: Collection[str], has_network: bool) -> dict[str, Any]:
+    """The axes of the arrays of these names; None for the variables of an optimizer."""
+
+    def count(start: str) -> int:
+        return sum(name.startswith(start) for name in names)
+
+    n_layers = count("network.kernels.")
+    require(has_network == (n_layers > 0), f"its network has {n_layers} layers")
+    widths = ["d", *map(str, range(1, n_layers)), "k"]
+    layers = {
+        f"network.{name}.{i}": [widths[i + end] for end in ends]
+        for name, ends in LAYER.items()
+        if name != "gains" or count("network.gains.")
+        for i in range(n_layers)
+    }
+    axes = AXES | layers | dict.fromkeys(f"optimizer.{i}" for i in range(count("optimizer.")))
+    absent, others = axes.keys() - names, set(names) - axes.keys()
+    needed = {name for name in absent if not name.startswith(OPTIONAL)}
+    if "preprocessing.gaussian.precision" in names:
+        needed |= absent & {"preprocessing.gaussian.mean"}
+    require(not needed, f"it lacks the array {min(needed, default='')!r}")
+    require(not others, f"it has an unexpected array {min(others, default='')!r}")
+    return {name: axes[name] for name in axes if name in names}
+
+
+def _find_dtype(name: str) -> str:
+    if name.startswith("network."):
+        return "float32"
+    return "int64" if name == "outlier_score.columns" else "float64"
+
+
+def _check_arrays(
+    arrays: Mapping[str, Array], axes: Mapping[str, Any], network: Network | None
+) -> None:
+    """Require that arrays have the right dtypes, shapes and numbers."""
+    sizes = {"t": N_NUMBERS}
+    if network is not None:
+        sizes["d"], *_, sizes["k"] = network.layer_sizes
+    for name, array in arrays.items():
+        if axes[name] is not None:
+            fits = len(axes[name]) == array.ndim and all(
+                sizes.setdefault(axis, n) == n and (n > 0 or axis in ("a", "b"))
+                for axis, n in zip(axes[name], array.shape, strict=True)
+            )
+            require(fits, f"{name!r} has the shape {array.shape}, which does not fit")
+            require(array.dtype == _find_dtype(name), f"{name!r} has the dtype {array.dtype}")
+        wild = np.isnan(array) if name in MAY_BE_INFINITE else ~np.isfinite(array)
+        require(not wild.any(), f"{name!r} has numbers that are not finite")
+        require(
+            name not in POSITIVE or bool((array > 0).all()),
+            f"{name!r} has numbers that are not positive",
+        )
+    d, k, precision = sizes["d"], sizes["k"], arrays.get("outlier_score.gaussian.precision")
+    low, middle, high = (arrays[f"outlier_score.fences.{end}"] for end in ("low", "middle", "high"))
+    steps = np.diff(arrays["outlier_score.columns"], prepend=-1)
+    weights = arrays.get("imputation_weights", middle * 0)
+    n_numbers = d + sizes["a"] + sizes["b"] + (0 if precision is None else d)
+    hidden = [size for axis, size in sizes.items() if axis.isdigit()]
+    has_precision = any(name.endswith("gaussian.precision") for name in arrays)
+    positive = precision is None or (precision.diagonal() > 0).all()
+    checks = {
+        "its hidden layers are too small": min(hidden, default=k) >= k,
+        "its outlier score has another number of medians": sizes["s"] == n_numbers,
+        "it has too many features for a precision": d <= MOST_FEATURES or not has_precision,
+        "'imputation_weights' are not from 0 to 1": ((weights >= 0) & (weights <= 1)).all(),
+        "'outlier_score.columns' does not number columns": steps[0] == 1 and set(steps) <= {0, 1},
+        "'outlier_score.gaussian.precision' is not positive": positive,
+        "'outlier_score.fences' are not in order": ((low < middle) & (middle < high)).all(),
+        "'outlier_score.tail' is not a tail": _make_tail(arrays).is_valid,
+    }
+    for otherwise, holds in checks.items():
+        require(bool(holds), otherwise)
+
+
+def _get_arrays(contents: Contents) -> dict[str, Array]:
+    """The arrays of a file, by name."""
+    fitted = contents.fitted
+    has_gaussian = fitted.preprocessing.gaussian is not None
+    arrays = {
+        name: attrgetter(name)(fitted)
+        for name in AXES
+        if has_gaussian or not name.startswith("preprocessing.gaussian.")
+    }
+    if isinstance(fitted.network, DenseNetwork):
+        for name in LAYER:
+            layers = getattr(fitted.network, name) or ()
+            arrays |= {f"network.{name}.{i}": array for i, array in enumerate(layers)}
+    arrays = {
+        name: np.asarray(array, _find_dtype(name))
+        for name, array in arrays.items()
+        if array is not None
+    }
+    if isinstance(contents.trainable, tuple):
+        arrays |= {f"optimizer.{i}": array for i, array in enumerate(contents.trainable)}
+    return arrays
+
+
+def _make_fitted(
+    arrays: Mapping[str, Array], settings: Settings, network: Network | None
+) -> Fitted:
+    """The fitted value of checked arrays."""
+
+    def take(start: str) -> dict[str, Any]:
+        """The arrays whose names begin so and have one part more, by that part."""
+        places = {name: name.removeprefix(f"{start}.") for name in arrays if name.startswith(start)}
+        return {place: arrays[name] for name, place in places.items() if "." not in place}
+
+    if network is None:
+        require(settings.activation in ACTIVATIONS, f"its activation is {settings.activation!r}")
+        kernels, biases, decoder_biases, gains = (
+            tuple(take(f"network.{name}").values()) for name in LAYER
+        )
+        network = DenseNetwork(
+            kernels,
+            biases,
+            decoder_biases,
+            gains or None,
+            str(settings.activation),
+            linear_units=len(biases[-1]) if len(biases) > 1 else 0,
+        )
+    score = OutlierScore(
+        **take("outlier_score"),
+        code_axes=Axes(**take("outlier_score.code_axes")),
+        residual_axes=Axes(**take("outlier_score.residual_axes")),
+        gaussian=Gaussian(**take("outlier_score.gaussian")),
+        fences=Fences(**take("outlier_score.fences")),
+        tail=_make_tail(arrays),
+    )
+    finite = score.surprise is None or bool(np.isfinite(score.surprise).all())
+    require(finite, "'outlier_score.gaussian.precision' cannot be inverted")
+    mean, gaussian = arrays["preprocessing.mean"], take("preprocessing.gaussian")
+    names = settings.feature_names
+    require(names is None or len(names) == len(mean), f"its feature names are not {len(mean)}")
+    return Fitted(
+        Preprocessing(
+            Scaling(**take("preprocessing.scaling")),
+            mean,
+            Gaussian(**gaussian) if gaussian else None,
+        ),
+        network,
+        score,
+        settings.offset,
+        None if names is None else tuple(names),
+        arrays.get("imputation_weights"),
+    )
+
+
+def _make_tail(arrays: Mapping[str, Array]) -> Tail:
+    return Tail.from_numbers(arrays["outlier_score.tail.numbers"])

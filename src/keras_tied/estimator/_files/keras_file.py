@@ -1,0 +1,71 @@
+"""The file of a Keras model: its archive, with the file of the fitted value as a member."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_tied._files import temporary_folder
+from keras_tied.estimator._files.contents import Contents, require
+from keras_tied.estimator._files.format import MOST_BYTES, NOT_OURS, read_file
+from keras_tied.estimator._files.params import require_plain
+
+if TYPE_CHECKING:
+    from keras_tied.autoencoder import Autoencoder
+
+CONFIG, MEMBER = "config.json", "estimator.safetensors"
+
+
+def write_archive(path: Path, model: Autoencoder, content: bytes) -> None:
+    """Write a model, with the file of the fitted value, which lacks the network."""
+    model.save(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(MEMBER, content)
+
+
+def read_archive(
+    path: str | os.PathLike[str], before_keras: Callable[[], object] | None
+) -> Contents:
+    """Read a model and a fitted value; Keras refuses members, weights and classes that do harm."""
+    require(zipfile.is_zipfile(path), NOT_OURS)
+    with temporary_folder() as folder:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            require(MEMBER in names, "it holds no TiedAutoencoder; try keras.models.load_model")
+            require(len(names) == len(set(names)), "two of its parts have one name")
+            for name in (MEMBER, CONFIG):
+                member = archive.getinfo(name)
+                most = MOST_BYTES if name == CONFIG else os.path.getsize(path)
+                require(member.file_size <= most, f"its part {name!r} is too long")
+            with archive.open(CONFIG) as config:  # whose size may be a lie
+                require_plain(json.loads(config.read(MOST_BYTES)))
+            fitted_file = archive.extract(MEMBER, folder)
+        if before_keras is not None:
+            before_keras()
+        model = _load_model(path, Path(folder, "model.keras"))
+        from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
+
+        network = CompiledNetwork(model)
+        finite = all(np.isfinite(weights).all() for weights in network.weights)
+        require(finite, "its weights are not finite")
+        contents = read_file(fitted_file, network)
+    return contents._replace(trainable=model if model.optimizer is not None else None)
+
+
+def _load_model(path: str | os.PathLike[str], copy: Path) -> Autoencoder:
+    """Load a model from a copy of its file, which has the ending that Keras asks for."""
+    import keras
+
+    from keras_tied.autoencoder import Autoencoder
+
+    shutil.copyfile(path, copy)
+    model = keras.models.load_model(copy, safe_mode=True)
+    require(isinstance(model, Autoencoder), "its model is no keras_tied.Autoencoder")
+    return model

@@ -1,0 +1,159 @@
+"""The rows of a table in the form that a model takes, for functions of batches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from keras_tied.tables._columns import Columns, MisreadValues
+from keras_tied.tables._errors import TableError
+from keras_tied.tables._source import Source
+
+Result = TypeVar("Result")
+
+
+class Batch(NamedTuple):
+    """Consecutive rows of a table.
+
+    Attributes:
+        rows: the columns that are read.
+        numbers: the same rows as a model takes them, `(n, features)` float32.
+    """
+
+    rows: pa.RecordBatch
+    numbers: NDArray[np.float32]
+
+
+class Workers(Protocol):
+    """What runs a function on several items: this process, or workers of Dask."""
+
+    def map(
+        self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]
+    ) -> Iterable[tuple[int, Any]]:
+        """Yield the index of each item and the result of the function, in any order."""
+
+
+class Here:
+    """Runs functions in this process, one after the other."""
+
+    def map(
+        self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]
+    ) -> Iterator[tuple[int, Any]]:
+        """Call a function with the arguments of each item; yield index and result."""
+        for index, arguments in enumerate(items):
+            yield index, function(*arguments)
+
+
+def ignore(n_rows: int) -> None:
+    """Do nothing with a number of rows."""
+
+
+@dataclass
+class Scan:
+    """The rows of a table as a model takes them, read anew by each loop: `Scan(...).map(function)`.
+
+    Attributes:
+        source: the table.
+        columns: the columns that become numbers.
+        id: a column of names that is read too, or None.
+        label: a column of labels that is read too, or None.
+        advance: is called with the number of rows of each batch after its use.
+        unseen: the number of values of rare or new categories in the last pass, by column.
+        misread: the values of the last pass that were not of the kind of their column.
+    """
+
+    source: Source
+    columns: Columns
+    id: str | None = None
+    label: str | None = None
+    advance: Callable[[int], object] = ignore
+    unseen: Counter[str] = field(default_factory=Counter)
+    misread: MisreadValues = field(default_factory=MisreadValues)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the rows in order.
+
+        Raises:
+            TableError: if a value cannot be used, or the table has not as many rows as it promised.
+        """
+        for tally in (self.unseen, self.misread.counts, self.misread.examples):
+            tally.clear()
+        beside = [name for name in (self.id, self.label) if name is not None]
+        names = list(dict.fromkeys([*self.columns.names, *beside]))
+        n_rows, promised = 0, self.source.n_rows
+        for rows in self.source.batches(names=names):
+            first_row = self.source.first_row + n_rows
+            n_rows += rows.num_rows
+            if n_rows > promised:
+                break
+            yield Batch(rows, self.columns.encode(rows, first_row, self.unseen, self.misread))
+            self.advance(rows.num_rows)
+        if n_rows != promised:
+            raise TableError(
+                f"{self.source.name!r} had {promised:,} rows when it was opened, and has "
+                f"{'more' if n_rows > promised else f'{n_rows:,}'} now; run the command again when "
+                "nobody writes to it."
+            )
+
+    def map(self, function: Callable[[Batch], Result]) -> Iterator[Result]:
+        """Yield the result of a function for each batch, in order."""
+        return map(function, self)
+
+    def split(self) -> list[Scan]:
+        """Return a scan of each part of the table; each can be sent to another process."""
+        return [Scan(part, self.columns, self.id, self.label) for part in self.source.split()]
+
+    def fold(
+        self,
+        workers: Workers,
+        function: Callable[..., Result],
+        parts: Sequence[Scan],
+        items: Sequence[tuple[Any, ...]],
+    ) -> Iterator[tuple[int, Result]]:
+        """Yield the index and the result of a function for each part of the table, when done.
+
+        What is unseen and misread in the parts becomes that of the table, in their order.
+
+        Args:
+            workers: what runs the function.
+            function: of a part and the arguments of an item; can be pickled.
+            parts: of those that `split` gives.
+            items: more arguments for each part.
+        """
+        tasks = [(function, part, *more) for part, more in zip(parts, items, strict=True)]
+        tallies = {}
+        for index, (result, *tally) in workers.map(_fold_part, tasks):
+            tallies[index] = tally
+            yield index, result
+        for index in sorted(tallies):
+            unseen, misread = tallies[index]
+            self.unseen.update(unseen)
+            self.misread.update(misread)
+
+
+def _fold_part(
+    function: Callable[..., Result], part: Scan, *more: Any
+) -> tuple[Result, Counter[str], MisreadValues]:
+    """Call a function with a part, in the process of a worker; its errors name the file."""
+    try:
+        return function(part, *more), part.unseen, part.misread
+    except TableError as error:
+        name, message = repr(part.source.name), str(error)
+        raise TableError(message if name in message else f"{name}: {message}") from error
+
+
+def in_order(results: Iterable[tuple[int, Result]]) -> Iterator[Result]:
+    """Yield results in the order of their indices, whichever comes first."""
+    early: dict[int, Result] = {}
+    n = 0
+    for index, result in results:
+        early[index] = result
+        while n in early:
+            yield early.pop(n)
+            n += 1

@@ -1,0 +1,232 @@
+"""The function that XLA compiles: many steps and epochs of training, and the rows they take."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from keras_tied.training._data import BatchedRows
+from keras_tied.training._jax.features_first import FlippedMatrix, is_worthwhile
+from keras_tied.training._jax.shards import ShardedRows
+from keras_tied.training._jax.trace import TracedFunction
+
+
+class DeviceRows:
+    """Rows on the device, and how a program takes batches of them.
+
+    Args:
+        rows: the rows.
+        arrays: the arrays on the device, to which those of `rows` are added.
+        places: the index in `arrays` of each array of the host, by its id and whether it is
+            transposed; an array that is both input and target is on the device once.
+        units: those of the model's layers.
+    """
+
+    def __init__(
+        self,
+        rows: BatchedRows,
+        arrays: list[jax.Array],
+        places: dict[tuple[int, bool], int],
+        units: Sequence[int],
+    ) -> None:
+        self.rows, self.full, self.last, self.size = rows, rows.full, rows.last, rows.batch_size
+        leaves, self.structure = jax.tree.flatten(rows.data)
+        shapes = [leaf.shape[1:] for leaf in leaves if leaf.ndim > 1]
+        narrow = bool(shapes) and all(is_worthwhile(self.size, shape, units) for shape in shapes)
+        self.flipped = [narrow and leaf.ndim > 1 for leaf in leaves]
+        self.places = []
+        for leaf, flipped in zip(leaves, self.flipped, strict=True):
+            place = id(leaf), flipped and not self.full
+            if place not in places:
+                places[place] = len(arrays)
+                values = np.ascontiguousarray(leaf.T) if place[1] else leaf
+                # No copy where the device can read the host's memory, as Keras's `fit` does.
+                arrays.append(jax.device_put(values, may_alias=True))
+            self.places.append(places[place])
+        self.key = self.full, self.last, self.size, self.structure, self.places, self.flipped
+
+    def batch(self, arrays: Sequence[Any], begin: Any, size: int, order: Any) -> Any:
+        """The rows `begin .. begin + size - 1` of an order, `(size, ...)` each.
+
+        A flipped matrix is held as `(features, size)`. Where all rows are one batch, `arrays` has
+        it in this form; otherwise rows are taken first, and then transposed.
+        """
+        leaves = []
+        for place, flipped in zip(self.places, self.flipped, strict=True):
+            rows = arrays[place]
+            if not self.full:
+                if order is not None:
+                    rows = rows[:, order] if flipped else rows[order]
+                leaves.append(FlippedMatrix(rows) if flipped else rows)
+                continue
+            if order is None:
+                rows = jax.lax.dynamic_slice_in_dim(rows, begin, size)
+            else:
+                rows = rows[jax.lax.dynamic_slice_in_dim(order, begin, size)]
+            leaves.append(FlippedMatrix(rows.T) if flipped else rows)
+        return jax.tree.unflatten(self.structure, leaves)
+
+    def hold_sums(self, size: int) -> None:
+        """Nothing: sums over one device are whole."""
+
+
+class Program:
+    """The function that is compiled: from the state to the state some epochs later, and logs.
+
+    Args:
+        model: the model to train.
+        parts: the rows to train on, and those for validation, if there are any.
+        state: a state of the same shapes.
+        capacity: the most epochs of a call.
+        widen: whether bfloat16 may be evaluated as `WideEvaluation` does.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        parts: Sequence[DeviceRows | ShardedRows],
+        state: Any,
+        capacity: int,
+        widen: bool,
+    ) -> None:
+        self.train, *self.validation = parts
+        self.capacity = capacity
+        self.fresh = [np.zeros(value.shape, value.dtype) for value in state[3]]
+
+        def trace(step: Any, state: Any, part: DeviceRows | ShardedRows) -> Any:
+            sizes = {part.size if part.full else 0, part.last} - {0}
+            examples = {size: _make_example(part.rows.data, size) for size in sizes}
+            return {
+                size: TracedFunction(step, state, example, widen=widen)
+                for size, example in examples.items()
+            }
+
+        self.train_steps: dict[int, TracedFunction] = trace(model.train_step, state, self.train)
+        self.test_steps: dict[int, TracedFunction] = {}
+        for part in self.validation:
+            self.test_steps = trace(model.test_step, (*state[:2], state[3]), part)
+        self.steps = [*self.train_steps.values(), *self.test_steps.values()]
+        self.empty_test_logs = _make_empty_logs(self.test_steps)
+        self.empty_logs = _make_empty_logs(self.train_steps) | _name_val(self.empty_test_logs)
+        groups: dict[Any, list[str]] = {}
+        for name, value in self.empty_logs.items():
+            groups.setdefault((value.shape, value.dtype), []).append(name)
+        self.log_names = list(groups.values())
+        """The names of the logs, those of one shape and dtype together."""
+
+    def constants(self) -> list[Any]:
+        """The arrays of the steps that are not arguments."""
+        return [constant for step in self.steps for constant in step.constants]
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether something is evaluated as `WideEvaluation` does."""
+        return any(step.widen for step in self.train_steps.values())
+
+    @property
+    def has_ready_kernels(self) -> bool:
+        """Whether XLA has fast kernels for the steps without compiling any.
+
+        It has none for bfloat16 and for the error function, a polynomial of many terms.
+        """
+        return not any(step.contains("bf16[", " erf") for step in self.steps)
+
+    def __call__(
+        self, state: Any, orders: Any, epochs: Any, begin: Any, end: Any, arrays: Sequence[Any]
+    ) -> Any:
+        """The state after so many epochs, and the logs.
+
+        Each epoch takes the full batches from `begin` to `end`. The smaller last batch and the
+        validation follow if `end` is the number of full batches.
+        """
+
+        def epoch(index: Any, carry: Any) -> Any:
+            (*variables, metrics), tables = carry
+            order = None if orders is None else orders[index]
+            if self.train.full:
+                pairs = zip(self.fresh, metrics, strict=True)
+                metrics = [jnp.where(begin == 0, *pair) for pair in pairs]
+            else:
+                metrics = self.fresh
+            state, logs = self.train_part((*variables, metrics), begin, end, order, arrays)
+            update = jax.lax.dynamic_update_index_in_dim
+            rows = [jnp.stack([logs[name] for name in names]) for names in self.log_names]
+            return state, [update(*pair, index, axis=0) for pair in zip(tables, rows, strict=True)]
+
+        tables = []
+        for names in self.log_names:
+            value = self.empty_logs[names[0]]
+            tables.append(jnp.zeros((self.capacity, len(names), *value.shape), value.dtype))
+        return jax.lax.fori_loop(0, epochs, epoch, (state, tables))
+
+    def train_part(
+        self, state: Any, begin: Any, end: Any, order: Any, arrays: Sequence[Any]
+    ) -> Any:
+        """The state after some steps of an epoch, and the logs."""
+        part = self.train
+
+        def step(state: Any, begin: Any, size: int) -> Any:
+            batch = part.batch(arrays, begin, size, order)
+            return self.train_steps[size](state, batch, evaluation=part.hold_sums(size))
+
+        def full_step(index: Any, carry: Any) -> Any:
+            logs, state = step(carry[0], index * part.size, part.size)
+            return state, carry[1] | logs
+
+        def finish(state: Any, logs: Any) -> Any:
+            if part.last:
+                last, state = step(state, part.full * part.size, part.last)
+                logs = logs | last
+            state, validation_logs = self.validate(state, arrays)
+            return state, logs | validation_logs
+
+        empty = {name: jnp.asarray(value) for name, value in self.empty_logs.items()}
+        if not part.full:
+            return finish(state, empty)
+        state, logs = jax.lax.fori_loop(begin, end, full_step, (state, empty))
+        if not part.last and not self.validation:
+            return state, logs
+        return jax.lax.cond(end == part.full, finish, lambda *same: same, state, logs)
+
+    def validate(self, state: Any, arrays: Sequence[Any]) -> Any:
+        """The state after the evaluation of the validation rows, if there are any, and the logs."""
+        if not self.validation:
+            return state, {}
+        (part,) = self.validation
+        trainable, non_trainable, optimizer, _ = state
+
+        def step(state: Any, begin: Any, size: int) -> Any:
+            logs, state = self.test_steps[size](state, part.batch(arrays, begin, size, None))
+            return state, logs
+
+        state, logs = (trainable, non_trainable, self.fresh), self.empty_test_logs
+        if part.full:
+            carry = state, {name: jnp.asarray(value) for name, value in logs.items()}
+            state, logs = jax.lax.fori_loop(
+                0, part.full, lambda i, carry: step(carry[0], i * part.size, part.size), carry
+            )
+        if part.last:
+            state, logs = step(state, part.full * part.size, part.last)
+        trainable, non_trainable, metrics = state
+        return (trainable, non_trainable, optimizer, metrics), _name_val(logs)
+
+
+def _make_example(data: Any, size: int) -> Any:
+    """The shapes and dtypes of a batch of so many rows, on the device."""
+    canonical = jax.dtypes.canonicalize_dtype
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape[1:]), canonical(leaf.dtype)), data
+    )
+
+
+def _make_empty_logs(steps: dict[int, TracedFunction]) -> dict[str, Any]:
+    """Zeros in place of the logs of some steps."""
+    logs: dict[str, Any] = next((step.outputs[0] for step in steps.values()), {})
+    return {name: np.zeros(value.shape, value.dtype) for name, value in logs.items()}
+
+
+def _name_val(logs: dict[str, Any]) -> dict[str, Any]:
+    return {f"val_{name}": value for name, value in logs.items()}
