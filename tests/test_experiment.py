@@ -59,7 +59,7 @@ def test_history_is_that_of_keras_own_fit_with_validation_split(donuts):
     stock = experiment.build_model(kernel).fit(
         donuts, donuts, batch_size=len(donuts), epochs=8, validation_split=0.33, verbose=0
     )
-    history, *_ = experiment._train_with_keras(*experiment.split(donuts), kernel, 8, None)
+    history, *_ = experiment._train_with_keras(experiment.split(donuts), kernel, 8, None)
     for key in ("loss", "val_loss"):
         np.testing.assert_allclose(history[key], stock.history[key], rtol=1e-4)
 

@@ -1,7 +1,5 @@
 """The number of threads of NumPy's BLAS, which all threads of a process share."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

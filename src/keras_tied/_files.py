@@ -16,19 +16,9 @@ MACHINE = os.uname().nodename if hasattr(os, "uname") else ""
 
 
 def check_writable(output: Path, endings: Collection[str], option: str = "") -> Path:
-    """Where a file will be written, if it can be.
+    """Return the absolute path of a file that will be written, links followed, or raise.
 
-    Args:
-        output: the path that the user gave.
-        endings: those that it may have, such as `"csv"` or `"csv.gz"`.
-        option: what the user calls the path, such as `"--output"`, for the messages.
-
-    Returns:
-        The absolute path, symbolic links followed.
-
-    Raises:
-        ValueError: if it has another ending, is a folder, or is in a folder that does not exist or
-            may not be written to.
+    It has one of the endings, such as `"csv.gz"`; messages call it by the user's option.
     """
     name = f"{option} {str(output)!r}".lstrip()
     if not any(output.name.lower()[1:].endswith(f".{ending}") for ending in endings):
@@ -61,9 +51,6 @@ def replace_atomically(target: Path) -> Iterator[Path]:
 
     Whatever goes wrong in between, an interruption included, leaves nothing of it; what a process
     that was killed has left is deleted by the next one with this target.
-
-    Args:
-        target: the file to write; what is there already is replaced in one step, at the end.
     """
     # The name is short, whatever the target's, and tells this machine's processes apart.
     digest = hashlib.sha256(f"{MACHINE}/{target.name}".encode()).hexdigest()[:12]

@@ -1,29 +1,18 @@
 """Why a row is odd, in words."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from keras_tied._text import format_number, format_value
 
-MAIN_SHARE = 0.75
-"""A column with such a share is the reason alone."""
+MAIN_SHARE = 0.75  # a column with such a share is the reason alone
 CONTRADICTION = 0.5
 """Two columns contradict each other if the second share is at least so much of the first."""
-ORDINARY = 20
-"""A row is ordinary if at least one in so many is as odd."""
+ORDINARY = 20  # a row is ordinary if at least one in so many is as odd
 
 
 class Cause(NamedTuple):
-    """A column that makes a row odd.
-
-    Attributes:
-        column: its name.
-        share: its share of the oddness.
-        given: its value, as text.
-        expected: what the other columns make likely, as text.
-    """
+    """A column that makes a row odd, with its share, its value, and what is likely, as texts."""
 
     column: str
     share: float
@@ -32,17 +21,9 @@ class Cause(NamedTuple):
 
 
 def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
-    """Tell why a row is odd.
+    """Tell why a row is odd, by the columns with the largest shares above 0, the largest first.
 
-    Args:
-        causes: the columns with the largest shares, the largest first, without those of share 0.
-        is_ordinary: whether the row would be ordinary with what is expected in the first column.
-
-    Examples:
-        >>> describe_reason([Cause("age", 1.0, "999", "34")], True)
-        'age 999; the other columns suggest 34, and with that the row would be ordinary'
-        >>> describe_reason([Cause("a", 0.5, "1", "9"), Cause("b", 0.5, "9", "2")], False)
-        'a 1 and b 9 contradict each other; the other columns suggest a 9 or b 2'
+    `is_ordinary` is whether the row would be ordinary with what is expected in the first column.
     """
     if not causes:
         return "no column alone makes it odd"
@@ -63,12 +44,7 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
 
 
 def format_given(value: Any) -> str:
-    """Format a value of a table.
-
-    Examples:
-        >>> format_given(9999999), format_given(0.5), format_given(None), format_given("plum")
-        ('9,999,999', '0.5', 'missing', 'plum')
-    """
+    """Format a value of a table."""
     if value is None:
         return "missing"
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -77,12 +53,7 @@ def format_given(value: Any) -> str:
 
 
 def format_suggestion(value: Any) -> str:
-    """Format a value that is about what is expected.
-
-    Examples:
-        >>> format_suggestion(33912), format_suggestion(2.4449), format_suggestion("plum")
-        ('33,900', '2.44', 'plum')
-    """
+    """Format a value that is about what is expected."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return format_given(value)
     if abs(value) >= 1000:

@@ -1,28 +1,16 @@
 """Format the user's texts and numbers for figures, pages and messages."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any
 
-LONGEST = 120
-"""The most characters of a text; a longer one is cut in its middle."""
+LONGEST = 120  # the most characters of a text; a longer one is cut in its middle
 
 _INVISIBLE = dict.fromkeys((*range(32), *range(127, 160)), "�")
 
 
 def format_value(value: Any, longest: int = LONGEST) -> str:
-    r"""Turn a value of the user's into text that can be encoded, is visible, and is not too long.
-
-    This does not escape markup: show the result as plain text.
-
-    Examples:
-        >>> format_value("a\0b")
-        'a�b'
-        >>> format_value("abcdefghij", longest=5)
-        'ab…ij'
-    """
+    """Turn a user's value into plain text that can be encoded, is visible, and is not too long."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
     if len(text) > longest:
         half = (longest - 1) // 2
@@ -37,12 +25,7 @@ def replace_controls(text: str) -> str:
 
 
 def format_number(value: float | None) -> str:
-    """Format a number with three significant digits.
-
-    Examples:
-        >>> format_number(0.123456), format_number(12345.6), format_number(float("nan"))
-        ('0.123', '12,346', '-')
-    """
+    """Format a number with three significant digits."""
     if value is None or math.isnan(value):
         return "-"
     if abs(value) >= 1e7 or 0 < abs(value) < 1e-4:
@@ -51,12 +34,7 @@ def format_number(value: float | None) -> str:
 
 
 def format_share(share: float) -> str:
-    """Format a share as a percentage, never 100 % unless it is.
-
-    Examples:
-        >>> format_share(0.8962), format_share(0.9996), format_share(1.0), format_share(0.0123)
-        ('90 %', '99.9 %', '100 %', '1.2 %')
-    """
+    """Format a share as a percentage, never 100 % unless it is."""
     percent = 100 * share
     if 99 < percent < 100:
         return f"{math.floor(10 * percent) / 10:.1f} %"
@@ -64,12 +42,7 @@ def format_share(share: float) -> str:
 
 
 def format_rarity(one_in: float, most: float) -> str:
-    """Format one row in how many is as odd, with two significant digits, or that it is the most.
-
-    Examples:
-        >>> format_rarity(1.3, 2000), format_rarity(1234.5, 2000), format_rarity(2000, 2000)
-        ('1', '1,200', '> 2,000')
-    """
+    """Format one row in how many is as odd, with two significant digits, or that it is the most."""
     if one_in >= most:
         return f"> {most:,.0f}"
     digits = len(str(int(one_in)))

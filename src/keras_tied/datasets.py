@@ -1,8 +1,4 @@
-"""The correlated donuts of the article "Autoencoder in Keras", and their preparation.
-
-Two rings with four features, of which the last two nearly repeat the first. So two numbers explain
-a row almost fully, and a code of two components can hold them.
-"""
+"""The correlated donuts of the article "Autoencoder in Keras", and their preparation."""
 
 from os import PathLike
 from typing import Any, TypeAlias
@@ -14,16 +10,13 @@ RandomState: TypeAlias = int | np.random.RandomState | None
 """The types of a random_state of scikit-learn."""
 
 RADII = (5.0, 10.0)
-"""The mean radius of the rings that are labelled 0 and 1."""
-
 N_FEATURES = 4
-"""Features of a row; in a file the label may follow as one column more."""
 
 
 def make_correlated_donuts(
     n_samples: int = 9000, random_state: RandomState = None
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Draw rows from two noisy rings whose features are strongly correlated.
+    """Draw rows, (n, 4) float64, from two noisy rings, and labels, (n,) int64, in their order.
 
     A row of label k has a radius r ~ N(5, 1) for k = 0 or N(10, 1) for k = 1, an angle
     θ ~ U(0, 2π), and the features (r cos θ, r sin θ, u r cos θ, v r cos θ), where u and v are
@@ -31,11 +24,7 @@ def make_correlated_donuts(
 
     Args:
         n_samples: Rows to draw, at least 1. Of an odd number, label 0 gets one more.
-        random_state: As in scikit-learn: an int for the same rows at each call, a
-            ``numpy.random.RandomState``, or None for NumPy's global one.
-
-    Returns:
-        X, (n_samples, 4) float64, and y, (n_samples,) int64, sorted by label as in the file.
+        random_state: As in scikit-learn.
 
     Raises:
         ValueError: If n_samples is below 1.
@@ -60,9 +49,7 @@ def make_correlated_donuts(
 
 
 def load_donuts(path: str | PathLike[str]) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
-    """Read rows of four features, with or without a label, from an ``.npy`` file.
-
-    The file is read as plain numbers; one that holds pickled objects is refused, not unpickled.
+    """Read rows of four features, with or without a label, from an ``.npy`` file, never pickled.
 
     Args:
         path: A file written by ``numpy.save``: an (n, 4) array of features, or an (n, 5) array
@@ -115,8 +102,7 @@ def prepare(
     Args:
         X: (n, features) finite numbers.
         y: (n,) labels of any kind, shuffled along, or None.
-        random_state: As in scikit-learn: an int for the same order at each call, a
-            ``numpy.random.RandomState``, or None for NumPy's global one.
+        random_state: As in scikit-learn.
 
     Returns:
         X, (n, features) float32, and y in the same order, or None.

@@ -1,14 +1,11 @@
-"""The experiment of the article "Autoencoder in Keras": 4-2-4, with tied weights.
-
-A sigmoid code of two units and a linear decoder that is the encoder transposed, trained on all
-rows at once by gradient descent with momentum; the last third of the rows is held out.
-"""
+"""The experiment of the article "Autoencoder in Keras": 4-2-4, with tied weights."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -23,13 +20,14 @@ Engine: TypeAlias = Literal["keras", "numpy", "pytensor"]
 OnEpoch: TypeAlias = Callable[[int, Mapping[str, float]], object]
 Rows: TypeAlias = NDArray[np.float32]
 History: TypeAlias = Mapping[str, Sequence[float]]
+Trained: TypeAlias = "tuple[History, Rows, Rows, float, keras.Model | None]"
+"""The history, the code, the reconstruction, the seconds, and the model if it is of Keras."""
 
 N_COMPONENTS = 2
 EPOCHS = 3000
 LEARNING_RATE = 0.1
 MOMENTUM = 0.95
-DECAY = 1e-5
-"""Keras 1's: the learning rate of step t is 0.1 / (1 + 1e-5 t)."""
+DECAY = 1e-5  # Keras 1's: the learning rate of step t is 0.1 / (1 + 1e-5 t)
 VALIDATION_SPLIT = 0.33
 
 
@@ -40,18 +38,13 @@ class Experiment:
     Attributes:
         history: ``{"loss": ..., "val_loss": ...}``, (epochs,) float64 each: the cost of the
             training rows before each epoch's step, and of the others after it, as Keras logs them.
-        code: (n, 2) float32, the code of all rows.
-        reconstruction: (n, 4) float32, the reconstruction of all rows.
-        train_mse: Mean squared error of the training rows after the last epoch.
-        validation_mse: The same of the rows held out.
-        pca_train_mse: Mean squared error of a PCA of as many components, fitted to the training
-            rows, on these.
-        pca_validation_mse: The same on the rows held out.
+        code, reconstruction: (n, 2) and (n, 4) float32, of all rows.
+        train_mse, validation_mse: Mean squared errors after the last epoch, of the training rows
+            and of the rows held out.
+        pca_train_mse, pca_validation_mse: The same of a PCA of as many components.
         seconds: The time of training, with compilation and without imports.
-        parameters: The number of trained parameters.
-        untied_parameters: Their number if the decoder had a kernel of its own.
-        tie_error: The largest difference between the decoder's kernel and the encoder's,
-            transposed: exactly 0, as there is but one.
+        parameters, untied_parameters: How many are trained, and would be with two kernels.
+        tie_error: The largest difference between the two kernels: 0, as there is but one.
         model: The trained Keras model, or None if another engine trained.
     """
 
@@ -89,12 +82,8 @@ def run(
         epochs: Steps of training.
         engine: What trains: "keras", on the backend that Keras is set to, or the same network
             written out by hand, "numpy" or "pytensor" (`keras_tied.reference`).
-        random_state: Fixes the initial weights, which are the same for all engines; as in
-            scikit-learn.
+        random_state: Fixes the initial weights, which are the same for all engines.
         on_epoch: Called as on_epoch(epoch, {"loss": ..., "val_loss": ...}), epoch from 0.
-
-    Returns:
-        The history, the code, the reconstruction and their errors.
 
     Raises:
         ImportError: If the engine is not installed.
@@ -109,15 +98,9 @@ def run(
     """
     train, validation = split(X)
     kernel = _draw_kernel(train.shape[1], random_state)
-    if engine == "keras":
-        history, code, reconstruction, seconds, model = _train_with_keras(
-            train, validation, kernel, epochs, on_epoch
-        )
-    else:
-        history, code, reconstruction, seconds = _train_by_hand(
-            engine, train, validation, kernel, epochs, on_epoch
-        )
-        model = None
+    train_on = _train_with_keras if engine == "keras" else partial(_train_by_hand, engine)
+    trained = train_on((train, validation), kernel, epochs, on_epoch)
+    history, code, reconstruction, seconds, model = trained
     n_train, n_parameters = len(train), kernel.size + sum(kernel.shape)
     pca_train_mse, pca_validation_mse = _compute_pca_errors(train, validation)
     return Experiment(
@@ -137,13 +120,7 @@ def run(
 
 
 def split(X: ArrayLike) -> tuple[Rows, Rows]:
-    """Split the rows as Keras does for ``validation_split=0.33``: the last third is held out.
-
-    Args:
-        X: (n, features) rows, n ≥ 3 and features ≥ 2.
-
-    Returns:
-        The training rows and the validation rows, float32.
+    """Split rows, (n ≥ 3, features ≥ 2), as Keras does for ``validation_split=0.33``, in float32.
 
     Raises:
         ValueError: If X has too few rows or columns.
@@ -163,13 +140,10 @@ def split(X: ArrayLike) -> tuple[Rows, Rows]:
 
 
 def build_model(kernel: ArrayLike) -> keras.Model:
-    """Build and compile the article's Keras model: an encoder and the decoder tied to it.
+    """Build and compile the article's Keras model: layers "encoder" and "decoder", tied to it.
 
     Args:
         kernel: (features, components) the encoder's kernel to start from.
-
-    Returns:
-        A model (n, features) → (n, features) of two layers, "encoder" and "decoder".
 
     Examples:
         >>> build_model(np.zeros((4, 2))).count_params()
@@ -192,10 +166,7 @@ def build_model(kernel: ArrayLike) -> keras.Model:
 
 
 def _draw_kernel(features: int, random_state: RandomState) -> Rows:
-    """Draw a kernel as Keras does: U(-a, a) with a² = 6 / (features + components).
-
-    By NumPy, because each backend of Keras draws other numbers.
-    """
+    """Draw a kernel from U(-a, a), a² = 6 / (features + components), alike for all backends."""
     from sklearn.utils import check_random_state
 
     limit = np.sqrt(6.0 / (features + N_COMPONENTS))
@@ -204,8 +175,8 @@ def _draw_kernel(features: int, random_state: RandomState) -> Rows:
 
 
 def _train_with_keras(
-    train: Rows, validation: Rows, kernel: Rows, epochs: int, on_epoch: OnEpoch | None
-) -> tuple[History, Rows, Rows, float, keras.Model]:
+    parts: tuple[Rows, Rows], kernel: Rows, epochs: int, on_epoch: OnEpoch | None
+) -> Trained:
     import keras
 
     from keras_tied import training
@@ -215,7 +186,7 @@ def _train_with_keras(
             if on_epoch:
                 on_epoch(epoch, logs or {})
 
-    model = build_model(kernel)
+    model, (train, validation) = build_model(kernel), parts
     begin = time.perf_counter()
     history = training.fit(
         model,
@@ -230,7 +201,7 @@ def _train_with_keras(
         verbose=0,
     ).history
     seconds = time.perf_counter() - begin
-    code = model.get_layer("encoder")(np.concatenate([train, validation]))
+    code = model.get_layer("encoder")(np.concatenate(parts))
     reconstruction = model.get_layer("decoder")(code)
     to_numpy = keras.ops.convert_to_numpy
     return history, to_numpy(code), to_numpy(reconstruction), seconds, model
@@ -246,13 +217,8 @@ def _measure_tie_error(model: keras.Model) -> float:
 
 
 def _train_by_hand(
-    engine: Engine,
-    train: Rows,
-    validation: Rows,
-    kernel: Rows,
-    epochs: int,
-    on_epoch: OnEpoch | None,
-) -> tuple[History, Rows, Rows, float]:
+    engine: Engine, parts: tuple[Rows, Rows], kernel: Rows, epochs: int, on_epoch: OnEpoch | None
+) -> Trained:
     from keras_tied import reference
 
     kinds = {"numpy": reference.NumpyAutoencoder, "pytensor": reference.PyTensorAutoencoder}
@@ -264,10 +230,10 @@ def _train_by_hand(
     features, components = kernel.shape
     start = kernel, np.zeros(components), np.zeros(features)
     begin = time.perf_counter()
-    autoencoder.fit(train, validation, initial_weights=start, on_epoch=on_epoch)
+    autoencoder.fit(*parts, initial_weights=start, on_epoch=on_epoch)
     seconds = time.perf_counter() - begin
-    code = autoencoder.transform(np.concatenate([train, validation]))
-    return autoencoder.history_, code, autoencoder.inverse_transform(code), seconds
+    code = autoencoder.transform(np.concatenate(parts))
+    return autoencoder.history_, code, autoencoder.inverse_transform(code), seconds, None
 
 
 def _mean_squared_error(rows: NDArray[Any], reconstruction: NDArray[Any]) -> float:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from keras_tied import TiedAutoencoder
 from keras_tied.comparison import compare_widths
 from keras_tied.report import Column, Report
-from keras_tied.report._units import correlate
+from keras_tied.report._columns import correlate, format_features
 
 
 class Elements(HTMLParser):
@@ -300,3 +300,9 @@ def test_importing_the_report_imports_neither_bokeh_nor_keras():
         "assert not {'bokeh', 'keras', 'sklearn', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_features_are_shown_as_the_value_that_they_stand_for():
+    assert format_features(Column("age", "whole"), np.array([1234.4])) == "1,234"
+    fruit = Column("fruit", "category", 2, {"levels": ["apple", "plum"]})
+    assert format_features(fruit, np.array([0.2, 0.7])) == "plum"

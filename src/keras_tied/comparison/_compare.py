@@ -1,7 +1,5 @@
 """A comparison of several methods."""
 
-from __future__ import annotations
-
 import math
 import time
 import warnings
@@ -24,11 +22,9 @@ class MethodResult(NamedTuple):
     Attributes:
         name: its name.
         error: the mean squared error of the standardised held-out values, where 1 is the error
-            of their mean; NaN if the method failed. Of several seeds, the mean.
-        relative: the error divided by PCA's; NaN if there is none, or PCA's is 0. Of several seeds,
-            the mean of these ratios.
-        seconds: of fitting and of reconstructing the held-out rows, without imports; NaN if the
-            method failed. Of several seeds, the mean.
+            of their mean; NaN if the method failed. Of several seeds, this and all else is a mean.
+        relative: the error divided by PCA's; NaN if there is none, or PCA's is 0.
+        seconds: of fitting and of reconstructing the held-out rows, without imports.
         reason: why it failed, in a few words, or an empty text.
         errors: (n_seeds,) the error with each seed.
         relatives: (n_seeds,) the error with each seed, divided by PCA's on the same rows.
@@ -52,7 +48,7 @@ def compare(
     n_seeds: int = 1,
     on_method: Callable[[str], object] | None = None,
 ) -> list[MethodResult]:
-    """Let several methods reconstruct held-out rows, from codes of as many components.
+    """Let several methods reconstruct held-out rows; return `TiedAutoencoder` first, PCA second.
 
     All learn from the same 70 % of the rows and reconstruct the same 30 %; their columns are
     standardised by the mean and the variance of the former. Missing values (NaN) do not count in
@@ -61,11 +57,8 @@ def compare(
     Compared are `TiedAutoencoder`, PCA and scikit-learn's `MLPRegressor`, as an autoencoder with
     one hidden layer on either side of its code and early stopping; also, where they are installed,
     UMAP (McInnes et al., 2018) and PyOD's `AutoEncoder` (Zhao et al., 2019). All have their default
-    settings but for the number of components. The row of one that fails, or cannot reconstruct
-    rows, gives the reason.
-
-    With several seeds, each repeats the split and the fits: errors differ from one split to
-    another, and those of two methods are best compared on the same.
+    settings but for the number of components. One that fails gives the reason. Each seed repeats
+    the split and the fits.
 
     Args:
         X: (n, features) the rows, at least 10; numbers, with NaN where one is missing.
@@ -76,9 +69,6 @@ def compare(
         random_state: seed of the split and of the methods. Defaults to 0.
         n_seeds: the number of repetitions, with the seeds from `random_state` on. Defaults to 1.
         on_method: called with the name of each method before it begins. Defaults to none.
-
-    Returns:
-        A row for each method: `TiedAutoencoder` first, PCA second.
 
     Raises:
         ValueError: for text, infinities, too few rows, or too many components.
@@ -100,36 +90,29 @@ def compare(
     methods = [list_methods(n_components, seed) for seed in seeds]
     for of_seed in methods:
         of_seed |= {name: partial(partial, transform_back, t) for name, t in (others or {}).items()}
-    runs: dict[str, list[_Run]] = {}
+    results = []
     for name in methods[0]:
         if on_method is not None:
             on_method(name)
         makers = [of_seed[name] for of_seed in methods]
-        runs[name] = [_measure(*run) for run in zip(makers, splits, strict=True)]
-    results = []
-    for name, of_seeds in runs.items():
-        errors = tuple(run.error for run in of_seeds)
+        runs = [_measure(make, *split) for make, split in zip(makers, splits, strict=True)]
+        errors, seconds, reasons = zip(*runs, strict=True)
+        reason = next(filter(None, reasons), "")
+        results.append(MethodResult(name, fmean(errors), 0.0, fmean(seconds), reason, errors))
+    [pca_errors] = (result.errors for result in results if result.name == "PCA")
+    for i, result in enumerate(results):
         relatives = tuple(
-            run.error / pca.error if pca.error > NEGLIGIBLE_ERROR else math.nan
-            for run, pca in zip(of_seeds, runs["PCA"], strict=True)
+            error / pca if pca > NEGLIGIBLE_ERROR else math.nan
+            for error, pca in zip(result.errors, pca_errors, strict=True)
         )
-        seconds = fmean(run.seconds for run in of_seeds)
-        reason = next((run.reason for run in of_seeds if run.reason), "")
-        result = name, fmean(errors), fmean(relatives), seconds, reason, errors, relatives
-        results.append(MethodResult(*result))
+        results[i] = result._replace(relative=fmean(relatives), relatives=relatives)
     return results
 
 
-class _Run(NamedTuple):
-    """A method with one seed; NaN and a reason if it failed."""
-
-    error: float = math.nan
-    seconds: float = math.nan
-    reason: str = ""
-
-
-def _measure(make: Callable[[], Reconstruct], split: tuple[Array, Array]) -> _Run:
-    train, test = split
+def _measure(
+    make: Callable[[], Reconstruct], train: Array, test: Array
+) -> tuple[float, float, str]:
+    """Return the error and the seconds of a method, or NaN and why it failed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of others, on their own defaults
@@ -140,5 +123,5 @@ def _measure(make: Callable[[], Reconstruct], split: tuple[Array, Array]) -> _Ru
         if not np.isfinite(reconstruction).all():
             raise FloatingPointError("it gives numbers that are not finite")
     except Exception as error:  # other libraries raise errors of any type
-        return _Run(reason=" ".join(str(error).split()) or type(error).__name__)
-    return _Run(mean_square(reconstruction - test), seconds)
+        return math.nan, math.nan, " ".join(str(error).split()) or type(error).__name__
+    return mean_square(reconstruction - test), seconds, ""

@@ -1,7 +1,5 @@
 """The methods that are compared, each imported when it is used."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -86,10 +84,8 @@ def _make_pyod(n_components: int, seed: int) -> Reconstruct:
     from pyod.models.auto_encoder import AutoEncoder
 
     def reconstruct(train: Array, test: Array) -> Array:
-        units = [UNITS, n_components]
-        detector = AutoEncoder(
-            hidden_neuron_list=units, preprocessing=False, random_state=seed, verbose=0
-        )
+        settings = {"preprocessing": False, "random_state": seed, "verbose": 0}
+        detector = AutoEncoder(hidden_neuron_list=[UNITS, n_components], **settings)
         detector.fit(_impute_means(train).astype(np.float32))
         detector.model.eval()
         rows = torch.as_tensor(_impute_means(test).astype(np.float32), device=detector.device)

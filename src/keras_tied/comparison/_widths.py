@@ -1,7 +1,5 @@
 """A comparison of several widths of the code."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -16,10 +14,8 @@ from keras_tied._types import Array
 from keras_tied.comparison._held_out import list_seeds, mean_square, split_rows
 from keras_tied.comparison._methods import fit_autoencoder, transform_back
 
-HIDDEN_SHARE, REPEATS = 0.15, 4
-"""Of the columns of a row, and how often in others of each row."""
-ITERATIONS = 10
-"""After which reconstructions of hidden values hardly change."""
+HIDDEN_SHARE, REPEATS = 0.15, 4  # of the columns of a row, and how often in others of each row
+ITERATIONS = 10  # after which reconstructions of hidden values hardly change
 
 
 class Width(NamedTuple):
@@ -106,10 +102,7 @@ def compare_widths(
 
 
 def choose_width(curve: Sequence[Width]) -> int:
-    """Return the number of components that reconstructs hidden values best.
-
-    Args:
-        curve: what `compare_widths` has measured.
+    """Return the number of components of `compare_widths` that reconstructs hidden values best.
 
     Raises:
         ValueError: if no value could be hidden.
@@ -130,10 +123,9 @@ def choose_width(curve: Sequence[Width]) -> int:
 def _check_columns(column_of: ArrayLike | None, n_features: int) -> Array:
     """Return the place of the column of each feature, among all columns."""
     columns = np.arange(n_features) if column_of is None else np.asarray(column_of)
-    if columns.shape != (n_features,):
+    if (shape := columns.shape) != (n_features,):
         raise ValueError(
-            f"column_of has the shape {columns.shape}; give a column for each feature, "
-            f"{n_features}."
+            f"column_of has the shape {shape}; give a column for each feature, {n_features}."
         )
     places: Array = np.unique(columns, return_inverse=True)[1]
     return places
@@ -153,8 +145,5 @@ def _measure_width(
     imputed = np.where(hidden, 0.0, rows)
     for _ in range(ITERATIONS):
         imputed = np.where(hidden, autoencoder.reconstruct(imputed), imputed)
-    return (
-        mean_square(autoencoder.reconstruct(test) - test),
-        mean_square(by_pca - test),
-        mean_square((imputed - rows)[hidden]),
-    )
+    error, pca_error = mean_square(autoencoder.reconstruct(test) - test), mean_square(by_pca - test)
+    return error, pca_error, mean_square((imputed - rows)[hidden])

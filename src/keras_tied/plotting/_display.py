@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from keras_tied import drawing
 from keras_tied._text import format_quantity, format_value
-from keras_tied.drawing import (
-    DENSE_POINTS,
-    MOST_UNITS,
-    choose_view,
-    classify_labels,
-    collect_history,
-    fit_plane,
-    pair_with_errors,
-    palette,
-)
 from keras_tied.plotting._figure import INK, add_fallback_fonts, label_axes, lay_out, remove_frame
 from keras_tied.plotting._points import MOST_POINTS, draw_key, scatter, scatter_pairs
 
@@ -28,10 +19,8 @@ if TYPE_CHECKING:
 
     History = Mapping[str, Sequence[float] | NDArray[Any]]
 
-_ROOM = 0.3
-"""Of the cost's axis, for its legend."""
-_LONGEST = 30
-"""Characters of a label or of a feature's name."""
+_ROOM = 0.3  # of the cost's axis, for its legend
+_LONGEST = 30  # characters of a label or of a feature's name
 
 
 class AutoencoderDisplay:
@@ -46,22 +35,17 @@ class AutoencoderDisplay:
     colour and marker; more than 10 different numbers are shades.
 
     Args:
-        X: (n, features) the input rows, with NaN where a value is missing.
+        X, reconstruction: (n, features) the rows before and after, with NaN where one is missing.
         code: (n, components) their code.
-        reconstruction: (n, features) the reconstructed rows.
-        history: ``{"loss": ..., "val_loss": ...}``, one cost per epoch each, as in
-            ``keras.callbacks.History.history``; either may be missing or empty. Defaults to none.
-        y: (n,) labels to colour the rows by, numbers or texts, None or NaN where one is missing.
-            Defaults to none.
-        errors: (n,) the error of each row. Defaults to the mean squared difference between its
-            features and their reconstruction.
-        pca_error: The error of a PCA with as many components, drawn as a line to compare with.
-            Defaults to none.
+        history: ``{"loss": ..., "val_loss": ...}``, one cost per epoch each, as Keras gives it;
+            either may be missing or empty. Defaults to none.
+        y: (n,) labels, numbers or texts, None or NaN where one is missing. Defaults to none.
+        errors: (n,) the error of each row. Defaults to the mean squared error of its features.
+        pca_error: The error of a PCA with as many components, drawn as a line. Defaults to none.
         feature_names: A name for each feature. Defaults to "feature 1", ...
         label_name: The name of the labels. Defaults to "label".
-        plane: ``"principal"`` draws the first two principal components of the standardised
-            features where there are more than two, ``"features"`` the first two features. Defaults
-            to ``"principal"``.
+        plane: ``"principal"``, the default, draws more than two features as the first two principal
+            components of the standardised features, ``"features"`` as the first two.
 
     Attributes:
         figure_: The figure, after `plot`.
@@ -124,9 +108,6 @@ class AutoencoderDisplay:
             figure: An empty Matplotlib figure to draw into, or None for `new_figure`.
             **kwargs: The other arguments of `AutoencoderDisplay`.
 
-        Returns:
-            The display, drawn.
-
         Examples:
             >>> from sklearn.datasets import load_iris
             >>> from keras_tied import TiedAutoencoder
@@ -137,7 +118,7 @@ class AutoencoderDisplay:
             ['Incoming data, 4-D', 'Encoded data, 2-D', 'Decoded data, 4-D', 'Cost']
         """
         defaults = {
-            "history": collect_history(estimator),
+            "history": drawing.collect_history(estimator),
             "errors": estimator.reconstruction_error(X),
             "feature_names": getattr(estimator, "feature_names_in_", None),
         }
@@ -145,13 +126,7 @@ class AutoencoderDisplay:
         return display.plot(figure)
 
     def plot(self, figure: Figure | None = None) -> Self:
-        """Draw the four panels.
-
-        Args:
-            figure: An empty Matplotlib figure to draw into, or None for `new_figure`.
-
-        Returns:
-            The display, with `figure_` and `axes_`.
+        """Draw the four panels into an empty Matplotlib figure, or None for `new_figure`.
 
         Raises:
             ImportError: If Matplotlib is not installed.
@@ -164,29 +139,31 @@ class AutoencoderDisplay:
             remove_frame(axes)
         reconstruction_axes.sharex(input_axes)
         reconstruction_axes.sharey(input_axes)
-        labels = None if self.y is None else classify_labels(self.y, _LONGEST)
+        labels = None if self.y is None else drawing.classify_labels(self.y, _LONGEST)
         n_features, n_components = self.X.shape[1], self.code.shape[1]
         names = self.feature_names
         if names is None:
             names = [f"feature {i + 1}" for i in range(n_features)]
         names = [format_value(name, _LONGEST) for name in names]
-        plane = fit_plane(self.X, names, self.plane == "principal")
+        plane = drawing.fit_plane(self.X, names, self.plane == "principal")
         rows, reconstructions = plane.project(self.X), plane.project(self.reconstruction)
-        view = choose_view(np.concatenate([rows, reconstructions]))
+        view = drawing.choose_view(np.concatenate([rows, reconstructions]))
         is_outside = scatter(input_axes, rows, labels, view)
         is_outside |= scatter(reconstruction_axes, reconstructions, labels, view)
         label_axes(input_axes, f"Incoming data, {n_features}-D", *plane.names)
         second = "unit 2" if n_components > 1 else "error"
         label_axes(code_axes, f"Encoded data, {n_components}-D", "unit 1", second)
-        if 2 < n_components <= MOST_UNITS:
+        if 2 < n_components <= drawing.MOST_UNITS:
             is_outside |= scatter_pairs(code_axes, self.code, labels)
         else:
-            is_outside |= scatter(code_axes, pair_with_errors(self.code, self.errors), labels)
+            pair = drawing.pair_with_errors(self.code, self.errors)
+            is_outside |= scatter(code_axes, pair, labels)
         label_axes(reconstruction_axes, f"Decoded data, {n_features}-D", *plane.names)
         if labels is not None:
             draw_key(self.figure_, input_axes, labels, format_value(self.label_name, _LONGEST))
         if len(self.X) > MOST_POINTS:
-            note = f"{DENSE_POINTS:,} of {len(self.X):,} rows as points; grey: how many lie where"
+            n_points, n = drawing.DENSE_POINTS, len(self.X)
+            note = f"{n_points:,} of {n:,} rows as points; grey: how many lie where"
             if is_outside.any():
                 note += f"; {format_quantity(int(is_outside.sum()), 'row')} far outside"
             self.figure_.supxlabel(note, fontsize=10, color=INK)
@@ -205,26 +182,10 @@ def four_panels(
     pca_mse: float | None = None,
     figure: Figure | None = None,
 ) -> Figure:
-    """Draw the article's figure: the data, its code, its reconstruction and the cost by epoch.
+    """Draw an `AutoencoderDisplay` of the first two columns of the rows; return its figure.
 
-    Of each array the first two columns are drawn, and each pair of a code of three to six units;
-    data and reconstruction on the same scale. It is an `AutoencoderDisplay` of these.
-
-    Args:
-        X: (n, features) the input rows.
-        code: (n, components) their code.
-        reconstruction: (n, features) the reconstructed rows.
-        history: The costs by epoch, as of `AutoencoderDisplay`.
-        y: (n,) labels to colour the rows by. Defaults to none.
-        pca_mse: The error of a PCA with as many components, drawn as a line. Defaults to none.
-        figure: An empty Matplotlib figure to draw into. Defaults to `new_figure`.
-
-    Returns:
-        The figure, to be saved with its own ``savefig``.
-
-    Raises:
-        ImportError: If Matplotlib is not installed.
-        ValueError: If an array has not one row per row of X, or y not one label per row.
+    The arguments are those of `AutoencoderDisplay`, which tells what they are and what is raised;
+    `pca_mse` is its `pca_error`. `figure` is an empty one to draw into, by default `new_figure`.
 
     Examples:
         >>> rows = np.array([[0.0, 1.0], [1.0, 0.0]])
@@ -268,7 +229,7 @@ def _draw_cost(axes: Axes, history: History, pca_error: float | None, n_componen
         axes.text(0.5, 0.3, "not trained", transform=axes.transAxes, ha="center", color=INK)
     if pca_error is not None:
         label = f"PCA, {format_quantity(n_components, 'component')}"
-        look = {"color": palette(5)[4], "linewidth": 1.5, "linestyle": (0, (5, 3))}
+        look = {"color": drawing.palette(5)[4], "linewidth": 1.5, "linestyle": (0, (5, 3))}
         axes.axhline(pca_error, label=label, **look)
     if curves:
         # Most happens in the first epochs, so their axis is logarithmic as well.

@@ -14,12 +14,10 @@ FORMATS = ("png", "svg", "pdf")
 INK, GREY, FAINT = "#222222", "#8A8F96", "#DDDDDD"
 
 _SIZE = (9.0, 8.8)
-
-# Of Linux, macOS and Windows, for letters that Matplotlib's own font lacks.
 _FALLBACK_FONTS = ("Noto Sans CJK SC", "Arial Unicode MS", "Microsoft YaHei", "Malgun Gothic")
-
-# The canvases of Matplotlib that only write files.
+"""Of Linux, macOS and Windows, for letters that Matplotlib's own font lacks."""
 _WINDOWLESS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
+"""The canvases of Matplotlib that only write files."""
 
 
 def new_figure(size: tuple[float, float] = _SIZE) -> Figure:

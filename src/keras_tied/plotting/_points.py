@@ -7,27 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_tied.drawing import (
-    DENSE_POINTS,
-    MOST_COLOURS,
-    N_HEXAGONS,
-    Labels,
-    View,
-    choose_view,
-    palette,
-)
+from keras_tied import drawing
 from keras_tied.plotting._figure import GREY, INK, remove_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_POINTS = 10_000
-"""More are a blob: their density is drawn, and some of them on top."""
+MOST_POINTS = 10_000  # more are a blob: their density is drawn, and some of them on top
 _DENSITY = ("#ECEEF1", "#9AA1AA")
 """From few points to many."""
-_GAP = 0.04
-"""Between the panels of pairs of units."""
+_GAP = 0.04  # between the panels of pairs of units
 _MOST_INSIDE, _LONGEST_INSIDE = 6, 12
 """Entries, and letters of one, of a legend that leaves room for points beside it."""
 _WIDTH_INSIDE, _HEIGHT_OF_ENTRY = 0.45, 0.08
@@ -39,24 +29,24 @@ _LETTERS_ACROSS, _LETTERS_OF_MARKER = 90, 6
 def scatter(
     axes: Axes,
     points: NDArray[np.floating],
-    labels: Labels | None,
-    view: View | None = None,
+    labels: drawing.Labels | None,
+    view: drawing.View | None = None,
     scale: float = 1.0,
 ) -> NDArray[np.bool_]:
     """Draw points, (n, 2), in the colours of their labels; of many, a sample on their density.
 
-    Many points are drawn in the view, as `choose_view` chooses it by default; `scale` is the width
-    of the axes relative to that of a panel. Returns whether each point lies outside of the view.
+    `scale` is the width of the axes relative to that of a panel. Returns which points lie outside
+    of the view.
     """
     if len(points) <= MOST_POINTS:
         _draw_points(axes, points, labels, scale)
         return np.zeros(len(points), bool)
     from matplotlib.colors import LinearSegmentedColormap
 
-    view = view or choose_view(points)
+    view = view or drawing.choose_view(points)
     axes.hexbin(
         *points.T,
-        gridsize=round(N_HEXAGONS * scale**0.5),  # not too small to see on small axes
+        gridsize=round(drawing.N_HEXAGONS * scale**0.5),  # not too small to see on small axes
         bins="log",
         mincnt=1,
         extent=(*view.x, *view.y),
@@ -65,21 +55,17 @@ def scatter(
         rasterized=True,
     )
     # In a random order, so that no label covers the others.
-    rows = np.random.default_rng(0).permutation(len(points))[:DENSE_POINTS]
+    rows = np.random.default_rng(0).permutation(len(points))[: drawing.DENSE_POINTS]
     _draw_points(axes, points[rows], labels and labels.take(rows), scale)
     axes.set(xlim=view.x, ylim=view.y)
     low, high = np.transpose(view)
-    is_outside: NDArray[np.bool_] = ((points < low) | (points > high)).any(axis=1)
-    return is_outside
+    return np.asarray(((points < low) | (points > high)).any(axis=1))
 
 
 def scatter_pairs(
-    axes: Axes, code: NDArray[np.floating], labels: Labels | None
+    axes: Axes, code: NDArray[np.floating], labels: drawing.Labels | None
 ) -> NDArray[np.bool_]:
-    """Draw each pair of 3 units or more once, below the diagonal of a grid in empty axes.
-
-    Returns whether each code lies outside of what is drawn, in any of the pairs.
-    """
+    """Draw each pair of 3 units or more once, in empty axes; return which codes lie outside."""
     is_outside = np.zeros(len(code), bool)
     n = code.shape[1] - 1
     side = (1 - (n - 1) * _GAP) / n
@@ -98,7 +84,7 @@ def scatter_pairs(
     return is_outside
 
 
-def draw_key(figure: Figure, axes: Axes, labels: Labels, title: str) -> None:
+def draw_key(figure: Figure, axes: Axes, labels: drawing.Labels, title: str) -> None:
     """Draw a legend of the points, in their axes if there is room, or else above all axes."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.lines import Line2D
@@ -123,9 +109,8 @@ def draw_key(figure: Figure, axes: Axes, labels: Labels, title: str) -> None:
         fitting = _LETTERS_ACROSS // (longest + _LETTERS_OF_MARKER)
         n_rows = -(-len(handles) // max(1, min(len(handles), _MOST_INSIDE, fitting)))
         ncols = -(-len(handles) // n_rows)
-        legend = figure.legend(
-            handles=handles, loc="outside upper center", ncols=ncols, frameon=False
-        )
+        look: dict[str, Any] = {"loc": "outside upper center", "ncols": ncols, "frameon": False}
+        legend = figure.legend(handles=handles, **look)
     # The user's names as they are: not as formulas, and with a leading underscore.
     legend.set_title(title)
     for text, name in zip(legend.get_texts(), labels.groups, strict=True):
@@ -135,7 +120,7 @@ def draw_key(figure: Figure, axes: Axes, labels: Labels, title: str) -> None:
 
 
 def _draw_points(
-    axes: Axes, points: NDArray[np.floating], labels: Labels | None, scale: float
+    axes: Axes, points: NDArray[np.floating], labels: drawing.Labels | None, scale: float
 ) -> None:
     n = len(points)
     size, alpha = (22.0, 0.8) if n <= 300 else (10.0, 0.65) if n <= 2000 else (5.0, 0.5)
@@ -143,7 +128,7 @@ def _draw_points(
     look: dict[str, Any] = {"s": size * scale, "alpha": alpha, "linewidths": 0, "rasterized": True}
     x, y = points.T
     if labels is None:
-        axes.scatter(x, y, c=palette(1), **look)
+        axes.scatter(x, y, c=drawing.palette(1), **look)
     elif labels.groups is None:
         from matplotlib import colormaps
 
@@ -156,10 +141,11 @@ def _draw_points(
             axes.scatter(x[rows], y[rows], c=colours[rows], marker=marker, **look)
 
 
-def _style_groups(labels: Labels) -> list[tuple[str, str]]:
+def _style_groups(labels: drawing.Labels) -> list[tuple[str, str]]:
     """Return a colour and a marker for each group: a square for the second of a colour."""
-    colours, n = palette(min(labels.n_coloured, MOST_COLOURS)), labels.n_coloured
-    styles = [(colours[i % MOST_COLOURS], "o" if i < MOST_COLOURS else "s") for i in range(n)]
+    n, most = labels.n_coloured, drawing.MOST_COLOURS
+    colours = drawing.palette(min(n, most))
+    styles = [(colours[i % most], "o" if i < most else "s") for i in range(n)]
     return styles + [(GREY, "o")] * (len(labels.groups or ()) - n)
 
 

@@ -1,7 +1,5 @@
 """The base class of both engines: settings, checks, initial weights, epochs, encoder, decoder."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -22,17 +20,11 @@ class NotFittedError(ValueError, AttributeError):
 
 
 class Weights(NamedTuple):
-    """The numbers that are trained, or the gradient of the loss in them.
+    """The numbers that are trained, or the gradient of the loss in them."""
 
-    Attributes:
-        kernel: (n_features, n_components), W, of the encoder and, transposed, of the decoder.
-        code_bias: (n_components,), b.
-        output_bias: (n_features,), c.
-    """
-
-    kernel: Array
-    code_bias: Array
-    output_bias: Array
+    kernel: Array  # (n_features, n_components), W, of the encoder and, transposed, of the decoder
+    code_bias: Array  # (n_components,), b
+    output_bias: Array  # (n_features,), c
 
 
 Engine: TypeAlias = tuple[Callable[[float], Logs], Callable[[], Weights]]
@@ -71,15 +63,10 @@ class HandWrittenAutoencoder(ABC):
         Args:
             X: (n, n_features) finite numbers, n ≥ 1, best scaled to about [0, 1].
             X_val: (m, n_features) rows to watch the loss on, not trained on; none by default.
-            initial_weights: (W, b, c) to start from, of the shapes (n_features, n_components),
-                (n_components,) and (n_features,). By default as Keras does: W is drawn from
-                U(-a, a) with a² = 6 / (n_features + n_components) (Glorot & Bengio, AISTATS
-                2010), b and c are zero.
+            initial_weights: (W, b, c) to start from. By default W is drawn from U(-a, a) with
+                a² = 6 / (n_features + n_components) (Glorot & Bengio, AISTATS 2010), b = c = 0.
             on_epoch: Called after each epoch as ``on_epoch(epoch, logs)``, with epoch from 0 and
                 logs like ``{"loss": 0.1, "val_loss": 0.2}``.
-
-        Returns:
-            The fitted autoencoder itself.
 
         Raises:
             ValueError: If a setting, X, X_val or initial_weights is not as said above.
@@ -112,13 +99,7 @@ class HandWrittenAutoencoder(ABC):
         return self
 
     def transform(self, X: ArrayLike) -> Array:
-        """Encode rows: sigmoid(X W + b).
-
-        Args:
-            X: (n, n_features) finite numbers.
-
-        Returns:
-            (n, n_components) codes in [0, 1], of this autoencoder's dtype.
+        """Encode rows, (n, n_features), to codes in [0, 1], (n, n_components): sigmoid(X W + b).
 
         Raises:
             NotFittedError: Before `fit`.
@@ -130,13 +111,7 @@ class HandWrittenAutoencoder(ABC):
         return np.asarray(0.5 + 0.5 * np.tanh(0.5 * (rows @ kernel + code_bias)))
 
     def inverse_transform(self, code: ArrayLike) -> Array:
-        """Decode codes: code Wᵀ + c.
-
-        Args:
-            code: (n, n_components) finite numbers, as `transform` gives them.
-
-        Returns:
-            (n, n_features) reconstructed rows, of this autoencoder's dtype.
+        """Decode codes, (n, n_components), to rows, (n, n_features): code Wᵀ + c.
 
         Raises:
             NotFittedError: Before `fit`.

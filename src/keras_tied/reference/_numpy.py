@@ -1,7 +1,5 @@
 """The autoencoder in NumPy: its gradient derived by hand, both paths of the kernel included."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -33,17 +31,13 @@ class NumpyAutoencoder(HandWrittenAutoencoder):
 
     Args:
         n_components: Units of the code.
-        learning_rate: The first step's rate, above 0.
-        momentum: In [0, 1).
-        decay: How fast the rate falls, at least 0.
+        learning_rate, momentum, decay: Of the rates above: > 0, in [0, 1), and ≥ 0.
         epochs: Steps of training, at least 1.
         dtype: "float32" or "float64", of all arrays.
         random_state: Seed or ``numpy.random.Generator`` for the start; None for another each time.
 
     Attributes:
-        kernel_: (n_features, n_components) array, W.
-        code_bias_: (n_components,) array, b.
-        output_bias_: (n_features,) array, c.
+        kernel_, code_bias_, output_bias_: W, b and c, as of `Weights`.
         history_: ``{"loss": [...]}`` and, if rows to validate on were given, ``"val_loss"``: one
             number an epoch. As in Keras, "loss" is taken before the epoch's step and "val_loss"
             after it.
@@ -106,8 +100,7 @@ def loss_and_gradient(
         output_bias: (n_features,) finite numbers, c.
 
     Returns:
-        The loss, and the gradient in the kernel and the two biases. All is computed in float32 if
-        all arguments are float32, else in float64.
+        The loss and its gradient, in float32 if all arguments are float32, else in float64.
 
     Raises:
         ValueError: If an argument is not numeric, not finite, or of another shape.
@@ -128,13 +121,10 @@ def loss_and_gradient(
 
 
 class _Network:
-    """The forward and backward passes over fixed rows, in arrays that are allocated once.
-
-    All arrays lie features by rows, the transpose of the formulas' X, code, R and D: with few
-    features and many rows, each array operation then runs over long contiguous lines.
-    """
+    """The forward and backward passes over fixed rows, in arrays that are allocated once."""
 
     def __init__(self, X: Array, n_components: int) -> None:
+        # Features by rows: of few features and many rows, the contiguous lines are long.
         self._X = np.ascontiguousarray(X.T)
         self._code = np.empty((n_components, len(X)), X.dtype)
         self._residual = np.empty_like(self._X)
@@ -164,11 +154,8 @@ class _Network:
         np.subtract(1.0, code, out=code)
         delta *= code
         through_encoder = self._X @ delta.T
-        return Weights(
-            kernel=through_decoder + through_encoder,
-            code_bias=delta.sum(axis=1),
-            output_bias=residual.sum(axis=1),
-        )
+        kernel_slope = through_decoder + through_encoder
+        return Weights(kernel_slope, delta.sum(axis=1), residual.sum(axis=1))
 
 
 def _sigmoid(z: Array) -> None:

@@ -1,7 +1,5 @@
 """The autoencoder in PyTensor: its loss stated, the gradient derived symbolically, one function."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -61,18 +59,14 @@ class PyTensorAutoencoder(HandWrittenAutoencoder):
             friction * velocity - learning_rate * slope
             for velocity, slope in zip(velocities, pytensor.grad(loss, weights), strict=True)
         ]
-        new_weights = [
-            weight + velocity for weight, velocity in zip(weights, new_velocities, strict=True)
-        ]
+        new_weights = [w + step for w, step in zip(weights, new_velocities, strict=True)]
         logs = {"loss": loss}
         if X_val is not None:
             validation_rows = pytensor.shared(np.ascontiguousarray(X_val.T), "X_val")
             logs["val_loss"] = _loss(validation_rows, *new_weights)
         old, new = [*velocities, *weights], [*new_velocities, *new_weights]
-        updates = [*zip(old, new, strict=True)]
-        compiled = pytensor.function(
-            [learning_rate], [*logs.values()], updates=updates, mode="NUMBA"
-        )
+        settings = {"updates": [*zip(old, new, strict=True)], "mode": "NUMBA"}
+        compiled = pytensor.function([learning_rate], [*logs.values()], **settings)
 
         def step(learning_rate: float) -> Logs:
             values = compiled(np.asarray(learning_rate, dtype))

@@ -1,10 +1,8 @@
-"""The columns of a table, each of one or several features, and how their values are shown."""
-
-from __future__ import annotations
+"""The columns of a table, how their values are shown, and the units of a code that follow them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
@@ -12,8 +10,9 @@ from keras_tied._text import format_number, format_share, format_value
 from keras_tied._types import Array
 
 Kind = Literal["number", "whole", "truth", "category", "time"]
-LONGEST = 60
-"""Characters of a name that are shown."""
+LONGEST = 60  # characters of a name that are shown
+WEAKEST = 0.3  # a correlation below this is not named on an axis
+MOST_NAMED = 2
 
 
 @dataclass(frozen=True)
@@ -57,15 +56,7 @@ def sum_columns(columns: Sequence[Column], features: Array) -> Array:
 
 
 def format_features(column: Column, features: Array) -> str:
-    """Format the value that the features of a column stand for.
-
-    Examples:
-        >>> format_features(Column("age", "whole"), np.array([1234.4]))
-        '1,234'
-        >>> fruit = Column("fruit", "category", 2, {"levels": ["apple", "plum"]})
-        >>> format_features(fruit, np.array([0.2, 0.7]))
-        'plum'
-    """
+    """Format the value that the features of a column stand for."""
     if np.isnan(features).any():
         return "missing"
     form, number = column.form, float(features[0])
@@ -124,3 +115,55 @@ def describe_columns(columns: Sequence[Column]) -> list[dict[str, Any]]:
         }
         for column in columns
     ]
+
+
+class Driver(TypedDict):
+    """A column that a unit follows: its place, the level if it is a category, the correlation."""
+
+    column: int
+    level: str
+    r: float
+
+
+def correlate(X: Array, code: Array) -> Array:
+    """Correlate each unit with each feature (Pearson), `(units, features)`; 0 if constant."""
+    correlations = np.zeros((code.shape[1], X.shape[1]))
+    for feature, present in enumerate(~np.isnan(X.T)):
+        values, units = X[present, feature], code[present]
+        if len(values) < 2:
+            continue
+        values = values / (np.abs(values).max() or 1.0)  # no square overflows
+        a, b = values - values.mean(), units - units.mean(axis=0)
+        norm = np.sqrt((a @ a) * np.einsum("ij,ij->j", b, b))
+        is_constant = np.isnan(norm) | (a @ a <= 1e-12 * len(a)) | (norm == 0)
+        r = np.where(is_constant, 0.0, a @ b / np.where(is_constant, 1.0, norm))
+        correlations[:, feature] = r
+    return np.nan_to_num(correlations)
+
+
+def describe_units(columns: Sequence[Column], correlations: Array) -> list[list[Driver]]:
+    """Return the columns of each unit, strongest first, by their strongest level or part."""
+    units = []
+    for row in correlations:
+        drivers: list[Driver] = []
+        for index, (column, part) in enumerate(zip(columns, slice_columns(columns), strict=True)):
+            strongest = int(np.abs(row[part]).argmax())
+            level = ""
+            if column.kind == "category" and "levels" in column.form:
+                level = format_value(column.form["levels"][strongest], 30)
+            r = round(float(row[part][strongest]), 3)
+            drivers.append({"column": index, "level": level, "r": r})
+        units.append(sorted(drivers, key=lambda driver: -abs(driver["r"])))
+    return units
+
+
+def name_axis(unit: int, columns: Sequence[Column], drivers: Sequence[Driver]) -> str:
+    """Name the axis of a unit, counted from 0, by the columns that it follows most."""
+    names = [
+        ("-" if driver["r"] < 0 else "")
+        + format_value(columns[driver["column"]].name, 24)
+        + (f"={driver['level']}" if driver["level"] else "")
+        for driver in drivers[:MOST_NAMED]
+        if abs(driver["r"]) >= WEAKEST
+    ]
+    return f"unit {unit + 1}" + (f" ({', '.join(names)})" if names else "")

@@ -1,7 +1,5 @@
 """What a report is on: rows, their code and reconstruction, and what explains them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,17 +52,14 @@ class Contents:
         self.code = _check_table(code, "code", n)
         self.reconstruction = _check_table(reconstruction, "reconstruction", n, n_features)
         self.feature_errors = _check_table(feature_errors, "feature_errors", n, n_features)
-        self.scores = self.errors
-        if scores is not None:
-            self.scores = _check_column(scores, "scores", n).astype(np.float64)
+        scores = self.errors if scores is None else _check_column(scores, "scores", n)
+        self.scores = scores.astype(np.float64)
         if feature_names is None:
             feature_names = [f"column {i + 1}" for i in range(n_features)]
         self.feature_names = _check_column(feature_names, "feature_names", n_features, "column")
         self.columns = [Column(str(n)) for n in self.feature_names] if columns is None else columns
-        if (n_held := sum(column.n_features for column in self.columns)) != n_features:
-            raise ValueError(
-                f"columns have {n_held} features in all; give columns of {n_features}."
-            )
+        if (held := sum(column.n_features for column in self.columns)) != n_features:
+            raise ValueError(f"columns have {held} features in all; give columns of {n_features}.")
         self.ids = None if ids is None else _check_column(ids, "ids", n)
         self.labels = None if labels is None else _check_column(labels, "labels", n)
         self.label_name = label_name
@@ -109,10 +104,9 @@ class Contents:
     def explain(self, rows: Array) -> tuple[Array, Array, Array]:
         """Explain some rows, by their numbers among those of the report.
 
-        Returns:
-            The share of each column in a row's oddness, (m, columns); what the other columns make
-            likely, (m, features); and one row in how many is as odd with that in the column of the
-            largest share, (m,). Without an explainer, shares of the error, reconstructions, NaN.
+        Returns the share of each column in a row's oddness, (m, columns); what the other columns
+        make likely, (m, features); and one row in how many is as odd with that in the column of the
+        largest share, (m,). Without an explainer, shares of the error, reconstructions, NaN.
         """
         if self.explainer is None:
             shares = sum_columns(self.columns, np.nan_to_num(self.feature_errors[rows]))
@@ -127,11 +121,7 @@ class Contents:
         return shares, reasons.expected, self.explainer.rarity(scores)
 
     def find_drift(self) -> tuple[list[Drift], Drift]:
-        """Tell how far columns, the most first, and the score have drifted since the older table.
-
-        Raises:
-            ValueError: if there is no older table.
-        """
+        """Tell how far columns, the most first, and the score have drifted from an older table."""
         if self.old is None:
             raise ValueError("the report has no older table; give it one as old.")
         return find_drift(self.columns, self.old[1], self.X, self.old[2], self.scores)

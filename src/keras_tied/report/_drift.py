@@ -1,18 +1,7 @@
-r"""Whether the rows of a table are distributed as those of an older one.
-
-Each column and the outlier score are tested alone: numbers by the two-sample test of Kolmogorov and
-Smirnov, categories by Pearson's chi-squared test of homogeneity, and whether a value is missing by
-the latter too. Rabanser, Günnemann and Lipton, "Failing loudly: an empirical study of methods for
-detecting dataset shift", NeurIPS 2019, found such tests with a correction for their number
-to detect shifts as well as those of all columns together. The correction is that of Holm, "A simple
-sequentially rejective multiple test procedure", 1979: where nothing has drifted, something is said
-to have with a probability of at most `ALARM`.
-"""
-
-from __future__ import annotations
+"""Whether the rows of a table are distributed as those of an older one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,30 +9,21 @@ from numpy.typing import ArrayLike
 from keras_tied._types import Array
 from keras_tied.report._columns import Column, slice_columns
 
-ALARM = 0.01
-"""The probability that anything is said to have drifted where nothing has."""
-FEWEST_EXPECTED = 5.0
-"""Categories that are rarer than this are tested together (Cochran's rule)."""
+ALARM = 0.01  # the probability that anything is said to have drifted where nothing has
+FEWEST_EXPECTED = 5.0  # categories that are rarer than this are tested together (Cochran's rule)
 
 
 @dataclass(frozen=True)
 class Drift:
-    """How far a column has drifted.
-
-    Attributes:
-        name: of the column.
-        column: its place, or None for the score.
-        moved: the share of the rows that lie elsewhere: the largest difference of the two
-            distribution functions, or half the sum of the differences of the categories' shares.
-        p: the probability of as much where nothing has drifted, corrected for all the tests.
-        by_missing: whether most of it is in how many values are missing.
-    """
+    """How far a column, or the score (None), has drifted."""
 
     name: str
     column: int | None
     moved: float
-    p: float
-    by_missing: bool = False
+    """The share of the rows that lie elsewhere: the largest difference of the two distribution
+    functions, or half the sum of the differences of the categories' shares."""
+    p: float  # the probability of as much where nothing has drifted, corrected for all tests
+    by_missing: bool = False  # whether most of it is in how many values are missing
 
     @property
     def has_drifted(self) -> bool:
@@ -54,30 +34,28 @@ class Drift:
 def find_drift(
     columns: Sequence[Column], old: Array, new: Array, old_scores: Array, new_scores: Array
 ) -> tuple[list[Drift], Drift]:
-    """Compare the rows of two tables, `(rows, features)`, and their outlier scores.
+    """Return the columns, those that have drifted first and most first, and the score.
 
-    Returns:
-        The columns, those that have drifted first and most first, and the score.
+    Each is tested alone: numbers as Kolmogorov and Smirnov, categories and what is missing as
+    Pearson do, with Holm's correction (1979). Such tests detect shifts as well as those of all
+    columns together: Rabanser, Günnemann and Lipton, "Failing loudly", NeurIPS 2019.
     """
-    # The column, whether of what is missing, how far it has moved, and the probability.
-    tests: list[tuple[int | None, bool, float, float]] = []
-    tests.append((None, False, *_compare_numbers(old_scores, new_scores)))
+    tests = [Drift("outlier score", None, *_compare_numbers(old_scores, new_scores))]
     for index, (column, part) in enumerate(zip(columns, slice_columns(columns), strict=True)):
         missing = [np.isnan(rows[:, part]).any(axis=1) for rows in (old, new)]
-        tests.append((index, True, *_compare_counts(missing, 2)))
+        tests.append(Drift(column.name, index, *_compare_counts(missing, 2), by_missing=True))
         a, b = (rows[~no, part] for rows, no in zip((old, new), missing, strict=True))
         if column.kind == "category":
             levels = [rows.argmax(axis=1) for rows in (a, b)]
-            tests.append((index, False, *_compare_counts(levels, column.n_features)))
+            result = _compare_counts(levels, column.n_features)
         else:
-            tests.append((index, False, *_compare_numbers(a[:, 0], b[:, 0])))
+            result = _compare_numbers(a[:, 0], b[:, 0])
+        tests.append(Drift(column.name, index, *result))
     strongest: dict[int | None, Drift] = {}
-    corrected = _correct([p for *_, p in tests])
-    for (place, of_missing, moved, _), p in zip(tests, corrected, strict=True):
-        name = "outlier score" if place is None else columns[place].name
-        drift = Drift(name, place, moved, p, of_missing)
-        other = strongest.get(place, drift)
-        strongest[place] = min(other, drift, key=lambda d: (d.p, -d.moved))
+    for test, p in zip(tests, _correct([test.p for test in tests]), strict=True):
+        drift = replace(test, p=p)
+        other = strongest.get(drift.column, drift)
+        strongest[drift.column] = min(other, drift, key=lambda d: (d.p, -d.moved))
     of_score = strongest.pop(None)
     return sorted(strongest.values(), key=lambda d: (not d.has_drifted, -d.moved)), of_score
 
@@ -114,8 +92,7 @@ def _compare_counts(categories: Sequence[ArrayLike], n_categories: int) -> tuple
 def _correct(p: ArrayLike) -> list[float]:
     """Return Holm's corrected probabilities."""
     values = np.asarray(p)
-    order = np.argsort(values)
-    corrected = np.empty(len(values))
+    order, corrected = np.argsort(values), np.empty(len(values))
     steps = values[order] * np.arange(len(values), 0, -1)
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return [float(value) for value in corrected]
+    return corrected.tolist()

@@ -1,11 +1,4 @@
-"""The page's figures in Bokeh: three linked panels, the errors and the losses.
-
-Their colours are not set here. Bokeh takes those of axes and grids from the page's style sheet
-(``--bk-…``), and the page's script sets those of the points, so that both follow the reader's
-choice of light or dark.
-"""
-
-from __future__ import annotations
+"""The page's figures in Bokeh, in colours that its style sheet and its script set."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,7 +14,7 @@ from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 
 from keras_tied._types import Array
-from keras_tied.report._planes import Hexagons, Orientation, Planes
+from keras_tied.report._whole import Hexagons, Orientation, Planes
 
 Pair = tuple[int, int]
 
@@ -36,14 +29,9 @@ def draw_panels(
     is_dense: bool,
     outstanding: Sequence[int],
 ) -> list[Any]:
-    """Return the linked panels of the same rows, by name; the page's script colours them.
+    """Return the linked panels of the same rows, with rings around those that stand out.
 
-    Args:
-        planes: the views, and how many of all rows lie where.
-        points: (n, 2) the rows in each panel.
-        axes: what the axes of each panel show.
-        is_dense: whether the hexagons are drawn, because the points are some of the rows.
-        outstanding: points to draw a ring around.
+    `points` are (n, 2) in each panel; if they are some of the rows, hexagons are drawn too.
     """
     n = len(points["code"])
     data: dict[str, Any] = {"colour": np.zeros(n, np.float32), "shape": ["circle"] * n}
@@ -96,10 +84,7 @@ def draw_panels(
 
 
 def draw_errors(errors: Array, lines: Mapping[str, float]) -> Any:
-    """Return a histogram of the errors of all rows, (N,), with lines at some errors, by name.
-
-    An interval can be selected.
-    """
+    """Return a histogram of the errors of all rows, (N,), with lines at some errors, by name."""
     counts, edges, log = _bin_errors(errors)
     y_range = Range1d(start=0, end=float(counts.max()) * 1.08)
     axes = "error of a row", "rows"
@@ -139,10 +124,7 @@ def draw_losses(curves: Mapping[str, Sequence[float]], lines: Mapping[str, float
 
 
 def draw_widths(widths: Sequence[Sequence[float]], chosen: int) -> Any:
-    """Return the errors by the number of components, with a line at the one that was chosen.
-
-    `widths` has numbers of components, each with the error, PCA's and that of hidden values.
-    """
+    """Return the errors by the number of components, of which one is chosen; see `Report`."""
     components, *curves = np.asarray(widths, float).T
     highest = max(np.nanmax(curves, initial=0.0), 1e-9)
     axes = "components", "error on rows held out"
@@ -160,10 +142,7 @@ def draw_widths(widths: Sequence[Sequence[float]], chosen: int) -> Any:
 
 
 def to_json(plots: Sequence[Any]) -> str:
-    """Return the document of BokehJS, and the element of the page that each of its roots goes to.
-
-    A plot goes to the element whose id is its name.
-    """
+    """Return the document of BokehJS, and the id of the element that each of its roots goes to."""
     document = Document()
     for plot in plots:
         document.add_root(plot)
@@ -228,13 +207,10 @@ def _add_hexagons(
         mirrored = look(aspect_scale=1 / scale, orientation=_MIRRORED[orientation])
         orders.append((mirrored, -r, -q, pair[::-1]))
     for glyph, across, upwards, units in orders:
-        plot.add_glyph(
-            ColumnDataSource({"q": across, "r": upwards, "density": density}),
-            glyph,
-            name="density" if units is None else f"density {units[0]} {units[1]}",
-            level="underlay",
-            visible=units in (None, (0, 1)),
-        )
+        source = ColumnDataSource({"q": across, "r": upwards, "density": density})
+        name = "density" if units is None else f"density {units[0]} {units[1]}"
+        is_shown = units in (None, (0, 1))
+        plot.add_glyph(source, glyph, name=name, level="underlay", visible=is_shown)
 
 
 def _fit_range(values: Array, log: bool = False) -> Range1d:

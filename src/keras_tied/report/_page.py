@@ -1,11 +1,4 @@
-"""The page of a report: the template with its parts, which runs no script but ours.
-
-The user's texts reach the page in two ways: through the template, which escapes them, or as JSON,
-which the page's scripts turn into text nodes. The Content-Security-Policy of the page allows its
-own scripts, by their hashes, and loads nothing.
-"""
-
-from __future__ import annotations
+"""The page of a report: the template escapes texts; as JSON, they become text nodes."""
 
 import base64
 import hashlib
@@ -20,17 +13,16 @@ from markupsafe import Markup
 from keras_tied._text import format_number, format_quantity, format_share, format_value
 from keras_tied._types import Array
 from keras_tied.drawing import DENSE_POINTS
+from keras_tied.report._columns import correlate, describe_units, name_axis
 from keras_tied.report._contents import Contents
 from keras_tied.report._figures import draw_errors, draw_losses, draw_panels, draw_widths, to_json
-from keras_tied.report._planes import Planes
 from keras_tied.report._rows import MOST_WEIGHTS, describe_rows
 from keras_tied.report._summary import describe_shift, rank_columns, summarize
-from keras_tied.report._units import correlate, describe_units, name_axis
+from keras_tied.report._whole import Planes
 
 MOST_NUMBERS = 180_000
 """Numbers of the drawn rows: what is given and expected in their columns, and shares."""
-N_BARS = 12
-"""Columns whose errors are shown at first; of many, those with the largest."""
+N_BARS = 12  # columns whose errors are shown at first; of many, those with the largest
 SCRIPTS = (
     *("data", "format", "marks", "decoder", "colours", "plots", "toolbar", "row", "table"),
     *("units", "download", "link", "page"),
@@ -108,12 +100,7 @@ def _embed_json(text: str) -> Markup:
 
 
 def _choose_rows(report: Contents) -> tuple[Array, Array]:
-    """Choose the rows to draw: few enough for the eye, and for the size of the page.
-
-    Returns:
-        Their numbers in order, all or the oddest ones and random others; and which of these are the
-        oddest, the oddest first.
-    """
+    """Choose the rows to draw, in order, and which of them are the oddest, the oddest first."""
     n = len(report.X)
     most = min(report.most_points, max(200, MOST_NUMBERS // (3 * report.X.shape[1])))
     if report.whole.n_rows > most:
@@ -148,13 +135,8 @@ def _draw(report: Contents, planes: Planes, rows: Array, worst: Array, axes: lis
     titles["code"] = axes[0], axes[1] if len(axes) > 1 else "error"
     mean = {} if whole.mean_error is None else {"mean": whole.mean_error}
     pca = {} if report.pca_error is None else {"pca": float(report.pca_error)}
-    plots = draw_panels(
-        planes,
-        {name: each[rows] for name, each in points.items()},
-        titles,
-        whole.n_rows > len(rows),
-        worst[: whole.n_outstanding].tolist(),
-    )
+    drawn, rings = {name: of[rows] for name, of in points.items()}, worst[: whole.n_outstanding]
+    plots = draw_panels(planes, drawn, titles, whole.n_rows > len(rows), rings.tolist())
     plots.append(draw_errors(np.asarray(whole.errors, np.float64), mean | pca))
     if curves:
         plots.append(draw_losses(curves, pca))

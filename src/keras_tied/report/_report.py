@@ -1,7 +1,5 @@
 """`Report`: the rows of a table, their code and reconstruction, as one self-contained HTML page."""
 
-from __future__ import annotations
-
 import html
 from typing import Any, Self
 
@@ -28,40 +26,33 @@ class Report(Contents):
     Args:
         X: (n, features) the rows, with NaN where a value is missing. Of more than two features
             the first two principal components of the standardised columns are drawn.
-        code: (n, components) their code, of which two units are drawn; a code of one unit is
-            drawn against the row's error.
+        code: (n, components) their code, of which two units are drawn, or one and the error.
         reconstruction: (n, features) the reconstructed rows.
         feature_errors: (n, features) the squared error of each value, NaN where one is missing;
             the error of a row is their mean.
-        scores: (n,) the outlier scores of the rows, from 0 on, which ranks follow. Defaults to
-            their errors.
+        scores: (n,) the outlier scores, from 0 on, which ranks follow. Defaults to the errors.
         feature_names: a name for each feature. Defaults to "column 1", ...
         columns: the columns that features belong to, in order. Defaults to one for each feature.
         ids: (n,) the names of the rows. Defaults to their numbers, counted from 1.
-        labels: (n,) labels to colour the rows by, numbers or texts, None or NaN where one is
-            missing. Defaults to the score.
+        labels: (n,) colour the rows, None or NaN where one is missing. Defaults to the score.
         label_name: the name of the labels. Defaults to "label".
         history: the ``"loss"``, and maybe the ``"val_loss"``, of each epoch. Defaults to none.
         pca_error: the mean error of PCA with as many components, to compare with. Defaults to none.
         model: what the model is, such as "PCA". Defaults to "an autoencoder".
-        widths: numbers of components, each with the error of the model, of PCA, and of hidden
-            values, such as `keras_tied.comparison.compare_widths` returns. Defaults to none.
+        widths: what `keras_tied.comparison.compare_widths` has measured. Defaults to none.
         fitted: what explains rows and decodes a code on the page, as `from_estimator` gives it.
             Defaults to none: rows are explained by their errors.
         whole: facts of all rows, where `X` is some of them. Defaults to those of `X`.
         old: the name, the rows and the outlier scores of an older table, to tell what has drifted.
-            Defaults to none.
-        facts: what was found in each column of the table that the model was fitted to, such as
-            `keras_tied.tables.Fact`. Defaults to none.
-        warnings: sentences on what to look at in the table. Defaults to none.
+        facts: of the columns that the model was fitted to, such as `keras_tied.tables.Fact`.
+        warnings: sentences on what to look at in the table.
         title: the page's heading, such as the name of the file. Defaults to "Autoencoder".
-        command: the command that made the page. Defaults to none.
-        versions: the versions of the libraries that made it, by name. Defaults to none.
-        notes: sentences on what was left out, and why. Defaults to none.
-        safe_csv: whether the rows that are downloaded from the page have a `'` before text that a
-            spreadsheet would run. Defaults to False.
-        most_points: rows that are drawn at most. Defaults to 5,000, and to fewer where there are
-            many columns or where a density is drawn.
+        command: the command that made the page.
+        versions: the versions of the libraries that made it, by name.
+        notes: sentences on what was left out, and why.
+        safe_csv: whether rows that are downloaded have a `'` before text that a spreadsheet would
+            run. Defaults to False.
+        most_points: rows that are drawn at most; fewer of many columns, or with a density.
         n_worst: rows that the table begins with, the oddest ones. Defaults to 20.
         random_state: seed of the sample. Defaults to 0.
 
@@ -109,13 +100,10 @@ class Report(Contents):
         report = cls(X, code, reconstruction, errors, **(defaults | kwargs))
         if isinstance(fitted, Fitted) and kwargs.get("whole") is None:
             ordinary = report.X[~fitted.find_far_rows(report.X)]
-            report.whole = measure_sums(
-                report.scores,
-                report.errors,
-                fitted.sums_of_squares(ordinary, np.ones(len(ordinary))),
-                np.arange(len(report.X)),
-                int(fitted.stand_out(report.scores, len(report.X)).sum()),
-            )
+            sums = fitted.sums_of_squares(ordinary, np.ones(len(ordinary)))
+            scores, places = report.scores, np.arange(len(report.X))
+            n_outstanding = int(fitted.stand_out(scores, len(places)).sum())
+            report.whole = measure_sums(scores, report.errors, sums, places, n_outstanding)
         return report
 
     def to_html(self) -> str:

@@ -1,7 +1,5 @@
 """The data of the drawn rows, for the page's scripts."""
 
-from __future__ import annotations
-
 import base64
 from typing import Any
 
@@ -16,10 +14,9 @@ from keras_tied.drawing import MOST_COLOURS, classify_labels, palette
 from keras_tied.estimator.internal import Fitted
 from keras_tied.report._columns import LONGEST, describe_columns
 from keras_tied.report._contents import Contents
-from keras_tied.report._planes import LARGEST
+from keras_tied.report._whole import LARGEST
 
-MOST_WEIGHTS = 2**18
-"""A decoder with more would make the page too large."""
+MOST_WEIGHTS = 2**18  # a decoder with more would make the page too large
 
 # Petroff's colours that are too dark for a dark page.
 _LIGHTER = {"#832DB6": "#A86BD6", "#BD1F01": "#D8382A"}
@@ -60,7 +57,7 @@ def describe_rows(report: Contents, rows: Array, worst: Array) -> dict[str, Any]
         "ranks": whole.ranks[rows].tolist(),
         "labels": None
         if report.labels is None
-        else [_format_label(label) for label in report.labels[rows].tolist()],
+        else ["" if x is None or x != x else format_value(x) for x in report.labels[rows].tolist()],
         "errors": _round(report.errors[rows]),
         "scores": _round(scores),
         "one_in": one_in,
@@ -87,10 +84,6 @@ def describe_rows(report: Contents, rows: Array, worst: Array) -> dict[str, Any]
 
 def _round(numbers: Array) -> list[float | None]:
     return [None if np.isnan(number) else float(f"{number:.7g}") for number in numbers]
-
-
-def _format_label(label: Any) -> str:
-    return "" if label is None or label != label else format_value(label)
 
 
 def _describe_labels(report: Contents, rows: Array) -> dict[str, Any] | None:

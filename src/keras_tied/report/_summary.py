@@ -1,7 +1,5 @@
 """What a report says first, in sentences."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,10 +44,7 @@ def rank_columns(report: Contents) -> list[Bar]:
 
 
 def summarize(report: Contents, bars: Sequence[Bar], oddest: int) -> str:
-    """Say which row is the oddest and why, what is kept, what is lost, and how many rows stand out.
-
-    `oddest` is the number of the oddest row among those of the report.
-    """
+    """Say why a row is the oddest, what is kept, what is lost, and how many rows stand out."""
     whole, n_columns = report.whole, format_quantity(len(report.columns), "column")
     n_units = report.code.shape[1]
     numbers, s = format_quantity(n_units, "number"), "s" if n_units == 1 else ""
@@ -89,10 +84,7 @@ def _describe_oddest(report: Contents, explainer: Fitted, oddest: int) -> str:
 def describe_shift(report: Contents) -> dict[str, object] | None:
     """Return what has drifted since the older table, for the page; None if there is none.
 
-    Returns:
-        The `name` of the older table, a `sentence`, the `entries`, `alarm`, the probability that
-        anything is named where nothing has drifted, and how many `rows` were compared. An entry is
-        a column, or the score, with what is typical before and now, and what is missing.
+    An entry is a column, or the score, with what is typical before and now, and what is missing.
     """
     if report.old is None:
         return None

@@ -1,17 +1,109 @@
-"""All rows of a table, of which a report may hold some."""
+"""All rows of a table, of which a report may hold some, and how many lie where."""
 
-from __future__ import annotations
-
+import itertools
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from keras_tied import drawing
 from keras_tied._types import Array
 from keras_tied.estimator.internal import ranks
-from keras_tied.report._planes import Planes
 
-TINY = 1e-12
-"""The mean square of a feature that is constant but for rounding."""
+Orientation = Literal["pointytop", "flattop"]
+
+TINY = 1e-12  # the mean square of a feature that is constant but for rounding
+LARGEST = 1e34  # larger numbers are drawn there; a sum of many of them still fits single precision
+
+
+class Hexagons:
+    """Counts points in hexagons, within a view."""
+
+    def __init__(self, view: drawing.View) -> None:
+        self.view = view
+        # Hexagons are regular on the screen, on a panel that is about square. Bokeh takes their
+        # size on both axes, and rounds it to nothing on one that is much longer.
+        width, height = (high - low for low, high in view)
+        self.orientation: Orientation = "flattop" if width > height else "pointytop"
+        self.size = max(width, height) / drawing.N_HEXAGONS / 1.5
+        self.aspect_scale = height / width
+        self._counts: Counter[tuple[int, int]] = Counter()
+
+    def add(self, points: Array) -> None:
+        """Count some more points, (n, 2)."""
+        from bokeh.util.hex import cartesian_to_axial
+
+        low, high = np.transpose(self.view)
+        x, y = points[((points >= low) & (points <= high)).all(axis=1)].T
+        if not len(x):
+            return
+        q, r = cartesian_to_axial(x, y, self.size, self.orientation, aspect_scale=self.aspect_scale)
+        first_q, first_r, n_r = int(q.min()), int(r.min()), int(np.ptp(r)) + 1
+        counts = np.bincount((q - first_q) * n_r + (r - first_r))
+        for cell in np.flatnonzero(counts).tolist():
+            self._counts[first_q + cell // n_r, first_r + cell % n_r] += int(counts[cell])
+
+    def counts(self) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+        """Return the axial coordinates q and r of each hexagon, (n, 2), and the points in it."""
+        cells = sorted(self._counts)
+        counts = np.array([self._counts[cell] for cell in cells], np.intp)
+        return np.array(cells, np.int32).reshape(-1, 2), counts
+
+
+class Planes:
+    """The planes of the input, the code and the reconstruction.
+
+    Attributes:
+        plane: of the input and the reconstruction.
+        hexagons: how many rows lie where, by the name of the panel.
+        pairs: the same by two units of the code, counted from 0; empty for a code of one.
+
+    Args:
+        X, code, reconstruction: the rows that the planes are fitted to.
+        errors: (n,) their errors, which a code of one unit is drawn against.
+        names: of the features.
+    """
+
+    def __init__(
+        self, X: Array, code: Array, reconstruction: Array, errors: Array, names: Sequence[str]
+    ) -> None:
+        self.plane = drawing.fit_plane(X, names)
+        points = self.project(X, code, reconstruction, errors)
+        shared = np.concatenate([points["input"], points["reconstruction"]])
+        shown = {"input": shared, "code": points["code"], "reconstruction": shared}
+        self.hexagons = {name: Hexagons(drawing.choose_view(of)) for name, of in shown.items()}
+        code = _round(code)
+        pairs = list(itertools.combinations(range(min(code.shape[1], drawing.MOST_UNITS)), 2))
+        self.pairs = {pair: Hexagons(drawing.choose_view(code[:, pair])) for pair in pairs}
+        if pairs:
+            self.pairs[0, 1] = self.hexagons["code"]
+
+    def project(
+        self, X: Array, code: Array, reconstruction: Array, errors: Array
+    ) -> dict[str, Array]:
+        """Return the points of rows in each plane, (n, 2)."""
+        return {
+            "input": _round(self.plane.project(X)),
+            "code": _round(drawing.pair_with_errors(code, errors)),
+            "reconstruction": _round(self.plane.project(reconstruction)),
+        }
+
+    def count(self, X: Array, code: Array, reconstruction: Array, errors: Array) -> None:
+        """Count some more rows in the hexagons of each plane."""
+        for name, points in self.project(X, code, reconstruction, errors).items():
+            self.hexagons[name].add(points)
+        code = _round(code)
+        for pair, hexagons in self.pairs.items():
+            if pair != (0, 1):
+                hexagons.add(code[:, pair])
+
+
+def _round(points: Array) -> Array:
+    """Round to the page's single precision: double would need more hexagons than it can number."""
+    return np.clip(points, -LARGEST, LARGEST).astype(np.float32).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -20,10 +112,8 @@ class Whole:
 
     Attributes:
         errors: (N,) the reconstruction error of each row, NaN where all is missing.
-        scores: (N,) the outlier score of each row, which ranks follow; the errors where there is
-            none.
-        feature_errors: (features,) the mean squared error of each feature, NaN where all is
-            missing.
+        scores: (N,) the outlier score of each row, or its error, which ranks follow.
+        feature_errors: (features,) their mean squared errors, NaN where all is missing.
         places: (n,) which of the rows the report holds, counted from 0, in order; the oddest ones
             are among them.
         n_outstanding: how many rows are so odd that hardly any table has such rows by chance.

@@ -1,8 +1,4 @@
-"""Tables on disk: read in batches, turned into numbers and back, and written.
-
-Nothing here knows of Keras. pyarrow, which reads and writes the files, and msgspec are part of
-`keras-tied[cli]`.
-"""
+"""Tables on disk: read in batches, turned into numbers and back, and written, without Keras."""
 
 try:
     import msgspec  # noqa: F401

@@ -1,8 +1,4 @@
-"""Files of Arrow's own readers: Arrow and Feather, Parquet and ORC.
-
-Their pieces are their record batches, row groups and stripes. A function of a name opens each, and
-one that begins with the same arguments reads it, as `TableFile.read`.
-"""
+"""Arrow, Feather, Parquet and ORC, in record batches, row groups and stripes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,11 +49,9 @@ def open_arrow(name: str) -> TableFile:
 
 def _read_arrow(name: str, schema: pa.Schema, wanted: Request) -> Batches:
     fields = sorted(map(schema.get_field_index, wanted.names))
-    options = ipc.IpcReadOptions(included_fields=fields)
     with _open(name, ARROW) as source:
-        file = ipc.open_file(source, options=options)
-        for piece in wanted.pieces:
-            yield _validate(file.get_batch(piece))
+        file = ipc.open_file(source, options=ipc.IpcReadOptions(included_fields=fields))
+        yield from map(_validate, map(file.get_batch, wanted.pieces))
 
 
 def _read_stream(name: str, wanted: Request) -> Batches:
@@ -83,8 +77,7 @@ def _read_parquet(name: str, metadata: Any, wanted: Request) -> Batches:
     options = {"metadata": metadata, "buffer_size": READ_AHEAD, "pre_buffer": False}
     with _open(name, "a Parquet file") as source, pq.ParquetFile(source, **options) as file:
         batches = file.iter_batches(wanted.n_rows, list(wanted.pieces), list(wanted.names))
-        for batch in batches:
-            yield _validate(batch)
+        yield from map(_validate, batches)
 
 
 def open_orc(name: str) -> TableFile:
@@ -94,8 +87,7 @@ def open_orc(name: str) -> TableFile:
     with _open(name, "an ORC file") as source:
         file = orc.ORCFile(source)
         first = file.schema.names[:1]
-        stripes = range(file.nstripes)
-        rows = [file.read_stripe(stripe, columns=first).num_rows for stripe in stripes]
+        rows = [file.read_stripe(i, columns=first).num_rows for i in range(file.nstripes)]
     return TableFile(name, file.schema, rows, partial(_read_orc, name))
 
 

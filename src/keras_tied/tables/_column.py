@@ -1,7 +1,5 @@
 """One column of a table, as numbers and back."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -22,7 +20,6 @@ OTHER = "(other)"
 MOST_MISREAD = 0.05
 """The largest share of values that are not of the column's kind and count as missing."""
 PLAIN = (Kind.boolean, Kind.integer, Kind.number, Kind.text)
-"""The kinds of values that stand for themselves, as numbers or names."""
 
 Form: TypeAlias = NumberText | TruthText | Times
 
@@ -40,16 +37,16 @@ class Column:
     """A column that is used, and the kind of its values.
 
     Attributes:
-        name: its name in the table.
-        kind: boolean, integer or number: a single number. Time: days since the first, and the sine
-            and cosine of each cycle. Text: a number for each category.
-        categories: of text, those that have a number of their own, sorted.
-        other: of text, whether all other categories have a number together.
+        name, kind: its name in the table, and what its values are: booleans and numbers become one
+            number; a time days since the first, and the sine and cosine of each cycle; text a
+            number for each category.
+        categories, other: of text, the categories that have a number of their own, sorted, and
+            whether all others have one together.
         form: how numbers, truth values and times are written, or None if they are no text.
-        folded: of text, whether upper and lower case are the same.
-        whole: of text, whether its categories are whole numbers in the table.
-        origin: of times, the days from 1970 to the first.
-        cycles: of times, the parts that vary: hour, weekday, month.
+        folded, whole: of text, whether upper and lower case are the same, and whether its
+            categories are whole numbers in the table.
+        origin, cycles: of times, the days from 1970 to the first, and the parts that vary: hour,
+            weekday, month.
     """
 
     name: str
@@ -66,8 +63,8 @@ class Column:
     def features(self) -> list[str]:
         """The names of its numbers."""
         if self.kind is Kind.time:
-            waves = [f"{self.name}:{cycle} {wave}" for cycle in self.cycles for wave in _WAVES]
-            return [f"{self.name}:days", *waves]
+            waves = [f"{cycle} {wave}" for cycle in self.cycles for wave in ("sin", "cos")]
+            return [f"{self.name}:{part}" for part in ("days", *waves)]
         if self.kind is not Kind.text:
             return [self.name]
         return [f"{self.name}={category}" for category in self._labels]
@@ -107,8 +104,12 @@ class Column:
 
     def encode(self, values: pa.Array) -> tuple[Array, int]:
         """Return its numbers, (n, features) float32, and how many values have no known category."""
+        if self.kind is Kind.time:
+            days = self.parse(values)
+            numbers = np.column_stack([days - self.origin, *encode_cycles(days, self.cycles)])
+            return numbers.astype(np.float32), 0
         if self.kind is not Kind.text:
-            return self._to_features(self.parse(values)), 0
+            return self.parse(values)[:, None], 0
         values = _require_kind(values, PLAIN, "text", pa.string())
         dictionary = values.dictionary_encode()
         texts = self.clean(dictionary.dictionary)
@@ -125,8 +126,7 @@ class Column:
     def parse(self, values: pa.Array) -> Array:
         """Return numbers or days, (n,) with NaN for a value that is missing or not of its kind.
 
-        Raises:
-            MisfitError: if a value is infinite, or of a type that cannot be of its kind.
+        A value that is infinite, or of a type that cannot be of its kind, is a `MisfitError`.
         """
         form, kind = self.form, find_kind(values.type)
         if self.kind is Kind.time:
@@ -158,11 +158,7 @@ class Column:
         return np.flatnonzero(is_nan)
 
     def clean(self, values: pa.Array) -> pa.Array:
-        """Return values as text, with a null for each that is missing.
-
-        Raises:
-            MisfitError: if they are of a type that has no text.
-        """
+        """Return values as text, null where missing; a `MisfitError` if they have no text."""
         values = _require_kind(values, PLAIN, "text")
         if find_kind(values.type) is Kind.boolean:
             values = pc.if_else(values, "true", "false")
@@ -173,12 +169,6 @@ class Column:
     def _fold(self, texts: pa.Array) -> pa.Array:
         trimmed = pc.utf8_trim_whitespace(texts)
         return pc.utf8_lower(trimmed) if self.folded else trimmed
-
-    def _to_features(self, values: Array) -> Array:
-        if self.kind is not Kind.time:
-            return values[:, None]
-        waves = encode_cycles(values, self.cycles)
-        return np.column_stack([values - self.origin, *waves]).astype(np.float32)
 
     def decode(self, numbers: Array) -> pa.Array:
         """Return the values for its numbers, (n, features); NaN is a missing value."""
@@ -201,9 +191,6 @@ class Column:
             within = np.clip(np.rint(whole), -(2.0**63), 2.0**63 - 1024)
             return pa.array(within.astype(np.int64), mask=is_missing)
         return pa.array(single, mask=is_missing)
-
-
-_WAVES = ("sin", "cos")
 
 
 def get_value(values: pa.Array, row: int) -> object:

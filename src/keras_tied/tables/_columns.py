@@ -1,7 +1,5 @@
 """A table as numbers, and numbers as a table."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,29 +29,22 @@ BASIC_KEYS = ("name", "kind", "categories", "other", "left_out", "label", "id")
 
 @dataclass
 class MisreadValues:
-    """The values that were not what their column holds, and count as missing.
-
-    Attributes:
-        counts: how many, by column.
-        examples: the first of each column, with their rows, counted from 1.
-    """
+    """The values, by column, that were not what it holds, and count as missing."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    examples: dict[str, list[tuple[int, str]]] = field(default_factory=dict)  # with their rows
 
     def add(self, column: str, values: pa.Array, rows: NDArray[Any], first_row: int) -> None:
         """Note the values of some rows of a column; `first_row` rows came before."""
         some = rows[:MOST_EXAMPLES].tolist()
-        examples = [(first_row + row + 1, format_cell(values, row)) for row in some]
-        if examples:
-            self.update(MisreadValues(Counter({column: len(rows)}), {column: examples}))
+        if examples := [(first_row + row + 1, format_cell(values, row)) for row in some]:
+            self.update(type(self)(Counter({column: len(rows)}), {column: examples}))
 
-    def update(self, other: MisreadValues) -> None:
+    def update(self, other: Self) -> None:
         """Add those of rows that come later, or of another file."""
         self.counts.update(other.counts)
         for column, others in other.examples.items():
-            examples = self.examples.setdefault(column, [])
-            examples += others[: MOST_EXAMPLES - len(examples)]
+            self.examples[column] = [*self.examples.get(column, []), *others][:MOST_EXAMPLES]
 
     def describe(self, column: str) -> str:
         """Describe those of a column, for a message."""
@@ -74,12 +65,10 @@ class Columns:
     Attributes:
         used: the columns that are used, in the order of their numbers.
         left_out: why each other column is not used, by name.
-        label: the column of labels, which is never used, or None.
-        id: the column that names rows and is never used, or None.
-        restored: the columns that are left out, and are there again when numbers are decoded:
-            without a value, always of one, or the same as another.
-        order: the names of the columns that are decoded, in the order of the table, if some are
-            restored.
+        label, id: the columns of labels and of the names of rows, which are never used, or None.
+        restored: the columns that are left out but decoded again: without a value, always of one,
+            or the same as another.
+        order: the columns that are decoded, in the table's order, if some are restored.
         na: texts of a missing value, beside those that always are.
 
     Examples:
@@ -109,7 +98,7 @@ class Columns:
     def survey(
         cls, sample: pa.RecordBatch, choice: ColumnChoice = ANY_COLUMN, **changes: Any
     ) -> tuple[Self, list[Fact]]:
-        """Look at some rows, and decide which columns to use and how.
+        """Look at some rows, and return the columns to use, if any, and a fact for each column.
 
         Text reads as what at least 95 % of its values are: numbers with separators of thousands, a
         decimal comma, a unit, a percent sign or parentheses; dates and times; truth values. Text of
@@ -123,12 +112,8 @@ class Columns:
 
         Args:
             sample: the rows, such as `Source.sample` gives.
-            choice: which columns may be used, and what they read as. Defaults to all columns, and
-                to what their values tell.
+            choice: which columns may be used, and what they read as. Defaults to all, as they tell.
             **changes: another choice, by the names that `ColumnChoice` has for it.
-
-        Returns:
-            The columns, of which none may be used, and a fact for each column of the table.
 
         Raises:
             TableError: if a column that is named is not in the table.
@@ -136,15 +121,15 @@ class Columns:
         choice = replace(choice, **changes)
         decisions = choose_columns(_drop_marks(sample, choice.na), choice)
         facts = [decision.fact for decision in decisions]
-        kept = [decision.column for decision in decisions if decision.column is not None]
+        kept = [decision.column for decision in decisions if decision.column]
         used = tuple(column for column in kept if isinstance(column, Column))
         restored = tuple(column for column in kept if isinstance(column, Restoration))
         order = tuple(column.name for column in kept) if restored else ()
         names = {column.name for column in used}
         reasons = {fact.name: fact.becomes.removeprefix("left out: ") for fact in facts}
         left_out = {name: reason for name, reason in reasons.items() if name not in names}
-        na = tuple(choice.na)
-        return cls(used, left_out, choice.label, choice.id, restored, order, na), facts
+        columns = cls(used, left_out, choice.label, choice.id, restored, order, tuple(choice.na))
+        return columns, facts
 
     def require_usable(self, facts: Sequence[Fact]) -> None:
         """Raise a `TableError` with what to do if a column is refused, or none can be used."""
@@ -181,11 +166,7 @@ class Columns:
         return np.repeat(np.arange(len(self.used)), [len(column.features) for column in self.used])
 
     def match(self, names: Sequence[str]) -> list[str]:
-        """Return which columns of another table, in any order, are unknown here, and ignored.
-
-        Raises:
-            TableError: if columns that are used are not among them. The message names all.
-        """
+        """Return the columns of another table that are unknown here; raise if it lacks some."""
         given = set(names)
         if absent := [name for name in self.names if name not in given]:
             raise TableError(f"the table has no column {quote(absent)}, which the model uses.")
@@ -199,7 +180,7 @@ class Columns:
         unseen: Counter[str] | None = None,
         misread: MisreadValues | None = None,
     ) -> NDArray[np.float32]:
-        """Encode rows as numbers.
+        """Encode rows as numbers, `(rows, len(features))`, with NaN where one is missing.
 
         Args:
             batch: the rows, with columns in any order; those that are not used are ignored.
@@ -207,9 +188,6 @@ class Columns:
             unseen: counts, by column, the values whose category has no number of its own: rare and
                 new ones, which are all `(other)`, or 0 in all numbers if none was rare at first.
             misread: collects the values that are not of their column's kind, and count as missing.
-
-        Returns:
-            The numbers, `(rows, len(features))`, with NaN where one is missing.
 
         Raises:
             TableError: if a column is not there, a value is infinite or of a type that cannot be of
@@ -291,11 +269,7 @@ class Columns:
 
     @classmethod
     def from_json(cls, json: Any) -> Self:
-        """Check and read the result of `to_json`; it may come from an untrusted file.
-
-        Raises:
-            TableError: if it is not what `to_json` gives.
-        """
+        """Read the result of `to_json`, or raise a `TableError`; the file may be untrusted."""
         try:
             if not isinstance(json, dict) or json.get("version") != VERSION:
                 raise ValueError("they are not of this version")

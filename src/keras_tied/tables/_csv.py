@@ -1,8 +1,4 @@
-"""CSV files, each a single piece.
-
-The whole file is read once when it is opened. So the types are right even if a word turns up late
-in a column of numbers, the number of rows is known, and a broken line is found before any work.
-"""
+"""CSV files, each a single piece, which is read once to learn types, rows and broken lines."""
 
 import codecs
 import csv
@@ -24,8 +20,7 @@ from keras_tied.tables._paths import find_format
 
 DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
 """The delimiters that are detected; a comma may also be in numbers."""
-SEPARATOR = "sep="
-"""How Excel names the delimiter, in a line before the names."""
+SEPARATOR = "sep="  # how Excel names the delimiter, in a line before the names
 ROWS_TO_FIND_NAMES = 8
 MOST_LINES = 0.9
 """So large a share of lines has as many cells as the first, if a delimiter is that of the file."""
@@ -41,10 +36,7 @@ class _EncodingError(TableError):
 
 
 def open_csv(name: str, options: ReadOptions) -> TableFile:
-    """Open a CSV file, compressed or not.
-
-    If the decimal mark is a comma, all but whole numbers are read as text.
-    """
+    """Open a CSV file, compressed or not; with a decimal comma, decimals are read as text."""
     if options.delimiter is not None and len(options.delimiter) != 1:
         raise TableError(f"the delimiter is {options.delimiter!r}; give one character.")
     try:
@@ -65,19 +57,14 @@ def _guess_encodings(name: str) -> list[str]:
         head = file.read(BLOCK)
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return ["utf-16"]
-    return ["utf-8", "cp1252"] if _is_western(head) else ["utf-8"]
-
-
-def _is_western(text: bytes) -> bool:
-    """Return whether bytes that are no UTF-8 seem to be text in Windows-1252."""
     # Where some is UTF-8, or the end is cut off, the file is damaged UTF-8.
-    if text[-1:] >= b"\x80" or not text.decode("utf-8", "ignore").isascii():
-        return False
-    if re.search(rb"[\0\x81\x83\x86-\x88\x8d\x8f\x90\x98\x9d]", text):
-        return False
-    runs = re.split(rb"[^A-Za-z\xc0-\xff]+", text)
+    is_utf8 = head[-1:] >= b"\x80" or not head.decode("utf-8", "ignore").isascii()
+    if is_utf8 or re.search(rb"[\0\x81\x83\x86-\x88\x8d\x8f\x90\x98\x9d]", head):
+        return ["utf-8"]
+    runs = re.split(rb"[^A-Za-z\xc0-\xff]+", head)
     words = b"".join(run for run in runs if not run.isascii())
-    return len(re.sub(b"[A-Za-z]", b"", words)) <= MOST_ACCENTS * len(words)
+    is_western = len(re.sub(b"[A-Za-z]", b"", words)) <= MOST_ACCENTS * len(words)
+    return ["utf-8", "cp1252"] if is_western else ["utf-8"]
 
 
 def _open_bytes(name: str) -> pa.NativeFile:
@@ -146,9 +133,8 @@ class _CsvFile:
                 while len(list(filter(None, rows))) < 2 and (row := next(reader, None)) is not None:
                     rows.append(row)
             except csv.Error as error:
-                raise TableError(
-                    f"{self._name!r} cannot be read as a CSV file: {error}; {UNCLOSED}"
-                ) from error
+                fault = f"{self._name!r} cannot be read as a CSV file: {error}; {UNCLOSED}"
+                raise TableError(fault) from error
         places = [place for place, cells in enumerate(rows) if cells]
         if places and rows[places[0]][0].startswith(SEPARATOR):
             del places[0]
@@ -157,11 +143,8 @@ class _CsvFile:
         cells = rows[places[0]]
         if len(places) < 2 and self._options.header:
             raise TableError(f"{self._name!r} has a line of names and no rows; give it rows.")
-        if (
-            self._options.header
-            and all(map(is_number, cells))
-            and not all(cell.strip().isdecimal() for cell in cells)
-        ):
+        are_whole = all(cell.strip().isdecimal() for cell in cells)
+        if self._options.header and not are_whole and all(map(is_number, cells)):
             raise TableError(
                 f"{self._name!r} begins with a line of numbers; put a line with the names of the "
                 "columns before it, or say --no-header (header=False)."
@@ -195,22 +178,18 @@ class _CsvFile:
         return pa.schema(list(zip(names, types, strict=True))), n_rows, decimal
 
     def _find_text(self, names: Sequence[str], schema: pa.Schema) -> tuple[list[str], str | None]:
-        """Find the columns to read as text, though Arrow takes them for another type.
+        """Find the columns to read as text, though Arrow takes them for another type, and the mark.
 
-        These are dates, truth values that are not "true" and "false", digits that name something,
-        and numbers with a point where other columns have a decimal comma. Return the decimal mark
-        too.
+        These are dates, truth values but "true" and "false", digits that name something, and
+        numbers with a point where other columns have a decimal comma.
         """
         decimal = self._options.decimal
         batch = next(self._open(dict.fromkeys(names, pa.string())), None)
         if batch is None:
             return [], decimal
         of, columns = pa.types, list(zip(schema.names, schema.types, batch.columns, strict=True))
-        decimal = decimal or find_decimal(
-            cells
-            for name, dtype, cells in columns
-            if of.is_string(dtype) and name not in self._text
-        )
+        strings = [c for n, dtype, c in columns if of.is_string(dtype) and n not in self._text]
+        decimal = decimal or find_decimal(strings)
         texts = []
         for name, dtype, cells in columns:
             if of.is_boolean(dtype):
@@ -334,12 +313,8 @@ def _widen_type(dtype: pa.DataType, values: pa.Array) -> pa.DataType:
     """Return the narrowest type that holds `dtype` and the values that some text stands for."""
     if pa.types.is_string(dtype) or (pa.types.is_null(dtype) and values.null_count == len(values)):
         return dtype
-    wider = [pa.int64(), pa.float64()]
-    if pa.types.is_integer(dtype):
-        wider = [dtype, pa.float64()]
-    elif not pa.types.is_null(dtype):
-        wider = [dtype]
-    for candidate in wider:
+    are_numbers = pa.types.is_null(dtype) or pa.types.is_integer(dtype)
+    for candidate in [pa.int64(), pa.float64()] if are_numbers else [dtype]:
         with suppress(pa.ArrowException):
             pc.cast(pc.utf8_trim_whitespace(values), candidate)
             return candidate

@@ -1,7 +1,5 @@
 """What is learned of the columns of a table, and what is decided about them."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -21,13 +19,10 @@ class ColumnChoice:
     """Which columns may be used, and what they read as where they do not tell.
 
     Attributes:
-        columns: the columns that may be used. Defaults to all.
-        exclude: columns that are not used. Defaults to none.
-        label: the column of labels. Defaults to none.
-        id: the column that names rows. Defaults to none.
+        columns, exclude: the columns that may be used, and that are not. Default to all and none.
+        label, id: the columns of labels, and of the names of rows. Default to none.
         categorical: columns whose numbers or text are names. Defaults to none.
-        decimal: the decimal mark, where the text does not tell. Defaults to that of most columns
-            that do.
+        decimal: the decimal mark, where the text does not tell. Defaults to that of most columns.
         dates: `"dmy"` or `"mdy"`, where the text does not tell; `"off"` to leave times out.
             Defaults to `"auto"`.
         na: texts or numbers of a missing value. Defaults to none.
@@ -55,14 +50,11 @@ class Fact:
     """What is known of a column, and what becomes of it.
 
     Attributes:
-        name: of the column.
-        reads_as: what its values are, for people.
+        name, reads_as, examples: of the column, what its values are, and some of them.
         becomes: the numbers that it becomes, or why it is left out.
         missing: how many values are missing.
         misread: how many values are not what the column holds, and count as missing.
-        distinct: how many different values the first 20,000 rows of the sample have, or all if
-            they are text.
-        examples: some values.
+        distinct: how many values differ in the first 20,000 rows of the sample, or in all of text.
         warning: what else to look at, as one clause about the column; empty if there is nothing.
         refused: whether the column cannot be used before someone says what it is.
     """
@@ -84,11 +76,7 @@ class Fact:
 
     @classmethod
     def from_json(cls, json: Any) -> Self:
-        """Read the result of `to_json`; it may come from an untrusted file.
-
-        Raises:
-            TableError: if it is not what `to_json` gives.
-        """
+        """Read the result of `to_json`, or raise a `TableError`; the file may be untrusted."""
         try:
             return msgspec.convert(json, cls)
         except msgspec.ValidationError as error:

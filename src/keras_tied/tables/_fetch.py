@@ -1,14 +1,11 @@
 """Tables that are no local file: they are copied to one first."""
 
-from __future__ import annotations
-
 import fnmatch
 import glob
 import os
 import shutil
 import sys
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 import pyarrow as pa
 from pyarrow import fs, ipc
@@ -17,7 +14,6 @@ from keras_tied.tables._errors import TableError, report_read_errors
 from keras_tied.tables._paths import find_format
 from keras_tied.tables._rows import select_all
 
-STANDARD_INPUT = "-"
 PAGES = ("http://", "https://")
 MAGICS = {
     b"ARROW1": "arrow",
@@ -34,7 +30,6 @@ MAGICS = {
 class Copy(str):
     """The path of a copy; messages show where it came from."""
 
-    __slots__ = ("origin",)
     origin: str
 
     def __repr__(self) -> str:
@@ -44,19 +39,16 @@ class Copy(str):
 def copy_here(path: str, format: str | None, folder: str) -> Copy:
     """Copy the standard input, or the files of an address, to a folder; return their path."""
     with report_read_errors(path, "a table"):
-        if path == STANDARD_INPUT:
-            place = _copy_input(sys.stdin.buffer, format, folder)
-        else:
-            copy_address = _copy_page if path.startswith(PAGES) else _copy_files
-            place = copy_address(path, format, folder)
-    copy = Copy(place)
+        is_page = path.startswith(PAGES)
+        copy_from = _copy_input if path == "-" else _copy_page if is_page else _copy_files
+        copy = Copy(copy_from(path, format, folder))
     copy.origin = path
     return copy
 
 
-def _copy_input(file: IO[bytes], format: str | None, folder: str) -> str:
-    head = file.read(8)
-    if not head:
+def _copy_input(_: str, format: str | None, folder: str) -> str:
+    file = sys.stdin.buffer
+    if not (head := file.read(8)):
         raise TableError("there is nothing on the standard input; pipe a table to it.")
     ending = next((name for magic, name in MAGICS.items() if head.startswith(magic)), "csv")
     place = os.path.join(folder, f"input.{format or ending}")

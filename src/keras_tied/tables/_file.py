@@ -1,7 +1,5 @@
 """What a file of any format is to the others, and how it is read."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -21,13 +19,11 @@ class ReadOptions:
             default; a comma, or a tab for TSV, where they do not tell.
         encoding: of CSV. Defaults to UTF-8, UTF-16 if the file is marked as such, or else
             Windows-1252 if most characters are ASCII.
-        text: columns of CSV to take for text, even where they look like numbers, such as an id of
-            digits. Defaults to none.
+        text: columns of CSV to take for text, though they look like numbers. Defaults to none.
         array: the name of the array in an `.npz` file, where there are several.
-        decimal: the decimal mark of CSV, `"."` or `","`. Defaults to that of most columns that
-            tell.
-        header: whether the first line of CSV, or of a sheet, holds the names of the columns. If
-            not, they are called x0, x1 and so on.
+        decimal: the decimal mark of CSV, `"."` or `","`. Defaults to that of most columns.
+        header: whether the first line of CSV, or of a sheet, holds the names of the columns, which
+            else are x0, x1 and so on.
         format: what the files are, such as `"csv"`, where their endings do not tell.
         sheet: the name of the sheet of a workbook. Defaults to the first.
         query: the rows of a database to read, in SQL. Defaults to its only table.
@@ -47,7 +43,7 @@ class ReadOptions:
     query: str | None = None
 
     def __post_init__(self) -> None:
-        if self.format is not None and self.format not in FORMATS:
+        if self.format not in (None, *FORMATS):
             known = ", ".join(FORMATS)
             raise TableError(f"there is no format {self.format!r}; name one of {known}.")
         if self.decimal not in (None, ".", ","):
@@ -56,13 +52,7 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class Request:
-    """What to read of a file.
-
-    Attributes:
-        pieces: the indices of its pieces, in the order in which they come.
-        names: the columns, which may come in any order.
-        n_rows: about how many rows to hold in memory at a time.
-    """
+    """Which pieces of a file to read, which columns, and about how many rows at a time."""
 
     pieces: Sequence[int]
     names: Sequence[str]
@@ -74,20 +64,11 @@ Batches: TypeAlias = Iterator[pa.RecordBatch]
 
 @dataclass(frozen=True)
 class TableFile:
-    """A file of rows that can be read in pieces, each of them on its own.
-
-    Attributes:
-        name: as the user gave it.
-        schema: the names and types of the columns.
-        rows: the number of rows of each piece.
-        read: reads what is requested.
-        notes: what was detected when the file was opened, for the user.
-        decimal: the decimal mark of the file, or None if it does not tell.
-    """
+    """A file of rows that can be read in pieces, each of them on its own."""
 
     name: str
     schema: pa.Schema
-    rows: Sequence[int]
+    rows: Sequence[int]  # of each piece
     read: Callable[[Request], Batches]
-    notes: Sequence[str] = ()
-    decimal: str | None = None
+    notes: Sequence[str] = ()  # what was detected, for the user
+    decimal: str | None = None  # the decimal mark, if the file tells

@@ -68,12 +68,7 @@ def require_distinct(names: Sequence[str], file: str) -> None:
 
 
 def make_distinct(names: Sequence[str]) -> list[str]:
-    """Return names that are not empty, and of which no two are the same.
-
-    Examples:
-        >>> make_distinct(["a", "", "a", "a_2"])
-        ['a', 'column2', 'a_3', 'a_2']
-    """
+    """Return names that differ, and are not empty: a, "", a, a_2 become a, column2, a_3, a_2."""
     given, distinct = set(names), dict[str, None]()
     for index, name in enumerate(names):
         new = name = name or f"column{index + 1}"

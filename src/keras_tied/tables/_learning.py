@@ -1,7 +1,5 @@
 """Decide how each column of a table reads, and whether it is used."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import replace
 
@@ -39,16 +37,11 @@ from keras_tied.tables._times import Times, decide_times, find_cycles
 MOST_CATEGORIES = 20
 RAREST = 0.01
 """A category has a number of its own if at least so large a share of the rows are in it."""
-ALL_DIFFERENT = 0.8
-"""Text of which more than this share differ is a name or an id, and no category."""
-FEWEST_READ = 0.75
-"""From this share of numbers on, a column is text only if someone says so."""
-FEWEST_DATES = 5
-"""Whole numbers that could be dates are, if so many differ."""
-MOST_DIGITS = 10**15
-"""Whole numbers from here on may be names."""
-FEWEST_LOOKS = 0.5
-"""Text of which less than this share looks like numbers or times is neither."""
+ALL_DIFFERENT = 0.8  # text of which more than this share differ is a name or an id, and no category
+FEWEST_READ = 0.75  # from this share of numbers on, a column is text only if someone says so
+FEWEST_DATES = 5  # whole numbers that could be dates are, if so many differ
+MOST_DIGITS = 10**15  # whole numbers from here on may be names
+FEWEST_LOOKS = 0.5  # text of which less than this share looks like numbers or times is neither
 MOST_NUMERIC = 0.25
 """Text of which more than this share looks like numbers has no rest of other categories."""
 FEWEST_ROWS_OF_COPIES = 20
@@ -99,13 +92,14 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
         return _decide_text(name, values, choice)
     form: Form | None = None
     if kind is Kind.time:
-        form = _find_times(dtype)
+        form = Times(dtype="timestamp", zone=getattr(dtype, "tz", None) or "")
+        if not pa.types.is_timestamp(dtype):
+            form = Times(dtype="date" if pa.types.is_date(dtype) else "time")
     elif kind is Kind.integer and (dates := _find_numeric_dates(values)):
         kind, form = Kind.time, dates
     elif kind is Kind.integer and choice.decimal == ",":
-        form = NumberText(
-            ",", places=0
-        )  # in another file of the same form, 1.234 is a whole number
+        # In another file of the same form, 1.234 is a whole number.
+        form = NumberText(",", places=0)
     return _decide_numbers(Column(name, kind, form=form), values, choice)
 
 
@@ -175,14 +169,6 @@ def _find_numeric_dates(values: pa.Array) -> Times | None:
     return times if is_date else None
 
 
-def _find_times(dtype: pa.DataType) -> Times:
-    if pa.types.is_date(dtype):
-        return Times(dtype="date")
-    if pa.types.is_time(dtype):
-        return Times(dtype="time")
-    return Times(dtype="timestamp", zone=dtype.tz or "")
-
-
 def _decide_empty(name: str, values: pa.Array) -> Decision:
     fact = Fact(name, "no value", f"left out: no value in {len(values)} rows", missing=len(values))
     return Decision(fact, Restoration(name))
@@ -222,16 +208,15 @@ def _decide_numbers(
         if len(same.unique()) == 1:
             decision = _leave_out_constant(fact, same)
     if is_time and choice.dates == "off":
-        fact = replace(decision.fact, becomes="left out: a date or time, with --dates off")
-        return Decision(fact)
+        becomes = "left out: a date or time, with --dates off"
+        decision = Decision(replace(decision.fact, becomes=becomes))
     return decision
 
 
 def _describe_sentinel(column: Column, values: pa.Array, numbers: Array) -> str:
-    """Describe a value that seems to stand for a missing one; empty if there is none.
+    """Describe a value such as -99 or 1900-01-01 that seems to stand for a missing one, or "".
 
-    It is -99, 999 and the like, or a date such as 1900-01-01, stands in several rows, and is as far
-    from all others as these are from each other.
+    It stands in several rows, and is as far from all others as these are from each other.
     """
     present = np.sort(numbers[~np.isnan(numbers)])
     if column.kind is Kind.boolean or present[0] == present[-1]:
@@ -275,26 +260,22 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
     common = sorted(common, key=lambda text: (-counts[text], text))[:MOST_CATEGORIES]
     other = len(common) < len(counts)
     all_differ = len(counts) > max(2, ALL_DIFFERENT * n_rows)
-    looks = 0.0
-    if not (column.whole or reads_as):
-        some = present.slice(0, ROWS_TO_DECIDE)
-        looks = looks_numeric(some)
-        if other and not all_differ:
-            looks = max(looks, count_digits(some))
-    reason = ""
+    some, looks = present.slice(0, ROWS_TO_DECIDE), 0.0
+    if not reads_as:
+        looks = max(looks_numeric(some), count_digits(some) if other and not all_differ else 0.0)
+    reason = warning = ""
     if all_differ:
         reason = f"text of which nearly every value differs, {len(counts)} in {n_rows} rows"
     elif not common:
         reason = f"text of {len(counts)} categories, all of which are rare"
     elif other and looks > MOST_NUMERIC:
         reason = "text that looks like numbers, of too many kinds for categories"
+    if reason and looks > MOST_NUMERIC:
+        warning = f"looks like numbers in {looks:.0%} of its values, but not of one kind, and is "
+        warning += "left out"
     if reason:
-        warning = ""
-        if looks > MOST_NUMERIC:
-            warning = f"looks like numbers in {looks:.0%} of its values, but not of one kind"
-            warning = f"{warning}, and is left out"
-        fact = replace(fact, reads_as=reads_as or "text", warning=warning)
-        return Decision(replace(fact, becomes=f"left out: {reason}"))
+        becomes, what = f"left out: {reason}", reads_as or "text"
+        return Decision(replace(fact, reads_as=what, becomes=becomes, warning=warning))
     column = replace(column, categories=tuple(sorted(common)), other=other)
     return Decision(replace(fact, becomes=_list_features(column)), column)
 
@@ -329,14 +310,13 @@ def _leave_out_copies(decisions: list[Decision], sample: pa.RecordBatch) -> list
             continue
         values = sample.column(index)
         others = alike.setdefault((values.type, str(begin.column(index))), [])
-        for original in others:
-            if sample.column(original).equals(values):
-                name = sample.schema.names[original]
-                fact = replace(decision.fact, becomes=f"left out: the same as {name!r}")
-                decisions[index] = Decision(fact, Restoration(fact.name, copy_of=name))
-                break
-        else:
+        original = next((other for other in others if sample.column(other).equals(values)), None)
+        if original is None:
             others.append(index)
+        else:
+            name = sample.schema.names[original]
+            fact = replace(decision.fact, becomes=f"left out: the same as {name!r}")
+            decisions[index] = Decision(fact, Restoration(fact.name, copy_of=name))
     return decisions
 
 

@@ -1,7 +1,5 @@
 """Numbers and truth values as people write them."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -44,8 +42,7 @@ _LOOK = re.compile(
 )
 """What looks like a number, with any unit."""
 _LONGEST = 64
-_GROUPING = {".": ",' _", ",": ".' _"}
-"""What may stand between thousands, by the decimal mark."""
+_GROUPING = {".": ",' _", ",": ".' _"}  # what may stand between thousands, by the decimal mark
 _MOST_PLACES = 6
 
 
@@ -71,10 +68,8 @@ class NumberText(
     """Numbers as text of one form.
 
     Attributes:
-        decimal: the mark before the decimals.
-        separator: what is written between thousands.
-        prefix: what may stand before the digits, such as `"$"`.
-        suffix: what may stand after them, such as `" kg"`.
+        decimal, separator: what is written before the decimals, and between thousands.
+        prefix, suffix: what may stand around the digits, such as `"$"` and `" kg"`.
         places: how many decimals are written; as many as there are, if it is None.
         parentheses: whether these are written around negative numbers.
     """
@@ -227,10 +222,7 @@ def find_decimal(columns: Iterable[pa.Array]) -> str | None:
 
 
 def decide_number_text(texts: pa.Array, decimal: str | None) -> tuple[NumberText, str]:
-    """Return the form of the numbers among some texts, and what is doubtful about it.
-
-    `decimal` is the mark for texts that do not tell, if it is known.
-    """
+    """Return the form of the numbers among texts, which may not tell their mark, and a doubt."""
     cells, own_mark = _find_numbers(texts), _decide_decimal(texts)
     mark = own_mark or decimal or "."
     numbers = [match["number"] for match in cells]
@@ -240,14 +232,9 @@ def decide_number_text(texts: pa.Array, decimal: str | None) -> tuple[NumberText
     places = max((len(number.partition(mark)[2]) for number in numbers), default=0)
     free = places > _MOST_PLACES or any("e" in number.lower() for number in numbers)
     prefix, suffix = _find_units(cells)
-    form = NumberText(
-        mark,
-        separators.most_common(1)[0][0] if separators else "",
-        prefix,
-        suffix,
-        None if free else places,
-        any(match[0].startswith("(") for match in cells),
-    )
+    separator = separators.most_common(1)[0][0] if separators else ""
+    parentheses = any(match[0].startswith("(") for match in cells)
+    form = NumberText(mark, separator, prefix, suffix, None if free else places, parentheses)
     warning = ""
     commas = texts.filter(pc.match_substring(texts, ","))
     if len(commas) and decimal is None and own_mark is None:
@@ -276,12 +263,7 @@ _TRUE, _FALSE = ([pair[side] for pair in _PAIRS] for side in (0, 1))
 class TruthText(
     msgspec.Struct, frozen=True, tag_field="form", tag="truth", forbid_unknown_fields=True
 ):
-    """Truth values as text.
-
-    Attributes:
-        true: how true is written.
-        false: how false is written.
-    """
+    """Truth values as text: how true and false are written."""
 
     true: str
     false: str
@@ -306,10 +288,7 @@ class TruthText(
 
 
 def decide_truth_text(values: pa.Array) -> TruthText | None:
-    """Return the form of truth values if all values are such, or missing.
-
-    `-` is one of them beside `+`, and else is missing.
-    """
+    """Return the form of truth values if all are such or missing; `-` is missing without `+`."""
     if len(values.slice(0, ROWS_TO_DECIDE).unique()) > MOST_SPELLINGS:
         return None
     every = count_values(pc.utf8_trim_whitespace(values.cast(pa.string())).drop_null())

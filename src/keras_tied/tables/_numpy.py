@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from keras_tied.tables._errors import TableError, quote, report_read_errors
 from keras_tied.tables._file import Batches, Request, TableFile
 
-CELLS = 2**20
-"""Numbers in a piece."""
+CELLS = 2**20  # numbers in a piece
 
 
 def open_npz(name: str, array: str | None) -> TableFile:

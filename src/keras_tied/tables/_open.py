@@ -1,15 +1,17 @@
 """Open a table, wherever it is and whatever its format."""
 
-from __future__ import annotations
-
 import os
+import re
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
 
 from keras_tied._files import temporary_folder
 from keras_tied.tables._arrow import open_arrow, open_orc, open_parquet
@@ -17,7 +19,6 @@ from keras_tied.tables._csv import open_csv
 from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import Batches, ReadOptions, Request, TableFile
 from keras_tied.tables._numpy import open_npy, open_npz
-from keras_tied.tables._partitions import add_partitions
 from keras_tied.tables._paths import ARROWS, JSON_LINES, TEXTS, WORKBOOKS, find_files, find_format
 from keras_tied.tables._source import Source, find_clashes
 
@@ -30,6 +31,8 @@ OPENERS: dict[str | None, Callable[[str], TableFile]] = {
 }
 """The functions that open files without options."""
 SQLITE_MAGIC = b"SQLite format 3\0"
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+WHOLE = "-?(?:0|[1-9][0-9]{0,14})"
 
 
 def open_table(
@@ -51,9 +54,6 @@ def open_table(
             Several files have the same columns, and are read in the order of their names.
         options: how the files are read. Defaults to what is detected.
         **changes: options of another value, by the names that `ReadOptions` has for them.
-
-    Returns:
-        The table, open to be read.
 
     Raises:
         TableError: if it cannot be read. The message says where and why.
@@ -96,7 +96,7 @@ def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[Tabl
             address = (f"{root}/{inside}" if os.path.isdir(place) else root) + settings
             read = partial(_read_copy, file, str(path), address, options)
             files[index] = replace(file, name=address, read=read)
-    return add_partitions(files, root) if os.path.isdir(place) else files
+    return _add_partitions(files, root) if os.path.isdir(place) else files
 
 
 def _read_copy(
@@ -129,6 +129,40 @@ def _open(file: str, options: ReadOptions, copies: ExitStack) -> TableFile:
         is_sqlite = start.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
     if is_sqlite:
         return _rows.open_sqlite(file, options.query)
-    return open_arrow(
-        _fetch.copy_query(file, options.query, copies.enter_context(temporary_folder()))
-    )
+    folder = copies.enter_context(temporary_folder())
+    return open_arrow(_fetch.copy_query(file, options.query, folder))
+
+
+def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:
+    """Return files with the columns that the folders below a root name."""
+    keys = [_find_keys(file.name, root) for file in files]
+    types = {name: pa.int64() for name in keys[0]}
+    for name in types:
+        texts = [of.get(name) for of in keys]
+        if not all(text is None or re.fullmatch(WHOLE, text) for text in texts):
+            types[name] = pa.string()
+    partitions = []
+    for file, of in zip(files, keys, strict=True):
+        values = {name: pa.scalar(of.get(name), pa.string()).cast(types[name]) for name in types}
+        fields = [field for field in file.schema if field.name not in types]
+        schema = pa.schema([*fields, *types.items()])
+        partitions.append(replace(file, schema=schema, read=partial(_read_partition, file, values)))
+    return partitions if types else list(files)
+
+
+def _find_keys(file: str, root: str) -> dict[str, str | None]:
+    parts = Path(os.path.relpath(file, root)).parts[:-1]
+    pairs = [unquote(part).partition("=") for part in parts if "=" in part]
+    return {name: None if value == NO_VALUE else value for name, _, value in pairs}
+
+
+def _read_partition(file: TableFile, values: Mapping[str, pa.Scalar], wanted: Request) -> Batches:
+    names = list(wanted.names)
+    stored = [name for name in names if name not in values]
+    # A column tells how many rows there are.
+    for batch in file.read(replace(wanted, names=stored or file.schema.names[:1])):
+        columns = [
+            pa.repeat(values[name], batch.num_rows) if name in values else batch.column(name)
+            for name in names
+        ]
+        yield pa.record_batch(columns, names=names)

@@ -2,13 +2,12 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from keras_tied.tables._errors import TableError, quote, report_read_errors
 
-TEXTS = {"csv": ",", "tsv": "\t"}
-"""The formats that are text, and the delimiter of each."""
+TEXTS = {"csv": ",", "tsv": "\t"}  # the formats that are text, and the delimiter of each
 COMPRESSIONS = {"gz": "gzip", "bz2": "bz2", "zst": "zstd"}
 """The endings of compressed text, and what Arrow calls the compression."""
 ARROWS = ("feather", "arrow")
@@ -20,13 +19,9 @@ FORMATS = (*WRITTEN, *JSON_LINES, "orc", *WORKBOOKS, *DATABASES)
 COMPRESSED = (*TEXTS, *JSON_LINES)
 
 
-def _add_compressions(names: Iterable[str], *compressions: str) -> list[str]:
-    return [f"{name}.{ending}" for name in names for ending in compressions]
-
-
-ENDINGS = (*FORMATS, *_add_compressions(COMPRESSED, *COMPRESSIONS))
+ENDINGS = (*FORMATS, *(f"{name}.{ending}" for name in COMPRESSED for ending in COMPRESSIONS))
 """The endings of the files that are read."""
-OUTPUT_ENDINGS = (*WRITTEN, *_add_compressions(TEXTS, "gz", "zst"))
+OUTPUT_ENDINGS = (*WRITTEN, *(f"{name}.{ending}" for name in TEXTS for ending in ("gz", "zst")))
 """The endings of the files that are written; Arrow fails at bzip2 on a full disk."""
 
 
@@ -47,9 +42,8 @@ def find_compression(path: str) -> str | None:
 def find_files(path: str, format: str | None = None) -> list[str]:
     """Return the files of a path, a folder or a pattern, sorted, all of one format.
 
-    In a folder, and among what a pattern finds, only files with an ending of ours count, or any if
-    a format is given, and none whose name begins with a dot or an underscore. Folders in it count
-    if they are called `name=value`.
+    Of several, files count that have an ending of ours, or any if a format is given, and whose name
+    begins with no dot or underscore; folders in a folder count if they are called `name=value`.
     """
     endings = ", ".join(f".{ending}" for ending in FORMATS)
     with report_read_errors(path, "a table"):

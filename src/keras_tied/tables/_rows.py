@@ -1,7 +1,5 @@
 """Tables whose rows come as Python values: JSON lines, sheets of workbooks and SQLite databases."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,8 +20,7 @@ from keras_tied.tables._kinds import make_distinct
 Row: TypeAlias = dict[str, Any]
 
 LONGEST_LINE = 2**26
-ROWS = 4096
-"""Rows that are turned into Arrow's columns at a time."""
+ROWS = 4096  # rows that are turned into Arrow's columns at a time
 TYPES = {
     frozenset[type](): pa.null(),
     frozenset({bool}): pa.bool_(),
@@ -47,11 +44,8 @@ def _open(name: str, what: str, get_rows: Callable[[], Iterable[Row]]) -> TableF
             n_rows += 1
             for column, value in row.items():
                 types.setdefault(column, set()).add(_find_type(value))
-    fields = [
-        (column, TYPES.get(frozenset(of - {type(None)}), pa.string()))
-        for column, of in types.items()
-    ]
-    schema = pa.schema(fields)
+    kinds = {column: frozenset(of - {type(None)}) for column, of in types.items()}
+    schema = pa.schema([(column, TYPES.get(of, pa.string())) for column, of in kinds.items()])
     return TableFile(name, schema, [n_rows], partial(_read, name, what, get_rows, schema))
 
 
@@ -76,10 +70,7 @@ def _to_array(values: list[Any], dtype: pa.DataType) -> pa.Array:
     if pa.types.is_string(dtype):
         values = [_to_text(value) for value in values]
     elif pa.types.is_timestamp(dtype):
-        midnight = time()
-        values = [
-            datetime.combine(value, midnight) if type(value) is date else value for value in values
-        ]
+        values = [datetime(v.year, v.month, v.day) if type(v) is date else v for v in values]
     return pa.array(values, dtype)
 
 

@@ -1,7 +1,5 @@
 """A table on disk, read in batches."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -26,9 +24,8 @@ class Source:
     Each method reads them anew.
 
     Attributes:
-        name: the path as it was given.
+        name, n_rows: the path as it was given, and how many rows there are.
         schema: the names and Arrow types of the columns.
-        n_rows: the number of rows.
         notes: what was detected when the files were opened, such as a delimiter.
         decimal: the decimal mark of the files, or None if they do not tell.
         first_row: how many rows of its file come before those of a part that `split` gives.
@@ -60,12 +57,9 @@ class Source:
         return {field.name: find_kind(field.type) for field in self.schema}
 
     def batches(self, n_rows: int | None = None, names: Sequence[str] | None = None) -> Batches:
-        """Yield all rows in order.
+        """Yield all rows in order, of named columns or all.
 
-        Args:
-            n_rows: the rows of a batch; the last may have fewer. Defaults to as many as hold about
-                a million numbers.
-            names: the columns of the batches, in their order. Defaults to all.
+        A batch has `n_rows` rows, the last maybe fewer; by default about a million numbers.
         """
         known = dict.fromkeys(self.schema.names)
         names = list(known if names is None else names)
@@ -76,12 +70,9 @@ class Source:
         yield from _resize_batches(self._read(whole, names, size), size)
 
     def sample(self, n: int, *, seed: int) -> pa.RecordBatch:
-        """Sample rows from all over the table, in a random order.
+        """Sample at most n rows from all over the table, in a random order.
 
-        Args:
-            n: how many at most; all, if there are no more. They come from 64 pieces of the files,
-                or more if these have fewer rows, at random places.
-            seed: of the choice and of the order.
+        They come from 64 pieces of the files, or more if these have fewer rows, at random places.
         """
         random = np.random.default_rng(seed)
         pieces, available = self._choose_pieces(n, random)
@@ -99,7 +90,7 @@ class Source:
         whole = _concatenate(parts)
         return whole.take(random.permutation(whole.num_rows))
 
-    def split(self, n_rows: int = PART_ROWS) -> list[Source]:
+    def split(self, n_rows: int = PART_ROWS) -> list["Source"]:
         """Split the table into parts of files, in order, which other processes can read.
 
         A part has about `n_rows` rows: fewer at the end of a file, and more where a file cannot be
@@ -123,17 +114,13 @@ class Source:
         self, n: int, random: np.random.Generator
     ) -> tuple[list[tuple[TableFile, list[int]]], int]:
         """Choose random pieces with n rows or more, if there are; return their rows' number too."""
-        pieces = [
-            (number, piece)
-            for number, file in enumerate(self._files)
-            for piece in range(len(file.rows))
-        ]
-        sizes = np.array([self._files[number].rows[piece] for number, piece in pieces])
+        pieces = [(file, piece) for file in self._files for piece in range(len(file.rows))]
+        sizes = np.array([file.rows[piece] for file, piece in pieces])
         order = random.permutation(len(pieces))
         enough = int(np.searchsorted(np.cumsum(sizes[order]), n)) + 1
         chosen = sorted(order[: max(enough, SAMPLE_PIECES)])
         groups = groupby((pieces[index] for index in chosen), key=lambda pair: pair[0])
-        parts = [(self._files[number], [piece for _, piece in group]) for number, group in groups]
+        parts = [(file, [piece for _, piece in group]) for file, group in groups]
         return parts, int(sizes[chosen].sum())
 
     def _read(
@@ -206,7 +193,6 @@ def _resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
 
 
 def _concatenate(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    batches = [batch for batch in batches if batch.num_rows] or list(batches[:1])
-    if len(batches) == 1:
-        return batches[0]
-    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+    """Return the rows of batches in one, without a copy of a single one that has rows."""
+    filled = [batch for batch in batches if batch.num_rows]
+    return pa.Table.from_batches(filled).combine_chunks().to_batches()[0]

@@ -1,7 +1,5 @@
 """Dates and times, as text or not, as days and as parts of cycles."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias
@@ -14,8 +12,7 @@ import pyarrow.compute as pc
 from keras_tied._types import Array
 
 SECONDS = 86_400
-Cycle: TypeAlias = Literal["hour", "weekday", "month"]
-"""A part of a time that comes again."""
+Cycle: TypeAlias = Literal["hour", "weekday", "month"]  # a part of a time that comes again
 
 _DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d-%m-%y", "%d.%m.%y")
 _MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%m/%d/%y", "%m-%d-%y", "%m.%d.%y")
@@ -85,9 +82,8 @@ class Times(msgspec.Struct, frozen=True, tag_field="form", tag="times", forbid_u
     def parse(self, values: pa.Array) -> Array:
         """Return days since 1970, (n,) float64, with NaN where there is no time."""
         if pa.types.is_temporal(values.type):
-            unit = pa.timestamp("us", getattr(values.type, "tz", None))
-            if pa.types.is_time(values.type):
-                unit = pa.time64("us")
+            is_clock, zone = pa.types.is_time(values.type), getattr(values.type, "tz", None)
+            unit = pa.time64("us") if is_clock else pa.timestamp("us", zone)
             return _to_floats(values.cast(unit, safe=False).cast(pa.int64())) / (SECONDS * 1e6)
         extra: Array | float = 0.0
         if self.zone or self.places:
@@ -108,12 +104,11 @@ class Times(msgspec.Struct, frozen=True, tag_field="form", tag="times", forbid_u
         if self.dtype:
             # Single precision holds no more than hundredths of a second.
             hundredths = np.rint(local * SECONDS * 100).astype(np.int64)
-            is_clock = self.dtype == "time"
-            dtype = pa.time64("us") if is_clock else pa.timestamp("us", self.zone or None)
+            is_date = self.dtype == "timestamp"
+            dtype = pa.timestamp("us", self.zone or None) if is_date else pa.time64("us")
             return pa.array(hundredths * 10_000, mask=is_missing).cast(dtype)
         step = 10**self.places if "%S" in self.format else 1 / 60
-        if ":%M" not in self.format:
-            step = 1 / SECONDS
+        step = step if ":%M" in self.format else 1 / SECONDS
         ticks = np.rint(local * SECONDS * step) / step
         unit = {0: "s", 3: "ms", 6: "us"}[self.places]
         times = pa.array((ticks * 10**self.places).astype(np.int64), mask=is_missing)
@@ -151,14 +146,11 @@ def _find_phases(days: Array) -> dict[Cycle, Array]:
 
 
 def decode_days(numbers: Array, cycles: Sequence[str]) -> Array:
-    """Return the days, (n,), for the numbers of times, (n, 1 + 2 for each cycle).
-
-    Single precision holds some days to seconds only, and the sine and cosine of the hour tell the
-    time of the day better.
-    """
+    """Return the days, (n,), for the numbers of times, (n, 1 + 2 for each cycle)."""
     days = numbers[:, 0].astype(np.float64)
     if "hour" not in cycles:
         return days
+    # Single precision holds some days to seconds only; the waves of the hour tell more.
     column = 1 + 2 * cycles.index("hour")
     sine, cosine = numbers[:, column : column + 2].T.astype(np.float64)
     time: Array = np.arctan2(sine, cosine) / (2.0 * np.pi) % 1.0
@@ -166,10 +158,7 @@ def decode_days(numbers: Array, cycles: Sequence[str]) -> Array:
 
 
 def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None, float, str]:
-    """Return the form of times among some texts, the share that has it, and what is doubtful.
-
-    `day_first` is whether the day stands before the month where the texts do not tell.
-    """
+    """Return the form of times among texts, with days first or not if in doubt; share, doubt."""
     looks = pc.mean(pc.match_substring_regex(texts, _LOOK).cast(pa.float64())).as_py() or 0.0
     if looks < 0.5:
         return None, 0.0, ""
@@ -226,10 +215,10 @@ def _parse_text(texts: pa.Array, form: str) -> Array:
             pc.replace_substring_regex(of, r"\b0(\d)", r"\1")
             for of in (texts, pc.strftime(times, format=form))
         )
-        days = np.where(_to_bools(pc.equal(short, again)), days, np.nan)
+        days = np.where(np.asarray(pc.equal(short, again).fill_null(False)), days, np.nan)
     if "%y" in form:  # a version such as 1.2.3 is no date
         two = pc.match_substring_regex(texts, r"[-/. ]\d\d(?:$|[T ,])")
-        days = np.where(_to_bools(two), days, np.nan)
+        days = np.where(np.asarray(two.fill_null(False)), days, np.nan)
     days = np.where(days > _YEAR_1000, days, np.nan)  # 26 is no year of four digits
     return days % 1.0 if form in _CLOCKS else days
 
@@ -240,14 +229,11 @@ def _parse_tail(tail: pa.Array) -> Array:
     zone = pc.extract_regex(pc.struct_field(tail, "zone"), _OFFSET)
     texts = [fraction, pc.struct_field(zone, "hours"), pc.struct_field(zone, "minutes")]
     seconds, hours, minutes = (np.nan_to_num(_to_floats(pc.cast(of, pa.float64()))) for of in texts)
-    sign = np.where(_to_bools(pc.equal(pc.struct_field(zone, "sign"), "-")), -1.0, 1.0)
+    is_minus = pc.equal(pc.struct_field(zone, "sign"), "-").fill_null(False)
+    sign = np.where(is_minus, -1.0, 1.0)
     days: Array = (seconds - sign * (hours * 3600 + minutes * 60)) / SECONDS
     return days
 
 
 def _to_floats(values: pa.Array) -> Array:
-    return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
-
-
-def _to_bools(values: pa.Array) -> Array:
-    return np.asarray(values.fill_null(False).to_numpy(zero_copy_only=False))
+    return np.asarray(values.cast(pa.float64(), safe=False))

@@ -37,12 +37,7 @@ SINGLE = (pa.bool_(), pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.float16
 
 
 def check_output(path: str | os.PathLike[str]) -> None:
-    """Raise if `write_table` could not write to a path, before any work is done.
-
-    Raises:
-        TableError: if its ending is not one of ours, it is a folder, or its folder does not exist
-            or may not be written to.
-    """
+    """Raise a `TableError` if `write_table` could not write to a path, before any work is done."""
     if os.fspath(path) != STANDARD_OUTPUT:
         _check_target(os.fspath(path))
 
@@ -50,7 +45,7 @@ def check_output(path: str | os.PathLike[str]) -> None:
 def write_table(
     path: str | os.PathLike[str], batches: Iterable[pa.RecordBatch], *, safe_csv: bool = False
 ) -> int:
-    r"""Write a table, whole or not at all.
+    r"""Write a table, whole or not at all, and return its number of rows.
 
     The ending tells the format, as in `open_table`, but for `.bz2`, which is only read. The rows
     go to a temporary file in the same folder, which replaces the file at the end. After an error,
@@ -63,9 +58,6 @@ def write_table(
         safe_csv: whether to put a `'` before text and names of columns, in CSV, that a spreadsheet
             could take for a formula because they begin with `=`, `+`, `-`, `@`, a tab or a line
             break. Numbers stay numbers. Defaults to `False`.
-
-    Returns:
-        The number of rows written.
 
     Raises:
         TableError: if the path or the columns cannot be written.
@@ -150,10 +142,7 @@ def _write_rows(
         with tempfile.TemporaryFile(dir=part.parent) as file:
             _write_array(file, schema, batches)
             file.seek(0)
-            with (
-                ZipFile(part, "w") as archive,
-                archive.open("rows.npy", "w", force_zip64=True) as f,
-            ):
+            with ZipFile(part, "w") as whole, whole.open("rows.npy", "w", force_zip64=True) as f:
                 shutil.copyfileobj(file, f, 2**20)
     else:
         with pa.OSFile(str(part), "wb") as stream, ipc.new_file(stream, schema) as writer:

@@ -1,6 +1,24 @@
 import numpy as np
 
-from keras_tied.drawing import choose_view, collect_history, fit_plane, pair_with_errors
+from keras_tied.drawing import (
+    choose_view,
+    classify_labels,
+    collect_history,
+    fit_plane,
+    pair_with_errors,
+)
+
+
+def test_texts_are_groups_and_many_numbers_are_shades():
+    assert classify_labels(["b", "a", "b", None]).groups == ("a", "b", "missing")
+    shades = classify_labels([0.1 * i for i in range(100)])
+    assert shades.groups is None
+    assert shades.values.shape == (100,)
+
+
+def test_the_axes_of_a_plane_tell_the_share_of_the_variance():
+    names = fit_plane(np.eye(3), ["a", "b", "c"]).names
+    assert names == ("component 1 (50 %)", "component 2 (50 %)")
 
 
 def test_a_view_leaves_out_what_lies_far_out_and_holds_the_rest():

@@ -1,0 +1,161 @@
+"""What the figures and the page have in common: colours, planes, and the losses to draw."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from keras_tied._text import LONGEST, format_value
+
+Points = NDArray[np.floating]
+
+MOST_COLOURS = 10  # more colours are hard to distinguish
+MOST_GROUPS = 2 * MOST_COLOURS
+"""Groups that are told apart: each colour is there as a circle and as a square."""
+LARGEST_SHADE = 1e300  # differences of larger numbers may overflow
+
+# Okabe and Ito (2008), "Color Universal Design": distinct with any kind of colour vision.
+_OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+# Petroff (2021), "Accessible Color Sequences for Data Visualization", the sequence of ten.
+_PETROFF = (
+    *("#3F90DA", "#FFA90E", "#BD1F01", "#94A4A2", "#832DB6"),
+    *("#A96B59", "#E76300", "#B9AC70", "#717581", "#92DADD"),
+)
+MOST_OUTSIDE = 0.002
+"""The share of points on each side that the view need not hold, with some room around it."""
+ROOM = 0.6
+"""The room around the others, relative to their spread; points further out are left outside."""
+DENSE_POINTS = 1500  # points on top of a density
+N_HEXAGONS = 40  # of a density, from one side of a panel to the other
+MOST_UNITS = 6  # units of a code of which each pair is drawn or counted: 15 pairs
+CURVES = {"loss": "loss_curve_", "val_loss": "validation_curve_"}
+"""Keras's name of a loss, and the estimator's."""
+
+
+def collect_history(estimator: Any) -> dict[str, list[float]]:
+    """Return the losses of an estimator by epoch, under Keras's names; none if its network lost."""
+    if getattr(estimator, "is_pca_", False):
+        return {}
+    curves = {key: getattr(estimator, name, None) for key, name in CURVES.items()}
+    return {key: list(curve) for key, curve in curves.items() if curve is not None}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The groups that rows belong to, or a number for each row."""
+
+    values: NDArray[Any]  # (n,) the place of each row's group, or its number, NaN if missing
+    groups: tuple[str, ...] | None = None  # their names, at last of those that are not told apart
+    n_coloured: int = 0  # how many of the groups are told apart, by a colour and a marker
+
+    def take(self, rows: NDArray[np.intp]) -> Self:
+        """Return the labels of some of the rows."""
+        return replace(self, values=self.values[rows])
+
+
+def palette(n: int) -> tuple[str, ...]:
+    """Return n colours, at most ten, that are distinct with any kind of colour vision."""
+    return (_OKABE_ITO if n <= len(_OKABE_ITO) else _PETROFF)[:n]
+
+
+def classify_labels(labels: ArrayLike, longest: int = LONGEST) -> Labels:
+    """Turn labels into groups, with names of at most `longest` characters, or into shades.
+
+    More than `MOST_COLOURS` different numbers are shades. Everything else is groups, of which the
+    `MOST_GROUPS` most frequent are told apart; None, NaN and the empty text are missing.
+    """
+    rows = np.asarray(labels)
+    if rows.dtype.kind in "iuf" and len(np.unique(rows[~np.isnan(rows)])) > MOST_COLOURS:
+        numbers = np.where(np.isinf(rows), np.nan, rows).astype(np.float64)
+        return Labels(np.clip(numbers, -LARGEST_SHADE, LARGEST_SHADE))
+    missing = np.array([x is None or x == "" or x != x for x in rows.tolist()], dtype=bool)
+    present = rows[~missing]
+    if rows.dtype.kind not in "biuf":
+        present = present.astype(str)
+    distinct, places, counts = np.unique(present, return_inverse=True, return_counts=True)
+    frequent = np.sort(np.argsort(-counts, kind="stable")[:MOST_GROUPS])
+    names = [format_value(label, longest) for label in distinct[frequent].tolist()]
+    group_of = np.full(len(distinct), len(frequent), dtype=np.intp)
+    group_of[frequent] = np.arange(len(frequent))
+    if len(distinct) > len(frequent):
+        names.append(f"{len(distinct) - len(frequent)} others")
+    groups = np.full(len(rows), len(names), dtype=np.intp)
+    groups[~missing] = group_of[places]
+    if missing.any():
+        names.append("missing")
+    return Labels(groups, tuple(names), len(frequent))
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Two axes for the rows of a table, and for other rows with the same columns."""
+
+    names: tuple[str, str]
+    directions: Points | None = None  # (features, 2), or None for the columns as they are
+    mean: Points | float = 0.0
+    scale: Points | float = 1.0
+
+    def project(self, rows: Points) -> Points:
+        """Project rows to (n, 2); principal components take a column's mean for a missing value."""
+        rows = rows.astype(np.float64)
+        if self.directions is not None:
+            standard_rows = (rows - self.mean) / self.scale
+            return np.where(np.isnan(standard_rows), 0.0, standard_rows) @ self.directions
+        if rows.shape[1] == 1:
+            return np.column_stack([np.arange(1.0, len(rows) + 1), rows[:, 0]])
+        return rows[:, :2]
+
+
+def fit_plane(X: ArrayLike, feature_names: Sequence[str], is_principal: bool = True) -> Plane:
+    """Fit the plane of the first two principal components of the standardised columns.
+
+    Up to two columns are drawn as they are, and so are the first two if it is not principal; a
+    single column is drawn against the number of the row. NaN is a missing value.
+    """
+    rows = np.asarray(X, dtype=np.float64)
+    if not is_principal or rows.shape[1] <= 2 or len(rows) < 2:
+        first, second, *_ = feature_names if len(feature_names) > 1 else ("row", *feature_names)
+        return Plane((first, second))
+    # Imported here, because it takes a second, and most figures of two columns do without.
+    from sklearn.decomposition import PCA
+    from sklearn.preprocessing import StandardScaler
+
+    pca = PCA(n_components=2, random_state=0)
+    with np.errstate(invalid="ignore"):  # of columns without a value, or that are all constant
+        scaler = StandardScaler().fit(rows)
+        standard_rows = (rows - scaler.mean_) / scaler.scale_
+        pca.fit(np.where(np.isnan(standard_rows), 0.0, standard_rows))
+    shares = np.nan_to_num(pca.explained_variance_ratio_)
+    first, second = (f"component {i + 1} ({100 * share:.0f} %)" for i, share in enumerate(shares))
+    return Plane((first, second), pca.components_.T, scaler.mean_, scaler.scale_)
+
+
+def pair_with_errors(code: Points, errors: Points) -> Points:
+    """Return the first two units of a code, or a single one beside the errors: (n, 2)."""
+    return code[:, :2] if code.shape[1] > 1 else np.column_stack([code[:, 0], errors])
+
+
+class View(NamedTuple):
+    """The part of a plane that is drawn: the range of each axis."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+
+def choose_view(points: Points) -> View:
+    """Choose a view that holds nearly all points, (n, 2), and all if none lies far out."""
+    return View(*map(_choose_range, points.T))
+
+
+def _choose_range(values: Points) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = np.quantile(finite, [MOST_OUTSIDE, 1 - MOST_OUTSIDE])
+    room = ROOM * (high - low)
+    inside = finite[(finite >= low - room) & (finite <= high + room)]
+    low, high = float(inside.min()), float(inside.max())
+    padding = 0.04 * (high - low) or 0.5 * abs(high) or 0.5
+    return low - padding, high + padding
