@@ -138,7 +138,7 @@ def _block_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    # Its start, by the first process, unblocks. It warns of what a command that a signal ends leaves.
+    # Its start, by the first process, unblocks; and it warns of what is left after a signal.
     warnings = os.environ.get("PYTHONWARNINGS", "")
     os.environ["PYTHONWARNINGS"] = f"{warnings},ignore:resource_tracker".lstrip(",")
     resource_tracker.ensure_running()
