@@ -219,7 +219,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "is complex": lambda array: array.astype("c8"),
     "is not there": lambda array: None,
 }
-for name, array in read_arrays().items():
+for name, array in sorted(read_arrays().items()):
     changes = dict(CHANGES)
     if array.dtype.kind == "f":
         changes["has a NaN"] = with_number(np.nan)

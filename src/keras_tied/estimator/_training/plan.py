@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -89,56 +88,40 @@ class Objectives(NamedTuple):
     contraction: float = 0.0
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, kw_only=True)
+class Plan(Parameters):
     """The parameters of a fit, each "auto" replaced by what it stands for with these rows.
 
     Attributes:
-        n_components: the components of the code.
         hidden: the units of each hidden layer besides the linear ones; none for an `encoder`.
-        activation: of the hidden units.
         method: `"pca"` without a network; `"arrays"` for Nadam on the arrays of the estimator's own
             network; `"nadam"` and `"lbfgs"` for a Keras model.
         n_axes: the principal axes that a network on arrays learns from; None for the features.
         n_copies: the copies of the rows, in each of which other values are hidden; 0 to hide none.
         few_rows: whether Nadam on arrays takes the steps of few rows, as many as are best by
             cross-validation.
-        objectives: what is minimised besides the error.
-        weight_decay: the factor of the squares of the kernels.
-        encoder: the user's own, or None.
-        max_iter: iterations or epochs; None for the solver's own number.
-        batch_size: rows in a step of Nadam.
-        learning_rate: the largest.
-        scales_rate: whether it is divided by the fourth root of the steps beyond the fewest.
-        early_stopping, validation_fraction, n_iter_no_change, contamination, verbose: as in the
-            estimator.
-        random: the generator of all random numbers.
-        seed: of what Keras draws.
+        scales_rate: whether the learning rate falls with the steps beyond the fewest.
+        random: the generator of all random numbers, and `seed` that of what Keras draws.
         effort: the factor of the most steps on arrays.
     """
 
     n_components: int
+    learning_rate: float
+    weight_decay: float
     hidden: tuple[int, ...]
-    activation: str | Callable[..., Any]
     method: Literal["pca", "arrays", "nadam", "lbfgs"]
     n_axes: int | None
     n_copies: int
     few_rows: bool
-    objectives: Objectives
-    weight_decay: float
-    encoder: keras.Model | None
-    max_iter: int | None
-    batch_size: int
-    learning_rate: float
     scales_rate: bool
-    early_stopping: bool
-    validation_fraction: float
-    n_iter_no_change: int
-    contamination: float
-    verbose: int
     random: np.random.RandomState
     seed: int
     effort: int
+
+    @property
+    def objectives(self) -> Objectives:
+        """What is minimised besides the error."""
+        return Objectives(self.noise, self.sparsity, self.contraction)
 
     @property
     def may_be_pca(self) -> bool:
@@ -173,21 +156,10 @@ def make_plan(
     effort: int = 1,
     in_batches: bool = False,
 ) -> Plan:
-    """Plan a fit.
-
-    Args:
-        parameters: of the fit.
-        rows: the rows to train on.
-        n_components: of the code.
-        random: the generator of all random numbers.
-        seed: of what Keras draws.
-        effort: the factor of the most steps on arrays.
-        in_batches: whether these are a batch of `partial_fit`, which trains a Keras model.
-    """
+    """Plan a fit to rows, or one to a batch of `partial_fit`, which trains a Keras model."""
     (n_rows, n_features), missing = rows.scaled.shape, rows.missing
-    encoder, solver = parameters.encoder, parameters.solver
-    is_own, few = encoder is None, n_rows < FEW_ROWS
-    objectives = Objectives(parameters.noise, parameters.sparsity, parameters.contraction)
+    solver, is_own, few = parameters.solver, parameters.encoder is None, n_rows < FEW_ROWS
+    objectives = parameters.noise, parameters.sparsity, parameters.contraction
     hides = solver != "lbfgs" and missing >= MISSING_MUCH and not in_batches
     activation = parameters.activation
     if isinstance(activation, str) and activation == "auto":
@@ -213,25 +185,20 @@ def make_plan(
     decay = parameters.weight_decay
     decay = WEIGHT_DECAY / (n_rows * (n_rows + FEW_ROWS)) if decay == "auto" else float(decay)
     return Plan(
-        n_components=n_components,
+        **vars(parameters)
+        | {
+            "n_components": n_components,
+            "activation": activation,
+            "learning_rate": float(rate),
+            "weight_decay": decay if is_own else 0.0,
+            "verbose": int(parameters.verbose),
+        },
         hidden=tuple(hidden),
-        activation=activation,
         method=method,
         n_axes=n_axes,
         n_copies=min(max(1, HIDING_ROWS // n_rows), MOST_COPIES) if hides else 0,
         few_rows=solver == "auto" and few and not hides,
-        objectives=objectives,
-        weight_decay=decay if is_own else 0.0,
-        encoder=encoder,
-        max_iter=parameters.max_iter,
-        batch_size=parameters.batch_size,
-        learning_rate=float(rate),
         scales_rate=scales_rate,
-        early_stopping=parameters.early_stopping,
-        validation_fraction=parameters.validation_fraction,
-        n_iter_no_change=parameters.n_iter_no_change,
-        contamination=parameters.contamination,
-        verbose=int(parameters.verbose),
         random=random,
         seed=seed,
         effort=effort,
