@@ -1,7 +1,5 @@
 """Dask's arrays and frames: each block is a table of its own, which may be elsewhere."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast

@@ -1,7 +1,5 @@
 """The container of rows that a `TiedAutoencoder` returns, as `set_output` has chosen it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sklearn.base import BaseEstimator

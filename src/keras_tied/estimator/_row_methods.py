@@ -1,7 +1,5 @@
 """The methods of `TiedAutoencoder` that take rows and need no training."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

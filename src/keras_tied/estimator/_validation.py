@@ -1,7 +1,5 @@
 """Validation of the rows that a `TiedAutoencoder` is given."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

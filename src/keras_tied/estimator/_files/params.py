@@ -1,7 +1,5 @@
 """The parameters of an estimator as JSON has them: layers and functions as Keras stores them."""
 
-from __future__ import annotations
-
 import json
 import warnings
 from collections.abc import Mapping

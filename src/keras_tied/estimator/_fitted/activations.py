@@ -1,7 +1,5 @@
 """Keras's activations in NumPy, for arrays of shape `(units, rows)` that they overwrite."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The baseline of every model: PCA with as many components."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from keras_tied._types import Array

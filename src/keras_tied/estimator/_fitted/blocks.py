@@ -1,7 +1,5 @@
 """Maps a function over blocks of rows, on several threads where these are faster."""
 
-from __future__ import annotations
-
 from _thread import start_new_thread
 from collections import deque
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """The estimator's own network: a tied autoencoder of dense layers, in NumPy."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Why rows are odd: what the other columns make likely, and how odd the rows were with that."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

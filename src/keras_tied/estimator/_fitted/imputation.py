@@ -1,7 +1,5 @@
 """Imputation: missing values of a row, estimated from those that are present."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

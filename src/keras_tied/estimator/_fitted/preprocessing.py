@@ -1,7 +1,5 @@
 """Preprocessing: columns are scaled, then missing values are imputed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Ranks: which rows are the oddest."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

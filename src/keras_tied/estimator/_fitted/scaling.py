@@ -1,7 +1,5 @@
 """Scaling of columns, and back."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 

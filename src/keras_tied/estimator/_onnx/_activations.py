@@ -1,7 +1,5 @@
 """The activations of `DenseNetwork` in the operators of ONNX, by name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

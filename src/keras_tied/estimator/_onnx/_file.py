@@ -1,7 +1,5 @@
 """A fitted value as an ONNX file."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

@@ -1,7 +1,5 @@
 """The conditional means of missing values, in the operators of ONNX."""
 
-from __future__ import annotations
-
 import numpy as np
 import onnx
 from onnx import helper

@@ -1,7 +1,5 @@
 """Models of layers for which there is no rule, as Keras exports them."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A network of Keras in the operators of ONNX."""
 
-from __future__ import annotations
-
 import copy
 import math
 from typing import Any

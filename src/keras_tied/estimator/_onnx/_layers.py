@@ -1,7 +1,5 @@
 """Keras's layers in the operators of ONNX."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

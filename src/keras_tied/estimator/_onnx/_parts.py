@@ -1,7 +1,5 @@
 """The parts of a fitted value: `transform`, `inverse_transform` and `reconstruct`."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

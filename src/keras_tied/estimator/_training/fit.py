@@ -1,7 +1,5 @@
 """A fit: rows are prepared, a plan is made, a network is trained, and the result is judged."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from numbers import Integral
 from typing import Any

@@ -1,7 +1,5 @@
 """Rows that are held out of training, and whether a network beats PCA on them."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Rows are columns here, `(units, rows)`: XLA multiplies matrices of few features 
 functions are compiled once for each shape, and so serve every later fit of this process.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,5 @@
 """Rows are put in order, trimmed, scaled and filled in, once."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Who is told of each epoch while an estimator is trained."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar

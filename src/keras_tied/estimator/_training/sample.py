@@ -1,7 +1,5 @@
 """The sample of a table that is too large to train on."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Networks that compute PCA: without hidden layers, or with units that can learn the rest."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
