@@ -40,19 +40,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Contents(NamedTuple):
-    """What a file holds.
+    """What a file holds."""
 
-    Attributes:
-        settings: of the estimator.
-        fitted: the fitted value.
-        notes: a JSON object of the command, or None.
-        trainable: what `partial_fit` goes on with: a compiled Keras model, or the variables of the
-            optimizer of the estimator's own network; None after `fit`.
-    """
-
-    settings: Settings
-    fitted: Fitted
-    notes: Any
+    settings: Settings  # of the estimator
+    fitted: Fitted  # the fitted value
+    notes: Any  # a JSON object of the command, or None
+    # what `partial_fit` goes on with: a compiled Keras model, or the variables of the optimizer of
+    # the estimator's own network; None after `fit`
     trainable: Any
 
 

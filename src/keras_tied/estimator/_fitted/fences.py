@@ -28,15 +28,10 @@ MOST_ROWS = 20_000
 
 
 class Fences(NamedTuple):
-    """Where the values of each column end, by its own tails.
+    """Where the values of each column end, by its own tails."""
 
-    Attributes:
-        middle: the median, `(d,)` float64.
-        low, high: the fences; infinite where the values do not tell, `(d,)`.
-    """
-
-    middle: Array
-    low: Array
+    middle: Array  # the median, `(d,)` float64
+    low: Array  # the fences; infinite where the values do not tell, `(d,)`
     high: Array
 
     def select(self, features: Array) -> Fences:

@@ -27,15 +27,10 @@ BLOCK = 2**22
 
 
 class Gaussian(NamedTuple):
-    """A normal distribution of rows.
+    """A normal distribution of rows."""
 
-    Attributes:
-        mean: `(d,)`.
-        precision: the inverse of the covariance, `(d, d)`; None if features are taken to be
-            independent.
-    """
-
-    mean: Array
+    mean: Array  # `(d,)`
+    # the inverse of the covariance, `(d, d)`; None if features are taken to be independent
     precision: Array | None = None
 
     def impute(self, Z: Array) -> Array:

@@ -44,19 +44,12 @@ class Axes(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Rows as the score takes them.
+    """Rows as the score takes them."""
 
-    Attributes:
-        scaled: `(n, d)`, NaN where a value is missing.
-        complete: the same, with missing values imputed.
-        codes: `(n, k)`.
-        residuals: `(n, d)`, 0 where a value is missing.
-    """
-
-    scaled: Array
-    complete: Array
-    codes: Array
-    residuals: Array
+    scaled: Array  # `(n, d)`, NaN where a value is missing
+    complete: Array  # the same, with missing values imputed
+    codes: Array  # `(n, k)`
+    residuals: Array  # `(n, d)`, 0 where a value is missing
 
     def select(self, rows: Array) -> Rows:
         """The rows at these places, or those that a mask selects."""

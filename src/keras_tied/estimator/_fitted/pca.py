@@ -17,20 +17,14 @@ CHUNK = 8192
 
 
 class Components(NamedTuple):
-    """PCA of weighted rows.
+    """PCA of weighted rows."""
 
-    Attributes:
-        mean: `(d,)`.
-        vectors: one component in each column, orthonormal, `(d, min(n, d))`, each with the sign
-            that makes its largest number positive, and the first of these if several are equal.
-        variances: those along the components, descending; their sum is the total variance.
-        spreads: the variances of the features, `(d,)`.
-    """
-
-    mean: Array
+    mean: Array  # `(d,)`
+    # one component in each column, orthonormal, `(d, min(n, d))`, each with the sign that makes its
+    # largest number positive, and the first of these if several are equal
     vectors: Array
-    variances: Array
-    spreads: Array
+    variances: Array  # those along the components, descending; their sum is the total variance
+    spreads: Array  # the variances of the features, `(d,)`
 
     def truncate(self, n: int) -> Components:
         """The first `n` components alone."""

@@ -12,16 +12,11 @@ from keras_tied.estimator._fitted.scaling import Scaling
 
 @dataclass(frozen=True, eq=False)
 class Preprocessing:
-    """What happens to rows before the network.
+    """What happens to rows before the network."""
 
-    Attributes:
-        scaling: of the columns.
-        mean: of the scaled training rows, missing values imputed, `(d,)` float64.
-        gaussian: imputes missing values; None if there were none in training: `mean` does then.
-    """
-
-    scaling: Scaling
-    mean: Array
+    scaling: Scaling  # of the columns
+    mean: Array  # of the scaled training rows, missing values imputed, `(d,)` float64
+    # imputes missing values; None if there were none in training: `mean` does then
     gaussian: Gaussian | None = None
 
     def forward(self, X: Any, part: slice) -> tuple[Array, Array]:

@@ -17,13 +17,9 @@ ROUNDING = 1e-5
 
 
 class Scaling(NamedTuple):
-    """Scales columns: (x - shift) / scale.
+    """Scales columns: (x - shift) / scale."""
 
-    Attributes:
-        shift, scale: float64 `(d,)` each.
-    """
-
-    shift: Array
+    shift: Array  # float64 `(d,)` each
     scale: Array
 
     def forward(self, X: Array) -> NDArray[np.float32]:

@@ -28,23 +28,16 @@ class Tail(NamedTuple):
     fitted by probability-weighted moments (Hosking and Wallis, "Parameter and quantile estimation
     for the generalized Pareto distribution", Technometrics 29, 1987). Rows that were trimmed add
     to it: their scores are multiples of a limit, and a share of theirs is the inverse multiple.
-
-    Attributes:
-        threshold, share, scale, shape: u, p, sigma and xi.
-        trimmed: the share of rows that were trimmed.
-        limit: the largest score of other rows.
-        n_rows: the number of training rows: no row is said to be rarer than one in so many.
-        body: the scores that shares of `BODY` exceed.
     """
 
-    threshold: float
+    threshold: float  # u, p, sigma and xi
     share: float
     scale: float
     shape: float
-    trimmed: float
-    limit: float
-    n_rows: float
-    body: Array
+    trimmed: float  # the share of rows that were trimmed
+    limit: float  # the largest score of other rows
+    n_rows: float  # the number of training rows: no row is said to be rarer than one in so many
+    body: Array  # the scores that shares of `BODY` exceed
 
     @classmethod
     def from_numbers(cls, numbers: Array) -> Tail:

@@ -33,19 +33,12 @@ Result = TypeVar("Result")
 
 
 class Block(NamedTuple):
-    """A block of rows after the forward pass.
+    """A block of rows after the forward pass."""
 
-    Attributes:
-        scaled: `(n, d)` float32, with NaN for missing values.
-        complete: the same, with missing values imputed.
-        codes: `(n, k)` float32.
-        reconstruction: `(n, d)` float32, scaled.
-    """
-
-    scaled: Array
-    complete: Array
-    codes: Array
-    reconstruction: Array
+    scaled: Array  # `(n, d)` float32, with NaN for missing values
+    complete: Array  # the same, with missing values imputed
+    codes: Array  # `(n, k)` float32
+    reconstruction: Array  # `(n, d)` float32, scaled
 
     @property
     def residuals(self) -> Array:

@@ -60,7 +60,7 @@ def fit(
     solution, block = _solve(plan, rows, principal)
     fitted = Fitted(rows.preprocessing, solution.network)
     fitted = replace(fitted, imputation_weights=weigh_imputations(plan, rows, fitted))
-    return judge(parameters, plan, rows, columns, solution, fitted, block)
+    return judge(plan, rows, columns, solution, fitted, block)
 
 
 def fit_batch(parameters: Parameters, X: Array, weights: Array, before: Outcome | None) -> Outcome:
@@ -89,7 +89,7 @@ def fit_batch(parameters: Parameters, X: Array, weights: Array, before: Outcome 
             )
             fitted = replace(before.fitted, network=solution.network)
     block = compute_block(solution.network, rows.scaled, rows.complete)
-    outcome = judge(parameters, plan, rows, None, solution, fitted, block)
+    outcome = judge(plan, rows, None, solution, fitted, block)
     outcome = outcome._replace(trainable=model, interrupted=is_interrupted())
     if before is None:
         return outcome

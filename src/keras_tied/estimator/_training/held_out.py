@@ -20,27 +20,18 @@ MARGIN, MARGIN_OF_ROWS = 0.01, 5
 
 @dataclass(frozen=True)
 class Solution:
-    """What a solver finds.
+    """What a solver finds."""
 
-    Attributes:
-        network: the network.
-        losses: the loss after each iteration or epoch.
-        validation_errors: the error on held-out rows after each; empty without such rows.
-        n_iter: the iterations of L-BFGS, or the passes of Nadam over the rows.
-        better: whether the network is better than PCA on held-out rows; None without such rows.
-        held_out: the places of rows that the network has not learned from; None without such rows.
-        is_pca: whether the network is PCA.
-        interrupted: whether Ctrl-C ended training, and no caller reports it.
-    """
-
-    network: Network
-    losses: list[float]
-    validation_errors: list[float]
-    n_iter: int
+    network: Network  # the network
+    losses: list[float]  # the loss after each iteration or epoch
+    validation_errors: list[float]  # the error on held-out rows after each; empty without such rows
+    n_iter: int  # the iterations of L-BFGS, or the passes of Nadam over the rows
+    # whether the network is better than PCA on held-out rows; None without such rows
     better: bool | None = None
+    # the places of rows that the network has not learned from; None without such rows
     held_out: Array | None = None
-    is_pca: bool = False
-    interrupted: bool = False
+    is_pca: bool = False  # whether the network is PCA
+    interrupted: bool = False  # whether Ctrl-C ended training, and no caller reports it
 
 
 def make_folds(n: int, plan: Plan) -> list[Array]:

@@ -117,22 +117,14 @@ def fit(
 
 @dataclass
 class _Member:
-    """A network in training, the rows that it learns from, and those held out of it.
+    """A network in training, the rows that it learns from, and those held out of it."""
 
-    Attributes:
-        network: the network at the start.
-        rows: those to learn from.
-        held_out: those with a weight in `weights`.
-        weights: of the held-out rows, `(n,)`.
-        of_pca: the error of PCA on each row of `held_out`, `(n,)`.
-        places: of the rows that are held out, among all; None if they are those of a fold.
-    """
-
-    network: DenseNetwork
-    rows: Rows
-    held_out: TrainingRows
-    weights: Array
-    of_pca: Array
+    network: DenseNetwork  # the network at the start
+    rows: Rows  # those to learn from
+    held_out: TrainingRows  # those with a weight in `weights`
+    weights: Array  # of the held-out rows, `(n,)`
+    of_pca: Array  # the error of PCA on each row of `held_out`, `(n,)`
+    # of the rows that are held out, among all; None if they are those of a fold
     places: Array | None = None
     state: State = field(init=False)
 
@@ -210,21 +202,13 @@ def _to_rows(rows: TrainingRows, weights: Array) -> Rows:
 
 @dataclass
 class _Schedule:
-    """The rows and the learning rate of each step.
+    """The rows and the learning rate of each step."""
 
-    Attributes:
-        batches: the places of the rows of each batch, without an end.
-        rate: the largest learning rate.
-        rates: `(parts, steps of a part)`; 0 after the last step.
-        steps: the number of steps.
-        steps_per_pass: the steps that go through all rows once, about.
-    """
-
-    batches: Iterator[Array]
-    rate: float
-    rates: Array
-    steps: int
-    steps_per_pass: int
+    batches: Iterator[Array]  # the places of the rows of each batch, without an end
+    rate: float  # the largest learning rate
+    rates: Array  # `(parts, steps of a part)`; 0 after the last step
+    steps: int  # the number of steps
+    steps_per_pass: int  # the steps that go through all rows once, about
 
     @classmethod
     def make(cls, members: list[_Member], plan: Plan) -> _Schedule:
@@ -292,19 +276,14 @@ def _draw_batches(n: int, size: int, random: np.random.RandomState) -> Iterator[
 
 @dataclass
 class _Best:
-    """The part after which the held-out rows had the least error; the last, without such rows.
-
-    Attributes:
-        state: of the last network.
-        errors: of the held-out rows of each network, times their weights.
-        totals: the sum of these errors after each part.
-    """
+    """The part after which the held-out rows had the least error; the last, without such rows."""
 
     error: float = np.inf
     part: int = 0
-    state: State | None = None
+    state: State | None = None  # of the last network
+    # of the held-out rows of each network, times their weights
     errors: list[Array] = field(default_factory=list)
-    totals: list[float] = field(default_factory=list)
+    totals: list[float] = field(default_factory=list)  # the sum of these errors after each part
 
     def update(self, part: int, results: list[Steps]) -> None:
         """Compare a part with the best one before."""

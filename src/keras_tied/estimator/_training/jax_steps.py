@@ -50,31 +50,19 @@ class State(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Rows to train on or to compare on.
+    """Rows to train on or to compare on."""
 
-    Attributes:
-        inputs: `(n, d)`, complete.
-        targets: `(n, d)`, with NaN where a number is missing; None for the inputs themselves.
-        weights: `(n,)`.
-    """
-
-    inputs: Any
-    targets: Any
-    weights: Any
+    inputs: Any  # `(n, d)`, complete
+    targets: Any  # `(n, d)`, with NaN where a number is missing; None for the inputs themselves
+    weights: Any  # `(n,)`
 
 
 class Steps(NamedTuple):
-    """Consecutive steps of training.
+    """Consecutive steps of training."""
 
-    Attributes:
-        state: after the last of them.
-        losses: the loss before each of them, `(steps,)`.
-        errors: of the rows that are held out, times their weights, `(n,)`, after the last.
-    """
-
-    state: State
-    losses: Any
-    errors: Any
+    state: State  # after the last of them
+    losses: Any  # the loss before each of them, `(steps,)`
+    errors: Any  # of the rows that are held out, times their weights, `(n,)`, after the last
 
 
 def begin(network: DenseNetwork) -> State:

@@ -20,7 +20,7 @@ from keras_tied.estimator._fitted.value import (
     explained_shares,
 )
 from keras_tied.estimator._training.held_out import Solution
-from keras_tied.estimator._training.plan import Parameters, Plan
+from keras_tied.estimator._training.plan import Plan
 from keras_tied.estimator._training.rows import PreparedRows
 
 if TYPE_CHECKING:
@@ -28,33 +28,21 @@ if TYPE_CHECKING:
 
 
 class Outcome(NamedTuple):
-    """What training gives.
+    """What training gives."""
 
-    Attributes:
-        fitted: the fitted value.
-        losses: after each iteration or epoch.
-        n_iter: iterations of L-BFGS or passes of Nadam over the rows.
-        is_pca: whether the network is PCA.
-        weight_decay: of the network.
-        r2: the share of the variance of the training rows that is reconstructed.
-        feature_r2: that of each feature, `(d,)`.
-        n_trimmed: the number of rows that nothing was fitted to.
-        validation_errors: on held-out rows, as long as `losses`; empty without such rows.
-        interrupted: whether Ctrl-C ended training, and no caller reports it.
-        trainable: the model that `partial_fit` trains further, or the variables of its optimizer,
-            as a file has them; None after `fit`.
-    """
-
-    fitted: Fitted
-    losses: list[float]
-    n_iter: int
-    is_pca: bool
-    weight_decay: float
-    r2: float
-    feature_r2: Array | None
-    n_trimmed: int
+    fitted: Fitted  # the fitted value
+    losses: list[float]  # after each iteration or epoch
+    n_iter: int  # iterations of L-BFGS or passes of Nadam over the rows
+    is_pca: bool  # whether the network is PCA
+    weight_decay: float  # of the network
+    r2: float  # the share of the variance of the training rows that is reconstructed
+    feature_r2: Array | None  # that of each feature, `(d,)`
+    n_trimmed: int  # the number of rows that nothing was fitted to
+    # on held-out rows, as long as `losses`; empty without such rows
     validation_errors: Sequence[float] = ()
-    interrupted: bool = False
+    interrupted: bool = False  # whether Ctrl-C ended training, and no caller reports it
+    # the model that `partial_fit` trains further, or the variables of its optimizer, as a file has
+    # them; None after `fit`
     trainable: Autoencoder | tuple[Array, ...] | None = None
 
 
@@ -70,7 +58,6 @@ def weigh_imputations(plan: Plan, rows: PreparedRows, fitted: Fitted) -> Array |
 
 
 def judge(
-    parameters: Parameters,
     plan: Plan,
     rows: PreparedRows,
     columns: Array | None,
@@ -115,7 +102,7 @@ def judge(
     fitted = replace(
         fitted,
         outlier_score=replace(score, tail=tail),
-        feature_names=parameters.feature_names,
+        feature_names=plan.feature_names,
     )
     if n_trimmed:
         scores = np.concatenate([scores, fitted.outlier_scores(given.beyond)])

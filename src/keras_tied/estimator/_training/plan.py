@@ -90,33 +90,27 @@ class Objectives(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan(Parameters):
-    """The parameters of a fit, each "auto" replaced by what it stands for with these rows.
-
-    Attributes:
-        hidden: the units of each hidden layer besides the linear ones; none for an `encoder`.
-        method: `"pca"` without a network; `"arrays"` for Nadam on the arrays of the estimator's own
-            network; `"nadam"` and `"lbfgs"` for a Keras model.
-        n_axes: the principal axes that a network on arrays learns from; None for the features.
-        n_copies: the copies of the rows, in each of which other values are hidden; 0 to hide none.
-        few_rows: whether Nadam on arrays takes the steps of few rows, as many as are best by
-            cross-validation.
-        scales_rate: whether the learning rate falls with the steps beyond the fewest.
-        random: the generator of all random numbers, and `seed` that of what Keras draws.
-        effort: the factor of the most steps on arrays.
-    """
+    """The parameters of a fit, each "auto" replaced by what it stands for with these rows."""
 
     n_components: int
     learning_rate: float
     weight_decay: float
+    # the units of each hidden layer besides the linear ones; none for an `encoder`
     hidden: tuple[int, ...]
+    # `"pca"` without a network; `"arrays"` for Nadam on the arrays of the estimator's own network;
+    # `"nadam"` and `"lbfgs"` for a Keras model
     method: Literal["pca", "arrays", "nadam", "lbfgs"]
+    # the principal axes that a network on arrays learns from; None for the features
     n_axes: int | None
+    # the copies of the rows, in each of which other values are hidden; 0 to hide none
     n_copies: int
+    # whether Nadam on arrays takes the steps of few rows, as many as are best by cross-validation
     few_rows: bool
-    scales_rate: bool
+    scales_rate: bool  # whether the learning rate falls with the steps beyond the fewest
+    # the generator of all random numbers, and `seed` that of what Keras draws
     random: np.random.RandomState
     seed: int
-    effort: int
+    effort: int  # the factor of the most steps on arrays
 
     @property
     def objectives(self) -> Objectives:

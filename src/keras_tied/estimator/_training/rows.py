@@ -15,38 +15,23 @@ from keras_tied.estimator._fitted.preprocessing import Preprocessing
 
 @dataclass(frozen=True, eq=False)
 class GivenRows:
-    """Rows to fit to, as they were given, and those that nothing is fitted to.
+    """Rows to fit to, as they were given, and those that nothing is fitted to."""
 
-    Attributes:
-        X: the rows to fit to, `(n, d)`.
-        weights: of them, `(n,)`, with mean 1.
-        beyond: the rows with a value beyond the fences, `(m, d)`.
-        fences: of the columns.
-    """
-
-    X: Array
-    weights: Array
-    beyond: Array
-    fences: Fences
+    X: Array  # the rows to fit to, `(n, d)`
+    weights: Array  # of them, `(n,)`, with mean 1
+    beyond: Array  # the rows with a value beyond the fences, `(m, d)`
+    fences: Fences  # of the columns
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedRows:
-    """Scaled rows.
+    """Scaled rows."""
 
-    Attributes:
-        preprocessing: what was done to them.
-        scaled: `(n, d)` float32, with NaN for missing values.
-        complete: the same, with missing values imputed; the same array where none are missing.
-        weights: `(n,)`, with mean 1.
-        given: the rows as they were given, and those that were left out.
-    """
-
-    preprocessing: Preprocessing
-    scaled: Array
-    complete: Array
-    weights: Array
-    given: GivenRows
+    preprocessing: Preprocessing  # what was done to them
+    scaled: Array  # `(n, d)` float32, with NaN for missing values
+    complete: Array  # the same, with missing values imputed; the same array where none are missing
+    weights: Array  # `(n,)`, with mean 1
+    given: GivenRows  # the rows as they were given, and those that were left out
 
     @property
     def missing(self) -> float:
@@ -56,22 +41,14 @@ class PreparedRows:
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """Scaled rows to train on.
+    """Scaled rows to train on."""
 
-    Attributes:
-        inputs: `(n, ...)` float32, complete, in the shape that the encoder takes.
-        targets: the same, with NaN where the input was imputed.
-        weights: `(n,)` float64, positive, with mean 1.
-        copies: the copies of all rows in these arrays, one after the other.
-        share: the features of `inputs` divided by all that errors are the mean of.
-        lost: the mean squared error of each row that `project` leaves, `(n,)`, or 0.
-    """
-
-    inputs: Array
-    targets: Array
-    weights: Array
-    copies: int = 1
-    share: float = 1.0
+    inputs: Array  # `(n, ...)` float32, complete, in the shape that the encoder takes
+    targets: Array  # the same, with NaN where the input was imputed
+    weights: Array  # `(n,)` float64, positive, with mean 1
+    copies: int = 1  # the copies of all rows in these arrays, one after the other
+    share: float = 1.0  # the features of `inputs` divided by all that errors are the mean of
+    # the mean squared error of each row that `project` leaves, `(n,)`, or 0
     lost: Array | float = 0.0
 
     @property
