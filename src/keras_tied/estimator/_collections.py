@@ -12,8 +12,7 @@ from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
 from keras_tied.estimator._fitted.moments import Moments, measure_moments
 from keras_tied.estimator._training.sample import choose_places, choose_sample_size
 
-MERGED = 16
-"""So many moments are merged at a time, by a worker."""
+MERGED = 16  # so many moments are merged at a time, by a worker
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LEARNED", "Contents", "deserialize_params", "load", "name_file", "read", "write"]
 
-ZIP = b"PK"
-"""What an archive of Keras begins with."""
+ZIP = b"PK"  # what an archive of Keras begins with
 
 
 def load(path: str | os.PathLike[str]) -> Fitted:

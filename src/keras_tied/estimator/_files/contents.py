@@ -12,8 +12,7 @@ from msgspec import Meta, Struct
 from keras_tied._version import __version__
 from keras_tied.estimator._fitted.value import Fitted
 
-LONGEST = 300
-"""Characters of a message that quotes the file."""
+LONGEST = 300  # characters of a message that quotes the file
 LEARNED = "n_iter_", "is_pca_", "loss_curve_", "validation_curve_", "reconstruction_r2_"
 """The settings that are attributes of the estimator."""
 

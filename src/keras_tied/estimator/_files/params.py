@@ -9,8 +9,7 @@ import numpy as np
 
 from keras_tied.estimator._files.contents import require
 
-ARRAYS = "__numpy__", "__tensor__"
-"""The names by which Keras stores arrays in a configuration."""
+ARRAYS = "__numpy__", "__tensor__"  # the names by which Keras stores arrays in a configuration
 
 
 def serialize_params(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
 
 FEWEST_BLOCK_ROWS, MOST_BLOCK_ROWS = 256, 4096
-NUMBERS = 2**18
-"""Numbers in a block of rows, about: larger blocks are not faster."""
+NUMBERS = 2**18  # numbers in a block of rows, about: larger blocks are not faster
 
 _PROCESS = os.getpid()
-_TRACING = Lock()
-"""Held while Keras is traced."""
+_TRACING = Lock()  # held while Keras is traced
 
 
 class CompiledNetwork:

@@ -9,8 +9,7 @@ from keras_tied.estimator._fitted.activations import ACROSS_UNITS, ACTIVATIONS
 
 NUMBERS = 2**20
 """Numbers in the widest layer of a block, about: more do not fit in a processor's cache."""
-MOST_BLOCK_ROWS, FEWEST_BLOCK_ROWS = 8192, 256
-"""Rows in a block."""
+MOST_BLOCK_ROWS, FEWEST_BLOCK_ROWS = 8192, 256  # rows in a block
 LANES = 16
 """Blocks are padded to a multiple of so many rows: BLAS rounds the rows beyond one differently."""
 

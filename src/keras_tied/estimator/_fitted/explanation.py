@@ -10,12 +10,9 @@ from keras_tied.estimator._fitted.outlier_score import OutlierScore
 from keras_tied.estimator._fitted.preprocessing import Preprocessing
 from keras_tied.estimator._fitted.scaling import Scaling
 
-MOST_NUMBERS = 2**21
-"""Of the rows that are scored at a time."""
-CLEARLY = 3.0
-"""So many times as likely as the category of a row another has to be, to be suggested."""
-SMALLEST_FALL = 0.1
-"""A column has a share if the score falls by so much of the largest fall."""
+MOST_NUMBERS = 2**21  # of the rows that are scored at a time
+CLEARLY = 3.0  # so many times as likely as the category of a row another has to be, to be suggested
+SMALLEST_FALL = 0.1  # a column has a share if the score falls by so much of the largest fall
 
 ScoreRows = Callable[[Array, Array], Array]
 """Scores scaled rows, with NaN for missing values and imputed."""

@@ -8,8 +8,7 @@ import numpy as np
 
 from keras_tied._types import Array
 
-FEWEST_ROWS = 50
-"""Of fewer rows nothing is far outside: they say too little of a tail."""
+FEWEST_ROWS = 50  # of fewer rows nothing is far outside: they say too little of a tail
 FEWEST_VALUES = 25
 """On a side of the median with fewer values, the fence is as far as that on the other side."""
 SHARES = 0.8, 0.96

@@ -11,8 +11,7 @@ MOST_ROWS = 2000
 """The covariance is fitted to a random sample of so many rows, and so are a network's weights."""
 MOST_FEATURES = 256
 """With more, means are imputed: the cost of a row grows with the cube of the features."""
-RIDGE = 0.01
-"""Added to the variances, relative to their mean."""
+RIDGE = 0.01  # added to the variances, relative to their mean
 ITERATIONS = 8
 HIDDEN = 0.2
 """The share of the present values that is hidden in training, and to compare imputations."""
@@ -22,8 +21,7 @@ PRIOR = 0.3
 Chosen on other tables than those that the benchmark reports.
 """
 TOLERANCE = 1e-3
-BLOCK = 2**22
-"""Numbers in the matrices of a block of rows, at most."""
+BLOCK = 2**22  # numbers in the matrices of a block of rows, at most
 
 
 class Gaussian(NamedTuple):

@@ -14,10 +14,8 @@ from keras_tied.estimator._fitted.imputation import MOST_FEATURES, Gaussian, fin
 from keras_tied.estimator._fitted.pca import fit_pca
 from keras_tied.estimator._fitted.tail import Tail
 
-MOST_ROWS = 20_000
-"""The score is fitted to a random sample of so many rows where there are more."""
-HUBER_DELTA = 2.0
-"""Huber's function is linear from here on, in standard deviations."""
+MOST_ROWS = 20_000  # the score is fitted to a random sample of so many rows where there are more
+HUBER_DELTA = 2.0  # Huber's function is linear from here on, in standard deviations
 SMALLEST_SCALE = 0.05
 """Relative to the standard deviation. Below it, most values are equal to the median.
 
@@ -26,8 +24,7 @@ Also the scale of a feature that is constant: a row with another value is an out
 SMALLEST_SURPRISE_SCALE = 0.5
 """The same of a surprise. Of a column of several features it is 1: those of a category have two
 values, of which the more frequent one gives the median absolute deviation."""
-SMALLEST_SPREAD = 1e-6
-"""The variation of a column below this is rounding error."""
+SMALLEST_SPREAD = 1e-6  # the variation of a column below this is rounding error
 OPTIMISM = 1.0, 4.0
 """The least and the largest factor of squared errors, from trained rows to others."""
 

@@ -8,12 +8,9 @@ import numpy as np
 
 from keras_tied._types import Array
 
-TINY = 1e-12
-"""A smaller variance is that of a constant feature."""
-EQUAL = 1e-4
-"""Relative to the largest number of a component: so near to it a number is as large."""
-CHUNK = 8192
-"""Rows that are brought to double precision at a time."""
+TINY = 1e-12  # a smaller variance is that of a constant feature
+EQUAL = 1e-4  # relative to the largest number of a component: so near to it a number is as large
+CHUNK = 8192  # rows that are brought to double precision at a time
 
 
 class Components(NamedTuple):

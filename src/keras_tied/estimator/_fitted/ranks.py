@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from keras_tied._types import Array
 
 CHUNK = 2**20
-BITS = np.uint64(32)
-"""Of a row's number, which is below the score in a key."""
+BITS = np.uint64(32)  # of a row's number, which is below the score in a key
 
 
 def ranks(scores: NDArray[np.float32]) -> NDArray[np.signedinteger[Any]]:

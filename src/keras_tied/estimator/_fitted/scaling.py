@@ -10,8 +10,7 @@ from keras_tied._types import Array
 
 Scaler = Literal["standard", "minmax"] | None
 
-BLOCK = 2**20
-"""Numbers that are brought to double precision at a time."""
+BLOCK = 2**20  # numbers that are brought to double precision at a time
 ROUNDING = 1e-5
 """The least scale of a constant column, relative to it: single precision must not show. Else 1."""
 

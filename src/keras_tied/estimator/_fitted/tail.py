@@ -10,8 +10,7 @@ from keras_tied._types import Array
 
 TAIL_SHARE, FEWEST_EXCESSES = 0.1, 50
 """The share of the scores that the tail is fitted to, or so many, but at most half."""
-SHAPES = -0.5, 0.9
-"""The shapes of a tail are within these."""
+SHAPES = -0.5, 0.9  # the shapes of a tail are within these
 BODY = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 """The shares of scores above, for which scores below the tail are kept."""
 N_NUMBERS = 7 + len(BODY)

@@ -20,13 +20,10 @@ if TYPE_CHECKING:
     from keras_tied.estimator._fitted.dense_network import DenseNetwork
 
 
-FEW_ROWS = 256
-"""At most what a block of any network has."""
+FEW_ROWS = 256  # at most what a block of any network has
 
-CHANCE = 0.05
-"""The expected number of rows below which one stands out."""
-FAR = 1.5
-"""A score that is so many times the largest of ordinary training rows stands out, too."""
+CHANCE = 0.05  # the expected number of rows below which one stands out
+FAR = 1.5  # a score that is so many times the largest of ordinary training rows stands out, too
 
 Network: TypeAlias = "DenseNetwork | CompiledNetwork"
 Result = TypeVar("Result")

@@ -17,8 +17,7 @@ from keras_tied.estimator._onnx._graph import Graph, element_type, make_namer
 from keras_tied.estimator._onnx._parts import PARTS, add_part, count_columns
 
 DTYPES = ("float32", "float64")
-IR_VERSION = 8
-"""The format of the file, as old as the operators' version."""
+IR_VERSION = 8  # the format of the file, as old as the operators' version
 
 
 def write(

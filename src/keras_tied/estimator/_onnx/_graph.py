@@ -10,10 +10,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-OPSET = 18
-"""The version of the operators in a file."""
-OLDEST_OPSET = 13
-"""From here on, those used by the rules have kept their meaning."""
+OPSET = 18  # the version of the operators in a file
+OLDEST_OPSET = 13  # from here on, those used by the rules have kept their meaning
 
 
 class Graph:

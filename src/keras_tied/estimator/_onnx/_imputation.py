@@ -8,10 +8,8 @@ from keras_tied._types import Array
 from keras_tied.estimator._fitted.imputation import Gaussian
 from keras_tied.estimator._onnx._graph import Graph, element_type
 
-TOLERANCE = 1e-12
-"""The length of the residual at the end, relative to the one at the start."""
-MOST_STEPS = 10
-"""For each feature; in exact arithmetic one would do."""
+TOLERANCE = 1e-12  # the length of the residual at the end, relative to the one at the start
+MOST_STEPS = 10  # for each feature; in exact arithmetic one would do
 
 
 def add_imputation(graph: Graph, gaussian: Gaussian, scaled: str) -> str:

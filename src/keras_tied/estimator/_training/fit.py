@@ -25,8 +25,7 @@ from keras_tied.estimator._training.prepare import (
 from keras_tied.estimator._training.rows import PreparedRows, TrainingRows
 from keras_tied.estimator._training.start import pca_network
 
-EFFORT = 4
-"""The factor of the most steps of training on a sample: reading all rows takes as long."""
+EFFORT = 4  # the factor of the most steps of training on a sample: reading all rows takes as long
 
 
 def fit(

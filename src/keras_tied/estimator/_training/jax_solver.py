@@ -41,22 +41,17 @@ STEPS, STEPS_OF_FEW_ROWS = 2400, 400
 """At least, but for what `MULTIPLICATIONS` allows; and for few rows."""
 MOST_STEPS, ROWS_PER_STEP = 9600, 4
 """At most, and the rows for each step: in batches of 256, each row is used 64 times."""
-PART_STEPS, PART_STEPS_OF_FEW_ROWS = 200, 25
-"""At most so many steps in a part."""
+PART_STEPS, PART_STEPS_OF_FEW_ROWS = 200, 25  # at most so many steps in a part
 FEWEST_STEPS = 100
 MULTIPLICATIONS, MULTIPLICATIONS_OF_FEW_ROWS = 2**38, 2**36
 """About so many at most, but for the fewest steps."""
 PART_MULTIPLICATIONS = 2**33
 """About so many in a part, which takes a second: Ctrl-C is seen between parts."""
-PATIENCE = 6
-"""Parts without a smaller error after which the training on few rows ends."""
-WARMUP = 0.05
-"""The share of the steps in which the learning rate rises."""
-MOST_HELD_OUT = 20_000
-"""At most so many rows are held out: more would only take time."""
+PATIENCE = 6  # parts without a smaller error after which the training on few rows ends
+WARMUP = 0.05  # the share of the steps in which the learning rate rises
+MOST_HELD_OUT = 20_000  # at most so many rows are held out: more would only take time
 
-Start = Callable[[Components], DenseNetwork]
-"""Makes the network that computes PCA."""
+Start = Callable[[Components], DenseNetwork]  # makes the network that computes PCA
 
 
 def fit(

@@ -40,14 +40,10 @@ from keras_tied.estimator._training.rows import TrainingRows
 from keras_tied.estimator._training.start import start_network
 from keras_tied.losses import NanMeanSquaredError
 
-ITERATIONS = 500
-"""The most iterations of L-BFGS."""
-STEPS = 3000
-"""The steps of Nadam, about."""
-STEPS_PER_EPOCH = 400
-"""At least: an epoch repeats the rows where they are few."""
-VALIDATION_NUMBERS = 2**22
-"""The most numbers in a validation batch."""
+ITERATIONS = 500  # the most iterations of L-BFGS
+STEPS = 3000  # the steps of Nadam, about
+STEPS_PER_EPOCH = 400  # at least: an epoch repeats the rows where they are few
+VALIDATION_NUMBERS = 2**22  # the most numbers in a validation batch
 
 Start = Callable[[Components], None]
 """Sets the weights of a model to PCA, or to what they were before training."""

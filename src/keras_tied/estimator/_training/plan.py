@@ -17,17 +17,13 @@ if TYPE_CHECKING:
 
 FEW_ROWS = 1000
 """With fewer, cross-validation: a single validation part would be too small. And other defaults."""
-FEWEST_NETWORK_ROWS = 50
-"""With fewer rows, only PCA is fitted: any other structure may be noise."""
-WEIGHT_DECAY = 600.0
-"""Divided by n (n + 1000) for n rows."""
-MISSING_MUCH = 0.1
-"""From this share of missing values on, the network is trained to impute."""
+FEWEST_NETWORK_ROWS = 50  # with fewer rows, only PCA is fitted: any other structure may be noise
+WEIGHT_DECAY = 600.0  # divided by n (n + 1000) for n rows
+MISSING_MUCH = 0.1  # from this share of missing values on, the network is trained to impute
 HIDING_ROWS, MOST_COPIES = 20_000, 10
 LEARNING_RATE, LEARNING_RATE_OF_ENCODER = 0.02, 0.003
 UNITS, MOST_UNITS, FEWEST_UNITS = 48, 512, 8
-ROWS_PER_UNIT = 8
-"""At least: fewer rows, fewer units."""
+ROWS_PER_UNIT = 8  # at least: fewer rows, fewer units
 LAYERS, FEWER_LAYERS = 3, 2
 MANY_FEATURES = 32
 """With more features, or few rows, a third layer gained nothing on the tables of the choice."""

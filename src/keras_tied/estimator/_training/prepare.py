@@ -18,10 +18,8 @@ from keras_tied.estimator._training.rows import GivenRows, PreparedRows, Trainin
 
 FEW_COLUMNS = 16
 """That rows are sorted by first: to sort by all takes long where there are thousands."""
-DIGITS = 6
-"""Decimal digits that single precision keeps."""
-SMALL = 1e-5
-"""Relative to the range of a column: the most that rounding may change."""
+DIGITS = 6  # decimal digits that single precision keeps
+SMALL = 1e-5  # relative to the range of a column: the most that rounding may change
 
 
 def check_columns(X: Array, names: Any) -> None:

@@ -6,10 +6,8 @@ import numpy as np
 
 from keras_tied._types import Array
 
-MOST_ROWS, MOST_NUMBERS = 200_000, 2**24
-"""A table with more rows or numbers is sampled."""
-SMALLEST_SAMPLE = 1_000
-"""Rows of the sample of a table with very many columns."""
+MOST_ROWS, MOST_NUMBERS = 200_000, 2**24  # a table with more rows or numbers is sampled
+SMALLEST_SAMPLE = 1_000  # rows of the sample of a table with very many columns
 
 
 def choose_sample_size(n_features: int) -> int:
