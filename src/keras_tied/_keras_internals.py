@@ -1,9 +1,4 @@
-"""The private parts of Keras that we need: only this file touches them.
-
-They tell which layers a layer holds, the nodes of the layer graph, the functions of Keras that are
-running (and so the models around a layer, and which of them is being copied), and what Keras notes
-of a call.
-"""
+"""The private parts of Keras that we need: only this file touches them."""
 
 import inspect
 from collections.abc import Iterator
@@ -37,8 +32,7 @@ def upstream_layers(
 ) -> Iterator[keras.layers.Layer]:
     """Every layer that was called before these nodes in their graph, with the layers they hold.
 
-    Breadth first, so that the order follows from the graph alone. What comes before a node never
-    changes, and `parents` can remember it from call to call.
+    What comes before a node never changes: `parents` can remember it from call to call.
     """
     parents = {} if parents is None else parents
     queue = list(nodes)
@@ -56,11 +50,7 @@ def upstream_layers(
 def callers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     """The layers that hold `layer` and that Keras is working on, innermost first.
 
-    A layer does not know who holds it, and no hook of Keras tells it in time: a file is loaded
-    before the model's first call. But Keras calls, counts, saves and loads a model in functions
-    that have it as their first argument, so the stack of functions tells. A model that is at work
-    without holding `layer` is no caller of it: a copy must not be tied to the original that it is
-    made of. (The functions that make copies have the original as their argument.)
+    Not the original of a copy: the functions that make copies have that as their argument.
     """
     at_work: dict[int, keras.layers.Layer] = {}
     for frame in _frames():
@@ -97,7 +87,6 @@ def models_being_copied() -> list[keras.layers.Layer]:
 
 
 def _frames() -> Iterator[FrameType]:
-    """The functions that are running, innermost first."""
     frame = inspect.currentframe()
     while frame := frame and frame.f_back:
         yield frame
@@ -120,10 +109,7 @@ def _first_argument(frame: FrameType) -> keras.layers.Layer | None:
 
 
 def reader_of_variables() -> tuple[str, keras.layers.Layer] | None:
-    """What is being read of which model, as `trainable_variables`, by code that is not Keras's.
-
-    None where Keras reads it, or this package.
-    """
+    """What of which model, as `trainable_variables`, is read by code not Keras's or ours."""
     read = None
     for frame in _frames():
         module = _module(frame)
@@ -195,11 +181,7 @@ class CallObserver(keras.layers.Layer):
 
 
 class UnlockedModel(keras.Model):
-    """A model that takes new layers and metrics after it was built, as Functional models do.
-
-    Keras locks a model when it is built, and a model that is built in its `__init__` has
-    subclasses that go on from there.
-    """
+    """A model that takes new layers and metrics after it was built, as Functional models do."""
 
     def _lock_state(self) -> None:
         pass
@@ -219,9 +201,7 @@ def advance_start(progress: keras.utils.Progbar, seconds: float) -> None:
 def inference_scope() -> Iterator[None]:
     """Makes what is called here an inference of its own, although a call may be under way.
 
-    A layer called within another one's `call` passes its `training` on to those that are called
-    after it, and one called outside forgets the losses that it was last called with; neither is
-    wanted of a look at an encoder from aside.
+    Otherwise a `training` would be passed on, and losses of the last call be forgotten.
     """
     under_way = global_state.get_global_attribute("current_call_ctx")
     inference = CallContext(entry_layer=None)

@@ -1,8 +1,4 @@
-"""Penalties on a layer's outputs and kernel that autoencoders are trained with.
-
-A penalty on the magnitude of the code is `keras.regularizers.L1` as an `activity_regularizer`, and
-weight decay is `keras.regularizers.L2` or an optimizer's `weight_decay`.
-"""
+"""Penalties on a layer's outputs and kernel, besides Keras's own, for autoencoders."""
 
 from typing import Any
 
@@ -54,11 +50,9 @@ class KLSparsity(keras.regularizers.Regularizer):
                 "KLSparsity takes as target a mean activation between 0 and 1, both excluded; "
                 f"received target={target!r}: choose a small one, such as 0.05."
             )
-        self.target = target
-        self.factor = factor
+        self.target, self.factor = target, factor
 
     def __call__(self, x: Any) -> Any:
-        """The penalty on activations, times the number of rows."""
         x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
         mean = ops.mean(x, axis=tuple(range(len(x.shape) - 1)))
         mean = ops.clip(mean, keras.config.epsilon(), 1 - keras.config.epsilon())
@@ -67,7 +61,6 @@ class KLSparsity(keras.regularizers.Regularizer):
         return self.factor * ops.sum(on + off) * ops.cast(ops.shape(x)[0], x.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration."""
         return {"target": self.target, "factor": self.factor}
 
 
@@ -104,7 +97,6 @@ class Orthonormal(keras.regularizers.Regularizer):
         self.factor = factor
 
     def __call__(self, x: Any) -> Any:
-        """The penalty on a kernel."""
         if len(x.shape) < 2:
             raise ValueError(
                 "Orthonormal takes a kernel of two or more axes; received one of shape "
@@ -119,5 +111,4 @@ class Orthonormal(keras.regularizers.Regularizer):
         return self.factor * ops.sum(ops.square(excess))
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration."""
         return {"factor": self.factor}

@@ -54,7 +54,7 @@ def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
 
     Args:
         *classes: layer classes that the rule is for.
-        kernel: whether these have a kernel that the mirror shares. If so, the layer that the rule
+        kernel: whether these have a kernel that the mirror shares, so that the layer that the rule
             returns has to apply `context.activation`, and an `activation` of the encoder layer is
             applied after the mirror of the layer behind it. Defaults to `False`.
 
@@ -273,7 +273,6 @@ def _channels_first(layer: Any) -> bool:
 
 
 def _get_sizes(layer: Any, shape: Shape) -> list[int]:
-    """The spatial sizes in a shape without batch."""
     sizes = [size for size in (shape[1:] if _channels_first(layer) else shape[:-1]) if size]
     if len(sizes) < len(shape) - 1:
         raise ValueError(
@@ -287,10 +286,7 @@ def _get_sizes(layer: Any, shape: Shape) -> list[int]:
 def _make_layers(
     kind: str, amounts: Any, layer: Any, context: LayerContext, suffix: str = ""
 ) -> list[layers.Layer]:
-    """The layer `kind`, such as Cropping, with one of `amounts` for each spatial axis.
-
-    Where there is one axis, it may stand without a sequence around it.
-    """
+    """The layer `kind`, such as Cropping, with one of `amounts` for each spatial axis."""
     name, rank = f"{context.name}{suffix}", len(context.input_shape) - 1
     settings, cls = _get_settings(layer, name), getattr(layers, f"{kind}{rank}D")
     amount = amounts[0] if np.shape(amounts)[:1] == (1,) else amounts

@@ -47,13 +47,7 @@ def pretrain(
 
 
 class _Stage(NamedTuple):
-    """A layer with a kernel, and what belongs to it in the autoencoder.
-
-    Attributes:
-        chain: the layer and those after it, up to the next one with a kernel.
-        tied: the decoder's layer that is tied to it.
-        activation: what comes after that, a function or a layer.
-    """
+    """A layer with a kernel and those up to the next one, and its mirror, with what follows it."""
 
     chain: list[layers.Layer]
     tied: TiedLayer
@@ -108,7 +102,6 @@ def _make_stage(chain: list[layers.Layer], name: str, back: list[layers.Layer]) 
 def _take_over(
     stage: _Stage, decoder: keras.Model, part: keras.Sequential, back: keras.Model
 ) -> None:
-    """Copy the weights of a trained part into the autoencoder."""
     copy_weights(part.layers, stage.chain)
     own = {layer.name: layer for layer in _get_chain(decoder)}
     for layer in back.layers:

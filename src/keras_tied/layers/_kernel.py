@@ -1,10 +1,5 @@
-"""The kernel of any Keras layer, as the matrix that its forward pass multiplies by.
+"""The kernel of any Keras layer, as the matrix that its forward pass multiplies by."""
 
-Low-rank adapters and weight quantisation change what a layer stores; a tied layer must see what
-the layer computes with. The formulas are those of Keras's own forward passes.
-"""
-
-import functools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -17,18 +12,9 @@ NAMES = ("kernel", "embeddings")
 
 
 def kernel_name(layer: keras.layers.Layer) -> str | None:
-    """The attribute that holds the layer's kernel: "kernel", "embeddings", or None.
-
-    None also stands for a layer that sets the attribute when it is built, and is not built yet.
-    """
-    own = _property_name(type(layer))  # type: ignore[arg-type]
-    return own or next((name for name in NAMES if name in vars(layer)), None)
-
-
-@functools.cache
-def _property_name(layer_class: Any) -> str | None:
-    """The name of a property that gives the kernel. Of a layer it may not be readable yet."""
-    return next((name for name in NAMES if hasattr(layer_class, name)), None)
+    """The attribute that holds the layer's kernel; None also where `build` is to set it."""
+    # Asked of the class, as a property of a layer that is not built may not be readable.
+    return next((name for name in NAMES if hasattr(type(layer), name) or name in vars(layer)), None)
 
 
 def kernel_variables(layer: keras.layers.Layer, kind: str = "weights") -> list[keras.Variable]:
@@ -38,11 +24,7 @@ def kernel_variables(layer: keras.layers.Layer, kind: str = "weights") -> list[k
 
 
 def kernel_of(layer: keras.layers.Layer) -> Any:
-    """The kernel that the layer computes with, adapters merged and quantisation undone.
-
-    Raises:
-        ValueError: where the layer was quantised in a way that cannot be read back.
-    """
+    """The kernel that the layer computes with, adapters merged and quantisation undone."""
     name = kernel_name(layer)
     if name is None:
         raise ValueError(

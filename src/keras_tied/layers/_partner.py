@@ -23,14 +23,10 @@ Json = dict[str, Any]
 
 
 class Address(NamedTuple):
-    """A layer's place among the layers with a kernel around a tied layer, in Keras's order.
+    """The place of a partner among the layers with a kernel around, or before, a tied layer.
 
-    Attributes:
-        size: how many layers with a kernel the scope holds: a model or layer that the tied layer
-            is in, or the tied layer itself.
-        own: which of these is the tied layer.
-        partner: which is the partner, of these or of those that the scope was called after.
-        classes: a checksum of the classes up to the partner.
+    A scope that holds the tied layer has `size` such layers; it is number `own` of them. `classes`
+    is a checksum of the classes up to the partner.
     """
 
     size: int
@@ -40,22 +36,16 @@ class Address(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where the partner of a tied layer stands, in terms that hold in every copy of its model.
-
-    It has an address inside the smallest scope that holds both, and maybe one among the layers that
-    a scope was called after in its graph, upstream: that can be found from the decoder alone.
-    """
+    """Where the partner of a tied layer stands, in terms that hold in every copy of its model."""
 
     inside: Address
     upstream: Address | None
 
     def to_json(self) -> dict[str, list[int] | None]:
-        """Lists of numbers, as a configuration holds them."""
         return {"inside": [*self.inside], "upstream": self.upstream and [*self.upstream]}
 
     @classmethod
     def from_json(cls, lists: Any) -> Self:
-        """The place that `to_json` gave as lists."""
         match lists:
             case {"inside": [_, _, _, _] as inside, "upstream": None | [_, _, _, _] as upstream}:
                 numbers = [*inside, *(upstream or [])]
@@ -67,11 +57,7 @@ class Place(NamedTuple):
 
 
 class Reference:
-    """The partner of a tied layer, while only its configuration and its place are known.
-
-    It has no place where its model was not copied with the tied layer. `likeness` is a layer of
-    Keras's own with the partner's settings, serialised; None if the partner is one.
-    """
+    """The partner of a tied layer, while only its configuration and its place are known."""
 
     def __init__(self, serialized: Json, place: Place | None, likeness: Json | None) -> None:
         self.name: str = serialized["config"]["name"]
@@ -88,13 +74,9 @@ class Reference:
 class Link:
     """Holds the partner out of reach of Keras's tracking, which would count it again.
 
-    Attributes:
-        partner: the layer tied to, or what is known of it before it is found.
-        kernel_shape: the shape of its kernel; None until it is built.
-        alone: whether the tied layer was loaded without its partner, and has one of its own.
-        doubtful: whether the partner was found by its name alone, or trains apart from another.
-        listed: whether the user has been told that two models list the kernel.
-        homes: layers and models known to hold the tied layer.
+    The tied layer is `alone` where it was loaded without its partner and has one of its own. A
+    partner is `doubtful` that was found by its name alone, or trains apart from another. `listed`
+    tells whether the user was warned that two models list the kernel.
     """
 
     changes = 0
@@ -108,7 +90,6 @@ class Link:
 
 
 def link_of(layer: Any) -> Link | None:
-    """The link of a tied layer, None for any other."""
     return getattr(layer, "_link", None) if isinstance(layer, keras.layers.Layer) else None
 
 
@@ -138,8 +119,7 @@ class Members:
 class Survey:
     """The layers with a kernel in a model, which is being saved or not, and in each of its parts.
 
-    `brings` has the ids of the tied layers whose partners the model, or a file of it, holds nowhere
-    else.
+    `brings` are the tied layers whose partners the model, or a file of it, holds nowhere else.
     """
 
     def __init__(self, root: keras.layers.Layer, saved: bool) -> None:
@@ -177,7 +157,6 @@ class Survey:
         return self.saved and id(partner) not in self.members.places
 
     def upstream(self, node: Any) -> Iterator[keras.layers.Layer]:
-        """The layers with a kernel before a node."""
         return with_kernel(upstream_layers([node], self.parents), self.brings)
 
 
@@ -189,14 +168,11 @@ def _state(root: keras.layers.Layer, saved: bool) -> tuple[Any, ...]:
 
 def survey(root: keras.layers.Layer, saved: bool = False) -> Survey:
     """The survey of a model, taken once for all the ties in it."""
-    last: Survey | None = vars(root).get(SURVEY)
+    key = "_keras_tied_survey"
+    last: Survey | None = vars(root).get(key)
     if last is None or last.state != _state(root, saved):
-        last = Survey(root, saved)
-        vars(root)[SURVEY] = last  # Keras would track what a plain assignment holds
+        last = vars(root)[key] = Survey(root, saved)  # Keras would track a plain attribute
     return last
-
-
-SURVEY = "_keras_tied_survey"
 
 
 def with_kernel(
@@ -236,10 +212,7 @@ def locate(tied: keras.layers.Layer, partner: keras.layers.Layer, around: Survey
 def _before_each_call(
     scope: keras.layers.Layer, partner: keras.layers.Layer, around: Survey
 ) -> list[keras.layers.Layer]:
-    """The layers with a kernel before the calls of a scope in a model, up to the partner.
-
-    Empty if they differ from call to call: a copy would not tell which call was which.
-    """
+    """The layers with a kernel before a scope's calls, up to the partner; none if calls differ."""
     paths: dict[tuple[int, ...], list[keras.layers.Layer]] = {}
     for node in inbound_nodes(scope):
         layers = []
@@ -313,10 +286,9 @@ def _at_address(
 def layers_before(
     tied: keras.layers.Layer, around: Iterable[keras.layers.Layer]
 ) -> Iterator[tuple[list[keras.layers.Layer], list[keras.layers.Layer]]]:
-    """The layers that a tied one may take inputs from, in ever wider circles.
+    """The layers that a tied one may take inputs from, and the partners of tied ones among them.
 
-    Each circle comes with the layers that tied layers in it are tied to. The graph tells; of a
-    model that has none, such as a subclass of `Model`, all layers count.
+    They come in ever wider circles; of a model that has no graph all layers count.
     """
     for scope in (tied, *around):
         circle = list(upstream_layers(inbound_nodes(scope)))
@@ -330,8 +302,7 @@ def layers_before(
 def likeness_of(partner: keras.layers.Layer) -> dict[str, Any] | None:
     """A layer of Keras's own with the settings of a partner of the user's class, serialised.
 
-    A copy needs them before it meets the partner, and the class may not be registered. None where
-    the partner is Keras's or ours, or derives from neither.
+    A copy needs them before it meets the partner, and the class may not be registered.
     """
     if type(partner).__module__.startswith(("keras.", "keras_tied.")):
         return None

@@ -52,11 +52,7 @@ def find_partner(
 
 
 def look_for_another(tied: Any, own: keras.layers.Layer) -> None:
-    """Tie a layer that was loaded without its partner to that, if it has been put behind it.
-
-    Its file brought the kernel. A layer of the same name with the same numbers is the partner,
-    saved and loaded by itself; with other numbers it may be, and nobody can tell from them.
-    """
+    """Tie a layer that was loaded without its partner to that, if it has been put behind it."""
     if is_reading_file():
         return  # the numbers come later
     around, strangers = homes(tied), False

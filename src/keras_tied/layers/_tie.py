@@ -17,7 +17,6 @@ TIES: dict[type[keras.layers.Layer], type[TiedLayer]] = {
     keras.layers.EinsumDense: TiedEinsumDense,
     **dict.fromkeys(CONVOLUTIONS, TiedConv),
 }
-"""The class that ties to each class of layer, and to those derived from it."""
 
 _PARTS = "build it from its two parts, a {} and a {} with kernel size 1, and tie to each of them"
 INSTEAD: dict[type[keras.layers.Layer], str] = {
@@ -30,7 +29,6 @@ INSTEAD: dict[type[keras.layers.Layer], str] = {
     keras.Model: "tie to its layers one by one, the last first",
     TiedLayer: "tie to the layer that it is tied to itself, its `tied_to`",
 }
-"""What to do about a layer of each class that has not one kernel of its own."""
 
 
 def tie(layer: keras.layers.Layer, **kwargs: Any) -> TiedLayer:
@@ -41,8 +39,7 @@ def tie(layer: keras.layers.Layer, **kwargs: Any) -> TiedLayer:
             `Conv1DTranspose`, `Conv2DTranspose` or `Conv3DTranspose`, a `DepthwiseConv1D` or
             `DepthwiseConv2D`, a layer of a class derived from these, or any other that has been
             built and has a `kernel` of two axes.
-        **kwargs: arguments of the tied layer: `transpose`, `gain`, `activation`, `use_bias`,
-            `name` and so on.
+        **kwargs: arguments of the tied layer: `transpose`, `gain`, `activation` and so on.
 
     Returns:
         A `TiedDense`, `TiedEinsumDense` or `TiedConv` that is tied to `layer`.

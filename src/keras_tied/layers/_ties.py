@@ -17,7 +17,7 @@ class Tie(NamedTuple):
         tied_to: the layer whose kernel it uses; None if a copied layer has not met it yet.
         layer_path: the names of the models and layers that hold `layer`, and its own, with `/`.
         tied_to_path: likewise of `tied_to`. Where the model does not hold that, its name.
-        kernel_shape: the shape of the kernel; None if it is not built yet.
+        kernel_shape: None if the kernel is not built yet.
         inside: whether the model holds `tied_to`.
     """
 
@@ -30,13 +30,7 @@ class Tie(NamedTuple):
 
 
 def ties(model: keras.layers.Layer) -> list[Tie]:
-    """Every tie in a model.
-
-    Args:
-        model: a Keras model or layer, of any kind, with layers at any depth.
-
-    Returns:
-        One `Tie` for each tied layer, in Keras's order of the layers.
+    """Every tie in a Keras model or layer: one `Tie` for each tied layer, at any depth, in order.
 
     Raises:
         ValueError: where `model` is not a layer.
@@ -59,7 +53,6 @@ Paths = dict[int, tuple[keras.layers.Layer, str]]
 
 
 def _list_ties(held: Paths, paths: Paths, models: list[keras.layers.Layer]) -> list[Tie]:
-    """The ties of some layers, whose partners may be among `paths` or in some models."""
     tied = [(each, path) for each, path in held.values() if isinstance(each, TiedLayer)]
     listed = []
     for layer, path in tied:
@@ -73,9 +66,6 @@ def _list_ties(held: Paths, paths: Paths, models: list[keras.layers.Layer]) -> l
 
 def assert_tied(model: keras.layers.Layer) -> None:
     """Raise unless every tied layer of a model uses the kernel of a layer of that model.
-
-    Args:
-        model: a Keras model or layer, of any kind, with layers at any depth.
 
     Raises:
         ValueError: where a tied layer has not met the layer that it is tied to, is tied to one
@@ -129,8 +119,8 @@ def retie(decoder: keras.layers.Layer, encoder: keras.layers.Layer) -> list[Tie]
         The new ties, as `ties` lists them.
 
     Raises:
-        ValueError: where a tied layer fits no layer of the encoder, or several, where the decoder
-            has no tied layer, or where either is not a layer.
+        ValueError: where a tied layer fits no layer of the encoder, or several, the decoder has no
+            tied layer, or either is not a layer.
 
     Examples:
         >>> import keras
@@ -140,9 +130,8 @@ def retie(decoder: keras.layers.Layer, encoder: keras.layers.Layer) -> list[Tie]
         >>> encoder = keras.Model(inputs, code(inputs))
         >>> decoder = keras.Model(codes, keras_tied.tie(code, name="out")(codes))
         >>> encoder, decoder = (keras.models.clone_model(half) for half in (encoder, decoder))
-        >>> (tie,) = keras_tied.retie(decoder, encoder)
-        >>> tie.tied_to is encoder.get_layer("code")
-        True
+        >>> [(tie.layer_path, tie.tied_to_path) for tie in keras_tied.retie(decoder, encoder)]
+        [('out', 'code')]
     """
     _require_layer(decoder, "retie"), _require_layer(encoder, "retie")
     inside = set(map(id, flatten_layers(decoder)))
@@ -166,7 +155,6 @@ def retie(decoder: keras.layers.Layer, encoder: keras.layers.Layer) -> list[Tie]
 
 
 def _choose(tied: TiedLayer, kernels: list[keras.layers.Layer], encoder: str) -> keras.layers.Layer:
-    """The one of an encoder's layers with a kernel that a tied layer is to be tied to."""
     fitting = [layer for layer in kernels if tied.can_be_tied_to(layer)]
     named = [layer for layer in fitting if layer.name == tied._link.partner.name]
     chosen = named if len(named) == 1 else fitting
@@ -183,17 +171,10 @@ def _choose(tied: TiedLayer, kernels: list[keras.layers.Layer], encoder: str) ->
 
 
 def trainable_variables(*models: keras.layers.Layer) -> list[keras.Variable]:
-    """The trainable variables of several models, each once.
+    """The trainable variables of several models or layers, in their order, each once.
 
     A decoder lists the kernels that it uses, and its encoder lists them too. An optimizer that is
     given both lists would move these kernels twice a step.
-
-    Args:
-        *models: Keras models or layers.
-
-    Returns:
-        The variables in the order of the models, as `optimizer.apply(gradients, variables)` and a
-        gradient of the loss take them.
 
     Raises:
         ValueError: where something passed is not a layer.
@@ -222,7 +203,6 @@ def _require_layer(model: Any, function: str) -> keras.layers.Layer:
 
 
 def _paths(model: keras.layers.Layer, prefix: str = "") -> Paths:
-    """Each layer that a model holds."""
     paths: Paths = {}
     for layer in flatten_layers(model, recursive=False)[1:]:
         paths.setdefault(id(layer), (layer, prefix + layer.name))

@@ -24,14 +24,12 @@ class KSparse(keras.layers.Layer):
     the layer's compute dtype.
 
     Args:
-        k: how many numbers of a code are kept in training, at least 1 and at most `units`.
-        alpha: how many times as many are kept in inference, rounded, and at most all. Defaults
-            to 1.
+        k: how many numbers of a code are kept in training, from 1 to `units`.
+        alpha: how many times as many are kept in inference, at most all. Defaults to 1.
         **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `k` is not an integer from 1 to `units`, or `round(alpha * k)` is less
-            than 1.
+        ValueError: if `k` is not an integer from 1 to `units`, or `round(alpha * k)` below 1.
 
     Examples:
         >>> import keras
@@ -54,12 +52,10 @@ class KSparse(keras.layers.Layer):
                 f"in inference; received k={k} and alpha={alpha!r}: an alpha of 1 or somewhat "
                 "more is usual."
             )
-        self.k = k
-        self.alpha = alpha
+        self.k, self.alpha = k, alpha
         self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Check that there are `k` units."""
         units = input_shape[-1]
         if units is None or self.k > units:
             raise ValueError(
@@ -70,7 +66,6 @@ class KSparse(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: units})
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
-        """Set all but the largest numbers to 0."""
         kept = self.k if training else min(round(self.alpha * self.k), inputs.shape[-1])
         least = ops.top_k(inputs, kept)[0][..., -1:]
         larger, equal = inputs > least, inputs == least
@@ -80,9 +75,7 @@ class KSparse(keras.layers.Layer):
         return ops.where(keep, inputs, ops.zeros_like(inputs))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The shape of the inputs."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration."""
         return {**super().get_config(), "k": self.k, "alpha": self.alpha}

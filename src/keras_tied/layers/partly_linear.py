@@ -49,7 +49,6 @@ class PartlyLinear(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Check that there are so many units."""
         units = input_shape[-1]
         if units is None or self.linear_units > units:
             raise ValueError(
@@ -59,17 +58,14 @@ class PartlyLinear(keras.layers.Layer):
             )
 
     def call(self, inputs: Any) -> Any:
-        """Apply the activation to the units from `linear_units` on."""
         # Of NumPy, a constant: converters to ONNX trace with numbers of their own.
         passes = np.arange(inputs.shape[-1]) < self.linear_units
         return ops.where(passes, inputs, self.activation(inputs))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The shape of the inputs."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration."""
         return {
             **super().get_config(),
             "activation": keras.activations.serialize(self.activation),

@@ -50,17 +50,15 @@ class TiedConv(TiedLayer):
     Args:
         tied_to: the convolution layer whose kernel is used. The kernel remains its variable.
         transpose: whether the adjoint is computed. Defaults to `True`.
-        gain: whether to learn one factor for each output channel of the layer tied to. Starts at
-            ones. Defaults to `False`.
+        gain: whether to learn $g$, at first ones. Defaults to `False`.
         output_size: the size of the output along each spatial axis, an integer for all or one for
             each. Only for the adjoint of a convolution. Defaults to that of the layer's inputs.
-        **kwargs: `activation`, `use_bias`, `bias_initializer`, `bias_regularizer` and
-            `bias_constraint` as in `TiedDense`, and `name`, `dtype`, `trainable` and
-            `activity_regularizer` of `keras.layers.Layer`.
+        **kwargs: `activation`, `use_bias`, `bias_*` and those of `keras.layers.Layer` as in
+            `TiedDense`.
 
     Raises:
-        ValueError: where `tied_to` is not a convolution layer, if the shapes do not fit, or if
-            the size of the output is not known.
+        ValueError: where `tied_to` is not a convolution layer, the shapes do not fit, or the size
+            of the output is not known.
 
     Examples:
         >>> import keras
@@ -97,7 +95,6 @@ class TiedConv(TiedLayer):
         return tied_to
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Check that the shapes fit, and create bias and gain."""
         settings = self.tied_settings()
         read, written = self._partner_channels()
         expected = written if self.transpose else read
@@ -129,7 +126,6 @@ class TiedConv(TiedLayer):
         return ops.multiply(kernel, gain)
 
     def call(self, inputs: Any) -> Any:
-        """Compute the layer's output."""
         outputs = self._adjoint(inputs) if self.transpose else self._forward(inputs)
         if self.bias is not None:
             spatial_after = self.tied_settings().rank + 1 - self._channels_axis()
@@ -161,7 +157,6 @@ class TiedConv(TiedLayer):
         return convolution(inputs, kernel, *how)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The shape that the layer tied to takes, or the one it gives if not transposed."""
         settings = self.tied_settings()
         if not self.transpose:
             return tuple(settings.compute_output_shape(input_shape))
@@ -174,7 +169,7 @@ class TiedConv(TiedLayer):
         return settings.rank + 1 if settings.data_format == "channels_last" else 1
 
     def _partner_channels(self) -> tuple[int, int]:
-        """The number of channels that the layer tied to reads, and of those that it writes."""
+        """How many the layer tied to reads, and writes."""
         settings = self.tied_settings()
         *_, first, second = self.tied_kernel_shape()
         if isinstance(settings, TRANSPOSED):
@@ -264,5 +259,4 @@ class TiedConv(TiedLayer):
         return tuple(sizes)
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration."""
         return {**super().get_config(), "output_size": self.output_size}

@@ -28,20 +28,17 @@ class TiedDense(TiedLayer):
     transposed), floating point. Output shape: `(batch, ..., features)`, or `(batch, ..., units)`.
 
     Args:
-        tied_to: the `Dense`, `Embedding` or other layer with a kernel of two axes whose kernel is
-            used. The kernel remains that layer's variable, in every respect.
+        tied_to: the `Dense`, `Embedding` or other layer with a kernel of two axes, which remains
+            that layer's variable.
         transpose: whether the kernel is transposed. Defaults to `True`.
-        gain: whether to learn one factor per column of the kernel, that is, per unit of the
-            code. Starts at ones. Defaults to `False`.
-        activation: the activation function, a name or a callable. Defaults to none.
+        gain: whether to learn one factor, at first 1, per unit of the code. Defaults to `False`.
+        activation: a name or a callable. Defaults to none.
         use_bias: whether to add a bias, which is this layer's own. Defaults to `True`.
-        bias_initializer, bias_regularizer, bias_constraint: of the bias. Default to `"zeros"` and
-            none.
+        bias_initializer, bias_regularizer, bias_constraint: default to `"zeros"` and none.
         **kwargs: `name`, `dtype`, `trainable` and `activity_regularizer` of `keras.layers.Layer`.
 
     Raises:
-        ValueError: where `tied_to` is not a layer or has no kernel of two axes, or if the shapes
-            do not fit.
+        ValueError: where `tied_to` has no kernel of two axes, or the shapes do not fit.
 
     Examples:
         >>> import keras
@@ -56,7 +53,6 @@ class TiedDense(TiedLayer):
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Check that the shapes fit, and create bias and gain."""
         shape = self._matrix_shape()
         expected, units = reversed(shape) if self.transpose else shape
         if input_shape[-1] != expected:
@@ -88,7 +84,6 @@ class TiedDense(TiedLayer):
         return ops.transpose(kernel) if self.transpose else kernel
 
     def call(self, inputs: Any) -> Any:
-        """Compute the layer's output."""
         # The gain scales the code, not the kernel: units numbers a row, not features * units.
         if self.transpose:
             scaled = inputs if self.gain is None else ops.multiply(inputs, self.gain)
@@ -101,6 +96,5 @@ class TiedDense(TiedLayer):
         return self.activation(outputs)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """`input_shape`, its last axis replaced by the number of units."""
         features, units = self._matrix_shape()
         return (*input_shape[:-1], features if self.transpose else units)

@@ -33,18 +33,10 @@ LISTS = ("trainable_variables", "trainable_weights", "losses", "count_params")
 
 
 class TiedLayer(CallObserver):
-    """Base of the tied layers: computes with the kernel of another layer.
-
-    The kernel stays the other layer's variable. It is created, regularised, frozen, adapted and
-    quantised there; this layer reads it anew at every call, so that it follows all of that, and
-    the gradient is the sum of what flows through both.
+    """Base of the tied layers: computes with the kernel of another layer; see `TiedDense`.
 
     A subclass adds what it computes (`build`, `call`, `compute_output_shape`) and reads
-    `self.tied_kernel()` for the kernel and `self.tied_kernel_shape()` for its shape. `TiedDense`
-    describes the arguments.
-
-    Raises:
-        ValueError: where `tied_to` is not a layer or has no kernel, or if the shapes do not fit.
+    `self.tied_kernel()` for the kernel and `self.tied_kernel_shape()` for its shape.
     """
 
     def __init__(
@@ -74,7 +66,6 @@ class TiedLayer(CallObserver):
 
     @property
     def label(self) -> str:
-        """The class and the name, as errors and warnings write them."""
         return f"{type(self).__name__} '{self.name}'"
 
     def _validate_partner(self, tied_to: Any) -> keras.layers.Layer | Reference:
@@ -108,17 +99,15 @@ class TiedLayer(CallObserver):
         return None if isinstance(self._link.partner, Reference) else self._link.partner
 
     def tie_to(self, partner: keras.layers.Layer, around: Iterable[keras.layers.Layer]) -> None:
-        """Use the kernel of a layer from now on; `around` are models that hold this one."""
+        """Use the kernel of a layer; `around` are models that hold this one."""
         self.use(partner)
         self.refresh(around)
 
     def use(self, partner: keras.layers.Layer) -> None:
-        """Note whose kernel to use."""
         self._link.partner, self._link.alone, self._link.doubtful = partner, False, False
         Link.changes += 1
 
     def refresh(self, around: Iterable[keras.layers.Layer]) -> None:
-        """Tell this layer and the models around it that it has got another kernel."""
         held = {id(layer): layer for home in (self, *around) for layer in flatten_layers(home)}
         for layer in held.values():
             refresh_parameters(layer)
@@ -141,16 +130,10 @@ class TiedLayer(CallObserver):
 
     @property
     def kernel_layer(self) -> keras.layers.Layer | None:
-        """What Keras saves and loads as a part of this layer, unless it has done so already.
-
-        It looks at attributes in alphabetical order, at this one before `tied_to`, and visits each
-        layer once: the kernel is here in a file only where the model that is saved does not hold
-        the layer tied to, or holds it further on.
-        """
+        """What Keras saves and loads as a part of this layer, unless it has done so already."""
         return self.tied_to
 
     def tied_kernel_shape(self) -> tuple[int, ...]:
-        """The shape of the kernel of the layer tied to."""
         if self._link.kernel_shape is None:
             partner = self._require_partner()
             name = kernel_name(partner)
@@ -170,10 +153,7 @@ class TiedLayer(CallObserver):
         return keras.ops.cast(kernel, self.compute_dtype)
 
     def _warn_when_trained(self, kernel: Any) -> Any:
-        """A kernel that warns when a loop of the user's own takes a gradient with respect to it.
-
-        In such a loop nothing tells whether the encoder stands before this layer.
-        """
+        """A kernel that warns when a loop of the user's own takes a gradient with respect to it."""
 
         @keras.ops.custom_gradient  # type: ignore[untyped-decorator]
         def same(kernel: Any) -> Any:
@@ -208,7 +188,6 @@ class TiedLayer(CallObserver):
         return None if shape is None else tuple(shape)
 
     def _require_partner(self) -> keras.layers.Layer:
-        """The layer tied to, or an error that says where it was looked for."""
         if partner := self.tied_to:
             return partner
         reference, around = self._link.partner, homes(self)
@@ -221,28 +200,21 @@ class TiedLayer(CallObserver):
         )
 
     def add_gain(self, shape: tuple[int, ...]) -> None:
-        """Create the gain, if there is to be one."""
         if self.use_gain:
             self.gain = self.add_weight(shape, "ones", name="gain")
 
     def add_bias(self, shape: tuple[int, ...]) -> None:
-        """Create the bias, if there is to be one."""
         if self.use_bias:
             rules = {"regularizer": self.bias_regularizer, "constraint": self.bias_constraint}
             self.bias = self.add_weight(shape, self.bias_initializer, name="bias", **rules)
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """This layer's variables, and those that the kernel it uses is made of.
-
-        So a decoder that is used without its encoder trains, exports and compiles with the kernel
-        as a variable, not as a constant. A model lists a variable once.
-        """
+        """This layer's variables, and those that the kernel it uses is made of."""
         return self._with_partner(super().variables, "variables")
 
     @property
     def weights(self) -> list[keras.Variable]:
-        """As `variables`, without the state of seed generators."""
         return self._with_partner(super().weights, "weights")
 
     def _with_partner(self, own: list[keras.Variable], kind: str) -> list[keras.Variable]:
@@ -254,7 +226,6 @@ class TiedLayer(CallObserver):
         return [*own, *kernel_variables(partner, kind)]
 
     def _warn_of_a_second_listing(self, partner: keras.layers.Layer) -> None:
-        """Say so when a loop of the user's own reads the variables of a decoder alone."""
         read = reader_of_variables()
         if not read or read[0] not in LISTS or partner in flatten_layers(read[1]):
             return
@@ -280,7 +251,6 @@ class TiedLayer(CallObserver):
         """Nothing to do: the kernel is quantised in the layer that it belongs to."""
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration; the layer tied to stands in it with its own configuration."""
         return {
             **super().get_config(),
             **self._tie_config(),
@@ -322,10 +292,7 @@ class TiedLayer(CallObserver):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """A layer that meets its partner in the model that it is put into, at its place there.
-
-        One that was saved without its partner's model (`alone`) brings a partner of its own.
-        """
+        """A layer that meets its partner at its place in a model, or (`alone`) brings its own."""
         config = dict(config)
         serialized, kernel_shape = config.pop("tied_to"), config.pop("kernel_shape")
         alone, place, likeness = (config.pop(key) for key in ("alone", "place", "likeness"))

@@ -40,34 +40,29 @@ def fit(
 ) -> keras.callbacks.History:
     """Train a compiled Keras model as `model.fit` does, many steps and epochs at a time.
 
-    Takes what `keras.Model.fit` takes and gives what it gives, with the model's own `train_step`,
-    optimizer, loss and metrics: the same history and weights up to rounding, and the same order of
-    the rows after `keras.utils.set_random_seed`. On JAX, for arrays in memory, steps and epochs run
-    in one compiled program; it comes back to Python once a second or more, and a second `fit` of
-    the same shapes finds it compiled. Where all rows are one batch, epochs are also taken together
-    on TensorFlow (in one graph) and on PyTorch (in a plain loop). Everything else is left to
-    Keras's `fit`: streamed data, arrays that take more than 0.8 of the free memory,
+    Takes the arguments of `keras.Model.fit` and gives what it gives, with the model's own
+    `train_step`, optimizer, loss and metrics: the same history and weights up to rounding, and the
+    same order of the rows after `keras.utils.set_random_seed`. On JAX, for arrays in memory, steps
+    and epochs run in one compiled program; it comes back to Python once a second or more, and a
+    second `fit` of the same shapes finds it compiled. Where all rows are one batch, epochs are also
+    taken together on TensorFlow (in one graph) and on PyTorch (in a plain loop). Everything else is
+    left to Keras's `fit`: streamed data, arrays that take more than 0.8 of the free memory,
     `steps_per_epoch`, `validation_freq`, models that run eagerly, and callbacks that work at single
-    steps.
-
-    Ctrl-C stops training at the end of the epoch and returns the history so far; a second one
-    raises `KeyboardInterrupt`.
+    steps. Ctrl-C stops training at the end of the epoch and returns the history so far; a second
+    one raises `KeyboardInterrupt`.
 
     Args:
         model: a compiled `keras.Model`.
-        x: the inputs: an array of shape `(n_samples, ...)`, several of them in a list or dict, or
-            anything else that Keras's `fit` takes.
+        x: the inputs, `(n_samples, ...)`: an array, several in a list or dict, or what Keras takes.
         y: the targets, with as many rows. Defaults to none.
         batch_size: rows a step; the last batch may be smaller. Defaults to Keras's 32.
         epochs: how often to go through the rows. Defaults to 1.
         verbose: "auto", 0, 1 or 2, as in Keras. Defaults to "auto".
         callbacks: Keras callbacks. One that may look at the model or change it is called after
-            every single epoch with the model as it is then, which costs time; one that only reads
-            the logs can say so by being a `Watcher`. Keras's `CSVLogger`, and `EarlyStopping`
-            without `restore_best_weights`, count as such.
+            every single epoch with the model as it is then, which costs time; not so a `Watcher`,
+            a `CSVLogger`, or an `EarlyStopping` without `restore_best_weights`.
         validation_split: the share of the rows, the last, to hold out. Defaults to 0.
-        validation_data: what to evaluate after every epoch: `x_val`, `(x_val, y_val)` or
-            `(x_val, y_val, sample_weight)`.
+        validation_data: `x_val`, `(x_val, y_val)` or `(x_val, y_val, sample_weight)`.
         shuffle: whether to draw a new order of the rows in each epoch; "batch" for an order within
             each batch. Defaults to `True`.
         class_weight: weights of the classes in `y`.
@@ -77,9 +72,6 @@ def fit(
         validation_steps: as in Keras.
         validation_batch_size: rows a step of validation. Defaults to `batch_size`.
         validation_freq: as in Keras.
-
-    Returns:
-        The `History`.
 
     Raises:
         ValueError: if the model is not compiled, and for what Keras refuses.
@@ -91,8 +83,7 @@ def fit(
         >>> from keras_tied.training import fit
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
         >>> model.compile(keras.optimizers.SGD(0.1), loss="mse")
-        >>> x = np.eye(4)
-        >>> history = fit(model, x, x, epochs=50, verbose=0)
+        >>> history = fit(model, np.eye(4), np.eye(4), epochs=50, verbose=0)
         >>> len(history.history["loss"])
         50
     """

@@ -6,8 +6,7 @@ import keras
 
 from keras_tied.training._data import BatchedRows
 
-SHARE = 0.8
-"""The share of the free memory that rows may take: the steps need the rest."""
+SHARE = 0.8  # of the free memory, which rows may take: the steps need the rest
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 

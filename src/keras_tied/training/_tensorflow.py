@@ -21,7 +21,6 @@ class TensorFlowEpochs(InPlace):
 
     @cached_property
     def _program(self) -> Any:
-        """A function of the number of epochs that returns the logs of each."""
         epoch = tf.function(self._epoch)
         outputs = epoch.get_concrete_function().structured_outputs
         signature = {name: tf.TensorSpec(v.shape, v.dtype) for name, v in outputs.items()}

@@ -1,8 +1,4 @@
-"""A cache of compiled programs, by their text.
-
-JAX compiles a program anew for each new model, also for one like an earlier one, as a grid search
-and a cross-validation build. For a small network that takes longer than the training.
-"""
+"""A cache of compiled programs, by their text. See ../README.md."""
 
 import hashlib
 from collections import OrderedDict
@@ -41,7 +37,7 @@ def compile_program(
     """Compile a function for arguments of these shapes, or take it from the cache.
 
     `constants` are the arrays that are part of the function; `fast` is for one that runs so short
-    that compiling it fast matters more. XLA chooses the shardings of the outputs by default.
+    that compiling it fast matters more.
     """
     program = jax.jit(function, out_shardings=out_shardings).lower(*arguments)
     digest = hashlib.sha256(program.as_text().encode())

@@ -5,19 +5,18 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from keras_tied._processes import read_whole
 from keras_tied.training._jax.program import Program
 from keras_tied.training._jax.trainer import JaxEpochs
-from keras_tied.training._lbfgs_search import is_seed, split_vector
+from keras_tied.training._lbfgs_search import Objective, is_seed, split_vector
 
 
-class JaxObjective:
+class JaxObjective(Objective):
     """The loss of all rows, by the model's own steps; see `_lbfgs_search.Objective`."""
 
     def __init__(self, epochs: JaxEpochs) -> None:
+        super().__init__(epochs.model)
         self.epochs = epochs
         self.state = epochs.state
-        self.shapes = [value.shape for value in epochs.state[0]]
         _, non_trainable, optimizer, _ = epochs.variables
         self.seeds = [is_seed(variable) for variable in non_trainable]
         places = {id(variable): place for place, variable in enumerate(optimizer)}
@@ -25,10 +24,6 @@ class JaxObjective:
         self.point: Any = None
         self.next_variables: Any = None
         self.validation_logs: dict[str, float] = {}
-
-    def get_weights(self) -> Any:
-        variables = self.epochs.model.trainable_variables
-        return np.concatenate([read_whole(v).astype(np.float64).ravel() for v in variables])
 
     def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
         logs, self.validation_logs, gradient, self.next_variables = self._call(weights)
@@ -50,7 +45,6 @@ class JaxObjective:
         self.epochs.push()
 
     def _call(self, weights: Any) -> tuple[dict[str, float], dict[str, float], Any, Any]:
-        """The logs of both parts, the gradient, and the new non-trainable variables."""
         arguments = np.asarray(weights, np.float32), self.state, self.epochs.arrays
 
         def compile_for(arguments: Any) -> Any:
