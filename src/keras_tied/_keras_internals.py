@@ -1,7 +1,7 @@
 """The private parts of Keras that we need: only this file touches them."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -15,21 +15,20 @@ COPIES = {"keras.src.models.cloning", "keras.src.saving.serialization_lib"}
 """The modules of Keras that write a model to a file, and those that copy its configuration."""
 
 
-def flatten_layers(layer: Any, recursive: bool = True) -> list[keras.layers.Layer]:
+def flatten_layers(layer: Any, recursive: bool = True) -> list[keras.Layer]:
     """The layer and every layer that it holds, at any depth or right in itself."""
-    if not isinstance(layer, keras.layers.Layer):
+    if not isinstance(layer, keras.Layer):
         return []
     return list(layer._flatten_layers(recursive=recursive)) if layer._layers else [layer]
 
 
-def inbound_nodes(layer: keras.layers.Layer) -> list[Any]:
-    """The calls of a layer with symbolic tensors, in their order."""
+def inbound_nodes(layer: keras.Layer) -> list[Any]:
     return list(layer._inbound_nodes)
 
 
 def upstream_layers(
     nodes: list[Any], parents: dict[Any, list[Any]] | None = None
-) -> Iterator[keras.layers.Layer]:
+) -> Iterator[keras.Layer]:
     """Every layer that was called before these nodes in their graph, with the layers they hold.
 
     What comes before a node never changes: `parents` can remember it from call to call.
@@ -47,27 +46,22 @@ def upstream_layers(
                 yield from flatten_layers(parent.operation)
 
 
-def callers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+def callers(layer: keras.Layer) -> list[keras.Layer]:
     """The layers that hold `layer` and that Keras is working on, innermost first.
 
     Not the original of a copy: the functions that make copies have that as their argument.
     """
-    at_work: dict[int, keras.layers.Layer] = {}
-    for frame in _frames():
-        module = _module(frame)
-        if module.startswith("keras.") and module not in COPIES:
-            holder = _first_argument(frame)
-            if holder is not None:
-                at_work[id(holder)] = holder
-    return [
-        each for each in at_work.values() if each is not layer and layer in flatten_layers(each)
-    ]
+    at_work = _first_layers(
+        lambda frame: _module(frame).startswith("keras.") and _module(frame) not in COPIES
+    )
+    others = {id(each): each for each in at_work if each is not layer}.values()
+    return [each for each in others if layer in flatten_layers(each)]
 
 
-def model_being_saved() -> keras.layers.Layer | None:
+def model_being_saved() -> keras.Layer | None:
     """What a file or a pickle is being written of, configuration and weights; None if none is."""
-    written = [_first_argument(frame) for frame in _frames() if _module(frame) in FILES]
-    return next((model for model in reversed(written) if model is not None), None)
+    written = _first_layers(lambda frame: _module(frame) in FILES)
+    return written[-1] if written else None
 
 
 def is_reading_file() -> bool:
@@ -75,15 +69,18 @@ def is_reading_file() -> bool:
     return any(_module(frame) in FILES for frame in _frames())
 
 
-def models_being_copied() -> list[keras.layers.Layer]:
+def models_being_copied() -> list[keras.Layer]:
     """The models and layers whose configuration is being read, outermost first."""
-    read = [
-        model
-        for frame in _frames()
-        if frame.f_code.co_name == "get_config" or _module(frame) in COPIES
-        if (model := _first_argument(frame)) is not None
-    ]
+    read = _first_layers(
+        lambda frame: frame.f_code.co_name == "get_config" or _module(frame) in COPIES
+    )
     return list({id(model): model for model in reversed(read)}.values())
+
+
+def _first_layers(is_chosen: Callable[[FrameType], bool]) -> list[keras.Layer]:
+    """The layers that running functions have as their first arguments, innermost first."""
+    layers = [_first_argument(frame) for frame in _frames() if is_chosen(frame)]
+    return [layer for layer in layers if layer is not None]
 
 
 def _frames() -> Iterator[FrameType]:
@@ -96,7 +93,7 @@ def _module(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", ""))
 
 
-def _first_argument(frame: FrameType) -> keras.layers.Layer | None:
+def _first_argument(frame: FrameType) -> keras.Layer | None:
     """The first argument of a function, if it is a layer.
 
     Until Python 3.13, reading a frame's variables keeps all of them alive as long as it runs, so
@@ -105,10 +102,10 @@ def _first_argument(frame: FrameType) -> keras.layers.Layer | None:
     if not frame.f_code.co_argcount:
         return None
     first = frame.f_locals.get(frame.f_code.co_varnames[0])
-    return first if isinstance(first, keras.layers.Layer) else None
+    return first if isinstance(first, keras.Layer) else None
 
 
-def reader_of_variables() -> tuple[str, keras.layers.Layer] | None:
+def reader_of_variables() -> tuple[str, keras.Layer] | None:
     """What of which model, as `trainable_variables`, is read by code not Keras's or ours."""
     read = None
     for frame in _frames():
@@ -138,7 +135,7 @@ def stored_numbers(variable: keras.Variable) -> Any:
         return variable._value.numpy()
 
 
-def refresh_parameters(layer: keras.layers.Layer) -> None:
+def refresh_parameters(layer: keras.Layer) -> None:
     """Let PyTorch list the parameters of a layer that has got another kernel."""
     if keras.backend.backend() == "torch" and hasattr(layer, "_torch_params"):
         layer._track_variables()
@@ -150,7 +147,7 @@ def producer(tensor: Any) -> tuple[Any, list[Any]]:
     return operation, operation._inbound_nodes[node_index].input_tensors
 
 
-def layer_chain(model: Any) -> list[keras.layers.Layer] | None:
+def layer_chain(model: Any) -> list[keras.Layer] | None:
     """The layers of a Sequential or Functional model, if each takes what the one before it gives.
 
     Nested models are laid open. None for anything else, and for a model with a `call` of its own.
@@ -158,7 +155,7 @@ def layer_chain(model: Any) -> list[keras.layers.Layer] | None:
     graph = isinstance(model, keras.Model) and type(model).call.__module__.startswith("keras.")
     if not graph or len(getattr(model, "inputs", ())) != 1 or len(model.outputs) != 1:
         return None
-    path: list[keras.layers.Layer] = []
+    path: list[keras.Layer] = []
     tensor = model.outputs[0]
     while tensor is not model.inputs[0]:
         operation, inputs = producer(tensor)
@@ -169,7 +166,7 @@ def layer_chain(model: Any) -> list[keras.layers.Layer] | None:
     return path
 
 
-class CallObserver(keras.layers.Layer):
+class CallObserver(keras.Layer):
     """A layer that is told before each call that may reach it."""
 
     def before_call(self) -> None:
@@ -188,12 +185,10 @@ class UnlockedModel(keras.Model):
 
 
 def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
-    """The place of a variable among those that an optimizer was built for."""
     return int(optimizer._get_variable_index(variable))
 
 
 def advance_start(progress: keras.utils.Progbar, seconds: float) -> None:
-    """Let a progress bar show that it began so many seconds earlier."""
     progress._start -= seconds
 
 

@@ -20,13 +20,10 @@ class KLSparsity(keras.regularizers.Regularizer):
     for the target $\rho$ and the mean activation $\hat\rho_j$ of unit $j$, over the batch and all
     other axes but the last: the divergence of two Bernoulli distributions with these probabilities.
     It is the penalty of the sparse autoencoder (Ng, "Sparse autoencoder", CS294A lecture notes,
-    Stanford 2011; a cross-entropy that has the same gradient in Nair & Hinton, "3D object
-    recognition with deep belief nets", NIPS 2009). It is for activations between 0 and 1, such as a
-    sigmoid's; means are taken to be at least `keras.config.epsilon()` away from both.
-
-    Keras divides what an activity regularizer gives by the number of rows. So, as those of Keras,
-    this one gives the value above times the number of rows if it is called directly; what is added
-    to the loss does not depend on the batch size.
+    Stanford 2011; Nair & Hinton, "3D object recognition with deep belief nets", NIPS 2009, have a
+    cross-entropy of the same gradient), for activations between 0 and 1, such as a sigmoid's; means
+    are taken to be at least `keras.config.epsilon()` away from both. Keras divides what an activity
+    regularizer gives by the number of rows, so called directly this one gives that times as much.
 
     Args:
         target: the mean activation that costs nothing, between 0 and 1. Defaults to 0.05.
@@ -75,10 +72,8 @@ class Orthonormal(keras.regularizers.Regularizer):
     with its last axis as columns. It is the soft orthogonality of Bansal, Chen & Wang, "Can we gain
     more from orthogonality regularizations in training deep networks?" (NeurIPS 2018). Of a linear
     encoder whose kernel has orthonormal columns, the tied decoder is the pseudo-inverse: the two
-    project rows to a subspace, as PCA does.
-
-    `keras.regularizers.OrthogonalRegularizer` leaves the lengths of the vectors free, and takes
-    matrices only and the mean of the absolute cosines, by default of rows.
+    project rows to a subspace, as PCA does. `keras.regularizers.OrthogonalRegularizer` leaves the
+    lengths of the vectors free.
 
     Args:
         factor: what the squared norm is multiplied by. Defaults to 0.01.

@@ -37,9 +37,8 @@ class Autoencoder(UnlockedModel):
         encoder: a model with one input and one output, whose input shape is known.
         decoder: a model from the encoder's output to its input. Defaults to `mirror(encoder)`, a
             decoder with tied weights.
-        noise: what corrupts the input while training, and only then; the target stays clean. The
-            standard deviation of a `keras.layers.GaussianNoise`, or a layer, such as a
-            `keras.layers.Dropout`. Defaults to none.
+        noise: what corrupts the input, and not the target, while training: the standard deviation
+            of a `keras.layers.GaussianNoise`, or a layer, such as a `Dropout`. Defaults to none.
         code_regularizer: a `keras.regularizers.Regularizer` on the code, or its name, weighted as
             Keras does an `activity_regularizer`: divided by the number of rows. Defaults to none.
         contraction: the factor of the contractive penalty, not negative. Defaults to 0.
@@ -109,7 +108,6 @@ class Autoencoder(UnlockedModel):
             self.noise(inputs)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Reconstruct the inputs; corrupt them first while training."""
         noisy = self.noise(inputs, training=True) if training and self.noise else inputs
         code = self.encoder(noisy, training=training)
         if self.code_regularizer is not None:
@@ -126,27 +124,17 @@ class Autoencoder(UnlockedModel):
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile as the loaded model was."""
         # Keras does not trust a `compile` of another signature; ours takes the same arguments.
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
 
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
+    def compute_loss(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """The loss against `y` or, where there is none, the clean input `x`."""
-        target = x if y is None else y
-        return super().compute_loss(x, target, y_pred, sample_weight, training)
+        return super().compute_loss(x, x if y is None else y, *args, **kwargs)
 
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """The metrics against `y` or, where there is none, the clean input `x`."""
-        return super().compute_metrics(x, x if y is None else y, y_pred, sample_weight)
+    def compute_metrics(self, x: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().compute_metrics(x, x if y is None else y, *args, **kwargs)
 
     def fit(
         self,
@@ -219,10 +207,8 @@ class Autoencoder(UnlockedModel):
         scores through the region where its activation is nearly linear; the other units do not
         contribute to the reconstruction before they are trained. The error on `x` is that of
         `sklearn.decomposition.PCA` with as many components as the code, to 0.1 %. Where the
-        encoder begins with a Normalization, it is PCA of the normalised rows.
-
-        The error falls from there if the steps are small: smaller for activations with a small
-        linear region, such as `tanh` and `sigmoid`, than for `relu`.
+        encoder begins with a Normalization, it is PCA of the normalised rows. The error falls from
+        there if the steps are small: smaller for `tanh` and `sigmoid` than for `relu`.
 
         Args:
             x: the rows, an array `(n, ...)`, at least as many as the code has units.
@@ -276,8 +262,7 @@ class Autoencoder(UnlockedModel):
             The `History` of each layer, from the first to the code.
 
         Raises:
-            ValueError: if the encoder is not a chain of layers, or the decoder not tied to each
-                that has a kernel.
+            ValueError: if the encoder is no chain of layers, or the decoder not tied to it all.
         """
         halves, noise = (self.encoder, self.decoder), _get_noise(noise)
         return pretrain(*halves, x, epochs, batch_size, optimizer, noise, verbose)
@@ -305,7 +290,6 @@ class Autoencoder(UnlockedModel):
         return errors if per_feature else errors.reshape(len(errors), -1).mean(axis=1)
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration, with those of both halves."""
         return {
             **super().get_config(),
             "encoder": keras.saving.serialize_keras_object(self.encoder),
@@ -317,7 +301,6 @@ class Autoencoder(UnlockedModel):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """A new model from a configuration; its decoder is tied to its own encoder."""
         deserialize, parts = keras.saving.deserialize_keras_object, ("encoder", "decoder", "noise")
         return cls(**{**config, **{part: deserialize(config[part]) for part in parts}})
 
@@ -338,7 +321,6 @@ def _check_model(half: Any, role: str) -> keras.Model:
 
 
 def _make_source(encoder: Any) -> Any:
-    """A symbolic input for the encoder."""
     inputs = getattr(_check_model(encoder, "encoder"), "inputs", None) or []
     if len(inputs) > 1:
         raise ValueError(

@@ -38,8 +38,6 @@ Rule = Callable[[Any, LayerContext], "layers.Layer | Sequence[layers.Layer]"]
 
 @dataclass(frozen=True)
 class Entry:
-    """The rule of a class of layers; see `register`."""
-
     rule: Rule
     kernel: bool
 
@@ -65,7 +63,7 @@ def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
     Examples:
         >>> import keras
         >>> from keras_tied import mirror
-        >>> class Double(keras.layers.Layer):
+        >>> class Double(keras.Layer):
         ...     def call(self, inputs):
         ...         return 2 * inputs
         >>> @mirror.register(Double)
@@ -81,7 +79,6 @@ def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
 
 
 def entry_for(operation: Any) -> Entry | None:
-    """The entry of the operation's class, or of its nearest base that has one."""
     return next((RULES[each] for each in type(operation).__mro__ if each in RULES), None)
 
 

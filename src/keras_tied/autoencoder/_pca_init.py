@@ -33,7 +33,6 @@ PASSING = (*RANDOM, layers.ActivityRegularization, layers.Identity)
 
 
 def start_from_pca(encoder: keras.Model, decoder: keras.Model, x: Any) -> None:
-    """Set the weights of both halves; see `Autoencoder.start_from_pca`."""
     front, links = _find_links(encoder, layers.Dense)
     _, back = _find_links(decoder, TiedDense)
     n_components = _check_chain(links, back)
@@ -54,8 +53,6 @@ class _Link:
 
 
 class _Scores(NamedTuple):
-    """PCA of the inputs of the first dense layer."""
-
     mean: Array  # (d,)
     components: Array  # (d, k)
     values: Array  # (n, k): the rows in terms of the components
@@ -84,7 +81,6 @@ class _Lines(NamedTuple):
 
 
 def _find_links(model: keras.Model, kind: type[Any]) -> tuple[list[layers.Layer], list[_Link]]:
-    """The layers before the first one with a kernel, and those with one."""
     if (path := layer_chain(model)) is None:
         raise ValueError(
             f"A start from PCA needs halves that are chains of layers, each fed by the one before "
@@ -207,7 +203,6 @@ def _fit_scores(inputs: Array, n_components: int) -> _Scores:
 
 
 def _find_components(deviations: Array, n_components: int) -> Array:
-    """The principal components of the rows of all processes, one in each column."""
     if count_processes() == 1:
         from sklearn.decomposition import PCA
 

@@ -26,7 +26,6 @@ def pretrain(
     noise: layers.Layer | None,
     verbose: int,
 ) -> list[keras.callbacks.History]:
-    """Train the layers of an autoencoder one by one; see `Autoencoder.pretrain`."""
     front, stages = _make_stages(encoder, decoder)
     optimizer = keras.optimizers.get(optimizer or "adam")
     codes = np.asarray(x)

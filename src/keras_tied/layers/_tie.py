@@ -10,7 +10,7 @@ from keras_tied.layers.tied_dense import TiedDense
 from keras_tied.layers.tied_einsum_dense import TiedEinsumDense
 from keras_tied.layers.tied_layer import TiedLayer
 
-TIES: dict[type[keras.layers.Layer], type[TiedLayer]] = {
+TIES: dict[type[keras.Layer], type[TiedLayer]] = {
     keras.layers.Dense: TiedDense,
     keras.layers.Embedding: TiedDense,
     TiedDense: TiedDense,
@@ -19,7 +19,7 @@ TIES: dict[type[keras.layers.Layer], type[TiedLayer]] = {
 }
 
 _PARTS = "build it from its two parts, a {} and a {} with kernel size 1, and tie to each of them"
-INSTEAD: dict[type[keras.layers.Layer], str] = {
+INSTEAD: dict[type[keras.Layer], str] = {
     keras.layers.SeparableConv1D: _PARTS.format("DepthwiseConv1D", "Conv1D"),
     keras.layers.SeparableConv2D: _PARTS.format("DepthwiseConv2D", "Conv2D"),
     keras.layers.MultiHeadAttention: (
@@ -31,7 +31,7 @@ INSTEAD: dict[type[keras.layers.Layer], str] = {
 }
 
 
-def tie(layer: keras.layers.Layer, **kwargs: Any) -> TiedLayer:
+def tie(layer: keras.Layer, **kwargs: Any) -> TiedLayer:
     """The tied layer for a layer: one that uses its kernel, transposed.
 
     Args:
@@ -53,7 +53,7 @@ def tie(layer: keras.layers.Layer, **kwargs: Any) -> TiedLayer:
         >>> tie(keras.layers.Conv2D(8, 3, name="encoder"), activation="relu", name="decoder")
         <TiedConv name=decoder, built=False>
     """
-    if not isinstance(layer, keras.layers.Layer):
+    if not isinstance(layer, keras.Layer):
         raise ValueError(
             f"`tie` takes the layer to tie to; received {layer!r} ({type(layer).__name__}): pass "
             "the layer object itself, for example `model.get_layer(name)`."

@@ -7,7 +7,7 @@ from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
-class KSparse(keras.layers.Layer):
+class KSparse(keras.Layer):
     r"""Keeps the `k` largest numbers of each code and sets the others to 0.
 
     $$y_j = \begin{cases} x_j & \text{if } x_j \text{ is among the } k \text{ largest of } x \\
@@ -15,13 +15,11 @@ class KSparse(keras.layers.Layer):
 
     Put behind a linear encoder, it makes a k-sparse autoencoder (Makhzani & Frey, "k-sparse
     autoencoders", 2013, arXiv 1312.5663). The largest numbers are kept, not those of largest
-    magnitude: of a code with fewer than `k` positive numbers, negative ones remain. Of equal
-    numbers, those that come first are kept, so that exactly `k` are. The gradient flows through
-    the numbers that are kept. In inference, `round(alpha * k)` are kept: the paper finds that
-    somewhat more than in training make better features.
+    magnitude; of equal numbers, those that come first. The gradient flows through the numbers that
+    are kept. In inference, `round(alpha * k)` are kept: the paper finds that somewhat more than in
+    training make better features.
 
-    Input and output shape: `(batch, ..., units)`; the codes lie along the last axis. The dtype is
-    the layer's compute dtype.
+    Input and output shape: `(batch, ..., units)`, in the layer's compute dtype.
 
     Args:
         k: how many numbers of a code are kept in training, from 1 to `units`.

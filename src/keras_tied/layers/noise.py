@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 
-class Corruption(keras.layers.Layer):
+class Corruption(keras.Layer):
     """Base of the layers that spoil a share of the features, in training only."""
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
@@ -48,8 +48,7 @@ class MaskingNoise(Corruption):
     "Extracting and composing robust features with denoising autoencoders", ICML 2008), which is
     trained to reconstruct $x$ from $\tilde x$. `keras.layers.Dropout` also multiplies the other
     features by 1 / (1 - rate); here they stay as they are. In inference, inputs pass unchanged.
-
-    Input and output shape: any. The dtype is the layer's compute dtype.
+    They may have any shape.
 
     Args:
         rate: the probability, from 0 to 1.
@@ -82,9 +81,7 @@ class SaltAndPepperNoise(Corruption):
     A corruption for inputs that lie near two values, such as the pixels of handwritten digits
     (Vincent, Larochelle, Lajoie, Bengio & Manzagol, "Stacked denoising autoencoders: learning
     useful representations in a deep network with a local denoising criterion", JMLR 2010). In
-    inference, inputs pass unchanged.
-
-    Input and output shape: any. The dtype is the layer's compute dtype.
+    inference, inputs pass unchanged. They may have any shape.
 
     Args:
         rate: the probability, from 0 to 1.

@@ -8,18 +8,18 @@ from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
-class PartlyLinear(keras.layers.Layer):
+class PartlyLinear(keras.Layer):
     r"""Applies an activation to all units but the first few, which it leaves as they are.
 
     $$y_j = \begin{cases} x_j & j < \text{linear\_units} \\ f(x_j) & \text{otherwise} \end{cases}$$
 
     A hidden layer that passes as many units unchanged as the code has contains PCA: these units
     carry the principal components straight to the code and, mirrored, back again, and the others
-    only have to learn what is not a straight line. It is a skip connection without a second path,
-    which can be tied (Ripley, "Pattern Recognition and Neural Networks", 1996, section 5.1, has
-    skip connections in a perceptron). `mirror` repeats it in the decoder.
+    only have to learn what is not a straight line. It is a skip connection (Ripley, "Pattern
+    Recognition and Neural Networks", 1996, section 5.1) without a second path, which can be tied.
+    `mirror` repeats it in the decoder.
 
-    Input and output shape: `(batch, ..., units)`. The dtype is the layer's compute dtype.
+    Input and output shape: `(batch, ..., units)`, in the layer's compute dtype.
 
     Args:
         activation: what the other units go through, a name or a callable.

@@ -32,16 +32,15 @@ class TiedConv(TiedLayer):
     $$y = \mathrm{activation}\left(A^\top (g \odot x) + b\right),
     \qquad \langle A u, x \rangle = \langle u, A^\top x \rangle .$$
 
-    It is a transposed convolution if the layer tied to is a `Conv1D`, `Conv2D`, `Conv3D`,
-    `DepthwiseConv1D` or `DepthwiseConv2D`, and a convolution if that is a `Conv1DTranspose`,
-    `Conv2DTranspose` or `Conv3DTranspose`. Tied so, the layers of a convolutional autoencoder
-    share their kernels (Masci et al., "Stacked convolutional auto-encoders for hierarchical
-    feature extraction", ICANN 2011).
+    It is a transposed convolution if the layer tied to is a (depthwise) convolution, and a
+    convolution if that is a transposed one. Tied so, the layers of a convolutional autoencoder
+    share their kernels (Masci et al., "Stacked convolutional auto-encoders for hierarchical feature
+    extraction", ICANN 2011). With `transpose=False` it computes $g \odot A x$, as the other layer
+    does, with a bias and an activation of its own.
 
     The output has the size of the inputs that the layer tied to was built for. With a stride,
     several sizes of input give the same size of output: where that layer's axes were `None`,
-    `output_size` has to say which. With `transpose=False` it computes $g \odot A x$, as the other
-    layer does, with a bias and an activation of its own.
+    `output_size` has to say which.
 
     Input shape: that of the output of the layer tied to, floating point:
     `(batch, spatial..., channels)`, or `(batch, channels, spatial...)` for `"channels_first"`.
@@ -74,7 +73,7 @@ class TiedConv(TiedLayer):
 
     def __init__(
         self,
-        tied_to: keras.layers.Layer,
+        tied_to: keras.Layer,
         transpose: bool = True,
         gain: bool = False,
         output_size: int | Sequence[int] | None = None,
@@ -84,7 +83,7 @@ class TiedConv(TiedLayer):
         self.output_size = output_size
         self.supports_masking = False  # as in Keras: a mask has the size before the convolution
 
-    def _validate_partner(self, tied_to: Any) -> keras.layers.Layer | Reference:
+    def _validate_partner(self, tied_to: Any) -> keras.Layer | Reference:
         tied_to = super()._validate_partner(tied_to)
         if not isinstance(tied_to, (Reference, *CONVOLUTIONS)):
             raise ValueError(
@@ -112,18 +111,12 @@ class TiedConv(TiedLayer):
         self.add_gain((written,))
         self.add_bias((read if self.transpose else written,))
 
-    @property
-    def kernel(self) -> Any:
-        """The kernel of the layer tied to, in that layer's layout, with the gain in it."""
-        kernel = self.tied_kernel()
-        if self.gain is None:
-            return kernel
-        gain = ops.cast(self.gain, self.compute_dtype)
+    def lay_gain(self, gain: Any, kernel: Any) -> Any:
         if isinstance(self.tied_settings(), TRANSPOSED):
-            gain = ops.expand_dims(gain, -1)
-        elif isinstance(self.tied_settings(), DEPTHWISE):
-            gain = ops.reshape(gain, kernel.shape[-2:])
-        return ops.multiply(kernel, gain)
+            return ops.expand_dims(gain, -1)
+        if isinstance(self.tied_settings(), DEPTHWISE):
+            return ops.reshape(gain, kernel.shape[-2:])
+        return gain
 
     def call(self, inputs: Any) -> Any:
         outputs = self._adjoint(inputs) if self.transpose else self._forward(inputs)

@@ -16,16 +16,14 @@ class TiedDense(TiedLayer):
 
     $$y = \mathrm{activation}\left(x\,(W \operatorname{diag} g)^\top + b\right)$$
 
-    maps `(..., units)` back to `(..., features)`. Tied weights halve an autoencoder's parameters
-    and regularise it (Vincent et al., "Extracting and composing robust features with denoising
-    autoencoders", ICML 2008); the gain frees the scale of each unit of the code, which plain
-    tying couples to the scale of its weights. Tied to an `Embedding`, whose embeddings have shape
-    `(vocabulary, dimension)`, it gives the logits over the vocabulary (Press & Wolf, "Using the
-    output embedding to improve language models", EACL 2017). With `transpose=False` it computes
-    $x\,W \operatorname{diag} g$, as the other layer does, with a bias and an activation of its own.
-
-    Input shape: `(batch, ..., units)` of the layer tied to (`(batch, ..., features)` if not
-    transposed), floating point. Output shape: `(batch, ..., features)`, or `(batch, ..., units)`.
+    maps `(batch, ..., units)`, floating point, back to `(batch, ..., features)`. Tied weights halve
+    an autoencoder's parameters and regularise it (Vincent et al., "Extracting and composing robust
+    features with denoising autoencoders", ICML 2008); the gain frees the scale of each unit of the
+    code, which plain tying couples to the scale of its weights. Tied to an `Embedding`, whose
+    embeddings have shape `(vocabulary, dimension)`, it gives the logits over the vocabulary (Press
+    & Wolf, "Using the output embedding to improve language models", EACL 2017). With
+    `transpose=False` it computes $x\,W \operatorname{diag} g$, of shape `(batch, ..., units)`, as
+    the other layer does, with a bias and an activation of its own.
 
     Args:
         tied_to: the `Dense`, `Embedding` or other layer with a kernel of two axes, which remains
@@ -78,10 +76,7 @@ class TiedDense(TiedLayer):
     @property
     def kernel(self) -> Any:
         """The matrix that inputs are multiplied by, `(inputs, units)`, with the gain in it."""
-        kernel = self.tied_kernel()
-        if self.gain is not None:
-            kernel = ops.multiply(kernel, ops.cast(self.gain, self.compute_dtype))
-        return ops.transpose(kernel) if self.transpose else kernel
+        return ops.transpose(super().kernel) if self.transpose else super().kernel
 
     def call(self, inputs: Any) -> Any:
         # The gain scales the code, not the kernel: units numbers a row, not features * units.

@@ -82,7 +82,7 @@ class TiedEinsumDense(TiedLayer):
 
     def __init__(
         self,
-        tied_to: keras.layers.Layer,
+        tied_to: keras.Layer,
         transpose: bool = True,
         gain: bool = False,
         bias_axes: str | None = None,
@@ -92,7 +92,7 @@ class TiedEinsumDense(TiedLayer):
         self.bias_axes = bias_axes
         self.supports_masking = False  # as in Keras: axes may change their places
 
-    def _validate_partner(self, tied_to: Any) -> keras.layers.Layer | Reference:
+    def _validate_partner(self, tied_to: Any) -> keras.Layer | Reference:
         tied_to = super()._validate_partner(tied_to)
         if isinstance(tied_to, (Reference, keras.layers.EinsumDense)):
             return tied_to
@@ -166,14 +166,6 @@ class TiedEinsumDense(TiedLayer):
                 f"{'' if self.transpose else ' or inputs as it takes'}, or tie it to another."
             )
         return {**given, **sizes}
-
-    @property
-    def kernel(self) -> Any:
-        """The kernel of the layer tied to, in that layer's layout, with the gain in it."""
-        kernel = self.tied_kernel()
-        if self.gain is None:
-            return kernel
-        return ops.multiply(kernel, ops.cast(self.gain, self.compute_dtype))
 
     def call(self, inputs: Any) -> Any:
         outputs = ops.einsum(self.equation, inputs, self.kernel)

@@ -33,7 +33,6 @@ class Watcher(keras.callbacks.Callback):
 
 
 def flatten_callbacks(callbacks: Any) -> list[keras.callbacks.Callback]:
-    """The callbacks in whatever Keras's `fit` takes: one, a list, or a `CallbackList`."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
         callbacks = callbacks.callbacks
     return keras.tree.flatten(callbacks) if callbacks else []

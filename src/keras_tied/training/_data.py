@@ -34,7 +34,6 @@ class BatchedRows:
 
     @property
     def last(self) -> int:
-        """The number of rows that come after the full batches, in a smaller one."""
         return self.count - self.full * self.batch_size
 
     @property

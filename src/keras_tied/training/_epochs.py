@@ -112,7 +112,6 @@ class InPlace(Epochs):
         return logs
 
     def compile_step(self, step: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, float]]:
-        """A function that makes a step and returns floats."""
         return lambda: {name: float(value) for name, value in step().items()}
 
     def run_epochs(self, epochs: int) -> Logs:

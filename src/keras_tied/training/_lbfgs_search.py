@@ -124,7 +124,6 @@ def is_seed(variable: keras.Variable) -> bool:
 
 
 def split_vector(vector: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
-    """The arrays of these shapes that a vector holds, one after the other."""
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes]).tolist()
     begins = [0, *ends[:-1]]
     places = zip(begins, ends, shapes, strict=True)

@@ -17,7 +17,6 @@ def count_bytes(*parts: BatchedRows | None) -> int:
 
 
 def free_memory() -> int | None:
-    """The bytes that the device has left; None where nothing tells."""
     if keras.backend.backend() == "jax":
         import jax
 

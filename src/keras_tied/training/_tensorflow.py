@@ -10,8 +10,6 @@ from keras_tied.training._epochs import InPlace, Logs
 
 
 class TensorFlowEpochs(InPlace):
-    """Trains in a loop that TensorFlow runs."""
-
     def compile_step(self, step: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, float]]:
         return super().compile_step(tf.function(step))
 

@@ -13,21 +13,18 @@ class LBFGS(keras.optimizers.Optimizer):
 
     For small networks on tables it ends at an optimum in a fraction of the time that gradient
     descent takes, and needs no learning rate. It goes along d = -H ∇f, where H approximates the
-    inverse of the Hessian by the last `memory` steps and changes of the gradient, for a distance
-    that decreases the loss enough and flattens its slope along d. The search is SciPy's
-    (L-BFGS-B, in float64); the loss, its gradient and the metrics come from the model's own
-    `train_step`, compiled.
+    inverse of the Hessian by the last `memory` steps and changes of the gradient (Liu & Nocedal,
+    "On the limited memory BFGS method for large scale optimization", Mathematical Programming 45,
+    1989), for a distance that decreases the loss enough and flattens its slope along d (Moré &
+    Thuente, "Line search algorithms with guaranteed sufficient decrease", ACM TOMS 20, 1994). The
+    search is SciPy's (L-BFGS-B, in float64); the loss, its gradient and the metrics come from the
+    model's own `train_step`, compiled.
 
     Train with `keras_tied.training.fit` or `Autoencoder.fit`, where an epoch is an iteration, and
     training ends early at an optimum. The logs are of the weights after the iteration. What the
     model draws at random (dropout, noise) is drawn once and kept, as the loss has to be a function
     of the weights. `batch_size` is not used. Weights with constraints are refused. It is also what
     `model.compile("lbfgs")` finds.
-
-    References:
-        Liu & Nocedal, "On the limited memory BFGS method for large scale optimization",
-        Mathematical Programming 45, 1989. Moré & Thuente, "Line search algorithms with guaranteed
-        sufficient decrease", ACM TOMS 20, 1994.
 
     Args:
         memory: the number of steps that are remembered. Defaults to 20.

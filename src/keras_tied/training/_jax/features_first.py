@@ -65,7 +65,6 @@ class FeaturesFirst(Evaluation):
         return FlippedMatrix(product) if is_tall else product
 
     def is_tall(self, aval: Any) -> bool:
-        """Whether it is a matrix with as many rows as the data."""
         shape: tuple[int, ...] = getattr(aval, "shape", ())
         return len(shape) == 2 and shape[0] in self.rows
 

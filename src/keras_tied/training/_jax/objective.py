@@ -26,9 +26,11 @@ class JaxObjective(Objective):
         self.validation_logs: dict[str, float] = {}
 
     def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
-        logs, self.validation_logs, gradient, self.next_variables = self._call(weights)
-        self.point = np.array(weights)
-        return logs, gradient
+        arguments = np.asarray(weights, np.float32), self.state, self.epochs.arrays
+        program = self.epochs.get_program("objective", self._compile, arguments)
+        logs, validation_logs, gradient, self.next_variables = program(*arguments)
+        self.validation_logs, self.point = _to_floats(validation_logs), np.array(weights)
+        return _to_floats(logs), np.asarray(gradient, np.float64)
 
     def accept(self) -> None:
         trainable, _, *others = self.state
@@ -44,23 +46,14 @@ class JaxObjective(Objective):
         self.epochs.state = (values, *self.state[1:])
         self.epochs.push()
 
-    def _call(self, weights: Any) -> tuple[dict[str, float], dict[str, float], Any, Any]:
-        arguments = np.asarray(weights, np.float32), self.state, self.epochs.arrays
+    def _compile(self, arguments: Any) -> Any:
+        program = self.epochs.program(widen=False)
 
-        def compile_for(arguments: Any) -> Any:
-            program = self.epochs.program(widen=False)
+        def call(vector: Any, state: Any, arrays: Any) -> Any:
+            state = (split_vector(vector, self.shapes), *state[1:3], program.fresh)
+            return self._evaluate(program, state, arrays)
 
-            def call(vector: Any, state: Any, arrays: Any) -> Any:
-                state = (split_vector(vector, self.shapes), *state[1:3], program.fresh)
-                return self._evaluate(program, state, arrays)
-
-            outputs = (..., ..., ..., self.state[1])
-            return self.epochs.compile(call, program, arguments, outputs)
-
-        program = self.epochs.get_program("objective", compile_for, arguments)
-        logs, validation_logs, gradient, variables = program(*arguments)
-        gradient = np.asarray(gradient, np.float64)
-        return _to_floats(logs), _to_floats(validation_logs), gradient, variables
+        return self.epochs.compile(call, program, arguments, (..., ..., ..., self.state[1]))
 
     def _evaluate(self, program: Program, state: Any, arrays: Any) -> Any:
         """Evaluate training and validation rows in one program.

@@ -15,8 +15,6 @@ from keras_tied.training._jax.partial_sums import PartialSums
 
 
 class Shards:
-    """The places of a distribution."""
-
     def __init__(
         self, distribution: keras.distribution.DataParallel | keras.distribution.ModelParallel
     ) -> None:

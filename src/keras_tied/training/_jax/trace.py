@@ -28,7 +28,6 @@ class TracedFunction:
 
     @property
     def constants(self) -> list[Any]:
-        """The arrays of the function that are not arguments."""
         return list(_constants(self.jaxpr))
 
     def __call__(self, *arguments: Any, evaluation: Evaluation | None = None) -> Any:
