@@ -264,8 +264,8 @@ class Autoencoder(UnlockedModel):
         Raises:
             ValueError: if the encoder is no chain of layers, or the decoder not tied to it all.
         """
-        halves, noise = (self.encoder, self.decoder), _get_noise(noise)
-        return pretrain(*halves, x, epochs, batch_size, optimizer, noise, verbose)
+        settings = {"epochs": epochs, "batch_size": batch_size, "verbose": verbose}
+        return pretrain(self.encoder, self.decoder, x, optimizer, _get_noise(noise), **settings)
 
     def encode(self, x: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0) -> NDArray[Any]:
         """The code, `(n, ...)`, of rows, `(n, ...)`; arguments as of `keras.Model.predict`."""

@@ -173,14 +173,12 @@ def undo_pooling(layer: Any, context: LayerContext) -> list[layers.Layer]:
     sizes = _get_sizes(layer, context.input_shape)
     pooled = _get_sizes(layer, context.output_shape)
     margins = []
-    for size, pooled_size, pool, stride in zip(
-        sizes, pooled, layer.pool_size, layer.strides, strict=True
-    ):
+    axes = zip(sizes, pooled, layer.pool_size, layer.strides, strict=True)
+    for size, pooled_size, pool, stride in axes:
         # Window i covers places `i * stride - hidden + (0 .. pool - 1)`, where `hidden` is the
         # padding before; its value fills the `stride` places in the middle of these.
-        hidden = 0
-        if layer.padding == "same":
-            hidden = max((pooled_size - 1) * stride + pool - size, 0) // 2
+        reach = (pooled_size - 1) * stride + pool
+        hidden = max(reach - size, 0) // 2 if layer.padding == "same" else 0
         before = int((pool - stride) / 2) - hidden
         margins.append((before, size - pooled_size * stride - before))
     steps = _make_layers("UpSampling", layer.strides, layer, context)

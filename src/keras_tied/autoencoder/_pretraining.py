@@ -17,14 +17,7 @@ BATCH_SIZE = 1024
 
 
 def pretrain(
-    encoder: keras.Model,
-    decoder: keras.Model,
-    x: Any,
-    epochs: int,
-    batch_size: int | None,
-    optimizer: Any,
-    noise: layers.Layer | None,
-    verbose: int,
+    encoder: keras.Model, decoder: keras.Model, x: Any, optimizer: Any, noise: Any, **settings: Any
 ) -> list[keras.callbacks.History]:
     front, stages = _make_stages(encoder, decoder)
     optimizer = keras.optimizers.get(optimizer or "adam")
@@ -39,7 +32,7 @@ def pretrain(
         noisy = inputs if noise is None else type(noise).from_config(noise.get_config())(inputs)
         model = keras.Model(inputs, back(part(noisy)))
         model.compile(type(optimizer).from_config(optimizer.get_config()), "mse")
-        histories.append(fit(model, codes, codes, batch_size, epochs, verbose))
+        histories.append(fit(model, codes, codes, **settings))
         _take_over(stage, decoder, part, back)
         codes = part.predict(codes, BATCH_SIZE, verbose=0)
     return histories

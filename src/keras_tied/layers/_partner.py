@@ -256,8 +256,7 @@ def partners_at_places(
             (layer, partner)
             for layer in around.members.layers
             if (link := link_of(layer)) and isinstance(link.partner, Reference)
-            if (place := link.partner.place) is not None
-            if (partner := at_place(layer, place, around)) is not None
+            if (place := link.partner.place) and (partner := at_place(layer, place, around))
         ]
     return []
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_tied.training._callbacks import all_finite
-from keras_tied.training._data import BatchedRows, map_once
+from keras_tied.training._data import Parts, map_once
 
 SECONDS_BETWEEN_VISITS = 0.2
 
@@ -69,12 +69,10 @@ class Epochs(ABC):
 class InPlace(Epochs):
     """Epochs of one batch, by the model's own steps, which change its variables."""
 
-    def __init__(
-        self, model: keras.Model, train: BatchedRows, validation: BatchedRows | None
-    ) -> None:
+    def __init__(self, model: keras.Model, parts: Parts) -> None:
         super().__init__(model)
-        parts = [train.data, validation.data] if validation else [train.data]
-        self.batches = map_once(keras.ops.convert_to_tensor, parts)
+        data = [rows.data for rows in parts if rows]
+        self.batches = map_once(keras.ops.convert_to_tensor, data)
 
     def run(self, epochs: int, visit: Visit) -> Logs:
         variables = [*self.model.variables, *self.model.optimizer.variables]

@@ -11,7 +11,7 @@ from keras_tied._interrupts import interrupts
 from keras_tied._processes import count_places, end_together
 from keras_tied.training._agreement import agree_on_parts
 from keras_tied.training._callbacks import Guard, flatten_callbacks, works_within_epochs
-from keras_tied.training._data import BatchedRows, NotInMemoryError, Parts, pack_parts
+from keras_tied.training._data import NotInMemoryError, Parts, pack_parts
 from keras_tied.training._epochs import Epochs, InPlace
 from keras_tied.training._lbfgs_search import is_seed
 from keras_tied.training._loop import Loop
@@ -111,7 +111,7 @@ def fit(
         parts = agree_on_parts(parts, settings)
         if isinstance(model.optimizer, LBFGS):
             parts = _join_batches(model, parts, callbacks)
-        trainer = parts and _make_trainer(model, *parts, shuffle, epochs - initial_epoch)
+        trainer = parts and _make_trainer(model, parts, shuffle, epochs - initial_epoch)
         if parts is None or trainer is None:
             weights = (class_weight, sample_weight)
             steps = (initial_epoch, steps_per_epoch, validation_steps)
@@ -160,14 +160,10 @@ def _join_batches(
 
 
 def _make_trainer(
-    model: keras.Model,
-    train: BatchedRows,
-    validation: BatchedRows | None,
-    shuffle: bool | str,
-    n_epochs: int,
+    model: keras.Model, parts: Parts, shuffle: bool | str, n_epochs: int
 ) -> Epochs | None:
     """The backend's `Epochs` for a model; None if only Keras's `fit` can train it."""
-    backend = keras.backend.backend()
+    backend, (train, validation) = keras.backend.backend(), parts
     has_limit = keras.config.max_epochs() or keras.config.max_steps_per_epoch()
     n_places = count_places()
     if backend == "jax":
@@ -189,9 +185,9 @@ def _make_trainer(
     if backend == "jax":
         from keras_tied.training._jax.trainer import JaxEpochs
 
-        return JaxEpochs(model, train, validation, shuffle, n_epochs)
+        return JaxEpochs(model, parts, shuffle, n_epochs)
     if backend == "tensorflow":
         from keras_tied.training._tensorflow import TensorFlowEpochs
 
-        return TensorFlowEpochs(model, train, validation)
-    return InPlace(model, train, validation)
+        return TensorFlowEpochs(model, parts)
+    return InPlace(model, parts)

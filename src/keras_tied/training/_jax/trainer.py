@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_tied._processes import gather
 from keras_tied.training._callbacks import all_finite
-from keras_tied.training._data import BatchedRows
+from keras_tied.training._data import Parts
 from keras_tied.training._epochs import Epochs, Logs, Run, Visit
 from keras_tied.training._jax import compile_cache
 from keras_tied.training._jax.program import DeviceRows, Program
@@ -31,14 +31,10 @@ class JaxEpochs(Epochs):
     """Trains with the model's own `train_step` and `test_step`, in loops that XLA compiles."""
 
     def __init__(
-        self,
-        model: keras.Model,
-        train: BatchedRows,
-        validation: BatchedRows | None,
-        shuffle: bool | str,
-        n_epochs: int,
+        self, model: keras.Model, parts: Parts, shuffle: bool | str, n_epochs: int
     ) -> None:
         super().__init__(model)
+        train, validation = parts
         self.train = train
         # In one batch the order only matters to layers that draw random numbers for each row.
         self.shuffle = shuffle if train.steps > 1 or any(map(is_seed, model.variables)) else False
