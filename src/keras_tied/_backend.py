@@ -37,8 +37,11 @@ def find_installed() -> str | None:
 
 def read_user_setting() -> str | None:
     """Return the backend that the user's ``keras.json`` names, or None."""
+    home = os.path.expanduser("~")
+    default = Path(home if os.access(home, os.W_OK) else "/tmp", ".keras")
+    folder = Path(os.path.expanduser(os.environ.get("KERAS_HOME", default)))
     try:
-        settings = json.loads(_settings_path().read_text(encoding="utf-8"))
+        settings = json.loads((folder / "keras.json").read_text(encoding="utf-8"))
         backend = settings["backend"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -55,10 +58,3 @@ def settle() -> None:
         backend = find_installed()
     if backend:
         os.environ["KERAS_BACKEND"] = backend
-
-
-def _settings_path() -> Path:
-    if "KERAS_HOME" in os.environ:
-        return Path(os.path.expanduser(os.environ["KERAS_HOME"]), "keras.json")
-    home = os.path.expanduser("~")
-    return Path(home if os.access(home, os.W_OK) else "/tmp", ".keras", "keras.json")

@@ -58,9 +58,8 @@ class JaxEpochs(Epochs):
     def _count_multiplications(self) -> int:
         """About those of an epoch: by each weight at each place of a row, as of an image."""
         places = max(math.prod(leaf.shape[1:-1]) for leaf in jax.tree.leaves(self.train.data))
-        n_weights: int = sum(value.size for value in self.state[0])
-        count: int = self.train.count * places * n_weights + self.train.steps * STEP
-        return count
+        n_weights = sum(value.size for value in self.state[0])
+        return int(self.train.count * places * n_weights + self.train.steps * STEP)
 
     def pull(self) -> None:
         model = self.model
