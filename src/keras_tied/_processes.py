@@ -48,7 +48,7 @@ def count_places() -> int:
 
 
 def gather(value: Any) -> Array:
-    """The values of all processes, `(processes, ...)`, of one shape and dtype; all call it."""
+    """The values of all processes, stacked; all have to call it, with equal shapes and dtypes."""
     array = np.asarray(value)
     if count_processes() == 1:
         return array[None]

@@ -23,7 +23,7 @@ class KLSparsity(keras.regularizers.Regularizer):
     Stanford 2011; Nair & Hinton, "3D object recognition with deep belief nets", NIPS 2009, have a
     cross-entropy of the same gradient), for activations between 0 and 1, such as a sigmoid's; means
     are taken to be at least `keras.config.epsilon()` away from both. Keras divides what an activity
-    regularizer gives by the number of rows, so called directly this one gives that times as much.
+    regularizer gives by the number of rows; called directly, this one gives the undivided value.
 
     Args:
         target: the mean activation that costs nothing, between 0 and 1. Defaults to 0.05.

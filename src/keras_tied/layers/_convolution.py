@@ -26,7 +26,7 @@ class Window(NamedTuple):
         image_size: int | None,
         code_size: int | None = None,
     ) -> Self:
-        """As Keras pads it. The image may be of any size (None) where the stride is one."""
+        """The convolution as Keras pads it; `image_size` may be None where the stride is one."""
         reach = (taps - 1) * dilation
         if image_size is None:
             image_size = reach + 1

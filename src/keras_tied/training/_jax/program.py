@@ -47,7 +47,7 @@ class DeviceRows:
     def batch(self, arrays: Sequence[Any], begin: Any, size: int, order: Any) -> Any:
         """The rows `begin .. begin + size - 1` of an order, `(size, ...)` each.
 
-        Where all rows are one batch, `arrays` has matrices that are flipped already so.
+        Where all rows are one batch, `arrays` has the flipped matrices in that form already.
         """
         leaves = []
         for place, flipped in zip(self.places, self.flipped, strict=True):
