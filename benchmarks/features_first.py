@@ -35,7 +35,7 @@ def compiled(features: int, units: list[int], rows: int, first: bool) -> _jax.Ja
     model.fit(x[:1], x[:1], epochs=0, verbose=0)
     original, _program.is_worthwhile = _program.is_worthwhile, lambda *_: first
     try:
-        return _jax.JaxEpochs(model, BatchedRows((x, x), rows, rows), None, False, _jax.SHORT)
+        return _jax.JaxEpochs(model, (BatchedRows((x, x), rows, rows), None), False, _jax.SHORT)
     finally:
         _program.is_worthwhile = original
 

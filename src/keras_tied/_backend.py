@@ -1,9 +1,7 @@
-"""Choose an installed Keras backend before Keras is imported.
+"""Choose an installed Keras backend before Keras is imported, which fails for another.
 
-Keras reads its backend once, when it is first imported, and fails there if that backend is not
-installed. This module settles the choice first: ``KERAS_BACKEND`` if it is set; else what the
-user's ``keras.json`` names, if that can be imported; else the first that is installed of JAX,
-TensorFlow and PyTorch.
+That is ``KERAS_BACKEND`` if it is set; else what the user's ``keras.json`` names, if that can be
+imported; else the first that is installed of JAX, TensorFlow and PyTorch.
 """
 
 import json
@@ -13,7 +11,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 BACKENDS = ("jax", "tensorflow", "torch")
-"""The backends that we test on, most preferred first; each is named as the module behind it."""
 
 USER_CHOICE = os.environ.get("KERAS_BACKEND") or None
 """The backend that the user named in the environment, read before `settle` sets the variable."""
@@ -35,14 +32,16 @@ def is_installed(backend: str) -> bool:
 
 
 def find_installed() -> str | None:
-    """Return the most preferred backend that is installed, or None."""
     return next(filter(is_installed, BACKENDS), None)
 
 
 def read_user_setting() -> str | None:
     """Return the backend that the user's ``keras.json`` names, or None."""
+    home = os.path.expanduser("~")
+    default = Path(home if os.access(home, os.W_OK) else "/tmp", ".keras")
+    folder = Path(os.path.expanduser(os.environ.get("KERAS_HOME", default)))
     try:
-        settings = json.loads(_settings_path().read_text(encoding="utf-8"))
+        settings = json.loads((folder / "keras.json").read_text(encoding="utf-8"))
         backend = settings["backend"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -50,23 +49,12 @@ def read_user_setting() -> str | None:
     return backend if is_choice else None
 
 
-def choose() -> str | None:
-    """Return the backend to use if ``KERAS_BACKEND`` is not set, or None if none is installed."""
-    backend = read_user_setting()
-    return backend if backend and is_installed(backend) else find_installed()
-
-
 def settle() -> None:
     """Set ``KERAS_BACKEND``, unless it is set already or Keras has been imported."""
     if "keras" in sys.modules or USER_CHOICE:
         return
-    if backend := choose():
+    backend = read_user_setting()
+    if not (backend and is_installed(backend)):
+        backend = find_installed()
+    if backend:
         os.environ["KERAS_BACKEND"] = backend
-
-
-def _settings_path() -> Path:
-    """Return the path where Keras looks for ``keras.json``."""
-    if "KERAS_HOME" in os.environ:
-        return Path(os.path.expanduser(os.environ["KERAS_HOME"]), "keras.json")
-    home = os.path.expanduser("~")
-    return Path(home if os.access(home, os.W_OK) else "/tmp", ".keras", "keras.json")

@@ -1,12 +1,7 @@
-"""The private parts of Keras that we need: only this file touches them.
-
-They tell which layers a layer holds, the nodes of the layer graph, the functions of Keras that are
-running (and so the models around a layer, and which of them is being copied), and what Keras notes
-of a call.
-"""
+"""The private parts of Keras that we need: only this file touches them."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -20,25 +15,23 @@ COPIES = {"keras.src.models.cloning", "keras.src.saving.serialization_lib"}
 """The modules of Keras that write a model to a file, and those that copy its configuration."""
 
 
-def flatten_layers(layer: Any, recursive: bool = True) -> list[keras.layers.Layer]:
+def flatten_layers(layer: Any, recursive: bool = True) -> list[keras.Layer]:
     """The layer and every layer that it holds, at any depth or right in itself."""
-    if not isinstance(layer, keras.layers.Layer):
+    if not isinstance(layer, keras.Layer):
         return []
     return list(layer._flatten_layers(recursive=recursive)) if layer._layers else [layer]
 
 
-def inbound_nodes(layer: keras.layers.Layer) -> list[Any]:
-    """The calls of a layer with symbolic tensors, in their order."""
+def inbound_nodes(layer: keras.Layer) -> list[Any]:
     return list(layer._inbound_nodes)
 
 
 def upstream_layers(
     nodes: list[Any], parents: dict[Any, list[Any]] | None = None
-) -> Iterator[keras.layers.Layer]:
+) -> Iterator[keras.Layer]:
     """Every layer that was called before these nodes in their graph, with the layers they hold.
 
-    Breadth first, so that the order follows from the graph alone. What comes before a node never
-    changes, and `parents` can remember it from call to call.
+    What comes before a node never changes: `parents` can remember it from call to call.
     """
     parents = {} if parents is None else parents
     queue = list(nodes)
@@ -53,31 +46,22 @@ def upstream_layers(
                 yield from flatten_layers(parent.operation)
 
 
-def callers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+def callers(layer: keras.Layer) -> list[keras.Layer]:
     """The layers that hold `layer` and that Keras is working on, innermost first.
 
-    A layer does not know who holds it, and no hook of Keras tells it in time: a file is loaded
-    before the model's first call. But Keras calls, counts, saves and loads a model in functions
-    that have it as their first argument, so the stack of functions tells. A model that is at work
-    without holding `layer` is no caller of it: a copy must not be tied to the original that it is
-    made of. (The functions that make copies have the original as their argument.)
+    Not the original of a copy: the functions that make copies have that as their argument.
     """
-    at_work: dict[int, keras.layers.Layer] = {}
-    for frame in _frames():
-        module = _module(frame)
-        if module.startswith("keras.") and module not in COPIES:
-            holder = _first_argument(frame)
-            if holder is not None:
-                at_work[id(holder)] = holder
-    return [
-        each for each in at_work.values() if each is not layer and layer in flatten_layers(each)
-    ]
+    at_work = _first_layers(
+        lambda frame: _module(frame).startswith("keras.") and _module(frame) not in COPIES
+    )
+    others = {id(each): each for each in at_work if each is not layer}.values()
+    return [each for each in others if layer in flatten_layers(each)]
 
 
-def model_being_saved() -> keras.layers.Layer | None:
+def model_being_saved() -> keras.Layer | None:
     """What a file or a pickle is being written of, configuration and weights; None if none is."""
-    written = [_first_argument(frame) for frame in _frames() if _module(frame) in FILES]
-    return next((model for model in reversed(written) if model is not None), None)
+    written = _first_layers(lambda frame: _module(frame) in FILES)
+    return written[-1] if written else None
 
 
 def is_reading_file() -> bool:
@@ -85,19 +69,21 @@ def is_reading_file() -> bool:
     return any(_module(frame) in FILES for frame in _frames())
 
 
-def models_being_copied() -> list[keras.layers.Layer]:
+def models_being_copied() -> list[keras.Layer]:
     """The models and layers whose configuration is being read, outermost first."""
-    read = [
-        model
-        for frame in _frames()
-        if frame.f_code.co_name == "get_config" or _module(frame) in COPIES
-        if (model := _first_argument(frame)) is not None
-    ]
+    read = _first_layers(
+        lambda frame: frame.f_code.co_name == "get_config" or _module(frame) in COPIES
+    )
     return list({id(model): model for model in reversed(read)}.values())
 
 
+def _first_layers(is_chosen: Callable[[FrameType], bool]) -> list[keras.Layer]:
+    """The layers that running functions have as their first arguments, innermost first."""
+    layers = [_first_argument(frame) for frame in _frames() if is_chosen(frame)]
+    return [layer for layer in layers if layer is not None]
+
+
 def _frames() -> Iterator[FrameType]:
-    """The functions that are running, innermost first."""
     frame = inspect.currentframe()
     while frame := frame and frame.f_back:
         yield frame
@@ -107,7 +93,7 @@ def _module(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", ""))
 
 
-def _first_argument(frame: FrameType) -> keras.layers.Layer | None:
+def _first_argument(frame: FrameType) -> keras.Layer | None:
     """The first argument of a function, if it is a layer.
 
     Until Python 3.13, reading a frame's variables keeps all of them alive as long as it runs, so
@@ -116,14 +102,11 @@ def _first_argument(frame: FrameType) -> keras.layers.Layer | None:
     if not frame.f_code.co_argcount:
         return None
     first = frame.f_locals.get(frame.f_code.co_varnames[0])
-    return first if isinstance(first, keras.layers.Layer) else None
+    return first if isinstance(first, keras.Layer) else None
 
 
-def reader_of_variables() -> tuple[str, keras.layers.Layer] | None:
-    """What is being read of which model, as `trainable_variables`, by code that is not Keras's.
-
-    None where Keras reads it, or this package.
-    """
+def reader_of_variables() -> tuple[str, keras.Layer] | None:
+    """What of which model, as `trainable_variables`, is read by code not Keras's or ours."""
     read = None
     for frame in _frames():
         module = _module(frame)
@@ -152,7 +135,7 @@ def stored_numbers(variable: keras.Variable) -> Any:
         return variable._value.numpy()
 
 
-def refresh_parameters(layer: keras.layers.Layer) -> None:
+def refresh_parameters(layer: keras.Layer) -> None:
     """Let PyTorch list the parameters of a layer that has got another kernel."""
     if keras.backend.backend() == "torch" and hasattr(layer, "_torch_params"):
         layer._track_variables()
@@ -164,7 +147,7 @@ def producer(tensor: Any) -> tuple[Any, list[Any]]:
     return operation, operation._inbound_nodes[node_index].input_tensors
 
 
-def layer_chain(model: Any) -> list[keras.layers.Layer] | None:
+def layer_chain(model: Any) -> list[keras.Layer] | None:
     """The layers of a Sequential or Functional model, if each takes what the one before it gives.
 
     Nested models are laid open. None for anything else, and for a model with a `call` of its own.
@@ -172,7 +155,7 @@ def layer_chain(model: Any) -> list[keras.layers.Layer] | None:
     graph = isinstance(model, keras.Model) and type(model).call.__module__.startswith("keras.")
     if not graph or len(getattr(model, "inputs", ())) != 1 or len(model.outputs) != 1:
         return None
-    path: list[keras.layers.Layer] = []
+    path: list[keras.Layer] = []
     tensor = model.outputs[0]
     while tensor is not model.inputs[0]:
         operation, inputs = producer(tensor)
@@ -183,7 +166,7 @@ def layer_chain(model: Any) -> list[keras.layers.Layer] | None:
     return path
 
 
-class CallObserver(keras.layers.Layer):
+class CallObserver(keras.Layer):
     """A layer that is told before each call that may reach it."""
 
     def before_call(self) -> None:
@@ -195,23 +178,17 @@ class CallObserver(keras.layers.Layer):
 
 
 class UnlockedModel(keras.Model):
-    """A model that takes new layers and metrics after it was built, as Functional models do.
-
-    Keras locks a model when it is built, and a model that is built in its `__init__` has
-    subclasses that go on from there.
-    """
+    """A model that takes new layers and metrics after it was built, as Functional models do."""
 
     def _lock_state(self) -> None:
         pass
 
 
 def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
-    """The place of a variable among those that an optimizer was built for."""
     return int(optimizer._get_variable_index(variable))
 
 
 def advance_start(progress: keras.utils.Progbar, seconds: float) -> None:
-    """Let a progress bar show that it began so many seconds earlier."""
     progress._start -= seconds
 
 
@@ -219,9 +196,7 @@ def advance_start(progress: keras.utils.Progbar, seconds: float) -> None:
 def inference_scope() -> Iterator[None]:
     """Makes what is called here an inference of its own, although a call may be under way.
 
-    A layer called within another one's `call` passes its `training` on to those that are called
-    after it, and one called outside forgets the losses that it was last called with; neither is
-    wanted of a look at an encoder from aside.
+    Otherwise a `training` would be passed on, and losses of the last call be forgotten.
     """
     under_way = global_state.get_global_attribute("current_call_ctx")
     inference = CallContext(entry_layer=None)

@@ -48,11 +48,7 @@ def count_places() -> int:
 
 
 def gather(value: Any) -> Array:
-    """The values of all processes, `(processes, ...)`; each process has to call it.
-
-    Args:
-        value: a number or an array, of the same shape and dtype in each process.
-    """
+    """The values of all processes, stacked; all have to call it, with equal shapes and dtypes."""
     array = np.asarray(value)
     if count_processes() == 1:
         return array[None]

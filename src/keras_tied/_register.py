@@ -1,9 +1,4 @@
-"""Register our classes with Keras when Keras is imported, and not before.
-
-`keras.models.load_model` finds a class in Keras's registry. The module of a class registers it when
-the module is imported. Importing our modules imports Keras, which takes seconds, and which the
-command's help and the NumPy reference do without.
-"""
+"""Register our classes with Keras when Keras is imported, and not before: that takes seconds."""
 
 import sys
 from collections.abc import Sequence
@@ -17,15 +12,10 @@ MODULES = (
     "keras_tied.regularizers",
     "keras_tied.training",
 )
-"""The modules that register classes, or import those that do."""
 
 
 class _KerasImportHook:  # a base of importlib.abc would take long to import
-    """Calls `register` after the import of Keras.
-
-    If a module of ours is the first to import Keras, the call comes after that module is imported:
-    the modules that register classes import one another.
-    """
+    """Calls `register` after the import of Keras, or of the module of ours that imports it."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None

@@ -12,13 +12,11 @@ class NanMeanSquaredError(keras.losses.Loss):
 
     $$\mathrm{loss}(y, \hat y) = \frac{1}{d} \sum_{j:\; y_j \text{ is not NaN}} (y_j - \hat y_j)^2$$
 
-    The sum is divided by the number of all features, `d`: each present number has the
-    same weight, however many its row lacks. Without a NaN this is Keras's `MeanSquaredError`.
+    The sum is divided by the number of all features, `d`: each present number has the same weight,
+    however many its row lacks. Without a NaN this is Keras's `MeanSquaredError`.
 
     Args:
-        reduction: as in `keras.losses.Loss`. Defaults to `"sum_over_batch_size"`.
-        name: the loss's name. Defaults to `"nan_mean_squared_error"`.
-        dtype: the dtype that is computed in. Defaults to `keras.config.floatx()`.
+        reduction, name, dtype: as in `keras.losses.Loss`.
 
     Examples:
         >>> import numpy as np
@@ -37,7 +35,6 @@ class NanMeanSquaredError(keras.losses.Loss):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The loss of each row, the mean over the last axis."""
         y_pred = ops.convert_to_tensor(y_pred)
         y_true = ops.cast(y_true, y_pred.dtype)
         # What is missing counts as predicted: it has no loss, and a gradient of 0.
@@ -45,5 +42,4 @@ class NanMeanSquaredError(keras.losses.Loss):
         return ops.mean(ops.square(y_pred - present), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor."""
         return {"name": self.name, "reduction": self.reduction}

@@ -1,8 +1,4 @@
-"""Penalties on a layer's outputs and kernel that autoencoders are trained with.
-
-A penalty on the magnitude of the code is `keras.regularizers.L1` as an `activity_regularizer`, and
-weight decay is `keras.regularizers.L2` or an optimizer's `weight_decay`.
-"""
+"""Penalties on a layer's outputs and kernel, besides Keras's own, for autoencoders."""
 
 from typing import Any
 
@@ -24,13 +20,10 @@ class KLSparsity(keras.regularizers.Regularizer):
     for the target $\rho$ and the mean activation $\hat\rho_j$ of unit $j$, over the batch and all
     other axes but the last: the divergence of two Bernoulli distributions with these probabilities.
     It is the penalty of the sparse autoencoder (Ng, "Sparse autoencoder", CS294A lecture notes,
-    Stanford 2011; a cross-entropy that has the same gradient in Nair & Hinton, "3D object
-    recognition with deep belief nets", NIPS 2009). It is for activations between 0 and 1, such as a
-    sigmoid's; means are taken to be at least `keras.config.epsilon()` away from both.
-
-    Keras divides what an activity regularizer gives by the number of rows. So, as those of Keras,
-    this one gives the value above times the number of rows if it is called directly; what is added
-    to the loss does not depend on the batch size.
+    Stanford 2011; Nair & Hinton, "3D object recognition with deep belief nets", NIPS 2009, have a
+    cross-entropy of the same gradient), for activations between 0 and 1, such as a sigmoid's; means
+    are taken to be at least `keras.config.epsilon()` away from both. Keras divides what an activity
+    regularizer gives by the number of rows; called directly, this one gives the undivided value.
 
     Args:
         target: the mean activation that costs nothing, between 0 and 1. Defaults to 0.05.
@@ -54,11 +47,9 @@ class KLSparsity(keras.regularizers.Regularizer):
                 "KLSparsity takes as target a mean activation between 0 and 1, both excluded; "
                 f"received target={target!r}: choose a small one, such as 0.05."
             )
-        self.target = target
-        self.factor = factor
+        self.target, self.factor = target, factor
 
     def __call__(self, x: Any) -> Any:
-        """The penalty on activations, times the number of rows."""
         x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
         mean = ops.mean(x, axis=tuple(range(len(x.shape) - 1)))
         mean = ops.clip(mean, keras.config.epsilon(), 1 - keras.config.epsilon())
@@ -67,7 +58,6 @@ class KLSparsity(keras.regularizers.Regularizer):
         return self.factor * ops.sum(on + off) * ops.cast(ops.shape(x)[0], x.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration."""
         return {"target": self.target, "factor": self.factor}
 
 
@@ -82,10 +72,8 @@ class Orthonormal(keras.regularizers.Regularizer):
     with its last axis as columns. It is the soft orthogonality of Bansal, Chen & Wang, "Can we gain
     more from orthogonality regularizations in training deep networks?" (NeurIPS 2018). Of a linear
     encoder whose kernel has orthonormal columns, the tied decoder is the pseudo-inverse: the two
-    project rows to a subspace, as PCA does.
-
-    `keras.regularizers.OrthogonalRegularizer` leaves the lengths of the vectors free, and takes
-    matrices only and the mean of the absolute cosines, by default of rows.
+    project rows to a subspace, as PCA does. `keras.regularizers.OrthogonalRegularizer` leaves the
+    lengths of the vectors free.
 
     Args:
         factor: what the squared norm is multiplied by. Defaults to 0.01.
@@ -104,7 +92,6 @@ class Orthonormal(keras.regularizers.Regularizer):
         self.factor = factor
 
     def __call__(self, x: Any) -> Any:
-        """The penalty on a kernel."""
         if len(x.shape) < 2:
             raise ValueError(
                 "Orthonormal takes a kernel of two or more axes; received one of shape "
@@ -119,5 +106,4 @@ class Orthonormal(keras.regularizers.Regularizer):
         return self.factor * ops.sum(ops.square(excess))
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration."""
         return {"factor": self.factor}

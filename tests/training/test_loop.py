@@ -324,7 +324,7 @@ def test_a_program_with_other_options_gives_the_same_history(rows, case, monkeyp
         monkeypatch.setattr(trainer, "SHORT", 0)
     else:
         monkeypatch.setattr(compile_cache, "FAST_OPTIONS", {"xla_cpu_lacks_this": True})
-        compile_cache.forget()
+        compile_cache.programs.clear()
     history = full(compiled_model(), rows, rows, epochs=EPOCHS).history
 
     for name in expected:

@@ -15,8 +15,7 @@ from keras_tied.autoencoder._mirror import fits, mirror
 from keras_tied.autoencoder._pca_init import start_from_pca
 from keras_tied.autoencoder._pretraining import pretrain
 
-BATCH_SIZE = 1024
-"""Rows at a time where nothing is trained: no gradients have to be kept, and calls cost time."""
+BATCH_SIZE = 1024  # where nothing is trained: no gradients have to be kept, and calls cost time
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
@@ -38,9 +37,8 @@ class Autoencoder(UnlockedModel):
         encoder: a model with one input and one output, whose input shape is known.
         decoder: a model from the encoder's output to its input. Defaults to `mirror(encoder)`, a
             decoder with tied weights.
-        noise: what corrupts the input while training, and only then; the target stays clean. The
-            standard deviation of a `keras.layers.GaussianNoise`, or a layer, such as a
-            `keras.layers.Dropout`. Defaults to none.
+        noise: what corrupts the input, and not the target, while training: the standard deviation
+            of a `keras.layers.GaussianNoise`, or a layer, such as a `Dropout`. Defaults to none.
         code_regularizer: a `keras.regularizers.Regularizer` on the code, or its name, weighted as
             Keras does an `activity_regularizer`: divided by the number of rows. Defaults to none.
         contraction: the factor of the contractive penalty, not negative. Defaults to 0.
@@ -49,8 +47,7 @@ class Autoencoder(UnlockedModel):
     Each is an attribute of the same name; `noise` is a layer or None.
 
     Raises:
-        ValueError: if the shapes of the halves do not fit or are not known, or for an argument
-            of another kind.
+        ValueError: if the shapes of the halves do not fit or are not known.
 
     Examples:
         >>> import keras, numpy as np
@@ -111,7 +108,6 @@ class Autoencoder(UnlockedModel):
             self.noise(inputs)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Reconstruct the inputs; corrupt them first while training."""
         noisy = self.noise(inputs, training=True) if training and self.noise else inputs
         code = self.encoder(noisy, training=training)
         if self.code_regularizer is not None:
@@ -124,37 +120,21 @@ class Autoencoder(UnlockedModel):
         return self.decoder(code, training=training)
 
     def compile(self, optimizer: Any = "adam", loss: Any = "mse", **kwargs: Any) -> None:
-        """Configure the training, as `keras.Model.compile` does.
-
-        Args:
-            optimizer: an optimizer or its name. Defaults to `"adam"`.
-            loss: the loss of the output against the clean input, or its name. Defaults to `"mse"`.
-            **kwargs: the other arguments of `keras.Model.compile`.
-        """
+        """As `keras.Model.compile`; the loss is of the output against the clean input."""
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile as the loaded model was."""
         # Keras does not trust a `compile` of another signature; ours takes the same arguments.
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
 
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
+    def compute_loss(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """The loss against `y` or, where there is none, the clean input `x`."""
-        target = x if y is None else y
-        return super().compute_loss(x, target, y_pred, sample_weight, training)
+        return super().compute_loss(x, x if y is None else y, *args, **kwargs)
 
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """The metrics against `y` or, where there is none, the clean input `x`."""
-        return super().compute_metrics(x, x if y is None else y, y_pred, sample_weight)
+    def compute_metrics(self, x: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().compute_metrics(x, x if y is None else y, *args, **kwargs)
 
     def fit(
         self,
@@ -183,9 +163,6 @@ class Autoencoder(UnlockedModel):
         `validation_split` does not hold out. By default, training starts from the weights that
         there are. Rows are compared with `y` or, by default, with themselves; those that are held
         out likewise, so that `validation_data` may be `x_val` alone. Batches may be rows alone.
-
-        Returns:
-            The `History`.
 
         Raises:
             ValueError: if `start` is another word, or as `start_from_pca` and Keras do.
@@ -216,12 +193,9 @@ class Autoencoder(UnlockedModel):
         sample_weight: Any = None,
         **kwargs: Any,
     ) -> Any:
-        """The loss and the metrics, with the arguments of `keras.Model.evaluate`.
+        """The loss and the metrics, with the arguments and in the form of `keras.Model.evaluate`.
 
         Rows are compared with `y` or, by default, with themselves. Batches may be rows alone.
-
-        Returns:
-            The loss, or a list of the loss and the metrics, or a dictionary of them.
         """
         target = _get_target(x, y, sample_weight)
         return super().evaluate(x, target, batch_size, verbose, sample_weight, **kwargs)
@@ -233,10 +207,8 @@ class Autoencoder(UnlockedModel):
         scores through the region where its activation is nearly linear; the other units do not
         contribute to the reconstruction before they are trained. The error on `x` is that of
         `sklearn.decomposition.PCA` with as many components as the code, to 0.1 %. Where the
-        encoder begins with a Normalization, it is PCA of the normalised rows.
-
-        The error falls from there if the steps are small: smaller for activations with a small
-        linear region, such as `tanh` and `sigmoid`, than for `relu`.
+        encoder begins with a Normalization, it is PCA of the normalised rows. The error falls from
+        there if the steps are small: smaller for `tanh` and `sigmoid` than for `relu`.
 
         Args:
             x: the rows, an array `(n, ...)`, at least as many as the code has units.
@@ -249,19 +221,13 @@ class Autoencoder(UnlockedModel):
 
         Examples:
             >>> import keras, numpy as np
-            >>> from sklearn.decomposition import PCA
             >>> from keras_tied import Autoencoder
             >>> x = np.random.default_rng(0).normal(size=(90, 6)).cumsum(axis=1)
-            >>> encoder = keras.Sequential([
-            ...     keras.Input((6,)),
-            ...     keras.layers.Dense(12, activation="tanh"),
-            ...     keras.layers.Dense(2),
-            ... ])
-            >>> autoencoder = Autoencoder(encoder)
-            >>> autoencoder.start_from_pca(x)
-            >>> pca = PCA(2).fit(x)
-            >>> expected = np.mean((pca.inverse_transform(pca.transform(x)) - x) ** 2)
-            >>> bool(autoencoder.reconstruction_error(x).mean() < 1.001 * expected)
+            >>> hidden = keras.layers.Dense(12, activation="tanh")
+            >>> encoder = keras.Sequential([keras.Input((6,)), hidden, keras.layers.Dense(2)])
+            >>> (autoencoder := Autoencoder(encoder)).start_from_pca(x)
+            >>> of_pca = np.linalg.eigvalsh(np.cov(x.T, bias=True))[:-2].sum() / 6
+            >>> bool(autoencoder.reconstruction_error(x).mean() < 1.001 * of_pca)
             True
         """
         start_from_pca(self.encoder, self.decoder, x)
@@ -287,30 +253,22 @@ class Autoencoder(UnlockedModel):
             x: the rows, an array `(n, ...)`.
             epochs: how often to go through the data, for each layer. Defaults to 10.
             batch_size: rows at a time. Defaults to 32.
-            optimizer: a Keras optimizer, of which each layer gets a copy, or its name. Defaults
-                to Adam.
-            noise: what corrupts the input of each layer, as `noise` of `Autoencoder`. Defaults to
-                none.
+            optimizer: the name of an optimizer, or one that each layer gets a copy of. Defaults to
+                Adam.
+            noise: of the input of each layer, as that of `Autoencoder`. Defaults to none.
             verbose: 0, 1 or 2, as in Keras. Defaults to 0.
 
         Returns:
             The `History` of each layer, from the first to the code.
 
         Raises:
-            ValueError: if the encoder is not a chain of layers, or the decoder not tied to each
-                that has a kernel.
+            ValueError: if the encoder is no chain of layers, or the decoder not tied to it all.
         """
-        halves, noise = (self.encoder, self.decoder), _get_noise(noise)
-        return pretrain(*halves, x, epochs, batch_size, optimizer, noise, verbose)
+        settings = {"epochs": epochs, "batch_size": batch_size, "verbose": verbose}
+        return pretrain(self.encoder, self.decoder, x, optimizer, _get_noise(noise), **settings)
 
     def encode(self, x: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0) -> NDArray[Any]:
-        """The code of some rows, `(n, ...)`.
-
-        Args:
-            x: the rows, `(n, ...)`, or anything else that `keras.Model.predict` takes.
-            batch_size: rows at a time. Defaults to 1024.
-            verbose: 0, 1 or 2, as in Keras. Defaults to 0.
-        """
+        """The code, `(n, ...)`, of rows, `(n, ...)`; arguments as of `keras.Model.predict`."""
         return np.asarray(self.encoder.predict(x, batch_size=batch_size, verbose=verbose))
 
     def decode(
@@ -322,13 +280,9 @@ class Autoencoder(UnlockedModel):
     def reconstruction_error(
         self, x: Any, per_feature: bool = False, batch_size: int | None = BATCH_SIZE
     ) -> NDArray[Any]:
-        """The squared difference between rows and their reconstructions.
+        """The squared difference between rows, an array `(n, ...)`, and their reconstructions.
 
-        Args:
-            x: the rows, an array `(n, ...)`.
-            per_feature: whether to return the error of each feature, the shape of `x`. Defaults to
-                `False`: the mean over the features, `(n,)`.
-            batch_size: rows at a time. Defaults to 1024.
+        The mean over the features, `(n,)`, or `per_feature`, in the shape of `x`.
         """
         x = np.asarray(x)
         reconstruction = np.asarray(self.predict(x, batch_size=batch_size, verbose=0))
@@ -336,7 +290,6 @@ class Autoencoder(UnlockedModel):
         return errors if per_feature else errors.reshape(len(errors), -1).mean(axis=1)
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration, with those of both halves."""
         return {
             **super().get_config(),
             "encoder": keras.saving.serialize_keras_object(self.encoder),
@@ -348,7 +301,6 @@ class Autoencoder(UnlockedModel):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """A new model from a configuration; its decoder is tied to its own encoder."""
         deserialize, parts = keras.saving.deserialize_keras_object, ("encoder", "decoder", "noise")
         return cls(**{**config, **{part: deserialize(config[part]) for part in parts}})
 
@@ -369,7 +321,6 @@ def _check_model(half: Any, role: str) -> keras.Model:
 
 
 def _make_source(encoder: Any) -> Any:
-    """A symbolic input for the encoder."""
     inputs = getattr(_check_model(encoder, "encoder"), "inputs", None) or []
     if len(inputs) > 1:
         raise ValueError(

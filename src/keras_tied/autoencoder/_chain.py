@@ -8,12 +8,7 @@ from keras import layers
 
 
 def copy_chain(chain: Sequence[layers.Layer], shape: Sequence[int | None]) -> keras.Sequential:
-    """A model of copies of some layers and their weights; it does not touch the originals.
-
-    Args:
-        chain: the layers, built, each to be fed by the one before it.
-        shape: the shape of what the first takes in, without the batch.
-    """
+    """A model of copies of some built layers, for inputs of this shape (without the batch)."""
     copies = [type(layer).from_config(layer.get_config()) for layer in chain]
     model = keras.Sequential([keras.Input(tuple(shape)), *copies])
     copy_weights(chain, copies)
@@ -24,6 +19,5 @@ def copy_chain(chain: Sequence[layers.Layer], shape: Sequence[int | None]) -> ke
 
 
 def copy_weights(source: Sequence[Any], target: Sequence[Any]) -> None:
-    """Give each layer of `target` the weights of the one of `source` in the same place."""
     for one, other in zip(source, target, strict=True):
         other.set_weights(one.get_weights())

@@ -27,7 +27,6 @@ INSTEAD: dict[type, str] = {
     layers.Embedding: "start the encoder behind it, with what it gives",
     keras.Model: "write it as a Sequential or Functional model",
 }
-"""What to do about a layer of each class that has no rule."""
 
 SCALINGS = (layers.Normalization, layers.Rescaling)
 
@@ -51,33 +50,28 @@ def mirror(
     Args:
         encoder: a built Sequential or Functional model, nested models included, with one input
             and one output.
-        gain: whether tied layers learn one factor for each unit of their kernel. Defaults to
-            `True`: it costs a number a unit, and lets the decoder undo the encoder's scale.
+        gain: whether tied layers learn one factor for each unit of their kernel, which lets the
+            decoder undo the encoder's scale. Defaults to `True`.
         output_activation: activation of the decoder's output, a name, a callable or a layer.
             Where the encoder starts with Normalization or Rescaling, it is applied before these
             are undone. Defaults to none.
         name: name of the decoder. Defaults to the encoder's with `_mirror` appended.
 
     Returns:
-        A Functional model from the code, `encoder.output_shape`, to the input,
-        `encoder.input_shape`. It shares the encoder's kernels, and works, saves and loads by
-        itself; `keras.Model(x, decoder(encoder(x)))` counts each weight once.
+        A Functional model from the code, `encoder.output_shape`, to `encoder.input_shape`. It
+        shares the encoder's kernels, and works, saves and loads by itself.
 
     Raises:
-        ValueError: for a layer that no rule mirrors, naming it, its class and what to do; or for
-            an encoder that is not built, or is no Sequential or Functional model.
+        ValueError: for a layer that no rule mirrors, or for an encoder that is not built, or is no
+            Sequential or Functional model.
 
     Examples:
         >>> import keras
         >>> from keras_tied import mirror
-        >>> encoder = keras.Sequential([
-        ...     keras.Input((28, 28, 1)),
-        ...     keras.layers.Conv2D(8, 3, strides=2, activation="relu"),
-        ...     keras.layers.Flatten(),
-        ...     keras.layers.Dense(10),
-        ... ])
-        >>> decoder = mirror(encoder, output_activation="sigmoid")
-        >>> decoder.output_shape
+        >>> convolution = keras.layers.Conv2D(8, 3, strides=2, activation="relu")
+        >>> code = [keras.layers.Flatten(), keras.layers.Dense(10)]
+        >>> encoder = keras.Sequential([keras.Input((28, 28, 1)), convolution, *code])
+        >>> mirror(encoder, output_activation="sigmoid").output_shape
         (None, 28, 28, 1)
     """
     steps = _walk(encoder)
@@ -91,14 +85,10 @@ mirror.register = register  # type: ignore[attr-defined]
 
 @dataclass
 class _Step:
-    """A layer of the encoder at one place in its graph, or the encoder's input.
+    """A layer of the encoder at one place in its graph, or the encoder's input, named "output".
 
-    Attributes:
-        name, operation, entry: the layer's; the input has the name "output".
-        shape: of its output, without the batch.
-        sources: the steps whose outputs it takes in, by their indices.
-        consumers: the steps that take in its output.
-        activation: of the decoder's version of this output: a function, a layer or None.
+    `shape` is that of its output, without the batch, and `activation` that of the decoder's version
+    of this output: a function, a layer or None. `sources` are steps by their indices.
     """
 
     name: str
@@ -257,7 +247,6 @@ def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
 
 
 def _undo(step: _Step, context: LayerContext, tensor: Any) -> Any:
-    """The tensor after the layers that reverse a step."""
     assert step.entry is not None
     reverse = step.entry.rule(step.operation, context)
     for layer in [reverse] if isinstance(reverse, layers.Layer) else reverse:

@@ -16,20 +16,15 @@ Shape = tuple[int | None, ...]
 
 @dataclass(frozen=True)
 class LayerContext:
-    """The facts about an encoder layer that a rule gets besides the layer itself.
+    """The facts about an encoder layer that a rule gets besides the layer itself."""
 
-    Attributes:
-        input_shape: the shape of the encoder layer's input and its mirror's output, without batch.
-        output_shape: the shape of the encoder layer's output and its mirror's input, without batch.
-        name: a name for the mirror layer, made from the encoder layer's.
-        gain: whether tied layers are to have a gain.
-        activation: what follows a tied layer: the activation that stood before its encoder layer.
-    """
-
+    # the shape of the encoder layer's input and its mirror's output, without batch
     input_shape: Shape
+    # the shape of the encoder layer's output and its mirror's input, without batch
     output_shape: Shape
-    name: str
-    gain: bool = True
+    name: str  # a name for the mirror layer, made from the encoder layer's
+    gain: bool = True  # whether tied layers are to have a gain
+    # what follows a tied layer: the activation that stood before its encoder layer
     activation: Any = None
 
 
@@ -38,8 +33,6 @@ Rule = Callable[[Any, LayerContext], "layers.Layer | Sequence[layers.Layer]"]
 
 @dataclass(frozen=True)
 class Entry:
-    """The rule of a class of layers; see `register`."""
-
     rule: Rule
     kernel: bool
 
@@ -54,7 +47,7 @@ def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
 
     Args:
         *classes: layer classes that the rule is for.
-        kernel: whether these have a kernel that the mirror shares. If so, the layer that the rule
+        kernel: whether these have a kernel that the mirror shares, so that the layer that the rule
             returns has to apply `context.activation`, and an `activation` of the encoder layer is
             applied after the mirror of the layer behind it. Defaults to `False`.
 
@@ -65,7 +58,7 @@ def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
     Examples:
         >>> import keras
         >>> from keras_tied import mirror
-        >>> class Double(keras.layers.Layer):
+        >>> class Double(keras.Layer):
         ...     def call(self, inputs):
         ...         return 2 * inputs
         >>> @mirror.register(Double)
@@ -81,7 +74,6 @@ def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
 
 
 def entry_for(operation: Any) -> Entry | None:
-    """The entry of the operation's class, or of its nearest base that has one."""
     return next((RULES[each] for each in type(operation).__mro__ if each in RULES), None)
 
 
@@ -176,14 +168,12 @@ def undo_pooling(layer: Any, context: LayerContext) -> list[layers.Layer]:
     sizes = _get_sizes(layer, context.input_shape)
     pooled = _get_sizes(layer, context.output_shape)
     margins = []
-    for size, pooled_size, pool, stride in zip(
-        sizes, pooled, layer.pool_size, layer.strides, strict=True
-    ):
+    axes = zip(sizes, pooled, layer.pool_size, layer.strides, strict=True)
+    for size, pooled_size, pool, stride in axes:
         # Window i covers places `i * stride - hidden + (0 .. pool - 1)`, where `hidden` is the
         # padding before; its value fills the `stride` places in the middle of these.
-        hidden = 0
-        if layer.padding == "same":
-            hidden = max((pooled_size - 1) * stride + pool - size, 0) // 2
+        reach = (pooled_size - 1) * stride + pool
+        hidden = max(reach - size, 0) // 2 if layer.padding == "same" else 0
         before = int((pool - stride) / 2) - hidden
         margins.append((before, size - pooled_size * stride - before))
     steps = _make_layers("UpSampling", layer.strides, layer, context)
@@ -273,7 +263,6 @@ def _channels_first(layer: Any) -> bool:
 
 
 def _get_sizes(layer: Any, shape: Shape) -> list[int]:
-    """The spatial sizes in a shape without batch."""
     sizes = [size for size in (shape[1:] if _channels_first(layer) else shape[:-1]) if size]
     if len(sizes) < len(shape) - 1:
         raise ValueError(
@@ -287,10 +276,7 @@ def _get_sizes(layer: Any, shape: Shape) -> list[int]:
 def _make_layers(
     kind: str, amounts: Any, layer: Any, context: LayerContext, suffix: str = ""
 ) -> list[layers.Layer]:
-    """The layer `kind`, such as Cropping, with one of `amounts` for each spatial axis.
-
-    Where there is one axis, it may stand without a sequence around it.
-    """
+    """The layer `kind`, such as Cropping, with one of `amounts` for each spatial axis."""
     name, rank = f"{context.name}{suffix}", len(context.input_shape) - 1
     settings, cls = _get_settings(layer, name), getattr(layers, f"{kind}{rank}D")
     amount = amounts[0] if np.shape(amounts)[:1] == (1,) else amounts

@@ -1,17 +1,4 @@
-"""Weights with which an autoencoder of dense layers starts at the error of PCA.
-
-A tied decoder multiplies by the encoder's kernels, transposed. With the principal components V,
-`(d, k)`, in the first kernel, V Vᵀ is PCA's projection if every activation in between is linear.
-An activation nearly is, in a small enough interval around a suitable point: the first k units of
-every layer carry the k scores, scaled into such intervals. Least squares gives one slope and one
-intercept per unit that map the activation's values back to the scores; kernels, biases and gains
-are set to these. The activation can be any function of single units.
-
-The other units of a hidden layer come in pairs of equal kernels, which enter the next layer with
-opposite signs, and so cancel; their gain of 0 keeps them out of the reconstruction. In the decoder
-the two of a pair have different values, so the gradient of their gains is not 0, and training
-includes them.
-"""
+"""Weights with which an autoencoder of dense layers starts at the error of PCA. See README.md."""
 
 import math
 from collections.abc import Callable
@@ -31,19 +18,13 @@ from keras_tied.layers import TiedDense
 
 Activation = Callable[[Any], Any]
 
-TOLERANCE = 1e-3
-"""The largest excess of the error at the start over PCA's, relative to PCA's."""
-ROUNDING = 1e-7
-"""The same relative to the variance of the data: the accuracy of single precision."""
-SMALLEST = 1e-5
-"""The least standard deviation that the first score may have inside the network."""
-STEEPEST = 10.0
-"""The largest slope that an activation may have there, and the inverse of the least."""
-HALVINGS = 3
-"""Bisection steps between a scale that is small enough and one that is not."""
+TOLERANCE = 1e-3  # the largest excess of the error at the start over PCA's, relative to PCA's
+ROUNDING = 1e-7  # the same relative to the variance of the data: single precision's accuracy
+SMALLEST = 1e-5  # the least standard deviation of the first score inside the network
+STEEPEST = 10.0  # the largest slope of an activation there, and the inverse of the least
+HALVINGS = 3  # bisection steps between a scale that is small enough and one that is not
 ROWS = 1024
-SAMPLE = 2**16
-"""The most scores that several processes show each other."""
+SAMPLE = 2**16  # the most scores that several processes show each other
 
 SHAPING = (layers.Flatten, layers.Reshape, layers.Rescaling, layers.Normalization)
 ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU)
@@ -52,7 +33,6 @@ PASSING = (*RANDOM, layers.ActivityRegularization, layers.Identity)
 
 
 def start_from_pca(encoder: keras.Model, decoder: keras.Model, x: Any) -> None:
-    """Set the weights of both halves; see `Autoencoder.start_from_pca`."""
     front, links = _find_links(encoder, layers.Dense)
     _, back = _find_links(decoder, TiedDense)
     n_components = _check_chain(links, back)
@@ -73,19 +53,10 @@ class _Link:
 
 
 class _Scores(NamedTuple):
-    """PCA of the inputs of the first dense layer.
-
-    Attributes:
-        mean: `(d,)`.
-        components: `(d, k)`, one in each column, orthonormal.
-        values: the rows in terms of the components, `(n, k)`.
-        tolerance: the largest sum of squared errors of the reconstructed values.
-    """
-
-    mean: Array
-    components: Array
-    values: Array
-    tolerance: float
+    mean: Array  # (d,)
+    components: Array  # (d, k)
+    values: Array  # (n, k): the rows in terms of the components
+    tolerance: float  # the largest sum of squared errors of the reconstructed values
 
 
 class _Line(NamedTuple):
@@ -101,10 +72,7 @@ class _Line(NamedTuple):
 
 
 class _Lines(NamedTuple):
-    """The scale of the scores, the points around which the first activation is used, and lines.
-
-    Those `between` the activations are in order; the `last` one leads back to the scores.
-    """
+    """The scale of the scores, the points of the first activation, and lines back to the scores."""
 
     scale: float
     first: Array
@@ -113,7 +81,6 @@ class _Lines(NamedTuple):
 
 
 def _find_links(model: keras.Model, kind: type[Any]) -> tuple[list[layers.Layer], list[_Link]]:
-    """The layers before the first one with a kernel, and those with one."""
     if (path := layer_chain(model)) is None:
         raise ValueError(
             f"A start from PCA needs halves that are chains of layers, each fed by the one before "
@@ -236,7 +203,6 @@ def _fit_scores(inputs: Array, n_components: int) -> _Scores:
 
 
 def _find_components(deviations: Array, n_components: int) -> Array:
-    """The principal components of the rows of all processes, one in each column."""
     if count_processes() == 1:
         from sklearn.decomposition import PCA
 
@@ -324,7 +290,6 @@ def _fit_line(values: Array, targets: Array, point: Array | float) -> _Line:
 
 
 def _assign(links: list[_Link], back: list[_Link], scores: _Scores, lines: _Lines) -> None:
-    """Set kernels, biases and gains to the lines, and the other units to pairs."""
     depth, n_components = len(links), scores.values.shape[1]
     kernels = [np.array(read_whole(link.layer.kernel), np.float64) for link in links]
     biases = [np.array(read_whole(link.layer.bias), np.float64) for link in links]
@@ -355,11 +320,7 @@ def _assign(links: list[_Link], back: list[_Link], scores: _Scores, lines: _Line
 
 
 def _cancel_pairs(kernels: list[Array], bias: Array, n_components: int, pairs: int) -> None:
-    """Make the pairs of a hidden layer, and the unit that may remain, contribute 0 to the code.
-
-    Changes its bias, `(units,)`, and the kernels before and after it, `(inputs, units)` and
-    `(units, outputs)`, in place.
-    """
+    """Make the pairs of a hidden layer, and the unit that may remain, contribute 0 to the code."""
     before, after = kernels
     one, other = locate_pairs(n_components, pairs)
     before[:, other] = before[:, one]
@@ -369,10 +330,9 @@ def _cancel_pairs(kernels: list[Array], bias: Array, n_components: int, pairs: i
 
 
 def _choose_pair_biases(inputs: Array, activations: list[Activation]) -> tuple[Array, Array]:
-    """Biases of the pairs in the decoder around which the activation is least linear.
+    """Biases of the decoder's pairs around which the activation is least linear.
 
-    A unit that is linear in the scores adds nothing to PCA. `inputs`, `(n, pairs)`, are those of
-    the first unit of each pair; the other unit has their negatives.
+    `inputs`, `(n, pairs)`, are those of the first unit of each; the other has their negatives.
     """
     mean = inputs.mean(axis=0)
     deviations = inputs - mean

@@ -17,16 +17,8 @@ BATCH_SIZE = 1024
 
 
 def pretrain(
-    encoder: keras.Model,
-    decoder: keras.Model,
-    x: Any,
-    epochs: int,
-    batch_size: int | None,
-    optimizer: Any,
-    noise: layers.Layer | None,
-    verbose: int,
+    encoder: keras.Model, decoder: keras.Model, x: Any, optimizer: Any, noise: Any, **settings: Any
 ) -> list[keras.callbacks.History]:
-    """Train the layers of an autoencoder one by one; see `Autoencoder.pretrain`."""
     front, stages = _make_stages(encoder, decoder)
     optimizer = keras.optimizers.get(optimizer or "adam")
     codes = np.asarray(x)
@@ -40,20 +32,14 @@ def pretrain(
         noisy = inputs if noise is None else type(noise).from_config(noise.get_config())(inputs)
         model = keras.Model(inputs, back(part(noisy)))
         model.compile(type(optimizer).from_config(optimizer.get_config()), "mse")
-        histories.append(fit(model, codes, codes, batch_size, epochs, verbose))
+        histories.append(fit(model, codes, codes, **settings))
         _take_over(stage, decoder, part, back)
         codes = part.predict(codes, BATCH_SIZE, verbose=0)
     return histories
 
 
 class _Stage(NamedTuple):
-    """A layer with a kernel, and what belongs to it in the autoencoder.
-
-    Attributes:
-        chain: the layer and those after it, up to the next one with a kernel.
-        tied: the decoder's layer that is tied to it.
-        activation: what comes after that, a function or a layer.
-    """
+    """A layer with a kernel and those up to the next one, and its mirror, with what follows it."""
 
     chain: list[layers.Layer]
     tied: TiedLayer
@@ -108,7 +94,6 @@ def _make_stage(chain: list[layers.Layer], name: str, back: list[layers.Layer]) 
 def _take_over(
     stage: _Stage, decoder: keras.Model, part: keras.Sequential, back: keras.Model
 ) -> None:
-    """Copy the weights of a trained part into the autoencoder."""
     copy_weights(part.layers, stage.chain)
     own = {layer.name: layer for layer in _get_chain(decoder)}
     for layer in back.layers:

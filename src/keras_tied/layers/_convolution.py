@@ -1,17 +1,4 @@
-r"""Convolutions and their adjoints, in any number of dimensions, from Keras operations alone.
-
-A convolution takes an *image* to a *code*: it pads the image and lets a window slide over it. Its
-adjoint takes a code to an image, and is what is called a transposed convolution. So the reverse of
-a convolution and the reverse of a transposed convolution are the two directions of one map.
-
-The adjoint: with stride $s$, only every $s$-th tap of the kernel meets a given image element, and
-which ones depends on the remainder (the *phase*) of the element's index alone. The elements of one
-phase are therefore a convolution, of stride one, of the code with a part of the kernel. The phases
-are computed at once, as channels of one convolution, and then interleaved. Nothing is multiplied
-by zeros, as it is where the code is stretched first, and the gradients are convolutions of stride
-one as well, which every backend is fast at; XLA is many times slower at those of its own
-transposed convolution.
-"""
+"""Convolutions of images to codes, and their adjoints, by phases. See README.md here."""
 
 from collections.abc import Sequence
 from math import prod
@@ -21,11 +8,7 @@ from keras import ops
 
 
 class Window(NamedTuple):
-    """A convolution along one spatial axis, told as one without padding of a padded image.
-
-    `left` and `right` are the zeros put before and after the image; a negative number, that many
-    elements cut off, which no position of the window would reach.
-    """
+    """A convolution along one spatial axis; a negative `left` or `right` cuts the image off."""
 
     taps: int
     stride: int
@@ -43,11 +26,7 @@ class Window(NamedTuple):
         image_size: int | None,
         code_size: int | None = None,
     ) -> Self:
-        """The convolution that Keras pads so that it makes such a code of such an image.
-
-        The size of the image may be None, for any, where the stride is one; the size of the code is
-        that which a convolution layer gives by default. `dilation` is how far two taps are apart.
-        """
+        """The convolution as Keras pads it; `image_size` may be None where the stride is one."""
         reach = (taps - 1) * dilation
         if image_size is None:
             image_size = reach + 1
@@ -59,15 +38,12 @@ class Window(NamedTuple):
 
     @property
     def reach(self) -> int:
-        """How far the last tap is from the first."""
         return (self.taps - 1) * self.dilation
 
     def image_size(self, code_size: int) -> int:
-        """The size of the image that has a code of this size."""
         return (code_size - 1) * self.stride + self.reach + 1 - self.left - self.right
 
     def code_size(self, image_size: int) -> int:
-        """The size of the code of an image of this size."""
         return (image_size + self.left + self.right - self.reach - 1) // self.stride + 1
 
 

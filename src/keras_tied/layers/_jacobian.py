@@ -1,12 +1,4 @@
-"""The Jacobian of a function of independent rows, one for each row, on every backend.
-
-A row's Jacobian has a line for each number of its code, and a column for each of its own. Since no
-row depends on another, one pass back yields the same line for all rows, and one pass forward the
-same column. The passes are over whichever are fewer, and all of them at once.
-
-What a pass back gives is linear in the line that it was given, and its transpose is a pass forward:
-that is how TensorFlow and PyTorch are made to do one.
-"""
+"""The Jacobian of each of some independent rows, on every backend. See README.md here."""
 
 import math
 from collections.abc import Callable
@@ -17,12 +9,7 @@ from keras import ops
 
 
 def jacobians(function: Callable[[Any], Any], x: Any) -> Any:
-    """The Jacobian of each row, differentiable in turn.
-
-    Of a function from `(batch, ...)` to `(batch, ...)` that maps each row by itself it is
-    `(batch, lines, ...)`, the remaining axes those of a row of `x`; or `(batch, columns, ...)`, the
-    remaining axes those of a row of the code, if those are fewer.
-    """
+    """The Jacobian of each row, `(batch, lines, *row)`; by columns where those are fewer."""
     backends = {"jax": _with_jax, "tensorflow": _with_tensorflow, "torch": _with_torch}
     return backends[keras.backend.backend()](function, x)
 
@@ -55,18 +42,15 @@ def _with_tensorflow(function: Callable[[Any], Any], x: Any) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as by_row:
             by_row.watch(x)
             code = function(x)
-            lines = _flat(code)
+            lines = ops.reshape(code, (ops.shape(code)[0], -1))
         if _is_narrower(x, code):
             line = tf.zeros_like(code)
             by_line.watch(line)
-            pulled = _flat(by_row.gradient(code, x, line, unconnected_gradients=zero))
+            pulled = by_row.gradient(code, x, line, unconnected_gradients=zero)
+            pulled = ops.reshape(pulled, (ops.shape(pulled)[0], -1))
     if _is_narrower(x, code):
         return by_line.batch_jacobian(pulled, line, unconnected_gradients=zero)
     return by_row.batch_jacobian(lines, x, unconnected_gradients=zero)
-
-
-def _flat(rows: Any) -> Any:
-    return ops.reshape(rows, (ops.shape(rows)[0], -1))
 
 
 def _is_narrower(x: Any, code: Any) -> bool:

@@ -1,10 +1,5 @@
-"""The kernel of any Keras layer, as the matrix that its forward pass multiplies by.
+"""The kernel of any Keras layer, as the matrix that its forward pass multiplies by."""
 
-Low-rank adapters and weight quantisation change what a layer stores; a tied layer must see what
-the layer computes with. The formulas are those of Keras's own forward passes.
-"""
-
-import functools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -16,33 +11,19 @@ NAMES = ("kernel", "embeddings")
 """The attributes that hold a kernel, in Keras's own layers."""
 
 
-def kernel_name(layer: keras.layers.Layer) -> str | None:
-    """The attribute that holds the layer's kernel: "kernel", "embeddings", or None.
-
-    None also stands for a layer that sets the attribute when it is built, and is not built yet.
-    """
-    own = _property_name(type(layer))  # type: ignore[arg-type]
-    return own or next((name for name in NAMES if name in vars(layer)), None)
+def kernel_name(layer: keras.Layer) -> str | None:
+    """The attribute that holds the layer's kernel; None also where `build` is to set it."""
+    # Asked of the class, as a property of a layer that is not built may not be readable.
+    return next((name for name in NAMES if hasattr(type(layer), name) or name in vars(layer)), None)
 
 
-@functools.cache
-def _property_name(layer_class: Any) -> str | None:
-    """The name of a property that gives the kernel. Of a layer it may not be readable yet."""
-    return next((name for name in NAMES if hasattr(layer_class, name)), None)
-
-
-def kernel_variables(layer: keras.layers.Layer, kind: str = "weights") -> list[keras.Variable]:
-    """What the kernel is made of: the layer's variables without its bias."""
+def kernel_variables(layer: keras.Layer, kind: str = "weights") -> list[keras.Variable]:
     bias = getattr(layer, "bias", None)
     return [variable for variable in getattr(layer, kind) if variable is not bias]
 
 
-def kernel_of(layer: keras.layers.Layer) -> Any:
-    """The kernel that the layer computes with, adapters merged and quantisation undone.
-
-    Raises:
-        ValueError: where the layer was quantised in a way that cannot be read back.
-    """
+def kernel_of(layer: keras.Layer) -> Any:
+    """The kernel that the layer computes with, adapters merged and quantisation undone."""
     name = kernel_name(layer)
     if name is None:
         raise ValueError(
@@ -66,7 +47,7 @@ def kernel_of(layer: keras.layers.Layer) -> Any:
     return ops.add(_dequantize(layer, name, ops.subtract(stored, adapter)), adapter)
 
 
-def _adapter(layer: keras.layers.Layer, name: str) -> Any:
+def _adapter(layer: keras.Layer, name: str) -> Any:
     """The low-rank update of a layer on which `enable_lora` was called, else None."""
     if not getattr(layer, "lora_enabled", False):
         return None
@@ -74,7 +55,7 @@ def _adapter(layer: keras.layers.Layer, name: str) -> Any:
     return ops.cast(ops.multiply(update, layer.lora_alpha / layer.lora_rank), layer.compute_dtype)
 
 
-def _dequantize(layer: keras.layers.Layer, name: str, stored: Any) -> Any:
+def _dequantize(layer: keras.Layer, name: str, stored: Any) -> Any:
     """`stored / scale`, or `(stored - zero) * scale` where rows share scales in groups."""
     scale = ops.cast(getattr(layer, f"{name}_scale"), layer.compute_dtype)
     if isinstance(layer, keras.layers.EinsumDense) and layer.quantization_mode == "int8":

@@ -23,14 +23,10 @@ Json = dict[str, Any]
 
 
 class Address(NamedTuple):
-    """A layer's place among the layers with a kernel around a tied layer, in Keras's order.
+    """The place of a partner among the layers with a kernel around, or before, a tied layer.
 
-    Attributes:
-        size: how many layers with a kernel the scope holds: a model or layer that the tied layer
-            is in, or the tied layer itself.
-        own: which of these is the tied layer.
-        partner: which is the partner, of these or of those that the scope was called after.
-        classes: a checksum of the classes up to the partner.
+    A scope that holds the tied layer has `size` such layers; it is number `own` of them. `classes`
+    is a checksum of the classes up to the partner.
     """
 
     size: int
@@ -40,22 +36,16 @@ class Address(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where the partner of a tied layer stands, in terms that hold in every copy of its model.
-
-    It has an address inside the smallest scope that holds both, and maybe one among the layers that
-    a scope was called after in its graph, upstream: that can be found from the decoder alone.
-    """
+    """Where the partner of a tied layer stands, in terms that hold in every copy of its model."""
 
     inside: Address
     upstream: Address | None
 
     def to_json(self) -> dict[str, list[int] | None]:
-        """Lists of numbers, as a configuration holds them."""
         return {"inside": [*self.inside], "upstream": self.upstream and [*self.upstream]}
 
     @classmethod
     def from_json(cls, lists: Any) -> Self:
-        """The place that `to_json` gave as lists."""
         match lists:
             case {"inside": [_, _, _, _] as inside, "upstream": None | [_, _, _, _] as upstream}:
                 numbers = [*inside, *(upstream or [])]
@@ -67,11 +57,7 @@ class Place(NamedTuple):
 
 
 class Reference:
-    """The partner of a tied layer, while only its configuration and its place are known.
-
-    It has no place where its model was not copied with the tied layer. `likeness` is a layer of
-    Keras's own with the partner's settings, serialised; None if the partner is one.
-    """
+    """The partner of a tied layer, while only its configuration and its place are known."""
 
     def __init__(self, serialized: Json, place: Place | None, likeness: Json | None) -> None:
         self.name: str = serialized["config"]["name"]
@@ -79,7 +65,7 @@ class Reference:
         self.serialized, self.place, self.likeness = serialized, place, likeness
 
     @functools.cached_property
-    def settings(self) -> keras.layers.Layer:
+    def settings(self) -> keras.Layer:
         """A layer with the settings of the partner, without weights."""
         serialized = self.likeness or self.serialized
         return keras.saving.deserialize_keras_object({**serialized, "build_config": None})
@@ -88,39 +74,31 @@ class Reference:
 class Link:
     """Holds the partner out of reach of Keras's tracking, which would count it again.
 
-    Attributes:
-        partner: the layer tied to, or what is known of it before it is found.
-        kernel_shape: the shape of its kernel; None until it is built.
-        alone: whether the tied layer was loaded without its partner, and has one of its own.
-        doubtful: whether the partner was found by its name alone, or trains apart from another.
-        listed: whether the user has been told that two models list the kernel.
-        homes: layers and models known to hold the tied layer.
+    The tied layer is `alone` where it was loaded without its partner and has one of its own. A
+    partner is `doubtful` that was found by its name alone, or trains apart from another. `listed`
+    tells whether the user was warned that two models list the kernel.
     """
 
     changes = 0
     """How often a tied layer has got another partner, or one of its own, in this process."""
 
-    def __init__(self, partner: keras.layers.Layer | Reference) -> None:
+    def __init__(self, partner: keras.Layer | Reference) -> None:
         self.partner = partner
         self.kernel_shape: tuple[int, ...] | None = None
         self.alone = self.doubtful = self.listed = False
-        self.homes: list[weakref.ref[keras.layers.Layer]] = []
+        self.homes: list[weakref.ref[keras.Layer]] = []
 
 
 def link_of(layer: Any) -> Link | None:
-    """The link of a tied layer, None for any other."""
-    return getattr(layer, "_link", None) if isinstance(layer, keras.layers.Layer) else None
+    return getattr(layer, "_link", None) if isinstance(layer, keras.Layer) else None
 
 
-def sharing(
-    partner: keras.layers.Layer, around: Iterable[keras.layers.Layer]
-) -> list[keras.layers.Layer]:
-    """The tied layers in these models that are tied to a layer."""
+def sharing(partner: keras.Layer, around: Iterable[keras.Layer]) -> list[keras.Layer]:
     layers = {id(layer): layer for scope in around for layer in flatten_layers(scope)}.values()
     return [layer for layer in layers if (link := link_of(layer)) and link.partner is partner]
 
 
-def homes(tied: keras.layers.Layer) -> list[keras.layers.Layer]:
+def homes(tied: keras.Layer) -> list[keras.Layer]:
     """The layers and models that are known to hold a tied layer, smallest first."""
     noted = [home for ref in tied._link.homes if (home := ref()) is not None]
     known = {id(home): home for home in [*noted, *callers(tied)]}.values()
@@ -128,9 +106,7 @@ def homes(tied: keras.layers.Layer) -> list[keras.layers.Layer]:
 
 
 class Members:
-    """Layers in their order, and the place of each."""
-
-    def __init__(self, layers: Iterable[keras.layers.Layer]) -> None:
+    def __init__(self, layers: Iterable[keras.Layer]) -> None:
         self.layers = list(layers)
         self.places = {id(layer): place for place, layer in enumerate(self.layers)}
 
@@ -138,11 +114,10 @@ class Members:
 class Survey:
     """The layers with a kernel in a model, which is being saved or not, and in each of its parts.
 
-    `brings` has the ids of the tied layers whose partners the model, or a file of it, holds nowhere
-    else.
+    `brings` are the tied layers whose partners the model, or a file of it, holds nowhere else.
     """
 
-    def __init__(self, root: keras.layers.Layer, saved: bool) -> None:
+    def __init__(self, root: keras.Layer, saved: bool) -> None:
         self.state, self.saved = _state(root, saved), saved
         held = flatten_layers(root)
         links = [(layer, link) for layer in held if (link := link_of(layer))]
@@ -151,11 +126,11 @@ class Survey:
             inside = set(map(id, held))
             first: dict[int, int] = {}
             for layer, link in links:
-                if isinstance(link.partner, keras.layers.Layer) and id(link.partner) not in inside:
+                if isinstance(link.partner, keras.Layer) and id(link.partner) not in inside:
                     first.setdefault(id(link.partner), id(layer))
             self.brings = set(first.values())
         self.parents: dict[Any, list[Any]] = {}
-        self.parts: list[tuple[keras.layers.Layer, Members]] = []
+        self.parts: list[tuple[keras.Layer, Members]] = []
         for scope in reversed(held):  # inner ones come before those that hold them
             layers = flatten_layers(scope)
             if len(layers) > 1 or scope is root:
@@ -163,45 +138,39 @@ class Survey:
         self.parts.sort(key=lambda part: len(part[1].layers))
         self.members = self.parts[-1][1]
 
-    def scopes(self, tied: keras.layers.Layer) -> Iterator[tuple[keras.layers.Layer, Members]]:
+    def scopes(self, tied: keras.Layer) -> Iterator[tuple[keras.Layer, Members]]:
         """The tied layer and each part of the model that holds it, innermost first."""
         yield tied, Members([tied])
         for scope, members in self.parts:
             if scope is not tied and id(tied) in members.places:
                 yield scope, members
 
-    def brings_partner(self, tied: keras.layers.Layer, partner: keras.layers.Layer) -> bool:
+    def brings_partner(self, tied: keras.Layer, partner: keras.Layer) -> bool:
         """Whether a copy of a tied layer has to bring its partner, because nothing else does."""
         if id(tied) in self.members.places:
             return id(tied) in self.brings
         return self.saved and id(partner) not in self.members.places
 
-    def upstream(self, node: Any) -> Iterator[keras.layers.Layer]:
-        """The layers with a kernel before a node."""
+    def upstream(self, node: Any) -> Iterator[keras.Layer]:
         return with_kernel(upstream_layers([node], self.parents), self.brings)
 
 
-def _state(root: keras.layers.Layer, saved: bool) -> tuple[Any, ...]:
+def _state(root: keras.Layer, saved: bool) -> tuple[Any, ...]:
     """What a survey of a model depends on: a layer may have its kernel only once it is built."""
     held = flatten_layers(root)
     return saved, Link.changes, sum(layer.built for layer in held), *map(id, held)
 
 
-def survey(root: keras.layers.Layer, saved: bool = False) -> Survey:
+def survey(root: keras.Layer, saved: bool = False) -> Survey:
     """The survey of a model, taken once for all the ties in it."""
-    last: Survey | None = vars(root).get(SURVEY)
+    key = "_keras_tied_survey"
+    last: Survey | None = vars(root).get(key)
     if last is None or last.state != _state(root, saved):
-        last = Survey(root, saved)
-        vars(root)[SURVEY] = last  # Keras would track what a plain assignment holds
+        last = vars(root)[key] = Survey(root, saved)  # Keras would track a plain attribute
     return last
 
 
-SURVEY = "_keras_tied_survey"
-
-
-def with_kernel(
-    layers: Iterable[keras.layers.Layer], brings: set[int]
-) -> Iterator[keras.layers.Layer]:
+def with_kernel(layers: Iterable[keras.Layer], brings: set[int]) -> Iterator[keras.Layer]:
     """Those of these layers that have a kernel, each partner after the layer that brings it."""
     for layer in layers:
         if kernel_name(layer) is None:
@@ -211,7 +180,7 @@ def with_kernel(
             yield layer._link.partner
 
 
-def survey_original(tied: keras.layers.Layer) -> Survey:
+def survey_original(tied: keras.Layer) -> Survey:
     """The survey of the largest model that is being saved, or copied, and holds a tied layer."""
     if (saved := model_being_saved()) is not None:
         return survey(saved, saved=True)
@@ -219,7 +188,7 @@ def survey_original(tied: keras.layers.Layer) -> Survey:
     return next((each for each in surveys if id(tied) in each.members.places), survey(tied))
 
 
-def locate(tied: keras.layers.Layer, partner: keras.layers.Layer, around: Survey) -> Place | None:
+def locate(tied: keras.Layer, partner: keras.Layer, around: Survey) -> Place | None:
     """The place of a partner in the model that is being copied; None if it is not in there."""
     root = around.parts[-1][0]
     inside = upstream = None
@@ -234,13 +203,10 @@ def locate(tied: keras.layers.Layer, partner: keras.layers.Layer, around: Survey
 
 
 def _before_each_call(
-    scope: keras.layers.Layer, partner: keras.layers.Layer, around: Survey
-) -> list[keras.layers.Layer]:
-    """The layers with a kernel before the calls of a scope in a model, up to the partner.
-
-    Empty if they differ from call to call: a copy would not tell which call was which.
-    """
-    paths: dict[tuple[int, ...], list[keras.layers.Layer]] = {}
+    scope: keras.Layer, partner: keras.Layer, around: Survey
+) -> list[keras.Layer]:
+    """The layers with a kernel before a scope's calls, up to the partner; none if calls differ."""
+    paths: dict[tuple[int, ...], list[keras.Layer]] = {}
     for node in inbound_nodes(scope):
         layers = []
         for layer in around.upstream(node):
@@ -254,17 +220,17 @@ def _before_each_call(
 
 
 def _address(
-    tied: keras.layers.Layer, members: Members, layers: list[keras.layers.Layer], partner: int
+    tied: keras.Layer, members: Members, layers: list[keras.Layer], partner: int
 ) -> Address:
-    size, own = len(members.layers), members.places[id(tied)]
-    return Address(size, own, partner, _checksum(layers[: partner + 1]))
+    own = members.places[id(tied)]
+    return Address(len(members.layers), own, partner, _checksum(layers[: partner + 1]))
 
 
-def _checksum(layers: Iterable[keras.layers.Layer]) -> int:
+def _checksum(layers: Iterable[keras.Layer]) -> int:
     return zlib.crc32(",".join(type(layer).__name__ for layer in layers).encode())
 
 
-def at_place(tied: keras.layers.Layer, place: Place, around: Survey) -> keras.layers.Layer | None:
+def at_place(tied: keras.Layer, place: Place, around: Survey) -> keras.Layer | None:
     """The layer at a place, if a model or one of its parts is the copy which it is noted for."""
     for _, members in around.scopes(tied):
         if partner := _at_address(place.inside, tied, members, members.layers):
@@ -279,8 +245,8 @@ def at_place(tied: keras.layers.Layer, place: Place, around: Survey) -> keras.la
 
 
 def partners_at_places(
-    tied: keras.layers.Layer, roots: Iterable[keras.layers.Layer]
-) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
+    tied: keras.Layer, roots: Iterable[keras.Layer]
+) -> list[tuple[keras.Layer, keras.Layer]]:
     """The partner of a tied layer, and of all that wait for theirs in the model that tells it."""
     for root in [*roots, tied]:
         around = survey(root)
@@ -290,18 +256,14 @@ def partners_at_places(
             (layer, partner)
             for layer in around.members.layers
             if (link := link_of(layer)) and isinstance(link.partner, Reference)
-            if (place := link.partner.place) is not None
-            if (partner := at_place(layer, place, around)) is not None
+            if (place := link.partner.place) and (partner := at_place(layer, place, around))
         ]
     return []
 
 
 def _at_address(
-    address: Address,
-    tied: keras.layers.Layer,
-    members: Members,
-    layers: Iterable[keras.layers.Layer],
-) -> keras.layers.Layer | None:
+    address: Address, tied: keras.Layer, members: Members, layers: Iterable[keras.Layer]
+) -> keras.Layer | None:
     if len(members.layers) != address.size or members.places[id(tied)] != address.own:
         return None
     first = list(islice(layers, address.partner + 1))
@@ -311,12 +273,11 @@ def _at_address(
 
 
 def layers_before(
-    tied: keras.layers.Layer, around: Iterable[keras.layers.Layer]
-) -> Iterator[tuple[list[keras.layers.Layer], list[keras.layers.Layer]]]:
-    """The layers that a tied one may take inputs from, in ever wider circles.
+    tied: keras.Layer, around: Iterable[keras.Layer]
+) -> Iterator[tuple[list[keras.Layer], list[keras.Layer]]]:
+    """The layers that a tied one may take inputs from, and the partners of tied ones among them.
 
-    Each circle comes with the layers that tied layers in it are tied to. The graph tells; of a
-    model that has none, such as a subclass of `Model`, all layers count.
+    They come in ever wider circles; of a model that has no graph all layers count.
     """
     for scope in (tied, *around):
         circle = list(upstream_layers(inbound_nodes(scope)))
@@ -324,14 +285,13 @@ def layers_before(
             circle += flatten_layers(scope)
         layers = [layer for layer in circle if layer is not tied]
         partners = [link.partner for layer in layers if (link := link_of(layer))]
-        yield layers, [layer for layer in partners if isinstance(layer, keras.layers.Layer)]
+        yield layers, [layer for layer in partners if isinstance(layer, keras.Layer)]
 
 
-def likeness_of(partner: keras.layers.Layer) -> dict[str, Any] | None:
+def likeness_of(partner: keras.Layer) -> dict[str, Any] | None:
     """A layer of Keras's own with the settings of a partner of the user's class, serialised.
 
-    A copy needs them before it meets the partner, and the class may not be registered. None where
-    the partner is Keras's or ours, or derives from neither.
+    A copy needs them before it meets the partner, and the class may not be registered.
     """
     if type(partner).__module__.startswith(("keras.", "keras_tied.")):
         return None

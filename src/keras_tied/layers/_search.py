@@ -18,9 +18,7 @@ from keras_tied.layers._partner import (
 )
 
 
-def find_partner(
-    tied: Any, reference: Reference, models: tuple[keras.layers.Layer, ...] = ()
-) -> None:
+def find_partner(tied: Any, reference: Reference, models: tuple[keras.Layer, ...] = ()) -> None:
     """Look for the layer tied to: at its place in a copy of its model, else by its name."""
     around = [*homes(tied), *models]
     if reference.place is not None:
@@ -51,12 +49,8 @@ def find_partner(
             return
 
 
-def look_for_another(tied: Any, own: keras.layers.Layer) -> None:
-    """Tie a layer that was loaded without its partner to that, if it has been put behind it.
-
-    Its file brought the kernel. A layer of the same name with the same numbers is the partner,
-    saved and loaded by itself; with other numbers it may be, and nobody can tell from them.
-    """
+def look_for_another(tied: Any, own: keras.Layer) -> None:
+    """Tie a layer that was loaded without its partner to that, if it has been put behind it."""
     if is_reading_file():
         return  # the numbers come later
     around, strangers = homes(tied), False
@@ -80,9 +74,8 @@ def look_for_another(tied: Any, own: keras.layers.Layer) -> None:
 
 
 def find_namesakes(
-    tied: Any, layers: list[keras.layers.Layer], name: str, class_name: str
-) -> list[keras.layers.Layer]:
-    """The layers of that name and class whose kernels fit, each once."""
+    tied: Any, layers: list[keras.Layer], name: str, class_name: str
+) -> list[keras.Layer]:
     return [
         layer
         for layer in {id(layer): layer for layer in layers}.values()
@@ -90,8 +83,7 @@ def find_namesakes(
     ]
 
 
-def kernel_fits(tied: Any, layer: keras.layers.Layer) -> bool:
-    """Whether a layer is built and has a kernel of the right shape."""
+def kernel_fits(tied: Any, layer: keras.Layer) -> bool:
     if not layer.built:
         return False
     link = link_of(layer)
@@ -101,7 +93,7 @@ def kernel_fits(tied: Any, layer: keras.layers.Layer) -> bool:
     return name is not None and tuple(getattr(layer, name).shape) == tied._link.kernel_shape
 
 
-def _equal_kernels(first: keras.layers.Layer, second: keras.layers.Layer) -> bool:
+def _equal_kernels(first: keras.Layer, second: keras.Layer) -> bool:
     """Whether the kernels of two layers hold the same numbers, which are not all one number."""
     pairs = zip(kernel_variables(first), kernel_variables(second), strict=False)
     kernels = [[stored_numbers(variable) for variable in pair] for pair in pairs]

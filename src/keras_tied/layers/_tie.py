@@ -10,17 +10,16 @@ from keras_tied.layers.tied_dense import TiedDense
 from keras_tied.layers.tied_einsum_dense import TiedEinsumDense
 from keras_tied.layers.tied_layer import TiedLayer
 
-TIES: dict[type[keras.layers.Layer], type[TiedLayer]] = {
+TIES: dict[type[keras.Layer], type[TiedLayer]] = {
     keras.layers.Dense: TiedDense,
     keras.layers.Embedding: TiedDense,
     TiedDense: TiedDense,
     keras.layers.EinsumDense: TiedEinsumDense,
     **dict.fromkeys(CONVOLUTIONS, TiedConv),
 }
-"""The class that ties to each class of layer, and to those derived from it."""
 
 _PARTS = "build it from its two parts, a {} and a {} with kernel size 1, and tie to each of them"
-INSTEAD: dict[type[keras.layers.Layer], str] = {
+INSTEAD: dict[type[keras.Layer], str] = {
     keras.layers.SeparableConv1D: _PARTS.format("DepthwiseConv1D", "Conv1D"),
     keras.layers.SeparableConv2D: _PARTS.format("DepthwiseConv2D", "Conv2D"),
     keras.layers.MultiHeadAttention: (
@@ -30,10 +29,9 @@ INSTEAD: dict[type[keras.layers.Layer], str] = {
     keras.Model: "tie to its layers one by one, the last first",
     TiedLayer: "tie to the layer that it is tied to itself, its `tied_to`",
 }
-"""What to do about a layer of each class that has not one kernel of its own."""
 
 
-def tie(layer: keras.layers.Layer, **kwargs: Any) -> TiedLayer:
+def tie(layer: keras.Layer, **kwargs: Any) -> TiedLayer:
     """The tied layer for a layer: one that uses its kernel, transposed.
 
     Args:
@@ -41,8 +39,7 @@ def tie(layer: keras.layers.Layer, **kwargs: Any) -> TiedLayer:
             `Conv1DTranspose`, `Conv2DTranspose` or `Conv3DTranspose`, a `DepthwiseConv1D` or
             `DepthwiseConv2D`, a layer of a class derived from these, or any other that has been
             built and has a `kernel` of two axes.
-        **kwargs: arguments of the tied layer: `transpose`, `gain`, `activation`, `use_bias`,
-            `name` and so on.
+        **kwargs: arguments of the tied layer: `transpose`, `gain`, `activation` and so on.
 
     Returns:
         A `TiedDense`, `TiedEinsumDense` or `TiedConv` that is tied to `layer`.
@@ -56,7 +53,7 @@ def tie(layer: keras.layers.Layer, **kwargs: Any) -> TiedLayer:
         >>> tie(keras.layers.Conv2D(8, 3, name="encoder"), activation="relu", name="decoder")
         <TiedConv name=decoder, built=False>
     """
-    if not isinstance(layer, keras.layers.Layer):
+    if not isinstance(layer, keras.Layer):
         raise ValueError(
             f"`tie` takes the layer to tie to; received {layer!r} ({type(layer).__name__}): pass "
             "the layer object itself, for example `model.get_layer(name)`."

@@ -17,26 +17,20 @@ class Tie(NamedTuple):
         tied_to: the layer whose kernel it uses; None if a copied layer has not met it yet.
         layer_path: the names of the models and layers that hold `layer`, and its own, with `/`.
         tied_to_path: likewise of `tied_to`. Where the model does not hold that, its name.
-        kernel_shape: the shape of the kernel; None if it is not built yet.
+        kernel_shape: None if the kernel is not built yet.
         inside: whether the model holds `tied_to`.
     """
 
     layer: TiedLayer
-    tied_to: keras.layers.Layer | None
+    tied_to: keras.Layer | None
     layer_path: str
     tied_to_path: str
     kernel_shape: tuple[int, ...] | None
     inside: bool
 
 
-def ties(model: keras.layers.Layer) -> list[Tie]:
-    """Every tie in a model.
-
-    Args:
-        model: a Keras model or layer, of any kind, with layers at any depth.
-
-    Returns:
-        One `Tie` for each tied layer, in Keras's order of the layers.
+def ties(model: keras.Layer) -> list[Tie]:
+    """Every tie in a Keras model or layer: one `Tie` for each tied layer, at any depth, in order.
 
     Raises:
         ValueError: where `model` is not a layer.
@@ -54,12 +48,11 @@ def ties(model: keras.layers.Layer) -> list[Tie]:
     return _list_ties(paths, paths, [model])
 
 
-Paths = dict[int, tuple[keras.layers.Layer, str]]
+Paths = dict[int, tuple[keras.Layer, str]]
 """Layers by their ids, each with the names that lead to it."""
 
 
-def _list_ties(held: Paths, paths: Paths, models: list[keras.layers.Layer]) -> list[Tie]:
-    """The ties of some layers, whose partners may be among `paths` or in some models."""
+def _list_ties(held: Paths, paths: Paths, models: list[keras.Layer]) -> list[Tie]:
     tied = [(each, path) for each, path in held.values() if isinstance(each, TiedLayer)]
     listed = []
     for layer, path in tied:
@@ -71,11 +64,8 @@ def _list_ties(held: Paths, paths: Paths, models: list[keras.layers.Layer]) -> l
     return listed
 
 
-def assert_tied(model: keras.layers.Layer) -> None:
+def assert_tied(model: keras.Layer) -> None:
     """Raise unless every tied layer of a model uses the kernel of a layer of that model.
-
-    Args:
-        model: a Keras model or layer, of any kind, with layers at any depth.
 
     Raises:
         ValueError: where a tied layer has not met the layer that it is tied to, is tied to one
@@ -98,7 +88,7 @@ def assert_tied(model: keras.layers.Layer) -> None:
         raise ValueError(f"{'; '.join(doubts)}: use `keras_tied.retie(decoder, encoder)`.")
 
 
-def _doubt(model: keras.layers.Layer, tie: Tie) -> str:
+def _doubt(model: keras.Layer, tie: Tie) -> str:
     name = f"{type(tie.layer).__name__} '{tie.layer_path}'"
     if tie.tied_to is None:
         return f"{name} has not met '{tie.tied_to_path}', which it is tied to"
@@ -111,7 +101,7 @@ def _doubt(model: keras.layers.Layer, tie: Tie) -> str:
     return ""
 
 
-def retie(decoder: keras.layers.Layer, encoder: keras.layers.Layer) -> list[Tie]:
+def retie(decoder: keras.Layer, encoder: keras.Layer) -> list[Tie]:
     """Tie a decoder to an encoder that it has come apart from.
 
     The halves of an autoencoder that were saved, pickled or cloned one by one are not tied to each
@@ -121,16 +111,15 @@ def retie(decoder: keras.layers.Layer, encoder: keras.layers.Layer) -> list[Tie]
     or none. Compile a model anew that was compiled before: its variables are others now.
 
     Args:
-        decoder: a tied layer, or a model with tied layers. Those that are tied to a layer of the
-            decoder itself are left as they are.
+        decoder: a tied layer, or a model with layers that are tied to others than its own.
         encoder: the layer to tie to, or a model with such layers, built.
 
     Returns:
         The new ties, as `ties` lists them.
 
     Raises:
-        ValueError: where a tied layer fits no layer of the encoder, or several, where the decoder
-            has no tied layer, or where either is not a layer.
+        ValueError: where a tied layer fits no layer of the encoder, or several, or where the
+            decoder has no tied layer.
 
     Examples:
         >>> import keras
@@ -140,9 +129,8 @@ def retie(decoder: keras.layers.Layer, encoder: keras.layers.Layer) -> list[Tie]
         >>> encoder = keras.Model(inputs, code(inputs))
         >>> decoder = keras.Model(codes, keras_tied.tie(code, name="out")(codes))
         >>> encoder, decoder = (keras.models.clone_model(half) for half in (encoder, decoder))
-        >>> (tie,) = keras_tied.retie(decoder, encoder)
-        >>> tie.tied_to is encoder.get_layer("code")
-        True
+        >>> [(tie.layer_path, tie.tied_to_path) for tie in keras_tied.retie(decoder, encoder)]
+        [('out', 'code')]
     """
     _require_layer(decoder, "retie"), _require_layer(encoder, "retie")
     inside = set(map(id, flatten_layers(decoder)))
@@ -165,8 +153,7 @@ def retie(decoder: keras.layers.Layer, encoder: keras.layers.Layer) -> list[Tie]
     return _list_ties(held, _paths(encoder) | _paths(decoder), [])
 
 
-def _choose(tied: TiedLayer, kernels: list[keras.layers.Layer], encoder: str) -> keras.layers.Layer:
-    """The one of an encoder's layers with a kernel that a tied layer is to be tied to."""
+def _choose(tied: TiedLayer, kernels: list[keras.Layer], encoder: str) -> keras.Layer:
     fitting = [layer for layer in kernels if tied.can_be_tied_to(layer)]
     named = [layer for layer in fitting if layer.name == tied._link.partner.name]
     chosen = named if len(named) == 1 else fitting
@@ -182,18 +169,11 @@ def _choose(tied: TiedLayer, kernels: list[keras.layers.Layer], encoder: str) ->
     )
 
 
-def trainable_variables(*models: keras.layers.Layer) -> list[keras.Variable]:
-    """The trainable variables of several models, each once.
+def trainable_variables(*models: keras.Layer) -> list[keras.Variable]:
+    """The trainable variables of several models or layers, in their order, each once.
 
     A decoder lists the kernels that it uses, and its encoder lists them too. An optimizer that is
     given both lists would move these kernels twice a step.
-
-    Args:
-        *models: Keras models or layers.
-
-    Returns:
-        The variables in the order of the models, as `optimizer.apply(gradients, variables)` and a
-        gradient of the loss take them.
 
     Raises:
         ValueError: where something passed is not a layer.
@@ -212,8 +192,8 @@ def trainable_variables(*models: keras.layers.Layer) -> list[keras.Variable]:
     return list({id(variable): variable for each in listed for variable in each}.values())
 
 
-def _require_layer(model: Any, function: str) -> keras.layers.Layer:
-    if not isinstance(model, keras.layers.Layer):
+def _require_layer(model: Any, function: str) -> keras.Layer:
+    if not isinstance(model, keras.Layer):
         raise ValueError(
             f"`keras_tied.{function}` takes Keras models or layers; received {model!r} "
             f"({type(model).__name__})."
@@ -221,8 +201,7 @@ def _require_layer(model: Any, function: str) -> keras.layers.Layer:
     return model
 
 
-def _paths(model: keras.layers.Layer, prefix: str = "") -> Paths:
-    """Each layer that a model holds."""
+def _paths(model: keras.Layer, prefix: str = "") -> Paths:
     paths: Paths = {}
     for layer in flatten_layers(model, recursive=False)[1:]:
         paths.setdefault(id(layer), (layer, prefix + layer.name))

@@ -1,7 +1,4 @@
-"""What other packages of keras_tied may use of the layers besides the public names.
-
-Not public: it can change with any version.
-"""
+"""What other packages of keras_tied may use of the layers besides the public names."""
 
 from keras_tied.layers._kernel import kernel_of
 

@@ -7,7 +7,7 @@ from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
-class KSparse(keras.layers.Layer):
+class KSparse(keras.Layer):
     r"""Keeps the `k` largest numbers of each code and sets the others to 0.
 
     $$y_j = \begin{cases} x_j & \text{if } x_j \text{ is among the } k \text{ largest of } x \\
@@ -15,23 +15,19 @@ class KSparse(keras.layers.Layer):
 
     Put behind a linear encoder, it makes a k-sparse autoencoder (Makhzani & Frey, "k-sparse
     autoencoders", 2013, arXiv 1312.5663). The largest numbers are kept, not those of largest
-    magnitude: of a code with fewer than `k` positive numbers, negative ones remain. Of equal
-    numbers, those that come first are kept, so that exactly `k` are. The gradient flows through
-    the numbers that are kept. In inference, `round(alpha * k)` are kept: the paper finds that
-    somewhat more than in training make better features.
+    magnitude; of equal numbers, those that come first. The gradient flows through the numbers that
+    are kept. In inference, `round(alpha * k)` are kept: the paper finds that somewhat more than in
+    training make better features.
 
-    Input and output shape: `(batch, ..., units)`; the codes lie along the last axis. The dtype is
-    the layer's compute dtype.
+    Input and output shape: `(batch, ..., units)`, in the layer's compute dtype.
 
     Args:
-        k: how many numbers of a code are kept in training, at least 1 and at most `units`.
-        alpha: how many times as many are kept in inference, rounded, and at most all. Defaults
-            to 1.
+        k: how many numbers of a code are kept in training, from 1 to `units`.
+        alpha: how many times as many are kept in inference, at most all. Defaults to 1.
         **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `k` is not an integer from 1 to `units`, or `round(alpha * k)` is less
-            than 1.
+        ValueError: if `k` is not an integer from 1 to `units`, or `round(alpha * k)` below 1.
 
     Examples:
         >>> import keras
@@ -54,12 +50,10 @@ class KSparse(keras.layers.Layer):
                 f"in inference; received k={k} and alpha={alpha!r}: an alpha of 1 or somewhat "
                 "more is usual."
             )
-        self.k = k
-        self.alpha = alpha
+        self.k, self.alpha = k, alpha
         self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Check that there are `k` units."""
         units = input_shape[-1]
         if units is None or self.k > units:
             raise ValueError(
@@ -70,7 +64,6 @@ class KSparse(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: units})
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
-        """Set all but the largest numbers to 0."""
         kept = self.k if training else min(round(self.alpha * self.k), inputs.shape[-1])
         least = ops.top_k(inputs, kept)[0][..., -1:]
         larger, equal = inputs > least, inputs == least
@@ -80,9 +73,7 @@ class KSparse(keras.layers.Layer):
         return ops.where(keep, inputs, ops.zeros_like(inputs))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The shape of the inputs."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration."""
         return {**super().get_config(), "k": self.k, "alpha": self.alpha}

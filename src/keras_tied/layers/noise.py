@@ -6,11 +6,8 @@ import keras
 from keras import ops
 
 
-class Corruption(keras.layers.Layer):
-    """Base of the layers that spoil a share of the features, in training only.
-
-    A subclass says in `corrupted` what becomes of the inputs.
-    """
+class Corruption(keras.Layer):
+    """Base of the layers that spoil a share of the features, in training only."""
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -19,30 +16,24 @@ class Corruption(keras.layers.Layer):
                 f"{type(self).__name__} '{self.name}' takes a rate from 0 to 1, the share of "
                 f"features that it spoils; received rate={rate!r}."
             )
-        self.rate = rate
-        self.seed = seed
+        self.rate, self.seed = rate, seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
-        """Spoil the inputs, if this is training."""
         return self.corrupted(inputs) if training and self.rate > 0 else inputs
 
     def corrupted(self, inputs: Any) -> Any:
-        """The inputs after the corruption."""
         raise NotImplementedError
 
     def draws(self, inputs: Any) -> Any:
-        """One number for each feature, uniform in [0, 1)."""
         # In half precision too few numbers could be drawn for small rates.
         return keras.random.uniform(ops.shape(inputs), dtype="float32", seed=self.seed_generator)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The shape of the inputs."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration."""
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
@@ -57,8 +48,7 @@ class MaskingNoise(Corruption):
     "Extracting and composing robust features with denoising autoencoders", ICML 2008), which is
     trained to reconstruct $x$ from $\tilde x$. `keras.layers.Dropout` also multiplies the other
     features by 1 / (1 - rate); here they stay as they are. In inference, inputs pass unchanged.
-
-    Input and output shape: any. The dtype is the layer's compute dtype.
+    They may have any shape.
 
     Args:
         rate: the probability, from 0 to 1.
@@ -77,7 +67,6 @@ class MaskingNoise(Corruption):
     """
 
     def corrupted(self, inputs: Any) -> Any:
-        """The inputs, some of them set to 0."""
         return ops.where(self.draws(inputs) < self.rate, ops.zeros_like(inputs), inputs)
 
 
@@ -92,14 +81,11 @@ class SaltAndPepperNoise(Corruption):
     A corruption for inputs that lie near two values, such as the pixels of handwritten digits
     (Vincent, Larochelle, Lajoie, Bengio & Manzagol, "Stacked denoising autoencoders: learning
     useful representations in a deep network with a local denoising criterion", JMLR 2010). In
-    inference, inputs pass unchanged.
-
-    Input and output shape: any. The dtype is the layer's compute dtype.
+    inference, inputs pass unchanged. They may have any shape.
 
     Args:
         rate: the probability, from 0 to 1.
-        low: the lowest value of a feature. Defaults to 0.
-        high: the highest value of a feature. Defaults to 1.
+        low, high: the lowest and the highest value of a feature. Default to 0 and 1.
         seed: an integer that makes the draws repeatable. Defaults to none.
         **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
@@ -109,8 +95,8 @@ class SaltAndPepperNoise(Corruption):
     Examples:
         >>> import keras
         >>> from keras_tied.layers import SaltAndPepperNoise
-        >>> grey = keras.ops.full((100, 100), 0.5)
-        >>> corrupted = SaltAndPepperNoise(0.5, seed=0)(grey, training=True)
+        >>> noise = SaltAndPepperNoise(0.5, seed=0)
+        >>> corrupted = noise(keras.ops.full((100, 100), 0.5), training=True)
         >>> sorted(set(keras.ops.convert_to_numpy(corrupted).ravel().tolist()))
         [0.0, 0.5, 1.0]
     """
@@ -122,12 +108,10 @@ class SaltAndPepperNoise(Corruption):
         self.low, self.high = low, high
 
     def corrupted(self, inputs: Any) -> Any:
-        """The inputs, some of them set to the lowest or the highest value."""
         draws = self.draws(inputs)
         low, high = (ops.full_like(inputs, value) for value in (self.low, self.high))
         extremes = ops.where(draws < self.rate / 2, low, high)
         return ops.where(draws < self.rate, extremes, inputs)
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration."""
         return {**super().get_config(), "low": self.low, "high": self.high}

@@ -8,18 +8,18 @@ from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
-class PartlyLinear(keras.layers.Layer):
+class PartlyLinear(keras.Layer):
     r"""Applies an activation to all units but the first few, which it leaves as they are.
 
     $$y_j = \begin{cases} x_j & j < \text{linear\_units} \\ f(x_j) & \text{otherwise} \end{cases}$$
 
     A hidden layer that passes as many units unchanged as the code has contains PCA: these units
     carry the principal components straight to the code and, mirrored, back again, and the others
-    only have to learn what is not a straight line. It is a skip connection without a second path,
-    which can be tied (Ripley, "Pattern Recognition and Neural Networks", 1996, section 5.1, has
-    skip connections in a perceptron). `mirror` repeats it in the decoder.
+    only have to learn what is not a straight line. It is a skip connection (Ripley, "Pattern
+    Recognition and Neural Networks", 1996, section 5.1) without a second path, which can be tied.
+    `mirror` repeats it in the decoder.
 
-    Input and output shape: `(batch, ..., units)`. The dtype is the layer's compute dtype.
+    Input and output shape: `(batch, ..., units)`, in the layer's compute dtype.
 
     Args:
         activation: what the other units go through, a name or a callable.
@@ -49,7 +49,6 @@ class PartlyLinear(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Check that there are so many units."""
         units = input_shape[-1]
         if units is None or self.linear_units > units:
             raise ValueError(
@@ -59,17 +58,14 @@ class PartlyLinear(keras.layers.Layer):
             )
 
     def call(self, inputs: Any) -> Any:
-        """Apply the activation to the units from `linear_units` on."""
         # Of NumPy, a constant: converters to ONNX trace with numbers of their own.
         passes = np.arange(inputs.shape[-1]) < self.linear_units
         return ops.where(passes, inputs, self.activation(inputs))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The shape of the inputs."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration."""
         return {
             **super().get_config(),
             "activation": keras.activations.serialize(self.activation),

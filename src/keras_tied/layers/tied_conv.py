@@ -32,16 +32,15 @@ class TiedConv(TiedLayer):
     $$y = \mathrm{activation}\left(A^\top (g \odot x) + b\right),
     \qquad \langle A u, x \rangle = \langle u, A^\top x \rangle .$$
 
-    It is a transposed convolution if the layer tied to is a `Conv1D`, `Conv2D`, `Conv3D`,
-    `DepthwiseConv1D` or `DepthwiseConv2D`, and a convolution if that is a `Conv1DTranspose`,
-    `Conv2DTranspose` or `Conv3DTranspose`. Tied so, the layers of a convolutional autoencoder
-    share their kernels (Masci et al., "Stacked convolutional auto-encoders for hierarchical
-    feature extraction", ICANN 2011).
+    It is a transposed convolution if the layer tied to is a (depthwise) convolution, and a
+    convolution if that is a transposed one. Tied so, the layers of a convolutional autoencoder
+    share their kernels (Masci et al., "Stacked convolutional auto-encoders for hierarchical feature
+    extraction", ICANN 2011). With `transpose=False` it computes $g \odot A x$, as the other layer
+    does, with a bias and an activation of its own.
 
     The output has the size of the inputs that the layer tied to was built for. With a stride,
     several sizes of input give the same size of output: where that layer's axes were `None`,
-    `output_size` has to say which. With `transpose=False` it computes $g \odot A x$, as the other
-    layer does, with a bias and an activation of its own.
+    `output_size` has to say which.
 
     Input shape: that of the output of the layer tied to, floating point:
     `(batch, spatial..., channels)`, or `(batch, channels, spatial...)` for `"channels_first"`.
@@ -50,17 +49,15 @@ class TiedConv(TiedLayer):
     Args:
         tied_to: the convolution layer whose kernel is used. The kernel remains its variable.
         transpose: whether the adjoint is computed. Defaults to `True`.
-        gain: whether to learn one factor for each output channel of the layer tied to. Starts at
-            ones. Defaults to `False`.
+        gain: whether to learn $g$, at first ones. Defaults to `False`.
         output_size: the size of the output along each spatial axis, an integer for all or one for
             each. Only for the adjoint of a convolution. Defaults to that of the layer's inputs.
-        **kwargs: `activation`, `use_bias`, `bias_initializer`, `bias_regularizer` and
-            `bias_constraint` as in `TiedDense`, and `name`, `dtype`, `trainable` and
-            `activity_regularizer` of `keras.layers.Layer`.
+        **kwargs: `activation`, `use_bias`, `bias_*` and those of `keras.layers.Layer` as in
+            `TiedDense`.
 
     Raises:
-        ValueError: where `tied_to` is not a convolution layer, if the shapes do not fit, or if
-            the size of the output is not known.
+        ValueError: where `tied_to` is not a convolution layer, the shapes do not fit, or the size
+            of the output is not known.
 
     Examples:
         >>> import keras
@@ -76,7 +73,7 @@ class TiedConv(TiedLayer):
 
     def __init__(
         self,
-        tied_to: keras.layers.Layer,
+        tied_to: keras.Layer,
         transpose: bool = True,
         gain: bool = False,
         output_size: int | Sequence[int] | None = None,
@@ -86,7 +83,7 @@ class TiedConv(TiedLayer):
         self.output_size = output_size
         self.supports_masking = False  # as in Keras: a mask has the size before the convolution
 
-    def _validate_partner(self, tied_to: Any) -> keras.layers.Layer | Reference:
+    def _validate_partner(self, tied_to: Any) -> keras.Layer | Reference:
         tied_to = super()._validate_partner(tied_to)
         if not isinstance(tied_to, (Reference, *CONVOLUTIONS)):
             raise ValueError(
@@ -97,7 +94,6 @@ class TiedConv(TiedLayer):
         return tied_to
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Check that the shapes fit, and create bias and gain."""
         settings = self.tied_settings()
         read, written = self._partner_channels()
         expected = written if self.transpose else read
@@ -115,21 +111,14 @@ class TiedConv(TiedLayer):
         self.add_gain((written,))
         self.add_bias((read if self.transpose else written,))
 
-    @property
-    def kernel(self) -> Any:
-        """The kernel of the layer tied to, in that layer's layout, with the gain in it."""
-        kernel = self.tied_kernel()
-        if self.gain is None:
-            return kernel
-        gain = ops.cast(self.gain, self.compute_dtype)
+    def lay_gain(self, gain: Any, kernel: Any) -> Any:
         if isinstance(self.tied_settings(), TRANSPOSED):
-            gain = ops.expand_dims(gain, -1)
-        elif isinstance(self.tied_settings(), DEPTHWISE):
-            gain = ops.reshape(gain, kernel.shape[-2:])
-        return ops.multiply(kernel, gain)
+            return ops.expand_dims(gain, -1)
+        if isinstance(self.tied_settings(), DEPTHWISE):
+            return ops.reshape(gain, kernel.shape[-2:])
+        return gain
 
     def call(self, inputs: Any) -> Any:
-        """Compute the layer's output."""
         outputs = self._adjoint(inputs) if self.transpose else self._forward(inputs)
         if self.bias is not None:
             spatial_after = self.tied_settings().rank + 1 - self._channels_axis()
@@ -161,7 +150,6 @@ class TiedConv(TiedLayer):
         return convolution(inputs, kernel, *how)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The shape that the layer tied to takes, or the one it gives if not transposed."""
         settings = self.tied_settings()
         if not self.transpose:
             return tuple(settings.compute_output_shape(input_shape))
@@ -174,7 +162,7 @@ class TiedConv(TiedLayer):
         return settings.rank + 1 if settings.data_format == "channels_last" else 1
 
     def _partner_channels(self) -> tuple[int, int]:
-        """The number of channels that the layer tied to reads, and of those that it writes."""
+        """How many the layer tied to reads, and writes."""
         settings = self.tied_settings()
         *_, first, second = self.tied_kernel_shape()
         if isinstance(settings, TRANSPOSED):
@@ -264,5 +252,4 @@ class TiedConv(TiedLayer):
         return tuple(sizes)
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration."""
         return {**super().get_config(), "output_size": self.output_size}

@@ -16,32 +16,27 @@ class TiedDense(TiedLayer):
 
     $$y = \mathrm{activation}\left(x\,(W \operatorname{diag} g)^\top + b\right)$$
 
-    maps `(..., units)` back to `(..., features)`. Tied weights halve an autoencoder's parameters
-    and regularise it (Vincent et al., "Extracting and composing robust features with denoising
-    autoencoders", ICML 2008); the gain frees the scale of each unit of the code, which plain
-    tying couples to the scale of its weights. Tied to an `Embedding`, whose embeddings have shape
-    `(vocabulary, dimension)`, it gives the logits over the vocabulary (Press & Wolf, "Using the
-    output embedding to improve language models", EACL 2017). With `transpose=False` it computes
-    $x\,W \operatorname{diag} g$, as the other layer does, with a bias and an activation of its own.
-
-    Input shape: `(batch, ..., units)` of the layer tied to (`(batch, ..., features)` if not
-    transposed), floating point. Output shape: `(batch, ..., features)`, or `(batch, ..., units)`.
+    maps `(batch, ..., units)`, floating point, back to `(batch, ..., features)`. Tied weights halve
+    an autoencoder's parameters and regularise it (Vincent et al., "Extracting and composing robust
+    features with denoising autoencoders", ICML 2008); the gain frees the scale of each unit of the
+    code, which plain tying couples to the scale of its weights. Tied to an `Embedding`, whose
+    embeddings have shape `(vocabulary, dimension)`, it gives the logits over the vocabulary (Press
+    & Wolf, "Using the output embedding to improve language models", EACL 2017). With
+    `transpose=False` it computes $x\,W \operatorname{diag} g$, of shape `(batch, ..., units)`, as
+    the other layer does, with a bias and an activation of its own.
 
     Args:
-        tied_to: the `Dense`, `Embedding` or other layer with a kernel of two axes whose kernel is
-            used. The kernel remains that layer's variable, in every respect.
+        tied_to: the `Dense`, `Embedding` or other layer with a kernel of two axes, which remains
+            that layer's variable.
         transpose: whether the kernel is transposed. Defaults to `True`.
-        gain: whether to learn one factor per column of the kernel, that is, per unit of the
-            code. Starts at ones. Defaults to `False`.
-        activation: the activation function, a name or a callable. Defaults to none.
+        gain: whether to learn one factor, at first 1, per unit of the code. Defaults to `False`.
+        activation: a name or a callable. Defaults to none.
         use_bias: whether to add a bias, which is this layer's own. Defaults to `True`.
-        bias_initializer, bias_regularizer, bias_constraint: of the bias. Default to `"zeros"` and
-            none.
+        bias_initializer, bias_regularizer, bias_constraint: default to `"zeros"` and none.
         **kwargs: `name`, `dtype`, `trainable` and `activity_regularizer` of `keras.layers.Layer`.
 
     Raises:
-        ValueError: where `tied_to` is not a layer or has no kernel of two axes, or if the shapes
-            do not fit.
+        ValueError: where `tied_to` has no kernel of two axes, or the shapes do not fit.
 
     Examples:
         >>> import keras
@@ -56,7 +51,6 @@ class TiedDense(TiedLayer):
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Check that the shapes fit, and create bias and gain."""
         shape = self._matrix_shape()
         expected, units = reversed(shape) if self.transpose else shape
         if input_shape[-1] != expected:
@@ -82,13 +76,9 @@ class TiedDense(TiedLayer):
     @property
     def kernel(self) -> Any:
         """The matrix that inputs are multiplied by, `(inputs, units)`, with the gain in it."""
-        kernel = self.tied_kernel()
-        if self.gain is not None:
-            kernel = ops.multiply(kernel, ops.cast(self.gain, self.compute_dtype))
-        return ops.transpose(kernel) if self.transpose else kernel
+        return ops.transpose(super().kernel) if self.transpose else super().kernel
 
     def call(self, inputs: Any) -> Any:
-        """Compute the layer's output."""
         # The gain scales the code, not the kernel: units numbers a row, not features * units.
         if self.transpose:
             scaled = inputs if self.gain is None else ops.multiply(inputs, self.gain)
@@ -101,6 +91,5 @@ class TiedDense(TiedLayer):
         return self.activation(outputs)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """`input_shape`, its last axis replaced by the number of units."""
         features, units = self._matrix_shape()
         return (*input_shape[:-1], features if self.transpose else units)

@@ -12,11 +12,7 @@ from keras_tied.layers.tied_layer import TiedLayer
 
 
 class Equation(NamedTuple):
-    """An einsum equation `inputs,kernel->outputs`, by the letters of the axes of each.
-
-    `before` and `after` tell whether an ellipsis stands before or after the letters of inputs and
-    outputs, for further axes that the two share.
-    """
+    """The letters of `inputs,kernel->outputs`, and where inputs and outputs have an ellipsis."""
 
     inputs: str
     kernel: str
@@ -26,7 +22,6 @@ class Equation(NamedTuple):
 
     @classmethod
     def parse(cls, equation: str) -> Self:
-        """The equation that an `EinsumDense` was given."""
         inputs, kernel, outputs = re.split(",|->", equation)
         before, after = inputs.startswith("..."), inputs.endswith("...")
         return cls(inputs.strip("."), kernel, outputs.strip("."), before, after)
@@ -61,18 +56,17 @@ class TiedEinsumDense(TiedLayer):
     Args:
         tied_to: the `EinsumDense` whose kernel is used. The kernel remains its variable.
         transpose: whether the adjoint is computed. Defaults to `True`.
-        gain: whether to learn one factor for each output unit of the kernel, that is, along its
-            axes that the output of the layer tied to has. Starts at ones. Defaults to `False`.
-        bias_axes: the axes of the output, by their letters in the equation, that the bias has.
-            Defaults to those that come from the kernel.
-        **kwargs: `activation`, `use_bias`, `bias_initializer`, `bias_regularizer` and
-            `bias_constraint` as in `TiedDense`, and `name`, `dtype`, `trainable` and
-            `activity_regularizer` of `keras.layers.Layer`.
+        gain: whether to learn $g$, at first ones, along the axes of the kernel that the output of
+            the layer tied to has. Defaults to `False`.
+        bias_axes: the letters of the output's axes that the bias has. Defaults to those that come
+            from the kernel.
+        **kwargs: `activation`, `use_bias`, `bias_*` and those of `keras.layers.Layer` as in
+            `TiedDense`.
 
     Raises:
-        ValueError: where `tied_to` is not an `EinsumDense`, if its equation sums over an axis of
-            the inputs that neither kernel nor outputs have, which nothing can reconstruct, if
-            `bias_axes` names an axis that the output does not have, or if the shapes do not fit.
+        ValueError: where `tied_to` is not an `EinsumDense`, its equation sums over an axis that
+            neither kernel nor outputs have, `bias_axes` names an axis that the output does not
+            have, or the shapes do not fit.
 
     Examples:
         >>> import keras
@@ -88,7 +82,7 @@ class TiedEinsumDense(TiedLayer):
 
     def __init__(
         self,
-        tied_to: keras.layers.Layer,
+        tied_to: keras.Layer,
         transpose: bool = True,
         gain: bool = False,
         bias_axes: str | None = None,
@@ -98,7 +92,7 @@ class TiedEinsumDense(TiedLayer):
         self.bias_axes = bias_axes
         self.supports_masking = False  # as in Keras: axes may change their places
 
-    def _validate_partner(self, tied_to: Any) -> keras.layers.Layer | Reference:
+    def _validate_partner(self, tied_to: Any) -> keras.Layer | Reference:
         tied_to = super()._validate_partner(tied_to)
         if isinstance(tied_to, (Reference, keras.layers.EinsumDense)):
             return tied_to
@@ -128,7 +122,6 @@ class TiedEinsumDense(TiedLayer):
         return equation._replace(inputs=equation.outputs, outputs=equation.inputs)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Check that the shapes fit, and create bias and gain."""
         equation, sizes = self._equation(), self._sizes(input_shape)
         before, _, _ = equation.split(input_shape)
         letters = enumerate(equation.inputs, len(before))
@@ -174,23 +167,13 @@ class TiedEinsumDense(TiedLayer):
             )
         return {**given, **sizes}
 
-    @property
-    def kernel(self) -> Any:
-        """The kernel of the layer tied to, in that layer's layout, with the gain in it."""
-        kernel = self.tied_kernel()
-        if self.gain is None:
-            return kernel
-        return ops.multiply(kernel, ops.cast(self.gain, self.compute_dtype))
-
     def call(self, inputs: Any) -> Any:
-        """Compute the layer's output."""
         outputs = ops.einsum(self.equation, inputs, self.kernel)
         if self.bias is not None:
             outputs = ops.add(outputs, self.bias)
         return self.activation(outputs)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The shape that the layer tied to takes, or the one it gives if not transposed."""
         equation, sizes = self._equation(), self._sizes(input_shape)
         before, _, after = equation.split(input_shape)
         shape = (*before, *(sizes[letter] for letter in equation.outputs), *after)
@@ -202,5 +185,4 @@ class TiedEinsumDense(TiedLayer):
         return (shape[0], *(size if size is not None else known for size, known in sizes_noted))
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration."""
         return {**super().get_config(), "bias_axes": self.bias_axes}

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, Self
 
 import keras
+from keras import ops
 
 from keras_tied._keras_internals import (
     CallObserver,
@@ -33,23 +34,15 @@ LISTS = ("trainable_variables", "trainable_weights", "losses", "count_params")
 
 
 class TiedLayer(CallObserver):
-    """Base of the tied layers: computes with the kernel of another layer.
-
-    The kernel stays the other layer's variable. It is created, regularised, frozen, adapted and
-    quantised there; this layer reads it anew at every call, so that it follows all of that, and
-    the gradient is the sum of what flows through both.
+    """Base of the tied layers: computes with the kernel of another layer; see `TiedDense`.
 
     A subclass adds what it computes (`build`, `call`, `compute_output_shape`) and reads
-    `self.tied_kernel()` for the kernel and `self.tied_kernel_shape()` for its shape. `TiedDense`
-    describes the arguments.
-
-    Raises:
-        ValueError: where `tied_to` is not a layer or has no kernel, or if the shapes do not fit.
+    `self.tied_kernel()` for the kernel and `self.tied_kernel_shape()` for its shape.
     """
 
     def __init__(
         self,
-        tied_to: keras.layers.Layer,
+        tied_to: keras.Layer,
         transpose: bool = True,
         gain: bool = False,
         activation: Any = None,
@@ -74,13 +67,12 @@ class TiedLayer(CallObserver):
 
     @property
     def label(self) -> str:
-        """The class and the name, as errors and warnings write them."""
         return f"{type(self).__name__} '{self.name}'"
 
-    def _validate_partner(self, tied_to: Any) -> keras.layers.Layer | Reference:
+    def _validate_partner(self, tied_to: Any) -> keras.Layer | Reference:
         if isinstance(tied_to, Reference):
             return tied_to
-        if not isinstance(tied_to, keras.layers.Layer):
+        if not isinstance(tied_to, keras.Layer):
             raise ValueError(
                 f"{self.label} can be tied to a Keras layer; received "
                 f"tied_to={tied_to!r} ({type(tied_to).__name__}): pass the layer object itself, "
@@ -95,11 +87,11 @@ class TiedLayer(CallObserver):
         return tied_to
 
     @property
-    def tied_to(self) -> keras.layers.Layer | None:
+    def tied_to(self) -> keras.Layer | None:
         """The layer tied to; None while a rebuilt layer has not met it yet."""
         return self.partner_in()
 
-    def partner_in(self, *models: keras.layers.Layer) -> keras.layers.Layer | None:
+    def partner_in(self, *models: keras.Layer) -> keras.Layer | None:
         """The layer tied to, looked for in these models as well if it has not been met yet."""
         if isinstance(self._link.partner, Reference):
             find_partner(self, self._link.partner, models)
@@ -107,24 +99,21 @@ class TiedLayer(CallObserver):
             look_for_another(self, self._link.partner)
         return None if isinstance(self._link.partner, Reference) else self._link.partner
 
-    def tie_to(self, partner: keras.layers.Layer, around: Iterable[keras.layers.Layer]) -> None:
-        """Use the kernel of a layer from now on; `around` are models that hold this one."""
+    def tie_to(self, partner: keras.Layer, around: Iterable[keras.Layer]) -> None:
+        """Use the kernel of a layer; `around` are models that hold this one."""
         self.use(partner)
         self.refresh(around)
 
-    def use(self, partner: keras.layers.Layer) -> None:
-        """Note whose kernel to use."""
+    def use(self, partner: keras.Layer) -> None:
         self._link.partner, self._link.alone, self._link.doubtful = partner, False, False
         Link.changes += 1
 
-    def refresh(self, around: Iterable[keras.layers.Layer]) -> None:
-        """Tell this layer and the models around it that it has got another kernel."""
+    def refresh(self, around: Iterable[keras.Layer]) -> None:
         held = {id(layer): layer for home in (self, *around) for layer in flatten_layers(home)}
         for layer in held.values():
             refresh_parameters(layer)
 
-    def can_be_tied_to(self, layer: keras.layers.Layer) -> bool:
-        """Whether a layer is of a class that this one can be tied to, with a kernel that fits."""
+    def can_be_tied_to(self, layer: keras.Layer) -> bool:
         try:
             self._validate_partner(layer)
         except ValueError:
@@ -140,17 +129,11 @@ class TiedLayer(CallObserver):
             self._link.homes = [weakref.ref(home) for home in homes(self)]
 
     @property
-    def kernel_layer(self) -> keras.layers.Layer | None:
-        """What Keras saves and loads as a part of this layer, unless it has done so already.
-
-        It looks at attributes in alphabetical order, at this one before `tied_to`, and visits each
-        layer once: the kernel is here in a file only where the model that is saved does not hold
-        the layer tied to, or holds it further on.
-        """
+    def kernel_layer(self) -> keras.Layer | None:
+        """What Keras saves and loads as a part of this layer, unless it has done so already."""
         return self.tied_to
 
     def tied_kernel_shape(self) -> tuple[int, ...]:
-        """The shape of the kernel of the layer tied to."""
         if self._link.kernel_shape is None:
             partner = self._require_partner()
             name = kernel_name(partner)
@@ -167,15 +150,12 @@ class TiedLayer(CallObserver):
         kernel = kernel_of(self._require_partner())
         if self._link.alone and not self._link.doubtful and not in_training_loop():
             kernel = self._warn_when_trained(kernel)
-        return keras.ops.cast(kernel, self.compute_dtype)
+        return ops.cast(kernel, self.compute_dtype)
 
     def _warn_when_trained(self, kernel: Any) -> Any:
-        """A kernel that warns when a loop of the user's own takes a gradient with respect to it.
+        """A kernel that warns when a loop of the user's own takes a gradient with respect to it."""
 
-        In such a loop nothing tells whether the encoder stands before this layer.
-        """
-
-        @keras.ops.custom_gradient  # type: ignore[untyped-decorator]
+        @ops.custom_gradient  # type: ignore[untyped-decorator]
         def same(kernel: Any) -> Any:
             def gradient(*gradients: Any, upstream: Any = None) -> Any:
                 if not self._link.doubtful:
@@ -188,11 +168,11 @@ class TiedLayer(CallObserver):
                     )
                 return gradients[0] if upstream is None else upstream
 
-            return keras.ops.copy(kernel), gradient
+            return ops.copy(kernel), gradient
 
-        return same(keras.ops.add(kernel, 0))  # a variable is not a function's argument everywhere
+        return same(ops.add(kernel, 0))  # a variable is not a function's argument everywhere
 
-    def tied_settings(self) -> keras.layers.Layer:
+    def tied_settings(self) -> keras.Layer:
         """The layer tied to or, while it has not been met, one with its settings, not built."""
         partner = self.tied_to or self._link.partner
         return partner.settings if isinstance(partner, Reference) else partner
@@ -207,8 +187,19 @@ class TiedLayer(CallObserver):
         shape = (noted or {}).get("input_shape")
         return None if shape is None else tuple(shape)
 
-    def _require_partner(self) -> keras.layers.Layer:
-        """The layer tied to, or an error that says where it was looked for."""
+    @property
+    def kernel(self) -> Any:
+        """The kernel of the layer tied to, in that layer's layout, with the gain in it."""
+        kernel = self.tied_kernel()
+        if self.gain is None:
+            return kernel
+        return ops.multiply(kernel, self.lay_gain(ops.cast(self.gain, self.compute_dtype), kernel))
+
+    def lay_gain(self, gain: Any, kernel: Any) -> Any:
+        """The gain in a shape that is broadcast along the kernel."""
+        return gain
+
+    def _require_partner(self) -> keras.Layer:
         if partner := self.tied_to:
             return partner
         reference, around = self._link.partner, homes(self)
@@ -221,28 +212,21 @@ class TiedLayer(CallObserver):
         )
 
     def add_gain(self, shape: tuple[int, ...]) -> None:
-        """Create the gain, if there is to be one."""
         if self.use_gain:
             self.gain = self.add_weight(shape, "ones", name="gain")
 
     def add_bias(self, shape: tuple[int, ...]) -> None:
-        """Create the bias, if there is to be one."""
         if self.use_bias:
             rules = {"regularizer": self.bias_regularizer, "constraint": self.bias_constraint}
             self.bias = self.add_weight(shape, self.bias_initializer, name="bias", **rules)
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """This layer's variables, and those that the kernel it uses is made of.
-
-        So a decoder that is used without its encoder trains, exports and compiles with the kernel
-        as a variable, not as a constant. A model lists a variable once.
-        """
+        """This layer's variables, and those that the kernel it uses is made of."""
         return self._with_partner(super().variables, "variables")
 
     @property
     def weights(self) -> list[keras.Variable]:
-        """As `variables`, without the state of seed generators."""
         return self._with_partner(super().weights, "weights")
 
     def _with_partner(self, own: list[keras.Variable], kind: str) -> list[keras.Variable]:
@@ -253,8 +237,7 @@ class TiedLayer(CallObserver):
             self._warn_of_a_second_listing(partner)
         return [*own, *kernel_variables(partner, kind)]
 
-    def _warn_of_a_second_listing(self, partner: keras.layers.Layer) -> None:
-        """Say so when a loop of the user's own reads the variables of a decoder alone."""
+    def _warn_of_a_second_listing(self, partner: keras.Layer) -> None:
         read = reader_of_variables()
         if not read or read[0] not in LISTS or partner in flatten_layers(read[1]):
             return
@@ -271,7 +254,6 @@ class TiedLayer(CallObserver):
         )
 
     def count_params(self) -> int:
-        """The number of weights that are this layer's own: bias and gain."""
         if not self.built:
             return int(super().count_params())
         return sum(math.prod(weight.shape) for weight in super().weights)
@@ -280,7 +262,6 @@ class TiedLayer(CallObserver):
         """Nothing to do: the kernel is quantised in the layer that it belongs to."""
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration; the layer tied to stands in it with its own configuration."""
         return {
             **super().get_config(),
             **self._tie_config(),
@@ -322,15 +303,12 @@ class TiedLayer(CallObserver):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """A layer that meets its partner in the model that it is put into, at its place there.
-
-        One that was saved without its partner's model (`alone`) brings a partner of its own.
-        """
+        """A layer that meets its partner at its place in a model, or (`alone`) brings its own."""
         config = dict(config)
         serialized, kernel_shape = config.pop("tied_to"), config.pop("kernel_shape")
         alone, place, likeness = (config.pop(key) for key in ("alone", "place", "likeness"))
         place = None if place is None else Place.from_json(place)
-        partner: keras.layers.Layer | Reference = Reference(serialized, place, likeness)
+        partner: keras.Layer | Reference = Reference(serialized, place, likeness)
         if alone:
             partner = keras.saving.deserialize_keras_object(serialized)
         layer: Self = super().from_config({**config, "tied_to": partner})

@@ -17,24 +17,18 @@ MOST_NAMED = 2
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table.
+    """A column of a table."""
 
-    Attributes:
-        name: its name.
-        kind: a number, a whole number, or a truth value, of one feature each; a category, with a
-            feature for each level, the largest of which is the value; a time, whose first feature
-            is its days.
-        n_features: how many features it has, which are side by side.
-        form: how its values are written, for the page's script. Of a number `decimal`,
-            `separator`, `prefix`, `suffix`, `places` and `parentheses`; of a truth value `true` and
-            `false`; of a category `levels`; of a time `format` as for `strftime`, `origin` and
-            `offset` in days since 1970, `hour`, the feature with the sine of the hour, `zone`,
-            `places` of the seconds, and `padded`. What is not given is plain.
-    """
-
-    name: str
+    name: str  # its name
+    # a number, a whole number, or a truth value, of one feature each; a category, with a feature
+    # for each level, the largest of which is the value; a time, whose first feature is its days
     kind: Kind = "number"
-    n_features: int = 1
+    n_features: int = 1  # how many features it has, which are side by side
+    # how its values are written, for the page's script. Of a number `decimal`, `separator`,
+    # `prefix`, `suffix`, `places` and `parentheses`; of a truth value `true` and `false`; of a
+    # category `levels`; of a time `format` as for `strftime`, `origin` and `offset` in days since
+    # 1970, `hour`, the feature with the sine of the hour, `zone`, `places` of the seconds, and
+    # `padded`. What is not given is plain.
     form: Mapping[str, Any] = field(default_factory=dict)
 
     @property

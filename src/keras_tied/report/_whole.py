@@ -108,28 +108,19 @@ def _round(points: Array) -> Array:
 
 @dataclass(frozen=True)
 class Whole:
-    """What a report says of all rows.
+    """What a report says of all rows."""
 
-    Attributes:
-        errors: (N,) the reconstruction error of each row, NaN where all is missing.
-        scores: (N,) the outlier score of each row, or its error, which ranks follow.
-        feature_errors: (features,) their mean squared errors, NaN where all is missing.
-        places: (n,) which of the rows the report holds, counted from 0, in order; the oddest ones
-            are among them.
-        n_outstanding: how many rows are so odd that hardly any table has such rows by chance.
-        lost: (features,) the share of the variance of each feature that is lost, or None.
-        kept: the share of the variance of all that is kept, or None.
-        planes: the planes that rows are drawn in, with all rows counted.
-    """
-
-    errors: Array
-    scores: Array
-    feature_errors: Array
+    errors: Array  # (N,) the reconstruction error of each row, NaN where all is missing
+    scores: Array  # (N,) the outlier score of each row, or its error, which ranks follow
+    feature_errors: Array  # (features,) their mean squared errors, NaN where all is missing
+    # (n,) which of the rows the report holds, counted from 0, in order; the oddest ones are among
+    # them
     places: Array
-    n_outstanding: int = 0
+    n_outstanding: int = 0  # how many rows are so odd that hardly any table has such rows by chance
+    # (features,) the share of the variance of each feature that is lost, or None
     lost: Array | None = None
-    kept: float | None = None
-    planes: Planes | None = None
+    kept: float | None = None  # the share of the variance of all that is kept, or None
+    planes: Planes | None = None  # the planes that rows are drawn in, with all rows counted
 
     @property
     def n_rows(self) -> int:

@@ -34,28 +34,23 @@ class MisfitError(Exception):
 
 @dataclass(frozen=True)
 class Column:
-    """A column that is used, and the kind of its values.
+    """A column that is used, and the kind of its values."""
 
-    Attributes:
-        name, kind: its name in the table, and what its values are: booleans and numbers become one
-            number; a time days since the first, and the sine and cosine of each cycle; text a
-            number for each category.
-        categories, other: of text, the categories that have a number of their own, sorted, and
-            whether all others have one together.
-        form: how numbers, truth values and times are written, or None if they are no text.
-        folded, whole: of text, whether upper and lower case are the same, and whether its
-            categories are whole numbers in the table.
-        origin, cycles: of times, the days from 1970 to the first, and the parts that vary: hour,
-            weekday, month.
-    """
-
+    # its name in the table, and what its values are: booleans and numbers become one number; a time
+    # days since the first, and the sine and cosine of each cycle; text a number for each category
     name: str
     kind: Kind
+    # of text, the categories that have a number of their own, sorted, and whether all others have
+    # one together
     categories: tuple[str, ...] = ()
     other: bool = False
+    # how numbers, truth values and times are written, or None if they are no text
     form: Form | None = None
+    # of text, whether upper and lower case are the same, and whether its categories are whole
+    # numbers in the table
     folded: bool = False
     whole: bool = False
+    # of times, the days from 1970 to the first, and the parts that vary: hour, weekday, month
     origin: float = 0.0
     cycles: tuple[Cycle, ...] = ()
 

@@ -65,21 +65,14 @@ def is_number(text: str) -> bool:
 class NumberText(
     msgspec.Struct, frozen=True, tag_field="form", tag="number", forbid_unknown_fields=True
 ):
-    """Numbers as text of one form.
+    """Numbers as text of one form."""
 
-    Attributes:
-        decimal, separator: what is written before the decimals, and between thousands.
-        prefix, suffix: what may stand around the digits, such as `"$"` and `" kg"`.
-        places: how many decimals are written; as many as there are, if it is None.
-        parentheses: whether these are written around negative numbers.
-    """
-
-    decimal: str = "."
+    decimal: str = "."  # what is written before the decimals, and between thousands
     separator: str = ""
-    prefix: str = ""
+    prefix: str = ""  # what may stand around the digits, such as `"$"` and `" kg"`
     suffix: str = ""
-    places: int | None = None
-    parentheses: bool = False
+    places: int | None = None  # how many decimals are written; as many as there are, if it is None
+    parentheses: bool = False  # whether these are written around negative numbers
 
     def __post_init__(self) -> None:
         if self.decimal not in _GROUPING or not 0 <= (self.places or 0) <= _MOST_PLACES:

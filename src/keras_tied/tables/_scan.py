@@ -19,15 +19,10 @@ Result = TypeVar("Result")
 
 
 class Batch(NamedTuple):
-    """Consecutive rows of a table.
+    """Consecutive rows of a table."""
 
-    Attributes:
-        rows: the columns that are read.
-        numbers: the same rows as a model takes them, `(n, features)` float32.
-    """
-
-    rows: pa.RecordBatch
-    numbers: NDArray[np.float32]
+    rows: pa.RecordBatch  # the columns that are read
+    numbers: NDArray[np.float32]  # the same rows as a model takes them, `(n, features)` float32
 
 
 class Workers(Protocol):
@@ -56,24 +51,17 @@ def ignore(n_rows: int) -> None:
 
 @dataclass
 class Scan:
-    """The rows of a table as a model takes them, read anew by each loop: `Scan(...).map(function)`.
+    """The rows of a table as a model takes them, read anew by each loop: `Scan(...).map(function)`."""
 
-    Attributes:
-        source: the table.
-        columns: the columns that become numbers.
-        id: a column of names that is read too, or None.
-        label: a column of labels that is read too, or None.
-        advance: is called with the number of rows of each batch after its use.
-        unseen: the number of values of rare or new categories in the last pass, by column.
-        misread: the values of the last pass that were not of the kind of their column.
-    """
-
-    source: Source
-    columns: Columns
-    id: str | None = None
-    label: str | None = None
+    source: Source  # the table
+    columns: Columns  # the columns that become numbers
+    id: str | None = None  # a column of names that is read too, or None
+    label: str | None = None  # a column of labels that is read too, or None
+    # is called with the number of rows of each batch after its use
     advance: Callable[[int], object] = ignore
+    # the number of values of rare or new categories in the last pass, by column
     unseen: Counter[str] = field(default_factory=Counter)
+    # the values of the last pass that were not of the kind of their column
     misread: MisreadValues = field(default_factory=MisreadValues)
 
     def __iter__(self) -> Iterator[Batch]:

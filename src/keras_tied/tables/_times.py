@@ -40,21 +40,15 @@ _OFFSET = r"^\s?(?P<sign>[-+])(?P<hours>\d\d):?(?P<minutes>\d\d)$"
 
 
 class Times(msgspec.Struct, frozen=True, tag_field="form", tag="times", forbid_unknown_fields=True):
-    """Dates and times of one form.
+    """Dates and times of one form."""
 
-    Attributes:
-        format: how the text is written, as for `strftime`; empty if they are not text.
-        dtype: what they are otherwise: `"date"`, `"timestamp"` or `"time"`.
-        zone: the time zone that is written after the text, or that of the timestamps.
-        places: decimals of the seconds in the text.
-        padded: whether days, months and hours below 10 are written with a zero.
-    """
-
+    # how the text is written, as for `strftime`; empty if they are not text
     format: Annotated[str, msgspec.Meta(pattern=_FORMAT)] = ""
+    # what they are otherwise: `"date"`, `"timestamp"` or `"time"`
     dtype: Literal["", "date", "timestamp", "time"] = ""
-    zone: str = ""
-    places: Literal[0, 3, 6] = 0
-    padded: bool = True
+    zone: str = ""  # the time zone that is written after the text, or that of the timestamps
+    places: Literal[0, 3, 6] = 0  # decimals of the seconds in the text
+    padded: bool = True  # whether days, months and hours below 10 are written with a zero
 
     def __post_init__(self) -> None:
         self.format_days(np.zeros(1))  # raises for a zone that is none

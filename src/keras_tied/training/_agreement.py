@@ -13,11 +13,7 @@ from keras_tied.training._data import BatchedRows, Parts
 
 
 def agree_on_parts(parts: Parts | None, settings: dict[str, Any]) -> Parts | None:
-    """The parts with equally many batches in all processes; None if one of them has no arrays.
-
-    Raises a `ValueError` in all processes for other arguments of `fit`, by their names in
-    `settings`, that differ, numbers of batches that do, and rows that do not.
-    """
+    """The parts with equally many batches in all processes; None if one of them has no arrays."""
     if count_processes() == 1:
         return parts
     digests = gather([zlib.crc32(repr(value).encode()) for value in settings.values()])
@@ -58,7 +54,6 @@ def _check_rows(rows: BatchedRows) -> None:
 
 
 def _align(rows: BatchedRows) -> BatchedRows:
-    """The rows with as many full batches as the process with the fewest has."""
     counts = gather(rows.count).tolist()
     rows = replace(rows, counts=tuple(counts), batch_size=int(gather(rows.batch_size).max()))
     if max(counts) - rows.full * rows.batch_size > rows.batch_size:

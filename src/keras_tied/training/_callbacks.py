@@ -19,10 +19,10 @@ WITHIN_AN_EPOCH = (
 class Watcher(keras.callbacks.Callback):
     """A callback that only reads the logs it is given.
 
-    Any other callback may look at the model or change it, so training comes back to Python after
-    every epoch for it. For a `Watcher`, `fit` runs many epochs in a bunch, a few bunches a second,
-    and then calls `on_epoch_begin` and `on_epoch_end` for each epoch of the bunch. It can stop the
-    training with `self.model.stop_training = True`: the model is then as after that epoch.
+    For any other, training comes back to Python after every epoch. For a `Watcher`, `fit` runs many
+    epochs in a bunch, a few bunches a second, and then calls `on_epoch_begin` and `on_epoch_end`
+    for each. It can stop the training with `self.model.stop_training = True`: the model is then as
+    after that epoch.
 
     Examples:
         >>> from keras_tied.training import Watcher
@@ -33,7 +33,6 @@ class Watcher(keras.callbacks.Callback):
 
 
 def flatten_callbacks(callbacks: Any) -> list[keras.callbacks.Callback]:
-    """The callbacks in whatever Keras's `fit` takes: one, a list, or a `CallbackList`."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
         callbacks = callbacks.callbacks
     return keras.tree.flatten(callbacks) if callbacks else []
@@ -43,13 +42,11 @@ def works_within_epochs(callback: keras.callbacks.Callback) -> bool:
     """Whether a callback acts at steps or in evaluation, where the loop does not stop."""
     if isinstance(callback, keras.callbacks.ModelCheckpoint):
         return bool(callback.save_freq != "epoch")
-    if isinstance(callback, keras.callbacks.ProgbarLogger):
-        return False
-    for name in WITHIN_AN_EPOCH:
-        method = getattr(callback, name)
-        if getattr(method, "__func__", method) is not getattr(keras.callbacks.Callback, name):
-            return True
-    return False
+    methods = [(getattr(callback, name), name) for name in WITHIN_AN_EPOCH]
+    return not isinstance(callback, keras.callbacks.ProgbarLogger) and any(
+        getattr(method, "__func__", method) is not getattr(keras.callbacks.Callback, name)
+        for method, name in methods
+    )
 
 
 def only_reads_logs(callback: keras.callbacks.Callback) -> bool:
@@ -63,8 +60,7 @@ def only_reads_logs(callback: keras.callbacks.Callback) -> bool:
 class Bar(keras.callbacks.ProgbarLogger):
     """Keras's progress bar, for epochs that are reported once they are over."""
 
-    seconds = 0.0
-    """The duration of each epoch that is reported late."""
+    seconds = 0.0  # the duration of each epoch that is reported late
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         super().on_epoch_begin(epoch, logs)
@@ -72,11 +68,7 @@ class Bar(keras.callbacks.ProgbarLogger):
 
 
 class Guard(keras.callbacks.Callback):
-    """Ends Keras's own `fit` as the loop ends, after every epoch.
-
-    It stops after Ctrl-C. For a loss or weights that are not finite it raises, after setting the
-    weights of the last epoch that ended with both finite.
-    """
+    """Ends Keras's own `fit` as the loop ends: after Ctrl-C, and where numbers are not finite."""
 
     def __init__(self, is_interrupted: Callable[[], bool]) -> None:
         super().__init__()
@@ -100,7 +92,6 @@ class Guard(keras.callbacks.Callback):
 
 
 def all_finite(arrays: list[Any]) -> bool:
-    """Whether no array holds a NaN or an infinity."""
     return all(bool(np.isfinite(np.asarray(array, np.float32)).all()) for array in arrays)
 
 

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 
 BATCH_SIZE = 32
-"""Keras's own default."""
 
 
 class NotInMemoryError(Exception):
@@ -18,13 +17,9 @@ class NotInMemoryError(Exception):
 
 @dataclass(frozen=True)
 class BatchedRows:
-    """Arrays of equally many rows, and how many rows make a batch.
+    """Arrays of `count` rows: x, (x, y) or (x, y, sample_weight), each maybe a structure of them.
 
-    Attributes:
-        data: x, (x, y) or (x, y, sample_weight), each an array or a structure of arrays.
-        count: the number of rows.
-        batch_size: the number of rows in a batch, at most `count`.
-        counts: the number of rows of each process, where several train one model.
+    Where several processes train one model, `counts` has the number of rows of each.
     """
 
     data: Any
@@ -39,12 +34,10 @@ class BatchedRows:
 
     @property
     def last(self) -> int:
-        """The number of rows that come after the full batches, in a smaller one."""
         return self.count - self.full * self.batch_size
 
     @property
     def steps(self) -> int:
-        """The number of batches."""
         return self.full + (self.largest > self.full * self.batch_size)
 
     @property
@@ -57,7 +50,6 @@ class BatchedRows:
         return self.counts or (self.count,)
 
     def first(self, count: int) -> Any:
-        """The first rows of `data`."""
         return map_once(lambda array: array[:count], self.data)
 
 
@@ -66,7 +58,6 @@ Parts = tuple[BatchedRows, BatchedRows | None]
 
 
 def pack_parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> Parts:
-    """The rows to train on and to evaluate."""
     x, y, sample_weight, class_weight, batch_size = data
     share, validation_data, validation_batch_size = held_out
     if validation_data is None and share:
@@ -85,7 +76,6 @@ def pack_parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> Parts:
 
 
 def batch_rows(x: Any, y: Any, sample_weight: Any, batch_size: int | None) -> BatchedRows:
-    """The rows as Keras's `fit` takes them."""
     x, y, sample_weight = map_once(_to_array, (x, y, sample_weight))
     counts = {len(each) for each in keras.tree.flatten((x, y, sample_weight)) if each is not None}
     has_many_weights = sample_weight is not None and keras.tree.is_nested(y)

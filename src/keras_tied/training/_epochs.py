@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_tied.training._callbacks import all_finite
-from keras_tied.training._data import BatchedRows, map_once
+from keras_tied.training._data import Parts, map_once
 
 SECONDS_BETWEEN_VISITS = 0.2
 
@@ -67,17 +67,12 @@ class Epochs(ABC):
 
 
 class InPlace(Epochs):
-    """Epochs of one batch, by the model's own steps, which change its variables.
+    """Epochs of one batch, by the model's own steps, which change its variables."""
 
-    PyTorch runs them in a plain loop, without what Keras's `fit` does around a step.
-    """
-
-    def __init__(
-        self, model: keras.Model, train: BatchedRows, validation: BatchedRows | None
-    ) -> None:
+    def __init__(self, model: keras.Model, parts: Parts) -> None:
         super().__init__(model)
-        parts = [train.data, validation.data] if validation else [train.data]
-        self.batches = map_once(keras.ops.convert_to_tensor, parts)
+        data = [rows.data for rows in parts if rows]
+        self.batches = map_once(keras.ops.convert_to_tensor, data)
 
     def run(self, epochs: int, visit: Visit) -> Logs:
         variables = [*self.model.variables, *self.model.optimizer.variables]
@@ -93,8 +88,7 @@ class InPlace(Epochs):
     def pull(self) -> None:
         """Do nothing: the steps change the model's variables."""
 
-    def push(self) -> None:
-        """Do nothing: the steps change the model's variables."""
+    push = pull
 
     def is_finite(self) -> bool:
         return all_finite([keras.ops.convert_to_numpy(v) for v in self.model.trainable_variables])
@@ -104,12 +98,10 @@ class InPlace(Epochs):
         return float(self.model.test_step(self.batches[0]).get("loss", 0.0))
 
     def train(self) -> dict[str, Any]:
-        """Train on the one batch; return the logs."""
         self.model.reset_metrics()
         return dict(self.model.train_step(self.batches[0]))
 
     def validate(self) -> dict[str, Any]:
-        """Evaluate the validation batch, if there is one; return the logs."""
         logs: dict[str, Any] = {}
         for batch in self.batches[1:]:
             self.model.reset_metrics()
@@ -118,11 +110,9 @@ class InPlace(Epochs):
         return logs
 
     def compile_step(self, step: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, float]]:
-        """A function that makes a step and returns floats."""
         return lambda: {name: float(value) for name, value in step().items()}
 
     def run_epochs(self, epochs: int) -> Logs:
-        """Train for so many epochs; return the logs."""
         epoch = self.compile_step(lambda: self.train() | self.validate())
         logs = [epoch() for _ in range(epochs)]
         return {name: np.array([values[name] for values in logs]) for name in logs[0]}

@@ -38,7 +38,6 @@ class Evaluation:
         return [read(atom) for atom in inner.outvars]
 
     def evaluate_equation(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
-        """The outputs of one equation."""
         return self.bind(eqn, inputs)
 
     def bind(self, eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
@@ -51,7 +50,6 @@ class Evaluation:
         return list(outputs) if eqn.primitive.multiple_results else [outputs]
 
     def to_array(self, value: Any) -> Any:
-        """The array that a value stands for."""
         return value
 
 

@@ -11,7 +11,7 @@ from keras_tied._interrupts import interrupts
 from keras_tied._processes import count_places, end_together
 from keras_tied.training._agreement import agree_on_parts
 from keras_tied.training._callbacks import Guard, flatten_callbacks, works_within_epochs
-from keras_tied.training._data import BatchedRows, NotInMemoryError, Parts, pack_parts
+from keras_tied.training._data import NotInMemoryError, Parts, pack_parts
 from keras_tied.training._epochs import Epochs, InPlace
 from keras_tied.training._lbfgs_search import is_seed
 from keras_tied.training._loop import Loop
@@ -40,34 +40,29 @@ def fit(
 ) -> keras.callbacks.History:
     """Train a compiled Keras model as `model.fit` does, many steps and epochs at a time.
 
-    Takes what `keras.Model.fit` takes and gives what it gives, with the model's own `train_step`,
-    optimizer, loss and metrics: the same history and weights up to rounding, and the same order of
-    the rows after `keras.utils.set_random_seed`. On JAX, for arrays in memory, steps and epochs run
-    in one compiled program; it comes back to Python once a second or more, and a second `fit` of
-    the same shapes finds it compiled. Where all rows are one batch, epochs are also taken together
-    on TensorFlow (in one graph) and on PyTorch (in a plain loop). Everything else is left to
-    Keras's `fit`: streamed data, arrays that take more than 0.8 of the free memory,
+    Takes the arguments of `keras.Model.fit` and gives what it gives, with the model's own
+    `train_step`, optimizer, loss and metrics: the same history and weights up to rounding, and the
+    same order of the rows after `keras.utils.set_random_seed`. On JAX, for arrays in memory, steps
+    and epochs run in one compiled program; it comes back to Python once a second or more, and a
+    second `fit` of the same shapes finds it compiled. Where all rows are one batch, epochs are also
+    taken together on TensorFlow (in one graph) and on PyTorch (in a plain loop). Everything else is
+    left to Keras's `fit`: streamed data, arrays that take more than 0.8 of the free memory,
     `steps_per_epoch`, `validation_freq`, models that run eagerly, and callbacks that work at single
-    steps.
-
-    Ctrl-C stops training at the end of the epoch and returns the history so far; a second one
-    raises `KeyboardInterrupt`.
+    steps. Ctrl-C stops training at the end of the epoch and returns the history so far; a second
+    one raises `KeyboardInterrupt`.
 
     Args:
         model: a compiled `keras.Model`.
-        x: the inputs: an array of shape `(n_samples, ...)`, several of them in a list or dict, or
-            anything else that Keras's `fit` takes.
+        x: the inputs, `(n_samples, ...)`: an array, several in a list or dict, or what Keras takes.
         y: the targets, with as many rows. Defaults to none.
         batch_size: rows a step; the last batch may be smaller. Defaults to Keras's 32.
         epochs: how often to go through the rows. Defaults to 1.
         verbose: "auto", 0, 1 or 2, as in Keras. Defaults to "auto".
         callbacks: Keras callbacks. One that may look at the model or change it is called after
-            every single epoch with the model as it is then, which costs time; one that only reads
-            the logs can say so by being a `Watcher`. Keras's `CSVLogger`, and `EarlyStopping`
-            without `restore_best_weights`, count as such.
+            every single epoch with the model as it is then, which costs time; not so a `Watcher`,
+            a `CSVLogger`, or an `EarlyStopping` without `restore_best_weights`.
         validation_split: the share of the rows, the last, to hold out. Defaults to 0.
-        validation_data: what to evaluate after every epoch: `x_val`, `(x_val, y_val)` or
-            `(x_val, y_val, sample_weight)`.
+        validation_data: `x_val`, `(x_val, y_val)` or `(x_val, y_val, sample_weight)`.
         shuffle: whether to draw a new order of the rows in each epoch; "batch" for an order within
             each batch. Defaults to `True`.
         class_weight: weights of the classes in `y`.
@@ -77,9 +72,6 @@ def fit(
         validation_steps: as in Keras.
         validation_batch_size: rows a step of validation. Defaults to `batch_size`.
         validation_freq: as in Keras.
-
-    Returns:
-        The `History`.
 
     Raises:
         ValueError: if the model is not compiled, and for what Keras refuses.
@@ -91,8 +83,7 @@ def fit(
         >>> from keras_tied.training import fit
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
         >>> model.compile(keras.optimizers.SGD(0.1), loss="mse")
-        >>> x = np.eye(4)
-        >>> history = fit(model, x, x, epochs=50, verbose=0)
+        >>> history = fit(model, np.eye(4), np.eye(4), epochs=50, verbose=0)
         >>> len(history.history["loss"])
         50
     """
@@ -120,7 +111,7 @@ def fit(
         parts = agree_on_parts(parts, settings)
         if isinstance(model.optimizer, LBFGS):
             parts = _join_batches(model, parts, callbacks)
-        trainer = parts and _make_trainer(model, *parts, shuffle, epochs - initial_epoch)
+        trainer = parts and _make_trainer(model, parts, shuffle, epochs - initial_epoch)
         if parts is None or trainer is None:
             weights = (class_weight, sample_weight)
             steps = (initial_epoch, steps_per_epoch, validation_steps)
@@ -169,14 +160,10 @@ def _join_batches(
 
 
 def _make_trainer(
-    model: keras.Model,
-    train: BatchedRows,
-    validation: BatchedRows | None,
-    shuffle: bool | str,
-    n_epochs: int,
+    model: keras.Model, parts: Parts, shuffle: bool | str, n_epochs: int
 ) -> Epochs | None:
     """The backend's `Epochs` for a model; None if only Keras's `fit` can train it."""
-    backend = keras.backend.backend()
+    backend, (train, validation) = keras.backend.backend(), parts
     has_limit = keras.config.max_epochs() or keras.config.max_steps_per_epoch()
     n_places = count_places()
     if backend == "jax":
@@ -198,9 +185,9 @@ def _make_trainer(
     if backend == "jax":
         from keras_tied.training._jax.trainer import JaxEpochs
 
-        return JaxEpochs(model, train, validation, shuffle, n_epochs)
+        return JaxEpochs(model, parts, shuffle, n_epochs)
     if backend == "tensorflow":
         from keras_tied.training._tensorflow import TensorFlowEpochs
 
-        return TensorFlowEpochs(model, train, validation)
-    return InPlace(model, train, validation)
+        return TensorFlowEpochs(model, parts)
+    return InPlace(model, parts)

@@ -1,47 +1,53 @@
 """L-BFGS by SciPy, with losses and gradients from a model's own compiled step."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_tied._blas import blas_limit
+from keras_tied._processes import read_whole
 from keras_tied.training._epochs import InPlace
 from keras_tied.training.lbfgs import LBFGS
 
 
-class Objective(Protocol):
-    """The loss of a model on all rows, as a function of its weights."""
+class Objective(ABC):
+    """The loss of a model on all rows, as a function of its weights in one vector."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self.shapes = [tuple(variable.shape) for variable in model.trainable_variables]
 
     def get_weights(self) -> Any:
-        """The weights, flattened into one vector."""
+        return _flatten(self.model.trainable_variables)
 
+    @abstractmethod
     def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
         """The model's logs for the training rows, and the gradient of the loss."""
 
+    @abstractmethod
     def accept(self) -> None:
         """Keep the other variables, such as moving averages, of the last evaluation."""
 
+    @abstractmethod
     def validate(self, weights: Any) -> dict[str, float]:
         """The model's logs for the validation rows."""
 
+    @abstractmethod
     def push(self, weights: Any) -> None:
         """Write the weights to the model's variables."""
 
 
-class InPlaceObjective:
+class InPlaceObjective(Objective):
     """The loss on TensorFlow and PyTorch, whose steps change the model's variables."""
 
     def __init__(self, epochs: InPlace) -> None:
-        self.model = epochs.model
+        super().__init__(epochs.model)
         self.train = epochs.compile_step(epochs.train)
         self.evaluate_validation = epochs.compile_step(epochs.validate)
-        self.shapes = [tuple(variable.shape) for variable in self.model.trainable_variables]
-        self._others = [(v, _to_numpy(v).copy()) for v in self.model.non_trainable_variables]
-
-    def get_weights(self) -> Any:
-        return _flatten(self.model.trainable_variables)
+        self._others = [(v, read_whole(v).copy()) for v in self.model.non_trainable_variables]
 
     def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
         self.push(weights)
@@ -52,7 +58,7 @@ class InPlaceObjective:
 
     def accept(self) -> None:
         self._others = [
-            (variable, value if is_seed(variable) else _to_numpy(variable).copy())
+            (variable, value if is_seed(variable) else read_whole(variable).copy())
             for variable, value in self._others
         ]
 
@@ -114,12 +120,10 @@ def search(
 
 
 def is_seed(variable: keras.Variable) -> bool:
-    """Whether a variable is the state of a random generator."""
     return "seed_generator_state" in variable.name
 
 
 def split_vector(vector: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
-    """The arrays of these shapes that a vector holds, one after the other."""
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes]).tolist()
     begins = [0, *ends[:-1]]
     places = zip(begins, ends, shapes, strict=True)
@@ -127,8 +131,4 @@ def split_vector(vector: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
 
 
 def _flatten(variables: list[Any]) -> Any:
-    return np.concatenate([_to_numpy(v).astype(np.float64).ravel() for v in variables])
-
-
-def _to_numpy(variable: keras.Variable) -> Any:
-    return keras.ops.convert_to_numpy(variable)
+    return np.concatenate([read_whole(v).astype(np.float64).ravel() for v in variables])

@@ -33,7 +33,6 @@ class Loop:
         self.only_read = bool(gather(all(map(only_reads_logs, self.callbacks))).all())
 
     def run(self, begin: int, end: int) -> keras.callbacks.History:
-        """Train from epoch `begin` to epoch `end`; return the history."""
         model = self.model
         self.bar = Bar()
         has_bar = any(isinstance(c, keras.callbacks.ProgbarLogger) for c in self.callbacks)
@@ -47,12 +46,20 @@ class Loop:
         )
         model.stop_training = False
         self.hooks.on_train_begin()
-        run = self._run_search if isinstance(model.optimizer, LBFGS) else self._run_bunches
-        self.hooks.on_train_end(run(begin, end))
+        if isinstance(model.optimizer, LBFGS):
+            self.hooks.on_train_end(self._run_search(begin, end))
+            return model.history
+        try:
+            logs = self._run_bunches(begin, end)
+        finally:
+            if self.only_read:
+                self.trainer.push()
+            if end > begin:
+                model.optimizer.finalize_variable_values(model.trainable_weights)
+        self.hooks.on_train_end(logs)
         return model.history
 
     def _run_search(self, epoch: int, end: int) -> dict[str, float]:
-        """Iterations of L-BFGS, each as an epoch."""
         optimizer, logs = self.model.optimizer, {}
         objective = _make_objective(self.trainer)
 
@@ -82,16 +89,6 @@ class Loop:
         return logs
 
     def _run_bunches(self, epoch: int, end: int) -> dict[str, float]:
-        """Epochs of gradient descent, a bunch at a time."""
-        try:
-            return self._train(epoch, end)
-        finally:
-            if self.only_read:
-                self.trainer.push()
-            if end > epoch:
-                self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
-
-    def _train(self, epoch: int, end: int) -> dict[str, float]:
         bunch = FIRST_BUNCH if self.train.steps == 1 else 1
         logs: dict[str, float] = {}
         while epoch < end:  # as Keras, an epoch even where a callback stops before the first

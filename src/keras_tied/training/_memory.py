@@ -6,8 +6,7 @@ import keras
 
 from keras_tied.training._data import BatchedRows
 
-SHARE = 0.8
-"""The share of the free memory that rows may take: the steps need the rest."""
+SHARE = 0.8  # of the free memory, which rows may take: the steps need the rest
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
@@ -18,7 +17,6 @@ def count_bytes(*parts: BatchedRows | None) -> int:
 
 
 def free_memory() -> int | None:
-    """The bytes that the device has left; None where nothing tells."""
     if keras.backend.backend() == "jax":
         import jax
 

@@ -10,8 +10,6 @@ from keras_tied.training._epochs import InPlace, Logs
 
 
 class TensorFlowEpochs(InPlace):
-    """Trains in a loop that TensorFlow runs."""
-
     def compile_step(self, step: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, float]]:
         return super().compile_step(tf.function(step))
 
@@ -21,7 +19,6 @@ class TensorFlowEpochs(InPlace):
 
     @cached_property
     def _program(self) -> Any:
-        """A function of the number of epochs that returns the logs of each."""
         epoch = tf.function(self._epoch)
         outputs = epoch.get_concrete_function().structured_outputs
         signature = {name: tf.TensorSpec(v.shape, v.dtype) for name, v in outputs.items()}

@@ -13,10 +13,12 @@ class LBFGS(keras.optimizers.Optimizer):
 
     For small networks on tables it ends at an optimum in a fraction of the time that gradient
     descent takes, and needs no learning rate. It goes along d = -H ∇f, where H approximates the
-    inverse of the Hessian by the last `memory` steps and changes of the gradient, for a distance
-    that decreases the loss enough and flattens its slope along d. The search is SciPy's
-    (L-BFGS-B, in float64); the loss, its gradient and the metrics come from the model's own
-    `train_step`, compiled.
+    inverse of the Hessian by the last `memory` steps and changes of the gradient (Liu & Nocedal,
+    "On the limited memory BFGS method for large scale optimization", Mathematical Programming 45,
+    1989), for a distance that decreases the loss enough and flattens its slope along d (Moré &
+    Thuente, "Line search algorithms with guaranteed sufficient decrease", ACM TOMS 20, 1994). The
+    search is SciPy's (L-BFGS-B, in float64); the loss, its gradient and the metrics come from the
+    model's own `train_step`, compiled.
 
     Train with `keras_tied.training.fit` or `Autoencoder.fit`, where an epoch is an iteration, and
     training ends early at an optimum. The logs are of the weights after the iteration. What the
@@ -24,16 +26,11 @@ class LBFGS(keras.optimizers.Optimizer):
     of the weights. `batch_size` is not used. Weights with constraints are refused. It is also what
     `model.compile("lbfgs")` finds.
 
-    References:
-        Liu & Nocedal, "On the limited memory BFGS method for large scale optimization",
-        Mathematical Programming 45, 1989. Moré & Thuente, "Line search algorithms with guaranteed
-        sufficient decrease", ACM TOMS 20, 1994.
-
     Args:
         memory: the number of steps that are remembered. Defaults to 20.
         tolerance: training ends when an iteration lowers the loss by less than this share of the
             loss at the beginning. Defaults to 1e-10.
-        name: the optimizer's name. Defaults to "lbfgs".
+        name: as in Keras. Defaults to "lbfgs".
 
     Raises:
         ValueError: for a memory below 1 or a negative tolerance.
@@ -44,8 +41,7 @@ class LBFGS(keras.optimizers.Optimizer):
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
         >>> model.compile(LBFGS(), loss="mse")
         >>> x = np.random.default_rng(0).normal(size=(50, 3))
-        >>> y = x @ [[1.0], [2.0], [3.0]]
-        >>> history = fit(model, x, y, epochs=100, verbose=0)
+        >>> history = fit(model, x, x.sum(axis=1), epochs=100, verbose=0)
         >>> bool(history.history["loss"][-1] < 1e-9)
         True
     """
@@ -61,16 +57,12 @@ class LBFGS(keras.optimizers.Optimizer):
         self.only_differentiates = False
 
     def build(self, variables: list[keras.Variable]) -> None:
-        """Make a place for the gradient in each variable."""
         if self.built:
             return
         super().build(variables)
-        self.gradients = [
-            self.add_variable_from_reference(variable, "gradient") for variable in variables
-        ]
+        self.gradients = [self.add_variable_from_reference(v, "gradient") for v in variables]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Put the gradient where the search finds it."""
         if not self.only_differentiates:
             raise ValueError(
                 "LBFGS searches along all rows at once, which Keras's own fit cannot do: train "
@@ -79,7 +71,6 @@ class LBFGS(keras.optimizers.Optimizer):
         self.assign(self.gradients[variable_index(self, variable)], gradient)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor."""
         return {"memory": self.memory, "tolerance": self.tolerance, "name": self.name}
 
 

@@ -1,14 +1,4 @@
-"""Evaluates a function in bfloat16 with bfloat16 in matrix products only, which is fast on CPUs.
-
-XLA's CPU backend has fast kernels for products of bfloat16 matrices if the first one lies row by
-row with the contracted axis last and the result is float32; otherwise it widens the operands, or
-takes a slow loop. The gradient of a kernel, xᵀ dy, contracts the first axis of both, and a Keras
-layer asks for a bfloat16 result. XLA computes all other operations in float32, and rounds after
-each.
-
-The evaluation here gives products their fast form, and does not round values to bfloat16 between
-them. So it rounds less often than the function does, and never more.
-"""
+"""Evaluates a function in bfloat16 with bfloat16 in matrix products only. See ../README.md."""
 
 from functools import cached_property
 from pathlib import Path
@@ -25,10 +15,7 @@ SHAPING = frozenset("broadcast_in_dim concatenate reshape slice squeeze transpos
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether JAX computes on a processor that multiplies bfloat16, as far as Linux tells.
-
-    Another one would widen each operand again, and gain nothing from the evaluation here.
-    """
+    """Whether JAX computes on a processor that multiplies bfloat16, as far as Linux tells."""
     try:
         flags = CPU_INFORMATION.read_text().split()
     except OSError:
@@ -51,10 +38,9 @@ class Wide:
 
 
 class Product(Wide):
-    """The product of two bfloat16 matrices, computed when it is needed, over an axis of each.
+    """The product of two bfloat16 matrices over an axis of each, computed when it is needed.
 
-    XLA turns the transpose of a product into the product with its factors swapped, for which it may
-    have no fast kernel. Here only the form that is needed is computed.
+    XLA may have no fast kernel for the transpose of a product, so only the needed form is computed.
     """
 
     is_transpose = False
@@ -125,10 +111,9 @@ def _multiply(eqn: JaxprEqn, left: Wide, right: Wide) -> Product:
 
 
 def _order_by_row(matrix: jax.Array) -> jax.Array:
-    """The matrix row by row in memory, and marked so.
+    """The matrix row by row in memory, and not marked as lying column by column by XLA.
 
-    XLA marks a transpose as lying column by column, and has no fast kernel for its products. A
-    reshape drops the mark, and the barrier keeps XLA from cancelling the two reshapes.
+    A reshape drops that mark, and the barrier keeps XLA from cancelling the two reshapes.
     """
     rows, columns = matrix.shape
     apart: jax.Array = jax.lax.optimization_barrier(matrix.reshape(rows, 1, columns))

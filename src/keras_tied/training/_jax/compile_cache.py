@@ -1,8 +1,4 @@
-"""A cache of compiled programs, by their text.
-
-JAX compiles a program anew for each new model, also for one like an earlier one, as a grid search
-and a cross-validation build. For a small network that takes longer than the training.
-"""
+"""A cache of compiled programs, by their text. See ../README.md."""
 
 import hashlib
 from collections import OrderedDict
@@ -27,7 +23,7 @@ FAST_OPTIONS: dict[str, Any] = {
 }
 """Options of XLA for CPUs that compile in a third to a half of the time, to slower programs."""
 
-_programs: OrderedDict[tuple[str, bool, Any], Any] = OrderedDict()
+programs: OrderedDict[tuple[str, bool, Any], Any] = OrderedDict()
 
 
 def compile_program(
@@ -41,7 +37,7 @@ def compile_program(
     """Compile a function for arguments of these shapes, or take it from the cache.
 
     `constants` are the arrays that are part of the function; `fast` is for one that runs so short
-    that compiling it fast matters more. XLA chooses the shardings of the outputs by default.
+    that compiling it fast matters more.
     """
     program = jax.jit(function, out_shardings=out_shardings).lower(*arguments)
     digest = hashlib.sha256(program.as_text().encode())
@@ -49,20 +45,15 @@ def compile_program(
         digest.update(np.asarray(constant).tobytes())
     shardings = tuple(jax.tree.leaves(out_shardings))
     key = digest.hexdigest(), fast, (program.in_tree, program.out_tree, shardings)
-    if key not in _programs:
+    if key not in programs:
         options = FAST_OPTIONS if fast and jax.default_backend() == "cpu" else None
         try:
-            _programs[key] = program.compile(compiler_options=options)
+            programs[key] = program.compile(compiler_options=options)
         except jax.errors.JaxRuntimeError:
             if options is None:
                 raise
-            _programs[key] = program.compile()  # a release of XLA without one of the options
-    _programs.move_to_end(key)
-    while len(_programs) > CAPACITY:
-        _programs.popitem(last=False)
-    return _programs[key]
-
-
-def forget() -> None:
-    """Empty the cache, so that the next program is compiled anew."""
-    _programs.clear()
+            programs[key] = program.compile()  # a release of XLA without one of the options
+    programs.move_to_end(key)
+    while len(programs) > CAPACITY:
+        programs.popitem(last=False)
+    return programs[key]

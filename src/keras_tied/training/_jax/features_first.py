@@ -1,9 +1,4 @@
-"""Evaluates a function of tall, narrow matrices with features along rows.
-
-XLA's CPU backend vectorises along the last axis. On a `(rows, features)` matrix of few features it
-is several times slower than on the `(features, rows)` transpose. The evaluation here holds each
-matrix with as many rows as the data as its transpose. Results differ in the order of summation.
-"""
+"""Evaluates a function of tall, narrow matrices with features along rows. See ../README.md."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -58,24 +53,18 @@ class FeaturesFirst(Evaluation):
         return self.bind(eqn, inputs)
 
     def multiply(self, eqn: JaxprEqn, left: Any, right: Any) -> Any:
-        """A product of two matrices of which at least one is flipped.
-
-        A tall result `(rows, units)` is computed as its transpose, by swapping the factors.
-        """
+        """A product with a flipped matrix; a tall one is computed as its transpose."""
         (left_axes, right_axes), batch = eqn.params["dimension_numbers"]
-        (left, left_axis), (right, right_axis) = (
-            (value.transpose, 1 - axis) if isinstance(value, FlippedMatrix) else (value, axis)
+        pairs = [
+            (value.transpose, (1 - axis,)) if isinstance(value, FlippedMatrix) else (value, (axis,))
             for value, axis in ((left, left_axes[0]), (right, right_axes[0]))
-        )
+        ]
         is_tall = self.is_tall(eqn.outvars[0].aval)
-        factors, axes = (left, right), ((left_axis,), (right_axis,))
-        if is_tall:
-            factors, axes = (right, left), ((right_axis,), (left_axis,))
+        factors, axes = zip(*(pairs[::-1] if is_tall else pairs), strict=True)
         product = eqn.primitive.bind(*factors, **{**eqn.params, "dimension_numbers": (axes, batch)})
         return FlippedMatrix(product) if is_tall else product
 
     def is_tall(self, aval: Any) -> bool:
-        """Whether it is a matrix with as many rows as the data."""
         shape: tuple[int, ...] = getattr(aval, "shape", ())
         return len(shape) == 2 and shape[0] in self.rows
 

@@ -5,19 +5,18 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from keras_tied._processes import read_whole
 from keras_tied.training._jax.program import Program
 from keras_tied.training._jax.trainer import JaxEpochs
-from keras_tied.training._lbfgs_search import is_seed, split_vector
+from keras_tied.training._lbfgs_search import Objective, is_seed, split_vector
 
 
-class JaxObjective:
+class JaxObjective(Objective):
     """The loss of all rows, by the model's own steps; see `_lbfgs_search.Objective`."""
 
     def __init__(self, epochs: JaxEpochs) -> None:
+        super().__init__(epochs.model)
         self.epochs = epochs
         self.state = epochs.state
-        self.shapes = [value.shape for value in epochs.state[0]]
         _, non_trainable, optimizer, _ = epochs.variables
         self.seeds = [is_seed(variable) for variable in non_trainable]
         places = {id(variable): place for place, variable in enumerate(optimizer)}
@@ -26,14 +25,12 @@ class JaxObjective:
         self.next_variables: Any = None
         self.validation_logs: dict[str, float] = {}
 
-    def get_weights(self) -> Any:
-        variables = self.epochs.model.trainable_variables
-        return np.concatenate([read_whole(v).astype(np.float64).ravel() for v in variables])
-
     def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
-        logs, self.validation_logs, gradient, self.next_variables = self._call(weights)
-        self.point = np.array(weights)
-        return logs, gradient
+        arguments = np.asarray(weights, np.float32), self.state, self.epochs.arrays
+        program = self.epochs.get_program("objective", self._compile, arguments)
+        logs, validation_logs, gradient, self.next_variables = program(*arguments)
+        self.validation_logs, self.point = _to_floats(validation_logs), np.array(weights)
+        return _to_floats(logs), np.asarray(gradient, np.float64)
 
     def accept(self) -> None:
         trainable, _, *others = self.state
@@ -49,24 +46,14 @@ class JaxObjective:
         self.epochs.state = (values, *self.state[1:])
         self.epochs.push()
 
-    def _call(self, weights: Any) -> tuple[dict[str, float], dict[str, float], Any, Any]:
-        """The logs of both parts, the gradient, and the new non-trainable variables."""
-        arguments = np.asarray(weights, np.float32), self.state, self.epochs.arrays
+    def _compile(self, arguments: Any) -> Any:
+        program = self.epochs.program(widen=False)
 
-        def compile_for(arguments: Any) -> Any:
-            program = self.epochs.program(widen=False)
+        def call(vector: Any, state: Any, arrays: Any) -> Any:
+            state = (split_vector(vector, self.shapes), *state[1:3], program.fresh)
+            return self._evaluate(program, state, arrays)
 
-            def call(vector: Any, state: Any, arrays: Any) -> Any:
-                state = (split_vector(vector, self.shapes), *state[1:3], program.fresh)
-                return self._evaluate(program, state, arrays)
-
-            outputs = (..., ..., ..., self.state[1])
-            return self.epochs.compile(call, program, arguments, outputs)
-
-        program = self.epochs.get_program("objective", compile_for, arguments)
-        logs, validation_logs, gradient, variables = program(*arguments)
-        gradient = np.asarray(gradient, np.float64)
-        return _to_floats(logs), _to_floats(validation_logs), gradient, variables
+        return self.epochs.compile(call, program, arguments, (..., ..., ..., self.state[1]))
 
     def _evaluate(self, program: Program, state: Any, arrays: Any) -> Any:
         """Evaluate training and validation rows in one program.

@@ -1,9 +1,4 @@
-"""Evaluates a step so that its gradients are added over the devices once, together.
-
-XLA adds each sum over the rows of a batch over the devices at once: the two gradients of a tied
-kernel apart, and each weight in a message of its own. The evaluation here holds the sums of matrix
-products and of biases apart for each place of the batch, until a value of them is needed.
-"""
+"""Evaluates a step so that its gradients are added over the devices together. See ../README.md."""
 
 from collections.abc import Callable
 from typing import Any

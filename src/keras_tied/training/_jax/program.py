@@ -17,12 +17,8 @@ from keras_tied.training._jax.trace import TracedFunction
 class DeviceRows:
     """Rows on the device, and how a program takes batches of them.
 
-    Args:
-        rows: the rows.
-        arrays: the arrays on the device, to which those of `rows` are added.
-        places: the index in `arrays` of each array of the host, by its id and whether it is
-            transposed; an array that is both input and target is on the device once.
-        units: those of the model's layers.
+    Their arrays are added to `arrays`, each once: `places` has the index of each array of the host
+    by its id and whether it is transposed.
     """
 
     def __init__(
@@ -51,8 +47,7 @@ class DeviceRows:
     def batch(self, arrays: Sequence[Any], begin: Any, size: int, order: Any) -> Any:
         """The rows `begin .. begin + size - 1` of an order, `(size, ...)` each.
 
-        A flipped matrix is held as `(features, size)`. Where all rows are one batch, `arrays` has
-        it in this form; otherwise rows are taken first, and then transposed.
+        Where all rows are one batch, `arrays` has the flipped matrices in that form already.
         """
         leaves = []
         for place, flipped in zip(self.places, self.flipped, strict=True):
@@ -76,12 +71,7 @@ class DeviceRows:
 class Program:
     """The function that is compiled: from the state to the state some epochs later, and logs.
 
-    Args:
-        model: the model to train.
-        parts: the rows to train on, and those for validation, if there are any.
-        state: a state of the same shapes.
-        capacity: the most epochs of a call.
-        widen: whether bfloat16 may be evaluated as `WideEvaluation` does.
+    `capacity` is the most epochs of a call; `widen` is as of `TracedFunction`.
     """
 
     def __init__(
@@ -117,30 +107,21 @@ class Program:
         self.log_names = list(groups.values())
         """The names of the logs, those of one shape and dtype together."""
 
-    def constants(self) -> list[Any]:
-        """The arrays of the steps that are not arguments."""
-        return [constant for step in self.steps for constant in step.constants]
-
     @property
     def is_wide(self) -> bool:
-        """Whether something is evaluated as `WideEvaluation` does."""
         return any(step.widen for step in self.train_steps.values())
 
     @property
     def has_ready_kernels(self) -> bool:
-        """Whether XLA has fast kernels for the steps without compiling any.
-
-        It has none for bfloat16 and for the error function, a polynomial of many terms.
-        """
+        """Whether XLA has kernels for the steps: not for bfloat16 and the error function."""
         return not any(step.contains("bf16[", " erf") for step in self.steps)
 
     def __call__(
         self, state: Any, orders: Any, epochs: Any, begin: Any, end: Any, arrays: Sequence[Any]
     ) -> Any:
-        """The state after so many epochs, and the logs.
+        """The state after so many epochs, of the full batches from `begin` to `end`, and the logs.
 
-        Each epoch takes the full batches from `begin` to `end`. The smaller last batch and the
-        validation follow if `end` is the number of full batches.
+        The smaller last batch and the validation follow if `end` is the number of full batches.
         """
 
         def epoch(index: Any, carry: Any) -> Any:
@@ -165,7 +146,6 @@ class Program:
     def train_part(
         self, state: Any, begin: Any, end: Any, order: Any, arrays: Sequence[Any]
     ) -> Any:
-        """The state after some steps of an epoch, and the logs."""
         part = self.train
 
         def step(state: Any, begin: Any, size: int) -> Any:
@@ -192,7 +172,6 @@ class Program:
         return jax.lax.cond(end == part.full, finish, lambda *same: same, state, logs)
 
     def validate(self, state: Any, arrays: Sequence[Any]) -> Any:
-        """The state after the evaluation of the validation rows, if there are any, and the logs."""
         if not self.validation:
             return state, {}
         (part,) = self.validation
@@ -223,7 +202,6 @@ def _make_example(data: Any, size: int) -> Any:
 
 
 def _make_empty_logs(steps: dict[int, TracedFunction]) -> dict[str, Any]:
-    """Zeros in place of the logs of some steps."""
     logs: dict[str, Any] = next((step.outputs[0] for step in steps.values()), {})
     return {name: np.zeros(value.shape, value.dtype) for name, value in logs.items()}
 

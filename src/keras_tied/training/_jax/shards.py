@@ -1,10 +1,4 @@
-"""Rows over the devices of a `keras.distribution`.
-
-Along the batch axis, the mesh has places, and each process some of them. A place takes an equal
-share of its process's part of a batch, out of its own memory: that holds the rows it takes or,
-where the order of the rows is drawn anew, all rows of the process. Where a part does not divide
-evenly, shares are filled up with copies of a row, which are then left out of the batch.
-"""
+"""Rows over the devices of a `keras.distribution`. See ../README.md."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,8 +15,6 @@ from keras_tied.training._jax.partial_sums import PartialSums
 
 
 class Shards:
-    """The places of a distribution."""
-
     def __init__(
         self, distribution: keras.distribution.DataParallel | keras.distribution.ModelParallel
     ) -> None:
@@ -57,7 +49,6 @@ class Shards:
         return dealt
 
     def _spread(self, begins: Array, size: int) -> Array:
-        """The positions of batches of `size` rows, `(places, n)`."""
         within = np.minimum(np.arange(self.n_places * self.count_share(size)), size - 1)
         return (begins[:, None] + within.reshape(self.n_places, 1, -1)).reshape(self.n_places, -1)
 
@@ -67,10 +58,7 @@ class Shards:
 
 
 class ShardedRows:
-    """Rows on the devices of a distribution; see `DeviceRows`.
-
-    `places` has the index of each array by its id and whether the order of its rows is drawn.
-    """
+    """Rows on the devices of a distribution; see `DeviceRows`."""
 
     def __init__(
         self,

@@ -15,8 +15,7 @@ class TracedFunction:
     """A function that is traced once, and can be called with some matrices flipped.
 
     It takes pytrees of arrays, and gives one without tall matrices. `arguments` are its arguments,
-    or their shapes and dtypes; `widen` is whether bfloat16 may be evaluated as `WideEvaluation`
-    does.
+    or their shapes and dtypes; `widen` allows `WideEvaluation`.
     """
 
     def __init__(self, function: Callable[..., Any], *arguments: Any, widen: bool = True) -> None:
@@ -25,12 +24,10 @@ class TracedFunction:
         self.widen = widen and self.contains("bf16[") and multiplies_bfloat16()
 
     def contains(self, *words: str) -> bool:
-        """Whether the text of the jaxpr contains one of the words."""
         return any(word in self.text for word in words)
 
     @property
     def constants(self) -> list[Any]:
-        """The arrays of the function that are not arguments."""
         return list(_constants(self.jaxpr))
 
     def __call__(self, *arguments: Any, evaluation: Evaluation | None = None) -> Any:
@@ -51,10 +48,6 @@ def _constants(jaxpr: ClosedJaxpr) -> Iterator[Any]:
     """The constants of a jaxpr and of those within."""
     yield from jaxpr.consts
     for eqn in jaxpr.jaxpr.eqns:
-        for value in jax.tree.leaves(eqn.params, is_leaf=_is_closed):
-            if _is_closed(value):
+        for value in jax.tree.leaves(eqn.params, is_leaf=lambda v: isinstance(v, ClosedJaxpr)):
+            if isinstance(value, ClosedJaxpr):
                 yield from _constants(value)
-
-
-def _is_closed(value: Any) -> bool:
-    return isinstance(value, ClosedJaxpr)

@@ -12,43 +12,29 @@ import numpy as np
 
 from keras_tied._processes import gather
 from keras_tied.training._callbacks import all_finite
-from keras_tied.training._data import BatchedRows
+from keras_tied.training._data import Parts
 from keras_tied.training._epochs import Epochs, Logs, Run, Visit
 from keras_tied.training._jax import compile_cache
 from keras_tied.training._jax.program import DeviceRows, Program
 from keras_tied.training._jax.shards import ShardedRows, Shards
 from keras_tied.training._lbfgs_search import is_seed
 
-CAPACITY = 4096
-"""The most epochs that one call can train, and log."""
-PLACES = 2**20
-"""The most row numbers that one call takes, for the orders of the rows."""
-FIRST_STEPS = 8
-"""The steps of the first call, before the duration of a step is known."""
-SECONDS_PER_CALL = 1.0
-"""Of some steps of an epoch; each call touches its memory anew: 10 ms for 1.4 million weights."""
-SHORT = 2**29
-"""A run of fewer multiplications compiles longer than it trains."""
-STEP = 2**13
-"""The multiplications that take as long as what every step takes beside them."""
+CAPACITY = 4096  # epochs that one call can train, and log
+PLACES = 2**20  # row numbers that one call takes, for the orders of the rows
+FIRST_STEPS = 8  # before the duration of a step is known
+SECONDS_PER_CALL = 1.0  # each call touches its memory anew: 10 ms for 1.4 million weights
+SHORT = 2**29  # a run of fewer multiplications compiles longer than it trains
+STEP = 2**13  # multiplications that take as long as what every step takes beside them
 
 
 class JaxEpochs(Epochs):
-    """Trains with the model's own `train_step` and `test_step`, in loops that XLA compiles.
-
-    The state (the weights, and the variables of the optimizer and the metrics) is an argument and
-    a result of a pure function.
-    """
+    """Trains with the model's own `train_step` and `test_step`, in loops that XLA compiles."""
 
     def __init__(
-        self,
-        model: keras.Model,
-        train: BatchedRows,
-        validation: BatchedRows | None,
-        shuffle: bool | str,
-        n_epochs: int,
+        self, model: keras.Model, parts: Parts, shuffle: bool | str, n_epochs: int
     ) -> None:
         super().__init__(model)
+        train, validation = parts
         self.train = train
         # In one batch the order only matters to layers that draw random numbers for each row.
         self.shuffle = shuffle if train.steps > 1 or any(map(is_seed, model.variables)) else False
@@ -72,9 +58,8 @@ class JaxEpochs(Epochs):
     def _count_multiplications(self) -> int:
         """About those of an epoch: by each weight at each place of a row, as of an image."""
         places = max(math.prod(leaf.shape[1:-1]) for leaf in jax.tree.leaves(self.train.data))
-        n_weights: int = sum(value.size for value in self.state[0])
-        count: int = self.train.count * places * n_weights + self.train.steps * STEP
-        return count
+        n_weights = sum(value.size for value in self.state[0])
+        return int(self.train.count * places * n_weights + self.train.steps * STEP)
 
     def pull(self) -> None:
         model = self.model
@@ -172,10 +157,8 @@ class JaxEpochs(Epochs):
         return state, logs
 
     def get_program(self, kind: str, compile_for: Callable[[Any], Any], arguments: Any) -> Any:
-        """The program of a kind for arguments of these shapes, compiled at its first use.
-
-        Programs are stored on the model's `train_function`, which `compile` replaces.
-        """
+        """The program of a kind for arguments of these shapes, compiled at its first use."""
+        # `compile` of the model replaces its `train_function`, and so removes them.
         programs = vars(self.model.train_function).setdefault("keras_tied_programs", {})
         arrays = [leaf for leaf in jax.tree.leaves(arguments) if hasattr(leaf, "shape")]
         shapes = [(array.shape, array.dtype) for array in arrays]
@@ -187,7 +170,6 @@ class JaxEpochs(Epochs):
         return programs[key]
 
     def program(self, widen: bool = True) -> Program:
-        """What is to be compiled."""
         widen = widen and not self.shards  # the programs of all processes have to be equal
         return Program(self.model, self.parts, self.state, self.capacity, widen)
 
@@ -196,14 +178,13 @@ class JaxEpochs(Epochs):
     ) -> Any:
         """Compile a function made of a program's steps.
 
-        Under a distribution, arrays in `outputs` have the sharding that those of the function get;
-        what is none is replicated.
+        Under a distribution, its outputs get the shardings of the arrays in `outputs`.
         """
         fast, shardings = self.is_short and program.has_ready_kernels, None
         if self.shards:
             everywhere = self.shards.replicated
             shardings = jax.tree.map(lambda each: getattr(each, "sharding", everywhere), outputs)
-        constants = program.constants()
+        constants = [constant for step in program.steps for constant in step.constants]
         return compile_cache.compile_program(
             function, arguments, constants, fast=fast, out_shardings=shardings
         )
