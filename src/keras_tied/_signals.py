@@ -11,8 +11,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-FIRST_CODE = 128
-"""The exit code after a signal is this and its number, as in a shell."""
+FIRST_CODE = 128  # the exit code after a signal is this and its number, as in a shell
 _clean_ups: list[Callable[[], object]] = []
 
 

@@ -4,5 +4,4 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
-"""A NumPy array of any dtype and number of axes."""
+Array = NDArray[Any]  # a NumPy array of any dtype and number of axes

@@ -12,10 +12,8 @@ from sklearn.utils import check_array
 from keras_tied._types import Array
 
 TEST_SHARE = 0.3
-FEWEST_ROWS = 10
-"""Rows that a comparison needs."""
-NEGLIGIBLE_ERROR = 1e-10
-"""A smaller error is one of rounding, and nothing to divide by."""
+FEWEST_ROWS = 10  # rows that a comparison needs
+NEGLIGIBLE_ERROR = 1e-10  # a smaller error is one of rounding, and nothing to divide by
 
 
 def list_seeds(random_state: int, n_seeds: int) -> range:

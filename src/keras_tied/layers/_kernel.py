@@ -7,8 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-NAMES = ("kernel", "embeddings")
-"""The attributes that hold a kernel, in Keras's own layers."""
+NAMES = ("kernel", "embeddings")  # the attributes that hold a kernel, in Keras's own layers
 
 
 def kernel_name(layer: keras.Layer) -> str | None:

@@ -8,8 +8,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMATS = ("png", "svg", "pdf")
-"""The endings of the files that the command writes figures to."""
+FORMATS = ("png", "svg", "pdf")  # the endings of the files that the command writes figures to
 
 INK, GREY, FAINT = "#222222", "#8A8F96", "#DDDDDD"
 

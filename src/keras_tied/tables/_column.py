@@ -15,8 +15,7 @@ from keras_tied.tables._kinds import Kind, find_kind
 from keras_tied.tables._number_text import DASHES, MISSING, NumberText, TruthText, drop_missing
 from keras_tied.tables._times import Cycle, Times, decode_days, encode_cycles
 
-OTHER = "(other)"
-"""The name of all categories that were too rare to have a number of their own."""
+OTHER = "(other)"  # the name of all categories that were too rare to have a number of their own
 MOST_MISREAD = 0.05
 """The largest share of values that are not of the column's kind and count as missing."""
 PLAIN = (Kind.boolean, Kind.integer, Kind.number, Kind.text)

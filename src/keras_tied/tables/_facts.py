@@ -10,8 +10,7 @@ import pyarrow as pa
 from keras_tied.tables._column import Column
 from keras_tied.tables._errors import TableError
 
-ROWS_TO_COUNT = 20_000
-"""The most rows of which different numbers are counted."""
+ROWS_TO_COUNT = 20_000  # the most rows of which different numbers are counted
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def ignore(n_rows: int) -> None:
 
 @dataclass
 class Scan:
-    """The rows of a table as a model takes them, read anew by each loop: `Scan(...).map(function)`."""
+    """The rows of a table as a model takes them, read anew by each `Scan(...).map(function)`."""
 
     source: Source  # the table
     columns: Columns  # the columns that become numbers

@@ -53,8 +53,7 @@ class BatchedRows:
         return map_once(lambda array: array[:count], self.data)
 
 
-Parts = tuple[BatchedRows, BatchedRows | None]
-"""The rows to train on, and those to evaluate."""
+Parts = tuple[BatchedRows, BatchedRows | None]  # the rows to train on, and those to evaluate
 
 
 def pack_parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> Parts:

@@ -8,8 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-CAPACITY = 64
-"""The most programs in the cache; the least recently used one is removed first."""
+CAPACITY = 64  # the most programs in the cache; the least recently used one is removed first
 
 FAST_OPTIONS: dict[str, Any] = {
     # Ready kernels for most element-wise operations and reductions, which then compile nothing.
