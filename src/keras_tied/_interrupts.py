@@ -1,7 +1,5 @@
 """Ctrl-C during training: noted, and acted on between steps."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Iterator

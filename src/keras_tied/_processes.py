@@ -1,7 +1,5 @@
 """What the processes of `jax.distributed` that train one model tell each other."""
 
-from __future__ import annotations
-
 import atexit
 import os
 import sys

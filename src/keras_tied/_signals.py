@@ -1,7 +1,5 @@
 """Signals that end the command: Ctrl-C, and SIGTERM, which `timeout`, Docker and Slurm send."""
 
-from __future__ import annotations
-
 import atexit
 import os
 import signal
