@@ -108,7 +108,7 @@ def _find_links(model: keras.Model, kind: type[Any]) -> tuple[list[layers.Layer]
                 f"A start from PCA can pass through {kind.__name__} layers with activations, "
                 "dropout or noise between them, and Flatten, Reshape, Rescaling or Normalization "
                 f"around them; '{refused.name}' ({type(refused).__name__}) in '{model.name}' is "
-                "none of these in such a place: leave it out, or start from random weights."
+                "another layer or in another place: leave it out, or start from random weights."
             )
     return front, links
 

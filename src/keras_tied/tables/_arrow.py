@@ -47,18 +47,18 @@ def open_arrow(name: str) -> TableFile:
     return TableFile(name, schema, rows, partial(_read_arrow, name, schema))
 
 
-def _read_arrow(name: str, schema: pa.Schema, wanted: Request) -> Batches:
-    fields = sorted(map(schema.get_field_index, wanted.names))
+def _read_arrow(name: str, schema: pa.Schema, request: Request) -> Batches:
+    fields = sorted(map(schema.get_field_index, request.names))
     with _open(name, ARROW) as source:
         file = ipc.open_file(source, options=ipc.IpcReadOptions(included_fields=fields))
-        yield from map(_validate, map(file.get_batch, wanted.pieces))
+        yield from map(_validate, map(file.get_batch, request.pieces))
 
 
-def _read_stream(name: str, wanted: Request) -> Batches:
-    for _ in wanted.pieces:
+def _read_stream(name: str, request: Request) -> Batches:
+    for _ in request.pieces:
         with _open(name, ARROW) as source:
             for batch in ipc.open_stream(source):
-                yield _validate(batch).select(list(wanted.names))
+                yield _validate(batch).select(list(request.names))
 
 
 def open_parquet(name: str) -> TableFile:
@@ -71,12 +71,12 @@ def open_parquet(name: str) -> TableFile:
     return TableFile(name, schema, rows, partial(_read_parquet, name, metadata))
 
 
-def _read_parquet(name: str, metadata: Any, wanted: Request) -> Batches:
+def _read_parquet(name: str, metadata: Any, request: Request) -> Batches:
     import pyarrow.parquet as pq
 
     options = {"metadata": metadata, "buffer_size": READ_AHEAD, "pre_buffer": False}
     with _open(name, "a Parquet file") as source, pq.ParquetFile(source, **options) as file:
-        batches = file.iter_batches(wanted.n_rows, list(wanted.pieces), list(wanted.names))
+        batches = file.iter_batches(request.n_rows, list(request.pieces), list(request.names))
         yield from map(_validate, batches)
 
 
@@ -91,11 +91,11 @@ def open_orc(name: str) -> TableFile:
     return TableFile(name, file.schema, rows, partial(_read_orc, name))
 
 
-def _read_orc(name: str, wanted: Request) -> Batches:
+def _read_orc(name: str, request: Request) -> Batches:
     from pyarrow import orc
 
     with _open(name, "an ORC file") as source:
         file = orc.ORCFile(source)
-        for piece in wanted.pieces:
-            batch = _validate(file.read_stripe(piece, columns=list(wanted.names)))
-            yield batch.select(list(wanted.names))
+        for piece in request.pieces:
+            batch = _validate(file.read_stripe(piece, columns=list(request.names)))
+            yield batch.select(list(request.names))

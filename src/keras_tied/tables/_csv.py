@@ -97,12 +97,12 @@ class _CsvFile:
         self._schema, n_rows, decimal = self._scan(names)
         return TableFile(self._name, self._schema, [n_rows], self.read, self._notes, decimal)
 
-    def read(self, wanted: Request) -> Batches:
+    def read(self, request: Request) -> Batches:
         """Read the file; see `TableFile`."""
         types = {field.name: field.type for field in self._schema}
-        for _ in wanted.pieces:
+        for _ in request.pieces:
             with self._report_errors():
-                yield from self._open(types, wanted.names)
+                yield from self._open(types, request.names)
 
     def _find_delimiter(self) -> str:
         """Find the delimiter of which nearly all lines at the beginning hold as many."""

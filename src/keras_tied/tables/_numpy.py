@@ -52,14 +52,14 @@ def open_npy(name: str, array: NDArray[Any] | None = None) -> TableFile:
     return TableFile(name, schema, sizes, partial(_read, name, array, size))
 
 
-def _read(name: str, array: NDArray[Any] | None, size: int, wanted: Request) -> Batches:
-    indices = [int(name.removeprefix("x")) for name in wanted.names]
-    for piece in wanted.pieces:
+def _read(name: str, array: NDArray[Any] | None, size: int, request: Request) -> Batches:
+    indices = [int(name.removeprefix("x")) for name in request.names]
+    for piece in request.pieces:
         # A new map each time lets go of the memory of the rows read before.
         rows = (_map_rows(name) if array is None else array)[piece * size : (piece + 1) * size]
         columns = rows.T[indices].astype(_to_native(rows.dtype), order="C")
         del rows
-        yield pa.record_batch([pa.array(column) for column in columns], names=list(wanted.names))
+        yield pa.record_batch([pa.array(column) for column in columns], names=list(request.names))
 
 
 def _map_rows(name: str) -> NDArray[Any]:

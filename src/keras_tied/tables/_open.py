@@ -100,15 +100,15 @@ def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[Tabl
 
 
 def _read_copy(
-    copy: TableFile, path: str, address: str, options: ReadOptions, wanted: Request
+    copy: TableFile, path: str, address: str, options: ReadOptions, request: Request
 ) -> Batches:
     """Read a file that was copied from an address; a process elsewhere copies it again."""
     if os.path.exists(path):
-        yield from copy.read(wanted)
+        yield from copy.read(request)
         return
     with ExitStack() as copies:
         for file in _open_files(address, options, copies):
-            yield from file.read(wanted)
+            yield from file.read(request)
 
 
 def _open(file: str, options: ReadOptions, copies: ExitStack) -> TableFile:
@@ -156,11 +156,11 @@ def _find_keys(file: str, root: str) -> dict[str, str | None]:
     return {name: None if value == NO_VALUE else value for name, _, value in pairs}
 
 
-def _read_partition(file: TableFile, values: Mapping[str, pa.Scalar], wanted: Request) -> Batches:
-    names = list(wanted.names)
+def _read_partition(file: TableFile, values: Mapping[str, pa.Scalar], request: Request) -> Batches:
+    names = list(request.names)
     stored = [name for name in names if name not in values]
     # A column tells how many rows there are.
-    for batch in file.read(replace(wanted, names=stored or file.schema.names[:1])):
+    for batch in file.read(replace(request, names=stored or file.schema.names[:1])):
         columns = [
             pa.repeat(values[name], batch.num_rows) if name in values else batch.column(name)
             for name in names

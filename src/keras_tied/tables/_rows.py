@@ -50,10 +50,10 @@ def _open(name: str, what: str, get_rows: Callable[[], Iterable[Row]]) -> TableF
 
 
 def _read(
-    name: str, what: str, get_rows: Callable[[], Iterable[Row]], schema: pa.Schema, wanted: Request
+    name: str, what: str, get_rows: Callable[[], Iterable[Row]], schema: pa.Schema, request: Request
 ) -> Batches:
-    schema = pa.schema([schema.field(column) for column in wanted.names])
-    for _ in wanted.pieces:
+    schema = pa.schema([schema.field(column) for column in request.names])
+    for _ in request.pieces:
         with report_read_errors(name, what):
             rows = iter(get_rows())
             while some := list(islice(rows, ROWS)):

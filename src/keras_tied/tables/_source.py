@@ -133,8 +133,8 @@ class Source:
                 yield selected if selected.schema.equals(schema) else selected.cast(schema)
 
 
-def _read_part(file: TableFile, begin: int, wanted: Request) -> Batches:
-    return file.read(replace(wanted, pieces=[begin + piece for piece in wanted.pieces]))
+def _read_part(file: TableFile, begin: int, request: Request) -> Batches:
+    return file.read(replace(request, pieces=[begin + piece for piece in request.pieces]))
 
 
 def find_clashes(files: Sequence[TableFile]) -> list[str]:

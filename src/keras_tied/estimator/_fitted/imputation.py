@@ -116,7 +116,9 @@ def find_ridge(covariance: Array) -> float:
     return float(RIDGE * (np.trace(covariance) / len(covariance) or 1.0))
 
 
-def fit_network_weights(numbers: Array, imputed: Array, restored: Array, weights: Array) -> Array:
+def fit_network_weights(
+    numbers: Array, imputed: Array, reconstruction: Array, weights: Array
+) -> Array:
     r"""Fit how far to go from conditional means towards a network's values, `(d,)`.
 
     In each column, the errors $e_i$ of the conditional means are regressed on the steps
@@ -131,12 +133,12 @@ def fit_network_weights(numbers: Array, imputed: Array, restored: Array, weights
     Args:
         numbers: hidden numbers, with NaN everywhere else, `(n, d)`.
         imputed: rows with the conditional means of the hidden numbers, `(n, d)`.
-        restored: what the network makes of these rows, `(n, d)`.
+        reconstruction: what the network makes of these rows, `(n, d)`.
         weights: of the rows, `(n,)`.
     """
     hidden = ~np.isnan(numbers)
     errors = np.where(hidden, np.subtract(numbers, imputed, dtype=np.float64), 0.0)
-    steps = np.where(hidden, np.subtract(restored, imputed, dtype=np.float64), 0.0)
+    steps = np.where(hidden, np.subtract(reconstruction, imputed, dtype=np.float64), 0.0)
     variances = weights @ errors**2 / np.maximum(weights @ hidden, np.finfo(float).tiny)
     sizes = weights @ steps**2 + variances / PRIOR**2
     sizes = np.where(sizes > 0, sizes, 1.0)

@@ -71,14 +71,14 @@ def _impute(graph: Graph, fitted: Fitted, scaled: str) -> str:
     return add_imputation(graph, fitted.preprocessing.gaussian or Gaussian(mean, None), scaled)
 
 
-def _fill_in(graph: Graph, fitted: Fitted, scaled: str, complete: str, restored: str) -> str:
+def _fill_in(graph: Graph, fitted: Fitted, scaled: str, complete: str, reconstruction: str) -> str:
     """The reconstruction, with missing values as in `Fitted.reconstruct`."""
     if fitted.imputation_weights is None:
-        return restored
+        return reconstruction
     weights = graph.constant(fitted.imputation_weights, np.float32, "imputation_weights")
-    step = graph.add("Mul", weights, graph.add("Sub", restored, complete))
+    step = graph.add("Mul", weights, graph.add("Sub", reconstruction, complete))
     filled = graph.add("Add", complete, step)
-    return graph.add("Where", graph.add("IsNaN", scaled), filled, restored)
+    return graph.add("Where", graph.add("IsNaN", scaled), filled, reconstruction)
 
 
 def _make_scaling(fitted: Fitted, dtype: Any) -> tuple[Array, Array | None, Array]:

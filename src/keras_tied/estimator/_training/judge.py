@@ -53,8 +53,8 @@ def weigh_imputations(plan: Plan, rows: PreparedRows, fitted: Fitted) -> Array |
         return None
     sample = plan.random.permutation(len(rows.scaled))[: imputation.MOST_ROWS]
     imputed, numbers = gaussian.hide(rows.scaled[sample], 1, plan.random)
-    restored = compute_block(fitted.network, imputed, imputed).reconstruction
-    return imputation.fit_network_weights(numbers, imputed, restored, rows.weights[sample])
+    reconstruction = compute_block(fitted.network, imputed, imputed).reconstruction
+    return imputation.fit_network_weights(numbers, imputed, reconstruction, rows.weights[sample])
 
 
 def judge(
