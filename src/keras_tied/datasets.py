@@ -6,8 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-RandomState: TypeAlias = int | np.random.RandomState | None
-"""The types of a random_state of scikit-learn."""
+RandomState: TypeAlias = int | np.random.RandomState | None  # as in scikit-learn
 
 RADII = (5.0, 10.0)
 N_FEATURES = 4

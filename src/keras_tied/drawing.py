@@ -12,8 +12,7 @@ from keras_tied._text import LONGEST, format_value
 Points = NDArray[np.floating]
 
 MOST_COLOURS = 10  # more colours are hard to distinguish
-MOST_GROUPS = 2 * MOST_COLOURS
-"""Groups that are told apart: each colour is there as a circle and as a square."""
+MOST_GROUPS = 2 * MOST_COLOURS  # each colour is there as a circle and as a square
 LARGEST_SHADE = 1e300  # differences of larger numbers may overflow
 
 # Okabe and Ito (2008), "Color Universal Design": distinct with any kind of colour vision.
@@ -23,15 +22,12 @@ _PETROFF = (
     *("#3F90DA", "#FFA90E", "#BD1F01", "#94A4A2", "#832DB6"),
     *("#A96B59", "#E76300", "#B9AC70", "#717581", "#92DADD"),
 )
-MOST_OUTSIDE = 0.002
-"""The share of points on each side that the view need not hold, with some room around it."""
-ROOM = 0.6
-"""The room around the others, relative to their spread; points further out are left outside."""
+MOST_OUTSIDE = 0.002  # the share of points on each side that the view need not hold
+ROOM = 0.6  # around the others, relative to their spread; points further out are left outside
 DENSE_POINTS = 1500  # points on top of a density
 N_HEXAGONS = 40  # of a density, from one side of a panel to the other
 MOST_UNITS = 6  # units of a code of which each pair is drawn or counted: 15 pairs
 CURVES = {"loss": "loss_curve_", "val_loss": "validation_curve_"}
-"""Keras's name of a loss, and the estimator's."""
 
 
 def collect_history(estimator: Any) -> dict[str, list[float]]:

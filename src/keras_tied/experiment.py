@@ -21,7 +21,6 @@ OnEpoch: TypeAlias = Callable[[int, Mapping[str, float]], object]
 Rows: TypeAlias = NDArray[np.float32]
 History: TypeAlias = Mapping[str, Sequence[float]]
 Trained: TypeAlias = "tuple[History, Rows, Rows, float, keras.Model | None]"
-"""The history, the code, the reconstruction, the seconds, and the model if it is of Keras."""
 
 N_COMPONENTS = 2
 EPOCHS = 3000

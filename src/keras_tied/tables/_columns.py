@@ -23,8 +23,7 @@ from keras_tied.tables._number_text import is_number
 MOST_EXAMPLES = 3
 ANY_COLUMN = ColumnChoice()
 VERSION = 1
-BASIC_KEYS = ("name", "kind", "categories", "other", "left_out", "label", "id")
-"""What JSON always holds, though it may be empty."""
+BASIC_KEYS = ("name", "kind", "categories", "other", "left_out", "label", "id")  # also if empty
 
 
 @dataclass

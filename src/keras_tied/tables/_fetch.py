@@ -11,11 +11,11 @@ import pyarrow as pa
 from pyarrow import fs, ipc
 
 from keras_tied.tables._errors import TableError, report_read_errors
-from keras_tied.tables._paths import find_format
+from keras_tied.tables._file import find_format
 from keras_tied.tables._rows import select_all
 
 PAGES = ("http://", "https://")
-MAGICS = {
+MAGICS = {  # how a file of each format begins; any other is CSV
     b"ARROW1": "arrow",
     b"\xff\xff\xff\xff": "arrow",
     b"PAR1": "parquet",
@@ -24,7 +24,6 @@ MAGICS = {
     b'{"': "jsonl",
     b"\x1f\x8b": "csv.gz",
 }
-"""How a file of each format begins; any other is CSV."""
 
 
 class Copy(str):

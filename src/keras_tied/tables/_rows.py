@@ -21,7 +21,7 @@ Row: TypeAlias = dict[str, Any]
 
 LONGEST_LINE = 2**26
 ROWS = 4096  # rows that are turned into Arrow's columns at a time
-TYPES = {
+TYPES = {  # of a column, by the types of its values; any others are text together
     frozenset[type](): pa.null(),
     frozenset({bool}): pa.bool_(),
     frozenset({int}): pa.int64(),
@@ -32,7 +32,6 @@ TYPES = {
     frozenset({date, datetime}): pa.timestamp("us"),
     frozenset({time}): pa.time64("us"),
 }
-"""The type of a column, by the types of its values; any others are text together."""
 
 
 def _open(name: str, what: str, get_rows: Callable[[], Iterable[Row]]) -> TableFile:
@@ -86,7 +85,7 @@ def open_json_lines(name: str) -> TableFile:
 
 
 def _parse_lines(name: str) -> Iterator[Row]:
-    with TextIOWrapper(pa.input_stream(name, compression="detect"), "utf-8-sig") as file:
+    with TextIOWrapper(pa.input_stream(name), "utf-8-sig") as file:
         lines = iter(partial(file.readline, LONGEST_LINE), "")
         for number, line in enumerate(lines, 1):
             if not line.strip():

@@ -12,8 +12,8 @@ from keras_tied.tables._errors import TableError, quote, report_read_errors
 from keras_tied.tables._file import Batches, Request, TableFile
 from keras_tied.tables._kinds import Kind, find_kind, merge_types, require_distinct, simplify_type
 
-BATCH_CELLS, SMALLEST_BATCH, LARGEST_BATCH = 2**20, 2**7, 2**16
-"""About how many numbers a batch has, and the bounds of its number of rows."""
+BATCH_CELLS = 2**20  # about how many numbers a batch has
+SMALLEST_BATCH, LARGEST_BATCH = 2**7, 2**16  # in rows
 SAMPLE_PIECES = 64
 PART_ROWS = 2**20
 

@@ -24,16 +24,16 @@ from pyarrow import ipc
 
 from keras_tied import _files
 from keras_tied.tables._errors import TableError, WriteError, quote
+from keras_tied.tables._file import COMPRESSIONS, OUTPUT_ENDINGS, TEXTS, find_format
 from keras_tied.tables._kinds import Kind, find_kind
-from keras_tied.tables._paths import OUTPUT_ENDINGS, TEXTS, find_compression, find_format
 
 STANDARD_OUTPUT = "-"
 ROWS_IN_GROUP = 2**17
+# How a cell begins that a spreadsheet may run (OWASP, CSV Injection).
 FORMULA = "^([=+\\-@\t\r\n＝＋－＠])"  # noqa: RUF001
-"""How a cell begins that a spreadsheet may run (OWASP, CSV Injection)."""
 NUMBERS = (Kind.boolean, Kind.integer, Kind.number)
+# The types whose values single precision holds.
 SINGLE = (pa.bool_(), pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.float16(), pa.float32())
-"""The types whose values single precision holds."""
 
 
 def check_output(path: str | os.PathLike[str]) -> None:
@@ -129,16 +129,16 @@ def _write_rows(
     name: str, part: Path, safe_csv: bool, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
 ) -> None:
     """Write rows to `part`, in the format of `name`."""
-    ending = find_format(name)
-    if ending in TEXTS:
-        with pa.output_stream(str(part), compression=find_compression(name)) as stream:
-            _write_text(stream, schema, batches, TEXTS[ending], safe_csv)
-    elif ending == "parquet":
+    format, ending = find_format(name), Path(name).suffix[1:].lower()
+    if format in TEXTS:
+        with pa.output_stream(str(part), compression=COMPRESSIONS.get(ending)) as stream:
+            _write_text(stream, schema, batches, TEXTS[format], safe_csv)
+    elif format == "parquet":
         _write_parquet(part, schema, batches)
-    elif ending == "npy":
+    elif format == "npy":
         with part.open("wb") as file:
             _write_array(file, schema, batches)
-    elif ending == "npz":
+    elif format == "npz":
         with tempfile.TemporaryFile(dir=part.parent) as file:
             _write_array(file, schema, batches)
             file.seek(0)

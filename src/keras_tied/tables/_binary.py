@@ -1,0 +1,179 @@
+"""Files of columns: Arrow, Feather, Parquet, ORC, and NumPy's, in record batches or the like."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, cast
+from zipfile import BadZipFile
+
+import numpy as np
+import pyarrow as pa
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+from pyarrow import ipc
+
+from keras_tied.tables._errors import TableError, quote, report_read_errors
+from keras_tied.tables._file import Batches, Request, TableFile
+
+CELLS = 2**20  # numbers in a piece of an array
+ARROW = "an Arrow or Feather (version 2) file"
+STREAM_START = b"\xff\xff\xff\xff"  # the continuation marker; the stream format has no magic
+READ_AHEAD = 2**20
+"""Bytes of each column of Parquet; without it a row group is read whole, however large."""
+
+
+@contextmanager
+def _open(name: str, what: str) -> Iterator[pa.OSFile]:
+    with report_read_errors(name, what), pa.OSFile(name) as source:
+        yield source
+
+
+def _validate(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows if they are sound, or raise; any use of others may end the process."""
+    batch.validate(full=True)
+    return batch
+
+
+def open_arrow(name: str) -> TableFile:
+    """Open an Arrow IPC file of the file format, or of the stream format, which is one piece."""
+    with _open(name, ARROW) as source:
+        is_stream = source.read(len(STREAM_START)) == STREAM_START
+        source.seek(0)
+        if is_stream:
+            stream = ipc.open_stream(source)
+            n_rows = sum(batch.num_rows for batch in stream)
+            return TableFile(name, stream.schema, [n_rows], partial(_read_stream, name))
+        schema = ipc.open_file(source).schema
+        # One column is enough to learn how many rows there are.
+        file = ipc.open_file(source, options=ipc.IpcReadOptions(included_fields=[0]))
+        batches = range(file.num_record_batches if len(schema) else 0)
+        rows = [file.get_batch(index).num_rows for index in batches]
+    return TableFile(name, schema, rows, partial(_read_arrow, name, schema))
+
+
+def _read_arrow(name: str, schema: pa.Schema, request: Request) -> Batches:
+    fields = sorted(map(schema.get_field_index, request.names))
+    with _open(name, ARROW) as source:
+        file = ipc.open_file(source, options=ipc.IpcReadOptions(included_fields=fields))
+        yield from map(_validate, map(file.get_batch, request.pieces))
+
+
+def _read_stream(name: str, request: Request) -> Batches:
+    for _ in request.pieces:
+        with _open(name, ARROW) as source:
+            for batch in ipc.open_stream(source):
+                yield _validate(batch).select(list(request.names))
+
+
+def open_parquet(name: str) -> TableFile:
+    """Open a Parquet file."""
+    import pyarrow.parquet as pq  # takes long to import
+
+    with _open(name, "a Parquet file") as source, pq.ParquetFile(source) as file:
+        metadata, schema = file.metadata, file.schema_arrow
+    rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+    return TableFile(name, schema, rows, partial(_read_parquet, name, metadata))
+
+
+def _read_parquet(name: str, metadata: Any, request: Request) -> Batches:
+    import pyarrow.parquet as pq
+
+    options = {"metadata": metadata, "buffer_size": READ_AHEAD, "pre_buffer": False}
+    with _open(name, "a Parquet file") as source, pq.ParquetFile(source, **options) as file:
+        batches = file.iter_batches(request.n_rows, list(request.pieces), list(request.names))
+        yield from map(_validate, batches)
+
+
+def open_orc(name: str) -> TableFile:
+    """Open an ORC file."""
+    from pyarrow import orc  # takes long to import
+
+    with _open(name, "an ORC file") as source:
+        file = orc.ORCFile(source)
+        first = file.schema.names[:1]
+        rows = [file.read_stripe(i, columns=first).num_rows for i in range(file.nstripes)]
+    return TableFile(name, file.schema, rows, partial(_read_orc, name))
+
+
+def _read_orc(name: str, request: Request) -> Batches:
+    from pyarrow import orc
+
+    with _open(name, "an ORC file") as source:
+        file = orc.ORCFile(source)
+        for piece in request.pieces:
+            batch = _validate(file.read_stripe(piece, columns=list(request.names)))
+            yield batch.select(list(request.names))
+
+
+def open_npz(name: str, array: str | None) -> TableFile:
+    """Open an array of an `.npz` file, by name where there are several."""
+    with _report_numpy_errors(name, "an .npz file"), open(name, "rb") as file:
+        arrays = np.load(file, allow_pickle=False)
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise TableError(f"{name!r} is not an .npz file; call it .npy if it is one array.")
+        names = arrays.files
+        if array is None and len(names) != 1:
+            raise TableError(
+                f"{name!r} holds {len(names)} arrays, {quote(names)}; name the one to use."
+            )
+        if array is not None and array not in names:
+            raise TableError(f"{name!r} has no array {array!r}; name one of {quote(names)}.")
+        return open_npy(name, arrays[array or names[0]])
+
+
+def open_npy(name: str, array: NDArray[Any] | None = None) -> TableFile:
+    """Open a file of rows and columns, which are called x0, x1 and so on, or an array from one."""
+    rows = _map_rows(name) if array is None else array
+    if rows.ndim != 2 or not rows.shape[1]:
+        raise TableError(
+            f"{name!r} holds an array of the shape {rows.shape}; save one of rows and columns."
+        )
+    if rows.dtype.kind not in "biuf" or rows.dtype.itemsize > 8:
+        raise TableError(
+            f"{name!r} holds values of the type {rows.dtype}; save real numbers, or text as CSV or "
+            "Parquet."
+        )
+    dtype = pa.from_numpy_dtype(_to_native(rows.dtype))
+    schema = pa.schema([(f"x{index}", dtype) for index in range(rows.shape[1])])
+    size = max(1, CELLS // rows.shape[1])
+    sizes = [min(size, len(rows) - start) for start in range(0, len(rows), size)]
+    return TableFile(name, schema, sizes, partial(_read_array, name, array, size))
+
+
+def _read_array(name: str, array: NDArray[Any] | None, size: int, request: Request) -> Batches:
+    indices = [int(of.removeprefix("x")) for of in request.names]
+    for piece in request.pieces:
+        # A new map each time lets go of the memory of the rows read before.
+        rows = (_map_rows(name) if array is None else array)[piece * size : (piece + 1) * size]
+        columns = rows.T[indices].astype(_to_native(rows.dtype), order="C")
+        del rows
+        yield pa.record_batch([pa.array(column) for column in columns], names=list(request.names))
+
+
+def _map_rows(name: str) -> NDArray[Any]:
+    with _report_numpy_errors(name, "an .npy file"):
+        return cast("NDArray[Any]", npy.open_memmap(name, mode="r"))
+
+
+def _to_native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type in this machine's byte order; Arrow does not compute with float16."""
+    return np.dtype(np.float32) if dtype == np.float16 else dtype.newbyteorder("=")
+
+
+@contextmanager
+def _report_numpy_errors(name: str, what: str) -> Iterator[None]:
+    """Turn an error of NumPy's while a file is read into a `TableError`."""
+    with report_read_errors(name, what):
+        try:
+            yield
+        except TableError:
+            raise
+        except (ValueError, EOFError, BadZipFile) as error:
+            if "Object arrays" in str(error) or "Python objects" in str(error):
+                raise TableError(
+                    f"{name!r} holds pickled objects, which could run code and are never read; "
+                    "save an array of numbers with numpy.save."
+                ) from error
+            raise TableError(
+                f"{name!r} is not a whole file of NumPy's; write it with numpy.save."
+            ) from error
