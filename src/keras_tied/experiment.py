@@ -20,7 +20,7 @@ Engine: TypeAlias = Literal["keras", "numpy", "pytensor"]
 OnEpoch: TypeAlias = Callable[[int, Mapping[str, float]], object]
 Rows: TypeAlias = NDArray[np.float32]
 History: TypeAlias = Mapping[str, Sequence[float]]
-Trained: TypeAlias = "tuple[History, Rows, Rows, float, keras.Model | None]"
+Trained: TypeAlias = "tuple[History, Rows, Rows, float, float, keras.Model | None]"
 
 N_COMPONENTS = 2
 EPOCHS = 3000
@@ -95,11 +95,11 @@ def run(
         >>> result.code.shape, result.parameters, result.untied_parameters
         ((90, 2), 14, 22)
     """
-    train, validation = split(X)
+    train, validation = parts = split(X)
     kernel = _draw_kernel(train.shape[1], random_state)
     train_on = _train_with_keras if engine == "keras" else partial(_train_by_hand, engine)
-    trained = train_on((train, validation), kernel, epochs, on_epoch)
-    history, code, reconstruction, seconds, model = trained
+    trained = train_on(parts, kernel, epochs, on_epoch)
+    history, code, reconstruction, seconds, tie_error, model = trained
     n_train, n_parameters = len(train), kernel.size + sum(kernel.shape)
     pca_train_mse, pca_validation_mse = _compute_pca_errors(train, validation)
     return Experiment(
@@ -113,7 +113,7 @@ def run(
         seconds=seconds,
         parameters=n_parameters if model is None else model.count_params(),
         untied_parameters=n_parameters + kernel.size,
-        tie_error=0.0 if model is None else _measure_tie_error(model),
+        tie_error=tie_error,
         model=model,
     )
 
@@ -141,8 +141,7 @@ def split(X: ArrayLike) -> tuple[Rows, Rows]:
 def build_model(kernel: ArrayLike) -> keras.Model:
     """Build and compile the article's Keras model: layers "encoder" and "decoder", tied to it.
 
-    Args:
-        kernel: (features, components) the encoder's kernel to start from.
+    The encoder's kernel, (features, components), is the one that is given.
 
     Examples:
         >>> build_model(np.zeros((4, 2))).count_params()
@@ -200,19 +199,12 @@ def _train_with_keras(
         verbose=0,
     ).history
     seconds = time.perf_counter() - begin
-    code = model.get_layer("encoder")(np.concatenate(parts))
-    reconstruction = model.get_layer("decoder")(code)
-    to_numpy = keras.ops.convert_to_numpy
-    return history, to_numpy(code), to_numpy(reconstruction), seconds, model
-
-
-def _measure_tie_error(model: keras.Model) -> float:
-    """Return the largest difference between the decoder's kernel and the encoder's, transposed."""
-    from keras.ops import convert_to_numpy
-
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
-    difference = convert_to_numpy(decoder.kernel) - convert_to_numpy(encoder.kernel.value).T
-    return float(np.abs(difference).max())
+    code = encoder(np.concatenate(parts))
+    outputs = code, decoder(code), decoder.kernel, encoder.kernel.value
+    code, reconstruction, *kernels = map(keras.ops.convert_to_numpy, outputs)
+    tie_error = float(np.abs(kernels[0] - kernels[1].T).max())
+    return history, code, reconstruction, seconds, tie_error, model
 
 
 def _train_by_hand(
@@ -232,7 +224,7 @@ def _train_by_hand(
     autoencoder.fit(*parts, initial_weights=start, on_epoch=on_epoch)
     seconds = time.perf_counter() - begin
     code = autoencoder.transform(np.concatenate(parts))
-    return autoencoder.history_, code, autoencoder.inverse_transform(code), seconds, None
+    return autoencoder.history_, code, autoencoder.inverse_transform(code), seconds, 0.0, None
 
 
 def _mean_squared_error(rows: NDArray[Any], reconstruction: NDArray[Any]) -> float:

@@ -125,8 +125,8 @@ class Columns:
         restored = tuple(column for column in kept if isinstance(column, Restoration))
         order = tuple(column.name for column in kept) if restored else ()
         names = {column.name for column in used}
-        reasons = {fact.name: fact.becomes.removeprefix("left out: ") for fact in facts}
-        left_out = {name: reason for name, reason in reasons.items() if name not in names}
+        others = [fact for fact in facts if fact.name not in names]
+        left_out = {fact.name: fact.becomes.removeprefix("left out: ") for fact in others}
         columns = cls(used, left_out, choice.label, choice.id, restored, order, tuple(choice.na))
         return columns, facts
 
