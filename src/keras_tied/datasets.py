@@ -35,8 +35,7 @@ def make_correlated_donuts(
     """
     if n_samples < 1:
         raise ValueError(f"n_samples is {n_samples}; ask for at least 1 row.")
-    # Imported here, because scikit-learn takes a second and reading a file needs none of it.
-    from sklearn.utils import check_random_state
+    from sklearn.utils import check_random_state  # takes a second, and `load_donuts` needs none
 
     rng: np.random.RandomState = check_random_state(random_state)
     y = (np.arange(n_samples) >= (n_samples + 1) // 2).astype(np.int64)
@@ -51,13 +50,11 @@ def load_donuts(path: str | PathLike[str]) -> tuple[NDArray[np.float64], NDArray
     """Read X, (n, 4) float64, and labels, (n,) int64 or None, from an ``.npy`` file, never pickled.
 
     Args:
-        path: A file written by ``numpy.save``: an (n, 4) array of features, or an (n, 5) array
-            whose last column is a label of whole numbers, as in the article's file.
+        path: A file written by ``numpy.save``: an (n, 4) array of features, or (n, 5) with a label
+            of whole numbers in the last column, as in the article's file.
 
     Raises:
-        OSError: If the file cannot be read.
-        ValueError: If it is not an ``.npy`` file of finite numbers, has no rows, has other than 4
-            or 5 columns, or a label that is not a whole number.
+        OSError, ValueError: If the file cannot be read, or is not such an array of finite numbers.
     """
     name = repr(str(path))
     with open(path, "rb") as file:

@@ -85,8 +85,7 @@ def run(
         on_epoch: Called as on_epoch(epoch, {"loss": ..., "val_loss": ...}), epoch from 0.
 
     Raises:
-        ImportError: If the engine is not installed.
-        ValueError: If X has too few rows or columns, or the engine is unknown.
+        ImportError, ValueError: If the engine is not installed, or unknown, or X is too small.
 
     Examples:
         >>> from keras_tied import datasets
@@ -120,9 +119,6 @@ def run(
 
 def split(X: ArrayLike) -> tuple[Rows, Rows]:
     """Split rows, (n ≥ 3, features ≥ 2), as Keras does for ``validation_split=0.33``, in float32.
-
-    Raises:
-        ValueError: If X has too few rows or columns.
 
     Examples:
         >>> [len(part) for part in split(np.zeros((9000, 4)))]

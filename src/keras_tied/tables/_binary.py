@@ -113,9 +113,8 @@ def open_npz(name: str, array: str | None) -> TableFile:
             raise TableError(f"{name!r} is not an .npz file; call it .npy if it is one array.")
         names = arrays.files
         if array is None and len(names) != 1:
-            raise TableError(
-                f"{name!r} holds {len(names)} arrays, {quote(names)}; name the one to use."
-            )
+            held = f"{len(names)} arrays, {quote(names)}"
+            raise TableError(f"{name!r} holds {held}; name the one to use.")
         if array is not None and array not in names:
             raise TableError(f"{name!r} has no array {array!r}; name one of {quote(names)}.")
         return open_npy(name, arrays[array or names[0]])
@@ -125,9 +124,8 @@ def open_npy(name: str, array: NDArray[Any] | None = None) -> TableFile:
     """Open a file of rows and columns, which are called x0, x1 and so on, or an array from one."""
     rows = _map_rows(name) if array is None else array
     if rows.ndim != 2 or not rows.shape[1]:
-        raise TableError(
-            f"{name!r} holds an array of the shape {rows.shape}; save one of rows and columns."
-        )
+        held = f"an array of the shape {rows.shape}"
+        raise TableError(f"{name!r} holds {held}; save one of rows and columns.")
     if rows.dtype.kind not in "biuf" or rows.dtype.itemsize > 8:
         raise TableError(
             f"{name!r} holds values of the type {rows.dtype}; save real numbers, or text as CSV or "

@@ -111,7 +111,7 @@ class Columns:
 
         Args:
             sample: the rows, such as `Source.sample` gives.
-            choice: which columns may be used, and what they read as. Defaults to all, as they tell.
+            choice: which columns may be used, and what they read as. Defaults to all.
             **changes: another choice, by the names that `ColumnChoice` has for it.
 
         Raises:
@@ -182,10 +182,10 @@ class Columns:
         """Encode rows as numbers, `(rows, len(features))`, with NaN where one is missing.
 
         Args:
-            batch: the rows, with columns in any order; those that are not used are ignored.
+            batch: the rows, with columns in any order; others are ignored.
             first_row: how many rows came before, for the messages.
-            unseen: counts, by column, the values whose category has no number of its own: rare and
-                new ones, which are all `(other)`, or 0 in all numbers if none was rare at first.
+            unseen: counts, by column, the values whose category has no number of its own, which are
+                `(other)`, or 0 in all numbers if none was rare at first.
             misread: collects the values that are not of their column's kind, and count as missing.
 
         Raises:

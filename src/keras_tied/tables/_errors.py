@@ -34,6 +34,5 @@ def report_read_errors(name: str, what: str) -> Iterator[None]:
         # Arrow raises an OSError without a number for a file whose content is not what it should be
         cause = error.__cause__ if str(error) == name else None
         reason = " ".join(str(cause or error).split()).rstrip(".") or type(error).__name__
-        raise TableError(
-            f"{name!r} cannot be read as {what}: {format_value(reason, 300)}."
-        ) from error
+        reason = format_value(reason, 300)
+        raise TableError(f"{name!r} cannot be read as {what}: {reason}.") from error

@@ -62,9 +62,8 @@ def _copy_page(address: str, format: str | None, folder: str) -> str:
         import fsspec
         import fsspec.implementations.http
     except ImportError as error:
-        raise TableError(
-            f'{address!r} needs fsspec and aiohttp; run pip install "keras-tied[remote]".'
-        ) from error
+        fault = f'{address!r} needs fsspec and aiohttp; run pip install "keras-tied[remote]".'
+        raise TableError(fault) from error
     name = PurePosixPath(address.partition("?")[0]).name or "page"
     place = os.path.join(folder, name if format is None else f"{name}.{format}")
     with fsspec.open(address, "rb") as source, open(place, "wb") as target:

@@ -30,8 +30,8 @@ class ReadOptions:
     """How files are read.
 
     Attributes:
-        delimiter: between the cells of CSV, one character. Detected from the first lines by
-            default; a comma, or a tab for TSV, where they do not tell.
+        delimiter: between the cells of CSV, one character. Defaults to what the first lines tell,
+            or else a comma, or a tab for TSV.
         encoding: of CSV. Defaults to UTF-8, UTF-16 if the file is marked as such, or else
             Windows-1252 if most characters are ASCII.
         text: columns of CSV to take for text, though they look like numbers. Defaults to none.

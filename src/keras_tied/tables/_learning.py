@@ -113,13 +113,11 @@ def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     return Decision(replace(fact, refused=True))
 
 
-def _read_text(
-    name: str, cells: pa.Array, choice: ColumnChoice
-) -> tuple[Column | None, float, str]:
+def _read_text(name: str, text: pa.Array, choice: ColumnChoice) -> tuple[Column | None, float, str]:
     """Return the numbers or times that text reads as, for which share of it, and a warning."""
-    some = cells.slice(0, ROWS_TO_DECIDE)
-    if pc.all(pc.match_substring_regex(cells, r"^\d{8}$")).as_py() and (
-        dates := _find_numeric_dates(cells.cast(pa.int64()))
+    some = text.slice(0, ROWS_TO_DECIDE)
+    if pc.all(pc.match_substring_regex(text, r"^\d{8}$")).as_py() and (
+        dates := _find_numeric_dates(text.cast(pa.int64()))
     ):
         return Column(name, Kind.time, form=dates), 1.0, ""
     column, most, warning = None, 0.0, ""
@@ -128,12 +126,12 @@ def _read_text(
         is_plain = form == NumberText(places=form.places)
         kind = Kind.integer if form.places == 0 else Kind.number
         column = Column(name, kind, form=None if is_plain else form)
-        present = column.clean(cells).drop_null()
+        present = column.clean(text).drop_null()
         most = form.count(present) / max(1, len(present))
     if most < 1 - MOST_MISREAD:
         times, share, doubt = decide_times(some, choice.day_first)
         if times is not None and share > max(most, FEWEST_LOOKS):
-            share = float(np.mean(~np.isnan(times.parse(cells))))
+            share = float(np.mean(~np.isnan(times.parse(text))))
             return Column(name, Kind.time, form=times), share, doubt
     return column, most, warning
 

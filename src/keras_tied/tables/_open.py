@@ -17,7 +17,7 @@ from keras_tied._files import temporary_folder
 from keras_tied.tables import _binary, _file
 from keras_tied.tables._csv import open_csv
 from keras_tied.tables._errors import report_read_errors
-from keras_tied.tables._file import Batches, ReadOptions, Request, TableFile
+from keras_tied.tables._file import TEXTS, Batches, ReadOptions, Request, TableFile
 from keras_tied.tables._source import Source, find_clashes
 
 AS_DETECTED = ReadOptions()
@@ -37,12 +37,11 @@ def open_table(
 ) -> Source:
     r"""Open a table, or several files that are one.
 
-    The ending tells the format: CSV (`.csv`) and TSV (`.tsv`) and JSON lines (`.jsonl`, `.ndjson`),
-    also compressed (`.gz`, `.bz2`, `.zst`), Parquet (`.parquet`), ORC (`.orc`), Arrow and Feather
-    (`.arrow`, `.feather`), NumPy's arrays of rows and columns (`.npy`, `.npz`), whose columns are
-    called x0, x1 and so on, workbooks (`.xlsx`, `.xls`, `.ods`), and databases (`.duckdb`,
-    `.sqlite`, `.db`). Arrays of `.npz` and sheets are taken into memory; all else is read in
-    batches. Text is read once when it is opened.
+    The ending tells the format: CSV, TSV and JSON lines (`.jsonl`, `.ndjson`), also compressed
+    (`.gz`, `.bz2`, `.zst`), Parquet, ORC, Arrow, Feather, NumPy's arrays of rows and columns
+    (`.npy`, `.npz`), whose columns are called x0, x1 and so on, workbooks (`.xlsx`, `.xls`, `.ods`)
+    and databases (`.duckdb`, `.sqlite`, `.db`). Arrays of `.npz` and sheets are taken into memory;
+    all else is read in batches. Text is read once when it is opened.
 
     Args:
         path: a file; a folder, also with folders called `name=value`, which become columns; a
@@ -73,7 +72,7 @@ def open_table(
 
 
 def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[TableFile]:
-    """Open the files of a path; what is copied to open them is deleted with `copies`."""
+    """Open the files of a path; what is copied for that is deleted with `copies`."""
     place, is_address = name, "://" in name
     if name == "-" or is_address:
         from keras_tied.tables import _fetch  # pyarrow's file systems take long to import
@@ -81,9 +80,7 @@ def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[Tabl
         place = _fetch.copy_here(name, options.format, copies.enter_context(temporary_folder()))
     paths = _file.find_files(place, options.format)
     files = [_open(path, options, copies) for path in paths]
-    if _file.find_format(paths[0], options.format) in _file.TEXTS and (
-        clashes := find_clashes(files)
-    ):
+    if _file.find_format(paths[0], options.format) in TEXTS and (clashes := find_clashes(files)):
         # A word in one file makes text of what are numbers in another.
         options = replace(options, text={*options.text, *clashes})
         files = [_open(path, options, copies) for path in paths]
@@ -114,7 +111,7 @@ def _open(file: str, options: ReadOptions, copies: ExitStack) -> TableFile:
     format = _file.find_format(file, options.format)
     if format in OPENERS:
         return OPENERS[format](file)
-    if format in _file.TEXTS:
+    if format in TEXTS:
         return open_csv(file, options)
     if format == "npz":
         return _binary.open_npz(file, options.array)
