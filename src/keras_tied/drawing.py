@@ -67,9 +67,7 @@ def classify_labels(labels: ArrayLike, longest: int = LONGEST) -> Labels:
         numbers = np.where(np.isinf(rows), np.nan, rows).astype(np.float64)
         return Labels(np.clip(numbers, -LARGEST_SHADE, LARGEST_SHADE))
     missing = np.array([x is None or x == "" or x != x for x in rows.tolist()], dtype=bool)
-    present = rows[~missing]
-    if rows.dtype.kind not in "biuf":
-        present = present.astype(str)
+    present = rows[~missing] if rows.dtype.kind in "biuf" else rows[~missing].astype(str)
     distinct, places, counts = np.unique(present, return_inverse=True, return_counts=True)
     frequent = np.sort(np.argsort(-counts, kind="stable")[:MOST_GROUPS])
     names = [format_value(label, longest) for label in distinct[frequent].tolist()]
@@ -114,8 +112,7 @@ def fit_plane(X: ArrayLike, feature_names: Sequence[str], is_principal: bool = T
     if not is_principal or rows.shape[1] <= 2 or len(rows) < 2:
         first, second, *_ = feature_names if len(feature_names) > 1 else ("row", *feature_names)
         return Plane((first, second))
-    # Imported here, because it takes a second, and most figures of two columns do without.
-    from sklearn.decomposition import PCA
+    from sklearn.decomposition import PCA  # takes a second, which two columns do not need
     from sklearn.preprocessing import StandardScaler
 
     pca = PCA(n_components=2, random_state=0)

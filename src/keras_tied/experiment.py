@@ -120,6 +120,9 @@ def run(
 def split(X: ArrayLike) -> tuple[Rows, Rows]:
     """Split rows, (n ≥ 3, features ≥ 2), as Keras does for ``validation_split=0.33``, in float32.
 
+    Raises:
+        ValueError: If X has too few rows or columns.
+
     Examples:
         >>> [len(part) for part in split(np.zeros((9000, 4)))]
         [6029, 2971]

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+__all__ = ["KLSparsity", "Orthonormal"]
+
 
 @keras.saving.register_keras_serializable(package="keras_tied")
 class KLSparsity(keras.regularizers.Regularizer):

@@ -107,7 +107,7 @@ def _read_orc(name: str, request: Request) -> Batches:
 
 def open_npz(name: str, array: str | None) -> TableFile:
     """Open an array of an `.npz` file, by name where there are several."""
-    with _report_numpy_errors(name, "an .npz file"), open(name, "rb") as file:
+    with report_read_errors(name, "an .npz file", _explain), open(name, "rb") as file:
         arrays = np.load(file, allow_pickle=False)
         if not isinstance(arrays, np.lib.npyio.NpzFile):
             raise TableError(f"{name!r} is not an .npz file; call it .npy if it is one array.")
@@ -149,7 +149,7 @@ def _read_array(name: str, array: NDArray[Any] | None, size: int, request: Reque
 
 
 def _map_rows(name: str) -> NDArray[Any]:
-    with _report_numpy_errors(name, "an .npy file"):
+    with report_read_errors(name, "an .npy file", _explain):
         return cast("NDArray[Any]", npy.open_memmap(name, mode="r"))
 
 
@@ -158,20 +158,13 @@ def _to_native(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32) if dtype == np.float16 else dtype.newbyteorder("=")
 
 
-@contextmanager
-def _report_numpy_errors(name: str, what: str) -> Iterator[None]:
-    """Turn an error of NumPy's while a file is read into a `TableError`."""
-    with report_read_errors(name, what):
-        try:
-            yield
-        except TableError:
-            raise
-        except (ValueError, EOFError, BadZipFile) as error:
-            if "Object arrays" in str(error) or "Python objects" in str(error):
-                raise TableError(
-                    f"{name!r} holds pickled objects, which could run code and are never read; "
-                    "save an array of numbers with numpy.save."
-                ) from error
-            raise TableError(
-                f"{name!r} is not a whole file of NumPy's; write it with numpy.save."
-            ) from error
+def _explain(name: str, error: Exception) -> Exception:
+    """Return the `TableError` for an error of NumPy's."""
+    if not isinstance(error, ValueError | EOFError | BadZipFile):
+        return error
+    if "Object arrays" in str(error) or "Python objects" in str(error):
+        return TableError(
+            f"{name!r} holds pickled objects, which could run code and are never read; save an "
+            "array of numbers with numpy.save."
+        )
+    return TableError(f"{name!r} is not a whole file of NumPy's; write it with numpy.save.")

@@ -3,8 +3,8 @@
 import codecs
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from io import StringIO, TextIOWrapper
 from itertools import islice
 
@@ -232,38 +232,29 @@ class _CsvFile:
         self._ragged_row = row
         return "error"
 
-    @contextmanager
-    def _report_errors(self) -> Iterator[None]:
+    def _report_errors(self) -> AbstractContextManager[None]:
         """Turn an error of Arrow into one with the lines and names of the file."""
         self._ragged_row = None
-        with report_read_errors(self._name, "a CSV file"):
-            try:
-                yield
-            except UnicodeDecodeError as error:
-                raise self._encoding_error() from error
-            except pa.ArrowInvalid as error:
-                raise self._explain(error) from error
+        return report_read_errors(self._name, "a CSV file", self._explain)
 
-    def _explain(self, error: Exception) -> Exception:
-        message = str(error)
-        if row := self._ragged_row:
+    def _explain(self, name: str, error: Exception) -> Exception:
+        message = str(error) if isinstance(error, pa.ArrowInvalid) else ""
+        if message and (row := self._ragged_row):
             return TableError(
-                f"{self._name!r} has {row.actual_columns} cells in line {self._find_line(row)}, "
+                f"{name!r} has {row.actual_columns} cells in line {self._find_line(row)}, "
                 f"where its first line has {row.expected_columns}; put text that holds the "
                 "delimiter in quotes, name another delimiter, or delete what stands before the "
                 "names."
             )
-        if "UTF8" in message:
+        if isinstance(error, UnicodeDecodeError) or "UTF8" in message:
             return self._encoding_error()
         if "straddling" in message:
-            return TableError(
-                f"{self._name!r} has a line of more than {self._block // 2**20} million "
-                f"characters; {UNCLOSED}"
-            )
+            longest = f"{self._block // 2**20} million characters"
+            return TableError(f"{name!r} has a line of more than {longest}; {UNCLOSED}")
         if match := re.search(r"column #(\d+): (?:Row #(\d+): )?.*?(invalid value '.*')", message):
             column = self._schema.names[int(match[1])]
             return TableError(
-                f"{self._name!r} has, in column {column!r} and row {int(match[2] or 1) - 1}, an "
+                f"{name!r} has, in column {column!r} and row {int(match[2] or 1) - 1}, an "
                 f"{match[3]}; it was not there a moment ago: let nothing else write to the file."
             )
         return error

@@ -1,7 +1,7 @@
 """The errors of tables, each of one sentence."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from keras_tied._text import format_value, list_some
@@ -21,13 +21,22 @@ def quote(names: Sequence[str]) -> str:
 
 
 @contextmanager
-def report_read_errors(name: str, what: str) -> Iterator[None]:
-    """Turn any error while a file is read into a `TableError`; `what` is such as "a CSV file"."""
+def report_read_errors(
+    name: str, what: str, explain: Callable[[str, Exception], Exception] = lambda _, error: error
+) -> Iterator[None]:
+    """Turn any error while a file is read into a `TableError`; `what` is such as "a CSV file".
+
+    `explain` returns, for an error of one format, what to raise instead; any other as it is.
+    """
     try:
         yield
     except TableError:
         raise
     except Exception as error:  # a reader may raise anything at a file that lies
+        with report_read_errors(name, what):  # it may read the file again
+            explained = explain(name, error)
+        if explained is not error:
+            raise explained from error
         if isinstance(error, OSError) and error.errno:
             reason = os.strerror(error.errno)
             raise TableError(f"cannot read {name!r}: {reason}; name another file.") from error
