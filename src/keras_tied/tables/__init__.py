@@ -1,7 +1,6 @@
 """Tables on disk: read in batches, turned into numbers and back, and written, without Keras."""
 
 try:
-    import msgspec  # noqa: F401
     import pyarrow  # noqa: F401
 except ImportError as error:
     raise ImportError(

@@ -244,10 +244,9 @@ class Columns:
             TableError: if the numbers have not the shape `(rows, len(features))`.
         """
         rows: Array = np.asarray(numbers)
-        if rows.ndim != 2 or rows.shape[1] != len(self.features):
-            raise TableError(
-                f"numbers of the shape {rows.shape} were given; give {len(self.features)} columns."
-            )
+        n = len(self.features)
+        if rows.ndim != 2 or rows.shape[1] != n:
+            raise TableError(f"numbers of the shape {rows.shape} were given; give {n} columns.")
         if rows.dtype.kind != "f":
             rows = rows.astype(np.float64)
         ends = np.cumsum([len(column.features) for column in self.used])

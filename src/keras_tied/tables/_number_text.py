@@ -4,10 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from keras_tied._types import Array
 
@@ -58,9 +58,7 @@ def is_number(text: str) -> bool:
     return True
 
 
-class NumberText(
-    msgspec.Struct, frozen=True, tag_field="form", tag="number", forbid_unknown_fields=True
-):
+class NumberText(Struct, frozen=True, tag_field="form", tag="number", forbid_unknown_fields=True):
     """Numbers as text of one form."""
 
     decimal: str = "."  # what is written before the decimals, and between thousands
@@ -249,9 +247,7 @@ _INITIALS = frozenset("ynjtf")
 _TRUE, _FALSE = ([pair[side] for pair in _PAIRS] for side in (0, 1))
 
 
-class TruthText(
-    msgspec.Struct, frozen=True, tag_field="form", tag="truth", forbid_unknown_fields=True
-):
+class TruthText(Struct, frozen=True, tag_field="form", tag="truth", forbid_unknown_fields=True):
     """Truth values as text: how true and false are written."""
 
     true: str

@@ -132,11 +132,11 @@ def _open(file: str, options: ReadOptions, copies: ExitStack) -> TableFile:
 def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:
     """Return files with the columns that the folders below a root name."""
     keys = [_find_keys(file.name, root) for file in files]
-    types = {name: pa.int64() for name in keys[0]}
-    for name in types:
-        texts = [of.get(name) for of in keys]
-        if not all(text is None or re.fullmatch(WHOLE, text) for text in texts):
-            types[name] = pa.string()
+    types = {}
+    for name in keys[0]:
+        texts = [text for of in keys if (text := of.get(name)) is not None]
+        are_whole = all(re.fullmatch(WHOLE, text) for text in texts)
+        types[name] = pa.int64() if are_whole else pa.string()
     partitions = []
     for file, of in zip(files, keys, strict=True):
         values = {name: pa.scalar(of.get(name), pa.string()).cast(types[name]) for name in types}

@@ -82,8 +82,7 @@ class Source:
         for batch in self._read(pieces, names, _choose_batch_size(names)):
             # In proportion, so that every part of the table has its share.
             begin, end = end, end + batch.num_rows
-            share = n * end // available - n * begin // available
-            if share:
+            if share := n * end // available - n * begin // available:
                 rows = random.choice(batch.num_rows, share, replace=False, shuffle=False)
                 parts.append(batch.take(np.sort(rows)))
         if not parts:
