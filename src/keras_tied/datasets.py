@@ -6,8 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-RandomState: TypeAlias = int | np.random.RandomState | None
-"""The types of a random_state of scikit-learn."""
+RandomState: TypeAlias = int | np.random.RandomState | None  # as in scikit-learn
 
 RADII = (5.0, 10.0)
 N_FEATURES = 4
@@ -23,7 +22,7 @@ def make_correlated_donuts(
     independent U(0.9, 1.1). These are the numbers that can be read off the article's own file.
 
     Args:
-        n_samples: Rows to draw, at least 1. Of an odd number, label 0 gets one more.
+        n_samples: Rows to draw. Of an odd number, label 0 gets one more.
         random_state: As in scikit-learn.
 
     Raises:
@@ -36,8 +35,7 @@ def make_correlated_donuts(
     """
     if n_samples < 1:
         raise ValueError(f"n_samples is {n_samples}; ask for at least 1 row.")
-    # Imported here, because scikit-learn takes a second and reading a file needs none of it.
-    from sklearn.utils import check_random_state
+    from sklearn.utils import check_random_state  # takes a second, and `load_donuts` needs none
 
     rng: np.random.RandomState = check_random_state(random_state)
     y = (np.arange(n_samples) >= (n_samples + 1) // 2).astype(np.int64)
@@ -49,19 +47,14 @@ def make_correlated_donuts(
 
 
 def load_donuts(path: str | PathLike[str]) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
-    """Read rows of four features, with or without a label, from an ``.npy`` file, never pickled.
+    """Read X, (n, 4) float64, and labels, (n,) int64 or None, from an ``.npy`` file, never pickled.
 
     Args:
-        path: A file written by ``numpy.save``: an (n, 4) array of features, or an (n, 5) array
-            whose last column is a label of whole numbers, as in the article's file.
-
-    Returns:
-        X, (n, 4) float64, and y, (n,) int64, or None where the file has no label.
+        path: A file written by ``numpy.save``: an (n, 4) array of features, or (n, 5) with a label
+            of whole numbers in the last column, as in the article's file.
 
     Raises:
-        OSError: If the file cannot be read.
-        ValueError: If it is not an ``.npy`` file of finite numbers, has no rows, has other than 4
-            or 5 columns, or a label that is not a whole number.
+        OSError, ValueError: If the file cannot be read, or is not such an array of finite numbers.
     """
     name = repr(str(path))
     with open(path, "rb") as file:
@@ -97,19 +90,16 @@ def prepare(
 ) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
     """Shuffle the rows and scale each column to [0, 1], as the article does before it trains.
 
-    A column x becomes (x - min x) / (max x - min x), over all rows; a constant one becomes 0.
+    A column x becomes (x - min x) / (max x - min x), over all rows; a constant one becomes 0. The
+    result is (n, features) float32, and y in the same order, or None.
 
     Args:
-        X: (n, features) finite numbers.
-        y: (n,) labels of any kind, shuffled along, or None.
+        X: (n ≥ 1, features) finite numbers.
+        y: (n,) labels of any kind, or None.
         random_state: As in scikit-learn.
 
-    Returns:
-        X, (n, features) float32, and y in the same order, or None.
-
     Raises:
-        ValueError: If X is not a table of finite numbers with at least one row, or y is not as
-            long as X.
+        ValueError: If X or y is of another form.
 
     Examples:
         >>> X, y = prepare([[1.0, 7.0], [3.0, 7.0], [2.0, 7.0]], ["a", "c", "b"], random_state=2)
@@ -142,8 +132,7 @@ def _check_rows(rows: NDArray[Any], name: str) -> NDArray[np.float64]:
             f"{name} has the shape {rows.shape}; give a table of rows and columns with at least 1."
         )
     rows = rows.astype(np.float64)
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=0))
-    if bad.size:
+    if (bad := np.flatnonzero(~np.isfinite(rows).all(axis=0))).size:
         raise ValueError(
             f"{name} has NaN or infinite values in column {bad[0] + 1} of {rows.shape[1]}; remove "
             "or fill in those rows."

@@ -12,8 +12,7 @@ from keras_tied._text import LONGEST, format_value
 Points = NDArray[np.floating]
 
 MOST_COLOURS = 10  # more colours are hard to distinguish
-MOST_GROUPS = 2 * MOST_COLOURS
-"""Groups that are told apart: each colour is there as a circle and as a square."""
+MOST_GROUPS = 2 * MOST_COLOURS  # each colour is there as a circle and as a square
 LARGEST_SHADE = 1e300  # differences of larger numbers may overflow
 
 # Okabe and Ito (2008), "Color Universal Design": distinct with any kind of colour vision.
@@ -23,15 +22,12 @@ _PETROFF = (
     *("#3F90DA", "#FFA90E", "#BD1F01", "#94A4A2", "#832DB6"),
     *("#A96B59", "#E76300", "#B9AC70", "#717581", "#92DADD"),
 )
-MOST_OUTSIDE = 0.002
-"""The share of points on each side that the view need not hold, with some room around it."""
-ROOM = 0.6
-"""The room around the others, relative to their spread; points further out are left outside."""
+MOST_OUTSIDE = 0.002  # the share of points on each side that the view need not hold
+ROOM = 0.6  # around the others, relative to their spread; points further out are left outside
 DENSE_POINTS = 1500  # points on top of a density
 N_HEXAGONS = 40  # of a density, from one side of a panel to the other
 MOST_UNITS = 6  # units of a code of which each pair is drawn or counted: 15 pairs
 CURVES = {"loss": "loss_curve_", "val_loss": "validation_curve_"}
-"""Keras's name of a loss, and the estimator's."""
 
 
 def collect_history(estimator: Any) -> dict[str, list[float]]:
@@ -71,9 +67,7 @@ def classify_labels(labels: ArrayLike, longest: int = LONGEST) -> Labels:
         numbers = np.where(np.isinf(rows), np.nan, rows).astype(np.float64)
         return Labels(np.clip(numbers, -LARGEST_SHADE, LARGEST_SHADE))
     missing = np.array([x is None or x == "" or x != x for x in rows.tolist()], dtype=bool)
-    present = rows[~missing]
-    if rows.dtype.kind not in "biuf":
-        present = present.astype(str)
+    present = rows[~missing] if rows.dtype.kind in "biuf" else rows[~missing].astype(str)
     distinct, places, counts = np.unique(present, return_inverse=True, return_counts=True)
     frequent = np.sort(np.argsort(-counts, kind="stable")[:MOST_GROUPS])
     names = [format_value(label, longest) for label in distinct[frequent].tolist()]
@@ -118,8 +112,7 @@ def fit_plane(X: ArrayLike, feature_names: Sequence[str], is_principal: bool = T
     if not is_principal or rows.shape[1] <= 2 or len(rows) < 2:
         first, second, *_ = feature_names if len(feature_names) > 1 else ("row", *feature_names)
         return Plane((first, second))
-    # Imported here, because it takes a second, and most figures of two columns do without.
-    from sklearn.decomposition import PCA
+    from sklearn.decomposition import PCA  # takes a second, which two columns do not need
     from sklearn.preprocessing import StandardScaler
 
     pca = PCA(n_components=2, random_state=0)

@@ -20,8 +20,7 @@ Engine: TypeAlias = Literal["keras", "numpy", "pytensor"]
 OnEpoch: TypeAlias = Callable[[int, Mapping[str, float]], object]
 Rows: TypeAlias = NDArray[np.float32]
 History: TypeAlias = Mapping[str, Sequence[float]]
-Trained: TypeAlias = "tuple[History, Rows, Rows, float, keras.Model | None]"
-"""The history, the code, the reconstruction, the seconds, and the model if it is of Keras."""
+Trained: TypeAlias = "tuple[History, Rows, Rows, float, float, keras.Model | None]"
 
 N_COMPONENTS = 2
 EPOCHS = 3000
@@ -86,8 +85,7 @@ def run(
         on_epoch: Called as on_epoch(epoch, {"loss": ..., "val_loss": ...}), epoch from 0.
 
     Raises:
-        ImportError: If the engine is not installed.
-        ValueError: If X has too few rows or columns, or the engine is unknown.
+        ImportError, ValueError: If the engine is not installed, or unknown, or X is too small.
 
     Examples:
         >>> from keras_tied import datasets
@@ -96,11 +94,11 @@ def run(
         >>> result.code.shape, result.parameters, result.untied_parameters
         ((90, 2), 14, 22)
     """
-    train, validation = split(X)
+    train, validation = parts = split(X)
     kernel = _draw_kernel(train.shape[1], random_state)
     train_on = _train_with_keras if engine == "keras" else partial(_train_by_hand, engine)
-    trained = train_on((train, validation), kernel, epochs, on_epoch)
-    history, code, reconstruction, seconds, model = trained
+    trained = train_on(parts, kernel, epochs, on_epoch)
+    history, code, reconstruction, seconds, tie_error, model = trained
     n_train, n_parameters = len(train), kernel.size + sum(kernel.shape)
     pca_train_mse, pca_validation_mse = _compute_pca_errors(train, validation)
     return Experiment(
@@ -114,7 +112,7 @@ def run(
         seconds=seconds,
         parameters=n_parameters if model is None else model.count_params(),
         untied_parameters=n_parameters + kernel.size,
-        tie_error=0.0 if model is None else _measure_tie_error(model),
+        tie_error=tie_error,
         model=model,
     )
 
@@ -142,8 +140,7 @@ def split(X: ArrayLike) -> tuple[Rows, Rows]:
 def build_model(kernel: ArrayLike) -> keras.Model:
     """Build and compile the article's Keras model: layers "encoder" and "decoder", tied to it.
 
-    Args:
-        kernel: (features, components) the encoder's kernel to start from.
+    The encoder's kernel, (features, components), is the one that is given.
 
     Examples:
         >>> build_model(np.zeros((4, 2))).count_params()
@@ -201,19 +198,12 @@ def _train_with_keras(
         verbose=0,
     ).history
     seconds = time.perf_counter() - begin
-    code = model.get_layer("encoder")(np.concatenate(parts))
-    reconstruction = model.get_layer("decoder")(code)
-    to_numpy = keras.ops.convert_to_numpy
-    return history, to_numpy(code), to_numpy(reconstruction), seconds, model
-
-
-def _measure_tie_error(model: keras.Model) -> float:
-    """Return the largest difference between the decoder's kernel and the encoder's, transposed."""
-    from keras.ops import convert_to_numpy
-
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
-    difference = convert_to_numpy(decoder.kernel) - convert_to_numpy(encoder.kernel.value).T
-    return float(np.abs(difference).max())
+    code = encoder(np.concatenate(parts))
+    outputs = code, decoder(code), decoder.kernel, encoder.kernel.value
+    code, reconstruction, *kernels = map(keras.ops.convert_to_numpy, outputs)
+    tie_error = float(np.abs(kernels[0] - kernels[1].T).max())
+    return history, code, reconstruction, seconds, tie_error, model
 
 
 def _train_by_hand(
@@ -233,7 +223,7 @@ def _train_by_hand(
     autoencoder.fit(*parts, initial_weights=start, on_epoch=on_epoch)
     seconds = time.perf_counter() - begin
     code = autoencoder.transform(np.concatenate(parts))
-    return autoencoder.history_, code, autoencoder.inverse_transform(code), seconds, None
+    return autoencoder.history_, code, autoencoder.inverse_transform(code), seconds, 0.0, None
 
 
 def _mean_squared_error(rows: NDArray[Any], reconstruction: NDArray[Any]) -> float:

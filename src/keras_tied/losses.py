@@ -40,6 +40,3 @@ class NanMeanSquaredError(keras.losses.Loss):
         # What is missing counts as predicted: it has no loss, and a gradient of 0.
         present = ops.where(ops.isnan(y_true), y_pred, y_true)
         return ops.mean(ops.square(y_pred - present), axis=-1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "reduction": self.reduction}

@@ -20,10 +20,9 @@ class KLSparsity(keras.regularizers.Regularizer):
     for the target $\rho$ and the mean activation $\hat\rho_j$ of unit $j$, over the batch and all
     other axes but the last: the divergence of two Bernoulli distributions with these probabilities.
     It is the penalty of the sparse autoencoder (Ng, "Sparse autoencoder", CS294A lecture notes,
-    Stanford 2011; Nair & Hinton, "3D object recognition with deep belief nets", NIPS 2009, have a
-    cross-entropy of the same gradient), for activations between 0 and 1, such as a sigmoid's; means
-    are taken to be at least `keras.config.epsilon()` away from both. Keras divides what an activity
-    regularizer gives by the number of rows; called directly, this one gives the undivided value.
+    Stanford 2011), for activations between 0 and 1, such as a sigmoid's; means are taken to be at
+    least `keras.config.epsilon()` away from both. Keras divides what an activity regularizer gives
+    by the number of rows; called directly, this one gives the undivided value.
 
     Args:
         target: the mean activation that costs nothing, between 0 and 1. Defaults to 0.05.
@@ -71,9 +70,8 @@ class Orthonormal(keras.regularizers.Regularizer):
     is the shorter side that can be orthonormal. A kernel of more than two axes is taken as a matrix
     with its last axis as columns. It is the soft orthogonality of Bansal, Chen & Wang, "Can we gain
     more from orthogonality regularizations in training deep networks?" (NeurIPS 2018). Of a linear
-    encoder whose kernel has orthonormal columns, the tied decoder is the pseudo-inverse: the two
-    project rows to a subspace, as PCA does. `keras.regularizers.OrthogonalRegularizer` leaves the
-    lengths of the vectors free.
+    encoder with orthonormal columns, the tied decoder is the pseudo-inverse: the two project rows
+    to a subspace, as PCA does. Keras's `OrthogonalRegularizer` leaves the lengths free.
 
     Args:
         factor: what the squared norm is multiplied by. Defaults to 0.01.
@@ -99,10 +97,9 @@ class Orthonormal(keras.regularizers.Regularizer):
             )
         x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
         matrix = ops.reshape(x, (-1, x.shape[-1]))
-        rows, columns = matrix.shape
-        left, right = ops.transpose(matrix), matrix
-        gram = ops.matmul(left, right) if rows >= columns else ops.matmul(right, left)
-        excess = gram - ops.eye(min(rows, columns), dtype=gram.dtype)
+        transposed, (rows, columns) = ops.transpose(matrix), matrix.shape
+        pair = (transposed, matrix) if rows >= columns else (matrix, transposed)
+        excess = ops.matmul(*pair) - ops.eye(min(rows, columns), dtype=x.dtype)
         return self.factor * ops.sum(ops.square(excess))
 
     def get_config(self) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Tables on disk: read in batches, turned into numbers and back, and written, without Keras."""
 
 try:
-    import msgspec  # noqa: F401
     import pyarrow  # noqa: F401
 except ImportError as error:
     raise ImportError(
@@ -12,11 +11,10 @@ from keras_tied.tables._column import OTHER, Column, get_value
 from keras_tied.tables._columns import Columns, MisreadValues
 from keras_tied.tables._errors import TableError, WriteError
 from keras_tied.tables._facts import ROWS_TO_COUNT, ColumnChoice, Fact
-from keras_tied.tables._file import ReadOptions
+from keras_tied.tables._file import ENDINGS, OUTPUT_ENDINGS, ReadOptions
 from keras_tied.tables._kinds import Kind
 from keras_tied.tables._number_text import MISSING, NumberText, TruthText
 from keras_tied.tables._open import open_table
-from keras_tied.tables._paths import ENDINGS, OUTPUT_ENDINGS
 from keras_tied.tables._scan import Batch, Here, Scan, Workers, in_order
 from keras_tied.tables._source import Source
 from keras_tied.tables._times import Times

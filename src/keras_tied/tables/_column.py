@@ -16,8 +16,7 @@ from keras_tied.tables._number_text import DASHES, MISSING, NumberText, TruthTex
 from keras_tied.tables._times import Cycle, Times, decode_days, encode_cycles
 
 OTHER = "(other)"  # the name of all categories that were too rare to have a number of their own
-MOST_MISREAD = 0.05
-"""The largest share of values that are not of the column's kind and count as missing."""
+MOST_MISREAD = 0.05  # the largest share of values that are not of the kind, and count as missing
 PLAIN = (Kind.boolean, Kind.integer, Kind.number, Kind.text)
 
 Form: TypeAlias = NumberText | TruthText | Times

@@ -23,8 +23,7 @@ from keras_tied.tables._number_text import is_number
 MOST_EXAMPLES = 3
 ANY_COLUMN = ColumnChoice()
 VERSION = 1
-BASIC_KEYS = ("name", "kind", "categories", "other", "left_out", "label", "id")
-"""What JSON always holds, though it may be empty."""
+BASIC_KEYS = ("name", "kind", "categories", "other", "left_out", "label", "id")  # also if empty
 
 
 @dataclass
@@ -112,7 +111,7 @@ class Columns:
 
         Args:
             sample: the rows, such as `Source.sample` gives.
-            choice: which columns may be used, and what they read as. Defaults to all, as they tell.
+            choice: which columns may be used, and what they read as. Defaults to all.
             **changes: another choice, by the names that `ColumnChoice` has for it.
 
         Raises:
@@ -126,8 +125,8 @@ class Columns:
         restored = tuple(column for column in kept if isinstance(column, Restoration))
         order = tuple(column.name for column in kept) if restored else ()
         names = {column.name for column in used}
-        reasons = {fact.name: fact.becomes.removeprefix("left out: ") for fact in facts}
-        left_out = {name: reason for name, reason in reasons.items() if name not in names}
+        others = [fact for fact in facts if fact.name not in names]
+        left_out = {fact.name: fact.becomes.removeprefix("left out: ") for fact in others}
         columns = cls(used, left_out, choice.label, choice.id, restored, order, tuple(choice.na))
         return columns, facts
 
@@ -183,10 +182,10 @@ class Columns:
         """Encode rows as numbers, `(rows, len(features))`, with NaN where one is missing.
 
         Args:
-            batch: the rows, with columns in any order; those that are not used are ignored.
+            batch: the rows, with columns in any order; others are ignored.
             first_row: how many rows came before, for the messages.
-            unseen: counts, by column, the values whose category has no number of its own: rare and
-                new ones, which are all `(other)`, or 0 in all numbers if none was rare at first.
+            unseen: counts, by column, the values whose category has no number of its own, which are
+                `(other)`, or 0 in all numbers if none was rare at first.
             misread: collects the values that are not of their column's kind, and count as missing.
 
         Raises:
@@ -245,10 +244,9 @@ class Columns:
             TableError: if the numbers have not the shape `(rows, len(features))`.
         """
         rows: Array = np.asarray(numbers)
-        if rows.ndim != 2 or rows.shape[1] != len(self.features):
-            raise TableError(
-                f"numbers of the shape {rows.shape} were given; give {len(self.features)} columns."
-            )
+        n = len(self.features)
+        if rows.ndim != 2 or rows.shape[1] != n:
+            raise TableError(f"numbers of the shape {rows.shape} were given; give {n} columns.")
         if rows.dtype.kind != "f":
             rows = rows.astype(np.float64)
         ends = np.cumsum([len(column.features) for column in self.used])

@@ -3,8 +3,8 @@
 import codecs
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from io import StringIO, TextIOWrapper
 from itertools import islice
 
@@ -13,20 +13,16 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow
 
 from keras_tied.tables._errors import TableError, quote, report_read_errors
-from keras_tied.tables._file import Batches, ReadOptions, Request, TableFile
+from keras_tied.tables._file import Batches, ReadOptions, Request, TableFile, find_format
 from keras_tied.tables._kinds import make_distinct
 from keras_tied.tables._number_text import LONG_NUMERAL, MISSING, find_decimal, is_number
-from keras_tied.tables._paths import find_format
 
 DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
-"""The delimiters that are detected; a comma may also be in numbers."""
 SEPARATOR = "sep="  # how Excel names the delimiter, in a line before the names
 ROWS_TO_FIND_NAMES = 8
-MOST_LINES = 0.9
-"""So large a share of lines has as many cells as the first, if a delimiter is that of the file."""
+MOST_LINES = 0.9  # the share of lines with as many cells as the first, if a delimiter is right
 CHARACTERS_TO_LOOK_AT = 2**16
-MOST_ACCENTS = 0.6
-"""The largest share of letters with an accent in the words of Western Europe that have one."""
+MOST_ACCENTS = 0.6  # of the letters of words with an accent, in the languages of Western Europe
 BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, 2**26, 64
 UNCLOSED = "look for a quotation mark that is not closed."
 
@@ -53,7 +49,7 @@ def open_csv(name: str, options: ReadOptions) -> TableFile:
 
 def _guess_encodings(name: str) -> list[str]:
     """Return the encodings to try, from the bytes at the beginning."""
-    with report_read_errors(name, "a CSV file"), _open_bytes(name) as file:
+    with report_read_errors(name, "a CSV file"), pa.input_stream(name) as file:
         head = file.read(BLOCK)
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return ["utf-16"]
@@ -65,10 +61,6 @@ def _guess_encodings(name: str) -> list[str]:
     words = b"".join(run for run in runs if not run.isascii())
     is_western = len(re.sub(b"[A-Za-z]", b"", words)) <= MOST_ACCENTS * len(words)
     return ["utf-8", "cp1252"] if is_western else ["utf-8"]
-
-
-def _open_bytes(name: str) -> pa.NativeFile:
-    return pa.input_stream(name, compression="detect")
 
 
 class _CsvFile:
@@ -234,44 +226,35 @@ class _CsvFile:
 
     def _open_text(self) -> TextIOWrapper:
         encoding = "utf-8-sig" if codecs.lookup(self._encoding).name == "utf-8" else self._encoding
-        return TextIOWrapper(_open_bytes(self._name), encoding, newline="")
+        return TextIOWrapper(pa.input_stream(self._name), encoding, newline="")
 
     def _refuse(self, row: arrow.InvalidRow) -> str:
         self._ragged_row = row
         return "error"
 
-    @contextmanager
-    def _report_errors(self) -> Iterator[None]:
+    def _report_errors(self) -> AbstractContextManager[None]:
         """Turn an error of Arrow into one with the lines and names of the file."""
         self._ragged_row = None
-        with report_read_errors(self._name, "a CSV file"):
-            try:
-                yield
-            except UnicodeDecodeError as error:
-                raise self._encoding_error() from error
-            except pa.ArrowInvalid as error:
-                raise self._explain(error) from error
+        return report_read_errors(self._name, "a CSV file", self._explain)
 
-    def _explain(self, error: Exception) -> Exception:
-        message = str(error)
-        if row := self._ragged_row:
+    def _explain(self, name: str, error: Exception) -> Exception:
+        message = str(error) if isinstance(error, pa.ArrowInvalid) else ""
+        if message and (row := self._ragged_row):
             return TableError(
-                f"{self._name!r} has {row.actual_columns} cells in line {self._find_line(row)}, "
+                f"{name!r} has {row.actual_columns} cells in line {self._find_line(row)}, "
                 f"where its first line has {row.expected_columns}; put text that holds the "
                 "delimiter in quotes, name another delimiter, or delete what stands before the "
                 "names."
             )
-        if "UTF8" in message:
+        if isinstance(error, UnicodeDecodeError) or "UTF8" in message:
             return self._encoding_error()
         if "straddling" in message:
-            return TableError(
-                f"{self._name!r} has a line of more than {self._block // 2**20} million "
-                f"characters; {UNCLOSED}"
-            )
+            longest = f"{self._block // 2**20} million characters"
+            return TableError(f"{name!r} has a line of more than {longest}; {UNCLOSED}")
         if match := re.search(r"column #(\d+): (?:Row #(\d+): )?.*?(invalid value '.*')", message):
             column = self._schema.names[int(match[1])]
             return TableError(
-                f"{self._name!r} has, in column {column!r} and row {int(match[2] or 1) - 1}, an "
+                f"{name!r} has, in column {column!r} and row {int(match[2] or 1) - 1}, an "
                 f"{match[3]}; it was not there a moment ago: let nothing else write to the file."
             )
         return error
@@ -291,7 +274,7 @@ class _CsvFile:
         """Make the error that tells where the file is not text in its encoding."""
         decoder = codecs.getincrementaldecoder(self._encoding)()
         position, lines = 0, 1
-        with _open_bytes(self._name) as file:
+        with pa.input_stream(self._name) as file:
             while chunk := file.read(BLOCK):
                 try:
                     decoder.decode(chunk)

@@ -1,7 +1,7 @@
 """The errors of tables, each of one sentence."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from keras_tied._text import format_value, list_some
@@ -21,19 +21,27 @@ def quote(names: Sequence[str]) -> str:
 
 
 @contextmanager
-def report_read_errors(name: str, what: str) -> Iterator[None]:
-    """Turn any error while a file is read into a `TableError`; `what` is such as "a CSV file"."""
+def report_read_errors(
+    name: str, what: str, explain: Callable[[str, Exception], Exception] = lambda _, error: error
+) -> Iterator[None]:
+    """Turn any error while a file is read into a `TableError`; `what` is such as "a CSV file".
+
+    `explain` returns, for an error of one format, what to raise instead; any other as it is.
+    """
     try:
         yield
     except TableError:
         raise
     except Exception as error:  # a reader may raise anything at a file that lies
+        with report_read_errors(name, what):  # it may read the file again
+            explained = explain(name, error)
+        if explained is not error:
+            raise explained from error
         if isinstance(error, OSError) and error.errno:
             reason = os.strerror(error.errno)
             raise TableError(f"cannot read {name!r}: {reason}; name another file.") from error
         # Arrow raises an OSError without a number for a file whose content is not what it should be
         cause = error.__cause__ if str(error) == name else None
         reason = " ".join(str(cause or error).split()).rstrip(".") or type(error).__name__
-        raise TableError(
-            f"{name!r} cannot be read as {what}: {format_value(reason, 300)}."
-        ) from error
+        reason = format_value(reason, 300)
+        raise TableError(f"{name!r} cannot be read as {what}: {reason}.") from error

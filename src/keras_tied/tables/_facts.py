@@ -79,9 +79,10 @@ class Fact:
         try:
             return msgspec.convert(json, cls)
         except msgspec.ValidationError as error:
-            raise TableError(
+            fault = (
                 f"the facts of the columns in the model file are damaged ({error}); fit it anew."
-            ) from error
+            )
+            raise TableError(fault) from error
 
 
 @dataclass(frozen=True)

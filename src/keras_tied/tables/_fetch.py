@@ -11,11 +11,11 @@ import pyarrow as pa
 from pyarrow import fs, ipc
 
 from keras_tied.tables._errors import TableError, report_read_errors
-from keras_tied.tables._paths import find_format
+from keras_tied.tables._file import find_format
 from keras_tied.tables._rows import select_all
 
 PAGES = ("http://", "https://")
-MAGICS = {
+MAGICS = {  # how a file of each format begins; any other is CSV
     b"ARROW1": "arrow",
     b"\xff\xff\xff\xff": "arrow",
     b"PAR1": "parquet",
@@ -24,7 +24,6 @@ MAGICS = {
     b'{"': "jsonl",
     b"\x1f\x8b": "csv.gz",
 }
-"""How a file of each format begins; any other is CSV."""
 
 
 class Copy(str):
@@ -63,9 +62,8 @@ def _copy_page(address: str, format: str | None, folder: str) -> str:
         import fsspec
         import fsspec.implementations.http
     except ImportError as error:
-        raise TableError(
-            f'{address!r} needs fsspec and aiohttp; run pip install "keras-tied[remote]".'
-        ) from error
+        fault = f'{address!r} needs fsspec and aiohttp; run pip install "keras-tied[remote]".'
+        raise TableError(fault) from error
     name = PurePosixPath(address.partition("?")[0]).name or "page"
     place = os.path.join(folder, name if format is None else f"{name}.{format}")
     with fsspec.open(address, "rb") as source, open(place, "wb") as target:

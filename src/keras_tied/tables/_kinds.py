@@ -1,12 +1,9 @@
 """The kinds of values in a column, and their Arrow types."""
 
-from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 
 import pyarrow as pa
-
-from keras_tied.tables._errors import TableError, quote
 
 
 class Kind(StrEnum):
@@ -58,13 +55,6 @@ def merge_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
     if kinds == {Kind.integer}:
         return pa.int64()
     return pa.float64() if kinds <= {Kind.integer, Kind.number} else None
-
-
-def require_distinct(names: Sequence[str], file: str) -> None:
-    """Raise if several columns have one name."""
-    if len(set(names)) < len(names):
-        twice = [name for name, times in Counter(names).items() if times > 1]
-        raise TableError(f"{file!r} has several columns of the name {quote(twice)}; rename them.")
 
 
 def make_distinct(names: Sequence[str]) -> list[str]:

@@ -9,48 +9,28 @@ import pyarrow.compute as pc
 
 from keras_tied._text import format_value, list_some
 from keras_tied._types import Array
-from keras_tied.tables._column import (
-    MOST_MISREAD,
-    Column,
-    Form,
-    MisfitError,
-    format_cell,
-    get_value,
-)
+from keras_tied.tables import _number_text
+from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, format_cell, get_value
 from keras_tied.tables._errors import TableError, quote
 from keras_tied.tables._facts import ROWS_TO_COUNT, ColumnChoice, Decision, Fact, Restoration
 from keras_tied.tables._kinds import Kind, find_kind
-from keras_tied.tables._number_text import (
-    LONG_NUMERAL,
-    ROWS_TO_DECIDE,
-    NumberText,
-    count_digits,
-    count_values,
-    decide_number_text,
-    decide_truth_text,
-    drop_missing,
-    find_decimal,
-    looks_numeric,
-)
+from keras_tied.tables._number_text import ROWS_TO_DECIDE, NumberText, count_values
 from keras_tied.tables._times import Times, decide_times, find_cycles
 
 MOST_CATEGORIES = 20
-RAREST = 0.01
-"""A category has a number of its own if at least so large a share of the rows are in it."""
+RAREST = 0.01  # the smallest share of the rows in a category that has a number of its own
 ALL_DIFFERENT = 0.8  # text of which more than this share differ is a name or an id, and no category
 FEWEST_READ = 0.75  # from this share of numbers on, a column is text only if someone says so
 FEWEST_DATES = 5  # whole numbers that could be dates are, if so many differ
 MOST_DIGITS = 10**15  # whole numbers from here on may be names
 FEWEST_LOOKS = 0.5  # text of which less than this share looks like numbers or times is neither
-MOST_NUMERIC = 0.25
-"""Text of which more than this share looks like numbers has no rest of other categories."""
+MOST_NUMERIC = 0.25  # text that looks like numbers in more values has no rest of other categories
 FEWEST_ROWS_OF_COPIES = 20
 FEWEST_SENTINELS = 2
 SMALLEST_GAP = 9.0
-SENTINEL_DATES = frozenset(
+SENTINEL_DATES = frozenset(  # that programs write where there is none
     "1753-01-01 1899-12-30 1899-12-31 1900-01-01 1970-01-01 2099-12-31 9999-12-31".split()
 )
-"""Dates that programs write where there is none."""
 EXAMPLES = 3
 
 
@@ -68,7 +48,7 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
     reasons |= {name: what for what, name in beside.items() if name}
     if choice.decimal is None:  # the columns of text that tell decide for those that do not
         texts = (values for values in sample.columns if find_kind(values.type) is Kind.text)
-        choice = replace(choice, decimal=find_decimal(texts))
+        choice = replace(choice, decimal=_number_text.find_decimal(texts))
     decisions = [
         Decision(Fact(name, str(find_kind(values.type)), f"left out: {reasons[name]}"))
         if name in reasons
@@ -90,7 +70,7 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
         return _decide_words(values, words, "names")
     if kind is Kind.text:
         return _decide_text(name, values, choice)
-    form: Form | None = None
+    form: NumberText | Times | None = None
     if kind is Kind.time:
         form = Times(dtype="timestamp", zone=getattr(dtype, "tz", None) or "")
         if not pa.types.is_timestamp(dtype):
@@ -105,13 +85,13 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
 
 def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     """Decide what text reads as: truth values, codes, numbers, times or categories."""
-    if (truths := decide_truth_text(values)) is not None:
+    if (truths := _number_text.decide_truth_text(values)) is not None:
         return _decide_numbers(Column(name, Kind.boolean, form=truths), values, choice)
-    cells = drop_missing(values).drop_null()
+    cells = _number_text.drop_missing(values).drop_null()
     if not len(cells):
         return _decide_empty(name, values)
     words = Column(name, Kind.text)
-    if pc.any(pc.match_substring_regex(cells.unique(), LONG_NUMERAL)).as_py():
+    if pc.any(pc.match_substring_regex(cells.unique(), _number_text.LONG_NUMERAL)).as_py():
         share = pc.mean(pc.match_substring_regex(cells, r"^\d+$")).as_py()
         if share > 1 - MOST_MISREAD:
             return _decide_words(values, words, "codes of digits")
@@ -133,27 +113,25 @@ def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     return Decision(replace(fact, refused=True))
 
 
-def _read_text(
-    name: str, cells: pa.Array, choice: ColumnChoice
-) -> tuple[Column | None, float, str]:
+def _read_text(name: str, text: pa.Array, choice: ColumnChoice) -> tuple[Column | None, float, str]:
     """Return the numbers or times that text reads as, for which share of it, and a warning."""
-    some = cells.slice(0, ROWS_TO_DECIDE)
-    if pc.all(pc.match_substring_regex(cells, r"^\d{8}$")).as_py() and (
-        dates := _find_numeric_dates(cells.cast(pa.int64()))
+    some = text.slice(0, ROWS_TO_DECIDE)
+    if pc.all(pc.match_substring_regex(text, r"^\d{8}$")).as_py() and (
+        dates := _find_numeric_dates(text.cast(pa.int64()))
     ):
         return Column(name, Kind.time, form=dates), 1.0, ""
     column, most, warning = None, 0.0, ""
-    if looks_numeric(some) >= FEWEST_LOOKS:
-        form, warning = decide_number_text(some, choice.decimal)
+    if _number_text.looks_numeric(some) >= FEWEST_LOOKS:
+        form, warning = _number_text.decide_number_text(some, choice.decimal)
         is_plain = form == NumberText(places=form.places)
         kind = Kind.integer if form.places == 0 else Kind.number
         column = Column(name, kind, form=None if is_plain else form)
-        present = column.clean(cells).drop_null()
+        present = column.clean(text).drop_null()
         most = form.count(present) / max(1, len(present))
     if most < 1 - MOST_MISREAD:
         times, share, doubt = decide_times(some, choice.day_first)
         if times is not None and share > max(most, FEWEST_LOOKS):
-            share = float(np.mean(~np.isnan(times.parse(cells))))
+            share = float(np.mean(~np.isnan(times.parse(text))))
             return Column(name, Kind.time, form=times), share, doubt
     return column, most, warning
 
@@ -262,7 +240,9 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
     all_differ = len(counts) > max(2, ALL_DIFFERENT * n_rows)
     some, looks = present.slice(0, ROWS_TO_DECIDE), 0.0
     if not reads_as:
-        looks = max(looks_numeric(some), count_digits(some) if other and not all_differ else 0.0)
+        looks = _number_text.looks_numeric(some)
+        if other and not all_differ:
+            looks = max(looks, _number_text.count_digits(some))
     reason = warning = ""
     if all_differ:
         reason = f"text of which nearly every value differs, {len(counts)} in {n_rows} rows"

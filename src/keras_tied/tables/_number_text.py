@@ -4,27 +4,24 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from keras_tied._types import Array
 
-MISSING = (
+MISSING = (  # the texts of a missing value, in quotes or without
     *("", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "NAN", "-NaN", "-nan"),
     *("NULL", "Null", "null", "None", "none", "?", "#DIV/0!", "#VALUE!", "#REF!", "n.a."),
 )
-"""The texts of a missing value, in quotes or without."""
+# of a missing value too, but where `+` and `-` are the values of a column
 DASHES = ("-", "--", "---", "–", "—", ".", "..", "...")  # noqa: RUF001
-"""Texts of a missing value too, but where `+` and `-` are the values of a column."""
 ROWS_TO_DECIDE = 1_000
 RAREST_UNIT, FEWEST_WITH_UNIT = 0.1, 0.95
 """A unit of a smaller share of numbers is a typing error, or is said to be missing beside some."""
-MOST_SPELLINGS, MOST_TRUTHS = 30, 20
-"""Of true, false and what is missing, and of true and false alone."""
-LONG_NUMERAL = r"^(?:0\d+|\d{20,})$"
-"""Digits that name something: they begin with a zero, or are too many for a number."""
+MOST_SPELLINGS, MOST_TRUTHS = 30, 20  # with and without those of a missing value
+LONG_NUMERAL = r"^(?:0\d+|\d{20,})$"  # digits that name something, as they are no plain number
 
 _CURRENCIES = "$€£¥₹₽₩₺₪₫฿₴₦₱₵₸₿¢"
 _PREFIX = (
@@ -35,12 +32,11 @@ _SUFFIX = r"/?[^\d\s.,()+\-'_:/](?:[^\d,():]{0,11}|[a-zA-Z]{0,2}[23])"
 _EXPONENT = r"(?:[eE][-+]?\d+)?"
 _MINUS, _SPACES, _APOSTROPHES = "−﹣－", "\u00a0\u2007\u2009\u202f", "’`´"  # noqa: RUF001
 _SIGN = f"[-+{_MINUS}]"
-_LOOK = re.compile(
+_LOOK = re.compile(  # what looks like a number, with any unit
     rf"\(?\s*{_SIGN}?\s*(?P<prefix>(?:{_PREFIX})\s*)?(?:{_SIGN}|\()?\s*"
     rf"(?P<number>\d(?:[\d.,'{_APOSTROPHES} {_SPACES}_]*\d)?[.,]?{_EXPONENT}|[.,]\d+{_EXPONENT})"
     rf"(?:\.[-–])?[-)]?(?P<suffix>\s*(?:{_SUFFIX}))?\s*[-)]?"  # noqa: RUF001
 )
-"""What looks like a number, with any unit."""
 _LONGEST = 64
 _GROUPING = {".": ",' _", ",": ".' _"}  # what may stand between thousands, by the decimal mark
 _MOST_PLACES = 6
@@ -62,9 +58,7 @@ def is_number(text: str) -> bool:
     return True
 
 
-class NumberText(
-    msgspec.Struct, frozen=True, tag_field="form", tag="number", forbid_unknown_fields=True
-):
+class NumberText(Struct, frozen=True, tag_field="form", tag="number", forbid_unknown_fields=True):
     """Numbers as text of one form."""
 
     decimal: str = "."  # what is written before the decimals, and between thousands
@@ -253,9 +247,7 @@ _INITIALS = frozenset("ynjtf")
 _TRUE, _FALSE = ([pair[side] for pair in _PAIRS] for side in (0, 1))
 
 
-class TruthText(
-    msgspec.Struct, frozen=True, tag_field="form", tag="truth", forbid_unknown_fields=True
-):
+class TruthText(Struct, frozen=True, tag_field="form", tag="truth", forbid_unknown_fields=True):
     """Truth values as text: how true and false are written."""
 
     true: str

@@ -14,22 +14,19 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from keras_tied._files import temporary_folder
-from keras_tied.tables._arrow import open_arrow, open_orc, open_parquet
+from keras_tied.tables import _binary, _file
 from keras_tied.tables._csv import open_csv
 from keras_tied.tables._errors import report_read_errors
-from keras_tied.tables._file import Batches, ReadOptions, Request, TableFile
-from keras_tied.tables._numpy import open_npy, open_npz
-from keras_tied.tables._paths import ARROWS, JSON_LINES, TEXTS, WORKBOOKS, find_files, find_format
+from keras_tied.tables._file import TEXTS, Batches, ReadOptions, Request, TableFile
 from keras_tied.tables._source import Source, find_clashes
 
 AS_DETECTED = ReadOptions()
-OPENERS: dict[str | None, Callable[[str], TableFile]] = {
-    "parquet": open_parquet,
-    **dict.fromkeys(ARROWS, open_arrow),
-    "orc": open_orc,
-    "npy": open_npy,
+OPENERS: dict[str | None, Callable[[str], TableFile]] = {  # of files without options
+    "parquet": _binary.open_parquet,
+    **dict.fromkeys(_file.ARROWS, _binary.open_arrow),
+    "orc": _binary.open_orc,
+    "npy": _binary.open_npy,
 }
-"""The functions that open files without options."""
 SQLITE_MAGIC = b"SQLite format 3\0"
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 WHOLE = "-?(?:0|[1-9][0-9]{0,14})"
@@ -40,12 +37,11 @@ def open_table(
 ) -> Source:
     r"""Open a table, or several files that are one.
 
-    The ending tells the format: CSV (`.csv`) and TSV (`.tsv`) and JSON lines (`.jsonl`, `.ndjson`),
-    also compressed (`.gz`, `.bz2`, `.zst`), Parquet (`.parquet`), ORC (`.orc`), Arrow and Feather
-    (`.arrow`, `.feather`), NumPy's arrays of rows and columns (`.npy`, `.npz`), whose columns are
-    called x0, x1 and so on, workbooks (`.xlsx`, `.xls`, `.ods`), and databases (`.duckdb`,
-    `.sqlite`, `.db`). Arrays of `.npz` and sheets are taken into memory; all else is read in
-    batches. Text is read once when it is opened.
+    The ending tells the format: CSV, TSV and JSON lines (`.jsonl`, `.ndjson`), also compressed
+    (`.gz`, `.bz2`, `.zst`), Parquet, ORC, Arrow, Feather, NumPy's arrays of rows and columns
+    (`.npy`, `.npz`), whose columns are called x0, x1 and so on, workbooks (`.xlsx`, `.xls`, `.ods`)
+    and databases (`.duckdb`, `.sqlite`, `.db`). Arrays of `.npz` and sheets are taken into memory;
+    all else is read in batches. Text is read once when it is opened.
 
     Args:
         path: a file; a folder, also with folders called `name=value`, which become columns; a
@@ -76,15 +72,15 @@ def open_table(
 
 
 def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[TableFile]:
-    """Open the files of a path; what is copied to open them is deleted with `copies`."""
+    """Open the files of a path; what is copied for that is deleted with `copies`."""
     place, is_address = name, "://" in name
     if name == "-" or is_address:
         from keras_tied.tables import _fetch  # pyarrow's file systems take long to import
 
         place = _fetch.copy_here(name, options.format, copies.enter_context(temporary_folder()))
-    paths = find_files(place, options.format)
+    paths = _file.find_files(place, options.format)
     files = [_open(path, options, copies) for path in paths]
-    if find_format(paths[0], options.format) in TEXTS and (clashes := find_clashes(files)):
+    if _file.find_format(paths[0], options.format) in TEXTS and (clashes := find_clashes(files)):
         # A word in one file makes text of what are numbers in another.
         options = replace(options, text={*options.text, *clashes})
         files = [_open(path, options, copies) for path in paths]
@@ -112,35 +108,35 @@ def _read_copy(
 
 
 def _open(file: str, options: ReadOptions, copies: ExitStack) -> TableFile:
-    format = find_format(file, options.format)
+    format = _file.find_format(file, options.format)
     if format in OPENERS:
         return OPENERS[format](file)
     if format in TEXTS:
         return open_csv(file, options)
     if format == "npz":
-        return open_npz(file, options.array)
+        return _binary.open_npz(file, options.array)
     from keras_tied.tables import _fetch, _rows  # take long to import
 
-    if format in JSON_LINES:
+    if format in _file.JSON_LINES:
         return _rows.open_json_lines(file)
-    if format in WORKBOOKS:
+    if format in _file.WORKBOOKS:
         return _rows.open_workbook(file, options.sheet, options.header)
     with report_read_errors(file, "a database"), open(file, "rb") as start:
         is_sqlite = start.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
     if is_sqlite:
         return _rows.open_sqlite(file, options.query)
     folder = copies.enter_context(temporary_folder())
-    return open_arrow(_fetch.copy_query(file, options.query, folder))
+    return _binary.open_arrow(_fetch.copy_query(file, options.query, folder))
 
 
 def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:
     """Return files with the columns that the folders below a root name."""
     keys = [_find_keys(file.name, root) for file in files]
-    types = {name: pa.int64() for name in keys[0]}
-    for name in types:
-        texts = [of.get(name) for of in keys]
-        if not all(text is None or re.fullmatch(WHOLE, text) for text in texts):
-            types[name] = pa.string()
+    types = {}
+    for name in keys[0]:
+        texts = [text for of in keys if (text := of.get(name)) is not None]
+        are_whole = all(re.fullmatch(WHOLE, text) for text in texts)
+        types[name] = pa.int64() if are_whole else pa.string()
     partitions = []
     for file, of in zip(files, keys, strict=True):
         values = {name: pa.scalar(of.get(name), pa.string()).cast(types[name]) for name in types}

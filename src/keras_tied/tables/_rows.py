@@ -21,7 +21,7 @@ Row: TypeAlias = dict[str, Any]
 
 LONGEST_LINE = 2**26
 ROWS = 4096  # rows that are turned into Arrow's columns at a time
-TYPES = {
+TYPES = {  # of a column, by the types of its values; any others are text together
     frozenset[type](): pa.null(),
     frozenset({bool}): pa.bool_(),
     frozenset({int}): pa.int64(),
@@ -32,7 +32,6 @@ TYPES = {
     frozenset({date, datetime}): pa.timestamp("us"),
     frozenset({time}): pa.time64("us"),
 }
-"""The type of a column, by the types of its values; any others are text together."""
 
 
 def _open(name: str, what: str, get_rows: Callable[[], Iterable[Row]]) -> TableFile:
@@ -86,22 +85,18 @@ def open_json_lines(name: str) -> TableFile:
 
 
 def _parse_lines(name: str) -> Iterator[Row]:
-    with TextIOWrapper(pa.input_stream(name, compression="detect"), "utf-8-sig") as file:
+    with TextIOWrapper(pa.input_stream(name), "utf-8-sig") as file:
         lines = iter(partial(file.readline, LONGEST_LINE), "")
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
+            fault = f"{name!r} has no JSON object in line {number}"
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise TableError(
-                    f"{name!r} has no JSON object in line {number}: {error}; put each row in a "
-                    "line of its own."
-                ) from error
+                raise TableError(f"{fault}: {error}; put each row in a line of its own.") from error
             if not isinstance(row, dict):
-                raise TableError(
-                    f"{name!r} has no JSON object in line {number}; write {{name: value}}."
-                )
+                raise TableError(f"{fault}; write {{name: value}}.")
             yield row
 
 
@@ -110,15 +105,13 @@ def open_workbook(name: str, sheet: str | None, header: bool) -> TableFile:
     try:
         from python_calamine import CalamineWorkbook
     except ImportError as error:
-        raise TableError(
-            f'{name!r} needs python-calamine; run pip install "keras-tied[excel]".'
-        ) from error
+        fault = f'{name!r} needs python-calamine; run pip install "keras-tied[excel]".'
+        raise TableError(fault) from error
     with report_read_errors(name, "a workbook"), CalamineWorkbook.from_path(str(name)) as book:
-        if sheet is not None and sheet not in book.sheet_names:
-            raise TableError(
-                f"{name!r} has no sheet {sheet!r}; name one of {quote(book.sheet_names)}."
-            )
-        cells = book.get_sheet_by_name(sheet or book.sheet_names[0]).to_python()
+        sheets = book.sheet_names
+        if sheet is not None and sheet not in sheets:
+            raise TableError(f"{name!r} has no sheet {sheet!r}; name one of {quote(sheets)}.")
+        cells = book.get_sheet_by_name(sheet or sheets[0]).to_python()
         lines = [[_simplify(cell) for cell in line] for line in cells]
     lines = [line for line in lines if any(cell is not None for cell in line)]
     if not lines:
@@ -126,9 +119,7 @@ def open_workbook(name: str, sheet: str | None, header: bool) -> TableFile:
     names = [f"x{index}" for index in range(len(lines[0]))]
     if header:
         names = make_distinct(["" if cell is None else str(cell) for cell in lines.pop(0)])
-    return _open(
-        name, "a workbook", lambda: (dict(zip(names, line, strict=True)) for line in lines)
-    )
+    return _open(name, "a workbook", lambda: (dict(zip(names, row, strict=True)) for row in lines))
 
 
 def _simplify(cell: Any) -> Any:

@@ -1,5 +1,6 @@
 """A table on disk, read in batches."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,18 +11,16 @@ import pyarrow as pa
 
 from keras_tied.tables._errors import TableError, quote, report_read_errors
 from keras_tied.tables._file import Batches, Request, TableFile
-from keras_tied.tables._kinds import Kind, find_kind, merge_types, require_distinct, simplify_type
+from keras_tied.tables._kinds import Kind, find_kind, merge_types, simplify_type
 
-BATCH_CELLS, SMALLEST_BATCH, LARGEST_BATCH = 2**20, 2**7, 2**16
-"""About how many numbers a batch has, and the bounds of its number of rows."""
+BATCH_CELLS = 2**20  # about how many numbers a batch has
+SMALLEST_BATCH, LARGEST_BATCH = 2**7, 2**16  # in rows
 SAMPLE_PIECES = 64
 PART_ROWS = 2**20
 
 
 class Source:
-    """The rows of one or several files, of which only a batch is in memory at a time.
-
-    Each method reads them anew.
+    """The rows of one or several files, read anew by each method, a batch at a time.
 
     Attributes:
         name, n_rows: the path as it was given, and how many rows there are.
@@ -41,7 +40,9 @@ class Source:
         self.name, self.first_row, self._files = name, first_row, files
         for file in files if schema is None else ():
             with report_read_errors(file.name, "a table"):  # a name or a zone may be no text
-                require_distinct(file.schema.names, file.name)
+                if twice := [of for of, times in Counter(file.schema.names).items() if times > 1]:
+                    fault = f"has several columns of the name {quote(twice)}; rename them"
+                    raise TableError(f"{file.name!r} {fault}.")
                 _ = [getattr(dtype, "tz", None) for dtype in file.schema.types]
         self.schema = _merge_schemas(files) if schema is None else schema
         self.n_rows = sum(sum(file.rows) for file in files)
@@ -81,8 +82,7 @@ class Source:
         for batch in self._read(pieces, names, _choose_batch_size(names)):
             # In proportion, so that every part of the table has its share.
             begin, end = end, end + batch.num_rows
-            share = n * end // available - n * begin // available
-            if share:
+            if share := n * end // available - n * begin // available:
                 rows = random.choice(batch.num_rows, share, replace=False, shuffle=False)
                 parts.append(batch.take(np.sort(rows)))
         if not parts:

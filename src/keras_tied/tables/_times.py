@@ -66,11 +66,10 @@ class Times(msgspec.Struct, frozen=True, tag_field="form", tag="times", forbid_u
     @property
     def offset(self) -> float:
         """The days that the zone of the text is ahead."""
-        zone = self.zone.strip()
+        zone = self.zone.strip().replace(":", "")
         if not self.format or zone[:1] not in ("+", "-"):
             return 0.0
-        digits = zone[1:].replace(":", "")
-        days = (int(digits[:2]) * 60 + int(digits[2:])) / 1440
+        days = (int(zone[1:3]) * 60 + int(zone[3:])) / 1440
         return -days if zone[0] == "-" else days
 
     def parse(self, values: pa.Array) -> Array:

@@ -24,16 +24,16 @@ from pyarrow import ipc
 
 from keras_tied import _files
 from keras_tied.tables._errors import TableError, WriteError, quote
+from keras_tied.tables._file import COMPRESSIONS, OUTPUT_ENDINGS, TEXTS, Batches, find_format
 from keras_tied.tables._kinds import Kind, find_kind
-from keras_tied.tables._paths import OUTPUT_ENDINGS, TEXTS, find_compression, find_format
 
 STANDARD_OUTPUT = "-"
 ROWS_IN_GROUP = 2**17
+# How a cell begins that a spreadsheet may run (OWASP, CSV Injection).
 FORMULA = "^([=+\\-@\t\r\n＝＋－＠])"  # noqa: RUF001
-"""How a cell begins that a spreadsheet may run (OWASP, CSV Injection)."""
 NUMBERS = (Kind.boolean, Kind.integer, Kind.number)
+# The types whose values single precision holds.
 SINGLE = (pa.bool_(), pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.float16(), pa.float32())
-"""The types whose values single precision holds."""
 
 
 def check_output(path: str | os.PathLike[str]) -> None:
@@ -48,20 +48,17 @@ def write_table(
     r"""Write a table, whole or not at all, and return its number of rows.
 
     The ending tells the format, as in `open_table`, but for `.bz2`, which is only read. The rows
-    go to a temporary file in the same folder, which replaces the file at the end. After an error,
-    the temporary file is deleted, and an old file is unchanged.
+    go to a temporary file, which replaces the file at the end; after an error, an old file stays.
 
     Args:
         path: the file, or `"-"` for CSV on the standard output.
         batches: its rows, with the same columns in each; at least one batch. For `.npy` and `.npz`
             all columns are numbers or booleans, and their names are not kept.
-        safe_csv: whether to put a `'` before text and names of columns, in CSV, that a spreadsheet
-            could take for a formula because they begin with `=`, `+`, `-`, `@`, a tab or a line
-            break. Numbers stay numbers. Defaults to `False`.
+        safe_csv: whether to put a `'` before text and names of columns, in CSV, that begin with
+            `=`, `+`, `-`, `@`, a tab or a line break, as a formula does. Defaults to `False`.
 
     Raises:
-        TableError: if the path or the columns cannot be written.
-        WriteError: if writing failed, such as on a full disk.
+        TableError: if the path or the columns cannot be written; a `WriteError` of a full disk.
 
     Examples:
         >>> import pathlib, tempfile
@@ -91,7 +88,7 @@ def _check_target(name: str) -> Path:
 
 
 def _write_all(
-    batches: Iterable[pa.RecordBatch], write: Callable[[pa.Schema, Iterator[pa.RecordBatch]], None]
+    batches: Iterable[pa.RecordBatch], write: Callable[[pa.Schema, Batches], None]
 ) -> int:
     """Write batches with a function of their schema and of themselves; return how many rows."""
     rows, n_rows = iter(batches), 0
@@ -99,7 +96,7 @@ def _write_all(
     if first is None:
         raise TableError("there are no rows to write.")
 
-    def count_rows() -> Iterator[pa.RecordBatch]:
+    def count_rows() -> Batches:
         nonlocal n_rows
         for batch in chain([first], rows):
             n_rows += batch.num_rows
@@ -125,20 +122,18 @@ def _report_errors(name: str) -> Iterator[None]:
         raise WriteError(f"cannot write {name!r}: {reason}; use Parquet.") from error
 
 
-def _write_rows(
-    name: str, part: Path, safe_csv: bool, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
-) -> None:
+def _write_rows(name: str, part: Path, safe_csv: bool, schema: pa.Schema, batches: Batches) -> None:
     """Write rows to `part`, in the format of `name`."""
-    ending = find_format(name)
-    if ending in TEXTS:
-        with pa.output_stream(str(part), compression=find_compression(name)) as stream:
-            _write_text(stream, schema, batches, TEXTS[ending], safe_csv)
-    elif ending == "parquet":
+    format, ending = find_format(name), Path(name).suffix[1:].lower()
+    if format in TEXTS:
+        with pa.output_stream(str(part), compression=COMPRESSIONS.get(ending)) as stream:
+            _write_text(stream, schema, batches, TEXTS[format], safe_csv)
+    elif format == "parquet":
         _write_parquet(part, schema, batches)
-    elif ending == "npy":
+    elif format == "npy":
         with part.open("wb") as file:
             _write_array(file, schema, batches)
-    elif ending == "npz":
+    elif format == "npz":
         with tempfile.TemporaryFile(dir=part.parent) as file:
             _write_array(file, schema, batches)
             file.seek(0)
@@ -151,11 +146,7 @@ def _write_rows(
 
 
 def _write_text(
-    file: IO[bytes],
-    schema: pa.Schema,
-    batches: Iterable[pa.RecordBatch],
-    delimiter: str = ",",
-    safe: bool = False,
+    file: IO[bytes], schema: pa.Schema, batches: Batches, delimiter: str = ",", safe: bool = False
 ) -> None:
     """Write CSV to an open file; see `write_table` for `safe`."""
     if others := [field.name for field in schema if find_kind(field.type) is Kind.other]:
@@ -207,7 +198,7 @@ def _escape_formulas(values: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(values.cast(pa.string()), FORMULA, r"'\1")
 
 
-def _write_parquet(part: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+def _write_parquet(part: Path, schema: pa.Schema, batches: Batches) -> None:
     """Write Parquet, in row groups of many batches."""
     import pyarrow.parquet as pq  # takes long to import
 
@@ -227,7 +218,7 @@ def _write_parquet(part: Path, schema: pa.Schema, batches: Iterable[pa.RecordBat
             writer.write_table(pa.Table.from_batches(group))
 
 
-def _write_array(file: IO[bytes], schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+def _write_array(file: IO[bytes], schema: pa.Schema, batches: Batches) -> None:
     """Write an .npy file; its header is written again at the end, with the number of rows."""
     if texts := [field.name for field in schema if find_kind(field.type) not in NUMBERS]:
         raise TableError(
