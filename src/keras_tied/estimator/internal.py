@@ -14,15 +14,13 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._files import Contents, read, write
-from keras_tied.estimator._fitted.baseline import baseline_errors
 from keras_tied.estimator._fitted.explanation import Explanation
 from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
 from keras_tied.estimator._fitted.moments import Moments, measure_moments
-from keras_tied.estimator._fitted.ranks import ranks
-from keras_tied.estimator._fitted.value import Fitted
+from keras_tied.estimator._fitted.tail import ranks
+from keras_tied.estimator._fitted.value import Fitted, baseline_errors
 
 if TYPE_CHECKING:
-    from keras_tied.estimator._estimator import TiedAutoencoder
     from keras_tied.estimator._training.judge import Outcome
     from keras_tied.estimator._training.plan import Parameters
     from keras_tied.estimator._training.progress import epoch_callback
@@ -42,7 +40,6 @@ __all__ = [
     "epoch_callback",
     "fit_fences",
     "fit_rows",
-    "fitted_value",
     "keep_all",
     "measure_moments",
     "ranks",
@@ -92,11 +89,6 @@ def save(
 ) -> None:
     """Write what `fit_rows` gives as `TiedAutoencoder.save` does, with notes, as JSON has them."""
     write(path, outcome, parameters.to_dict(), parameters.feature_names, notes)
-
-
-def fitted_value(estimator: TiedAutoencoder) -> Fitted:
-    """What a fitted estimator computes with."""
-    return estimator._fitted
 
 
 def write_onnx(fitted: Fitted, path: str | os.PathLike[str], part: str) -> None:

@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_tied._files import replace_atomically
-from keras_tied.estimator._files.contents import LEARNED, Contents, Settings, name_file
+from keras_tied.estimator._files.contents import (
+    LEARNED,
+    Contents,
+    Settings,
+    deserialize_params,
+    name_file,
+    serialize_params,
+)
 from keras_tied.estimator._files.format import read_file, to_bytes
-from keras_tied.estimator._files.params import deserialize_params, serialize_params
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.value import Fitted
 

@@ -20,9 +20,8 @@ from keras_tied.estimator._files.contents import Contents, Settings, require
 from keras_tied.estimator._fitted.activations import ACTIVATIONS
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.fences import Fences
-from keras_tied.estimator._fitted.imputation import MOST_FEATURES, Gaussian
+from keras_tied.estimator._fitted.imputation import MOST_FEATURES, Gaussian, Preprocessing
 from keras_tied.estimator._fitted.outlier_score import Axes, OutlierScore
-from keras_tied.estimator._fitted.preprocessing import Preprocessing
 from keras_tied.estimator._fitted.scaling import Scaling
 from keras_tied.estimator._fitted.tail import N_NUMBERS, Tail
 from keras_tied.estimator._fitted.value import Fitted, Network

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_tied._types import Array
+from keras_tied.estimator._fitted.imputation import Preprocessing
 from keras_tied.estimator._fitted.outlier_score import OutlierScore
-from keras_tied.estimator._fitted.preprocessing import Preprocessing
 from keras_tied.estimator._fitted.scaling import Scaling
 
 MOST_NUMBERS = 2**21  # of the rows that are scored at a time

@@ -8,10 +8,9 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
-from keras_tied.estimator._fitted.imputation import fit_gaussian
+from keras_tied.estimator._fitted.imputation import Preprocessing, fit_gaussian
 from keras_tied.estimator._fitted.moments import Moments
 from keras_tied.estimator._fitted.pca import Components, fit_pca
-from keras_tied.estimator._fitted.preprocessing import Preprocessing
 from keras_tied.estimator._fitted.scaling import Scaler, fit_scaling
 from keras_tied.estimator._training.plan import FEW_ROWS, Plan
 from keras_tied.estimator._training.rows import GivenRows, PreparedRows, TrainingRows

@@ -9,8 +9,8 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences
+from keras_tied.estimator._fitted.imputation import Preprocessing
 from keras_tied.estimator._fitted.pca import Components, fit_pca
-from keras_tied.estimator._fitted.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, eq=False)
