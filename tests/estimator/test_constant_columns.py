@@ -63,7 +63,7 @@ def test_scores_of_other_rows_are_as_without_it(of_seven, iris):
     assert score is not None
     scale = np.where(np.arange(len(score.scale)) == 4, np.inf, score.scale)
     without = dataclasses.replace(score, scale=scale)
-    inputs = value.fold(X, lambda part, block: block.outlier_rows)
+    inputs = value.fold(X, lambda part, block: block)
     found, expected = (
         np.concatenate([each.score(rows) for rows in inputs]) for each in (score, without)
     )

@@ -12,8 +12,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from keras_tied._types import Array
 from keras_tied.estimator._training.prepare import check_columns
 
-FEW_NUMBERS = 10_000
-"""For at most this many, scikit-learn's validation takes longer than the arithmetic."""
+FEW_NUMBERS = 10_000  # of so few, scikit-learn's validation takes longer than arithmetic
 
 
 def validate_training_rows(

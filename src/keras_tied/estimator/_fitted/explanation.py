@@ -14,8 +14,7 @@ MOST_NUMBERS = 2**21  # of the rows that are scored at a time
 CLEARLY = 3.0  # so many times as likely as the category of a row another has to be, to be suggested
 SMALLEST_FALL = 0.1  # a column has a share if the score falls by so much of the largest fall
 
-ScoreRows = Callable[[Array, Array], Array]
-"""Scores scaled rows, with NaN for missing values and imputed."""
+ScoreRows = Callable[[Array, Array], Array]  # scores scaled rows, with NaN and imputed
 
 
 class Explanation(NamedTuple):

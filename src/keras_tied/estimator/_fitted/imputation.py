@@ -9,14 +9,12 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.scaling import Scaling
 
-MOST_ROWS = 2000
-"""The covariance is fitted to a random sample of so many rows, and so are a network's weights."""
+MOST_ROWS = 2000  # that the covariance and the weights of a network are fitted to, at random
 MOST_FEATURES = 256
 """With more, means are imputed: the cost of a row grows with the cube of the features."""
 RIDGE = 0.01  # added to the variances, relative to their mean
 ITERATIONS = 8
-HIDDEN = 0.2
-"""The share of the present values that is hidden in training, and to compare imputations."""
+HIDDEN = 0.2  # the share of present values that is hidden in training, and to compare imputations
 PRIOR = 0.3
 """The standard deviation of the weights of a network around 0, before any number is known.
 

@@ -11,8 +11,7 @@ from keras_tied._types import Array
 Scaler = Literal["standard", "minmax"] | None
 
 BLOCK = 2**20  # numbers that are brought to double precision at a time
-ROUNDING = 1e-5
-"""The least scale of a constant column, relative to it: single precision must not show. Else 1."""
+ROUNDING = 1e-5  # least scale of a constant column, relative to it, or 1: no rounding must show
 
 
 class Scaling(NamedTuple):

@@ -15,8 +15,7 @@ from keras_tied.layers.internal import kernel_of
 Shape = tuple[int | None, ...]
 Rule = Callable[[Any, Graph, str, Shape], str]
 
-RULES: dict[type, Rule] = {}
-"""For each class, a function of a layer, a graph, the input and its shape."""
+RULES: dict[type, Rule] = {}  # for each class, a function of a layer, a graph, the input, its shape
 
 
 def find_unsupported(layer: Any) -> str | None:
