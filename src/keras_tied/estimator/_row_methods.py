@@ -30,10 +30,7 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     @map_collections
     def transform(self, X: Any) -> Array:
-        """Encode rows.
-
-        Args:
-            X: the rows, `(n_samples, n_features)`.
+        """Encode rows, `(n_samples, n_features)`.
 
         Returns:
             The codes, `(n_samples, n_components_)`, in the dtype of `X`; float32 for float16.
@@ -43,10 +40,7 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     @map_collections
     def inverse_transform(self, X: Any) -> Array:
-        """Reconstruct rows from codes.
-
-        Args:
-            X: the codes, `(n_samples, n_components_)`.
+        """Reconstruct rows from codes, `(n_samples, n_components_)`.
 
         Returns:
             The rows, `(n_samples, n_features)`, in the units of the features; a data frame with
@@ -64,14 +58,11 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     @map_collections
     def reconstruct(self, X: Any) -> Array:
-        """Encode and decode rows; missing values are imputed.
+        """Encode and decode rows, `(n_samples, n_features)`; missing values are imputed.
 
         Where values were missing in training, an imputed value is a weighted mean of the network's
         and of the conditional mean in a normal distribution, whichever of them is nearer to hidden
         numbers of the column weighing more.
-
-        Args:
-            X: the rows, `(n_samples, n_features)`.
 
         Returns:
             The rows, `(n_samples, n_features)`, in the units of the features and the dtype of `X`;
@@ -112,17 +103,11 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     @map_collections
     def score_samples(self, X: Any) -> Array:
-        """How normal rows are: the higher, the less of an outlier.
+        """How normal rows, `(n_samples, n_features)`, are: the higher, the less of an outlier.
 
         The score is the sum of how far a row's values, code, reconstruction and what each column
         holds beside what the others make likely are from those of most training rows. Rows with a
-        value far outside the rest of its column come first.
-
-        Args:
-            X: the rows, `(n_samples, n_features)`.
-
-        Returns:
-            Scores, `(n_samples,)` float64.
+        value far outside the rest of its column come first. Scores are `(n_samples,)` float64.
         """
         X = validate_rows(self, X)
         return self._fitted.score_samples(X)
@@ -171,27 +156,13 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     @map_collections
     def decision_function(self, X: Any) -> Array:
-        """`score_samples` less `offset_`: negative for what `predict` calls an outlier.
-
-        Args:
-            X: the rows, `(n_samples, n_features)`.
-
-        Returns:
-            Scores, `(n_samples,)` float64.
-        """
+        """`score_samples` less `offset_`, `(n_samples,)`: negative for outliers of `predict`."""
         X, fitted = validate_rows(self, X), self._fitted
         return fitted.score_samples(X) - fitted.offset
 
     @map_collections
     def predict(self, X: Any) -> NDArray[np.int64]:
-        """Classify rows as outliers and inliers.
-
-        Args:
-            X: the rows, `(n_samples, n_features)`.
-
-        Returns:
-            -1 for each outlier and 1 for each other row, `(n_samples,)`.
-        """
+        """-1 for each outlier of rows, `(n_samples, n_features)`, and 1 for each other one."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     @property

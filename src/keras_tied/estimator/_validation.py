@@ -20,11 +20,7 @@ def validate_training_rows(
 ) -> tuple[Array, Array]:
     """The rows of positive weight, dense, and their weights, of mean 1.
 
-    Args:
-        estimator: what is trained.
-        X: the rows, `(n_samples, n_features)`.
-        sample_weight: their weights, `(n_samples,)`, or None.
-        reset: whether to store the number and the names of the features, or to compare them.
+    With `reset` the number and the names of the features are stored, else compared.
     """
     if estimator.encoder is not None:
         from keras_tied.estimator._training.keras_network import require_known_shapes

@@ -16,10 +16,8 @@ RIDGE = 0.01  # added to the variances, relative to their mean
 ITERATIONS = 8
 HIDDEN = 0.2  # the share of present values that is hidden in training, and to compare imputations
 PRIOR = 0.3
-"""The standard deviation of the weights of a network around 0, before any number is known.
-
-Chosen on other tables than those that the benchmark reports.
-"""
+"""The standard deviation of the weights of a network around 0, before any number is known. Chosen
+on other tables than those that the benchmark reports."""
 TOLERANCE = 1e-3
 BLOCK = 2**22  # numbers in the matrices of a block of rows, at most
 
@@ -130,11 +128,8 @@ def fit_network_weights(
     A standard error is subtracted (White, 1980, which errors of unequal variances do not mislead),
     so that few numbers leave the weight at 0. It is clipped to the interval from 0 to 1.
 
-    Args:
-        numbers: hidden numbers, with NaN everywhere else, `(n, d)`.
-        imputed: rows with the conditional means of the hidden numbers, `(n, d)`.
-        reconstruction: what the network makes of these rows, `(n, d)`.
-        weights: of the rows, `(n,)`.
+    `numbers` are those hidden, with NaN everywhere else, `imputed` are rows with their conditional
+    means, `reconstruction` is what the network makes of these, `(n, d)` each.
     """
     hidden = ~np.isnan(numbers)
     errors = np.where(hidden, np.subtract(numbers, imputed, dtype=np.float64), 0.0)

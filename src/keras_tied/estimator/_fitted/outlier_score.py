@@ -99,17 +99,13 @@ class OutlierScore:
         \text{otherwise} \end{cases}$$
 
     A value beyond the fences of its column adds `limit`, the largest score of a row without such
-    values, times its distance from the median relative to that of the fence. So rows with such a
-    value come first. They are trimmed from the rows that scale, network and score are fitted to,
-    which would bend towards them.
+    values, times its distance from the median relative to that of the fence: such rows come first.
 
-    Code and residuals are the major and minor components of Shyu et al., "A novel anomaly
-    detection scheme based on principal component classifier", ICDM workshop 2003, and the score
-    and orthogonal distances of Hubert et al., "ROBPCA", Technometrics 2005; the surprises are
-    those of Rousseeuw and Van den Bossche, "Detecting deviating data cells", Technometrics 60,
-    2018, in one normal distribution; the function is that of Huber, "Robust estimation of a
-    location parameter", 1964. The features detect extreme rows that are reconstructed well, and
-    rows that differ from the others in a column that is constant.
+    Code and residuals are the major and minor components of Shyu et al., "A novel anomaly detection
+    scheme based on principal component classifier", ICDM workshop 2003; the surprises are those of
+    Rousseeuw and Van den Bossche, "Detecting deviating data cells", Technometrics 60, 2018, in one
+    normal distribution; the function is that of Huber, "Robust estimation of a location parameter",
+    1964. The features detect extreme rows that are reconstructed well.
 
     Attributes:
         code_axes, residual_axes: their principal axes.
@@ -178,12 +174,8 @@ class OutlierScore:
 
         $$(P x)_j \frac{n}{n - m} \Big/ \left(P_{jj} + \frac{(P x)_j^2}{n - m}\right)$$
 
-        Squared residuals grow by the optimism of the training error, more for a row that is far
-        from the others: the network bends towards it.
-
-        Args:
-            block: all rows that the score was fitted to.
-            optimism: the error of rows held out, divided by that of training rows.
+        Squared residuals grow by the optimism, the error of rows held out divided by that of
+        training rows, more for a row that is far from the others: the network bends towards it.
         """
         z = self._standardize(block)
         d, n, ends = block.complete.shape[1], len(z), self._ends
@@ -209,11 +201,8 @@ class OutlierScore:
     def _compute_coordinates(self, block: Block) -> Array:
         """Features, codes, residuals and surprises side by side, float64."""
         complete = block.complete.astype(np.float64)
-        parts = [
-            complete,
-            self.code_axes.project(block.codes),
-            self.residual_axes.project(block.known_residuals),
-        ]
+        residuals = self.residual_axes.project(block.known_residuals)
+        parts = [complete, self.code_axes.project(block.codes), residuals]
         if self.surprise is not None:
             parts.append((complete - self.gaussian.mean) @ self.surprise)
         return np.concatenate(parts, axis=1)

@@ -50,13 +50,9 @@ def split(shift: Array, dtype: np.dtype[Any]) -> tuple[Array, Array | None]:
 
 
 def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:
-    """Measure the columns of some rows in double precision; missing values (NaN) do not count.
+    """Measure the columns of rows, `(n, d)`, in double precision; missing values do not count.
 
-    Args:
-        X: the rows, `(n, d)`.
-        scaler: "standard" for mean 0 and variance 1, "minmax" for the interval from 0 to 1, None
-            for mean 0 and one factor for all columns, which makes their mean variance 1.
-        weights: the weights of the rows, all positive, `(n,)`.
+    The scaler None is for mean 0 and one factor for all columns, which makes their mean variance 1.
     """
     low, high = (f.reduce(X, axis=0).astype(np.float64) for f in (np.fmin, np.fmax))
     mean, deviation = low, high  # not used

@@ -115,8 +115,7 @@ def _fit_pareto(excesses: Array) -> tuple[float, float]:
 def ranks(scores: NDArray[np.float32]) -> NDArray[np.signedinteger[Any]]:
     """The place of each row, 1 for the largest score; equal ones in the order of the rows.
 
-    Args:
-        scores: of fewer than 2**32 rows, `(n,)` float32, not negative and not NaN.
+    Scores are `(n,)`, of fewer than 2**32 rows, not negative and not NaN.
 
     Examples:
         >>> import numpy as np

@@ -258,13 +258,8 @@ def baseline_errors(fitted: Fitted, X: Array, others: Array | None = None) -> tu
     """The mean squared errors of a fitted value and of PCA, both of scaled rows.
 
     Missing values do not count; for PCA they are imputed as the fitted value does. Rows with a
-    value far outside the rest of its column count for neither.
-
-    Args:
-        fitted: the fitted value.
-        X: the rows that PCA is fitted to, `(n_samples, n_features)`; better those that the value
-            was fitted to.
-        others: the rows that both are measured on. Defaults to `X`.
+    value far outside the rest of its column count for neither. PCA is fitted to `X`, `(n, d)`,
+    better the rows that the value was fitted to, and measured on `others`, by default on `X`.
     """
     X = X[~fitted.find_far_rows(X)]
     others = X if others is None else others[~fitted.find_far_rows(others)]

@@ -11,7 +11,7 @@ except ImportError as error:
         'Writing ONNX needs the package onnx; run pip install "keras-tied[onnx]".'
     ) from error
 
-from keras_tied.estimator._onnx._file import write
+from keras_tied.estimator._onnx._file import write_onnx
 from keras_tied.estimator._onnx._skl2onnx import convert, parser, set_shapes
 
-__all__ = ["convert", "parser", "set_shapes", "write"]
+__all__ = ["convert", "parser", "set_shapes", "write_onnx"]
