@@ -34,9 +34,8 @@ class CompiledNetwork:
     It donates and changes no arrays, so threads can share it. JAX and TensorFlow compile for each
     number of rows, so blocks are padded with zeros to `FEWEST_BLOCK_ROWS` or `block_rows` rows.
 
-    Args:
-        model: the autoencoder; it may be trained further, which does not change this network.
-        like: a network of the same model, whose compiled functions are used. Defaults to none.
+    The model may be trained further, which does not change this network; the compiled functions of
+    `like` are used if it is a network of the same model.
     """
 
     threads = False  # a compiled function has its own
@@ -67,21 +66,21 @@ class CompiledNetwork:
 
     def encode(self, rows: Array) -> Array:
         """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
-        _require_no_fork()
-        return self._encoder(self._tensors, self._pad(rows, self.input_shape))[: len(rows)]
+        return self._run("_encoder", rows, self.input_shape)
 
     def decode(self, codes: Array) -> Array:
         """The scaled rows, `(n, d)` float32, reconstructed from codes, `(n, k)` float32."""
-        _require_no_fork()
-        return self._decoder(self._tensors, self._pad(codes, self.code_shape))[: len(codes)]
+        return self._run("_decoder", codes, self.code_shape)
 
-    def _pad(self, rows: Array, shape: tuple[int, ...]) -> Array:
-        """Rows in the shape that a model takes, followed by zeros up to one of two sizes."""
+    def _run(self, half: str, rows: Array, shape: tuple[int, ...]) -> Array:
+        """Compute rows in the shape that a model takes, padded with zeros to one of two sizes."""
+        _require_no_fork()
         n = len(rows)
         size = FEWEST_BLOCK_ROWS if n <= FEWEST_BLOCK_ROWS else self.block_rows
         padded = np.zeros((size, *shape), np.float32)
         padded[:n] = rows.reshape(n, *shape)
-        return padded
+        output: Array = getattr(self, half)(self._tensors, padded)
+        return output[:n]
 
     @cached_property
     def _tensors(self) -> list[Any]:

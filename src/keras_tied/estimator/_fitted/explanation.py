@@ -18,19 +18,11 @@ ScoreRows = Callable[[Array, Array], Array]  # scores scaled rows, with NaN and 
 
 
 class Explanation(NamedTuple):
-    """Why rows are odd.
+    """Why rows are odd; see `TiedAutoencoder.explain`."""
 
-    Attributes:
-        shares: how much each column adds to the oddness of a row, `(n, columns)`: the fall of the
-            score if the column held what the others make likely, divided by the sum of these falls.
-            They add up to 1, or are all 0 where no column would make the row less odd.
-        expected: what the other columns make likely, `(n, d)`, in the units of the features.
-        scores: the outlier score that the row would have with that in a column, `(n, columns)`.
-    """
-
-    shares: Array
-    expected: Array
-    scores: Array
+    shares: Array  # `(n, columns)`
+    expected: Array  # `(n, d)`, in the units of the features
+    scores: Array  # those with what is expected in a column, `(n, columns)`
 
 
 def explain(

@@ -17,12 +17,10 @@ from keras_tied.estimator._fitted.tail import Tail
 MOST_ROWS = 20_000  # the score is fitted to a random sample of so many rows where there are more
 HUBER_DELTA = 2.0  # Huber's function is linear from here on, in standard deviations
 SMALLEST_SCALE = 0.05
-"""Relative to the standard deviation. Below it, most values are equal to the median.
-
-Also the scale of a feature that is constant: a row with another value is an outlier.
-"""
+"""Relative to the standard deviation: below, most values equal the median. Also the scale of a
+constant feature: a row with another value is an outlier."""
 SMALLEST_SURPRISE_SCALE = 0.5
-"""The same of a surprise. Of a column of several features it is 1: those of a category have two
+"""The same of a surprise, but 1 of a column of several features: those of a category have two
 values, of which the more frequent one gives the median absolute deviation."""
 SMALLEST_SPREAD = 1e-6  # the variation of a column below this is rounding error
 OPTIMISM = 1.0, 4.0  # the least and largest factor of squared errors, from trained rows to others
@@ -98,8 +96,8 @@ class OutlierScore:
     $$\sum_j \rho(z_j), \quad \rho(z) = \begin{cases} z^2 / 2 & |z| < 2 \\ 2 |z| - 2 &
         \text{otherwise} \end{cases}$$
 
-    A value beyond the fences of its column adds `limit`, the largest score of a row without such
-    values, times its distance from the median relative to that of the fence: such rows come first.
+    A value beyond the fences of its column adds `tail.limit`, the largest score of a row without
+    such values, times its distance from the median relative to that of the fence.
 
     Code and residuals are the major and minor components of Shyu et al., "A novel anomaly detection
     scheme based on principal component classifier", ICDM workshop 2003; the surprises are those of
@@ -131,11 +129,6 @@ class OutlierScore:
     def __reduce__(self) -> tuple[type[OutlierScore], tuple[Any, ...]]:
         return OutlierScore, tuple(getattr(self, field.name) for field in fields(self))
 
-    @property
-    def limit(self) -> float:
-        """The largest score of a training row without a value beyond the fences."""
-        return self.tail.limit
-
     @cached_property
     def starts(self) -> Array:
         """The first feature of each column."""
@@ -162,7 +155,7 @@ class OutlierScore:
         if beyond.any():
             far = beyond.any(axis=1)
             distances = self.fences.distances(block.scaled[far].astype(np.float64))
-            scores[far] += self.limit * np.where(beyond[far], distances, 0.0).sum(axis=1)
+            scores[far] += self.tail.limit * np.where(beyond[far], distances, 0.0).sum(axis=1)
         return scores
 
     def score_held_out(self, block: Block, optimism: float) -> Array:

@@ -111,10 +111,6 @@ class Fitted:
 
         return self._compute(X, np.empty(shape), square)
 
-    def mean_error(self, X: Any) -> float:
-        """The mean squared error of all scaled numbers that are present."""
-        return float(np.nanmean(self.reconstruction_error(X, per_feature=True)))
-
     def score(self, X: Any, weights: Array) -> float:
         """The share of the variance that is reconstructed, R², over all scaled features."""
         return explained_share(self.sums_of_squares(X, weights))
@@ -268,4 +264,5 @@ def baseline_errors(fitted: Fitted, X: Array, others: Array | None = None) -> tu
     scaled, complete = fitted.preprocessing.forward(others, slice(None))
     squares = np.square(principal.reconstruct(complete) - scaled, dtype=np.float64)
     of_pca = float(np.nanmean(squares)) if np.isfinite(squares).any() else 0.0
-    return fitted.mean_error(others), of_pca
+    errors = fitted.reconstruction_error(others, per_feature=True)
+    return float(np.nanmean(errors)), of_pca
