@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
     from keras_tied.estimator._fitted.dense_network import DenseNetwork
 
-
 FEW_ROWS = 256  # at most what a block of any network has
-
 CHANCE = 0.05  # the expected number of rows below which one stands out
 FAR = 1.5  # a score that is so many times the largest of ordinary training rows stands out, too
 
@@ -231,10 +229,7 @@ def explained_share(sums: Array) -> float:
 
 
 def explained_shares(sums: Array) -> Array:
-    """R² of each feature, `(d,)`, from `Fitted.sums_of_squares`; NaN where all values are missing.
-
-    Of a constant feature it is 1 if it is reconstructed, and else 0.
-    """
+    """R² of each feature, `(d,)`; NaN where all is missing, and 1 or 0 of a constant feature."""
     error, total, weight = sums
     constant = total <= TINY * weight
     shares = 1 - error / np.where(constant, 1.0, total)

@@ -1,8 +1,4 @@
-"""Fitted estimators as ONNX: as a file, or in a scikit-learn pipeline that skl2onnx converts.
-
-Written without Keras's help where every layer has a rule (`_layers.py`), so that `onnx` is all that
-is needed, on any backend; with Keras's own export otherwise.
-"""
+"""Fitted estimators as ONNX: as a file, or in a scikit-learn pipeline that skl2onnx converts."""
 
 try:
     import onnx as _onnx  # noqa: F401

@@ -1,8 +1,4 @@
-"""The solver of the estimator's own networks: Nadam on arrays, with rows held out.
-
-`take_steps` runs a part of the steps as one program. Between parts, Python compares held-out
-errors, reports progress and looks for Ctrl-C.
-"""
+"""The solver of the estimator's own networks: Nadam on arrays, part by part, with rows held out."""
 
 from __future__ import annotations
 
@@ -52,9 +48,6 @@ def fit(
     Of few rows, each of five parts is held out of a network, and a sixth network learns from all
     rows. They are trained side by side. The sixth is kept from the step with the lowest
     cross-validation error.
-
-    Raises:
-        FloatingPointError: for a loss that is not finite.
     """
     axes = None if plan.n_axes is None else principal.truncate(plan.n_axes)
     rows = rows if axes is None else rows.project(axes)
@@ -278,10 +271,8 @@ def _is_better(members: list[_Member], best: _Best) -> bool:
     if len(members) == 1:
         weights, count = members[0].weights, members[0].held_out.count
         return is_clearly_less(errors[0] / weights, of_pca[0] / weights, weights, count)
-    in_folds, of_pca_in_folds = (
-        np.array([each.sum() for each in parts[:-1]]) for parts in (errors, of_pca)
-    )
-    return is_clearly_less_in_folds(in_folds, of_pca_in_folds, len(members[0].weights))
+    of_folds = [np.array([each.sum() for each in parts[:-1]]) for parts in (errors, of_pca)]
+    return is_clearly_less_in_folds(of_folds[0], of_folds[1], len(members[0].weights))
 
 
 def _report(part: int, parts: int, loss: float, best: _Best, verbose: int) -> None:

@@ -65,11 +65,7 @@ def judge(
     fitted: Fitted,
     block: Block,
 ) -> Outcome:
-    """Fit the outlier score, its tail and its threshold, and compute R².
-
-    `fitted` is the solution as a fitted value without outlier score, `block` are the rows after its
-    forward pass.
-    """
+    """Fit the outlier score, its tail and its threshold, and compute R² of rows in a block."""
     n, weights, given = len(rows.scaled), rows.weights, rows.given
     network, mean = fitted.network, rows.preprocessing.mean
 

@@ -1,8 +1,4 @@
-"""Solvers for Keras models: L-BFGS on all rows, Nadam in batches, and a batch at a time.
-
-They train an `encoder` of the user's own, with noise or a penalty, and whatever `jax_solver` does
-not.
-"""
+"""Solvers for Keras models, which `jax_solver` does not train: L-BFGS, Nadam, a batch at a time."""
 
 from __future__ import annotations
 
@@ -77,11 +73,7 @@ def _make_start(plan: Plan, model: Autoencoder) -> Start:
 
 @contextmanager
 def _seed_scope(seed: int) -> Iterator[None]:
-    """Seed the generators that Keras draws from, and set their states back at the end.
-
-    Keras orders rows with NumPy's global generator, on PyTorch with that of PyTorch, and seeds
-    its layers with Python's.
-    """
+    """Seed the generators of NumPy, PyTorch and Python, which Keras uses, and set them back."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     with ExitStack() as stack:
         if keras.backend.backend() == "torch":
@@ -189,10 +181,7 @@ def _fit_lbfgs(
 
 
 def _choose_best(curves: list[Array], of_pca: Array, n_rows: float) -> tuple[int, bool]:
-    """The number of iterations of least error over all folds, and whether that clearly beats PCA.
-
-    The curves of the folds are their errors after 0, 1, ... iterations, infinite for 0.
-    """
+    """The iterations of least error over the curves of all folds, and whether that beats PCA."""
     table = _align(curves)
     best = int(table.sum(axis=0).argmin())
     return best, is_clearly_less_in_folds(table[:, best], of_pca, n_rows)
