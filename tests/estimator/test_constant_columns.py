@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator.internal import fitted_value
 
 STEPS = np.array([0.0, 0.5, 1.0, 2.0, 4.0])
 
@@ -58,13 +57,13 @@ def test_it_is_not_compared_with_codes_and_reconstructions_of_others(of_seven, i
 
 def test_scores_of_other_rows_are_as_without_it(of_seven, iris):
     """The term of the column is 0 where it has its constant."""
-    value = fitted_value(of_seven)
+    value = of_seven._fitted
     X = with_column(iris, 7.0)
     score = value.outlier_score
     assert score is not None
     scale = np.where(np.arange(len(score.scale)) == 4, np.inf, score.scale)
     without = dataclasses.replace(score, scale=scale)
-    inputs = value.fold(X, lambda part, block: block.outlier_rows)
+    inputs = value.fold(X, lambda part, block: block)
     found, expected = (
         np.concatenate([each.score(rows) for rows in inputs]) for each in (score, without)
     )

@@ -25,7 +25,6 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from keras_tied import TiedAutoencoder
 from keras_tied.estimator._training.keras_network import build_network, inference_network
-from keras_tied.estimator.internal import fitted_value
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -86,7 +85,7 @@ def with_activation(estimator: TiedAutoencoder, activation: str) -> TiedAutoenco
     size = 0.2 if activation == "exponential" else 1.0  # of twice an exponential, too
     for variable in model.weights:
         variable.assign(size * np.random.default_rng(0).normal(size=variable.shape))
-    estimator._fitted = replace(fitted_value(estimator), network=inference_network(model, True))
+    estimator._fitted = replace(estimator._fitted, network=inference_network(model, True))
     return estimator
 
 

@@ -17,7 +17,6 @@ from keras_tied.estimator._fitted.activations import ACTIVATIONS
 from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._training.keras_network import build_network, inference_network
-from keras_tied.estimator.internal import fitted_value
 
 slow = pytest.mark.slow
 
@@ -108,8 +107,8 @@ def test_activations_are_those_of_keras_for_large_numbers_too(activation):
 
 
 def test_no_rows_have_no_codes(fitted):
-    assert fitted_value(fitted).transform(np.empty((0, 4))).shape == (0, 1)
-    assert fitted_value(fitted).reconstruct(np.empty((0, 4), np.float32)).shape == (0, 4)
+    assert fitted._fitted.transform(np.empty((0, 4))).shape == (0, 1)
+    assert fitted._fitted.reconstruct(np.empty((0, 4), np.float32)).shape == (0, 4)
 
 
 def test_an_activation_without_numpy_takes_compiled_functions():
@@ -120,7 +119,7 @@ def test_an_activation_without_numpy_takes_compiled_functions():
 def test_a_compiled_network_stays_as_it_is_while_its_model_is_trained(digits):
     encoder = keras.Sequential([keras.Input((64,)), layers.Dense(3)])
     estimator = TiedAutoencoder(encoder=encoder, random_state=0).partial_fit(digits[:256])
-    before = fitted_value(estimator)
+    before = estimator._fitted
     codes = before.transform(digits[:9])
     estimator.partial_fit(digits[256:512])
     np.testing.assert_array_equal(before.transform(digits[:9]), codes)

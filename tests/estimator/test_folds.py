@@ -52,7 +52,7 @@ def test_a_network_is_kept_if_it_is_two_standard_errors_ahead_of_pca(shift):
         of_pca = random.uniform(0.5, 1.5, 5)
         errors = of_pca * (1 - shift) + random.normal(scale=0.1, size=5)
         _, better = keras_solvers._choose_best(
-            [np.array([np.inf, error]) for error in errors], of_pca, 0.01
+            [np.array([np.inf, error]) for error in errors], of_pca, np.inf
         )
         gains = of_pca - errors
         statistic = ttest_1samp(gains, 0.0).statistic
@@ -63,7 +63,7 @@ def test_a_network_is_kept_if_it_is_two_standard_errors_ahead_of_pca(shift):
 
 def test_one_part_is_no_sample_of_parts_and_a_margin_decides():
     for error, better in ((0.98, True), (0.995, False)):
-        assert keras_solvers._choose_best([np.array([np.inf, error])], np.array([1.0]), 0.01) == (
+        assert keras_solvers._choose_best([np.array([np.inf, error])], np.array([1.0]), np.inf) == (
             1,
             better,
         )

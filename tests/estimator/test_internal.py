@@ -9,7 +9,6 @@ from keras_tied.estimator.internal import (
     Parameters,
     baseline_errors,
     fit_rows,
-    fitted_value,
     ranks,
 )
 
@@ -28,7 +27,7 @@ def test_errors_beside_pca_are_those_of_scikit_learn(rng):
     for measured in (X, others):
         scaled = scaler.transform(measured)
         restored = pca.inverse_transform(pca.transform(scaled))
-        ours = baseline_errors(fitted_value(estimator), X, measured)
+        ours = baseline_errors(estimator._fitted, X, measured)
         expected = (
             estimator.reconstruction_error(measured).mean(),
             np.mean((restored - scaled) ** 2),
@@ -39,7 +38,7 @@ def test_errors_beside_pca_are_those_of_scikit_learn(rng):
 def test_ranks_are_those_of_scipy(rng, monkeypatch):
     from scipy.stats import rankdata
 
-    from keras_tied.estimator._fitted import ranks as module
+    from keras_tied.estimator._fitted import tail as module
 
     monkeypatch.setattr(module, "CHUNK", 7)
     for errors in (rng.integers(0, 9, 50), rng.exponential(size=50), [0.0, -0.0, np.inf, 1e-45]):

@@ -13,7 +13,7 @@ from keras_tied import TiedAutoencoder
 from keras_tied.estimator._fitted import outlier_score
 from keras_tied.estimator._fitted.fences import fit_fences
 from keras_tied.estimator._fitted.imputation import RIDGE
-from keras_tied.estimator._fitted.outlier_score import Rows, fit_outlier_score
+from keras_tied.estimator._fitted.outlier_score import Block, fit_outlier_score
 from keras_tied.estimator._fitted.tail import fit_tail
 from keras_tied.estimator.internal import Parameters, fit_rows
 
@@ -182,7 +182,7 @@ def test_a_category_is_replaced_whole_and_only_where_another_is_clearly_more_lik
 
 
 def make_rows(X):
-    return Rows(X, X, X[:, :2], 0.1 * X)
+    return Block(X, X, X[:, :2], 1.1 * X)
 
 
 def test_surprises_are_those_of_linear_regression(rng):

@@ -22,7 +22,6 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from keras_tied import TiedAutoencoder
 from keras_tied.estimator._fitted.blocks import map_blocks
-from keras_tied.estimator.internal import fitted_value
 
 METHODS = "transform reconstruct reconstruction_error score_samples predict".split()
 
@@ -273,7 +272,7 @@ def test_errstate_of_the_caller_holds_in_large_calls(two_blas_threads):
 
 
 def test_ctrl_c_ends_a_large_call(ctrl_c, two_blas_threads, network, digits):
-    value, begun = fitted_value(network), []
+    value, begun = network._fitted, []
 
     def block(part: slice, _) -> None:
         begun.append(part)

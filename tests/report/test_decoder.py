@@ -8,7 +8,7 @@ import pytest
 
 from keras_tied.estimator._fitted.activations import ACTIVATIONS
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
-from keras_tied.estimator._fitted.preprocessing import Preprocessing
+from keras_tied.estimator._fitted.imputation import Preprocessing
 from keras_tied.estimator._fitted.scaling import Scaling
 from keras_tied.estimator.internal import Fitted
 from keras_tied.report import Report

@@ -245,7 +245,7 @@ class FittedState(BaseEstimator):
         from keras_tied.estimator import _onnx
 
         check_is_fitted(self)
-        _onnx.write(self._fitted, path, part, dtype, type(self).__name__)
+        _onnx.write_onnx(self._fitted, path, part, dtype, type(self).__name__)
 
     def onnx_parser(self) -> Any:
         """The parser with which skl2onnx finds the outputs of this step of a pipeline."""

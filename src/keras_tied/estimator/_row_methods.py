@@ -4,15 +4,24 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    OutlierMixin,
+    TransformerMixin,
+)
 from sklearn.utils import check_array
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    _check_sample_weight,
+    check_is_fitted,
+)
 
 from keras_tied._types import Array
 from keras_tied.estimator._collections import map_collections
 from keras_tied.estimator._fitted.explanation import Explanation
 from keras_tied.estimator._fitted_state import FittedState
-from keras_tied.estimator._output import wrap_rows
 from keras_tied.estimator._validation import validate_rows
 
 
@@ -51,7 +60,7 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
                 f"X has {codes.shape[1]} features, but {type(self).__name__} has codes of "
                 f"{fitted.n_components}."
             )
-        return wrap_rows(self, fitted.inverse_transform(codes), X)
+        return _wrap_rows(self, fitted.inverse_transform(codes), X)
 
     @map_collections
     def reconstruct(self, X: Any) -> Array:
@@ -69,7 +78,7 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
             a data frame with their names where `set_output` asks for one.
         """
         rows = validate_rows(self, X)
-        return wrap_rows(self, self._fitted.reconstruct(rows), X)
+        return _wrap_rows(self, self._fitted.reconstruct(rows), X)
 
     @map_collections
     def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
@@ -195,3 +204,15 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _wrap_rows(estimator: BaseEstimator, rows: Array, X: Any) -> Any:
+    """Rows with the names of the features, and the index of the data frame that they come from.
+
+    scikit-learn itself wraps only what `transform` returns, and names it by the output's names.
+    """
+    container = _get_output_config("transform", estimator)["dense"]
+    if container == "default":
+        return rows
+    names = _check_feature_names_in(estimator)
+    return ADAPTERS_MANAGER.adapters[container].create_container(rows, X, columns=names)

@@ -12,8 +12,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from keras_tied._types import Array
 from keras_tied.estimator._training.prepare import check_columns
 
-FEW_NUMBERS = 10_000
-"""For at most this many, scikit-learn's validation takes longer than the arithmetic."""
+FEW_NUMBERS = 10_000  # of so few, scikit-learn's validation takes longer than arithmetic
 
 
 def validate_training_rows(
@@ -21,11 +20,7 @@ def validate_training_rows(
 ) -> tuple[Array, Array]:
     """The rows of positive weight, dense, and their weights, of mean 1.
 
-    Args:
-        estimator: what is trained.
-        X: the rows, `(n_samples, n_features)`.
-        sample_weight: their weights, `(n_samples,)`, or None.
-        reset: whether to store the number and the names of the features, or to compare them.
+    With `reset` the number and the names of the features are stored, else compared.
     """
     if estimator.encoder is not None:
         from keras_tied.estimator._training.keras_network import require_known_shapes

@@ -14,15 +14,14 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._files import Contents, read, write
-from keras_tied.estimator._fitted.baseline import baseline_errors
 from keras_tied.estimator._fitted.explanation import Explanation
 from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
 from keras_tied.estimator._fitted.moments import Moments, measure_moments
-from keras_tied.estimator._fitted.ranks import ranks
-from keras_tied.estimator._fitted.value import Fitted
+from keras_tied.estimator._fitted.tail import ranks
+from keras_tied.estimator._fitted.value import Fitted, baseline_errors
 
 if TYPE_CHECKING:
-    from keras_tied.estimator._estimator import TiedAutoencoder
+    from keras_tied.estimator._onnx import write_onnx
     from keras_tied.estimator._training.judge import Outcome
     from keras_tied.estimator._training.plan import Parameters
     from keras_tied.estimator._training.progress import epoch_callback
@@ -42,7 +41,6 @@ __all__ = [
     "epoch_callback",
     "fit_fences",
     "fit_rows",
-    "fitted_value",
     "keep_all",
     "measure_moments",
     "ranks",
@@ -51,11 +49,12 @@ __all__ = [
     "write_onnx",
 ]
 LAZY = {
-    "Outcome": "judge",
-    "Parameters": "plan",
-    "choose_places": "sample",
-    "choose_sample_size": "sample",
-    "epoch_callback": "progress",
+    "Outcome": "_training.judge",
+    "Parameters": "_training.plan",
+    "choose_places": "_training.sample",
+    "choose_sample_size": "_training.sample",
+    "epoch_callback": "_training.progress",
+    "write_onnx": "_onnx",
 }
 
 
@@ -69,13 +68,9 @@ def fit_rows(
 ) -> Outcome:
     """Fit to rows, as `TiedAutoencoder.fit` does, or to a sample, with scale and PCA of all rows.
 
-    Args:
-        parameters: of the fit.
-        X: the rows, or the sample, `(n_samples, n_features)`, finite or NaN.
-        columns: the column that each feature belongs to, `(n_features,)`, from 0 on, not falling.
-            Defaults to one for each.
-        moments: of all rows within the fences, if `X` is a sample.
-        fences: of the columns. Defaults to those of the rows.
+    Rows are `(n, d)`, finite or NaN. `columns` has the column that each feature belongs to, `(d,)`,
+    from 0 on, not falling: by default one for each. `moments` are those of all rows within the
+    fences, if `X` is a sample; `fences` those of the features, by default those of the rows.
     """
     from keras_tied.estimator._training.fit import fit
     from keras_tied.estimator._training.prepare import check_columns
@@ -94,20 +89,8 @@ def save(
     write(path, outcome, parameters.to_dict(), parameters.feature_names, notes)
 
 
-def fitted_value(estimator: TiedAutoencoder) -> Fitted:
-    """What a fitted estimator computes with."""
-    return estimator._fitted
-
-
-def write_onnx(fitted: Fitted, path: str | os.PathLike[str], part: str) -> None:
-    """Write a part of a fitted value as ONNX; see `TiedAutoencoder.export`."""
-    from keras_tied.estimator._onnx import write
-
-    write(fitted, path, part)
-
-
 def __getattr__(name: str) -> Any:
     """Import what takes long to import when it is first used."""
     if name not in LAZY:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(import_module(f"keras_tied.estimator._training.{LAZY[name]}"), name)
+    return getattr(import_module(f"keras_tied.estimator.{LAZY[name]}"), name)

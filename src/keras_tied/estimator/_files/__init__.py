@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_tied._files import replace_atomically
-from keras_tied.estimator._files.contents import LEARNED, Contents, Settings, name_file
+from keras_tied.estimator._files.contents import (
+    LEARNED,
+    Contents,
+    Settings,
+    deserialize_params,
+    name_file,
+    serialize_params,
+)
 from keras_tied.estimator._files.format import read_file, to_bytes
-from keras_tied.estimator._files.params import deserialize_params, serialize_params
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.value import Fitted
 
@@ -85,16 +91,10 @@ def write(
     notes: Mapping[str, Any] | None,
     make_model: Callable[[], Autoencoder] | None = None,
 ) -> None:
-    """Write a fit; what is there already is replaced once all is written.
+    """Write a fit and notes, a JSON object; what is there is replaced once all is written.
 
-    Args:
-        path: the file. Its name ends in `.safetensors`, and in `.keras` where an encoder or an
-            activation of the user's own needs Keras.
-        outcome: of the fit, or of `partial_fit`; its model may be the variables of the optimizer.
-        params: the parameters of the estimator.
-        feature_names: of the columns, or None.
-        notes: a JSON object to store too, or None.
-        make_model: makes the Keras model that computes what the fitted value does, if it is needed.
+    The name of the file ends in `.safetensors`, and in `.keras` where an encoder or an activation
+    of the user's own needs Keras, for which `make_model` makes the model of the fitted value.
     """
     target, name, network = Path(path), repr(os.fspath(path)), outcome.fitted.network
     is_dense = isinstance(network, DenseNetwork)

@@ -20,9 +20,8 @@ from keras_tied.estimator._files.contents import Contents, Settings, require
 from keras_tied.estimator._fitted.activations import ACTIVATIONS
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.fences import Fences
-from keras_tied.estimator._fitted.imputation import MOST_FEATURES, Gaussian
+from keras_tied.estimator._fitted.imputation import MOST_FEATURES, Gaussian, Preprocessing
 from keras_tied.estimator._fitted.outlier_score import Axes, OutlierScore
-from keras_tied.estimator._fitted.preprocessing import Preprocessing
 from keras_tied.estimator._fitted.scaling import Scaling
 from keras_tied.estimator._fitted.tail import N_NUMBERS, Tail
 from keras_tied.estimator._fitted.value import Fitted, Network
@@ -259,17 +258,12 @@ def _make_fitted(
 
     if network is None:
         require(settings.activation in ACTIVATIONS, f"its activation is {settings.activation!r}")
-        kernels, biases, decoder_biases, gains = (
-            tuple(take(f"network.{name}").values()) for name in LAYER
-        )
-        network = DenseNetwork(
-            kernels,
-            biases,
-            decoder_biases,
-            gains or None,
-            str(settings.activation),
-            linear_units=len(biases[-1]) if len(biases) > 1 else 0,
-        )
+        layers: dict[str, Any] = {
+            name: tuple(take(f"network.{name}").values()) or None for name in LAYER
+        }
+        linear = len(layers["biases"][-1]) if len(layers["biases"]) > 1 else 0
+        activation = str(settings.activation)
+        network = DenseNetwork(**layers, activation=activation, linear_units=linear)
     score = OutlierScore(
         **take("outlier_score"),
         code_axes=Axes(**take("outlier_score.code_axes")),
@@ -280,21 +274,13 @@ def _make_fitted(
     )
     finite = score.surprise is None or bool(np.isfinite(score.surprise).all())
     require(finite, "'outlier_score.gaussian.precision' cannot be inverted")
-    mean, gaussian = arrays["preprocessing.mean"], take("preprocessing.gaussian")
-    names = settings.feature_names
+    mean, names = arrays["preprocessing.mean"], settings.feature_names
     require(names is None or len(names) == len(mean), f"its feature names are not {len(mean)}")
-    return Fitted(
-        Preprocessing(
-            Scaling(**take("preprocessing.scaling")),
-            mean,
-            Gaussian(**gaussian) if gaussian else None,
-        ),
-        network,
-        score,
-        settings.offset,
-        None if names is None else tuple(names),
-        arrays.get("imputation_weights"),
-    )
+    scaling, gaussian = Scaling(**take("preprocessing.scaling")), take("preprocessing.gaussian")
+    preprocessing = Preprocessing(scaling, mean, Gaussian(**gaussian) if gaussian else None)
+    feature_names = None if names is None else tuple(names)
+    weights = arrays.get("imputation_weights")
+    return Fitted(preprocessing, network, score, settings.offset, feature_names, weights)
 
 
 def _make_tail(arrays: Mapping[str, Array]) -> Tail:

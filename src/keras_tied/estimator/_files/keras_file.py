@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_tied._files import temporary_folder
-from keras_tied.estimator._files.contents import Contents, require
+from keras_tied.estimator._files.contents import Contents, require, require_plain
 from keras_tied.estimator._files.format import MOST_BYTES, NOT_OURS, read_file
-from keras_tied.estimator._files.params import require_plain
 
 if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
@@ -49,23 +48,17 @@ def read_archive(
             fitted_file = archive.extract(MEMBER, folder)
         if before_keras is not None:
             before_keras()
-        model = _load_model(path, Path(folder, "model.keras"))
+        import keras
+
+        from keras_tied.autoencoder import Autoencoder
         from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
 
+        # Keras asks for this ending.
+        copy = shutil.copyfile(path, Path(folder, "model.keras"))
+        model = keras.models.load_model(copy, safe_mode=True)
+        require(isinstance(model, Autoencoder), "its model is no keras_tied.Autoencoder")
         network = CompiledNetwork(model)
         finite = all(np.isfinite(weights).all() for weights in network.weights)
         require(finite, "its weights are not finite")
         contents = read_file(fitted_file, network)
     return contents._replace(trainable=model if model.optimizer is not None else None)
-
-
-def _load_model(path: str | os.PathLike[str], copy: Path) -> Autoencoder:
-    """Load a model from a copy of its file, which has the ending that Keras asks for."""
-    import keras
-
-    from keras_tied.autoencoder import Autoencoder
-
-    shutil.copyfile(path, copy)
-    model = keras.models.load_model(copy, safe_mode=True)
-    require(isinstance(model, Autoencoder), "its model is no keras_tied.Autoencoder")
-    return model

@@ -21,10 +21,15 @@ def _gelu(x: Array) -> None:
     x *= 0.5 * (1 + erf(x * np.float32(np.sqrt(0.5))))
 
 
-def _hard_sigmoid(x: Array) -> None:
-    x *= 1 / 6
-    x += 0.5
-    np.clip(x, 0, 1, out=x)
+def _clip_line(slope: float) -> Activation:
+    """The activation that rises with a slope from 0 to 1."""
+
+    def overwrite(x: Array) -> None:
+        x *= slope
+        x += 0.5
+        np.clip(x, 0, 1, out=x)
+
+    return overwrite
 
 
 def _sigmoid(x: Array) -> None:
@@ -55,12 +60,6 @@ def _log_softmax(x: Array) -> None:
     x -= np.log(np.exp(x).sum(axis=0))
 
 
-def _sparse_sigmoid(x: Array) -> None:
-    x += 1
-    x *= 0.5
-    np.clip(x, 0, 1, out=x)
-
-
 def _squareplus(x: Array) -> None:
     x += np.sqrt(np.square(x) + 4)
     x *= 0.5
@@ -71,8 +70,8 @@ ACTIVATIONS: dict[str, Activation] = {
     "exponential": lambda x: np.exp(x, out=x),
     "gelu": _gelu,
     "hard_shrink": lambda x: np.copyto(x, 0, where=np.abs(x) <= 0.5),
-    "hard_sigmoid": _hard_sigmoid,
-    "hard_silu": _multiply(_hard_sigmoid),
+    "hard_sigmoid": _clip_line(1 / 6),
+    "hard_silu": _multiply(_clip_line(1 / 6)),
     "hard_tanh": lambda x: np.clip(x, -1, 1, out=x),
     "leaky_relu": lambda x: np.maximum(x, 0.2 * x, out=x),
     "linear": lambda x: None,
@@ -89,7 +88,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "softplus": lambda x: np.logaddexp(0, x, out=x),
     "softsign": lambda x: np.divide(x, 1 + np.abs(x), out=x),
     "sparse_plus": lambda x: np.copyto(x, np.square(np.maximum(x, -1) + 1) / 4, where=x < 1),
-    "sparse_sigmoid": _sparse_sigmoid,
+    "sparse_sigmoid": _clip_line(0.5),
     "squareplus": _squareplus,
     "tanh": lambda x: np.tanh(x, out=x),
     "tanh_shrink": lambda x: np.subtract(x, np.tanh(x), out=x),
@@ -102,11 +101,7 @@ ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 
 
 def activation_name(config: Any) -> str | None:
-    """The key in `ACTIVATIONS` of an activation as a file stores it, None where it has none.
-
-    Args:
-        config: a name, or what `keras.saving.serialize_keras_object` gives for a function.
-    """
+    """The key in `ACTIVATIONS`, or None, of a name or of what Keras serializes a function to."""
     match config:
         case {"class_name": "function", "module": "builtins", "config": str() as name}:
             config = name

@@ -2,14 +2,13 @@
 
 from _thread import start_new_thread
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import copy_context
 from queue import SimpleQueue
 from typing import TypeVar
 
 from keras_tied._blas import blas_limit
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -31,7 +30,11 @@ def map_blocks(
     def work() -> None:
         try:
             with blas_limit.limit_to_one():
-                for index, part in _drain(queue):
+                while queue:
+                    try:
+                        index, part = queue.popleft()
+                    except IndexError:  # another thread has taken the last one
+                        break
                     results[index] = function(part)
             outcomes.put(None)
         except BaseException as error:
@@ -48,13 +51,3 @@ def map_blocks(
     for error in filter(None, errors):
         raise error
     return [results[index] for index in range(len(parts))]
-
-
-def _drain(queue: deque[Item]) -> Iterator[Item]:
-    """Take the items of a queue that other threads take from too."""
-    while True:
-        try:
-            item = queue.popleft()
-        except IndexError:
-            return
-        yield item

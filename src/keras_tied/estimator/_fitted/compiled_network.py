@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -23,15 +24,18 @@ _PROCESS = os.getpid()
 _TRACING = Lock()  # held while Keras is traced
 
 
+Half = Callable[[list[Any], Array], Array]
+"""Of weights and rows, `(n, ...)`; what comes out is flattened to `(n, k)` or `(n, d)`."""
+
+
 class CompiledNetwork:
     """An autoencoder of Keras as two pure functions, of its weights at one time and of rows.
 
     It donates and changes no arrays, so threads can share it. JAX and TensorFlow compile for each
     number of rows, so blocks are padded with zeros to `FEWEST_BLOCK_ROWS` or `block_rows` rows.
 
-    Args:
-        model: the autoencoder; it may be trained further, which does not change this network.
-        like: a network of the same model, whose compiled functions are used. Defaults to none.
+    The model may be trained further, which does not change this network; the compiled functions of
+    `like` are used if it is a network of the same model.
     """
 
     threads = False  # a compiled function has its own
@@ -62,22 +66,21 @@ class CompiledNetwork:
 
     def encode(self, rows: Array) -> Array:
         """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
-        _require_no_fork()
-        return self._encoder(self._tensors, self._pad(rows, self.input_shape))[: len(rows)]
+        return self._run("_encoder", rows, self.input_shape)
 
     def decode(self, codes: Array) -> Array:
         """The scaled rows, `(n, d)` float32, reconstructed from codes, `(n, k)` float32."""
-        _require_no_fork()
-        return self._decoder(self._tensors, self._pad(codes, self.code_shape))[: len(codes)]
+        return self._run("_decoder", codes, self.code_shape)
 
-    def _pad(self, rows: Array, shape: tuple[int, ...]) -> Array:
-        """Rows in the shape that a model takes, followed by zeros up to one of two sizes."""
+    def _run(self, half: str, rows: Array, shape: tuple[int, ...]) -> Array:
+        """Compute rows in the shape that a model takes, padded with zeros to one of two sizes."""
+        _require_no_fork()
         n = len(rows)
-        padded = np.zeros(
-            (FEWEST_BLOCK_ROWS if n <= FEWEST_BLOCK_ROWS else self.block_rows, *shape), np.float32
-        )
+        size = FEWEST_BLOCK_ROWS if n <= FEWEST_BLOCK_ROWS else self.block_rows
+        padded = np.zeros((size, *shape), np.float32)
         padded[:n] = rows.reshape(n, *shape)
-        return padded
+        output: Array = getattr(self, half)(self._tensors, padded)
+        return output[:n]
 
     @cached_property
     def _tensors(self) -> list[Any]:
@@ -87,49 +90,37 @@ class CompiledNetwork:
         return [keras.ops.convert_to_tensor(weight) for weight in self.weights]
 
     @cached_property
-    def _encoder(self) -> _Half:
-        return _Half(self.model, self.model.encoder)
+    def _encoder(self) -> Half:
+        return _make_half(self.model, self.model.encoder)
 
     @cached_property
-    def _decoder(self) -> _Half:
-        return _Half(self.model, self.model.decoder)
+    def _decoder(self) -> Half:
+        return _make_half(self.model, self.model.decoder)
 
     def __getstate__(self) -> dict[str, Any]:
         """The attributes without the compiled functions."""
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
 
-class _Half:
-    """Encoder or decoder, compiled for each number of rows that it has been given.
+def _make_half(model: Autoencoder, half: Any) -> Half:
+    """Encoder or decoder of a model, compiled for each number of rows that it is given."""
+    import keras
 
-    Args:
-        model: the autoencoder, whose variables the half may read.
-        half: its encoder or its decoder.
-    """
+    def compute(weights: Any, rows: Any) -> Any:
+        mapping = list(zip(model.weights, weights, strict=True))
+        with keras.StatelessScope(state_mapping=mapping):
+            return half(rows, training=False)
 
-    def __init__(self, model: Autoencoder, half: Any) -> None:
-        import keras
+    function, sizes = _compile(compute, keras.backend.backend()), set[int]()
 
-        def compute(weights: Any, rows: Any) -> Any:
-            mapping = list(zip(model.weights, weights, strict=True))
-            with keras.StatelessScope(state_mapping=mapping):
-                return half(rows, training=False)
-
-        self.function = _compile(compute, keras.backend.backend())
-        self.sizes: set[int] = set()
-
-    def __call__(self, weights: list[Any], rows: Array) -> Array:
-        """The output for rows, `(n, ...)`, flattened to `(n, k)` or `(n, d)`."""
-        import keras
-
-        if len(rows) in self.sizes:
-            output = self.function(weights, keras.ops.convert_to_tensor(rows))
-        else:
-            with _TRACING:
-                output = self.function(weights, keras.ops.convert_to_tensor(rows))
-                self.sizes.add(len(rows))
+    def apply(weights: list[Any], rows: Array) -> Array:
+        with nullcontext() if len(rows) in sizes else _TRACING:
+            output = function(weights, keras.ops.convert_to_tensor(rows))
+            sizes.add(len(rows))
         flat: Array = keras.ops.convert_to_numpy(output).astype(np.float32, copy=False)
         return flat.reshape(len(rows), -1)
+
+    return apply
 
 
 def _require_no_fork() -> None:

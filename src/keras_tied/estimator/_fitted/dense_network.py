@@ -7,11 +7,9 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.activations import ACROSS_UNITS, ACTIVATIONS
 
-NUMBERS = 2**20
-"""Numbers in the widest layer of a block, about: more do not fit in a processor's cache."""
+NUMBERS = 2**20  # in the widest layer of a block, about: more do not fit in a processor's cache
 MOST_BLOCK_ROWS, FEWEST_BLOCK_ROWS = 8192, 256  # rows in a block
-LANES = 16
-"""Blocks are padded to a multiple of so many rows: BLAS rounds the rows beyond one differently."""
+LANES = 16  # rows of a block are a multiple of it: BLAS rounds those beyond one differently
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,32 +6,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_tied._types import Array
+from keras_tied.estimator._fitted.imputation import Preprocessing
 from keras_tied.estimator._fitted.outlier_score import OutlierScore
-from keras_tied.estimator._fitted.preprocessing import Preprocessing
 from keras_tied.estimator._fitted.scaling import Scaling
 
 MOST_NUMBERS = 2**21  # of the rows that are scored at a time
 CLEARLY = 3.0  # so many times as likely as the category of a row another has to be, to be suggested
 SMALLEST_FALL = 0.1  # a column has a share if the score falls by so much of the largest fall
 
-ScoreRows = Callable[[Array, Array], Array]
-"""Scores scaled rows, with NaN for missing values and imputed."""
+ScoreRows = Callable[[Array, Array], Array]  # scores scaled rows, with NaN and imputed
 
 
 class Explanation(NamedTuple):
-    """Why rows are odd.
+    """Why rows are odd; see `TiedAutoencoder.explain`."""
 
-    Attributes:
-        shares: how much each column adds to the oddness of a row, `(n, columns)`: the fall of the
-            score if the column held what the others make likely, divided by the sum of these falls.
-            They add up to 1, or are all 0 where no column would make the row less odd.
-        expected: what the other columns make likely, `(n, d)`, in the units of the features.
-        scores: the outlier score that the row would have with that in a column, `(n, columns)`.
-    """
-
-    shares: Array
-    expected: Array
-    scores: Array
+    shares: Array  # `(n, columns)`
+    expected: Array  # `(n, d)`, in the units of the features
+    scores: Array  # those with what is expected in a column, `(n, columns)`
 
 
 def explain(

@@ -9,15 +9,12 @@ import numpy as np
 from keras_tied._types import Array
 
 FEWEST_ROWS = 50  # of fewer rows nothing is far outside: they say too little of a tail
-FEWEST_VALUES = 25
-"""On a side of the median with fewer values, the fence is as far as that on the other side."""
+FEWEST_VALUES = 25  # on a side of the median; with fewer, the fence is as far as on the other side
 SHARES = 0.8, 0.96
 """Quantiles of the distances from the median: each next one is exceeded by a fifth of the rows."""
 FACTOR = 5.0
-LARGEST_GROWTH = 3.0
-"""Of the steps from one such quantile to the next: as in a Pareto tail of shape 0.68."""
-EXPECTED = 0.1
-"""Values beyond the fences on each side of all columns together, in exponential tails."""
+LARGEST_GROWTH = 3.0  # of the steps from one such quantile to the next: a Pareto tail of shape 0.68
+EXPECTED = 0.1  # values beyond the fences on each side of all columns, in exponential tails
 MANY, MANY_SHARE, BEYOND_MANY = 10, 0.0002, 3.0
 """More values beyond a fence, and a larger share, belong to the column: its fence is so many times
 as far as they are."""

@@ -1,25 +1,23 @@
-"""Imputation: missing values of a row, estimated from those that are present."""
+"""Rows before the network: columns are scaled, and missing values imputed from those present."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_tied._types import Array
+from keras_tied.estimator._fitted.scaling import Scaling
 
-MOST_ROWS = 2000
-"""The covariance is fitted to a random sample of so many rows, and so are a network's weights."""
+MOST_ROWS = 2000  # that the covariance and the weights of a network are fitted to, at random
 MOST_FEATURES = 256
 """With more, means are imputed: the cost of a row grows with the cube of the features."""
 RIDGE = 0.01  # added to the variances, relative to their mean
 ITERATIONS = 8
-HIDDEN = 0.2
-"""The share of the present values that is hidden in training, and to compare imputations."""
+HIDDEN = 0.2  # the share of present values that is hidden in training, and to compare imputations
 PRIOR = 0.3
-"""The standard deviation of the weights of a network around 0, before any number is known.
-
-Chosen on other tables than those that the benchmark reports.
-"""
+"""The standard deviation of the weights of a network around 0, before any number is known. Chosen
+on other tables than those that the benchmark reports."""
 TOLERANCE = 1e-3
 BLOCK = 2**22  # numbers in the matrices of a block of rows, at most
 
@@ -130,11 +128,8 @@ def fit_network_weights(
     A standard error is subtracted (White, 1980, which errors of unequal variances do not mislead),
     so that few numbers leave the weight at 0. It is clipped to the interval from 0 to 1.
 
-    Args:
-        numbers: hidden numbers, with NaN everywhere else, `(n, d)`.
-        imputed: rows with the conditional means of the hidden numbers, `(n, d)`.
-        reconstruction: what the network makes of these rows, `(n, d)`.
-        weights: of the rows, `(n,)`.
+    `numbers` are those hidden, with NaN everywhere else, `imputed` are rows with their conditional
+    means, `reconstruction` is what the network makes of these, `(n, d)` each.
     """
     hidden = ~np.isnan(numbers)
     errors = np.where(hidden, np.subtract(numbers, imputed, dtype=np.float64), 0.0)
@@ -145,3 +140,41 @@ def fit_network_weights(
     fitted = weights @ (steps * errors) / sizes
     standard_errors = np.sqrt(weights @ (steps * (errors - fitted * steps)) ** 2) / sizes
     return np.clip(fitted - standard_errors, 0.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Preprocessing:
+    """What happens to rows before the network."""
+
+    scaling: Scaling  # of the columns
+    mean: Array  # of the scaled training rows, missing values imputed, `(d,)` float64
+    # imputes missing values; None if there were none in training: `mean` does then
+    gaussian: Gaussian | None = None
+
+    def forward(self, X: Any, part: slice) -> tuple[Array, Array]:
+        """A part of the rows, an array or a CSR matrix, scaled with NaN, and complete, float32.
+
+        It is one array twice where nothing is missing.
+        """
+        require_floats(X, len(self.mean))
+        rows = X[part]
+        scaled = self.scaling.forward(rows if isinstance(rows, np.ndarray) else rows.toarray())
+        return scaled, self.impute(scaled)
+
+    def impute(self, scaled: Array) -> Array:
+        """Scaled rows with missing values imputed; the same array where none are missing."""
+        missing = np.isnan(scaled)
+        if not missing.any():
+            return scaled
+        if self.gaussian is not None:
+            return self.gaussian.impute(scaled)
+        return np.where(missing, self.mean.astype(np.float32), scaled)
+
+
+def require_floats(X: Any, width: int) -> None:
+    """Refuse rows of another dtype or width, which would give wrong numbers in silence."""
+    if X.ndim != 2 or X.shape[1] != width or X.dtype not in (np.float32, np.float64):
+        raise ValueError(
+            f"Rows must be an array of float32 or float64 of shape (n, {width}), and these are "
+            f"{X.dtype} of shape {X.shape}."
+        )

@@ -17,16 +17,13 @@ from keras_tied.estimator._fitted.tail import Tail
 MOST_ROWS = 20_000  # the score is fitted to a random sample of so many rows where there are more
 HUBER_DELTA = 2.0  # Huber's function is linear from here on, in standard deviations
 SMALLEST_SCALE = 0.05
-"""Relative to the standard deviation. Below it, most values are equal to the median.
-
-Also the scale of a feature that is constant: a row with another value is an outlier.
-"""
+"""Relative to the standard deviation: below, most values equal the median. Also the scale of a
+constant feature: a row with another value is an outlier."""
 SMALLEST_SURPRISE_SCALE = 0.5
-"""The same of a surprise. Of a column of several features it is 1: those of a category have two
+"""The same of a surprise, but 1 of a column of several features: those of a category have two
 values, of which the more frequent one gives the median absolute deviation."""
 SMALLEST_SPREAD = 1e-6  # the variation of a column below this is rounding error
-OPTIMISM = 1.0, 4.0
-"""The least and the largest factor of squared errors, from trained rows to others."""
+OPTIMISM = 1.0, 4.0  # the least and largest factor of squared errors, from trained rows to others
 
 
 class Axes(NamedTuple):
@@ -40,17 +37,47 @@ class Axes(NamedTuple):
         return (rows - self.mean) @ self.vectors
 
 
-class Rows(NamedTuple):
-    """Rows as the score takes them."""
+class Block(NamedTuple):
+    """A block of rows after the forward pass."""
 
-    scaled: Array  # `(n, d)`, NaN where a value is missing
+    scaled: Array  # `(n, d)` float32, with NaN for missing values
     complete: Array  # the same, with missing values imputed
-    codes: Array  # `(n, k)`
-    residuals: Array  # `(n, d)`, 0 where a value is missing
+    codes: Array  # `(n, k)` float32
+    reconstruction: Array  # `(n, d)` float32, scaled
 
-    def select(self, rows: Array) -> Rows:
-        """The rows at these places, or those that a mask selects."""
-        return Rows(*(part[rows] for part in self))
+    @property
+    def residuals(self) -> Array:
+        """Reconstruction less input, with NaN for missing values; infinite after an overflow."""
+        with np.errstate(invalid="ignore"):
+            residuals = self.reconstruction - self.scaled
+        overflow = np.isnan(residuals)
+        if self.complete is not self.scaled:
+            overflow &= ~np.isnan(self.scaled)
+        residuals[overflow] = np.inf
+        return residuals
+
+    @property
+    def known_residuals(self) -> Array:
+        """Reconstruction less input, 0 where a value is missing."""
+        residuals = self.reconstruction - self.complete
+        if self.complete is not self.scaled:
+            residuals[np.isnan(self.scaled)] = 0
+        return residuals
+
+    def select(self, rows: Array | slice) -> Block:
+        """The rows at these places."""
+        scaled = self.scaled[rows]
+        complete = scaled if self.complete is self.scaled else self.complete[rows]
+        return Block(scaled, complete, self.codes[rows], self.reconstruction[rows])
+
+    def sums_of_squares(self, mean: Array, weights: Array) -> Array:
+        """Of each feature the squared errors, squared deviations and weights, `(3, d)`."""
+        squares = np.square(self.residuals, dtype=np.float64)
+        deviations = np.square(self.scaled - mean)
+        present = ~np.isnan(self.scaled)
+        return np.stack(
+            [weights @ np.where(present, a, 0.0) for a in (squares, deviations, present)]
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,18 +96,14 @@ class OutlierScore:
     $$\sum_j \rho(z_j), \quad \rho(z) = \begin{cases} z^2 / 2 & |z| < 2 \\ 2 |z| - 2 &
         \text{otherwise} \end{cases}$$
 
-    A value beyond the fences of its column adds `limit`, the largest score of a row without such
-    values, times its distance from the median relative to that of the fence. So rows with such a
-    value come first. They are trimmed from the rows that scale, network and score are fitted to,
-    which would bend towards them.
+    A value beyond the fences of its column adds `tail.limit`, the largest score of a row without
+    such values, times its distance from the median relative to that of the fence.
 
-    Code and residuals are the major and minor components of Shyu et al., "A novel anomaly
-    detection scheme based on principal component classifier", ICDM workshop 2003, and the score
-    and orthogonal distances of Hubert et al., "ROBPCA", Technometrics 2005; the surprises are
-    those of Rousseeuw and Van den Bossche, "Detecting deviating data cells", Technometrics 60,
-    2018, in one normal distribution; the function is that of Huber, "Robust estimation of a
-    location parameter", 1964. The features detect extreme rows that are reconstructed well, and
-    rows that differ from the others in a column that is constant.
+    Code and residuals are the major and minor components of Shyu et al., "A novel anomaly detection
+    scheme based on principal component classifier", ICDM workshop 2003; the surprises are those of
+    Rousseeuw and Van den Bossche, "Detecting deviating data cells", Technometrics 60, 2018, in one
+    normal distribution; the function is that of Huber, "Robust estimation of a location parameter",
+    1964. The features detect extreme rows that are reconstructed well.
 
     Attributes:
         code_axes, residual_axes: their principal axes.
@@ -106,11 +129,6 @@ class OutlierScore:
     def __reduce__(self) -> tuple[type[OutlierScore], tuple[Any, ...]]:
         return OutlierScore, tuple(getattr(self, field.name) for field in fields(self))
 
-    @property
-    def limit(self) -> float:
-        """The largest score of a training row without a value beyond the fences."""
-        return self.tail.limit
-
     @cached_property
     def starts(self) -> Array:
         """The first feature of each column."""
@@ -130,17 +148,17 @@ class OutlierScore:
                 matrix[:, part] = precision[:, part] @ np.linalg.inv(precision[part, part])
         return matrix
 
-    def score(self, rows: Rows) -> Array:
+    def score(self, block: Block) -> Array:
         """The scores of rows, `(n,)` float64: the higher, the more of an outlier."""
-        scores = self._add_up(self._standardize(rows))
-        beyond = self.fences.find(rows.scaled)
+        scores = self._add_up(self._standardize(block))
+        beyond = self.fences.find(block.scaled)
         if beyond.any():
             far = beyond.any(axis=1)
-            distances = self.fences.distances(rows.scaled[far].astype(np.float64))
-            scores[far] += self.limit * np.where(beyond[far], distances, 0.0).sum(axis=1)
+            distances = self.fences.distances(block.scaled[far].astype(np.float64))
+            scores[far] += self.tail.limit * np.where(beyond[far], distances, 0.0).sum(axis=1)
         return scores
 
-    def score_held_out(self, rows: Rows, optimism: float) -> Array:
+    def score_held_out(self, block: Block, optimism: float) -> Array:
         r"""About the scores that training rows would have if they had not been trained on, `(n,)`.
 
         Surprises are those of the normal distribution of all rows but this one, by the formula of
@@ -149,18 +167,14 @@ class OutlierScore:
 
         $$(P x)_j \frac{n}{n - m} \Big/ \left(P_{jj} + \frac{(P x)_j^2}{n - m}\right)$$
 
-        Squared residuals grow by the optimism of the training error, more for a row that is far
-        from the others: the network bends towards it.
-
-        Args:
-            rows: all that the score was fitted to.
-            optimism: the error of rows held out, divided by that of training rows.
+        Squared residuals grow by the optimism, the error of rows held out divided by that of
+        training rows, more for a row that is far from the others: the network bends towards it.
         """
-        z = self._standardize(rows)
-        d, n, ends = rows.complete.shape[1], len(z), self._ends
+        z = self._standardize(block)
+        d, n, ends = block.complete.shape[1], len(z), self._ends
         precision = self.gaussian.precision
         if precision is not None and n > 2 * d:
-            deviations = rows.complete - self.gaussian.mean
+            deviations = block.complete - self.gaussian.mean
             product = deviations @ precision
             rest = n - np.minimum(np.einsum("ij,ij->i", deviations, product), n / 2)[:, None]
             z[:, ends[2] :] *= (n / rest) / (1 + product**2 / (precision.diagonal() * rest))
@@ -177,20 +191,17 @@ class OutlierScore:
         of_code = d + self.code_axes.vectors.shape[1]
         return d, of_code, of_code + self.residual_axes.vectors.shape[1]
 
-    def _compute_coordinates(self, rows: Rows) -> Array:
+    def _compute_coordinates(self, block: Block) -> Array:
         """Features, codes, residuals and surprises side by side, float64."""
-        complete = rows.complete.astype(np.float64)
-        parts = [
-            complete,
-            self.code_axes.project(rows.codes),
-            self.residual_axes.project(rows.residuals),
-        ]
+        complete = block.complete.astype(np.float64)
+        residuals = self.residual_axes.project(block.known_residuals)
+        parts = [complete, self.code_axes.project(block.codes), residuals]
         if self.surprise is not None:
             parts.append((complete - self.gaussian.mean) @ self.surprise)
         return np.concatenate(parts, axis=1)
 
-    def _standardize(self, rows: Rows) -> Array:
-        z = self._compute_coordinates(rows)
+    def _standardize(self, block: Block) -> Array:
+        z = self._compute_coordinates(block)
         z -= self.median
         z /= self.scale
         return z
@@ -206,26 +217,26 @@ class OutlierScore:
 
 
 def fit_outlier_score(
-    rows: Rows, weights: Array, columns: Array, fences: Fences, gaussian: Gaussian | None
+    block: Block, weights: Array, columns: Array, fences: Fences, gaussian: Gaussian | None
 ) -> OutlierScore:
     """Fit the score, but for its tail, to rows that were not trimmed, of weights `(n,)`.
 
     `columns` has the column that each feature belongs to, `(d,)`; the fences are those of scaled
     features, the normal distribution that of the imputation.
     """
-    observed = ~np.isnan(np.fmin.reduce(rows.scaled, axis=0))
+    observed = ~np.isnan(np.fmin.reduce(block.scaled, axis=0))
     none = np.zeros(0)
     score = OutlierScore(
-        _fit_axes(rows.codes, weights),
-        _fit_axes(rows.residuals, weights),
-        _fit_gaussian(rows.complete, weights) if gaussian is None else gaussian,
+        _fit_axes(block.codes, weights),
+        _fit_axes(block.known_residuals, weights),
+        _fit_gaussian(block.complete, weights) if gaussian is None else gaussian,
         columns,
         none,
         none,
         fences,
         Tail(0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, none),
     )
-    coordinates = score._compute_coordinates(rows)
+    coordinates = score._compute_coordinates(block)
     median = weighted_quantiles(coordinates, weights, 0.5)
     scale = 1.4826 * weighted_quantiles(np.abs(coordinates - median), weights, 0.5)
     mean = np.average(coordinates, axis=0, weights=weights)

@@ -11,8 +11,7 @@ from keras_tied._types import Array
 Scaler = Literal["standard", "minmax"] | None
 
 BLOCK = 2**20  # numbers that are brought to double precision at a time
-ROUNDING = 1e-5
-"""The least scale of a constant column, relative to it: single precision must not show. Else 1."""
+ROUNDING = 1e-5  # least scale of a constant column, relative to it, or 1: no rounding must show
 
 
 class Scaling(NamedTuple):
@@ -51,13 +50,9 @@ def split(shift: Array, dtype: np.dtype[Any]) -> tuple[Array, Array | None]:
 
 
 def fit_scaling(X: Array, scaler: Scaler, weights: Array) -> Scaling:
-    """Measure the columns of some rows in double precision; missing values (NaN) do not count.
+    """Measure the columns of rows, `(n, d)`, in double precision; missing values do not count.
 
-    Args:
-        X: the rows, `(n, d)`.
-        scaler: "standard" for mean 0 and variance 1, "minmax" for the interval from 0 to 1, None
-            for mean 0 and one factor for all columns, which makes their mean variance 1.
-        weights: the weights of the rows, all positive, `(n,)`.
+    The scaler None is for mean 0 and one factor for all columns, which makes their mean variance 1.
     """
     low, high = (f.reduce(X, axis=0).astype(np.float64) for f in (np.fmin, np.fmax))
     mean, deviation = low, high  # not used

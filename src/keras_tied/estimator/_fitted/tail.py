@@ -1,10 +1,11 @@
-"""The tail of the outlier scores: how rare a score is."""
+"""How rare an outlier score is, and the place of each row by its score."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_tied._types import Array
 
@@ -14,6 +15,8 @@ SHAPES = -0.5, 0.9  # the shapes of a tail are within these
 BODY = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 """The shares of scores above, for which scores below the tail are kept."""
 N_NUMBERS = 7 + len(BODY)
+CHUNK = 2**20  # rows that are ranked at a time
+BITS = np.uint64(32)  # of a row's number, which is below the score in a key
 
 
 class Tail(NamedTuple):
@@ -107,3 +110,28 @@ def _fit_pareto(excesses: Array) -> tuple[float, float]:
     shape = 2 - mean / (mean - 2 * weighted) if mean > 2 * weighted else SHAPES[0]
     shape = float(np.clip(shape, *SHAPES))
     return mean * (1 - shape), shape
+
+
+def ranks(scores: NDArray[np.float32]) -> NDArray[np.signedinteger[Any]]:
+    """The place of each row, 1 for the largest score; equal ones in the order of the rows.
+
+    Scores are `(n,)`, of fewer than 2**32 rows, not negative and not NaN.
+
+    Examples:
+        >>> import numpy as np
+        >>> ranks(np.array([0.1, 0.7, 0.3], np.float32)).tolist()
+        [3, 1, 2]
+    """
+    n = len(scores)
+    # Such numbers are in the order of their bits. One sort of score and row needs half the memory
+    # of a stable sort of rows by score, and a tenth of the time.
+    keys = np.arange(n, dtype=np.uint64)
+    parts = [slice(begin, begin + CHUNK) for begin in range(0, n, CHUNK)]
+    for part in parts:
+        keys[part] |= (~(scores[part] + np.float32(0)).view(np.uint32)).astype(np.uint64) << BITS
+    keys.sort()
+    places: Array = np.empty(n, np.int32 if n < 2**31 else np.int64)
+    for part in parts:
+        rows = keys[part] & (2**32 - 1)
+        places[rows] = np.arange(part.start + 1, part.start + 1 + len(rows))
+    return places

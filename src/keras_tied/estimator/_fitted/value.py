@@ -4,72 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.blocks import map_blocks
 from keras_tied.estimator._fitted.explanation import Explanation, explain
-from keras_tied.estimator._fitted.outlier_score import OutlierScore, Rows
-from keras_tied.estimator._fitted.pca import TINY
-from keras_tied.estimator._fitted.preprocessing import Preprocessing, require_floats
+from keras_tied.estimator._fitted.imputation import Preprocessing, require_floats
+from keras_tied.estimator._fitted.outlier_score import Block, OutlierScore
+from keras_tied.estimator._fitted.pca import TINY, fit_pca
 
 if TYPE_CHECKING:
     from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
     from keras_tied.estimator._fitted.dense_network import DenseNetwork
 
-
 FEW_ROWS = 256  # at most what a block of any network has
-
 CHANCE = 0.05  # the expected number of rows below which one stands out
 FAR = 1.5  # a score that is so many times the largest of ordinary training rows stands out, too
 
 Network: TypeAlias = "DenseNetwork | CompiledNetwork"
 Result = TypeVar("Result")
-
-
-class Block(NamedTuple):
-    """A block of rows after the forward pass."""
-
-    scaled: Array  # `(n, d)` float32, with NaN for missing values
-    complete: Array  # the same, with missing values imputed
-    codes: Array  # `(n, k)` float32
-    reconstruction: Array  # `(n, d)` float32, scaled
-
-    @property
-    def residuals(self) -> Array:
-        """Reconstruction less input, with NaN for missing values; infinite after an overflow."""
-        with np.errstate(invalid="ignore"):
-            residuals = self.reconstruction - self.scaled
-        overflow = np.isnan(residuals)
-        if self.complete is not self.scaled:
-            overflow &= ~np.isnan(self.scaled)
-        residuals[overflow] = np.inf
-        return residuals
-
-    @property
-    def outlier_rows(self) -> Rows:
-        """The rows as the outlier score takes them."""
-        residuals = self.reconstruction - self.complete
-        if self.complete is not self.scaled:
-            residuals[np.isnan(self.scaled)] = 0
-        return Rows(self.scaled, self.complete, self.codes, residuals)
-
-    def select(self, rows: Array | slice) -> Block:
-        """The rows at these places."""
-        scaled = self.scaled[rows]
-        complete = scaled if self.complete is self.scaled else self.complete[rows]
-        return Block(scaled, complete, self.codes[rows], self.reconstruction[rows])
-
-    def sums_of_squares(self, mean: Array, weights: Array) -> Array:
-        """Of each feature the squared errors, squared deviations and weights, `(3, d)`."""
-        squares = np.square(self.residuals, dtype=np.float64)
-        deviations = np.square(self.scaled - mean)
-        present = ~np.isnan(self.scaled)
-        return np.stack(
-            [weights @ np.where(present, a, 0.0) for a in (squares, deviations, present)]
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,14 +87,9 @@ class Fitted:
 
     def reconstruct(self, X: Any) -> Array:
         """The rows after encoding and decoding, `(n, d)`, in the dtype of `X`."""
+        backward = self.preprocessing.scaling.backward
         rows = np.empty((X.shape[0], self.n_features), X.dtype)
-
-        def reconstruct(part: slice, block: Block) -> None:
-            scaled = self._fill_in(block)
-            rows[part] = self.preprocessing.scaling.backward(scaled, X.dtype)
-
-        self.fold(X, reconstruct)
-        return rows
+        return self._compute(X, rows, lambda block: backward(self._fill_in(block), X.dtype))
 
     def _fill_in(self, block: Block) -> Array:
         """The reconstruction, with what is missing moved towards its conditional mean."""
@@ -152,18 +102,12 @@ class Fitted:
     def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
         """The squared errors of scaled rows, `(n, d)` float64 with NaN, or their means `(n,)`."""
         shape = (X.shape[0], self.n_features) if per_feature else (X.shape[0],)
-        errors = np.empty(shape)
 
-        def square(part: slice, block: Block) -> None:
+        def square(block: Block) -> Array:
             squares = np.square(block.residuals, dtype=np.float64)
-            errors[part] = squares if per_feature else mean_of_present(squares)
+            return squares if per_feature else mean_of_present(squares)
 
-        self.fold(X, square)
-        return errors
-
-    def mean_error(self, X: Any) -> float:
-        """The mean squared error of all scaled numbers that are present."""
-        return float(np.nanmean(self.reconstruction_error(X, per_feature=True)))
+        return self._compute(X, np.empty(shape), square)
 
     def score(self, X: Any, weights: Array) -> float:
         """The share of the variance that is reconstructed, R², over all scaled features."""
@@ -182,13 +126,7 @@ class Fitted:
 
     def outlier_scores(self, X: Any) -> Array:
         """How odd rows are, `(n,)` float64."""
-        scores = np.empty(X.shape[0])
-
-        def score(part: slice, block: Block) -> None:
-            scores[part] = self.score_block(block)
-
-        self.fold(X, score)
-        return scores
+        return self._compute(X, np.empty(X.shape[0]), self.score_block)
 
     def measure_rows(self, X: Any) -> tuple[Array, Array]:
         """The outlier score and the reconstruction error of each row, `(n,)` float32 each."""
@@ -206,7 +144,7 @@ class Fitted:
         """The outlier scores of a block, `(n,)` float64; infinite after an overflow."""
         assert self.outlier_score is not None
         with np.errstate(invalid="ignore", over="ignore"):
-            scores = self.outlier_score.score(block.outlier_rows)
+            scores = self.outlier_score.score(block)
         scores[np.isnan(scores)] = np.inf
         return scores
 
@@ -236,12 +174,11 @@ class Fitted:
     def explain(self, X: Any) -> Explanation:
         """Why rows are odd; see `TiedAutoencoder.explain`."""
         assert self.outlier_score is not None
-        return explain(
-            self.preprocessing,
-            self.outlier_score,
-            lambda scaled, complete: self.score_block(self.forward(scaled, complete)),
-            X,
-        )
+
+        def score_rows(scaled: Array, complete: Array) -> Array:
+            return self.score_block(self.forward(scaled, complete))
+
+        return explain(self.preprocessing, self.outlier_score, score_rows, X)
 
     def forward(self, scaled: Array, complete: Array) -> Block:
         """The forward pass of scaled rows."""
@@ -258,6 +195,15 @@ class Fitted:
             return use(part, self.forward(*self.preprocessing.forward(X, part)))
 
         return self._map(compute, X.shape[0])
+
+    def _compute(self, X: Any, results: Array, function: Callable[[Block], Array]) -> Array:
+        """Fill an array with what a function gives for each block of rows."""
+
+        def write(part: slice, block: Block) -> None:
+            results[part] = function(block)
+
+        self.fold(X, write)
+        return results
 
     def _map(self, function: Callable[[slice], Result], n_rows: int) -> list[Result]:
         if n_rows <= FEW_ROWS:
@@ -283,10 +229,7 @@ def explained_share(sums: Array) -> float:
 
 
 def explained_shares(sums: Array) -> Array:
-    """R² of each feature, `(d,)`, from `Fitted.sums_of_squares`; NaN where all values are missing.
-
-    Of a constant feature it is 1 if it is reconstructed, and else 0.
-    """
+    """R² of each feature, `(d,)`; NaN where all is missing, and 1 or 0 of a constant feature."""
     error, total, weight = sums
     constant = total <= TINY * weight
     shares = 1 - error / np.where(constant, 1.0, total)
@@ -300,3 +243,21 @@ def mean_of_present(squares: Array) -> Array:
     if present.all():
         return squares.mean(axis=1)
     return np.nansum(squares, axis=1) / np.maximum(present.sum(axis=1), 1)
+
+
+def baseline_errors(fitted: Fitted, X: Array, others: Array | None = None) -> tuple[float, float]:
+    """The mean squared errors of a fitted value and of PCA, both of scaled rows.
+
+    Missing values do not count; for PCA they are imputed as the fitted value does. Rows with a
+    value far outside the rest of its column count for neither. PCA is fitted to `X`, `(n, d)`,
+    better the rows that the value was fitted to, and measured on `others`, by default on `X`.
+    """
+    X = X[~fitted.find_far_rows(X)]
+    others = X if others is None else others[~fitted.find_far_rows(others)]
+    _, complete = fitted.preprocessing.forward(X, slice(None))
+    principal = fit_pca(complete).truncate(fitted.n_components)
+    scaled, complete = fitted.preprocessing.forward(others, slice(None))
+    squares = np.square(principal.reconstruct(complete) - scaled, dtype=np.float64)
+    of_pca = float(np.nanmean(squares)) if np.isfinite(squares).any() else 0.0
+    errors = fitted.reconstruction_error(others, per_feature=True)
+    return float(np.nanmean(errors)), of_pca

@@ -1,8 +1,4 @@
-"""Fitted estimators as ONNX: as a file, or in a scikit-learn pipeline that skl2onnx converts.
-
-Written without Keras's help where every layer has a rule (`_layers.py`), so that `onnx` is all that
-is needed, on any backend; with Keras's own export otherwise.
-"""
+"""Fitted estimators as ONNX: as a file, or in a scikit-learn pipeline that skl2onnx converts."""
 
 try:
     import onnx as _onnx  # noqa: F401
@@ -11,7 +7,7 @@ except ImportError as error:
         'Writing ONNX needs the package onnx; run pip install "keras-tied[onnx]".'
     ) from error
 
-from keras_tied.estimator._onnx._file import write
+from keras_tied.estimator._onnx._file import write_onnx
 from keras_tied.estimator._onnx._skl2onnx import convert, parser, set_shapes
 
-__all__ = ["convert", "parser", "set_shapes", "write"]
+__all__ = ["convert", "parser", "set_shapes", "write_onnx"]

@@ -14,13 +14,13 @@ from keras_tied._files import replace_atomically
 from keras_tied._version import __version__
 from keras_tied.estimator._fitted.value import Fitted
 from keras_tied.estimator._onnx._graph import Graph, element_type, make_namer
-from keras_tied.estimator._onnx._parts import PARTS, add_part, count_columns
+from keras_tied.estimator._onnx._parts import PARTS, add_part
 
 DTYPES = ("float32", "float64")
 IR_VERSION = 8  # the format of the file, as old as the operators' version
 
 
-def write(
+def write_onnx(
     fitted: Fitted,
     path: str | os.PathLike[str],
     part: str,
@@ -29,18 +29,14 @@ def write(
 ) -> None:
     """Write a part of a fitted value; see `TiedAutoencoder.export`."""
     target = _check_path(path)
-    if part not in PARTS:
-        raise ValueError(f"part={part!r} is none of {_join(PARTS)}; choose one of them.")
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype={dtype!r} is none of {_join(DTYPES)}; choose one of them.")
+    for what, value, choices in (("part", part, PARTS), ("dtype", dtype, DTYPES)):
+        if value not in choices:
+            names = ", ".join(map(repr, choices))
+            raise ValueError(f"{what}={value!r} is none of {names}; choose one of them.")
     model = _make_model(fitted, part, np.dtype(dtype), name)
     onnx.checker.check_model(model, full_check=True)
     with replace_atomically(target.resolve()) as beside:
         onnx.save(model, beside)
-
-
-def _join(words: Any) -> str:
-    return ", ".join(map(repr, words))
 
 
 def _check_path(path: str | os.PathLike[str]) -> Path:
@@ -60,22 +56,17 @@ def _check_path(path: str | os.PathLike[str]) -> Path:
 
 
 def _make_model(fitted: Fitted, part: str, dtype: np.dtype[Any], name: str) -> onnx.ModelProto:
-    names = PARTS[part]
-    graph = Graph(make_namer(*names))
-    output = add_part(graph, fitted, part, names.input, dtype)
-    graph.add("Identity", output, name=names.output)
+    start, end = PARTS[part]
+    graph = Graph(make_namer(start, end))
+    graph.add("Identity", add_part(graph, fitted, part, start, dtype), name=end)
 
-    def describe(name: str) -> onnx.ValueInfoProto:
-        shape = ["rows", count_columns(fitted)[name]]
-        return helper.make_tensor_value_info(name, element_type(dtype), shape)
+    def describe(tensor: str) -> list[onnx.ValueInfoProto]:
+        shape = ["rows", fitted.n_components if tensor == "code" else fitted.n_features]
+        return [helper.make_tensor_value_info(tensor, element_type(dtype), shape)]
 
     model = helper.make_model(
         helper.make_graph(
-            graph.nodes,
-            f"{name}_{part}",
-            [describe(names.input)],
-            [describe(names.output)],
-            graph.constants,
+            graph.nodes, f"{name}_{part}", describe(start), describe(end), graph.constants
         ),
         producer_name="keras-tied",
         producer_version=__version__,
@@ -83,6 +74,5 @@ def _make_model(fitted: Fitted, part: str, dtype: np.dtype[Any], name: str) -> o
         ir_version=IR_VERSION,
     )
     if fitted.feature_names is not None:
-        features = json.dumps(fitted.feature_names)
-        helper.set_model_props(model, {"features": features})
+        helper.set_model_props(model, {"features": json.dumps(fitted.feature_names)})
     return model

@@ -15,9 +15,6 @@ from keras_tied.layers.internal import kernel_of
 Shape = tuple[int | None, ...]
 Rule = Callable[[Any, Graph, str, Shape], str]
 
-RULES: dict[type, Rule] = {}
-"""For each class, a function of a layer, a graph, the input and its shape."""
-
 
 def find_unsupported(layer: Any) -> str | None:
     """The reason why no rule here writes a layer; None if one does."""
@@ -39,31 +36,11 @@ def add_layers(path: Sequence[Any], graph: Graph, tensor: str, shape: Shape) -> 
     return tensor
 
 
-def _rule(*kinds: type) -> Callable[[Rule], Rule]:
-    def register(rule: Rule) -> Rule:
-        RULES.update(dict.fromkeys(kinds, rule))
-        return rule
-
-    return register
-
-
-@_rule(
-    *(layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
-    *(layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise),
-    *(layers.ActivityRegularization, layers.Identity, MaskingNoise, SaltAndPepperNoise),
-)
-def _identity(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
-    """The rule of layers that only act in training."""
-    return x
-
-
-@_rule(layers.Dense)
 def _dense(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
     kernel = graph.constant(_to_float32(kernel_of(layer)), name=f"{layer.name}_kernel")
     return _finish(layer, graph, graph.add("MatMul", x, kernel))
 
 
-@_rule(TiedDense)
 def _tied_dense(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
     kernel = graph.constant(_to_float32(layer.tied_kernel()), name=f"{layer.tied_to.name}_kernel")
     if layer.transpose:
@@ -98,12 +75,6 @@ def _finish(layer: Any, graph: Graph, x: str) -> str:
     return _activate(layer.activation, graph, x)
 
 
-@_rule(layers.Activation)
-def _activation(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
-    return _activate(layer.activation, graph, x)
-
-
-@_rule(PartlyLinear)
 def _partly_linear(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
     units = shape[-1]
     assert units is not None  # the layer was built
@@ -111,16 +82,10 @@ def _partly_linear(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
     return graph.add("Where", passes, x, _activate(layer.activation, graph, x))
 
 
-@_rule(layers.Flatten)
 def _flatten(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
     if layer.data_format == "channels_first":
         x = graph.add("Transpose", x, perm=[0, *range(2, len(shape)), 1])
     return graph.add("Flatten", x, axis=1)
-
-
-@_rule(layers.Reshape)
-def _reshape(layer: Any, graph: Graph, x: str, shape: Shape) -> str:
-    return add_reshape(graph, x, layer.compute_output_shape(shape)[1:])
 
 
 def add_reshape(graph: Graph, x: str, shape: Sequence[int | None]) -> str:
@@ -130,3 +95,21 @@ def add_reshape(graph: Graph, x: str, shape: Sequence[int | None]) -> str:
 
 def _to_float32(variable: Any) -> Any:
     return ops.convert_to_numpy(ops.convert_to_tensor(variable)).astype(np.float32)
+
+
+ONLY_IN_TRAINING = (
+    *(layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
+    *(layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise),
+    *(layers.ActivityRegularization, layers.Identity, MaskingNoise, SaltAndPepperNoise),
+)
+RULES: dict[type, Rule] = dict.fromkeys(ONLY_IN_TRAINING, lambda layer, graph, x, shape: x) | {
+    layers.Dense: _dense,
+    TiedDense: _tied_dense,
+    PartlyLinear: _partly_linear,
+    layers.Flatten: _flatten,
+    layers.Activation: lambda layer, graph, x, shape: _activate(layer.activation, graph, x),
+    layers.Reshape: lambda layer, graph, x, shape: add_reshape(
+        graph, x, layer.compute_output_shape(shape)[1:]
+    ),
+}
+"""For each class, a function of a layer, a graph, the input and its shape."""

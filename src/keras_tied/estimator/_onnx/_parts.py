@@ -1,6 +1,6 @@
 """The parts of a fitted value: `transform`, `inverse_transform` and `reconstruct`."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,34 +14,22 @@ from keras_tied.estimator._onnx._activations import RULES as ACTIVATIONS
 from keras_tied.estimator._onnx._graph import Graph
 from keras_tied.estimator._onnx._imputation import add_imputation
 
-
-class Part(NamedTuple):
-    """What goes in, "X" or "code", and what comes out, "code" or "reconstruction"."""
-
-    input: str
-    output: str
-
-
 PARTS = {
-    "encoder": Part("X", "code"),
-    "decoder": Part("code", "reconstruction"),
-    "reconstruction": Part("X", "reconstruction"),
+    "encoder": ("X", "code"),
+    "decoder": ("code", "reconstruction"),
+    "reconstruction": ("X", "reconstruction"),
 }
-
-
-def count_columns(fitted: Fitted) -> dict[str, int]:
-    """The number of columns of each input and output."""
-    features, code = fitted.n_features, fitted.n_components
-    return {"X": features, "code": code, "reconstruction": features}
+"""What goes in and what comes out."""
 
 
 def add_part(graph: Graph, fitted: Fitted, part: str, tensor: str, dtype: Any) -> str:
     """Add what a part computes of rows or codes, in their dtype and in the same steps."""
-    encodes, decodes = PARTS[part].input == "X", PARTS[part].output == "reconstruction"
+    encodes, decodes = part != "decoder", part != "encoder"
     scaled = complete = ""
     if encodes:
         scaled = _scale(graph, fitted, tensor, dtype)
-        tensor = complete = _impute(graph, fitted, scaled)
+        gaussian = fitted.preprocessing.gaussian or Gaussian(fitted.preprocessing.mean, None)
+        tensor = complete = add_imputation(graph, gaussian, scaled)
     else:
         tensor = _cast(graph, tensor, dtype, np.float32)
     tensor = _add_network(graph, fitted.network, tensor, encodes, decodes)
@@ -63,12 +51,6 @@ def _scale(graph: Graph, fitted: Fitted, rows: str, dtype: Any) -> str:
         rows = graph.add("Sub", rows, graph.constant(rest, name="rest"))
     rows = graph.add("Div", rows, graph.constant(scale, name="scale"))
     return _cast(graph, rows, dtype, np.float32)
-
-
-def _impute(graph: Graph, fitted: Fitted, scaled: str) -> str:
-    """Scaled rows, missing values imputed."""
-    mean = fitted.preprocessing.mean
-    return add_imputation(graph, fitted.preprocessing.gaussian or Gaussian(mean, None), scaled)
 
 
 def _fill_in(graph: Graph, fitted: Fitted, scaled: str, complete: str, reconstruction: str) -> str:

@@ -10,18 +10,13 @@ from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences
 from keras_tied.estimator._fitted.moments import Moments
+from keras_tied.estimator._fitted.outlier_score import Block
 from keras_tied.estimator._fitted.pca import Components
-from keras_tied.estimator._fitted.value import Block, Fitted, Network, compute_block
+from keras_tied.estimator._fitted.value import Fitted, Network, compute_block
+from keras_tied.estimator._training import prepare
 from keras_tied.estimator._training.held_out import Solution
 from keras_tied.estimator._training.judge import Outcome, judge, weigh_imputations
 from keras_tied.estimator._training.plan import Parameters, Plan, choose_n_components, make_plan
-from keras_tied.estimator._training.prepare import (
-    canonicalize_few_rows,
-    make_training_rows,
-    prepare,
-    prepare_batch,
-    trim,
-)
 from keras_tied.estimator._training.rows import PreparedRows, TrainingRows
 from keras_tied.estimator._training.start import pca_network
 
@@ -39,20 +34,14 @@ def fit(
 ) -> Outcome:
     """Fit PCA and, where there are enough rows, a network; keep the better one.
 
-    Args:
-        parameters: of the fit.
-        X: the rows, `(n, d)`, finite or NaN.
-        weights: `(n,)`, positive, with mean 1.
-        columns: the column that each feature belongs to, `(d,)`, from 0 on, not falling. Defaults
-            to one for each.
-        moments: of all rows within the fences, if `X` is a sample.
-        fences: of the columns. Defaults to those of the rows.
+    The rows are `(n, d)`, finite or NaN, with positive weights `(n,)` of mean 1. For the other
+    arguments see `internal.fit_rows`.
     """
     random, seed = _make_generator(parameters.random_state)
-    given = trim(X, weights, parameters.trim if fences is None else fences)
-    X, weights = canonicalize_few_rows(given.X, given.weights)
+    given = prepare.trim(X, weights, parameters.trim if fences is None else fences)
+    X, weights = prepare.canonicalize_few_rows(given.X, given.weights)
     given = replace(given, X=X, weights=weights)
-    rows, principal = prepare(given, parameters.scaler, random, moments)
+    rows, principal = prepare.prepare_rows(given, parameters.scaler, random, moments)
     n_components = choose_n_components(parameters, X.shape, principal)
     effort = 1 if moments is None else EFFORT
     plan = make_plan(parameters, rows, n_components, random, seed, effort=effort)
@@ -67,25 +56,23 @@ def fit_batch(parameters: Parameters, X: Array, weights: Array, before: Outcome 
     from keras_tied.estimator._training import keras_solvers
 
     random, seed = _make_generator(parameters.random_state)
-    given = trim(X, weights, parameters.trim)
+    given = prepare.trim(X, weights, parameters.trim)
     with interrupts() as is_interrupted:
         if before is None:
-            rows, principal = prepare(given, parameters.scaler, random, None)
+            rows, principal = prepare.prepare_rows(given, parameters.scaler, random, None)
             n_components = choose_n_components(parameters, given.X.shape, principal)
             plan = make_plan(parameters, rows, n_components, random, seed, in_batches=True)
-            solution, model = keras_solvers.fit_batch(
-                plan, make_training_rows(plan, rows), principal
-            )
+            training_rows = prepare.make_training_rows(plan, rows)
+            solution, model = keras_solvers.fit_batch(plan, training_rows, principal)
             fitted = Fitted(rows.preprocessing, solution.network)
         else:
-            rows = prepare_batch(given, before.fitted.preprocessing)
+            rows = prepare.prepare_batch(given, before.fitted.preprocessing)
             n_components = before.fitted.n_components
             plan = make_plan(parameters, rows, n_components, random, seed, in_batches=True)
             assert not isinstance(before.trainable, tuple | None)
-            model, like = before.trainable, before.fitted.network
-            solution = keras_solvers.fit_next_batch(
-                plan, make_training_rows(plan, rows), model, like
-            )
+            model, training_rows = before.trainable, prepare.make_training_rows(plan, rows)
+            like = before.fitted.network
+            solution = keras_solvers.fit_next_batch(plan, training_rows, model, like)
             fitted = replace(before.fitted, network=solution.network)
     block = compute_block(solution.network, rows.scaled, rows.complete)
     outcome = judge(plan, rows, None, solution, fitted, block)
@@ -117,7 +104,7 @@ def _solve(plan: Plan, rows: PreparedRows, principal: Components) -> tuple[Solut
     if plan.method == "pca":
         solution = Solution(pca, [], [], 1, is_pca=True)
         return solution, compute_block(pca, rows.scaled, rows.complete)
-    training_rows = make_training_rows(plan, rows)
+    training_rows = prepare.make_training_rows(plan, rows)
     solution = _train(plan, training_rows, principal)
     if solution.better is not False or not plan.may_be_pca:
         block = compute_block(solution.network, rows.scaled, rows.complete)

@@ -11,10 +11,8 @@ from keras_tied.estimator._training.plan import FEW_ROWS, Plan
 
 FOLDS = 5
 STANDARD_ERRORS = 2
-"""By how many of them the network's error has to be below PCA's, over the folds.
-
-Chosen on other splits of the benchmark's small tables than those that it reports.
-"""
+"""By which the network's error has to be below PCA's, over the folds. Chosen on other splits of the
+benchmark's small tables than those that it reports."""
 MARGIN, MARGIN_OF_ROWS = 0.01, 5
 
 
@@ -54,18 +52,18 @@ def split_rows(n: int, plan: Plan) -> tuple[Array, Array]:
     return places[n_held_out:], places[:n_held_out]
 
 
-def choose_margin(n: int) -> float:
-    """By what share of PCA's error the network's has to be smaller, for `n` rows."""
-    return MARGIN + MARGIN_OF_ROWS / n
+def _choose_margin(count: float) -> float:
+    """By what share of PCA's error the network's has to be smaller, for so many rows."""
+    return MARGIN + MARGIN_OF_ROWS / count
 
 
-def is_clearly_less_in_folds(errors: Array, others: Array, margin: float) -> bool:
-    """Whether the sums of errors of folds, `(folds,)`, are less than others by a share of these.
+def is_clearly_less_in_folds(errors: Array, others: Array, count: float) -> bool:
+    """Whether the sums of errors of folds of `count` rows, `(folds,)`, are less than others.
 
-    They have to be so by standard errors over the folds, too.
+    They have to be so by a margin, and by standard errors over the folds.
     """
     gains = others - errors
-    ahead = gains.sum() > margin * others.sum()
+    ahead = gains.sum() > _choose_margin(count) * others.sum()
     if len(gains) > 1:
         standard_error = gains.std(ddof=1) / np.sqrt(len(gains))
         ahead &= gains.mean() > STANDARD_ERRORS * standard_error
@@ -81,4 +79,4 @@ def is_clearly_less(errors: Array, others: Array, weights: Array, count: int) ->
     mean = np.average(differences, weights=weights)
     variance = np.average((differences - mean) ** 2, weights=weights)
     certain = mean > np.sqrt(variance / count)
-    return bool(certain and mean > choose_margin(count) * np.average(others, weights=weights))
+    return bool(certain and mean > _choose_margin(count) * np.average(others, weights=weights))

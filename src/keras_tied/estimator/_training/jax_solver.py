@@ -1,8 +1,4 @@
-"""The solver of the estimator's own networks: Nadam on arrays, with rows held out.
-
-`take_steps` runs a part of the steps as one program. Between parts, Python compares held-out
-errors, reports progress and looks for Ctrl-C.
-"""
+"""The solver of the estimator's own networks: Nadam on arrays, part by part, with rows held out."""
 
 from __future__ import annotations
 
@@ -16,37 +12,27 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.pca import Components
+from keras_tied.estimator._training import jax_steps
 from keras_tied.estimator._training.held_out import (
     Solution,
-    choose_margin,
     is_clearly_less,
     is_clearly_less_in_folds,
     make_folds,
     split_rows,
 )
-from keras_tied.estimator._training.jax_steps import (
-    Rows,
-    State,
-    Steps,
-    begin,
-    take_steps,
-    to_network,
-)
+from keras_tied.estimator._training.jax_steps import Rows, State, Steps
 from keras_tied.estimator._training.plan import Plan
 from keras_tied.estimator._training.progress import get_epoch_callback
 from keras_tied.estimator._training.rows import TrainingRows
 from keras_tied.estimator._training.start import start_network, undo_projection
 
-STEPS, STEPS_OF_FEW_ROWS = 2400, 400
-"""At least, but for what `MULTIPLICATIONS` allows; and for few rows."""
+STEPS, STEPS_OF_FEW_ROWS = 2400, 400  # at least, but for what `MULTIPLICATIONS` allows
 MOST_STEPS, ROWS_PER_STEP = 9600, 4
 """At most, and the rows for each step: in batches of 256, each row is used 64 times."""
 PART_STEPS, PART_STEPS_OF_FEW_ROWS = 200, 25  # at most so many steps in a part
 FEWEST_STEPS = 100
-MULTIPLICATIONS, MULTIPLICATIONS_OF_FEW_ROWS = 2**38, 2**36
-"""About so many at most, but for the fewest steps."""
-PART_MULTIPLICATIONS = 2**33
-"""About so many in a part, which takes a second: Ctrl-C is seen between parts."""
+MULTIPLICATIONS, MULTIPLICATIONS_OF_FEW_ROWS = 2**38, 2**36  # at most, but for the fewest steps
+PART_MULTIPLICATIONS = 2**33  # in a part, which takes a second: Ctrl-C is seen between parts
 PATIENCE = 6  # parts without a smaller error after which the training on few rows ends
 WARMUP = 0.05  # the share of the steps in which the learning rate rises
 MOST_HELD_OUT = 20_000  # at most so many rows are held out: more would only take time
@@ -62,9 +48,6 @@ def fit(
     Of few rows, each of five parts is held out of a network, and a sixth network learns from all
     rows. They are trained side by side. The sixth is kept from the step with the lowest
     cross-validation error.
-
-    Raises:
-        FloatingPointError: for a loss that is not finite.
     """
     axes = None if plan.n_axes is None else principal.truncate(plan.n_axes)
     rows = rows if axes is None else rows.project(axes)
@@ -81,27 +64,24 @@ def fit(
     schedule = _Schedule.make(members, plan)
     best, losses = _Best(), []
     with ThreadPoolExecutor(len(members)) as pool:
-        for part in range(schedule.parts):
-            places, rates = schedule.next_part(part)
-            train = partial(
-                _Member.train, places=places, rates=rates, weight_decay=plan.weight_decay
-            )
+        for part in range(len(schedule.rates)):
+            steps = schedule.next_part(part)
+            train = partial(_Member.train, steps=steps, weight_decay=plan.weight_decay)
             # The first call compiles the program for all.
             results = list(pool.map(train, members) if part else map(train, members))
             losses += np.asarray(results[-1].losses, np.float64).tolist()
             if not all(np.isfinite(np.asarray(result.losses)[-1]) for result in results):
-                rate = schedule.rate
                 raise FloatingPointError(
-                    f"The loss came out not finite at learning_rate={rate:.3g}: "
-                    f"try {rate / 10:.3g}."
+                    f"The loss came out not finite at learning_rate={schedule.rate:.3g}: "
+                    f"try {schedule.rate / 10:.3g}."
                 )
             best.update(part, results)
-            _report(part + 1, schedule.parts, losses[-1], best, plan.verbose)
+            _report(part + 1, len(schedule.rates), losses[-1], best, plan.verbose)
             if is_interrupted() or (plan.few_rows and part - best.part >= PATIENCE):
                 break
     assert best.state is not None
     curve = schedule.average_by_pass(losses, best.part)
-    network = to_network(best.state, members[-1].network)
+    network = jax_steps.to_network(best.state, members[-1].network)
     network = network if axes is None else undo_projection(network, axes)
     if not plan.early_stopping:
         return Solution(network, curve, [], len(curve))
@@ -124,23 +104,17 @@ class _Member:
     state: State = field(init=False)
 
     def __post_init__(self) -> None:
-        self.state = begin(self.network)
+        self.state = jax_steps.begin(self.network)
 
-    def train(self, places: Array, rates: Array, weight_decay: float) -> Steps:
-        """Take some steps."""
-        steps = take_steps(
-            self.state,
-            self.rows,
-            _to_rows(self.held_out, self.weights),
-            places,
-            rates,
-            np.float32(weight_decay),
-            activation=self.network.activation,
-            linear_units=self.network.linear_units,
-        )
-        self.state = steps.state
-        steps.losses.block_until_ready()
-        return steps
+    def train(self, steps: tuple[Array, Array], weight_decay: float) -> Steps:
+        """Take some steps, with these places of rows and rates."""
+        network, held_out = self.network, _to_rows(self.held_out, self.weights)
+        units = {"activation": network.activation, "linear_units": network.linear_units}
+        decay = np.float32(weight_decay)
+        result = jax_steps.take_steps(self.state, self.rows, held_out, *steps, decay, **units)
+        self.state = result.state
+        result.losses.block_until_ready()
+        return result
 
 
 def _hold_out_folds(plan: Plan, start: Start, rows: TrainingRows) -> list[_Member]:
@@ -153,17 +127,10 @@ def _hold_out_folds(plan: Plan, start: Start, rows: TrainingRows) -> list[_Membe
         mask = np.ones(rows.count, bool)
         mask[held_out] = False
         principal = rows.select(np.flatnonzero(mask)).principal.truncate(plan.n_components)
+        weights, others = rows.weights * mask, rows.weights * ~mask
+        train_rows = _to_rows(rows, weights / weights.mean())
         of_pca = rows.pca_errors(principal)
-        weights = rows.weights * mask
-        members.append(
-            _Member(
-                start(principal),
-                _to_rows(rows, weights / weights.mean()),
-                rows,
-                rows.weights * ~mask,
-                of_pca,
-            )
-        )
+        members.append(_Member(start(principal), train_rows, rows, others, of_pca))
     return members
 
 
@@ -179,14 +146,9 @@ def _hold_out_part(plan: Plan, start: Start, rows: TrainingRows) -> _Member:
         train_rows, held_out, places = rows, rows.select(np.arange(1)), None
         weights = np.zeros(len(held_out.weights))
     principal = train_rows.principal.truncate(plan.n_components)
-    return _Member(
-        start(principal),
-        _to_rows(train_rows, train_rows.weights),
-        held_out,
-        weights,
-        held_out.pca_errors(principal),
-        places,
-    )
+    network, of_pca = start(principal), held_out.pca_errors(principal)
+    learned = _to_rows(train_rows, train_rows.weights)
+    return _Member(network, learned, held_out, weights, of_pca, places)
 
 
 def _to_rows(rows: TrainingRows, weights: Array) -> Rows:
@@ -225,10 +187,6 @@ class _Schedule:
             rate /= max(1.0, steps / STEPS) ** 0.25
         rates = _make_rates(rate, steps, part_steps)
         return cls(_draw_batches(n, size, plan.random), rate, rates, steps, steps_per_pass)
-
-    @property
-    def parts(self) -> int:
-        return len(self.rates)
 
     def next_part(self, part: int) -> tuple[Array, Array]:
         """The places of the rows, `(steps, batch_size)`, and the rates, `(steps,)`, of a part."""
@@ -305,19 +263,16 @@ def _make_validation_curve(members: list[_Member], best: _Best, schedule: _Sched
 
 def _is_better(members: list[_Member], best: _Best) -> bool:
     """Whether the networks are better than PCA on the rows that were held out of them."""
-    errors, of_pca = [], []
-    for member, weighted_errors in zip(members, best.errors, strict=True):
-        errors.append(weighted_errors + member.weights * member.held_out.lost)
-        of_pca.append(member.weights * member.of_pca)
+    of_pca = [member.weights * member.of_pca for member in members]
+    errors = [
+        weighted_errors + member.weights * member.held_out.lost
+        for member, weighted_errors in zip(members, best.errors, strict=True)
+    ]
     if len(members) == 1:
-        weights = members[0].weights
-        count = members[0].held_out.count
+        weights, count = members[0].weights, members[0].held_out.count
         return is_clearly_less(errors[0] / weights, of_pca[0] / weights, weights, count)
-    in_folds, of_pca_in_folds = (
-        np.array([each.sum() for each in parts[:-1]]) for parts in (errors, of_pca)
-    )
-    margin = choose_margin(len(members[0].weights))
-    return is_clearly_less_in_folds(in_folds, of_pca_in_folds, margin)
+    of_folds = [np.array([each.sum() for each in parts[:-1]]) for parts in (errors, of_pca)]
+    return is_clearly_less_in_folds(of_folds[0], of_folds[1], len(members[0].weights))
 
 
 def _report(part: int, parts: int, loss: float, best: _Best, verbose: int) -> None:

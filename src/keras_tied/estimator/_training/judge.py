@@ -11,9 +11,9 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.estimator._fitted import imputation, outlier_score
 from keras_tied.estimator._fitted.blocks import map_blocks
+from keras_tied.estimator._fitted.outlier_score import Block
 from keras_tied.estimator._fitted.tail import fit_tail
 from keras_tied.estimator._fitted.value import (
-    Block,
     Fitted,
     compute_block,
     explained_share,
@@ -65,22 +65,14 @@ def judge(
     fitted: Fitted,
     block: Block,
 ) -> Outcome:
-    """Fit the outlier score, its tail and its threshold, and compute R².
-
-    `fitted` is the solution as a fitted value without outlier score, `block` are the rows after its
-    forward pass.
-    """
+    """Fit the outlier score, its tail and its threshold, and compute R² of rows in a block."""
     n, weights, given = len(rows.scaled), rows.weights, rows.given
     network, mean = fitted.network, rows.preprocessing.mean
-    sums = np.sum(
-        map_blocks(
-            lambda part: block.select(part).sums_of_squares(mean, rows.weights[part]),
-            n,
-            network.block_rows,
-            network.threads,
-        ),
-        axis=0,
-    )
+
+    def add_up(part: slice) -> Array:
+        return block.select(part).sums_of_squares(mean, weights[part])
+
+    sums = np.sum(map_blocks(add_up, n, network.block_rows, network.threads), axis=0)
     held_out = None if solution.held_out is None else block.select(solution.held_out)
     if n > outlier_score.MOST_ROWS:
         sample = plan.random.permutation(n)[: outlier_score.MOST_ROWS]
@@ -89,21 +81,18 @@ def judge(
         columns = np.arange(rows.scaled.shape[1])
     fences = given.fences.scale(*rows.preprocessing.scaling)
     score = outlier_score.fit_outlier_score(
-        block.outlier_rows, weights, columns, fences, rows.preprocessing.gaussian
+        block, weights, columns, fences, rows.preprocessing.gaussian
     )
-    scores = score.score(block.outlier_rows)
+    scores = score.score(block)
     if held_out is None:
-        of_others = score.score_held_out(block.outlier_rows, _find_optimism(solution, sums))
+        of_others = score.score_held_out(block, _find_optimism(solution, sums))
     else:
-        of_others = score.score(held_out.outlier_rows)
+        of_others = score.score(held_out)
     n_trimmed = len(given.beyond)
     share = n_trimmed / (n + n_trimmed)
     tail = fit_tail(of_others, share, float(scores.max()), n + n_trimmed)
-    fitted = replace(
-        fitted,
-        outlier_score=replace(score, tail=tail),
-        feature_names=plan.feature_names,
-    )
+    score = replace(score, tail=tail)
+    fitted = replace(fitted, outlier_score=score, feature_names=plan.feature_names)
     if n_trimmed:
         scores = np.concatenate([scores, fitted.outlier_scores(given.beyond)])
         weights = np.append(weights, np.full(n_trimmed, len(weights) / n))

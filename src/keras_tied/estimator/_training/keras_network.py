@@ -105,10 +105,8 @@ def get_activation(identifier: Any) -> Any:
     return activation
 
 
-def require_known_shapes(encoder: keras.Model | None) -> None:
+def require_known_shapes(encoder: keras.Model) -> None:
     """Refuse an encoder of unknown input or output shape."""
-    if encoder is None:
-        return
     try:
         inputs, outputs = encoder.input_shape, encoder.output_shape
     except AttributeError as error:
@@ -127,17 +125,12 @@ def require_known_shapes(encoder: keras.Model | None) -> None:
 
 def set_arrays(model: Autoencoder, arrays: DenseNetwork) -> None:
     """Set the weights of what `build_network` made to those of a `DenseNetwork`."""
-    gains = arrays.gains or [None] * len(arrays.kernels)
-    weights_of_layers = zip(
-        arrays.kernels, arrays.biases, arrays.decoder_biases, gains, strict=True
-    )
-    for (layer, back), weights in zip(_dense_layers(model), weights_of_layers, strict=True):
-        kernel, bias, decoder_bias, gain = weights
-        layer.kernel.assign(kernel)
-        layer.bias.assign(bias)
-        back.bias.assign(decoder_bias)
-        if gain is not None:
-            back.gain.assign(gain)
+    for index, (layer, back) in enumerate(_dense_layers(model)):
+        layer.kernel.assign(arrays.kernels[index])
+        layer.bias.assign(arrays.biases[index])
+        back.bias.assign(arrays.decoder_biases[index])
+        if arrays.gains is not None:
+            back.gain.assign(arrays.gains[index])
 
 
 def inference_network(model: Autoencoder, own: bool, like: Network | None = None) -> Network:

@@ -1,8 +1,4 @@
-"""Solvers for Keras models: L-BFGS on all rows, Nadam in batches, and a batch at a time.
-
-They train an `encoder` of the user's own, with noise or a penalty, and whatever `jax_solver` does
-not.
-"""
+"""Solvers for Keras models, which `jax_solver` does not train: L-BFGS, Nadam, a batch at a time."""
 
 from __future__ import annotations
 
@@ -20,20 +16,15 @@ from keras_tied._types import Array
 from keras_tied.autoencoder import Autoencoder, mirror
 from keras_tied.estimator._fitted.pca import Components
 from keras_tied.estimator._fitted.value import Network, compute_block
+from keras_tied.estimator._training import keras_network
 from keras_tied.estimator._training.held_out import (
     Solution,
-    choose_margin,
     is_clearly_less,
     is_clearly_less_in_folds,
     make_folds,
     split_rows,
 )
-from keras_tied.estimator._training.keras_network import (
-    build_network,
-    inference_network,
-    make_objectives,
-    set_arrays,
-)
+from keras_tied.estimator._training.keras_network import inference_network
 from keras_tied.estimator._training.plan import Plan
 from keras_tied.estimator._training.progress import OnEpoch, get_epoch_callback
 from keras_tied.estimator._training.rows import TrainingRows
@@ -45,8 +36,7 @@ STEPS = 3000  # the steps of Nadam, about
 STEPS_PER_EPOCH = 400  # at least: an epoch repeats the rows where they are few
 VALIDATION_NUMBERS = 2**22  # the most numbers in a validation batch
 
-Start = Callable[[Components], None]
-"""Sets the weights of a model to PCA, or to what they were before training."""
+Start = Callable[[Components], None]  # sets the weights of a model to those before training
 
 
 def fit(plan: Plan, rows: TrainingRows, principal: Components) -> Solution:
@@ -63,16 +53,10 @@ def _build(plan: Plan, n_features: int) -> Autoencoder:
     """A model before training."""
     if plan.encoder is not None:
         encoder = keras.models.clone_model(plan.encoder)
-        objectives = make_objectives(plan.objectives)
+        objectives = keras_network.make_objectives(plan.objectives)
         return Autoencoder(encoder, mirror(encoder, gain=True), **objectives)
-    return build_network(
-        n_features,
-        plan.n_components,
-        plan.hidden,
-        plan.activation,
-        plan.weight_decay,
-        plan.objectives,
-    )
+    settings = plan.hidden, plan.activation, plan.weight_decay, plan.objectives
+    return keras_network.build_network(n_features, plan.n_components, *settings)
 
 
 def _make_start(plan: Plan, model: Autoencoder) -> Start:
@@ -82,18 +66,14 @@ def _make_start(plan: Plan, model: Autoencoder) -> Start:
         return lambda principal: model.set_weights(initial)
     seed = plan.random.randint(2**31 - 1)
     # The model has the activation.
-    return lambda principal: set_arrays(
+    return lambda principal: keras_network.set_arrays(
         model, start_network(principal, plan.hidden, "", np.random.default_rng(seed))
     )
 
 
 @contextmanager
 def _seed_scope(seed: int) -> Iterator[None]:
-    """Seed the generators that Keras draws from, and set their states back at the end.
-
-    Keras orders rows with NumPy's global generator, on PyTorch with that of PyTorch, and seeds
-    its layers with Python's.
-    """
+    """Seed the generators of NumPy, PyTorch and Python, which Keras uses, and set them back."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     with ExitStack() as stack:
         if keras.backend.backend() == "torch":
@@ -190,26 +170,21 @@ def _fit_lbfgs(
             of_pca.append(np.average(errors, weights=share) * share.sum())
             curves.append(np.array(patience.errors) * share.sum())
             weight += share.sum()
-        best, better = _choose_best(curves, np.array(of_pca), choose_margin(n))
+        best, better = _choose_best(curves, np.array(of_pca), n)
         validation_errors = (_align(curves).sum(axis=0) / weight)[1 : best + 1].tolist()
     start(principal.truncate(plan.n_components))
-    losses: list[float] = []
-    if best:
-        losses = fit(np.ones(n, bool), best, [], plan.verbose).history["loss"]
+    losses = fit(np.ones(n, bool), best, [], plan.verbose).history["loss"] if best else []
     # Ctrl-C or convergence may have ended the last fit before.
     validation_errors = validation_errors[: len(losses)]
     network = inference_network(model, plan.encoder is None)
     return Solution(network, losses, validation_errors, len(losses), better)
 
 
-def _choose_best(curves: list[Array], of_pca: Array, margin: float) -> tuple[int, bool]:
-    """The number of iterations of least error over all folds, and whether that clearly beats PCA.
-
-    The curves of the folds are their errors after 0, 1, ... iterations, infinite for 0.
-    """
+def _choose_best(curves: list[Array], of_pca: Array, n_rows: float) -> tuple[int, bool]:
+    """The iterations of least error over the curves of all folds, and whether that beats PCA."""
     table = _align(curves)
     best = int(table.sum(axis=0).argmin())
-    return best, is_clearly_less_in_folds(table[:, best], of_pca, margin)
+    return best, is_clearly_less_in_folds(table[:, best], of_pca, n_rows)
 
 
 def _align(curves: list[Array]) -> Array:
@@ -240,11 +215,8 @@ def _fit_nadam(plan: Plan, model: Autoencoder, start: Start, rows: TrainingRows)
     if plan.early_stopping:
         weights = validation.keras_weights(validation.weights)
         validation_data = validation.inputs, validation.targets, weights
-        callbacks = [
-            keras.callbacks.EarlyStopping(
-                "val_error", patience=epochs, mode="min", restore_best_weights=True
-            )
-        ]
+        settings: dict[str, Any] = {"patience": epochs, "mode": "min", "restore_best_weights": True}
+        callbacks = [keras.callbacks.EarlyStopping("val_error", **settings)]
     features = int(np.prod(rows.inputs.shape[1:]))
     history = training.fit(
         model,
@@ -271,12 +243,9 @@ def _fit_nadam(plan: Plan, model: Autoencoder, start: Start, rows: TrainingRows)
 
 
 def _make_nadam(rate: float, steps: int) -> keras.optimizers.Optimizer:
-    warmup_steps = max(1, steps // 20)
+    warmup = max(1, steps // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
-        rate / warmup_steps,
-        max(1, steps - warmup_steps),
-        warmup_target=rate,
-        warmup_steps=warmup_steps,
+        rate / warmup, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup
     )
     return keras.optimizers.Nadam(schedule, beta_2=0.99)
 

@@ -15,8 +15,7 @@ from keras_tied.estimator._training.rows import PreparedRows
 if TYPE_CHECKING:
     import keras
 
-FEW_ROWS = 1000
-"""With fewer, cross-validation: a single validation part would be too small. And other defaults."""
+FEW_ROWS = 1000  # with fewer, cross-validation and other defaults: a validation part is too small
 FEWEST_NETWORK_ROWS = 50  # with fewer rows, only PCA is fitted: any other structure may be noise
 WEIGHT_DECAY = 600.0  # divided by n (n + 1000) for n rows
 MISSING_MUCH = 0.1  # from this share of missing values on, the network is trained to impute
@@ -25,8 +24,7 @@ LEARNING_RATE, LEARNING_RATE_OF_ENCODER = 0.02, 0.003
 UNITS, MOST_UNITS, FEWEST_UNITS = 48, 512, 8
 ROWS_PER_UNIT = 8  # at least: fewer rows, fewer units
 LAYERS, FEWER_LAYERS = 3, 2
-MANY_FEATURES = 32
-"""With more features, or few rows, a third layer gained nothing on the tables of the choice."""
+MANY_FEATURES = 32  # with more, or few rows, a third layer gained nothing where this was chosen
 FEWEST_AXES = 64
 JAX_ACTIVATIONS = frozenset("elu gelu relu relu6 selu sigmoid silu softplus softsign tanh".split())
 """Those of the networks that are trained on arrays, without Keras."""

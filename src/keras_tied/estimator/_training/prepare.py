@@ -8,16 +8,14 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
-from keras_tied.estimator._fitted.imputation import fit_gaussian
+from keras_tied.estimator._fitted.imputation import Preprocessing, fit_gaussian
 from keras_tied.estimator._fitted.moments import Moments
 from keras_tied.estimator._fitted.pca import Components, fit_pca
-from keras_tied.estimator._fitted.preprocessing import Preprocessing
 from keras_tied.estimator._fitted.scaling import Scaler, fit_scaling
 from keras_tied.estimator._training.plan import FEW_ROWS, Plan
 from keras_tied.estimator._training.rows import GivenRows, PreparedRows, TrainingRows
 
-FEW_COLUMNS = 16
-"""That rows are sorted by first: to sort by all takes long where there are thousands."""
+FEW_COLUMNS = 16  # that rows are sorted by first: to sort by thousands takes long
 DIGITS = 6  # decimal digits that single precision keeps
 SMALL = 1e-5  # relative to the range of a column: the most that rounding may change
 
@@ -52,7 +50,7 @@ def trim(X: Array, weights: Array, fences: Fences | bool) -> GivenRows:
     return GivenRows(X[~beyond], weights / weights.mean(), X[beyond], fences)
 
 
-def prepare(
+def prepare_rows(
     rows: GivenRows, scaler: Scaler, random: np.random.RandomState, moments: Moments | None
 ) -> tuple[PreparedRows, Components]:
     """Fit the preprocessing, and PCA of all components, to the rows or to their moments."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences
+from keras_tied.estimator._fitted.imputation import Preprocessing
 from keras_tied.estimator._fitted.pca import Components, fit_pca
-from keras_tied.estimator._fitted.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,19 +71,9 @@ class TrainingRows:
         deviations = self.flat - principal.mean.astype(np.float32)
         scores = deviations @ principal.vectors.astype(np.float32)
         lost = np.square(deviations).sum(axis=1) - np.square(scores).sum(axis=1)
-        return TrainingRows(
-            scores,
-            scores,
-            self.weights,
-            self.copies,
-            share=scores.shape[1] / self.width,
-            lost=np.maximum(lost, 0) / self.width,
-        )
-
-    @property
-    def width(self) -> int:
-        """The features of a row."""
-        return int(np.prod(self.inputs.shape[1:]))
+        n, width = scores.shape[1], deviations.shape[1]
+        lost = np.maximum(lost, 0) / width
+        return replace(self, inputs=scores, targets=scores, share=n / width, lost=lost)
 
     def keras_weights(self, weights: Array) -> Array:
         """Weights of the rows as Keras takes them: with as many axes as losses have."""

@@ -16,11 +16,7 @@ def choose_sample_size(n_features: int) -> int:
 
 
 def choose_places(lengths: Sequence[int], n: int, seed: int) -> list[Array]:
-    """Choose n rows at random from parts of these lengths.
-
-    Returns:
-        The places of the rows in each part, ascending.
-    """
+    """Choose n rows at random from parts of these lengths: their places in each part, ascending."""
     ends = np.cumsum(lengths)
     places = np.random.default_rng(seed).choice(ends[-1], n, replace=False, shuffle=False)
     places.sort()

@@ -15,14 +15,9 @@ def pca_network(principal: Components) -> DenseNetwork:
     """PCA as a network without hidden layers."""
     kernel = np.where(principal.spreads[:, None] <= TINY, 0.0, principal.vectors)
     bias = -principal.mean @ principal.vectors
-    return DenseNetwork(
-        (kernel.astype(np.float32),),
-        (bias.astype(np.float32),),
-        (principal.mean.astype(np.float32),),
-        gains=None,
-        activation="linear",
-        linear_units=0,
-    )
+    arrays = kernel, bias, principal.mean
+    kernels, biases, decoder_biases = ((array.astype(np.float32),) for array in arrays)
+    return DenseNetwork(kernels, biases, decoder_biases, None, "linear", linear_units=0)
 
 
 def start_network(
@@ -36,10 +31,7 @@ def start_network(
     are not 0: in the decoder, the two of a pair have opposite kernels and so different values.
 
     A constant feature has zero weights and a zero gradient in both halves: it is reconstructed
-    exactly, after training too.
-
-    `principal` has as many components as the code has units, k; `hidden` are the units of each
-    hidden layer besides those k.
+    exactly, after training too. `hidden` are the units of each hidden layer besides those k.
     """
     k = principal.vectors.shape[1]
     sizes = [len(principal.mean), *(k + units for units in hidden), k]
