@@ -13,7 +13,7 @@ from keras_tied._keras_internals import layer_chain
 from keras_tied._pairs import locate_pairs
 from keras_tied._processes import count_processes, gather, read_whole
 from keras_tied._types import Array
-from keras_tied.autoencoder._chain import copy_chain
+from keras_tied.autoencoder._pretraining import copy_chain
 from keras_tied.layers import TiedDense
 
 Activation = Callable[[Any], Any]

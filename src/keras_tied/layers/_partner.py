@@ -17,7 +17,7 @@ from keras_tied._keras_internals import (
     models_being_copied,
     upstream_layers,
 )
-from keras_tied.layers._kernel import kernel_name
+from keras_tied.layers.kernel import kernel_name
 
 Json = dict[str, Any]
 

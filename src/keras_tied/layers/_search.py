@@ -7,7 +7,6 @@ import keras
 import numpy as np
 
 from keras_tied._keras_internals import is_reading_file, stored_numbers
-from keras_tied.layers._kernel import kernel_name, kernel_variables
 from keras_tied.layers._partner import (
     Reference,
     homes,
@@ -16,6 +15,7 @@ from keras_tied.layers._partner import (
     partners_at_places,
     sharing,
 )
+from keras_tied.layers.kernel import kernel_name, kernel_variables
 
 
 def find_partner(tied: Any, reference: Reference, models: tuple[keras.Layer, ...] = ()) -> None:

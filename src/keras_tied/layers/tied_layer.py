@@ -17,7 +17,6 @@ from keras_tied._keras_internals import (
     reader_of_variables,
     refresh_parameters,
 )
-from keras_tied.layers._kernel import kernel_name, kernel_of, kernel_variables
 from keras_tied.layers._partner import (
     Link,
     Place,
@@ -28,6 +27,7 @@ from keras_tied.layers._partner import (
     survey_original,
 )
 from keras_tied.layers._search import find_namesakes, find_partner, kernel_fits, look_for_another
+from keras_tied.layers.kernel import kernel_name, kernel_of, kernel_variables
 
 LISTS = ("trainable_variables", "trainable_weights", "losses", "count_params")
 """What a loop of the user's own adds up over the two halves of an autoencoder."""
