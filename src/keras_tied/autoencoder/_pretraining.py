@@ -13,7 +13,7 @@ from keras_tied.autoencoder._mirror_rules import entry_for, repeat
 from keras_tied.layers.tied_layer import TiedLayer
 from keras_tied.training import fit
 
-BATCH_SIZE = 1024
+BATCH_SIZE = 1024  # where nothing is trained: no gradients have to be kept, and calls cost time
 
 
 def pretrain(

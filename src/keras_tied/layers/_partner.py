@@ -79,8 +79,7 @@ class Link:
     tells whether the user was warned that two models list the kernel.
     """
 
-    changes = 0
-    """How often a tied layer has got another partner, or one of its own, in this process."""
+    changes = 0  # how often a tied layer has got another partner, or its own, in this process
 
     def __init__(self, partner: keras.Layer | Reference) -> None:
         self.partner = partner

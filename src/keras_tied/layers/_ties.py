@@ -113,8 +113,7 @@ def ties(model: keras.Layer) -> list[Tie]:
     return _list_ties(paths, paths, [model])
 
 
-Paths = dict[int, tuple[keras.Layer, str]]
-"""Layers by their ids, each with the names that lead to it."""
+Paths = dict[int, tuple[keras.Layer, str]]  # layers by their ids, with the names that lead there
 
 
 def _list_ties(held: Paths, paths: Paths, models: list[keras.Layer]) -> list[Tie]:

@@ -10,7 +10,7 @@ from keras import activations, ops
 from keras_tied._keras_internals import inference_scope, layer_chain
 from keras_tied.layers.kernel import kernel_of
 
-SLOPES: dict[Callable[[Any], Any], Callable[[Any], Any]] = {
+SLOPES: dict[Callable[[Any], Any], Callable[[Any], Any]] = {  # f'(z) from f(z)
     activations.linear: ops.ones_like,
     activations.sigmoid: lambda y: y * (1 - y),
     activations.tanh: lambda y: 1 - y**2,
@@ -20,7 +20,6 @@ SLOPES: dict[Callable[[Any], Any], Callable[[Any], Any]] = {
     activations.softsign: lambda y: (1 - ops.abs(y)) ** 2,
     activations.exponential: lambda y: y,
 }
-"""The derivatives of activations, by what the activation gives."""
 
 
 def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
@@ -29,13 +28,13 @@ def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
     $$\left\| \frac{\partial h}{\partial x} \right\|_F^2
         = \sum_{j} \sum_{i} \left( \frac{\partial h_j}{\partial x_i} \right)^2$$
 
-    for the code $h$ of a row $x$, the penalty of the contractive autoencoder (Rifai, Vincent,
-    Muller, Glorot & Bengio, "Contractive auto-encoders: explicit invariance during feature
-    extraction", ICML 2011). For one `Dense` layer with kernel $W$, pre-activation $z$ and
-    activation $f$ (linear, sigmoid, tanh, relu, elu, softplus, softsign or exponential) it is
-    $\sum_j f'(z_j)^2 \sum_i W_{ij}^2$, and costs about as much as the layer. Of everything else the
-    exact Jacobian is computed by automatic differentiation, at the cost of as many passes through
-    the encoder as a row or a code has numbers, whichever are fewer.
+    for the code $h$ of a row $x$, the penalty of the contractive autoencoder (Rifai et al.,
+    "Contractive auto-encoders: explicit invariance during feature extraction", ICML 2011). For one
+    `Dense` layer with kernel $W$, pre-activation $z$ and activation $f$ (linear, sigmoid, tanh,
+    relu, elu, softplus, softsign or exponential) it is $\sum_j f'(z_j)^2 \sum_i W_{ij}^2$, and
+    costs about as much as the layer. Of everything else the exact Jacobian is computed by automatic
+    differentiation, at the cost of as many passes through the encoder as a row or a code has
+    numbers, whichever are fewer.
 
     The encoder is taken as it is in inference (`training=False`), which keeps rows independent of
     each other. What it adds to its losses, and its state, stay untouched. The result can be
@@ -77,17 +76,12 @@ def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
 
 @keras.saving.register_keras_serializable(package="keras_tied")
 class Contractive(keras.layers.Wrapper):
-    r"""An encoder whose code is held from changing with every small change of its input.
+    """An encoder whose code is held from changing with every small change of its input.
 
-    It gives what the encoder gives. In training it adds
-
-    $$\mathrm{factor} \cdot \frac{1}{\mathrm{batch}} \sum_{x}
-        \left\| \frac{\partial h}{\partial x} \right\|_F^2$$
-
-    to the loss, which makes an autoencoder of it a contractive one (Rifai, Vincent, Muller, Glorot
-    & Bengio, "Contractive auto-encoders: explicit invariance during feature extraction", ICML
-    2011); `squared_jacobian_norm` has the details. In inference it adds nothing, so that a
-    `val_loss` is the reconstruction error alone, and a `loss` is not.
+    It gives what the encoder gives. In training it adds `factor` times the mean of
+    `squared_jacobian_norm` over the batch to the loss, which makes an autoencoder of it a
+    contractive one. In inference it adds nothing, so that a `val_loss` is the reconstruction error
+    alone, and a `loss` is not.
 
     A decoder is tied to the encoder, or to a layer of it, and not to this wrapper. Masks reach the
     encoder, but not its Jacobian, in which masked steps count.

@@ -67,8 +67,6 @@ class TiedConv(TiedLayer):
         >>> model = keras.Model(inputs, TiedConv(encoder, name="decoder")(encoder(inputs)))
         >>> model.output_shape
         (None, 45, 37, 3)
-        >>> model.count_params()  # 3 * 3 * 3 * 8 + 8 in the encoder, 3 in the decoder
-        227
     """
 
     def __init__(

@@ -15,8 +15,7 @@ from keras_tied.training._data import Parts, map_once
 SECONDS_BETWEEN_VISITS = 0.2
 
 Logs = dict[str, "np.ndarray[Any, Any]"]
-Visit = Callable[[int, dict[str, float]], object]
-"""Takes the number of steps made in the current epoch, and the last logs."""
+Visit = Callable[[int, dict[str, float]], object]  # of the steps made in this epoch, and the logs
 
 
 class Run(NamedTuple):
@@ -77,12 +76,10 @@ class Epochs(ABC):
         else:
             self.repeat(self.runs[-1], max(epochs, 0))
 
-    @abstractmethod
-    def pull(self) -> None:
+    def pull(self) -> None:  # noqa: B027 (nothing to do where steps change the variables)
         """Read the model's variables."""
 
-    @abstractmethod
-    def push(self) -> None:
+    def push(self) -> None:  # noqa: B027
         """Write the model's variables."""
 
     @abstractmethod
@@ -116,11 +113,6 @@ class InPlace(Epochs):
         for variable, value in run.state:
             variable.assign(value)
         return self.run_epochs(epochs) if epochs > 0 else {}
-
-    def pull(self) -> None:
-        """Do nothing: the steps change the model's variables."""
-
-    push = pull
 
     def is_finite(self) -> bool:
         return all_finite([keras.ops.convert_to_numpy(v) for v in self.model.trainable_variables])

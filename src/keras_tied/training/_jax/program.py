@@ -31,10 +31,6 @@ class TracedFunction:
     def contains(self, *words: str) -> bool:
         return any(word in self.text for word in words)
 
-    @property
-    def constants(self) -> list[Any]:
-        return list(_constants(self.jaxpr))
-
     def __call__(self, *arguments: Any, evaluation: Evaluation | None = None) -> Any:
         """The function's value for arguments of the same shapes, any leaf a `FlippedMatrix`."""
         leaves = jax.tree.leaves(arguments)
@@ -49,13 +45,13 @@ class TracedFunction:
         return jax.tree.unflatten(jax.tree.structure(self.outputs), plain)
 
 
-def _constants(jaxpr: ClosedJaxpr) -> Iterator[Any]:
+def list_constants(jaxpr: ClosedJaxpr) -> Iterator[Any]:
     """The constants of a jaxpr and of those within."""
     yield from jaxpr.consts
     for eqn in jaxpr.jaxpr.eqns:
         for value in jax.tree.leaves(eqn.params, is_leaf=lambda v: isinstance(v, ClosedJaxpr)):
             if isinstance(value, ClosedJaxpr):
-                yield from _constants(value)
+                yield from list_constants(value)
 
 
 class DeviceRows:
@@ -148,8 +144,7 @@ class Program:
         groups: dict[Any, list[str]] = {}
         for name, value in self.empty_logs.items():
             groups.setdefault((value.shape, value.dtype), []).append(name)
-        self.log_names = list(groups.values())
-        """The names of the logs, those of one shape and dtype together."""
+        self.log_names = list(groups.values())  # those of one shape and dtype together
 
     @property
     def is_wide(self) -> bool:

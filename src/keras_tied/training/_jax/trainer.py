@@ -15,7 +15,7 @@ from keras_tied.training._callbacks import all_finite
 from keras_tied.training._data import Parts
 from keras_tied.training._epochs import Epochs, Logs, Objective, Run, Visit, is_seed, split_vector
 from keras_tied.training._jax import compile_cache
-from keras_tied.training._jax.program import DeviceRows, Program
+from keras_tied.training._jax.program import DeviceRows, Program, list_constants
 from keras_tied.training._jax.shards import ShardedRows, Shards
 
 CAPACITY = 4096  # epochs that one call can train, and log
@@ -186,7 +186,7 @@ class JaxEpochs(Epochs):
         if self.shards:
             everywhere = self.shards.replicated
             shardings = jax.tree.map(lambda each: getattr(each, "sharding", everywhere), outputs)
-        constants = [constant for step in program.steps for constant in step.constants]
+        constants = [constant for step in program.steps for constant in list_constants(step.jaxpr)]
         return compile_cache.compile_program(
             function, arguments, constants, fast=fast, out_shardings=shardings
         )
