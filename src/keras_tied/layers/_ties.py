@@ -101,8 +101,7 @@ def ties(model: keras.Layer) -> list[Tie]:
         ValueError: where `model` is not a layer.
 
     Examples:
-        >>> import keras
-        >>> import keras_tied
+        >>> import keras, keras_tied
         >>> inputs = keras.Input((4,))
         >>> code = keras.layers.Dense(2, name="code")
         >>> model = keras.Model(inputs, keras_tied.tie(code, name="out")(code(inputs)))
@@ -137,8 +136,7 @@ def assert_tied(model: keras.Layer) -> None:
             `model` holds no tied layer, or is not a layer.
 
     Examples:
-        >>> import keras
-        >>> import keras_tied
+        >>> import keras, keras_tied
         >>> inputs = keras.Input((4,))
         >>> code = keras.layers.Dense(2, name="code")
         >>> model = keras.Model(inputs, keras_tied.tie(code, name="out")(code(inputs)))
@@ -186,8 +184,7 @@ def retie(decoder: keras.Layer, encoder: keras.Layer) -> list[Tie]:
             decoder has no tied layer.
 
     Examples:
-        >>> import keras
-        >>> import keras_tied
+        >>> import keras, keras_tied
         >>> inputs, codes = keras.Input((4,)), keras.Input((2,))
         >>> code = keras.layers.Dense(2, name="code")
         >>> encoder = keras.Model(inputs, code(inputs))
@@ -243,8 +240,7 @@ def trainable_variables(*models: keras.Layer) -> list[keras.Variable]:
         ValueError: where something passed is not a layer.
 
     Examples:
-        >>> import keras
-        >>> import keras_tied
+        >>> import keras, keras_tied
         >>> inputs, codes = keras.Input((4,)), keras.Input((2,))
         >>> code = keras.layers.Dense(2, name="code")
         >>> encoder = keras.Model(inputs, code(inputs))

@@ -21,12 +21,15 @@ from keras_tied.layers._partner import (
     Link,
     Place,
     Reference,
+    find_namesakes,
+    find_partner,
     homes,
+    kernel_fits,
     likeness_of,
     locate,
+    look_for_another,
     survey_original,
 )
-from keras_tied.layers._search import find_namesakes, find_partner, kernel_fits, look_for_another
 from keras_tied.layers.kernel import kernel_name, kernel_of, kernel_variables
 
 LISTS = ("trainable_variables", "trainable_weights", "losses", "count_params")
