@@ -81,16 +81,11 @@ class LBFGS(keras.optimizers.Optimizer):
 keras.saving.get_custom_objects()["lbfgs"] = LBFGS
 
 
-def search(
-    objective: Objective,
-    optimizer: LBFGS,
-    iterations: int,
-    report: Callable[[dict[str, float], Any], bool],
-) -> Any:
-    """Minimise; return the weights of the last iteration.
+Report = Callable[[dict[str, float], Any], bool]  # from logs and weights to whether to go on
 
-    `report` takes the logs and the weights after each iteration, and returns whether to go on.
-    """
+
+def search(objective: Objective, optimizer: LBFGS, iterations: int, report: Report) -> Any:
+    """Minimise, with a report after each iteration; return the weights of the last one."""
     from scipy.optimize import minimize  # takes a while, and few need it
 
     start = objective.get_weights()
@@ -114,15 +109,11 @@ def search(
             raise StopIteration
 
     last["accepted"] = start
-    tolerances = {"maxcor": optimizer.memory, "ftol": optimizer.tolerance, "gtol": 0.0}
+    options: dict[str, float] = {"maxiter": iterations, "maxfun": 1_000_000_000}
+    options |= {"maxcor": optimizer.memory, "ftol": optimizer.tolerance, "gtol": 0.0}
     # SciPy's own products are tiny; BLAS threads would only compete with XLA's.
     with blas_limit.limit_to_one():
         minimize(
-            evaluate,
-            start,
-            jac=True,
-            method="L-BFGS-B",
-            callback=on_iteration,
-            options={"maxiter": iterations, "maxfun": 1_000_000_000, **tolerances},
+            evaluate, start, jac=True, method="L-BFGS-B", callback=on_iteration, options=options
         )
     return last["accepted"]

@@ -13,7 +13,7 @@ from keras_tied.training._data import BatchedRows
 from keras_tied.training._evaluation import Evaluation
 from keras_tied.training._jax.bfloat16 import WideEvaluation, multiplies_bfloat16
 from keras_tied.training._jax.features_first import FeaturesFirst, FlippedMatrix, is_worthwhile
-from keras_tied.training._jax.shards import ShardedRows
+from keras_tied.training._jax.shards import Places, ShardedRows
 
 
 class TracedFunction:
@@ -62,11 +62,7 @@ class DeviceRows:
     """
 
     def __init__(
-        self,
-        rows: BatchedRows,
-        arrays: list[jax.Array],
-        places: dict[tuple[int, bool], int],
-        units: Sequence[int],
+        self, rows: BatchedRows, arrays: list[jax.Array], places: Places, units: Sequence[int]
     ) -> None:
         self.rows, self.full, self.last, self.size = rows, rows.full, rows.last, rows.batch_size
         leaves, self.structure = jax.tree.flatten(rows.data)
@@ -108,6 +104,9 @@ class DeviceRows:
         """Nothing: sums over one device are whole."""
 
 
+Part = DeviceRows | ShardedRows
+
+
 class Program:
     """The function that is compiled: from the state to the state some epochs later, and logs.
 
@@ -115,18 +114,13 @@ class Program:
     """
 
     def __init__(
-        self,
-        model: keras.Model,
-        parts: Sequence[DeviceRows | ShardedRows],
-        state: Any,
-        capacity: int,
-        widen: bool,
+        self, model: keras.Model, parts: Sequence[Part], state: Any, capacity: int, widen: bool
     ) -> None:
         self.train, *self.validation = parts
         self.capacity = capacity
         self.fresh = [np.zeros(value.shape, value.dtype) for value in state[3]]
 
-        def trace(step: Any, state: Any, part: DeviceRows | ShardedRows) -> Any:
+        def trace(step: Any, state: Any, part: Part) -> Any:
             sizes = {part.size if part.full else 0, part.last} - {0}
             examples = {size: _make_example(part.rows.data, size) for size in sizes}
             return {

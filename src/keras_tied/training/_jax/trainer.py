@@ -15,8 +15,8 @@ from keras_tied.training._callbacks import all_finite
 from keras_tied.training._data import Parts
 from keras_tied.training._epochs import Epochs, Logs, Objective, Run, Visit, is_seed, split_vector
 from keras_tied.training._jax import compile_cache
-from keras_tied.training._jax.program import DeviceRows, Program, list_constants
-from keras_tied.training._jax.shards import ShardedRows, Shards
+from keras_tied.training._jax.program import DeviceRows, Part, Program, list_constants
+from keras_tied.training._jax.shards import Places, ShardedRows, Shards
 
 CAPACITY = 4096  # epochs that one call can train, and log
 PLACES = 2**20  # row numbers that one call takes, for the orders of the rows
@@ -45,8 +45,8 @@ class JaxEpochs(Epochs):
         self.is_short = not self.shards and n_epochs * self._count_multiplications() < SHORT
         self.arrays: list[jax.Array] = []
         units = [variable.shape[-1] for variable in model.variables if variable.shape]
-        places: dict[tuple[int, bool], int] = {}
-        self.parts: list[DeviceRows | ShardedRows] = []
+        places: Places = {}
+        self.parts: list[Part] = []
         for rows, has_orders in ((train, bool(self.shuffle)), (validation, False)):
             if rows and self.shards:
                 device = self.shards, has_orders
@@ -247,25 +247,19 @@ class JaxObjective(Objective):
     def _compile(self, arguments: Any) -> Any:
         program = self.epochs.program(widen=False)
 
+        # Training and validation rows are often the same, and XLA then computes the network once.
         def call(vector: Any, state: Any, arrays: Any) -> Any:
             state = (split_vector(vector, self.shapes), *state[1:3], program.fresh)
-            return self._evaluate(program, state, arrays)
+            (step,) = program.train_steps.values()
+            logs, after = step(state, program.train.batch(arrays, 0, program.train.last, None))
+            _, non_trainable, optimizer, _ = after
+            gradient = jnp.concatenate([optimizer[place].ravel() for place in self.gradients])
+            values = zip(self.seeds, state[1], non_trainable, strict=True)
+            variables = [before if seed else after for seed, before, after in values]
+            _, validation_logs = program.validate((state[0], variables, *state[2:]), arrays)
+            return logs, validation_logs, gradient, variables
 
         return self.epochs.compile(call, program, arguments, (..., ..., ..., self.state[1]))
-
-    def _evaluate(self, program: Program, state: Any, arrays: Any) -> Any:
-        """Evaluate training and validation rows in one program.
-
-        They are often the same rows with other weights, and XLA then computes the network once.
-        """
-        (step,) = program.train_steps.values()
-        logs, after = step(state, program.train.batch(arrays, 0, program.train.last, None))
-        _, non_trainable, optimizer, _ = after
-        gradient = jnp.concatenate([optimizer[place].ravel() for place in self.gradients])
-        values = zip(self.seeds, state[1], non_trainable, strict=True)
-        variables = [before if seed else after for seed, before, after in values]
-        _, validation_logs = program.validate((state[0], variables, *state[2:]), arrays)
-        return logs, validation_logs, gradient, variables
 
 
 def _to_floats(logs: dict[str, Any]) -> dict[str, float]:
