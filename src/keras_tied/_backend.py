@@ -12,16 +12,14 @@ from pathlib import Path
 
 BACKENDS = ("jax", "tensorflow", "torch")
 
-USER_CHOICE = os.environ.get("KERAS_BACKEND") or None
-"""The backend that the user named in the environment, read before `settle` sets the variable."""
+USER_CHOICE = os.environ.get("KERAS_BACKEND") or None  # read before `settle` sets the variable
 
-KERAS_DEFAULTS = {
+KERAS_DEFAULTS = {  # the ``keras.json`` that Keras writes on its first import, on any backend
     "floatx": "float32",
     "epsilon": 1e-7,
     "backend": "tensorflow",
     "image_data_format": "channels_last",
 }
-"""The ``keras.json`` that Keras writes on its first import, on any backend."""
 
 
 def is_installed(backend: str) -> bool:

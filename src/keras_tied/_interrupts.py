@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from keras_tied._signals import EndingSignals
@@ -25,15 +26,12 @@ class _InterruptHandler:
         self.is_interrupted = True
 
 
+@dataclass(frozen=True)
 class Interruption:
-    """A function that returns whether Ctrl-C was pressed within `interrupts`.
+    """A function that returns whether Ctrl-C was pressed within `interrupts`."""
 
-    Attributes:
-        outermost: whether no caller is within `interrupts` too, and reports it to the user.
-    """
-
-    def __init__(self, handler: _InterruptHandler, outermost: bool) -> None:
-        self.handler, self.outermost = handler, outermost
+    handler: _InterruptHandler
+    outermost: bool  # whether no caller is within `interrupts` too, and reports it to the user
 
     def __call__(self) -> bool:
         return self.handler.is_interrupted

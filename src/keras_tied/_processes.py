@@ -12,8 +12,7 @@ import numpy as np
 
 from keras_tied._types import Array
 
-LOST = ("gloo", "nccl", "coordination service")
-"""Words in the errors of collective operations whose other side is gone."""
+LOST = ("gloo", "nccl", "coordination service")  # words in errors when another process is gone
 
 
 def list_owners() -> list[tuple[int, ...]]:

@@ -243,11 +243,11 @@ ERRORS: dict[str, tuple[Callable[[], Autoencoder], str]] = {
     ),
     "convolution": (
         lambda: build_model((6, 1), keras.layers.Conv1D(2, 3, name="conv"), keras.layers.Flatten()),
-        r"'conv' \(Conv1D\) in 'encoder' is none of these",
+        r"'conv' \(Conv1D\) in 'encoder' is another layer",
     ),
     "normalisation": (
         lambda: build_model((6,), *dense(4), keras.layers.BatchNormalization(name="bn"), *dense(2)),
-        r"'bn' \(BatchNormalization\) in 'encoder' is none of these",
+        r"'bn' \(BatchNormalization\) in 'encoder' is another layer",
     ),
     "branches": (branched, "'branched' .* is not: write it as a Sequential model"),
     "other decoder": (half_tied, "tied to all of them, in reverse"),

@@ -18,7 +18,7 @@ from keras import layers, ops
 from keras_tied import mirror
 from keras_tied.layers import Contractive, MaskingNoise, TiedDense, squared_jacobian_norm
 from keras_tied.layers import contractive as module
-from keras_tied.layers._jacobian import jacobians
+from keras_tied.layers.contractive import jacobians
 
 from .cases import arrays, find, outputs, randomize
 from .oracles import slopes

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 
 from keras_tied.layers import TiedDense
 from keras_tied.training import fit
-from keras_tied.training._jax import bfloat16, trace
-from keras_tied.training._jax.trace import TracedFunction
+from keras_tied.training._jax import bfloat16, program
+from keras_tied.training._jax.program import TracedFunction
 
 FORMS = ["ab", "aTb", "abT", "aTbT", "(ab)T", "(aTb)T", "gradient"]
 
@@ -21,7 +21,7 @@ FORMS = ["ab", "aTb", "abT", "aTbT", "(ab)T", "(aTb)T", "gradient"]
 @pytest.fixture(scope="module", autouse=True)
 def multiplies_bfloat16():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trace, "multiplies_bfloat16", lambda: True)
+        patch.setattr(program, "multiplies_bfloat16", lambda: True)
         yield
 
 

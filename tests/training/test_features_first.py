@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from keras_tied.training._jax.features_first import FlippedMatrix, is_worthwhile
-from keras_tied.training._jax.trace import TracedFunction
+from keras_tied.training._jax.program import TracedFunction
 
 ROWS = 64
 

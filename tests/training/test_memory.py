@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_tied.training import _data, _fit, _memory, fit
+from keras_tied.training import _data, _fit, fit
 
 X = np.random.default_rng(0).normal(size=(64, 6)).astype("float32")
 
@@ -26,12 +26,12 @@ def test_rows_that_do_not_fit_into_memory_are_streamed_and_the_user_is_told(monk
 
 def test_an_array_that_is_input_and_target_counts_once():
     rows = _data.batch_rows(X, X, None, 32)
-    assert _memory.count_bytes(rows, None) == X.nbytes
+    assert _data.count_bytes(rows, None) == X.nbytes
 
 
 def test_a_container_may_have_less_than_the_machine(tmp_path):
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:  2048 kB\n")
-    free = lambda: _memory._free_host_memory(tmp_path / "meminfo", tmp_path)  # noqa: E731
+    free = lambda: _data._free_host_memory(tmp_path / "meminfo", tmp_path)  # noqa: E731
     assert free() == 2048 * 1024
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "memory.current").write_text("1000\n")
@@ -41,7 +41,7 @@ def test_a_container_may_have_less_than_the_machine(tmp_path):
 
 
 def test_another_system_tells_nothing(tmp_path):
-    assert _memory._free_host_memory(tmp_path / "meminfo", tmp_path) is None
+    assert _data._free_host_memory(tmp_path / "meminfo", tmp_path) is None
 
 
 def test_training_leaves_the_rows_as_they_were():

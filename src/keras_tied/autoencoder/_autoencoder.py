@@ -13,9 +13,7 @@ from keras_tied import training
 from keras_tied._keras_internals import UnlockedModel
 from keras_tied.autoencoder._mirror import fits, mirror
 from keras_tied.autoencoder._pca_init import start_from_pca
-from keras_tied.autoencoder._pretraining import pretrain
-
-BATCH_SIZE = 1024  # where nothing is trained: no gradients have to be kept, and calls cost time
+from keras_tied.autoencoder._pretraining import BATCH_SIZE, pretrain
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")

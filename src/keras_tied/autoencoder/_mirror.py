@@ -8,17 +8,8 @@ import keras
 from keras import layers
 
 from keras_tied._keras_internals import producer
-from keras_tied.autoencoder._mirror_rules import (
-    Entry,
-    LayerContext,
-    Shape,
-    copy_layer,
-    entry_for,
-    leave_out,
-    mirror_branches,
-    register,
-    repeat,
-)
+from keras_tied.autoencoder import _mirror_rules as rules
+from keras_tied.autoencoder._mirror_rules import LayerContext, Shape
 from keras_tied.layers import Contractive
 
 INSTEAD: dict[type, str] = {
@@ -80,7 +71,7 @@ def mirror(
     return keras.Model(code, _reverse(steps, code, gain), name=name or f"{encoder.name}_mirror")
 
 
-mirror.register = register  # type: ignore[attr-defined]
+mirror.register = rules.register  # type: ignore[attr-defined]
 
 
 @dataclass
@@ -94,7 +85,7 @@ class _Step:
     name: str
     shape: Shape
     operation: Any = None
-    entry: Entry | None = None
+    entry: rules.Entry | None = None
     sources: list[int] = field(default_factory=list)
     consumers: list["_Step"] = field(default_factory=list)
     activation: Any = None
@@ -155,8 +146,8 @@ def _visit(tensor: Any, places: dict[int, int], steps: list[_Step]) -> int:
 
 def _add_step(operation: Any, sources: list[int], shape: Shape, steps: list[_Step]) -> int:
     """The index of a new step, or of the one before it where the decoder leaves the layer out."""
-    entry = entry_for(operation)
-    if entry is None or (len(sources) != 1 and entry.rule is not mirror_branches):
+    entry = rules.entry_for(operation)
+    if entry is None or (len(sources) != 1 and entry.rule is not rules.mirror_branches):
         kind = type(operation).__name__
         if not isinstance(operation, layers.Layer):
             raise ValueError(
@@ -171,20 +162,20 @@ def _add_step(operation: Any, sources: list[int], shape: Shape, steps: list[_Ste
             f"mirror has no rule for layer '{operation.name}' ({kind}): {advice}, or add a rule "
             f"with `@mirror.register({kind})`."
         )
-    if entry.rule is leave_out:
+    if entry.rule is rules.leave_out:
         return sources[0]
     step = _Step(operation.name, shape, operation, entry, sources)
     shapes = [steps[source].shape for source in sources]
     is_sum = len(shapes) > 1 and all(fits(shape, step.shape) for shape in shapes)
-    if entry.rule is mirror_branches and not is_sum:
+    if entry.rule is rules.mirror_branches and not is_sum:
         raise ValueError(
             f"mirror takes a sum of tensors of one shape; '{step.name}' adds to "
             f"{', '.join(map(str, shapes))} and gives {step.shape}: bring both to one shape "
             "first, and leave constants to the bias of a layer."
         )
-    if entry.rule is repeat and not isinstance(operation, layers.Activation):
+    if entry.rule is rules.repeat and not isinstance(operation, layers.Activation):
         step.activation = operation
-    elif entry.rule is repeat or entry.kernel:
+    elif entry.rule is rules.repeat or entry.kernel:
         step.activation = keras.activations.get(getattr(operation, "activation", None))
     for source in sources:
         steps[source].consumers.append(step)
@@ -232,7 +223,7 @@ def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
         if step.activation is not None and step.fused_activation is None:
             name = make_name(step, "activation")
             if isinstance(step.activation, layers.Layer):
-                tensor = copy_layer(step.activation, name)(tensor)
+                tensor = rules.copy_layer(step.activation, name)(tensor)
             else:
                 tensor = layers.Activation(step.activation, name=name)(tensor)
         if step.entry is not None:

@@ -13,7 +13,7 @@ from keras_tied._keras_internals import layer_chain
 from keras_tied._pairs import locate_pairs
 from keras_tied._processes import count_processes, gather, read_whole
 from keras_tied._types import Array
-from keras_tied.autoencoder._chain import copy_chain
+from keras_tied.autoencoder._pretraining import BATCH_SIZE, copy_chain
 from keras_tied.layers import TiedDense
 
 Activation = Callable[[Any], Any]
@@ -23,7 +23,6 @@ ROUNDING = 1e-7  # the same relative to the variance of the data: single precisi
 SMALLEST = 1e-5  # the least standard deviation of the first score inside the network
 STEEPEST = 10.0  # the largest slope of an activation there, and the inverse of the least
 HALVINGS = 3  # bisection steps between a scale that is small enough and one that is not
-ROWS = 1024
 SAMPLE = 2**16  # the most scores that several processes show each other
 
 SHAPING = (layers.Flatten, layers.Reshape, layers.Rescaling, layers.Normalization)
@@ -168,7 +167,7 @@ def _propagate(front: list[layers.Layer], x: Any, encoder: keras.Model) -> Array
         distribution = keras.distribution.distribution()
         keras.distribution.set_distribution(None)  # the rows are this process's
         try:
-            inputs = copy_chain(front, shape).predict(inputs, ROWS, verbose=0)
+            inputs = copy_chain(front, shape).predict(inputs, BATCH_SIZE, verbose=0)
         finally:
             keras.distribution.set_distribution(distribution)
     if inputs.ndim != 2:

@@ -1,5 +1,6 @@
 """Greedy training, layer by layer: each layer as an autoencoder of the codes before it."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -7,13 +8,12 @@ import numpy as np
 from keras import layers
 
 from keras_tied._keras_internals import layer_chain
-from keras_tied.autoencoder._chain import copy_chain, copy_weights
 from keras_tied.autoencoder._mirror import mirror
 from keras_tied.autoencoder._mirror_rules import entry_for, repeat
 from keras_tied.layers.tied_layer import TiedLayer
 from keras_tied.training import fit
 
-BATCH_SIZE = 1024
+BATCH_SIZE = 1024  # where nothing is trained: no gradients have to be kept, and calls cost time
 
 
 def pretrain(
@@ -104,3 +104,19 @@ def _take_over(
                     variable.assign(value)
         elif layer.weights and layer.name in own:  # a normalisation that the mirror repeats
             own[layer.name].set_weights(layer.get_weights())
+
+
+def copy_chain(chain: Sequence[layers.Layer], shape: Sequence[int | None]) -> keras.Sequential:
+    """A model of copies of some built layers, for inputs of this shape (without the batch)."""
+    copies = [type(layer).from_config(layer.get_config()) for layer in chain]
+    model = keras.Sequential([keras.Input(tuple(shape)), *copies])
+    copy_weights(chain, copies)
+    for layer in copies:
+        if isinstance(layer, layers.Normalization):
+            layer.finalize_state()  # it computes with constants, derived from its weights
+    return model
+
+
+def copy_weights(source: Sequence[Any], target: Sequence[Any]) -> None:
+    for one, other in zip(source, target, strict=True):
+        other.set_weights(one.get_weights())

@@ -1,7 +1,6 @@
 """Keras layers for autoencoders: those tied to another layer's kernel, and classic objectives."""
 
-from keras_tied.layers._tie import tie
-from keras_tied.layers._ties import Tie, assert_tied, retie, ties, trainable_variables
+from keras_tied.layers._ties import Tie, assert_tied, retie, tie, ties, trainable_variables
 from keras_tied.layers.contractive import Contractive, squared_jacobian_norm
 from keras_tied.layers.k_sparse import KSparse
 from keras_tied.layers.noise import MaskingNoise, SaltAndPepperNoise

@@ -1,6 +1,7 @@
-"""Find the layer that a rebuilt layer is tied to. See README.md here."""
+"""Find the layer that a rebuilt or loaded layer is tied to, and tie it. See README.md here."""
 
 import functools
+import warnings
 import weakref
 import zlib
 from collections.abc import Iterable, Iterator
@@ -8,16 +9,10 @@ from itertools import islice
 from typing import Any, NamedTuple, Self
 
 import keras
+import numpy as np
 
-from keras_tied._keras_internals import (
-    callers,
-    flatten_layers,
-    inbound_nodes,
-    model_being_saved,
-    models_being_copied,
-    upstream_layers,
-)
-from keras_tied.layers._kernel import kernel_name
+from keras_tied import _keras_internals as internals
+from keras_tied.layers.kernel import kernel_name, kernel_variables
 
 Json = dict[str, Any]
 
@@ -79,8 +74,7 @@ class Link:
     tells whether the user was warned that two models list the kernel.
     """
 
-    changes = 0
-    """How often a tied layer has got another partner, or one of its own, in this process."""
+    changes = 0  # how often a tied layer has got another partner, or its own, in this process
 
     def __init__(self, partner: keras.Layer | Reference) -> None:
         self.partner = partner
@@ -94,15 +88,17 @@ def link_of(layer: Any) -> Link | None:
 
 
 def sharing(partner: keras.Layer, around: Iterable[keras.Layer]) -> list[keras.Layer]:
-    layers = {id(layer): layer for scope in around for layer in flatten_layers(scope)}.values()
+    layers = {
+        id(layer): layer for scope in around for layer in internals.flatten_layers(scope)
+    }.values()
     return [layer for layer in layers if (link := link_of(layer)) and link.partner is partner]
 
 
 def homes(tied: keras.Layer) -> list[keras.Layer]:
     """The layers and models that are known to hold a tied layer, smallest first."""
     noted = [home for ref in tied._link.homes if (home := ref()) is not None]
-    known = {id(home): home for home in [*noted, *callers(tied)]}.values()
-    return sorted(known, key=lambda home: len(flatten_layers(home)))
+    known = {id(home): home for home in [*noted, *internals.callers(tied)]}.values()
+    return sorted(known, key=lambda home: len(internals.flatten_layers(home)))
 
 
 class Members:
@@ -119,7 +115,7 @@ class Survey:
 
     def __init__(self, root: keras.Layer, saved: bool) -> None:
         self.state, self.saved = _state(root, saved), saved
-        held = flatten_layers(root)
+        held = internals.flatten_layers(root)
         links = [(layer, link) for layer in held if (link := link_of(layer))]
         self.brings = {id(layer) for layer, link in links if link.alone}
         if saved:  # the first layer tied to a partner that is nowhere else in the file
@@ -132,7 +128,7 @@ class Survey:
         self.parents: dict[Any, list[Any]] = {}
         self.parts: list[tuple[keras.Layer, Members]] = []
         for scope in reversed(held):  # inner ones come before those that hold them
-            layers = flatten_layers(scope)
+            layers = internals.flatten_layers(scope)
             if len(layers) > 1 or scope is root:
                 self.parts.append((scope, Members(with_kernel(layers, self.brings))))
         self.parts.sort(key=lambda part: len(part[1].layers))
@@ -152,12 +148,12 @@ class Survey:
         return self.saved and id(partner) not in self.members.places
 
     def upstream(self, node: Any) -> Iterator[keras.Layer]:
-        return with_kernel(upstream_layers([node], self.parents), self.brings)
+        return with_kernel(internals.upstream_layers([node], self.parents), self.brings)
 
 
 def _state(root: keras.Layer, saved: bool) -> tuple[Any, ...]:
     """What a survey of a model depends on: a layer may have its kernel only once it is built."""
-    held = flatten_layers(root)
+    held = internals.flatten_layers(root)
     return saved, Link.changes, sum(layer.built for layer in held), *map(id, held)
 
 
@@ -182,9 +178,9 @@ def with_kernel(layers: Iterable[keras.Layer], brings: set[int]) -> Iterator[ker
 
 def survey_original(tied: keras.Layer) -> Survey:
     """The survey of the largest model that is being saved, or copied, and holds a tied layer."""
-    if (saved := model_being_saved()) is not None:
+    if (saved := internals.model_being_saved()) is not None:
         return survey(saved, saved=True)
-    surveys = map(survey, models_being_copied())
+    surveys = map(survey, internals.models_being_copied())
     return next((each for each in surveys if id(tied) in each.members.places), survey(tied))
 
 
@@ -207,7 +203,7 @@ def _before_each_call(
 ) -> list[keras.Layer]:
     """The layers with a kernel before a scope's calls, up to the partner; none if calls differ."""
     paths: dict[tuple[int, ...], list[keras.Layer]] = {}
-    for node in inbound_nodes(scope):
+    for node in internals.inbound_nodes(scope):
         layers = []
         for layer in around.upstream(node):
             layers.append(layer)
@@ -236,7 +232,9 @@ def at_place(tied: keras.Layer, place: Place, around: Survey) -> keras.Layer | N
         if partner := _at_address(place.inside, tied, members, members.layers):
             return partner
     for scope, members in around.scopes(tied):
-        nodes = inbound_nodes(scope)[:1]  # the first call of a copy is that of its original
+        nodes = internals.inbound_nodes(scope)[
+            :1
+        ]  # the first call of a copy is that of its original
         if place.upstream and nodes:
             layers = around.upstream(nodes[0])
             if partner := _at_address(place.upstream, tied, members, layers):
@@ -280,9 +278,9 @@ def layers_before(
     They come in ever wider circles; of a model that has no graph all layers count.
     """
     for scope in (tied, *around):
-        circle = list(upstream_layers(inbound_nodes(scope)))
+        circle = list(internals.upstream_layers(internals.inbound_nodes(scope)))
         if scope is not tied and not hasattr(scope, "operations"):
-            circle += flatten_layers(scope)
+            circle += internals.flatten_layers(scope)
         layers = [layer for layer in circle if layer is not tied]
         partners = [link.partner for layer in layers if (link := link_of(layer))]
         yield layers, [layer for layer in partners if isinstance(layer, keras.Layer)]
@@ -306,3 +304,87 @@ def likeness_of(partner: keras.Layer) -> dict[str, Any] | None:
         "config": {key: value for key, value in config.items() if not key.endswith(functions)},
         "registered_name": None,
     }
+
+
+def find_partner(tied: Any, reference: Reference, models: tuple[keras.Layer, ...] = ()) -> None:
+    """Look for the layer tied to: at its place in a copy of its model, else by its name."""
+    around = [*homes(tied), *models]
+    if reference.place is not None:
+        for layer, partner in partners_at_places(tied, reversed(around)):
+            if kernel_fits(layer, partner):
+                layer.use(partner)
+        if tied._link.partner is not reference:
+            tied.refresh(around)
+        return
+    for layers, partners in layers_before(tied, around):
+        namesakes = find_namesakes(tied, [*layers, *partners], reference.name, reference.class_name)
+        if len(namesakes) > 1:
+            raise ValueError(
+                f"{tied.label} was copied without '{reference.name}', which it was tied to, "
+                f"and {len(namesakes)} layers of that name stand around it: say which with "
+                "`keras_tied.retie(decoder, encoder)`."
+            )
+        for partner in namesakes:
+            tied.tie_to(partner, around)
+            tied._link.doubtful = True
+            warnings.warn(
+                f"{tied.label} was copied without '{partner.name}', which it was tied to, and is "
+                "now tied to the layer before it that has this name and kernel shape "
+                f"('{partner.path}'): to tie it to another layer, or to avoid this warning, use "
+                "`keras_tied.retie(decoder, encoder)`.",
+                stacklevel=2,
+            )
+            return
+
+
+def look_for_another(tied: Any, own: keras.Layer) -> None:
+    """Tie a layer that was loaded without its partner to that, if it has been put behind it."""
+    if internals.is_reading_file():
+        return  # the numbers come later
+    around, strangers = homes(tied), False
+    for layers, partners in layers_before(tied, around):
+        others = [layer for layer in [*layers, *partners] if layer is not own]
+        namesakes = find_namesakes(tied, others, own.name, type(own).__name__)
+        for partner in namesakes:
+            if _equal_kernels(partner, own):
+                for layer in sharing(own, [tied, *around]):
+                    layer.tie_to(partner, around)
+                return
+        strangers |= any(layer in layers for layer in namesakes)
+    if strangers and not tied._link.doubtful:
+        warnings.warn(
+            f"{tied.label} was loaded without the layer that it is tied to, and uses the kernel of "
+            f"its file; it is not tied to '{own.name}', which now stands before it with another "
+            "kernel: to tie the two, use `keras_tied.retie(decoder, encoder)`.",
+            stacklevel=2,
+        )
+        tied._link.doubtful = True
+
+
+def find_namesakes(
+    tied: Any, layers: list[keras.Layer], name: str, class_name: str
+) -> list[keras.Layer]:
+    return [
+        layer
+        for layer in {id(layer): layer for layer in layers}.values()
+        if layer.name == name and type(layer).__name__ == class_name and kernel_fits(tied, layer)
+    ]
+
+
+def kernel_fits(tied: Any, layer: keras.Layer) -> bool:
+    if not layer.built:
+        return False
+    link = link_of(layer)
+    if tied._link.kernel_shape is None or (link and isinstance(link.partner, Reference)):
+        return True  # one of the two kernels is not known yet
+    name = kernel_name(layer)
+    return name is not None and tuple(getattr(layer, name).shape) == tied._link.kernel_shape
+
+
+def _equal_kernels(first: keras.Layer, second: keras.Layer) -> bool:
+    """Whether the kernels of two layers hold the same numbers, which are not all one number."""
+    pairs = zip(kernel_variables(first), kernel_variables(second), strict=False)
+    kernels = [[internals.stored_numbers(variable) for variable in pair] for pair in pairs]
+    return all(np.array_equal(*pair) for pair in kernels) and any(
+        np.ptp(kernel) > 0 for kernel, _ in kernels
+    )

@@ -1,12 +1,77 @@
-"""The ties of a model: list them, check them, mend them."""
+"""The tied layer that fits a layer, and the ties of a model: list them, check them, mend them."""
 
 from typing import Any, NamedTuple
 
 import keras
 
 from keras_tied._keras_internals import flatten_layers
-from keras_tied.layers._kernel import kernel_name
+from keras_tied.layers.kernel import kernel_name
+from keras_tied.layers.tied_conv import CONVOLUTIONS, TiedConv
+from keras_tied.layers.tied_dense import TiedDense
+from keras_tied.layers.tied_einsum_dense import TiedEinsumDense
 from keras_tied.layers.tied_layer import TiedLayer
+
+TIES: dict[type[keras.Layer], type[TiedLayer]] = {
+    keras.layers.Dense: TiedDense,
+    keras.layers.Embedding: TiedDense,
+    TiedDense: TiedDense,
+    keras.layers.EinsumDense: TiedEinsumDense,
+    **dict.fromkeys(CONVOLUTIONS, TiedConv),
+}
+
+_PARTS = "build it from its two parts, a {} and a {} with kernel size 1, and tie to each of them"
+INSTEAD: dict[type[keras.Layer], str] = {
+    keras.layers.SeparableConv1D: _PARTS.format("DepthwiseConv1D", "Conv1D"),
+    keras.layers.SeparableConv2D: _PARTS.format("DepthwiseConv2D", "Conv2D"),
+    keras.layers.MultiHeadAttention: (
+        "build it from its projections, which are EinsumDense layers, and tie to each of them"
+    ),
+    keras.layers.Wrapper: "tie to the layer inside it, `.layer`, and wrap the tied layer likewise",
+    keras.Model: "tie to its layers one by one, the last first",
+    TiedLayer: "tie to the layer that it is tied to itself, its `tied_to`",
+}
+
+
+def tie(layer: keras.Layer, **kwargs: Any) -> TiedLayer:
+    """The tied layer for a layer: one that uses its kernel, transposed.
+
+    Args:
+        layer: a `Dense`, an `Embedding`, an `EinsumDense`, a `Conv1D`, `Conv2D` or `Conv3D`, a
+            `Conv1DTranspose`, `Conv2DTranspose` or `Conv3DTranspose`, a `DepthwiseConv1D` or
+            `DepthwiseConv2D`, a layer of a class derived from these, or any other that has been
+            built and has a `kernel` of two axes.
+        **kwargs: arguments of the tied layer: `transpose`, `gain`, `activation` and so on.
+
+    Returns:
+        A `TiedDense`, `TiedEinsumDense` or `TiedConv` that is tied to `layer`.
+
+    Raises:
+        ValueError: where no tied layer fits `layer`. It says what to do instead.
+
+    Examples:
+        >>> import keras
+        >>> from keras_tied.layers import tie
+        >>> tie(keras.layers.Conv2D(8, 3, name="encoder"), activation="relu", name="decoder")
+        <TiedConv name=decoder, built=False>
+    """
+    if not isinstance(layer, keras.Layer):
+        raise ValueError(
+            f"`tie` takes the layer to tie to; received {layer!r} ({type(layer).__name__}): pass "
+            "the layer object itself, for example `model.get_layer(name)`."
+        )
+    for cls, tied in TIES.items():
+        if isinstance(layer, cls):
+            return tied(layer, **kwargs)
+    if (name := kernel_name(layer)) and layer.built and len(getattr(layer, name).shape) == 2:
+        return TiedDense(layer, **kwargs)
+    instead = next(
+        (text for cls, text in INSTEAD.items() if isinstance(layer, cls)),
+        f"tie to a layer of the classes {', '.join(cls.__name__ for cls in TIES)}",
+    )
+    raise ValueError(
+        f"No tied layer fits '{layer.name}' ({type(layer).__name__}), which has not one kernel "
+        f"that could be used backwards: {instead}."
+    )
 
 
 class Tie(NamedTuple):
@@ -36,8 +101,7 @@ def ties(model: keras.Layer) -> list[Tie]:
         ValueError: where `model` is not a layer.
 
     Examples:
-        >>> import keras
-        >>> import keras_tied
+        >>> import keras, keras_tied
         >>> inputs = keras.Input((4,))
         >>> code = keras.layers.Dense(2, name="code")
         >>> model = keras.Model(inputs, keras_tied.tie(code, name="out")(code(inputs)))
@@ -48,8 +112,7 @@ def ties(model: keras.Layer) -> list[Tie]:
     return _list_ties(paths, paths, [model])
 
 
-Paths = dict[int, tuple[keras.Layer, str]]
-"""Layers by their ids, each with the names that lead to it."""
+Paths = dict[int, tuple[keras.Layer, str]]  # layers by their ids, with the names that lead there
 
 
 def _list_ties(held: Paths, paths: Paths, models: list[keras.Layer]) -> list[Tie]:
@@ -73,8 +136,7 @@ def assert_tied(model: keras.Layer) -> None:
             `model` holds no tied layer, or is not a layer.
 
     Examples:
-        >>> import keras
-        >>> import keras_tied
+        >>> import keras, keras_tied
         >>> inputs = keras.Input((4,))
         >>> code = keras.layers.Dense(2, name="code")
         >>> model = keras.Model(inputs, keras_tied.tie(code, name="out")(code(inputs)))
@@ -122,8 +184,7 @@ def retie(decoder: keras.Layer, encoder: keras.Layer) -> list[Tie]:
             decoder has no tied layer.
 
     Examples:
-        >>> import keras
-        >>> import keras_tied
+        >>> import keras, keras_tied
         >>> inputs, codes = keras.Input((4,)), keras.Input((2,))
         >>> code = keras.layers.Dense(2, name="code")
         >>> encoder = keras.Model(inputs, code(inputs))
@@ -179,8 +240,7 @@ def trainable_variables(*models: keras.Layer) -> list[keras.Variable]:
         ValueError: where something passed is not a layer.
 
     Examples:
-        >>> import keras
-        >>> import keras_tied
+        >>> import keras, keras_tied
         >>> inputs, codes = keras.Input((4,)), keras.Input((2,))
         >>> code = keras.layers.Dense(2, name="code")
         >>> encoder = keras.Model(inputs, code(inputs))

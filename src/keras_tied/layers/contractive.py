@@ -1,5 +1,6 @@
 """How much a code changes with what it is the code of, and a layer that holds that down."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -7,10 +8,9 @@ import keras
 from keras import activations, ops
 
 from keras_tied._keras_internals import inference_scope, layer_chain
-from keras_tied.layers._jacobian import jacobians
-from keras_tied.layers._kernel import kernel_of
+from keras_tied.layers.kernel import kernel_of
 
-SLOPES: dict[Callable[[Any], Any], Callable[[Any], Any]] = {
+SLOPES: dict[Callable[[Any], Any], Callable[[Any], Any]] = {  # f'(z) from f(z)
     activations.linear: ops.ones_like,
     activations.sigmoid: lambda y: y * (1 - y),
     activations.tanh: lambda y: 1 - y**2,
@@ -20,7 +20,6 @@ SLOPES: dict[Callable[[Any], Any], Callable[[Any], Any]] = {
     activations.softsign: lambda y: (1 - ops.abs(y)) ** 2,
     activations.exponential: lambda y: y,
 }
-"""The derivatives of activations, by what the activation gives."""
 
 
 def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
@@ -29,13 +28,13 @@ def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
     $$\left\| \frac{\partial h}{\partial x} \right\|_F^2
         = \sum_{j} \sum_{i} \left( \frac{\partial h_j}{\partial x_i} \right)^2$$
 
-    for the code $h$ of a row $x$, the penalty of the contractive autoencoder (Rifai, Vincent,
-    Muller, Glorot & Bengio, "Contractive auto-encoders: explicit invariance during feature
-    extraction", ICML 2011). For one `Dense` layer with kernel $W$, pre-activation $z$ and
-    activation $f$ (linear, sigmoid, tanh, relu, elu, softplus, softsign or exponential) it is
-    $\sum_j f'(z_j)^2 \sum_i W_{ij}^2$, and costs about as much as the layer. Of everything else the
-    exact Jacobian is computed by automatic differentiation, at the cost of as many passes through
-    the encoder as a row or a code has numbers, whichever are fewer.
+    for the code $h$ of a row $x$, the penalty of the contractive autoencoder (Rifai et al.,
+    "Contractive auto-encoders: explicit invariance during feature extraction", ICML 2011). For one
+    `Dense` layer with kernel $W$, pre-activation $z$ and activation $f$ (linear, sigmoid, tanh,
+    relu, elu, softplus, softsign or exponential) it is $\sum_j f'(z_j)^2 \sum_i W_{ij}^2$, and
+    costs about as much as the layer. Of everything else the exact Jacobian is computed by automatic
+    differentiation, at the cost of as many passes through the encoder as a row or a code has
+    numbers, whichever are fewer.
 
     The encoder is taken as it is in inference (`training=False`), which keeps rows independent of
     each other. What it adds to its losses, and its state, stay untouched. The result can be
@@ -77,17 +76,12 @@ def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
 
 @keras.saving.register_keras_serializable(package="keras_tied")
 class Contractive(keras.layers.Wrapper):
-    r"""An encoder whose code is held from changing with every small change of its input.
+    """An encoder whose code is held from changing with every small change of its input.
 
-    It gives what the encoder gives. In training it adds
-
-    $$\mathrm{factor} \cdot \frac{1}{\mathrm{batch}} \sum_{x}
-        \left\| \frac{\partial h}{\partial x} \right\|_F^2$$
-
-    to the loss, which makes an autoencoder of it a contractive one (Rifai, Vincent, Muller, Glorot
-    & Bengio, "Contractive auto-encoders: explicit invariance during feature extraction", ICML
-    2011); `squared_jacobian_norm` has the details. In inference it adds nothing, so that a
-    `val_loss` is the reconstruction error alone, and a `loss` is not.
+    It gives what the encoder gives. In training it adds `factor` times the mean of
+    `squared_jacobian_norm` over the batch to the loss, which makes an autoencoder of it a
+    contractive one. In inference it adds nothing, so that a `val_loss` is the reconstruction error
+    alone, and a `loss` is not.
 
     A decoder is tied to the encoder, or to a layer of it, and not to this wrapper. Masks reach the
     encoder, but not its Jacobian, in which masked steps count.
@@ -177,3 +171,62 @@ def _code(encoder: keras.Layer, x: Any) -> Any:
             "that gives the code."
         )
     return code
+
+
+def jacobians(function: Callable[[Any], Any], x: Any) -> Any:
+    """The Jacobian of each row, `(batch, lines, *row)`; by columns where those are fewer."""
+    backends = {"jax": _with_jax, "tensorflow": _with_tensorflow, "torch": _with_torch}
+    return backends[keras.backend.backend()](function, x)
+
+
+def _with_jax(function: Callable[[Any], Any], x: Any) -> Any:
+    import jax
+
+    code, pull = jax.vjp(function, x)
+    if _is_narrower(x, code):
+        _, push = jax.linearize(function, x)
+        return jax.vmap(push, out_axes=1)(_directions(x))
+    return jax.vmap(lambda line: pull(line)[0], out_axes=1)(_directions(code))
+
+
+def _with_torch(function: Callable[[Any], Any], x: Any) -> Any:
+    from torch.func import vjp, vmap
+
+    code, pull = vjp(function, x)
+    if _is_narrower(x, code):
+        _, push = vjp(lambda line: pull(line)[0], ops.zeros_like(code))
+        return vmap(lambda column: push(column)[0], out_dims=1)(_directions(x))
+    return vmap(lambda line: pull(line)[0], out_dims=1)(_directions(code))
+
+
+def _with_tensorflow(function: Callable[[Any], Any], x: Any) -> Any:
+    import tensorflow as tf
+
+    zero = tf.UnconnectedGradients.ZERO
+    with tf.GradientTape(watch_accessed_variables=False) as by_line:
+        with tf.GradientTape(watch_accessed_variables=False) as by_row:
+            by_row.watch(x)
+            code = function(x)
+            lines = ops.reshape(code, (ops.shape(code)[0], -1))
+        if _is_narrower(x, code):
+            line = tf.zeros_like(code)
+            by_line.watch(line)
+            pulled = by_row.gradient(code, x, line, unconnected_gradients=zero)
+            pulled = ops.reshape(pulled, (ops.shape(pulled)[0], -1))
+    if _is_narrower(x, code):
+        return by_line.batch_jacobian(pulled, line, unconnected_gradients=zero)
+    return by_row.batch_jacobian(lines, x, unconnected_gradients=zero)
+
+
+def _is_narrower(x: Any, code: Any) -> bool:
+    """Whether rows have fewer numbers than codes; a length that is not known is taken as great."""
+    row, code = (math.prod(n or math.inf for n in tensor.shape[1:]) for tensor in (x, code))
+    return bool(row < code)
+
+
+def _directions(rows: Any) -> Any:
+    """The unit vectors along each number of a row, `(numbers of a row, *rows.shape)`."""
+    shape = tuple(rows.shape)
+    width = math.prod(shape[1:])
+    units = ops.reshape(ops.eye(width, dtype=rows.dtype), (width, 1, *shape[1:]))
+    return ops.broadcast_to(units, (width, *shape))

@@ -21,14 +21,14 @@ class Corruption(keras.Layer):
         self.supports_masking = True
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
-        return self.corrupted(inputs) if training and self.rate > 0 else inputs
-
-    def corrupted(self, inputs: Any) -> Any:
-        raise NotImplementedError
-
-    def draws(self, inputs: Any) -> Any:
+        if not training or self.rate <= 0:
+            return inputs
         # In half precision too few numbers could be drawn for small rates.
-        return keras.random.uniform(ops.shape(inputs), dtype="float32", seed=self.seed_generator)
+        draws = keras.random.uniform(ops.shape(inputs), dtype="float32", seed=self.seed_generator)
+        return self.corrupt(inputs, draws)
+
+    def corrupt(self, inputs: Any, draws: Any) -> Any:
+        raise NotImplementedError
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
@@ -66,8 +66,8 @@ class MaskingNoise(Corruption):
         [0.0, 1.0]
     """
 
-    def corrupted(self, inputs: Any) -> Any:
-        return ops.where(self.draws(inputs) < self.rate, ops.zeros_like(inputs), inputs)
+    def corrupt(self, inputs: Any, draws: Any) -> Any:
+        return ops.where(draws < self.rate, ops.zeros_like(inputs), inputs)
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
@@ -79,9 +79,8 @@ class SaltAndPepperNoise(Corruption):
         x_i & \text{otherwise} \end{cases}$$
 
     A corruption for inputs that lie near two values, such as the pixels of handwritten digits
-    (Vincent, Larochelle, Lajoie, Bengio & Manzagol, "Stacked denoising autoencoders: learning
-    useful representations in a deep network with a local denoising criterion", JMLR 2010). In
-    inference, inputs pass unchanged. They may have any shape.
+    (Vincent et al., "Stacked denoising autoencoders", JMLR 2010). In inference, inputs pass
+    unchanged. They may have any shape.
 
     Args:
         rate: the probability, from 0 to 1.
@@ -107,8 +106,7 @@ class SaltAndPepperNoise(Corruption):
         super().__init__(rate, seed, **kwargs)
         self.low, self.high = low, high
 
-    def corrupted(self, inputs: Any) -> Any:
-        draws = self.draws(inputs)
+    def corrupt(self, inputs: Any, draws: Any) -> Any:
         low, high = (ops.full_like(inputs, value) for value in (self.low, self.high))
         extremes = ops.where(draws < self.rate / 2, low, high)
         return ops.where(draws < self.rate, extremes, inputs)

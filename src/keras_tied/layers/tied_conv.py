@@ -4,19 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import ops
+from keras import layers, ops
 
 from keras_tied.layers._convolution import Window, convolve, spread, spread_depthwise
 from keras_tied.layers._partner import Reference
 from keras_tied.layers.tied_layer import TiedLayer
 
-PLAIN = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-TRANSPOSED = (
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-)
+PLAIN = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
+DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
+TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
 CONVOLUTIONS = PLAIN + DEPTHWISE + TRANSPOSED
 
 
@@ -67,8 +63,6 @@ class TiedConv(TiedLayer):
         >>> model = keras.Model(inputs, TiedConv(encoder, name="decoder")(encoder(inputs)))
         >>> model.output_shape
         (None, 45, 37, 3)
-        >>> model.count_params()  # 3 * 3 * 3 * 8 + 8 in the encoder, 3 in the decoder
-        227
     """
 
     def __init__(
@@ -107,7 +101,7 @@ class TiedConv(TiedLayer):
             )
         if self.transpose or self.output_size is not None:
             self._output_sizes(self._spatial(input_shape))
-        self.input_spec = keras.layers.InputSpec(ndim=settings.rank + 2, axes={axis: expected})
+        self.input_spec = layers.InputSpec(ndim=settings.rank + 2, axes={axis: expected})
         self.add_gain((written,))
         self.add_bias((read if self.transpose else written,))
 

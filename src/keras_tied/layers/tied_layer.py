@@ -10,30 +10,15 @@ from typing import Any, Self
 import keras
 from keras import ops
 
-from keras_tied._keras_internals import (
-    CallObserver,
-    flatten_layers,
-    in_training_loop,
-    reader_of_variables,
-    refresh_parameters,
-)
-from keras_tied.layers._kernel import kernel_name, kernel_of, kernel_variables
-from keras_tied.layers._partner import (
-    Link,
-    Place,
-    Reference,
-    homes,
-    likeness_of,
-    locate,
-    survey_original,
-)
-from keras_tied.layers._search import find_namesakes, find_partner, kernel_fits, look_for_another
+from keras_tied import _keras_internals as internals
+from keras_tied.layers import _partner as partners
+from keras_tied.layers.kernel import kernel_name, kernel_of, kernel_variables
 
 LISTS = ("trainable_variables", "trainable_weights", "losses", "count_params")
 """What a loop of the user's own adds up over the two halves of an autoencoder."""
 
 
-class TiedLayer(CallObserver):
+class TiedLayer(internals.CallObserver):
     """Base of the tied layers: computes with the kernel of another layer; see `TiedDense`.
 
     A subclass adds what it computes (`build`, `call`, `compute_output_shape`) and reads
@@ -53,7 +38,7 @@ class TiedLayer(CallObserver):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._link = Link(self._validate_partner(tied_to))
+        self._link = partners.Link(self._validate_partner(tied_to))
         self.transpose = transpose
         self.use_gain = gain
         self.activation = keras.activations.get(activation)
@@ -69,8 +54,8 @@ class TiedLayer(CallObserver):
     def label(self) -> str:
         return f"{type(self).__name__} '{self.name}'"
 
-    def _validate_partner(self, tied_to: Any) -> keras.Layer | Reference:
-        if isinstance(tied_to, Reference):
+    def _validate_partner(self, tied_to: Any) -> keras.Layer | partners.Reference:
+        if isinstance(tied_to, partners.Reference):
             return tied_to
         if not isinstance(tied_to, keras.Layer):
             raise ValueError(
@@ -93,11 +78,11 @@ class TiedLayer(CallObserver):
 
     def partner_in(self, *models: keras.Layer) -> keras.Layer | None:
         """The layer tied to, looked for in these models as well if it has not been met yet."""
-        if isinstance(self._link.partner, Reference):
-            find_partner(self, self._link.partner, models)
+        if isinstance(self._link.partner, partners.Reference):
+            partners.find_partner(self, self._link.partner, models)
         elif self._link.alone:
-            look_for_another(self, self._link.partner)
-        return None if isinstance(self._link.partner, Reference) else self._link.partner
+            partners.look_for_another(self, self._link.partner)
+        return None if isinstance(self._link.partner, partners.Reference) else self._link.partner
 
     def tie_to(self, partner: keras.Layer, around: Iterable[keras.Layer]) -> None:
         """Use the kernel of a layer; `around` are models that hold this one."""
@@ -106,19 +91,21 @@ class TiedLayer(CallObserver):
 
     def use(self, partner: keras.Layer) -> None:
         self._link.partner, self._link.alone, self._link.doubtful = partner, False, False
-        Link.changes += 1
+        partners.Link.changes += 1
 
     def refresh(self, around: Iterable[keras.Layer]) -> None:
-        held = {id(layer): layer for home in (self, *around) for layer in flatten_layers(home)}
+        held = {
+            id(layer): layer for home in (self, *around) for layer in internals.flatten_layers(home)
+        }
         for layer in held.values():
-            refresh_parameters(layer)
+            internals.refresh_parameters(layer)
 
     def can_be_tied_to(self, layer: keras.Layer) -> bool:
         try:
             self._validate_partner(layer)
         except ValueError:
             return False
-        return kernel_fits(self, layer)
+        return partners.kernel_fits(self, layer)
 
     def before_call(self) -> None:
         """Note who holds this layer, as long as it has no partner. The call itself will raise."""
@@ -126,7 +113,7 @@ class TiedLayer(CallObserver):
         with suppress(ValueError, Warning):
             partner = self.tied_to
         if partner is None:
-            self._link.homes = [weakref.ref(home) for home in homes(self)]
+            self._link.homes = [weakref.ref(home) for home in partners.homes(self)]
 
     @property
     def kernel_layer(self) -> keras.Layer | None:
@@ -148,7 +135,7 @@ class TiedLayer(CallObserver):
     def tied_kernel(self) -> Any:
         """The kernel of the layer tied to, as that layer computes with it, in our compute dtype."""
         kernel = kernel_of(self._require_partner())
-        if self._link.alone and not self._link.doubtful and not in_training_loop():
+        if self._link.alone and not self._link.doubtful and not internals.in_training_loop():
             kernel = self._warn_when_trained(kernel)
         return ops.cast(kernel, self.compute_dtype)
 
@@ -175,12 +162,12 @@ class TiedLayer(CallObserver):
     def tied_settings(self) -> keras.Layer:
         """The layer tied to or, while it has not been met, one with its settings, not built."""
         partner = self.tied_to or self._link.partner
-        return partner.settings if isinstance(partner, Reference) else partner
+        return partner.settings if isinstance(partner, partners.Reference) else partner
 
     def tied_input_shape(self) -> tuple[int | None, ...] | None:
         """The shape of the inputs that the layer tied to was built for, None if not noted."""
         partner = self.tied_to or self._link.partner
-        if isinstance(partner, Reference):
+        if isinstance(partner, partners.Reference):
             noted = partner.serialized.get("build_config")
         else:
             noted = partner.get_build_config()
@@ -202,7 +189,7 @@ class TiedLayer(CallObserver):
     def _require_partner(self) -> keras.Layer:
         if partner := self.tied_to:
             return partner
-        reference, around = self._link.partner, homes(self)
+        reference, around = self._link.partner, partners.homes(self)
         place = f"'{around[-1].name}'" if around else "the graph around it"
         raise ValueError(
             f"{self.label} is tied to layer '{reference.name}' with a kernel of shape "
@@ -238,8 +225,8 @@ class TiedLayer(CallObserver):
         return [*own, *kernel_variables(partner, kind)]
 
     def _warn_of_a_second_listing(self, partner: keras.Layer) -> None:
-        read = reader_of_variables()
-        if not read or read[0] not in LISTS or partner in flatten_layers(read[1]):
+        read = internals.reader_of_variables()
+        if not read or read[0] not in LISTS or partner in internals.flatten_layers(read[1]):
             return
         name, model = read
         kernel = kernel_variables(partner)
@@ -276,18 +263,18 @@ class TiedLayer(CallObserver):
 
     def _tie_config(self) -> dict[str, Any]:
         partner, alone = self.tied_to or self._link.partner, False
-        if isinstance(partner, Reference):
+        if isinstance(partner, partners.Reference):
             serialized, likeness, place = partner.serialized, partner.likeness, partner.place
         else:
             serialized = keras.saving.serialize_keras_object(partner)
             if partner.built:
                 self.tied_kernel_shape()
-            around = survey_original(self)
-            likeness, place = likeness_of(partner), locate(self, partner, around)
+            around = partners.survey_original(self)
+            likeness, place = partners.likeness_of(partner), partners.locate(self, partner, around)
             alone = around.brings_partner(self, partner)
             others = [each for each in around.members.layers if each not in (partner, self)]
             mistakable = others if place is None and not around.saved else []
-            if find_namesakes(self, mistakable, partner.name, type(partner).__name__):
+            if partners.find_namesakes(self, mistakable, partner.name, type(partner).__name__):
                 raise ValueError(
                     f"{self.label} is tied to layer '{partner.name}', and the model that is copied "
                     "holds another layer of that name and kernel shape instead, which a copy would "
@@ -307,12 +294,12 @@ class TiedLayer(CallObserver):
         config = dict(config)
         serialized, kernel_shape = config.pop("tied_to"), config.pop("kernel_shape")
         alone, place, likeness = (config.pop(key) for key in ("alone", "place", "likeness"))
-        place = None if place is None else Place.from_json(place)
-        partner: keras.Layer | Reference = Reference(serialized, place, likeness)
+        place = None if place is None else partners.Place.from_json(place)
+        partner: keras.Layer | partners.Reference = partners.Reference(serialized, place, likeness)
         if alone:
             partner = keras.saving.deserialize_keras_object(serialized)
         layer: Self = super().from_config({**config, "tied_to": partner})
         layer._link.kernel_shape = None if kernel_shape is None else tuple(kernel_shape)
         layer._link.alone = alone
-        Link.changes += alone
+        partners.Link.changes += alone
         return layer

@@ -1,12 +1,17 @@
-"""Rows in memory, in the form in which Keras's steps take a batch of them."""
+"""Rows in memory, as Keras's steps take a batch of them, and as all processes agree on them."""
 
+import hashlib
+import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+
+from keras_tied._processes import count_processes, gather, list_owners
 
 BATCH_SIZE = 32
 
@@ -132,3 +137,91 @@ def _to_array(values: Any) -> Any:
     if not array.ndim or array.dtype.kind not in "biu":
         raise NotInMemoryError
     return array
+
+
+SHARE = 0.8  # of the free memory, which rows may take: the steps need the rest
+CONTROL_GROUP = Path("/sys/fs/cgroup")
+
+
+def count_bytes(*parts: BatchedRows | None) -> int:
+    """The memory that the arrays of some rows take; one that occurs twice counts once."""
+    arrays = [leaf for part in parts if part for leaf in keras.tree.flatten(part.data)]
+    return sum({id(array): array.nbytes for array in arrays}.values())
+
+
+def free_memory() -> int | None:
+    if keras.backend.backend() == "jax":
+        import jax
+
+        statistics = jax.local_devices()[0].memory_stats()
+        if statistics and "bytes_limit" in statistics:
+            return int(statistics["bytes_limit"] - statistics["bytes_in_use"])
+    return _free_host_memory(Path("/proc/meminfo"), CONTROL_GROUP)
+
+
+def _free_host_memory(information: Path, group: Path) -> int | None:
+    """What Linux calls available, and no more than a container has left."""
+    try:
+        lines = information.read_text().splitlines()
+        (kilobytes,) = (line.split()[1] for line in lines if line.startswith("MemAvailable"))
+    except (OSError, ValueError):
+        return None
+    free = 1024 * int(kilobytes)
+    try:
+        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+    except (OSError, ValueError):  # no container, or one without a limit
+        return free
+    return min(free, limit - used)
+
+
+def agree_on_parts(parts: Parts | None, settings: dict[str, Any]) -> Parts | None:
+    """The parts with equally many batches in all processes; None if one of them has no arrays."""
+    if count_processes() == 1:
+        return parts
+    digests = gather([zlib.crc32(repr(value).encode()) for value in settings.values()])
+    for name, column in zip(settings, digests.T, strict=True):
+        if len(set(column)) > 1:
+            raise ValueError(
+                f"`{name}` of fit is {settings[name]!r} in this process and another value in "
+                "another one: give all processes the same."
+            )
+    if not gather(parts is not None).all() or parts is None:
+        return None
+    train, validation = parts
+    _check_rows(train)
+    return _align(train), validation and _align(validation)
+
+
+def _check_rows(rows: BatchedRows) -> None:
+    """Refuse equal rows where each process should have its own, and others where it should not."""
+    digest = hashlib.sha256()
+    for leaf in keras.tree.flatten(rows.data):
+        digest.update(np.ascontiguousarray(leaf).data)
+    state = hashlib.sha256(repr(np.random.get_state()).encode())  # noqa: NPY002 (draws the orders)
+    both = np.frombuffer(digest.digest() + state.digest(), np.uint8)
+    digests = [bytes(each) for each in gather(both)]
+    groups = set(list_owners())
+    if len(groups) > 1 and len({each[: digest.digest_size] for each in digests}) == 1:
+        raise ValueError(
+            f"All processes were given the same {rows.count} rows, and fit takes those of each as "
+            "its part of the whole: give each its own, such as "
+            "x[jax.process_index()::jax.process_count()]."
+        )
+    for group in groups:
+        if len({digests[process] for process in group}) > 1:
+            raise ValueError(
+                f"Processes {group} share the weights, as the LayoutMap says, and differ in their "
+                "rows or the seed: give them the same x and keras.utils.set_random_seed."
+            )
+
+
+def _align(rows: BatchedRows) -> BatchedRows:
+    counts = gather(rows.count).tolist()
+    rows = replace(rows, counts=tuple(counts), batch_size=int(gather(rows.batch_size).max()))
+    if max(counts) - rows.full * rows.batch_size > rows.batch_size:
+        raise ValueError(
+            f"The processes have {counts} rows, and more batches of {rows.batch_size} in one than "
+            "in another: give them equally many, or one more or less, as "
+            "x[jax.process_index()::jax.process_count()] does."
+        )
+    return rows

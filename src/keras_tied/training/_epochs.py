@@ -1,4 +1,4 @@
-"""Many epochs at a call: what the loop asks of a backend, and how steps in place do it."""
+"""What the loop asks of a backend, epochs and a loss to minimise, and how steps in place do it."""
 
 from abc import ABC, abstractmethod
 from collections import deque
@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from keras_tied._processes import read_whole
 from keras_tied.training._callbacks import all_finite
 from keras_tied.training._data import Parts, map_once
 
 SECONDS_BETWEEN_VISITS = 0.2
 
 Logs = dict[str, "np.ndarray[Any, Any]"]
-Visit = Callable[[int, dict[str, float]], object]
-"""Takes the number of steps made in the current epoch, and the last logs."""
+Visit = Callable[[int, dict[str, float]], object]  # of the steps made in this epoch, and the logs
 
 
 class Run(NamedTuple):
@@ -24,6 +24,33 @@ class Run(NamedTuple):
     state: Any
     orders: Any
     epochs: int
+
+
+class Objective(ABC):
+    """The loss of a model on all rows, as a function of its weights in one vector."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self.shapes = [tuple(variable.shape) for variable in model.trainable_variables]
+
+    def get_weights(self) -> Any:
+        return _flatten(self.model.trainable_variables)
+
+    @abstractmethod
+    def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
+        """The model's logs for the training rows, and the gradient of the loss."""
+
+    @abstractmethod
+    def accept(self) -> None:
+        """Keep the other variables, such as moving averages, of the last evaluation."""
+
+    @abstractmethod
+    def validate(self, weights: Any) -> dict[str, float]:
+        """The model's logs for the validation rows."""
+
+    @abstractmethod
+    def push(self, weights: Any) -> None:
+        """Write the weights to the model's variables."""
 
 
 class Epochs(ABC):
@@ -49,12 +76,10 @@ class Epochs(ABC):
         else:
             self.repeat(self.runs[-1], max(epochs, 0))
 
-    @abstractmethod
-    def pull(self) -> None:
+    def pull(self) -> None:  # noqa: B027 (nothing to do where steps change the variables)
         """Read the model's variables."""
 
-    @abstractmethod
-    def push(self) -> None:
+    def push(self) -> None:  # noqa: B027
         """Write the model's variables."""
 
     @abstractmethod
@@ -64,6 +89,10 @@ class Epochs(ABC):
     @abstractmethod
     def compute_loss(self) -> float:
         """The loss of the first batch of rows."""
+
+    @abstractmethod
+    def make_objective(self) -> Objective:
+        """What L-BFGS minimises."""
 
 
 class InPlace(Epochs):
@@ -85,17 +114,15 @@ class InPlace(Epochs):
             variable.assign(value)
         return self.run_epochs(epochs) if epochs > 0 else {}
 
-    def pull(self) -> None:
-        """Do nothing: the steps change the model's variables."""
-
-    push = pull
-
     def is_finite(self) -> bool:
         return all_finite([keras.ops.convert_to_numpy(v) for v in self.model.trainable_variables])
 
     def compute_loss(self) -> float:
         self.model.reset_metrics()
         return float(self.model.test_step(self.batches[0]).get("loss", 0.0))
+
+    def make_objective(self) -> Objective:
+        return InPlaceObjective(self)
 
     def train(self) -> dict[str, Any]:
         self.model.reset_metrics()
@@ -116,3 +143,50 @@ class InPlace(Epochs):
         epoch = self.compile_step(lambda: self.train() | self.validate())
         logs = [epoch() for _ in range(epochs)]
         return {name: np.array([values[name] for values in logs]) for name in logs[0]}
+
+
+class InPlaceObjective(Objective):
+    """The loss on TensorFlow and PyTorch, whose steps change the model's variables."""
+
+    def __init__(self, epochs: InPlace) -> None:
+        super().__init__(epochs.model)
+        self.train = epochs.compile_step(epochs.train)
+        self.evaluate_validation = epochs.compile_step(epochs.validate)
+        self._others = [(v, read_whole(v).copy()) for v in self.model.non_trainable_variables]
+
+    def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
+        self.push(weights)
+        for variable, value in self._others:
+            variable.assign(value)
+        logs = self.train()
+        return logs, _flatten(self.model.optimizer.gradients)
+
+    def accept(self) -> None:
+        self._others = [
+            (variable, value if is_seed(variable) else read_whole(variable).copy())
+            for variable, value in self._others
+        ]
+
+    def validate(self, weights: Any) -> dict[str, float]:
+        self.push(weights)
+        return self.evaluate_validation()
+
+    def push(self, weights: Any) -> None:
+        values = split_vector(weights, self.shapes)
+        for variable, value in zip(self.model.trainable_variables, values, strict=True):
+            variable.assign(value.astype("float32"))
+
+
+def is_seed(variable: keras.Variable) -> bool:
+    return "seed_generator_state" in variable.name
+
+
+def split_vector(vector: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes]).tolist()
+    begins = [0, *ends[:-1]]
+    places = zip(begins, ends, shapes, strict=True)
+    return [vector[begin:end].reshape(shape) for begin, end, shape in places]
+
+
+def _flatten(variables: list[Any]) -> Any:
+    return np.concatenate([read_whole(v).astype(np.float64).ravel() for v in variables])

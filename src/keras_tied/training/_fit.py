@@ -9,13 +9,18 @@ import keras
 
 from keras_tied._interrupts import interrupts
 from keras_tied._processes import count_places, end_together
-from keras_tied.training._agreement import agree_on_parts
 from keras_tied.training._callbacks import Guard, flatten_callbacks, works_within_epochs
-from keras_tied.training._data import NotInMemoryError, Parts, pack_parts
-from keras_tied.training._epochs import Epochs, InPlace
-from keras_tied.training._lbfgs_search import is_seed
+from keras_tied.training._data import (
+    SHARE,
+    NotInMemoryError,
+    Parts,
+    agree_on_parts,
+    count_bytes,
+    free_memory,
+    pack_parts,
+)
+from keras_tied.training._epochs import Epochs, InPlace, is_seed
 from keras_tied.training._loop import Loop
-from keras_tied.training._memory import SHARE, count_bytes, free_memory
 from keras_tied.training.lbfgs import LBFGS
 
 

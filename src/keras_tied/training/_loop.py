@@ -11,9 +11,8 @@ import numpy as np
 from keras_tied._processes import gather
 from keras_tied.training._callbacks import Bar, make_divergence_error, only_reads_logs
 from keras_tied.training._data import BatchedRows
-from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Epochs, InPlace, Logs
-from keras_tied.training._lbfgs_search import InPlaceObjective, Objective, search
-from keras_tied.training.lbfgs import LBFGS
+from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Epochs, Logs
+from keras_tied.training.lbfgs import LBFGS, search
 
 FIRST_BUNCH = 8
 
@@ -61,7 +60,7 @@ class Loop:
 
     def _run_search(self, epoch: int, end: int) -> dict[str, float]:
         optimizer, logs = self.model.optimizer, {}
-        objective = _make_objective(self.trainer)
+        objective = self.trainer.make_objective()
 
         def report(new_logs: dict[str, float], weights: Any) -> bool:
             nonlocal epoch, logs
@@ -169,13 +168,3 @@ class Loop:
         if not self.trainer.is_finite() or not np.isfinite(self.trainer.compute_loss()):
             self.trainer.rewind(failure - 1)
         self.trainer.push()
-
-
-def _make_objective(trainer: Epochs) -> Objective:
-    if isinstance(trainer, InPlace):
-        return InPlaceObjective(trainer)
-    from keras_tied.training._jax.objective import JaxObjective
-    from keras_tied.training._jax.trainer import JaxEpochs
-
-    assert isinstance(trainer, JaxEpochs)
-    return JaxObjective(trainer)

@@ -1,10 +1,14 @@
-"""`LBFGS`, an optimizer that looks at all rows at once."""
+"""`LBFGS`, an optimizer that looks at all rows at once, and its search by SciPy."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
+from keras_tied._blas import blas_limit
 from keras_tied._keras_internals import variable_index
+from keras_tied.training._epochs import Objective
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
@@ -75,3 +79,41 @@ class LBFGS(keras.optimizers.Optimizer):
 
 
 keras.saving.get_custom_objects()["lbfgs"] = LBFGS
+
+
+Report = Callable[[dict[str, float], Any], bool]  # from logs and weights to whether to go on
+
+
+def search(objective: Objective, optimizer: LBFGS, iterations: int, report: Report) -> Any:
+    """Minimise, with a report after each iteration; return the weights of the last one."""
+    from scipy.optimize import minimize  # takes a while, and few need it
+
+    start = objective.get_weights()
+    last: dict[str, Any] = {}
+
+    def evaluate(weights: Any) -> tuple[float, Any]:
+        logs, gradient = objective.evaluate(weights)
+        last.update(weights=weights.copy(), logs=logs)
+        scale = last.setdefault("scale", 1.0 / max(abs(logs["loss"]), 1e-30))
+        if not np.isfinite(logs["loss"]):
+            return np.inf, np.zeros_like(gradient)
+        return scale * logs["loss"], scale * gradient
+
+    def on_iteration(intermediate_result: Any) -> None:
+        weights = intermediate_result.x
+        if not np.array_equal(weights, last["weights"]):
+            evaluate(weights)
+        objective.accept()
+        last["accepted"] = weights.copy()
+        if not report(last["logs"] | objective.validate(weights), weights):
+            raise StopIteration
+
+    last["accepted"] = start
+    options: dict[str, float] = {"maxiter": iterations, "maxfun": 1_000_000_000}
+    options |= {"maxcor": optimizer.memory, "ftol": optimizer.tolerance, "gtol": 0.0}
+    # SciPy's own products are tiny; BLAS threads would only compete with XLA's.
+    with blas_limit.limit_to_one():
+        minimize(
+            evaluate, start, jac=True, method="L-BFGS-B", callback=on_iteration, options=options
+        )
+    return last["accepted"]

@@ -10,7 +10,7 @@ from keras_tied.estimator._fitted.activations import activation_name
 from keras_tied.estimator._onnx._activations import RULES as ACTIVATIONS
 from keras_tied.estimator._onnx._graph import Graph
 from keras_tied.layers import MaskingNoise, PartlyLinear, SaltAndPepperNoise, TiedDense
-from keras_tied.layers.internal import kernel_of
+from keras_tied.layers.kernel import kernel_of
 
 Shape = tuple[int | None, ...]
 Rule = Callable[[Any, Graph, str, Shape], str]

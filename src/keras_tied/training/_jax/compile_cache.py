@@ -10,7 +10,7 @@ import numpy as np
 
 CAPACITY = 64  # the most programs in the cache; the least recently used one is removed first
 
-FAST_OPTIONS: dict[str, Any] = {
+FAST_OPTIONS: dict[str, Any] = {  # for CPUs: compile in half of the time, to slower programs
     # Ready kernels for most element-wise operations and reductions, which then compile nothing.
     "xla_cpu_experimental_ynn_fusion_type": ",".join(
         f"LIBRARY_FUSION_TYPE_{kind}" for kind in ("DOT", "ELTWISE", "REDUCE")
@@ -20,7 +20,6 @@ FAST_OPTIONS: dict[str, Any] = {
     "xla_cpu_parallel_codegen_split_count": 1,
     "xla_backend_optimization_level": 1,
 }
-"""Options of XLA for CPUs that compile in a third to a half of the time, to slower programs."""
 
 programs: OrderedDict[tuple[str, bool, Any], Any] = OrderedDict()
 

@@ -10,7 +10,7 @@ from jax.sharding import NamedSharding
 
 from keras_tied.training._evaluation import Evaluation, is_matrix_product
 
-LINEAR: dict[str, Callable[..., jax.Array]] = {
+LINEAR: dict[str, Callable[..., jax.Array]] = {  # what can be done to each part alike
     "add_any": lambda one, other, _: one + other,
     "reduce_sum": lambda parts, params: parts.sum(tuple(axis + 1 for axis in params["axes"])),
     "reshape": lambda parts, params: parts.reshape(len(parts), *params["new_sizes"]),
@@ -18,7 +18,6 @@ LINEAR: dict[str, Callable[..., jax.Array]] = {
         [0, *(axis + 1 for axis in params["permutation"])]
     ),
 }
-"""What can be done to each part alike."""
 
 
 class PartialSum:

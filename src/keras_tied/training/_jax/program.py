@@ -1,17 +1,57 @@
 """The function that XLA compiles: many steps and epochs of training, and the rows they take."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+from jax.extend.core import ClosedJaxpr
 
 from keras_tied.training._data import BatchedRows
-from keras_tied.training._jax.features_first import FlippedMatrix, is_worthwhile
-from keras_tied.training._jax.shards import ShardedRows
-from keras_tied.training._jax.trace import TracedFunction
+from keras_tied.training._evaluation import Evaluation
+from keras_tied.training._jax.bfloat16 import WideEvaluation, multiplies_bfloat16
+from keras_tied.training._jax.features_first import FeaturesFirst, FlippedMatrix, is_worthwhile
+from keras_tied.training._jax.shards import Places, ShardedRows
+
+
+class TracedFunction:
+    """A function that is traced once, and can be called with some matrices flipped.
+
+    It takes pytrees of arrays, and gives one without tall matrices. `arguments` are its arguments,
+    or their shapes and dtypes; `widen` allows `WideEvaluation`.
+    """
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any, widen: bool = True) -> None:
+        self.jaxpr, self.outputs = jax.make_jaxpr(function, return_shape=True)(*arguments)
+        self.text = str(self.jaxpr)
+        self.widen = widen and self.contains("bf16[") and multiplies_bfloat16()
+
+    def contains(self, *words: str) -> bool:
+        return any(word in self.text for word in words)
+
+    def __call__(self, *arguments: Any, evaluation: Evaluation | None = None) -> Any:
+        """The function's value for arguments of the same shapes, any leaf a `FlippedMatrix`."""
+        leaves = jax.tree.leaves(arguments)
+        rows = {leaf.transpose.shape[1] for leaf in leaves if isinstance(leaf, FlippedMatrix)}
+        evaluation = evaluation or Evaluation()
+        if rows:
+            evaluation = FeaturesFirst(rows)
+        elif self.widen:
+            evaluation = WideEvaluation()
+        outputs = evaluation.evaluate_closed(self.jaxpr, leaves)
+        plain = [evaluation.to_array(output) for output in outputs]
+        return jax.tree.unflatten(jax.tree.structure(self.outputs), plain)
+
+
+def list_constants(jaxpr: ClosedJaxpr) -> Iterator[Any]:
+    """The constants of a jaxpr and of those within."""
+    yield from jaxpr.consts
+    for eqn in jaxpr.jaxpr.eqns:
+        for value in jax.tree.leaves(eqn.params, is_leaf=lambda v: isinstance(v, ClosedJaxpr)):
+            if isinstance(value, ClosedJaxpr):
+                yield from list_constants(value)
 
 
 class DeviceRows:
@@ -22,11 +62,7 @@ class DeviceRows:
     """
 
     def __init__(
-        self,
-        rows: BatchedRows,
-        arrays: list[jax.Array],
-        places: dict[tuple[int, bool], int],
-        units: Sequence[int],
+        self, rows: BatchedRows, arrays: list[jax.Array], places: Places, units: Sequence[int]
     ) -> None:
         self.rows, self.full, self.last, self.size = rows, rows.full, rows.last, rows.batch_size
         leaves, self.structure = jax.tree.flatten(rows.data)
@@ -68,6 +104,9 @@ class DeviceRows:
         """Nothing: sums over one device are whole."""
 
 
+Part = DeviceRows | ShardedRows
+
+
 class Program:
     """The function that is compiled: from the state to the state some epochs later, and logs.
 
@@ -75,18 +114,13 @@ class Program:
     """
 
     def __init__(
-        self,
-        model: keras.Model,
-        parts: Sequence[DeviceRows | ShardedRows],
-        state: Any,
-        capacity: int,
-        widen: bool,
+        self, model: keras.Model, parts: Sequence[Part], state: Any, capacity: int, widen: bool
     ) -> None:
         self.train, *self.validation = parts
         self.capacity = capacity
         self.fresh = [np.zeros(value.shape, value.dtype) for value in state[3]]
 
-        def trace(step: Any, state: Any, part: DeviceRows | ShardedRows) -> Any:
+        def trace(step: Any, state: Any, part: Part) -> Any:
             sizes = {part.size if part.full else 0, part.last} - {0}
             examples = {size: _make_example(part.rows.data, size) for size in sizes}
             return {
@@ -104,8 +138,7 @@ class Program:
         groups: dict[Any, list[str]] = {}
         for name, value in self.empty_logs.items():
             groups.setdefault((value.shape, value.dtype), []).append(name)
-        self.log_names = list(groups.values())
-        """The names of the logs, those of one shape and dtype together."""
+        self.log_names = list(groups.values())  # those of one shape and dtype together
 
     @property
     def is_wide(self) -> bool:

@@ -13,6 +13,8 @@ from keras_tied._types import Array
 from keras_tied.training._data import BatchedRows
 from keras_tied.training._jax.partial_sums import PartialSums
 
+Places = dict[tuple[int, bool], int]  # of arrays, by the id of the host's and how it is kept
+
 
 class Shards:
     def __init__(
@@ -64,7 +66,7 @@ class ShardedRows:
         self,
         rows: BatchedRows,
         arrays: list[jax.Array],
-        places: dict[tuple[int, bool], int],
+        places: Places,
         shards: Shards,
         has_orders: bool,
     ) -> None:

@@ -13,11 +13,10 @@ import numpy as np
 from keras_tied._processes import gather
 from keras_tied.training._callbacks import all_finite
 from keras_tied.training._data import Parts
-from keras_tied.training._epochs import Epochs, Logs, Run, Visit
+from keras_tied.training._epochs import Epochs, Logs, Objective, Run, Visit, is_seed, split_vector
 from keras_tied.training._jax import compile_cache
-from keras_tied.training._jax.program import DeviceRows, Program
-from keras_tied.training._jax.shards import ShardedRows, Shards
-from keras_tied.training._lbfgs_search import is_seed
+from keras_tied.training._jax.program import DeviceRows, Part, Program, list_constants
+from keras_tied.training._jax.shards import Places, ShardedRows, Shards
 
 CAPACITY = 4096  # epochs that one call can train, and log
 PLACES = 2**20  # row numbers that one call takes, for the orders of the rows
@@ -46,8 +45,8 @@ class JaxEpochs(Epochs):
         self.is_short = not self.shards and n_epochs * self._count_multiplications() < SHORT
         self.arrays: list[jax.Array] = []
         units = [variable.shape[-1] for variable in model.variables if variable.shape]
-        places: dict[tuple[int, bool], int] = {}
-        self.parts: list[DeviceRows | ShardedRows] = []
+        places: Places = {}
+        self.parts: list[Part] = []
         for rows, has_orders in ((train, bool(self.shuffle)), (validation, False)):
             if rows and self.shards:
                 device = self.shards, has_orders
@@ -112,6 +111,9 @@ class JaxEpochs(Epochs):
             rows = jax.jit(lambda *some: train.batch(some[0], 0, size, some[1]))(self.arrays, order)
         logs, _ = jax.jit(self.model.test_step)(state, rows)
         return float(logs.get("loss", 0.0))
+
+    def make_objective(self) -> Objective:
+        return JaxObjective(self)
 
     def _run_steps(self, run: Run, visit: Visit) -> Logs:
         """One epoch, a few steps at a time, with a visit of the host after each of these."""
@@ -184,7 +186,7 @@ class JaxEpochs(Epochs):
         if self.shards:
             everywhere = self.shards.replicated
             shardings = jax.tree.map(lambda each: getattr(each, "sharding", everywhere), outputs)
-        constants = [constant for step in program.steps for constant in step.constants]
+        constants = [constant for step in program.steps for constant in list_constants(step.jaxpr)]
         return compile_cache.compile_program(
             function, arguments, constants, fast=fast, out_shardings=shardings
         )
@@ -204,3 +206,61 @@ class JaxEpochs(Epochs):
 @jax.jit
 def _all_finite(values: list[Any]) -> Any:
     return jnp.array([jnp.isfinite(value).all() for value in values]).all()
+
+
+class JaxObjective(Objective):
+    """The loss of all rows, by the model's own steps; see `Objective`."""
+
+    def __init__(self, epochs: JaxEpochs) -> None:
+        super().__init__(epochs.model)
+        self.epochs = epochs
+        self.state = epochs.state
+        _, non_trainable, optimizer, _ = epochs.variables
+        self.seeds = [is_seed(variable) for variable in non_trainable]
+        places = {id(variable): place for place, variable in enumerate(optimizer)}
+        self.gradients = [places[id(v)] for v in epochs.model.optimizer.gradients]
+        self.point: Any = None
+        self.next_variables: Any = None
+        self.validation_logs: dict[str, float] = {}
+
+    def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
+        arguments = np.asarray(weights, np.float32), self.state, self.epochs.arrays
+        program = self.epochs.get_program("objective", self._compile, arguments)
+        logs, validation_logs, gradient, self.next_variables = program(*arguments)
+        self.validation_logs, self.point = _to_floats(validation_logs), np.array(weights)
+        return _to_floats(logs), np.asarray(gradient, np.float64)
+
+    def accept(self) -> None:
+        trainable, _, *others = self.state
+        self.state = (trainable, self.next_variables, *others)
+
+    def validate(self, weights: Any) -> dict[str, float]:
+        if not np.array_equal(weights, self.point):
+            self.evaluate(weights)
+        return self.validation_logs
+
+    def push(self, weights: Any) -> None:
+        values = [jnp.asarray(v, jnp.float32) for v in split_vector(weights, self.shapes)]
+        self.epochs.state = (values, *self.state[1:])
+        self.epochs.push()
+
+    def _compile(self, arguments: Any) -> Any:
+        program = self.epochs.program(widen=False)
+
+        # Training and validation rows are often the same, and XLA then computes the network once.
+        def call(vector: Any, state: Any, arrays: Any) -> Any:
+            state = (split_vector(vector, self.shapes), *state[1:3], program.fresh)
+            (step,) = program.train_steps.values()
+            logs, after = step(state, program.train.batch(arrays, 0, program.train.last, None))
+            _, non_trainable, optimizer, _ = after
+            gradient = jnp.concatenate([optimizer[place].ravel() for place in self.gradients])
+            values = zip(self.seeds, state[1], non_trainable, strict=True)
+            variables = [before if seed else after for seed, before, after in values]
+            _, validation_logs = program.validate((state[0], variables, *state[2:]), arrays)
+            return logs, validation_logs, gradient, variables
+
+        return self.epochs.compile(call, program, arguments, (..., ..., ..., self.state[1]))
+
+
+def _to_floats(logs: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in logs.items()}

@@ -17,6 +17,7 @@ def kernel_name(layer: keras.Layer) -> str | None:
 
 
 def kernel_variables(layer: keras.Layer, kind: str = "weights") -> list[keras.Variable]:
+    """The layer's weights, or another list of its variables, without its bias."""
     bias = getattr(layer, "bias", None)
     return [variable for variable in getattr(layer, kind) if variable is not bias]
 
