@@ -141,7 +141,5 @@ def _label_columns(model: Model, numbers: Any) -> pa.RecordBatch:
         return model.columns.decode(numbers)
     import pyarrow as pa
 
-    names: Any = model.fitted_value.feature_names
-    if names is None:
-        names = [f"x{index}" for index in range(numbers.shape[1])]
+    names: Any = model.fitted_value.feature_names or [f"x{i}" for i in range(numbers.shape[1])]
     return pa.record_batch(dict(zip(map(str, names), numbers.T, strict=True)))

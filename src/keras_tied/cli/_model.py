@@ -22,18 +22,11 @@ LARGEST = 1e300
 
 @dataclass(frozen=True)
 class Model:
-    """What a model file holds.
-
-    Attributes:
-        path: the file.
-        contents: what was saved.
-        notes: those of `keras-tied fit`; empty if Python wrote the file.
-        columns: those that it was fitted to, or None if the notes lack them.
-    """
+    """What a model file holds."""
 
     path: Path
     contents: Contents
-    notes: dict[str, Any]
+    notes: dict[str, Any]  # of `keras-tied fit`; empty if Python wrote the file
     columns: Columns | None
 
     @property

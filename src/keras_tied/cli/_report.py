@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from keras_tied.estimator.internal import Fitted
     from keras_tied.report import Report, Whole
     from keras_tied.tables import Scan
-N_WORST = 20
-"""The oddest rows, which a report always holds."""
+N_WORST = 20  # the oddest rows, which a report always holds
 Against = Annotated[
     str | None,
     typer.Option(
@@ -58,7 +57,13 @@ def report(
     """
     with report_wrong_use():
         target = check_writable(output, ["html"], "--output")
-    _require_bokeh()
+    try:
+        import bokeh  # noqa: F401
+        import jinja2  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            'a report needs Bokeh and Jinja2; run pip install "keras-tied[report]".'
+        ) from error
     quiet = printing.quiet
     fitted_model = load(model)
     rows = open_with_label(fitted_model, data, options, id, label, quiet)
@@ -85,9 +90,8 @@ def report(
 def survey_rows(model: Model, rows: Scan, quiet: bool) -> tuple[Sample, Whole]:
     """Read the rows of a report, and measure all rows of the table.
 
-    A long table is read three times, and of all of its rows only scores and errors are held, as by
-    `keras-tied score`: once for a sample, once for these, and once for the oddest rows and for how
-    many lie where.
+    A long table is read three times: for a sample, for all scores and errors, which alone are held,
+    and for the oddest rows and how many lie where.
     """
     import numpy as np
 
@@ -100,7 +104,6 @@ def survey_rows(model: Model, rows: Scan, quiet: bool) -> tuple[Sample, Whole]:
     sums, places, planes = np.zeros((3, fitted.n_features)), sample.places, None
 
     def add_squares(numbers: Array) -> None:
-        """Add the squares of the rows without a value far outside its column."""
         ordinary = numbers[~fitted.find_far_rows(numbers)]
         sums[:] += fitted.sums_of_squares(ordinary, np.ones(len(ordinary)))
 
@@ -166,24 +169,23 @@ def _read_old(
     return (Path(rows.source.name).name or rows.source.name, numbers, scores), doubtful
 
 
-def _require_bokeh() -> None:
-    try:
-        import bokeh  # noqa: F401
-        import jinja2  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            'a report needs Bokeh and Jinja2; run pip install "keras-tied[report]".'
-        ) from error
-
-
 def _make_page(
     model: Model, rows: Scan, sample: Sample, whole: Whole, warnings: list[str], **facts: Any
 ) -> Report:
+    from importlib.metadata import version
+
     from keras_tied.drawing import collect_history
     from keras_tied.report import Report, name_model
 
     settings, fitted = model.contents.settings, model.fitted_value
     left_out = ", ".join(explain_left_out(rows.columns))
+    commands, versions = [], {}
+    match model.notes:  # which may have any type
+        case {"command": str() as command}:
+            commands = [command]
+    match model.notes:
+        case {"versions": dict() as noted}:
+            versions = {str(name): str(what) for name, what in noted.items()}
     return Report.from_estimator(
         fitted,
         sample.numbers,
@@ -200,8 +202,8 @@ def _make_page(
         facts=model.find_facts(),
         warnings=list(dict.fromkeys([*warnings, *model.find_warnings()])),
         title=Path(rows.source.name).name or rows.source.name,
-        command=_join_commands(model.notes),
-        versions=_merge_versions(model.notes),
+        command=" && ".join([*commands, shlex.join(["keras-tied", *sys.argv[1:]])]),
+        versions=versions | {"bokeh": version("bokeh")},
         notes=[f"Columns that the model does not use: {left_out}."] if left_out else [],
         n_worst=N_WORST,
         **facts,
@@ -218,18 +220,3 @@ def _describe_doubtful(rows: Scan) -> list[str]:
         for column, times in rows.unseen.items()
     ]
     return [*misread, *unseen]
-
-
-def _join_commands(notes: dict[str, Any]) -> str:
-    """Return the commands that made the model and the page; notes may have any type."""
-    of_model = notes.get("command")
-    commands = [of_model] if isinstance(of_model, str) else []
-    return " && ".join([*commands, shlex.join(["keras-tied", *sys.argv[1:]])])
-
-
-def _merge_versions(notes: dict[str, Any]) -> dict[str, str]:
-    from importlib.metadata import version
-
-    versions = notes.get("versions")
-    versions = versions if isinstance(versions, dict) else {}
-    return {str(name): str(what) for name, what in versions.items()} | {"bokeh": version("bokeh")}

@@ -8,19 +8,16 @@ if TYPE_CHECKING:
     from keras_tied.report import Column as ReportColumn
     from keras_tied.tables import Column, Columns
 
-TYPES = {"date": "%Y-%m-%d", "timestamp": "%Y-%m-%d %H:%M:%S", "time": "%H:%M:%S"}
-"""How times that are no text are written."""
+# Of times that are no text.
+FORMATS = {"date": "%Y-%m-%d", "timestamp": "%Y-%m-%d %H:%M:%S", "time": "%H:%M:%S"}
 
 
 def describe_columns(columns: Columns) -> list[ReportColumn]:
     """Return the columns that are used, with the form of their values."""
     from keras_tied.report import Column as ReportColumn
 
-    described = []
-    for column in columns.used:
-        kind, form = _describe(column)
-        described.append(ReportColumn(column.name, kind, len(column.features), form))
-    return described
+    described = [(column, *_describe(column)) for column in columns.used]
+    return [ReportColumn(c.name, kind, len(c.features), form) for c, kind, form in described]
 
 
 def _describe(column: Column) -> tuple[Any, dict[str, Any]]:
@@ -32,7 +29,7 @@ def _describe(column: Column) -> tuple[Any, dict[str, Any]]:
         return "category", {"levels": [name[prefix:] for name in column.features]}
     if isinstance(form, Times):
         return "time", {
-            "format": form.format or TYPES[form.dtype],
+            "format": form.format or FORMATS[form.dtype],
             "origin": column.origin,
             "offset": form.offset,
             "hour": 1 + 2 * column.cycles.index("hour") if "hour" in column.cycles else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,19 +69,11 @@ def choose_id(source: Source, id: str | None, noted_id: str | None, output: str)
 
 @dataclass(frozen=True)
 class Sample:
-    """Some rows of a table, in its order.
+    """Some rows of a table, in its order."""
 
-    Attributes:
-        numbers: (n, features) float32, as the model takes them.
-        places: (n,) their numbers in the table, counted from 0.
-        ids: (n,) their ids, or else their numbers, counted from 1.
-        labels: (n,) their labels, or None.
-        label_name: the column of the labels, or None.
-    """
-
-    numbers: Array
-    places: Array
-    ids: Array
+    numbers: Array  # (n, features) float32
+    places: Array  # (n,) in the table, counted from 0
+    ids: Array  # (n,) or else the places, counted from 1
     labels: Array | None
     label_name: str | None
 
@@ -114,16 +107,12 @@ def take(
     doing: str = "reading",
     use: Callable[[Array], None] | None = None,
 ) -> Sample:
-    """Read some rows, those of `choose_places` if no places are given.
-
-    `use` is called with the numbers of all rows, batch by batch.
-    """
+    """Read the rows at some places or a sample, and call `use` with the numbers of each batch."""
     import numpy as np
     import pyarrow as pa
 
-    n_rows = rows.source.n_rows
     if places is None:
-        places = choose_places(n_rows, len(rows.columns.features))
+        places = choose_places(rows.source.n_rows, len(rows.columns.features))
     numbers: list[Array] = []
     ids: list[Any] = []
     labels: list[Any] = []
@@ -160,12 +149,11 @@ def _to_labels(values: list[Any]) -> Array:
     from keras_tied.drawing import MOST_COLOURS
 
     if all(value is None or isinstance(value, int | float) for value in values):
-        is_whole = all(value is not None for value in values)
-        return np.array(values if is_whole else [np.nan if v is None else v for v in values])
+        return np.array(
+            values if None not in values else [np.nan if v is None else v for v in values]
+        )
     texts = [_to_text(value) for value in values]
     if len(set(texts)) > MOST_COLOURS:
-        try:
+        with suppress(ValueError):
             return np.array([float(text) if text else np.nan for text in texts])
-        except ValueError:
-            pass
     return np.array(texts)

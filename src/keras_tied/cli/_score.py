@@ -27,10 +27,8 @@ if TYPE_CHECKING:
     from keras_tied.distributed import BatchTransform
     from keras_tied.tables import Scan
 
-DEFAULT_TOP = 10
-"""Rows that are printed without --output and --top."""
-BATCH_ROWS = 2**16
-"""Rows that are written at a time."""
+DEFAULT_TOP = 10  # rows that are printed without --output and --top
+BATCH_ROWS = 2**16  # that are written at a time
 
 
 @command("keras-tied score model.safetensors rows.csv --top 20")
@@ -169,12 +167,7 @@ def _print_oddest(
         return
     names = table.schema.names
     names = [*names[: names.index("error") + 1], "why"]
-    formats: dict[str, Callable[[Any], str]] = {
-        "score": format_number,
-        "error": format_number,
-        "one_in": partial(format_rarity, most=largest_rarity),
-    }
-    print_table(
-        [name.replace("_", " ") for name in names],
-        [[formats.get(name, str)(row[name]) for name in names] for row in rows],
-    )
+    formats: dict[str, Callable[[Any], str]] = {"score": format_number, "error": format_number}
+    formats["one_in"] = partial(format_rarity, most=largest_rarity)
+    header = [name.replace("_", " ") for name in names]
+    print_table(header, [[formats.get(name, str)(row[name]) for name in names] for row in rows])
