@@ -45,7 +45,7 @@ class Task:
         """Write the result of a function for each batch; return the number of rows."""
         from keras_tied.tables import write_table
 
-        return write_table(self.output, rows.map(function), safe_csv=self.safe_csv)
+        return write_table(self.output, map(function, rows), safe_csv=self.safe_csv)
 
 
 @command("keras-tied encode model.safetensors rows.csv -o codes.csv")
