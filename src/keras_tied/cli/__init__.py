@@ -19,6 +19,7 @@ except ImportError as error:
 from keras_tied.cli import _app
 
 __all__ = ["app", "main", "run"]
+# The module of each command, in the order in which --help lists the commands.
 MODULES = {
     "demo": "_demo",
     "check": "_check",
@@ -33,7 +34,6 @@ MODULES = {
     "export": "_export",
     "inspect": "_inspect",
 }
-"""The module of each command, in the order in which --help lists the commands."""
 
 
 def __getattr__(name: str) -> Any:

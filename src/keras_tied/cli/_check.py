@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from keras_tied.estimator.internal import Fences, Moments
     from keras_tied.tables import Columns, Fact, Source
 
-MOST_FACTS = 1_000
-"""Columns that the notes of a model tell of; those of many more would be too long to be read."""
+MOST_FACTS = 1_000  # columns that the notes of a model tell of, so that they can be read
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._options import Data, OnBackend, Seed
 from keras_tied.cli._output import Printing, check_figure_path, print_json, print_table, save_figure
 from keras_tied.cli._progress import show_stages
+from keras_tied.cli._rows import choose_places
 from keras_tied.cli._table import ColumnOptions, TableOptions
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def compare(
     require_backend(backend)
     quiet = printing.quiet
     table = learn(survey(data, options, columns, seed, quiet), seed, quiet)
-    numbers = _widths.sample_rows(table.rows, rows, seed)
+    numbers = table.rows[choose_places(len(table.rows), rows, seed)]
     facts = {"rows": len(numbers), "features": numbers.shape[1], "seeds": seeds}
     n, n_all = len(numbers), table.survey.source.n_rows
     heading = f"{n:,} rows" if n == n_all else f"{n:,} of {n_all:,} rows"

@@ -27,6 +27,7 @@ from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, re
 from keras_tied.cli._options import Data, OnBackend, Seed, option
 from keras_tied.cli._output import Printing, print_facts, print_json, report_write_errors
 from keras_tied.cli._progress import show_stages, show_training
+from keras_tied.cli._rows import choose_places
 from keras_tied.cli._table import ColumnOptions, TableOptions, explain_left_out
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def _choose_components(
     if len(widths) == 1:
         _require_enough(widths[0], table)
         return widths[0], {}
-    numbers = _widths.sample_rows(table.rows, MOST_ROWS_OF_WIDTHS, seed)
+    numbers = table.rows[choose_places(len(table.rows), MOST_ROWS_OF_WIDTHS, seed)]
     curve = _widths.measure_widths(numbers, widths, table.survey.columns, seed, quiet)
     from keras_tied.comparison import choose_width
 

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from keras_tied.estimator.internal import Contents, Fitted
     from keras_tied.tables import Columns, Fact, Source
 
-
-LARGEST = 1e300
-"""A larger number that is noted is not taken for an error."""
+LARGEST = 1e300  # a larger number that is noted is not taken for an error
 
 
 @dataclass(frozen=True)
@@ -70,12 +68,12 @@ class Model:
         names: Sequence[str] | None = self.fitted_value.feature_names
         if names is None:
             numbers = Kind.boolean, Kind.integer, Kind.number
+            n_features = self.fitted_value.n_features
             names = [name for name, kind in source.kinds.items() if kind in numbers]
-            if len(names) != self.fitted_value.n_features:
+            if len(names) != n_features:
                 raise UsageError(
-                    f"{source.name!r} has {len(names)} columns of numbers, and "
-                    f"{str(self.path)!r}, which knows no names, takes "
-                    f"{self.fitted_value.n_features}; give a table of these."
+                    f"{source.name!r} has {len(names)} columns of numbers, and {str(self.path)!r}, "
+                    f"which knows no names, takes {n_features}; give a table of these."
                 )
         return Columns(tuple(TableColumn(str(name), Kind.number) for name in names))
 

@@ -43,7 +43,7 @@ def plot(
             history=collect_history(fitted_model.contents.settings),
             figure=figure,
             y=sample.labels,
-            label_name=sample.label_name or "label",
+            label_name=rows.label or "label",
             feature_names=rows.columns.features,
             pca_error=pca_error,
         )

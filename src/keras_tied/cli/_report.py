@@ -198,7 +198,7 @@ def _make_page(
         columns=describe_columns(rows.columns),
         ids=sample.ids,
         labels=sample.labels,
-        label_name=sample.label_name or "label",
+        label_name=rows.label or "label",
         facts=model.find_facts(),
         warnings=list(dict.fromkeys([*warnings, *model.find_warnings()])),
         title=Path(rows.source.name).name or rows.source.name,

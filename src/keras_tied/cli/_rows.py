@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     from keras_tied.cli._model import Model
     from keras_tied.tables import Scan, Source
 
-MOST_ROWS, MOST_NUMBERS = 20_000, 2**22
-"""Rows of the sample of a long table, and its numbers for one with many columns."""
-SMALLEST_SAMPLE = 100
-"""Rows of the sample of a table with very many columns."""
+# Of the sample of a long table: its rows, its numbers where columns are many, and its fewest rows.
+MOST_ROWS, MOST_NUMBERS, SMALLEST_SAMPLE = 20_000, 2**22, 100
 
 Label = Annotated[
     str | None,
@@ -75,7 +73,6 @@ class Sample:
     places: Array  # (n,) in the table, counted from 0
     ids: Array  # (n,) or else the places, counted from 1
     labels: Array | None
-    label_name: str | None
 
 
 def open_with_label(
@@ -90,14 +87,13 @@ def open_with_label(
     return rows
 
 
-def choose_places(n_rows: int, n_features: int) -> Array:
-    """Choose the rows to show: all, or a random sample of a large table."""
+def choose_places(n_rows: int, most: int, seed: int = 0) -> Array:
+    """Return the places of all rows, or of some at random, in their order."""
     import numpy as np
 
-    most = max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // n_features))
     if n_rows <= most:
         return np.arange(n_rows)
-    return np.sort(np.random.default_rng(0).choice(n_rows, most, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(n_rows, most, replace=False))
 
 
 def take(
@@ -112,7 +108,8 @@ def take(
     import pyarrow as pa
 
     if places is None:
-        places = choose_places(rows.source.n_rows, len(rows.columns.features))
+        most = min(MOST_ROWS, MOST_NUMBERS // len(rows.columns.features))
+        places = choose_places(rows.source.n_rows, max(SMALLEST_SAMPLE, most))
     numbers: list[Array] = []
     ids: list[Any] = []
     labels: list[Any] = []
@@ -129,13 +126,8 @@ def take(
             labels += some.column(rows.label).to_pylist() if rows.label else []
             first += len(batch.numbers)
     names = map(_to_text, ids) if rows.id else (f"{place:,}" for place in (places + 1).tolist())
-    return Sample(
-        np.concatenate(numbers),
-        places,
-        np.array(list(names)),
-        _to_labels(labels) if rows.label else None,
-        rows.label,
-    )
+    named_labels = _to_labels(labels) if rows.label else None
+    return Sample(np.concatenate(numbers), places, np.array(list(names)), named_labels)
 
 
 def _to_text(value: Any) -> str:

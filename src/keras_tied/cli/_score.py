@@ -11,14 +11,14 @@ import typer
 from keras_tied._text import format_number, format_quantity, format_rarity
 from keras_tied.cli._app import command
 from keras_tied.cli._apply import write_rows
-from keras_tied.cli._cluster import ClusterOptions, require_folder, write_folder
+from keras_tied.cli._cluster import ClusterOptions, write_folder
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv
 from keras_tied.cli._output import Printing, print_json, print_table
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._rows import open_rows
-from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, require_output, say_doubtful
+from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, say_doubtful
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,12 +63,10 @@ def score(
     from keras_tied.distributed import BatchTransform, measure_rows
     from keras_tied.tables import write_table
 
-    if cluster.cluster is not None:
-        if output is None or top is not None:
-            raise UsageError("--cluster writes all rows: give --output, and leave out --top.")
-        require_folder(output)
-    elif output is not None:
-        require_output(output, printing.json)
+    if cluster.cluster is not None and (output is None or top is not None):
+        raise UsageError("--cluster writes all rows: give --output, and leave out --top.")
+    if output is not None:
+        cluster.require_output(output, printing.json)
     fitted_model = load(model)
     fitted = fitted_model.fitted_value
     rows = open_rows(fitted_model, data, options, id, printing.quiet)
