@@ -69,8 +69,8 @@ def open_rows(model, path, label=None):
     return _rows.open_with_label(load(model), str(path), TableOptions(), None, label, True)
 
 
-def sample_of(model, path):
-    return _rows.take(open_rows(model, path), True)
+def sample_of(*arguments):
+    return _rows.take(open_rows(*arguments), True)
 
 
 def test_a_long_table_is_sampled_in_order_with_its_own_ids(model, fruit_csv, monkeypatch):

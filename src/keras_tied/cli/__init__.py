@@ -19,42 +19,31 @@ except ImportError as error:
 from keras_tied.cli import _app
 
 __all__ = ["app", "main", "run"]
-# The module of each command, in the order in which --help lists the commands.
-MODULES = {
-    "demo": "_demo",
-    "check": "_check",
-    "fit": "_fit",
-    "encode": "_apply",
-    "reconstruct": "_apply",
-    "decode": "_apply",
-    "score": "_score",
-    "plot": "_plot",
-    "report": "_report",
-    "compare": "_compare",
-    "export": "_export",
-    "inspect": "_inspect",
-}
+# In the order of --help.
+COMMANDS = (
+    "demo check fit encode reconstruct decode score plot report compare export inspect".split()
+)
 
 
 def __getattr__(name: str) -> Any:
     """Import all commands when the application is used from Python."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    load(MODULES)
+    load(COMMANDS)
     return _app.app
 
 
 def load(commands: Iterable[str]) -> None:
     """Import the modules of some commands, each of which takes its time."""
     for name in commands:
-        import_module(f"keras_tied.cli.{MODULES[name]}")
-    order = list(MODULES)
-    _app.app.registered_commands.sort(key=lambda each: order.index(each.name or ""))
+        module = "apply" if name in ("encode", "reconstruct", "decode") else name
+        import_module(f"keras_tied.cli._{module}")
+    _app.app.registered_commands.sort(key=lambda each: COMMANDS.index(each.name or ""))
 
 
 def run() -> int:
     """Run the command line; returns the exit code."""
-    load([sys.argv[1]] if sys.argv[1:2] and sys.argv[1] in MODULES else MODULES)
+    load([name for name in COMMANDS if [name] == sys.argv[1:2]] or COMMANDS)
     return _app.run()
 
 

@@ -62,8 +62,7 @@ class Model:
         """Return the columns of a table that the model takes."""
         if self.columns is not None:
             return self.columns
-        from keras_tied.tables import Column as TableColumn
-        from keras_tied.tables import Columns, Kind
+        from keras_tied.tables import Column, Columns, Kind
 
         names: Sequence[str] | None = self.fitted_value.feature_names
         if names is None:
@@ -75,7 +74,7 @@ class Model:
                     f"{source.name!r} has {len(names)} columns of numbers, and {str(self.path)!r}, "
                     f"which knows no names, takes {n_features}; give a table of these."
                 )
-        return Columns(tuple(TableColumn(str(name), Kind.number) for name in names))
+        return Columns(tuple(Column(str(name), Kind.number) for name in names))
 
 
 def _is_width(note: Any) -> bool:

@@ -17,22 +17,19 @@ from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv
 from keras_tied.cli._output import Printing, replace_output
 from keras_tied.cli._progress import show_rows, show_stages
-from keras_tied.cli._report_columns import describe_columns
 from keras_tied.cli._rows import Label, Sample, open_rows, open_with_label, take
 from keras_tied.cli._table import TableOptions, describe_misread, explain_left_out, say_doubtful
 
 if TYPE_CHECKING:
     from keras_tied._types import Array
     from keras_tied.estimator.internal import Fitted
+    from keras_tied.report import Column as ReportColumn
     from keras_tied.report import Report, Whole
-    from keras_tied.tables import Scan
+    from keras_tied.tables import Column, Columns, Scan
+
 N_WORST = 20  # the oddest rows, which a report always holds
-Against = Annotated[
-    str | None,
-    typer.Option(
-        "--against", metavar="OLD", help="An older table, to tell what has drifted since."
-    ),
-]
+# Of times that are no text.
+FORMATS = {"date": "%Y-%m-%d", "timestamp": "%Y-%m-%d %H:%M:%S", "time": "%H:%M:%S"}
 
 
 @command("keras-tied report model.safetensors rows.csv -o report.html")
@@ -43,7 +40,10 @@ def report(
         Path, typer.Option("--output", "-o", metavar="OUT", help="The .html file to write.")
     ],
     label: Label = None,
-    against: Against = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="OLD", help="An older table, to tell what has drifted since."),
+    ] = None,
     *,
     id: Id = None,
     options: TableOptions,
@@ -220,3 +220,38 @@ def _describe_doubtful(rows: Scan) -> list[str]:
         for column, times in rows.unseen.items()
     ]
     return [*misread, *unseen]
+
+
+def describe_columns(columns: Columns) -> list[ReportColumn]:
+    """Return the columns that are used, with the form of their values."""
+    from keras_tied.report import Column as ReportColumn
+
+    described = [(column, *_describe_column(column)) for column in columns.used]
+    return [ReportColumn(c.name, kind, len(c.features), form) for c, kind, form in described]
+
+
+def _describe_column(column: Column) -> tuple[Any, dict[str, Any]]:
+    from keras_tied.tables import Kind, NumberText, Times, TruthText
+
+    form = column.form
+    if column.kind is Kind.text:
+        prefix = len(column.name) + 1
+        return "category", {"levels": [name[prefix:] for name in column.features]}
+    if isinstance(form, Times):
+        return "time", {
+            "format": form.format or FORMATS[form.dtype],
+            "origin": column.origin,
+            "offset": form.offset,
+            "hour": 1 + 2 * column.cycles.index("hour") if "hour" in column.cycles else None,
+            "zone": form.zone if form.format else "",
+            "places": form.places,
+            "padded": form.padded,
+        }
+    if isinstance(form, TruthText):
+        return "truth", {"true": form.true, "false": form.false}
+    if isinstance(form, NumberText) and not form.is_whole:
+        names = "decimal", "separator", "prefix", "suffix", "places", "parentheses"
+        return "number", {name: getattr(form, name) for name in names}
+    if column.kind is Kind.boolean:
+        return "truth", {}
+    return ("whole" if column.kind is Kind.integer or form is not None else "number"), {}
