@@ -1,8 +1,4 @@
-"""The command ``keras-tied``: arguments in, messages out.
-
-Each command imports what it needs when it runs, so that ``--help`` starts fast. Exit codes: 0 for
-success, 1 for a failure, 2 for wrong use, 130 after Ctrl-C, 143 after SIGTERM.
-"""
+"""The command ``keras-tied``, which imports what it needs when it runs: ``--help`` starts fast."""
 
 import sys
 from collections.abc import Iterable

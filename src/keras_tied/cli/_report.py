@@ -88,11 +88,7 @@ def report(
 
 
 def survey_rows(model: Model, rows: Scan, quiet: bool) -> tuple[Sample, Whole]:
-    """Read the rows of a report, and measure all rows of the table.
-
-    A long table is read three times: for a sample, for all scores and errors, which alone are held,
-    and for the oddest rows and how many lie where.
-    """
+    """Read a sample of rows and the oddest, and measure all rows, holding scores and errors."""
     import numpy as np
 
     from keras_tied.distributed import measure_rows

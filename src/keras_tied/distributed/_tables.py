@@ -22,8 +22,7 @@ from keras_tied.tables import Columns, MisreadValues, Scan, Source, Workers, in_
 if TYPE_CHECKING:
     from keras_tied.estimator.internal import Fences, Moments
 
-Advance = Callable[[int], object]
-"""Is called with the number of rows that are done since the last call."""
+Advance = Callable[[int], object]  # is called with the rows that are done since the last call
 
 
 class Transformation(NamedTuple):
