@@ -65,9 +65,12 @@ def test_a_letter_that_no_font_has_is_drawn_without_a_remark(keras_tied, tmp_pat
     assert done == (0, "", "")
 
 
-def sample_of(model, path, label=None):
-    rows = _rows.open_with_label(load(model), str(path), TableOptions(), None, label, True)
-    return _rows.take(rows, True)
+def open_rows(model, path, label=None):
+    return _rows.open_with_label(load(model), str(path), TableOptions(), None, label, True)
+
+
+def sample_of(*arguments):
+    return _rows.take(open_rows(*arguments), True)
 
 
 def test_a_long_table_is_sampled_in_order_with_its_own_ids(model, fruit_csv, monkeypatch):
@@ -95,8 +98,9 @@ def test_rows_without_an_id_are_called_by_their_number(keras_tied, tmp_path, mon
     ("label", "kind", "first"), [(None, "U", "good"), ("weight", "f", None), ("ripe", "b", None)]
 )
 def test_the_label_of_fit_or_any_column_tells_rows_apart(model, fruit_csv, label, kind, first):
-    sample = sample_of(model, fruit_csv, label)
-    assert sample.label_name == (label or "taste")
+    rows = open_rows(model, fruit_csv, label)
+    assert rows.label == (label or "taste")
+    sample = _rows.take(rows, True)
     assert sample.labels.dtype.kind == kind
     assert first is None or first in sample.labels
 

@@ -1,8 +1,4 @@
-"""The command ``keras-tied``: arguments in, messages out.
-
-Each command imports what it needs when it runs, so that ``--help`` starts fast. Exit codes: 0 for
-success, 1 for a failure, 2 for wrong use, 130 after Ctrl-C, 143 after SIGTERM.
-"""
+"""The command ``keras-tied``, which imports what it needs when it runs: ``--help`` starts fast."""
 
 import sys
 from collections.abc import Iterable
@@ -19,42 +15,31 @@ except ImportError as error:
 from keras_tied.cli import _app
 
 __all__ = ["app", "main", "run"]
-MODULES = {
-    "demo": "_demo",
-    "check": "_check",
-    "fit": "_fit",
-    "encode": "_apply",
-    "reconstruct": "_apply",
-    "decode": "_apply",
-    "score": "_score",
-    "plot": "_plot",
-    "report": "_report",
-    "compare": "_compare",
-    "export": "_export",
-    "inspect": "_inspect",
-}
-"""The module of each command, in the order in which --help lists the commands."""
+# In the order of --help.
+COMMANDS = (
+    "demo check fit encode reconstruct decode score plot report compare export inspect".split()
+)
 
 
 def __getattr__(name: str) -> Any:
     """Import all commands when the application is used from Python."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    load(MODULES)
+    load(COMMANDS)
     return _app.app
 
 
 def load(commands: Iterable[str]) -> None:
     """Import the modules of some commands, each of which takes its time."""
     for name in commands:
-        import_module(f"keras_tied.cli.{MODULES[name]}")
-    order = list(MODULES)
-    _app.app.registered_commands.sort(key=lambda each: order.index(each.name or ""))
+        module = "apply" if name in ("encode", "reconstruct", "decode") else name
+        import_module(f"keras_tied.cli._{module}")
+    _app.app.registered_commands.sort(key=lambda each: COMMANDS.index(each.name or ""))
 
 
 def run() -> int:
     """Run the command line; returns the exit code."""
-    load([sys.argv[1]] if sys.argv[1:2] and sys.argv[1] in MODULES else MODULES)
+    load([name for name in COMMANDS if [name] == sys.argv[1:2]] or COMMANDS)
     return _app.run()
 
 

@@ -36,11 +36,7 @@ def command(
     """Register a function as a command, and add the option `--debug` to it.
 
     A parameter whose type is a dataclass becomes an option for each of its fields, under its
-    `HEADING` if it has one. An exception in the function becomes one sentence and an exit code.
-
-    Args:
-        example: a command line for the help.
-        tables: whether it reads or writes tables, and so needs pyarrow.
+    `HEADING` if it has one. Without `tables`, pyarrow need not be installed.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -53,8 +49,11 @@ def command(
         @functools.wraps(function)
         def run(debug: bool = False, no_clobber: bool = False, **options: Any) -> None:
             with report_errors(debug), report_table_errors() if tables else nullcontext():
-                if no_clobber:
-                    _require_new(options["output"])
+                if no_clobber and os.path.lexists(output := options["output"] or ""):
+                    raise UsageError(
+                        f"{str(output)!r} is there already; name another, or leave out "
+                        "--no-clobber."
+                    )
                 _require_order(options)
                 function(**_gather(signature.parameters.values(), options))
 
@@ -74,8 +73,8 @@ def _fields_of(kind: Any) -> list[inspect.Parameter]:
     parameters = []
     for each in fields(kind):
         hint = hints[each.name]
-        if option := each.metadata.get("option"):
-            hint = Annotated[hint, option]
+        if each.metadata:
+            hint = Annotated[hint, each.metadata["option"]]
         if heading := getattr(kind, "HEADING", None):
             dtype, option = get_args(hint)
             option = copy.copy(option)
@@ -108,14 +107,6 @@ def _gather(parameters: Iterable[inspect.Parameter], options: Mapping[str, Any])
         else options[each.name]
         for each in parameters
     }
-
-
-def _require_new(output: Any) -> None:
-    """Raise if the output is there already."""
-    if output is not None and os.path.lexists(output):
-        raise UsageError(
-            f"{str(output)!r} is there already; name another, or leave out --no-clobber."
-        )
 
 
 def _require_order(arguments: Mapping[str, Any]) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._app import command
-from keras_tied.cli._cluster import ClusterOptions, require_folder, write_folder
+from keras_tied.cli._cluster import ClusterOptions, write_folder
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option
@@ -45,7 +46,7 @@ class Task:
         """Write the result of a function for each batch; return the number of rows."""
         from keras_tied.tables import write_table
 
-        return write_table(self.output, rows.map(function), safe_csv=self.safe_csv)
+        return write_table(self.output, map(function, rows), safe_csv=self.safe_csv)
 
 
 @command("keras-tied encode model.safetensors rows.csv -o codes.csv")
@@ -73,7 +74,7 @@ def decode(task: Task, printing: Printing) -> None:
         numbers = model.fitted_value.inverse_transform(batch.numbers)
         return prepend_id(rows.id, batch.rows, _label_columns(model, numbers))
 
-    write_rows("decoded", rows, lambda rows: task.write(rows, decode_batch), task.output, printing)
+    write_rows("decoded", rows, partial(task.write, function=decode_batch), task.output, printing)
 
 
 def _transform(
@@ -82,20 +83,14 @@ def _transform(
     """Transform the rows of a table, here or on workers."""
     from keras_tied.distributed import BatchTransform
 
-    if options.cluster is None:
-        require_output(task.output, printing.json)
-    else:
-        require_folder(task.output)
+    options.require_output(task.output, printing.json)
     model = load(task.model)
     rows = open_rows(model, task.data, task.options, task.id, printing.quiet, task.output)
     transform = BatchTransform(model.fitted_value, rows.columns, output, rows.id)
     with options.connect() as workers:
-
-        def write(rows: Scan) -> int:
-            if workers is None:
-                return task.write(rows, transform.apply)
-            return write_folder(workers, rows, transform, task.output)
-
+        write = partial(task.write, function=transform.apply)
+        if workers is not None:
+            write = partial(write_folder, workers, transform=transform, output=task.output)
         write_rows(verb, rows, write, task.output, printing)
 
 
@@ -141,7 +136,5 @@ def _label_columns(model: Model, numbers: Any) -> pa.RecordBatch:
         return model.columns.decode(numbers)
     import pyarrow as pa
 
-    names: Any = model.fitted_value.feature_names
-    if names is None:
-        names = [f"x{index}" for index in range(numbers.shape[1])]
+    names: Any = model.fitted_value.feature_names or [f"x{i}" for i in range(numbers.shape[1])]
     return pa.record_batch(dict(zip(map(str, names), numbers.T, strict=True)))

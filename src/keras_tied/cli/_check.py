@@ -1,7 +1,4 @@
-"""``keras-tied check``, and the table that a model is trained on.
-
-What the columns read as is surveyed first; then the rows that fit into memory are read.
-"""
+"""``keras-tied check``, and the table that a model is trained on."""
 
 from __future__ import annotations
 
@@ -26,27 +23,17 @@ if TYPE_CHECKING:
     from keras_tied.estimator.internal import Fences, Moments
     from keras_tied.tables import Columns, Fact, Source
 
-MOST_FACTS = 1_000
-"""Columns that the notes of a model tell of; those of many more would be too long to be read."""
+MOST_FACTS = 1_000  # columns that the notes of a model tell of, so that they can be read
 
 
 @dataclass(frozen=True)
 class Survey:
-    """A table, and what its columns read as.
-
-    Attributes:
-        source: all of it.
-        sample: all rows, or some, in a random order.
-        columns: those that are used.
-        facts: about each column of the table.
-        warnings: what to look at, as sentences about columns.
-        fences: of the features, beyond which a value lies far outside the rest of its column.
-    """
+    """A table, and what its columns read as."""
 
     source: Source
-    sample: pa.RecordBatch
-    columns: Columns
-    facts: list[Fact]
+    sample: pa.RecordBatch  # all rows, or some, in a random order
+    columns: Columns  # those that are used
+    facts: list[Fact]  # about all columns
     warnings: list[str]
     fences: Fences
 
@@ -67,17 +54,11 @@ class Survey:
 
 @dataclass(frozen=True)
 class Table:
-    """A table, and the rows of it that are in memory.
-
-    Attributes:
-        survey: what its columns read as.
-        rows: all rows, or some in random order, `(n, features)` float32.
-        moments: of all rows, if these are some; else None.
-    """
+    """A table, and the rows of it that are in memory."""
 
     survey: Survey
-    rows: Array
-    moments: Moments | None = None
+    rows: Array  # all rows, or some in random order, (n, features) float32
+    moments: Moments | None = None  # of all rows, if these are some
 
 
 @command("keras-tied check rows.csv")
@@ -176,10 +157,7 @@ def _find_far_values(
 
 
 def learn(survey: Survey, seed: int, quiet: bool, workers: Workers | None = None) -> Table:
-    """Read the rows of a table that fit into memory, and print its warnings.
-
-    A larger table is measured as a whole, by `workers` if they are given.
-    """
+    """Read the rows that fit into memory, measure all of a larger table, and print warnings."""
     import numpy as np
 
     from keras_tied.distributed import Here, measure_table

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from keras_tied.cli._messages import FailedError, UsageError
 from keras_tied.cli._options import option
+from keras_tied.cli._table import require_output
 
 if TYPE_CHECKING:
     from keras_tied.distributed import BatchTransform, Workers
@@ -25,6 +26,18 @@ class ClusterOptions:
         metavar="ADDRESS",
     )
     workers: int | None = option("The processes of --cluster local; one a processor.", min=1)
+
+    def require_output(self, output: str, json: bool) -> None:
+        """Raise if a table, or the folder of workers, could not be written, before any work."""
+        from keras_tied.tables import ENDINGS
+
+        if self.cluster is None:
+            require_output(output, json)
+        elif output == "-" or output.lower().endswith(tuple(f".{ending}" for ending in ENDINGS)):
+            raise UsageError(
+                f"--cluster writes a folder of Parquet files, and {output!r} is a file; name a "
+                "folder."
+            )
 
     @contextmanager
     def connect(self) -> Iterator[Workers | None]:
@@ -45,16 +58,6 @@ class ClusterOptions:
             raise UsageError(str(error)) from error
         except ClusterError as error:
             raise FailedError(str(error)) from error
-
-
-def require_folder(output: str) -> None:
-    """Raise if an output is a file, before any work is done."""
-    from keras_tied.tables import ENDINGS
-
-    if output == "-" or output.lower().endswith(tuple(f".{ending}" for ending in ENDINGS)):
-        raise UsageError(
-            f"--cluster writes a folder of Parquet files, and {output!r} is a file; name a folder."
-        )
 
 
 def write_folder(workers: Workers, rows: Scan, transform: BatchTransform, output: str) -> int:

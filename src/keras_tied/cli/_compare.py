@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied._text import format_number, format_quantity
+from keras_tied.cli import _widths
 from keras_tied.cli._app import command
 from keras_tied.cli._check import learn, survey
 from keras_tied.cli._keras import hide_modules, require_backend
@@ -17,19 +18,10 @@ from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._options import Data, OnBackend, Seed
 from keras_tied.cli._output import Printing, check_figure_path, print_json, print_table, save_figure
 from keras_tied.cli._progress import show_stages
+from keras_tied.cli._rows import choose_places
 from keras_tied.cli._table import ColumnOptions, TableOptions
-from keras_tied.cli._widths import (
-    MOST_WIDTHS,
-    explain_weakness,
-    import_comparison,
-    measure_widths,
-    parse_widths,
-    sample_rows,
-)
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from keras_tied.comparison import MethodResult, Width
 
 
@@ -64,11 +56,11 @@ def compare(
 
     With several numbers of components, only with PCA.
     """
-    widths = parse_widths(components)
+    widths = _widths.parse_widths(components)
     if widths is None:
         raise UsageError(
-            f"--components {components!r} is not a number from 1 on, or at most {MOST_WIDTHS} of "
-            "them; give one such as 2, or several such as 1..16 or 1,2,4."
+            f"--components {components!r} is not a number from 1 on, or at most "
+            f"{_widths.MOST_WIDTHS} of them; give one such as 2, or several such as 1..16 or 1,2,4."
         )
     with report_wrong_use():
         target = check_figure_path(output) if output else None
@@ -79,7 +71,7 @@ def compare(
     require_backend(backend)
     quiet = printing.quiet
     table = learn(survey(data, options, columns, seed, quiet), seed, quiet)
-    numbers = sample_rows(table.rows, rows, seed)
+    numbers = table.rows[choose_places(len(table.rows), rows, seed)]
     facts = {"rows": len(numbers), "features": numbers.shape[1], "seeds": seeds}
     n, n_all = len(numbers), table.survey.source.n_rows
     heading = f"{n:,} rows" if n == n_all else f"{n:,} of {n_all:,} rows"
@@ -87,17 +79,22 @@ def compare(
     held_out = "; errors are those of 30 % held out" + f", means of {seeds} seeds" * (seeds > 1)
     curve: list[Width] = []
     if len(widths) > 1:
-        curve = measure_widths(numbers, widths, table.survey.columns, seed, quiet, seeds)
+        curve = _widths.measure_widths(numbers, widths, table.survey.columns, seed, quiet, seeds)
     else:
         heading += f", {widths[0]} left"
         with show_stages("starting", quiet) as on_method:
-            comparison = import_comparison(numbers, widths[0])
+            comparison = _widths.import_comparison(numbers, widths[0])
             with hide_modules("tensorflow"):  # UMAP imports it if it can, which takes seconds
                 methods = comparison.compare(
                     numbers, widths[0], random_state=seed, n_seeds=seeds, on_method=on_method
                 )
     if output and target:
-        figure = _draw_widths(curve) if curve else _draw_methods(methods)
+        if curve:
+            n_components, _, _, hidden, errors, pca_errors = zip(*curve, strict=True)
+            figure = plotting.width_curve(n_components, errors, pca_errors, hidden_errors=hidden)
+        else:
+            ratios, seconds = [row.relatives for row in methods], [row.seconds for row in methods]
+            figure = plotting.comparison([row.name for row in methods], ratios, seconds)
         save_figure(figure, output, target, quiet)
     if printing.json:
         key, results = ("widths", curve) if curve else ("methods", methods)
@@ -108,23 +105,6 @@ def compare(
             _print_widths(curve)
         else:
             _print_methods(methods)
-
-
-def _draw_widths(curve: list[Width]) -> Figure:
-    from keras_tied import plotting
-
-    widths, _, _, hidden_errors, errors, pca_errors = zip(*curve, strict=True)
-    return plotting.width_curve(widths, errors, pca_errors, hidden_errors=hidden_errors)
-
-
-def _draw_methods(methods: list[MethodResult]) -> Figure:
-    from keras_tied import plotting
-
-    return plotting.comparison(
-        [row.name for row in methods],
-        [row.relatives for row in methods],
-        [row.seconds for row in methods],
-    )
 
 
 def _describe(results: Sequence[MethodResult | Width]) -> list[dict[str, Any]]:
@@ -169,7 +149,7 @@ def _print_widths(curve: list[Width]) -> None:
     hidden_errors = [width.hidden_error for width in curve]
     if not any(map(math.isnan, hidden_errors)):
         chosen = format_quantity(choose_width(curve), "component")
-        weakness = explain_weakness(hidden_errors)
+        weakness = _widths.explain_weakness(hidden_errors)
         print(f"hidden values are reconstructed best with {chosen}{weakness}")
 
 

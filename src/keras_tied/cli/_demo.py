@@ -1,5 +1,7 @@
 """``keras-tied demo``: run the article's experiment, and draw it."""
 
+from __future__ import annotations
+
 import os
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +13,7 @@ from keras_tied import _backend
 from keras_tied.cli._app import command
 from keras_tied.cli._keras import Backend, import_keras, require_backend
 from keras_tied.cli._messages import UsageError, report_wrong_use
-from keras_tied.cli._options import OnBackend, Quiet
+from keras_tied.cli._options import FigureFile, OnBackend, Quiet
 from keras_tied.cli._output import check_figure_path, print_facts, print_table, save_figure
 from keras_tied.cli._progress import show_training
 
@@ -29,9 +31,7 @@ class Engine(StrEnum):
 
 @command("keras-tied demo --data donut_corr2.npy --seed 1 --output donuts.svg", tables=False)
 def demo(
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The figure to write: .png, .svg or .pdf.")
-    ] = Path("keras-tied-demo.png"),
+    output: FigureFile = Path("keras-tied-demo.png"),
     show: Annotated[bool, typer.Option("--show", help="Open the figure in a window too.")] = False,
     data: Annotated[
         Path | None,
@@ -70,15 +70,8 @@ def demo(
             random_state=seed,
             on_epoch=show_epoch and (lambda epoch, logs: show_epoch(epoch + 1, epochs, logs)),
         )
-    plotting.four_panels(
-        rows,
-        result.code,
-        result.reconstruction,
-        result.history,
-        y=labels,
-        pca_mse=result.pca_train_mse,
-        figure=figure,
-    )
+    pictured = rows, result.code, result.reconstruction, result.history
+    plotting.four_panels(*pictured, y=labels, pca_mse=result.pca_train_mse, figure=figure)
     save_figure(figure, output, target, quiet)
     if not quiet:
         _print_result(result, engine, output)
@@ -105,7 +98,7 @@ def _require_engine(engine: Engine, backend: Backend | None) -> None:
         )
 
 
-def _print_result(result: "Experiment", engine: Engine, output: Path) -> None:
+def _print_result(result: Experiment, engine: Engine, output: Path) -> None:
     errors = {
         "tied autoencoder": (result.train_mse, result.validation_mse),
         "PCA, same components": (result.pca_train_mse, result.pca_validation_mse),

@@ -1,7 +1,5 @@
 """``keras-tied export``: write a model as ONNX, which runs without Keras."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path

@@ -27,17 +27,14 @@ from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, re
 from keras_tied.cli._options import Data, OnBackend, Seed, option
 from keras_tied.cli._output import Printing, print_facts, print_json, report_write_errors
 from keras_tied.cli._progress import show_stages, show_training
+from keras_tied.cli._rows import choose_places
 from keras_tied.cli._table import ColumnOptions, TableOptions, explain_left_out
 
 if TYPE_CHECKING:
     from keras_tied.estimator.internal import Outcome, Parameters
 
-VALIDATION_SHARE = 0.1
-"""The share of a sample that errors are measured on."""
-MOST_ROWS_OF_WIDTHS = 10_000
-"""Rows that several numbers of components are compared on."""
-
-
+VALIDATION_SHARE = 0.1  # of a sample that errors are measured on
+MOST_ROWS_OF_WIDTHS = 10_000  # that several numbers of components are compared on
 Solver = StrEnum("Solver", ["auto", "lbfgs", "nadam"])
 Scaler = StrEnum("Scaler", ["standard", "minmax", "none"])
 
@@ -64,14 +61,17 @@ class TrainingOptions:
 
     def to_arguments(self) -> dict[str, Any]:
         """Return the arguments of `TiedAutoencoder`, but for `n_components`."""
+        hidden_layer_sizes = _parse_hidden_sizes(self.hidden)
+        if self.validation >= 1:
+            raise UsageError("--validation 1 leaves no row to train on; give a share such as 0.1.")
         return {
-            "hidden_layer_sizes": _parse_hidden_sizes(self.hidden),
+            "hidden_layer_sizes": hidden_layer_sizes,
             "solver": self.solver.value,
             "max_iter": self.epochs,
             "scaler": None if self.scaler is Scaler.none else self.scaler.value,
             "random_state": self.seed,
             "early_stopping": self.validation > 0,
-            "validation_fraction": _parse_validation(self.validation),
+            "validation_fraction": self.validation or 0.1,  # unused without early stopping
         }
 
 
@@ -111,7 +111,15 @@ def fit(
         if training.solver is Solver.lbfgs:  # JAX alone trains by the others
             import_keras_alone()
         versions = collect_versions(with_keras=training.solver is Solver.lbfgs)
-        file = OutputFile(output, target, start, _describe_table(table, versions) | curve)
+        notes = {
+            "command": shlex.join(["keras-tied", *sys.argv[1:]]),
+            "data": table_survey.source.name,
+            "rows": table_survey.source.n_rows,
+            "columns": table_survey.columns.to_json(),
+            "table": table_survey.to_json(MOST_FACTS),
+            "versions": versions,
+        }
+        file = OutputFile(output, target, start, notes | curve)
     with interrupts() as is_interrupted:
         notes = _train_and_measure(table, settings, file, quiet)
     if printing.json:
@@ -125,19 +133,12 @@ def fit(
 
 @dataclass(frozen=True)
 class OutputFile:
-    """The file of the model, which is written after training, and again with more results.
+    """The file of the model, which is written after training, and again with more results."""
 
-    Attributes:
-        output: the path that the user gave.
-        target: the absolute path.
-        start: `time.perf_counter()` at the start of the command.
-        notes: the notes that are known before training.
-    """
-
-    output: Path
-    target: Path
+    output: Path  # as the user gave it
+    target: Path  # absolute
     start: float
-    notes: dict[str, Any]
+    notes: dict[str, Any]  # which are known before training
 
     def save(self, outcome: Outcome, parameters: Parameters, **results: Any) -> dict[str, Any]:
         """Write a model with notes that include these results; return the notes."""
@@ -177,34 +178,27 @@ def _train_and_measure(
     table: Table, settings: dict[str, Any], file: OutputFile, quiet: bool
 ) -> dict[str, Any]:
     """Train, save the model, measure it, and save it again; return its notes."""
-    from keras_tied.estimator.internal import (
-        Parameters,
-        baseline_errors,
-        epoch_callback,
-        fit_rows,
-    )
+    from keras_tied.estimator import internal
 
-    parameters = Parameters(**settings, feature_names=tuple(table.survey.columns.features))
+    columns, fences = table.survey.columns, table.survey.fences
+    parameters = internal.Parameters(**settings, feature_names=tuple(columns.features))
     n = 0 if table.moments is None else max(2, int(len(table.rows) * VALIDATION_SHARE))
     rows, validation_rows = table.rows[n:], table.rows[:n] if n else None
     start = time.perf_counter()
     title = f"training on {len(rows):,} rows" if n else "training"
-    with show_training(title, quiet) as on_epoch, epoch_callback(on_epoch):
-        outcome = fit_rows(
-            parameters,
-            rows,
-            columns=table.survey.columns.column_numbers,
-            moments=table.moments,
-            fences=table.survey.fences,
+    with show_training(title, quiet) as on_epoch, internal.epoch_callback(on_epoch):
+        outcome = internal.fit_rows(
+            parameters, rows, columns=columns.column_numbers, moments=table.moments, fences=fences
         )
-    note = (
-        f"scale and PCA are those of all rows; the network was trained on {len(rows):,} of them, "
-        f"in {time.perf_counter() - start:.1f} s"
-    )
-    streamed = note if n else None
+    streamed = None
+    if n:
+        streamed = (
+            "scale and PCA are those of all rows; the network was trained on "
+            f"{len(rows):,} of them, in {time.perf_counter() - start:.1f} s"
+        )
     file.save(outcome, parameters, streamed=streamed)
     with file.report_failure(), show_stages("comparing with PCA", quiet):
-        error, pca_error = baseline_errors(outcome.fitted, rows, validation_rows)
+        error, pca_error = internal.baseline_errors(outcome.fitted, rows, validation_rows)
         return file.save(
             outcome,
             parameters,
@@ -225,7 +219,7 @@ def _choose_components(
     if len(widths) == 1:
         _require_enough(widths[0], table)
         return widths[0], {}
-    numbers = _widths.sample_rows(table.rows, MOST_ROWS_OF_WIDTHS, seed)
+    numbers = table.rows[choose_places(len(table.rows), MOST_ROWS_OF_WIDTHS, seed)]
     curve = _widths.measure_widths(numbers, widths, table.survey.columns, seed, quiet)
     from keras_tied.comparison import choose_width
 
@@ -246,18 +240,6 @@ def _require_enough(components: int, table: Table) -> None:
         )
 
 
-def _describe_table(table: Table, versions: dict[str, str]) -> dict[str, Any]:
-    """Return the notes of a model that are known before training."""
-    return {
-        "command": shlex.join(["keras-tied", *sys.argv[1:]]),
-        "data": table.survey.source.name,
-        "rows": table.survey.source.n_rows,
-        "columns": table.survey.columns.to_json(),
-        "table": table.survey.to_json(MOST_FACTS),
-        "versions": versions,
-    }
-
-
 def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, str]:
     columns = table.survey.columns
     usage = list_some(columns.names)
@@ -267,10 +249,13 @@ def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, s
     if columns.left_out:
         facts["left out"] = list_some(explain_left_out(columns))
     ratio = notes["error"] / notes["pca_error"] if notes["pca_error"] else 1.0
+    against = f"the model's is {ratio:.2f} times that"
+    if notes["is_pca"]:
+        against = "no network was found that is better, so the model is PCA"
     facts |= {
         "components": str(notes["components"]) + _widths.explain_choice(notes.get("widths", [])),
         "error": f"{notes['error']:.4g}, mean square of scaled columns, {notes['measured_on']}",
-        "PCA's error": f"{notes['pca_error']:.4g}; {_compare_with_pca(ratio, notes['is_pca'])}",
+        "PCA's error": f"{notes['pca_error']:.4g}; {against}",
     }
     if notes["trimmed"]:
         facts["not trained on"] = (
@@ -279,12 +264,6 @@ def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, s
     if notes["streamed"]:
         facts["all rows"] = notes["streamed"]
     return facts | {"seconds": f"{notes['seconds']:.1f}", "model": str(output)}
-
-
-def _compare_with_pca(ratio: float, is_pca: bool) -> str:
-    if is_pca:
-        return "no network was found that is better, so the model is PCA"
-    return f"the model's is {ratio:.2f} times that"
 
 
 def _parse_components(text: str) -> list[int] | float:
@@ -310,10 +289,3 @@ def _parse_hidden_sizes(text: str) -> Any:
     raise UsageError(
         f"--hidden {text!r} is neither auto nor numbers of units; give some such as 64,32."
     )
-
-
-def _parse_validation(share: float) -> float:
-    """Return the share for the estimator, which does not use it without early stopping."""
-    if share >= 1:
-        raise UsageError("--validation 1 leaves no row to train on; give a share such as 0.1.")
-    return share or 0.1

@@ -1,8 +1,6 @@
 """``keras-tied inspect``: show what a model file holds."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from keras_tied._text import list_some
 from keras_tied.cli._app import command
@@ -12,9 +10,6 @@ from keras_tied.cli._options import Json, ModelFile
 from keras_tied.cli._output import print_facts, print_json, print_table
 from keras_tied.cli._table import explain_left_out
 from keras_tied.cli._widths import explain_choice
-
-if TYPE_CHECKING:
-    from keras_tied.tables import Column
 
 
 @command("keras-tied inspect model.safetensors")
@@ -28,10 +23,10 @@ def inspect(model: ModelFile, json: Json = False) -> None:
     if facts := opened_model.find_facts():
         print_columns(facts)
     elif opened_model.columns is not None:
-        rows = [
-            (column.name, column.kind.value, _list_categories(column))
-            for column in opened_model.columns.used
-        ]
+        rows = []
+        for column in opened_model.columns.used:
+            categories = list_some(column.categories) + ", others together" * bool(column.other)
+            rows.append((column.name, column.kind.value, categories))
         print_table(("column", "holds", "categories"), rows)
 
 
@@ -79,8 +74,3 @@ def _summarize(model: Model) -> dict[str, str]:
     elif model.columns.left_out:
         facts["left out"] = list_some(explain_left_out(model.columns))
     return facts
-
-
-def _list_categories(column: Column) -> str:
-    names = list_some(column.categories)
-    return f"{names}, others together" if column.other else names

@@ -17,21 +17,12 @@ from keras_tied import _backend
 from keras_tied._version import __version__
 from keras_tied.cli._messages import UsageError
 
-
-class Backend(StrEnum):
-    """The backends of Keras."""
-
-    jax = "jax"
-    tensorflow = "tensorflow"
-    torch = "torch"
+Backend = StrEnum("Backend", ["jax", "tensorflow", "torch"])
 
 
 def require_backend(backend: Backend | None = None) -> None:
-    """Choose the backend of Keras, before Keras is imported.
-
-    ``keras.json`` is ignored: Keras writes that file on its first import, with TensorFlow in it,
-    and the second run of a command must not differ from the first.
-    """
+    """Choose the backend of Keras, before Keras is imported."""
+    # keras.json is ignored: the first import of Keras writes it, with TensorFlow in it.
     name = backend or _backend.USER_CHOICE or _backend.find_installed()
     choices = ", ".join(_backend.BACKENDS)
     if name not in _backend.BACKENDS:
@@ -43,11 +34,8 @@ def require_backend(backend: Backend | None = None) -> None:
 
 
 def import_keras() -> None:
-    """Import Keras, and hide TensorFlow's log messages unless the import fails.
-
-    The messages bypass Python and ignore TF_CPP_MIN_LOG_LEVEL, so that the file descriptor itself
-    is redirected.
-    """
+    """Import Keras, and hide TensorFlow's log messages unless the import fails."""
+    # The messages bypass Python and ignore TF_CPP_MIN_LOG_LEVEL.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as messages:
@@ -63,33 +51,22 @@ def import_keras() -> None:
             os.close(terminal)
 
 
-UNUSED = "pandas", "matplotlib", "requests"
-"""What Keras takes data frames with, draws with, and reports training to a server with."""
-
-
 def import_keras_alone() -> None:
-    """Import Keras without what it imports if it can, and the command does not use.
-
-    When Keras first serialises anything, it imports TensorFlow if that is installed, only to
-    compare types. The import takes seconds, and hundreds of megabytes; `UNUSED` takes half a
-    second.
-    """
+    """Import Keras without what it imports if it can, and the command does not use."""
     if os.environ["KERAS_BACKEND"] == Backend.tensorflow or "keras" in sys.modules:
         import_keras()
         return
-    with hide_modules("tensorflow", *UNUSED):
+    with hide_modules("tensorflow", "pandas", "matplotlib", "requests"):
         import_keras()
         import keras
 
+        # The first call would import TensorFlow, which takes seconds, only to compare types.
         keras.activations.serialize(keras.activations.tanh)
 
 
 def collect_versions(with_keras: bool) -> dict[str, str]:
-    """Return the versions of the libraries that train a model.
-
-    The versions are those of the modules: the module ``tensorflow`` may come from the distribution
-    ``tensorflow-cpu``.
-    """
+    """Return the versions of the libraries that train a model."""
+    # Those of the modules: tensorflow may come from the distribution tensorflow-cpu.
     names = ["keras", "numpy", os.environ["KERAS_BACKEND"]] if with_keras else ["numpy", "jax"]
     return {
         "python": platform.python_version(),
@@ -99,10 +76,10 @@ def collect_versions(with_keras: bool) -> dict[str, str]:
 
 
 class _MissingModules(MetaPathFinder, Loader):
-    """A finder that reports some modules as not installed, once they are imported.
+    """A finder that reports some modules as not installed, once they are imported."""
 
-    Torch looks for the specifications of modules without importing them, and expects no error.
-    """
+    # A None in `sys.modules` is not enough: pyarrow reads the version of what is there; and Torch
+    # looks for specifications without an import, and expects no error.
 
     def __init__(self, modules: Collection[str]) -> None:
         self.modules = modules

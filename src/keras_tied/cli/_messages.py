@@ -10,8 +10,7 @@ import typer
 
 from keras_tied._text import replace_controls
 
-INTERRUPT_CODE = 130
-"""The exit code after Ctrl-C."""
+INTERRUPT_CODE = 130  # the exit code after Ctrl-C
 
 
 class UsageError(Exception):

@@ -15,25 +15,16 @@ if TYPE_CHECKING:
     from keras_tied.estimator.internal import Contents, Fitted
     from keras_tied.tables import Columns, Fact, Source
 
-
-LARGEST = 1e300
-"""A larger number that is noted is not taken for an error."""
+LARGEST = 1e300  # a larger number that is noted is not taken for an error
 
 
 @dataclass(frozen=True)
 class Model:
-    """What a model file holds.
-
-    Attributes:
-        path: the file.
-        contents: what was saved.
-        notes: those of `keras-tied fit`; empty if Python wrote the file.
-        columns: those that it was fitted to, or None if the notes lack them.
-    """
+    """What a model file holds."""
 
     path: Path
     contents: Contents
-    notes: dict[str, Any]
+    notes: dict[str, Any]  # of `keras-tied fit`; empty if Python wrote the file
     columns: Columns | None
 
     @property
@@ -71,20 +62,19 @@ class Model:
         """Return the columns of a table that the model takes."""
         if self.columns is not None:
             return self.columns
-        from keras_tied.tables import Column as TableColumn
-        from keras_tied.tables import Columns, Kind
+        from keras_tied.tables import Column, Columns, Kind
 
         names: Sequence[str] | None = self.fitted_value.feature_names
         if names is None:
             numbers = Kind.boolean, Kind.integer, Kind.number
+            n_features = self.fitted_value.n_features
             names = [name for name, kind in source.kinds.items() if kind in numbers]
-            if len(names) != self.fitted_value.n_features:
+            if len(names) != n_features:
                 raise UsageError(
-                    f"{source.name!r} has {len(names)} columns of numbers, and "
-                    f"{str(self.path)!r}, which knows no names, takes "
-                    f"{self.fitted_value.n_features}; give a table of these."
+                    f"{source.name!r} has {len(names)} columns of numbers, and {str(self.path)!r}, "
+                    f"which knows no names, takes {n_features}; give a table of these."
                 )
-        return Columns(tuple(TableColumn(str(name), Kind.number) for name in names))
+        return Columns(tuple(Column(str(name), Kind.number) for name in names))
 
 
 def _is_width(note: Any) -> bool:

@@ -17,6 +17,9 @@ def option(help: str, *names: str, default: Any = None, **settings: Any) -> Any:
 ModelFile = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A file that keras-tied fit has written.")
 ]
+FigureFile = Annotated[
+    Path, typer.Option("--output", "-o", help="The figure to write: .png, .svg or .pdf.")
+]
 Data = Annotated[
     str,
     typer.Argument(

@@ -19,8 +19,8 @@ from keras_tied.cli._options import Json, Quiet
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Matplotlib's warning of a character that no font has.
 GLYPH = re.compile(r"Glyph (\d+) .*missing from")
-"""Matplotlib's warning of a character that no font has."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,8 @@ def report_write_errors(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise FailedError(
-            f"cannot write {str(output)!r}: {error.strerror or error}; free some space, or name "
-            "another file."
-        ) from error
+        reason = f"cannot write {str(output)!r}: {error.strerror or error}"
+        raise FailedError(f"{reason}; free some space, or name another file.") from error
 
 
 def save_figure(figure: Figure, output: Path, target: Path, quiet: bool) -> None:

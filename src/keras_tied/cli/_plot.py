@@ -1,16 +1,9 @@
 """``keras-tied plot``: draw a model and a table as four panels."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
-from keras_tied.cli._options import Data, ModelFile
+from keras_tied.cli._options import Data, FigureFile, ModelFile
 from keras_tied.cli._output import Printing, check_figure_path, save_figure
 from keras_tied.cli._progress import show_stages
 from keras_tied.cli._rows import Label, open_with_label, take
@@ -21,9 +14,7 @@ from keras_tied.cli._table import TableOptions, say_doubtful
 def plot(
     model: ModelFile,
     data: Data,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The figure to write: .png, .svg or .pdf.")
-    ],
+    output: FigureFile,
     label: Label = None,
     *,
     options: TableOptions,
@@ -52,7 +43,7 @@ def plot(
             history=collect_history(fitted_model.contents.settings),
             figure=figure,
             y=sample.labels,
-            label_name=sample.label_name or "label",
+            label_name=rows.label or "label",
             feature_names=rows.columns.features,
             pca_error=pca_error,
         )
@@ -60,6 +51,5 @@ def plot(
     n = len(sample.numbers)
     facts = {"rows": rows.source.n_rows, "drawn": n, "error": error, "pca_error": pca_error}
     printing.print_result(
-        {"output": str(output)} | facts,
-        f"drew {n:,} of {rows.source.n_rows:,} rows to {output}",
+        {"output": str(output)} | facts, f"drew {n:,} of {rows.source.n_rows:,} rows to {output}"
     )

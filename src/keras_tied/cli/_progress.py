@@ -42,10 +42,9 @@ def _say_rarely(what: str) -> Callable[[str], None]:
 def _show_bar(text_format: str) -> Iterator[Progress]:
     """Show a bar with a text beside it, in a format of Rich."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
-    what, beside = TextColumn("{task.description}"), TextColumn(text_format)
-    columns = what, BarColumn(), beside, TimeRemainingColumn()
+    columns = "{task.description}", BarColumn(), text_format, TimeRemainingColumn()
     bar = Progress(*columns, console=Console(stderr=True), transient=True)
     with bar, clean_up_at_signal(bar.stop):  # which shows the cursor again
         yield bar
@@ -55,10 +54,7 @@ def _show_bar(text_format: str) -> Iterator[Progress]:
 def show_training(
     what: str, quiet: bool
 ) -> Iterator[Callable[[int, int, Mapping[str, float]], None] | None]:
-    """Show epochs whose number is not known before; yield what moves them, or None.
-
-    Cross-validation of a few rows trains several times: the bar restarts with each.
-    """
+    """Show epochs, anew with each training; yield what moves them, or None."""
     if quiet:
         yield None
     elif not is_visible(quiet):
@@ -106,9 +102,9 @@ def show_stages(first: str, quiet: bool) -> Iterator[Callable[[str], None]]:
         return
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
-    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    columns = SpinnerColumn(), "{task.description}", TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(first, total=None)
         yield lambda what: bar.update(task, description=escape(what))

@@ -17,23 +17,19 @@ from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv
 from keras_tied.cli._output import Printing, replace_output
 from keras_tied.cli._progress import show_rows, show_stages
-from keras_tied.cli._report_columns import describe_columns
 from keras_tied.cli._rows import Label, Sample, open_rows, open_with_label, take
 from keras_tied.cli._table import TableOptions, describe_misread, explain_left_out, say_doubtful
 
 if TYPE_CHECKING:
     from keras_tied._types import Array
     from keras_tied.estimator.internal import Fitted
+    from keras_tied.report import Column as ReportColumn
     from keras_tied.report import Report, Whole
-    from keras_tied.tables import Scan
-N_WORST = 20
-"""The oddest rows, which a report always holds."""
-Against = Annotated[
-    str | None,
-    typer.Option(
-        "--against", metavar="OLD", help="An older table, to tell what has drifted since."
-    ),
-]
+    from keras_tied.tables import Column, Columns, Scan
+
+N_WORST = 20  # the oddest rows, which a report always holds
+# Of times that are no text.
+FORMATS = {"date": "%Y-%m-%d", "timestamp": "%Y-%m-%d %H:%M:%S", "time": "%H:%M:%S"}
 
 
 @command("keras-tied report model.safetensors rows.csv -o report.html")
@@ -44,7 +40,10 @@ def report(
         Path, typer.Option("--output", "-o", metavar="OUT", help="The .html file to write.")
     ],
     label: Label = None,
-    against: Against = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="OLD", help="An older table, to tell what has drifted since."),
+    ] = None,
     *,
     id: Id = None,
     options: TableOptions,
@@ -58,7 +57,13 @@ def report(
     """
     with report_wrong_use():
         target = check_writable(output, ["html"], "--output")
-    _require_bokeh()
+    try:
+        import bokeh  # noqa: F401
+        import jinja2  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            'a report needs Bokeh and Jinja2; run pip install "keras-tied[report]".'
+        ) from error
     quiet = printing.quiet
     fitted_model = load(model)
     rows = open_with_label(fitted_model, data, options, id, label, quiet)
@@ -83,12 +88,7 @@ def report(
 
 
 def survey_rows(model: Model, rows: Scan, quiet: bool) -> tuple[Sample, Whole]:
-    """Read the rows of a report, and measure all rows of the table.
-
-    A long table is read three times, and of all of its rows only scores and errors are held, as by
-    `keras-tied score`: once for a sample, once for these, and once for the oddest rows and for how
-    many lie where.
-    """
+    """Read a sample of rows and the oddest, and measure all rows, holding scores and errors."""
     import numpy as np
 
     from keras_tied.distributed import measure_rows
@@ -100,7 +100,6 @@ def survey_rows(model: Model, rows: Scan, quiet: bool) -> tuple[Sample, Whole]:
     sums, places, planes = np.zeros((3, fitted.n_features)), sample.places, None
 
     def add_squares(numbers: Array) -> None:
-        """Add the squares of the rows without a value far outside its column."""
         ordinary = numbers[~fitted.find_far_rows(numbers)]
         sums[:] += fitted.sums_of_squares(ordinary, np.ones(len(ordinary)))
 
@@ -166,24 +165,23 @@ def _read_old(
     return (Path(rows.source.name).name or rows.source.name, numbers, scores), doubtful
 
 
-def _require_bokeh() -> None:
-    try:
-        import bokeh  # noqa: F401
-        import jinja2  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            'a report needs Bokeh and Jinja2; run pip install "keras-tied[report]".'
-        ) from error
-
-
 def _make_page(
     model: Model, rows: Scan, sample: Sample, whole: Whole, warnings: list[str], **facts: Any
 ) -> Report:
+    from importlib.metadata import version
+
     from keras_tied.drawing import collect_history
     from keras_tied.report import Report, name_model
 
     settings, fitted = model.contents.settings, model.fitted_value
     left_out = ", ".join(explain_left_out(rows.columns))
+    commands, versions = [], {}
+    match model.notes:  # which may have any type
+        case {"command": str() as command}:
+            commands = [command]
+    match model.notes:
+        case {"versions": dict() as noted}:
+            versions = {str(name): str(what) for name, what in noted.items()}
     return Report.from_estimator(
         fitted,
         sample.numbers,
@@ -196,12 +194,12 @@ def _make_page(
         columns=describe_columns(rows.columns),
         ids=sample.ids,
         labels=sample.labels,
-        label_name=sample.label_name or "label",
+        label_name=rows.label or "label",
         facts=model.find_facts(),
         warnings=list(dict.fromkeys([*warnings, *model.find_warnings()])),
         title=Path(rows.source.name).name or rows.source.name,
-        command=_join_commands(model.notes),
-        versions=_merge_versions(model.notes),
+        command=" && ".join([*commands, shlex.join(["keras-tied", *sys.argv[1:]])]),
+        versions=versions | {"bokeh": version("bokeh")},
         notes=[f"Columns that the model does not use: {left_out}."] if left_out else [],
         n_worst=N_WORST,
         **facts,
@@ -220,16 +218,36 @@ def _describe_doubtful(rows: Scan) -> list[str]:
     return [*misread, *unseen]
 
 
-def _join_commands(notes: dict[str, Any]) -> str:
-    """Return the commands that made the model and the page; notes may have any type."""
-    of_model = notes.get("command")
-    commands = [of_model] if isinstance(of_model, str) else []
-    return " && ".join([*commands, shlex.join(["keras-tied", *sys.argv[1:]])])
+def describe_columns(columns: Columns) -> list[ReportColumn]:
+    """Return the columns that are used, with the form of their values."""
+    from keras_tied.report import Column as ReportColumn
+
+    described = [(column, *_describe_column(column)) for column in columns.used]
+    return [ReportColumn(c.name, kind, len(c.features), form) for c, kind, form in described]
 
 
-def _merge_versions(notes: dict[str, Any]) -> dict[str, str]:
-    from importlib.metadata import version
+def _describe_column(column: Column) -> tuple[Any, dict[str, Any]]:
+    from keras_tied.tables import Kind, NumberText, Times, TruthText
 
-    versions = notes.get("versions")
-    versions = versions if isinstance(versions, dict) else {}
-    return {str(name): str(what) for name, what in versions.items()} | {"bokeh": version("bokeh")}
+    form = column.form
+    if column.kind is Kind.text:
+        prefix = len(column.name) + 1
+        return "category", {"levels": [name[prefix:] for name in column.features]}
+    if isinstance(form, Times):
+        return "time", {
+            "format": form.format or FORMATS[form.dtype],
+            "origin": column.origin,
+            "offset": form.offset,
+            "hour": 1 + 2 * column.cycles.index("hour") if "hour" in column.cycles else None,
+            "zone": form.zone if form.format else "",
+            "places": form.places,
+            "padded": form.padded,
+        }
+    if isinstance(form, TruthText):
+        return "truth", {"true": form.true, "false": form.false}
+    if isinstance(form, NumberText) and not form.is_whole:
+        names = "decimal", "separator", "prefix", "suffix", "places", "parentheses"
+        return "number", {name: getattr(form, name) for name in names}
+    if column.kind is Kind.boolean:
+        return "truth", {}
+    return ("whole" if column.kind is Kind.integer or form is not None else "number"), {}

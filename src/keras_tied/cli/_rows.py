@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
     from keras_tied.cli._model import Model
     from keras_tied.tables import Scan, Source
 
-MOST_ROWS, MOST_NUMBERS = 20_000, 2**22
-"""Rows of the sample of a long table, and its numbers for one with many columns."""
-SMALLEST_SAMPLE = 100
-"""Rows of the sample of a table with very many columns."""
+# Of the sample of a long table: its rows, its numbers where columns are many, and its fewest rows.
+MOST_ROWS, MOST_NUMBERS, SMALLEST_SAMPLE = 20_000, 2**22, 100
 
 Label = Annotated[
     str | None,
@@ -68,21 +67,12 @@ def choose_id(source: Source, id: str | None, noted_id: str | None, output: str)
 
 @dataclass(frozen=True)
 class Sample:
-    """Some rows of a table, in its order.
+    """Some rows of a table, in its order."""
 
-    Attributes:
-        numbers: (n, features) float32, as the model takes them.
-        places: (n,) their numbers in the table, counted from 0.
-        ids: (n,) their ids, or else their numbers, counted from 1.
-        labels: (n,) their labels, or None.
-        label_name: the column of the labels, or None.
-    """
-
-    numbers: Array
-    places: Array
-    ids: Array
+    numbers: Array  # (n, features) float32
+    places: Array  # (n,) in the table, counted from 0
+    ids: Array  # (n,) or else the places, counted from 1
     labels: Array | None
-    label_name: str | None
 
 
 def open_with_label(
@@ -97,14 +87,13 @@ def open_with_label(
     return rows
 
 
-def choose_places(n_rows: int, n_features: int) -> Array:
-    """Choose the rows to show: all, or a random sample of a large table."""
+def choose_places(n_rows: int, most: int, seed: int = 0) -> Array:
+    """Return the places of all rows, or of some at random, in their order."""
     import numpy as np
 
-    most = max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // n_features))
     if n_rows <= most:
         return np.arange(n_rows)
-    return np.sort(np.random.default_rng(0).choice(n_rows, most, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(n_rows, most, replace=False))
 
 
 def take(
@@ -114,16 +103,13 @@ def take(
     doing: str = "reading",
     use: Callable[[Array], None] | None = None,
 ) -> Sample:
-    """Read some rows, those of `choose_places` if no places are given.
-
-    `use` is called with the numbers of all rows, batch by batch.
-    """
+    """Read the rows at some places or a sample, and call `use` with the numbers of each batch."""
     import numpy as np
     import pyarrow as pa
 
-    n_rows = rows.source.n_rows
     if places is None:
-        places = choose_places(n_rows, len(rows.columns.features))
+        most = min(MOST_ROWS, MOST_NUMBERS // len(rows.columns.features))
+        places = choose_places(rows.source.n_rows, max(SMALLEST_SAMPLE, most))
     numbers: list[Array] = []
     ids: list[Any] = []
     labels: list[Any] = []
@@ -140,13 +126,8 @@ def take(
             labels += some.column(rows.label).to_pylist() if rows.label else []
             first += len(batch.numbers)
     names = map(_to_text, ids) if rows.id else (f"{place:,}" for place in (places + 1).tolist())
-    return Sample(
-        np.concatenate(numbers),
-        places,
-        np.array(list(names)),
-        _to_labels(labels) if rows.label else None,
-        rows.label,
-    )
+    named_labels = _to_labels(labels) if rows.label else None
+    return Sample(np.concatenate(numbers), places, np.array(list(names)), named_labels)
 
 
 def _to_text(value: Any) -> str:
@@ -160,12 +141,11 @@ def _to_labels(values: list[Any]) -> Array:
     from keras_tied.drawing import MOST_COLOURS
 
     if all(value is None or isinstance(value, int | float) for value in values):
-        is_whole = all(value is not None for value in values)
-        return np.array(values if is_whole else [np.nan if v is None else v for v in values])
+        return np.array(
+            values if None not in values else [np.nan if v is None else v for v in values]
+        )
     texts = [_to_text(value) for value in values]
     if len(set(texts)) > MOST_COLOURS:
-        try:
+        with suppress(ValueError):
             return np.array([float(text) if text else np.nan for text in texts])
-        except ValueError:
-            pass
     return np.array(texts)

@@ -11,14 +11,14 @@ import typer
 from keras_tied._text import format_number, format_quantity, format_rarity
 from keras_tied.cli._app import command
 from keras_tied.cli._apply import write_rows
-from keras_tied.cli._cluster import ClusterOptions, require_folder, write_folder
+from keras_tied.cli._cluster import ClusterOptions, write_folder
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv
 from keras_tied.cli._output import Printing, print_json, print_table
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._rows import open_rows
-from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, require_output, say_doubtful
+from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, say_doubtful
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,10 +27,8 @@ if TYPE_CHECKING:
     from keras_tied.distributed import BatchTransform
     from keras_tied.tables import Scan
 
-DEFAULT_TOP = 10
-"""Rows that are printed without --output and --top."""
-BATCH_ROWS = 2**16
-"""Rows that are written at a time."""
+DEFAULT_TOP = 10  # rows that are printed without --output and --top
+BATCH_ROWS = 2**16  # that are written at a time
 
 
 @command("keras-tied score model.safetensors rows.csv --top 20")
@@ -65,12 +63,10 @@ def score(
     from keras_tied.distributed import BatchTransform, measure_rows
     from keras_tied.tables import write_table
 
-    if cluster.cluster is not None:
-        if output is None or top is not None:
-            raise UsageError("--cluster writes all rows: give --output, and leave out --top.")
-        require_folder(output)
-    elif output is not None:
-        require_output(output, printing.json)
+    if cluster.cluster is not None and (output is None or top is not None):
+        raise UsageError("--cluster writes all rows: give --output, and leave out --top.")
+    if output is not None:
+        cluster.require_output(output, printing.json)
     fitted_model = load(model)
     fitted = fitted_model.fitted_value
     rows = open_rows(fitted_model, data, options, id, printing.quiet)
@@ -169,12 +165,7 @@ def _print_oddest(
         return
     names = table.schema.names
     names = [*names[: names.index("error") + 1], "why"]
-    formats: dict[str, Callable[[Any], str]] = {
-        "score": format_number,
-        "error": format_number,
-        "one_in": partial(format_rarity, most=largest_rarity),
-    }
-    print_table(
-        [name.replace("_", " ") for name in names],
-        [[formats.get(name, str)(row[name]) for name in names] for row in rows],
-    )
+    formats: dict[str, Callable[[Any], str]] = {"score": format_number, "error": format_number}
+    formats["one_in"] = partial(format_rarity, most=largest_rarity)
+    header = [name.replace("_", " ") for name in names]
+    print_table(header, [[formats.get(name, str)(row[name]) for name in names] for row in rows])

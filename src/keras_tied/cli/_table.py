@@ -20,10 +20,7 @@ if TYPE_CHECKING:
     from keras_tied.tables import Columns, Fact, MisreadValues, Scan, Source
 
 STANDARD_OUTPUT = "-"
-DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}
-"""Names of delimiters that are hard to type at a shell."""
-
-
+DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}  # which are hard to type at a shell
 DateOrder = StrEnum("DateOrder", ["auto", "dmy", "mdy", "off"])
 
 
@@ -50,9 +47,12 @@ class TableOptions:
 
     def open(self, path: str, text: Collection[str] = ()) -> Source:
         """Open a table."""
+        import pyarrow as pa
+
         from keras_tied.tables import open_table
 
-        _keep_pandas_out()
+        with hide_modules("pandas"):
+            pa.array([0])  # imports pandas if it can, which takes 0.2 s, for nothing
         options = dict(vars(self))
         header = not options.pop("no_header")
         options["delimiter"] = DELIMITER_NAMES.get(self.delimiter or "", self.delimiter)
@@ -110,14 +110,6 @@ def split_names(texts: list[str] | None) -> list[str]:
     """Split names at commas, as in a line of CSV."""
     lines = [next(csv.reader([text]), []) for text in texts or []]
     return [name.strip() for line in lines for name in line if name.strip()]
-
-
-def _keep_pandas_out() -> None:
-    """Make pyarrow look for pandas while that is hidden: importing it takes 0.2 s, for nothing."""
-    import pyarrow as pa
-
-    with hide_modules("pandas"):
-        pa.array([0])
 
 
 @contextmanager

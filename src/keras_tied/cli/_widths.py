@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from keras_tied.comparison import Width
     from keras_tied.tables import Columns
 
-WIDTH = "n_components", "error", "pca_error", "hidden_error"
-"""What a model file holds of each width that was compared."""
+WIDTH = "n_components", "error", "pca_error", "hidden_error"  # as a model file holds them
 MOST_WIDTHS = 64
 
 
@@ -37,15 +36,6 @@ def parse_widths(text: str) -> list[int] | None:
             return None
         widths.update(some)
     return sorted(widths) if min(widths) >= 1 and len(widths) <= MOST_WIDTHS else None
-
-
-def sample_rows(rows: Array, most: int, seed: int) -> Array:
-    """Return all rows, or as many as there may be at most, chosen at random."""
-    import numpy as np
-
-    if len(rows) <= most:
-        return rows
-    return rows[np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))]
 
 
 def import_comparison(numbers: Array, components: int) -> ModuleType:

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,10 @@ from keras_tied._version import __version__
 if TYPE_CHECKING:
     from distributed import Client
 
-SECONDS = 20
-"""To wait for a scheduler, and for a first worker."""
+SECONDS = 20  # to wait for a scheduler, and for a first worker
+# Of workers here, without Dask's own: these make glibc give back each array, which takes long.
 ALLOCATION = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
-"""Of workers here, without Dask's own: these make glibc give back each array, which takes long."""
-TASKS_PER_THREAD = 2
-"""Tasks that are sent to a worker ahead of their results, which bounds what is in memory."""
+TASKS_PER_THREAD = 2  # that are sent ahead of their results, which bounds what is in memory
 
 
 class ClusterError(Exception):
@@ -36,13 +34,7 @@ class DaskWorkers:
     def map(
         self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]
     ) -> Iterator[tuple[int, Any]]:
-        """Call a function with the arguments of each item; yield index and result when done.
-
-        A task whose worker is lost runs again elsewhere.
-
-        Raises:
-            ClusterError: if the scheduler is lost, or a task has lost several workers.
-        """
+        """Call a function with the arguments of each item; yield index and result when done."""
         from concurrent.futures import CancelledError
 
         from distributed import as_completed
@@ -102,16 +94,13 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # a `ClusterError` says it once
     cluster: Any = None
-    try:
+    with ExitStack() as stack:
         if address == "local":
             environment = {"distributed.nanny.pre-spawn-environ": ALLOCATION}
+            options = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
             with config.set(environment), _block_interrupts():
-                cluster = LocalCluster(
-                    n_workers=n_workers,
-                    threads_per_worker=1,
-                    dashboard_address=None,
-                    silence_logs=logging.CRITICAL,
-                )
+                cluster = LocalCluster(n_workers=n_workers, threads_per_worker=1, **options)
+            stack.callback(cluster.close)
         try:
             client = Client(cluster or address, timeout=SECONDS, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
@@ -119,20 +108,14 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
                 f"no scheduler of Dask answers at {address!r} ({error}); start one, or give "
                 "--cluster local."
             ) from error
-        with client:
-            _check_workers(client, address)
-            yield DaskWorkers(client)
-    finally:
-        if cluster is not None:
-            cluster.close()
+        stack.enter_context(client)
+        _check_workers(client, address)
+        yield DaskWorkers(client)
 
 
 @contextmanager
 def _block_interrupts() -> Iterator[None]:
-    """Start processes that are deaf to Ctrl-C, which a terminal sends to workers too.
-
-    Each of them would print a traceback. They inherit what is blocked here.
-    """
+    """Start processes that are deaf to Ctrl-C, at which each worker would print a traceback."""
     from multiprocessing import resource_tracker
 
     if not hasattr(signal, "pthread_sigmask"):

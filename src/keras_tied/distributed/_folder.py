@@ -17,8 +17,7 @@ from keras_tied.tables import TableError, WriteError, write_table
 if TYPE_CHECKING:
     from pyarrow import fs
 
-MANIFEST = "_manifest.json"
-"""Tables leave out names that begin with an underscore."""
+MANIFEST = "_manifest.json"  # tables leave out names that begin with an underscore
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,8 @@ class OutputFolder:
 
     def write_table(self, name: str, batches: Iterable[pa.RecordBatch]) -> int:
         """Write a part, and return its number of rows."""
+        from pyarrow import fs
+
         system, folder, is_local = self._locate()
         if is_local:
             return write_table(os.path.join(folder, name), batches)
@@ -53,15 +54,8 @@ class OutputFolder:
         with temporary_folder() as scratch:
             part = os.path.join(scratch, name)
             n_rows = write_table(part, batches)
-            from pyarrow import fs
-
             with _report_errors(f"{self.uri}/{name}"):
-                fs.copy_files(
-                    part,
-                    f"{folder}/{name}",
-                    source_filesystem=fs.LocalFileSystem(),
-                    destination_filesystem=system,
-                )
+                fs.copy_files(part, f"{folder}/{name}", destination_filesystem=system)
         return n_rows
 
     def names(self) -> list[str]:
@@ -107,15 +101,7 @@ def _report_errors(path: str) -> Iterator[None]:
 
 
 def resume(folder: OutputFolder, facts: dict[str, Any]) -> dict[str, int]:
-    """Return the rows of the parts that an earlier run has finished, or start a new manifest.
-
-    Args:
-        folder: the output.
-        facts: what the parts depend on, as JSON has it.
-
-    Raises:
-        TableError: if the folder holds something else.
-    """
+    """Return the rows of the parts that an earlier run has finished, or start a new manifest."""
     names = folder.names()
     if MANIFEST not in names:
         if others := sorted(name for name in names if not name.startswith(".")):

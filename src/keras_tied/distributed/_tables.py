@@ -22,12 +22,11 @@ from keras_tied.tables import Columns, MisreadValues, Scan, Source, Workers, in_
 if TYPE_CHECKING:
     from keras_tied.estimator.internal import Fences, Moments
 
-Advance = Callable[[int], object]
-"""Is called with the number of rows that are done since the last call."""
+Advance = Callable[[int], object]  # is called with the rows that are done since the last call
 
 
 class Transformation(NamedTuple):
-    """The rows of all parts, and the unseen and misread values of those that were written now."""
+    """What `transform_table` returns."""
 
     n_rows: int
     unseen: Counter[str]
@@ -35,13 +34,10 @@ class Transformation(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """The moments of rows, some of the rows, `(n, features)` float32, and what was misread.
+    """What `measure_table` returns."""
 
-    The moments are None if no row is within the fences.
-    """
-
-    moments: Moments | None
-    rows: Array
+    moments: Moments
+    rows: Array  # (n, features) float32
     misread: MisreadValues
 
 
@@ -119,16 +115,14 @@ def measure_table(
     parts = whole.split()
     places = choose_places([part.source.n_rows for part in parts], n, seed)
     items = [(some, fences) for some in places]
-    moments: Moments | None = None
+    moments: list[Moments] = []
     rows: list[Array] = []
     for of_part, chosen in in_order(whole.fold(workers, _measure_part, parts, items)):
         advance(parts[len(rows)].source.n_rows)
-        if of_part is not None:
-            moments = of_part if moments is None else moments.merge(of_part)
+        moments += of_part
         rows.append(chosen)
-    assert moments is not None
     shuffled = np.random.default_rng(seed).permutation(np.concatenate(rows))
-    return Measurement(moments, shuffled, whole.misread)
+    return Measurement(_merge(moments), shuffled, whole.misread)
 
 
 def _write_part(
@@ -138,7 +132,7 @@ def _write_part(
 
     def batches() -> Iterator[pa.RecordBatch]:
         begin = 0
-        for result in part.map(transform.apply):
+        for result in map(transform.apply, part):
             if ranks is not None:
                 place = result.schema.get_field_index("score") + 1
                 some = pa.array(ranks[begin : begin + result.num_rows])
@@ -149,7 +143,11 @@ def _write_part(
     return folder.write_table(name, batches())
 
 
-def _measure_part(part: Scan, places: Array, fences: Fences | None) -> tuple[Moments | None, Array]:
+def _merge(moments: list[Moments]) -> Moments:
+    return reduce(lambda a, b: a.merge(b), moments)
+
+
+def _measure_part(part: Scan, places: Array, fences: Fences | None) -> tuple[list[Moments], Array]:
     """Measure the rows of a part within the fences, and choose those at the places, ascending."""
     from keras_tied.estimator.internal import measure_moments
 
@@ -161,8 +159,7 @@ def _measure_part(part: Scan, places: Array, fences: Fences | None) -> tuple[Mom
         first, last = np.searchsorted(places, [begin, begin + len(numbers)])
         chosen.append(numbers[places[first:last] - begin])
         begin += len(numbers)
-    whole = reduce(lambda a, b: a.merge(b), moments) if moments else None
-    return whole, np.concatenate(chosen)
+    return [_merge(moments)] if moments else [], np.concatenate(chosen)
 
 
 def _rank(workers: Workers, rows: Scan, transform: BatchTransform) -> list[Array]:

@@ -26,8 +26,7 @@ from keras_tied.tables import (
 )
 
 Output = Literal["codes", "reconstructions", "scores"]
-MOST_COLUMNS = 3
-"""Columns that are named for each row that is explained."""
+MOST_COLUMNS = 3  # that are named for each row that is explained
 
 
 @dataclass(frozen=True)
@@ -194,13 +193,7 @@ def load_transform(
 
 
 def measure_rows(rows: Scan, fitted: Fitted, look: Callable[[Array], None] | None = None) -> Array:
-    """Compute scores and errors of all rows, `(2, n)`, in single precision to save memory.
-
-    Args:
-        rows: all rows.
-        fitted: the fitted value.
-        look: is called with the numbers of each batch. Defaults to none.
-    """
+    """Return scores and errors of all rows, `(2, n)` float32; call `look` with each batch."""
     measured = np.empty((2, rows.source.n_rows), np.float32)
     first = 0
     for _, numbers in rows:

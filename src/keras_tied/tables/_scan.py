@@ -19,10 +19,10 @@ Result = TypeVar("Result")
 
 
 class Batch(NamedTuple):
-    """Consecutive rows of a table."""
+    """Consecutive rows of a table, and the same rows as a model takes them."""
 
-    rows: pa.RecordBatch  # the columns that are read
-    numbers: NDArray[np.float32]  # the same rows as a model takes them, `(n, features)` float32
+    rows: pa.RecordBatch
+    numbers: NDArray[np.float32]  # (n, features)
 
 
 class Workers(Protocol):
@@ -51,25 +51,17 @@ def ignore(n_rows: int) -> None:
 
 @dataclass
 class Scan:
-    """The rows of a table as a model takes them, read anew by each `Scan(...).map(function)`."""
+    """The rows of a table as a model takes them, read anew by each loop."""
 
-    source: Source  # the table
-    columns: Columns  # the columns that become numbers
-    id: str | None = None  # a column of names that is read too, or None
-    label: str | None = None  # a column of labels that is read too, or None
-    # is called with the number of rows of each batch after its use
-    advance: Callable[[int], object] = ignore
-    # the number of values of rare or new categories in the last pass, by column
-    unseen: Counter[str] = field(default_factory=Counter)
-    # the values of the last pass that were not of the kind of their column
-    misread: MisreadValues = field(default_factory=MisreadValues)
+    source: Source
+    columns: Columns  # that become numbers
+    id: str | None = None  # a column that is read too
+    label: str | None = None  # another
+    advance: Callable[[int], object] = ignore  # is called with the rows of each batch after its use
+    unseen: Counter[str] = field(default_factory=Counter)  # rare or new categories, by column
+    misread: MisreadValues = field(default_factory=MisreadValues)  # both are of the last loop
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the rows in order.
-
-        Raises:
-            TableError: if a value cannot be used, or the table has not as many rows as it promised.
-        """
         for tally in (self.unseen, self.misread.counts, self.misread.examples):
             tally.clear()
         beside = [name for name in (self.id, self.label) if name is not None]
@@ -89,10 +81,6 @@ class Scan:
                 "nobody writes to it."
             )
 
-    def map(self, function: Callable[[Batch], Result]) -> Iterator[Result]:
-        """Yield the result of a function for each batch, in order."""
-        return map(function, self)
-
     def split(self) -> list[Scan]:
         """Return a scan of each part of the table; each can be sent to another process."""
         return [Scan(part, self.columns, self.id, self.label) for part in self.source.split()]
@@ -104,23 +92,16 @@ class Scan:
         parts: Sequence[Scan],
         items: Sequence[tuple[Any, ...]],
     ) -> Iterator[tuple[int, Result]]:
-        """Yield the index and the result of a function for each part of the table, when done.
+        """Yield index and result of a function of each part and its item, in any order.
 
         What is unseen and misread in the parts becomes that of the table, in their order.
-
-        Args:
-            workers: what runs the function.
-            function: of a part and the arguments of an item; can be pickled.
-            parts: of those that `split` gives.
-            items: more arguments for each part.
         """
         tasks = [(function, part, *more) for part, more in zip(parts, items, strict=True)]
         tallies = {}
         for index, (result, *tally) in workers.map(_fold_part, tasks):
             tallies[index] = tally
             yield index, result
-        for index in sorted(tallies):
-            unseen, misread = tallies[index]
+        for _, (unseen, misread) in sorted(tallies.items()):
             self.unseen.update(unseen)
             self.misread.update(misread)
 
