@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 Logs: TypeAlias = dict[str, float]
-
 DTYPES = ("float32", "float64")
 
 
@@ -73,8 +72,8 @@ class HandWrittenAutoencoder(ABC):
             FloatingPointError: If the loss stops being finite.
         """
         self._check_settings()
-        rows = _check_rows(X, "X", self.dtype)
-        n_features, validation_rows = rows.shape[1], None
+        rows, validation_rows = _check_rows(X, "X", self.dtype), None
+        n_features = rows.shape[1]
         if X_val is not None:
             validation_rows = _check_rows(X_val, "X_val", self.dtype, n_features)
         if initial_weights is None:
@@ -174,13 +173,10 @@ class NumpyAutoencoder(HandWrittenAutoencoder):
 
     Attributes:
         kernel_, code_bias_, output_bias_: W, b and c, as of `Weights`.
-        history_: ``{"loss": [...]}`` and, if rows to validate on were given, ``"val_loss"``: one
-            number an epoch. As in Keras, "loss" is taken before the epoch's step and "val_loss"
-            after it.
+        history_: ``{"loss": [...]}`` and, with rows to validate on, ``"val_loss"``: one number an
+            epoch. As in Keras, "loss" is taken before the epoch's step and "val_loss" after it.
 
     Examples:
-        >>> import numpy as np
-        >>> from keras_tied.reference import NumpyAutoencoder
         >>> X = np.random.default_rng(0).uniform(size=(100, 4))
         >>> autoencoder = NumpyAutoencoder(2, epochs=200, random_state=0).fit(X)
         >>> autoencoder.inverse_transform(autoencoder.transform(X)).shape
@@ -226,17 +222,11 @@ def loss_and_gradient(
         ∂loss/∂c = Σ G over the rows
 
     This is backpropagation (Rumelhart, Hinton & Williams, Nature 1986) with a shared weight. The
-    NumPy article of the 2017 series leaves out the decoder's term, and its error stalls at ten
-    times what the Theano article, which differentiates symbolically, arrives at.
+    2017 NumPy article leaves out the decoder's term, and its error stalls at ten times that of the
+    Theano article, which differentiates symbolically.
 
-    Args:
-        X: (n, n_features) finite numbers, n ≥ 1.
-        kernel: (n_features, n_components) finite numbers, W.
-        code_bias: (n_components,) finite numbers, b.
-        output_bias: (n_features,) finite numbers, c.
-
-    Returns:
-        The loss and its gradient, in float32 if all arguments are float32, else in float64.
+    X, (n, d) with n ≥ 1, and W, b and c, of the shapes of `Weights`, hold finite numbers. The loss
+    and its gradient are in float32 if all arguments are, else in float64.
 
     Raises:
         ValueError: If an argument is not numeric, not finite, or of another shape.
@@ -319,10 +309,7 @@ def _check_rows(
 
 
 def _check_weights(
-    weights: tuple[ArrayLike, ArrayLike, ArrayLike],
-    n_features: int,
-    n_components: int,
-    dtype: DTypeLike,
+    weights: tuple[ArrayLike, ...], n_features: int, n_components: int, dtype: DTypeLike
 ) -> Weights:
     """Copy three arrays of finite numbers of the right shapes, or raise."""
     shapes = Weights._fields, ((n_features, n_components), (n_components,), (n_features,))
@@ -348,8 +335,6 @@ def _check_finite(array: NDArray[Any], name: str, dtype: DTypeLike) -> Array:
         copy = array.astype(dtype)
     n_bad = copy.size - np.count_nonzero(np.isfinite(copy))
     if n_bad:
-        raise ValueError(
-            f"{name} has {n_bad} values that are not finite in {copy.dtype}; "
-            "remove them or fill them in."
-        )
+        problem = f"{n_bad} values that are not finite in {copy.dtype}"
+        raise ValueError(f"{name} has {problem}; remove them or fill them in.")
     return copy

@@ -25,13 +25,7 @@ from keras_tied._text import (
 from keras_tied._types import Array
 from keras_tied.drawing import DENSE_POINTS, MOST_COLOURS, classify_labels, palette
 from keras_tied.estimator.internal import Fitted
-from keras_tied.report._columns import (
-    LONGEST,
-    correlate,
-    describe_columns,
-    describe_units,
-    name_axis,
-)
+from keras_tied.report import _columns
 from keras_tied.report._figures import draw_errors, draw_losses, draw_panels, draw_widths, to_json
 from keras_tied.report._report import Report
 from keras_tied.report._summary import describe_shift, rank_columns, summarize
@@ -67,27 +61,24 @@ def render_html(report: Report) -> str:
     """Return the whole page."""
     whole, ordinary = report.whole, ~report.is_far
     rows, worst = _choose_rows(report)
-    units = describe_units(report.columns, correlate(report.X[ordinary], report.code[ordinary]))
-    axes = [name_axis(i, report.columns, drivers) for i, drivers in enumerate(units)]
+    correlations = _columns.correlate(report.X[ordinary], report.code[ordinary])
+    units = _columns.describe_units(report.columns, correlations)
+    axes = [_columns.name_axis(i, report.columns, drivers) for i, drivers in enumerate(units)]
     planes = _fit_planes(report, len(rows))
     bars, data = rank_columns(report), _describe_rows(report, rows, worst)
     views = [[*pair, *hexagons.view] for pair, hexagons in planes.pairs.items()]
     data |= {"units": units, "axes": axes, "views": views}
     known_widths = [width for width in report.widths if not np.isnan(width[3])]
+    loader = PackageLoader("keras_tied.report", "page")
     environment = Environment(
-        loader=PackageLoader("keras_tied.report", "page"),
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
-        text=format_value,
-        number=format_number,
-        count="{:,}".format,
-        quantity=format_quantity,
-        share=format_share,
-    )
+    filters = {"text": format_value, "number": format_number, "quantity": format_quantity}
+    environment.filters |= filters | {"count": "{:,}".format, "share": format_share}
     bokeh = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
     scripts = [*bokeh, *(_read(f"{name}.js") for name in SCRIPTS)]
     return environment.get_template("page.html").render(
@@ -217,7 +208,7 @@ def _describe_rows(report: Report, rows: Array, worst: Array) -> dict[str, Any]:
         "is_far": report.is_far[rows].tolist(),
         "is_mended": (rarity < ORDINARY).tolist(),
         "mean": None if whole.mean_error is None else format_number(whole.mean_error),
-        "columns": describe_columns(report.columns),
+        "columns": _columns.describe_columns(report.columns),
         "X": _encode(report.X[rows]),
         "expected": _encode(expected),
         "shares": _encode(shares),
@@ -228,7 +219,7 @@ def _describe_rows(report: Report, rows: Array, worst: Array) -> dict[str, Any]:
         "palettes": PALETTES,
         "decoder": _describe_decoder(report.fitted),
         "safe_csv": report.safe_csv,
-        "file": format_value(report.title, LONGEST),
+        "file": format_value(report.title, _columns.LONGEST),
     }
 
 

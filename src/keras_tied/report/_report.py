@@ -19,17 +19,17 @@ from keras_tied.report._whole import Whole, measure_rows, measure_sums
 class Report:
     """A page on the rows of a table, their code, their reconstruction and their errors.
 
-    The page begins with sentences: which row is the oddest and why, how much of the table the code
-    keeps, which column is hardest to reconstruct and how many rows stand out. Below are a map of
-    the code and the errors by column. Rows that are marked in a panel, a legend or the table of the
-    oddest rows are marked everywhere. A row is explained by the share that each column has in its
-    oddness and by what the other columns make likely, a unit of the code by the columns that it
-    follows and by a slider that decodes. Many rows are drawn as a density, with the oddest rows and
-    a random sample as points. The page is one file, loads nothing, and shows texts as plain text.
+    It begins with sentences: which row is the oddest and why, how much of the table the code keeps,
+    which column is hardest to reconstruct and how many rows stand out. Below are a map of the code
+    and the errors by column. A row that is marked in one place is marked everywhere. It is
+    explained by the share of each column in its oddness and by what the other columns make likely,
+    a unit of the code by the columns that it follows and by a slider that decodes. Many rows are
+    drawn as a density, with the oddest and a random sample as points. The page is one file, loads
+    nothing, and shows texts as plain text.
 
     Args:
-        X: (n, features) the rows, with NaN where a value is missing. Of more than two features
-            the first two principal components of the standardised columns are drawn.
+        X: (n, features) the rows, NaN where a value is missing. Of more than two features the first
+            two principal components of the standardised columns are drawn.
         code: (n, components) their code, of which two units are drawn, or one and the error.
         reconstruction: (n, features) the reconstructed rows.
         feature_errors: (n, features) the squared error of each value, NaN where one is missing;
@@ -44,21 +44,19 @@ class Report:
         pca_error: the mean error of PCA with as many components, to compare with. Defaults to none.
         model: what the model is, such as "PCA". Defaults to "an autoencoder".
         widths: what `keras_tied.comparison.compare_widths` has measured. Defaults to none.
-        fitted: what explains rows and decodes a code on the page, as `from_estimator` gives it.
-            Defaults to none: rows are explained by their errors.
+        fitted: explains rows and decodes a code on the page, as `from_estimator` gives it; without
+            it, errors explain rows.
         whole: facts of all rows, where `X` is some of them. Defaults to those of `X`.
         old: the name, the rows and the outlier scores of an older table, to tell what has drifted.
         facts: of the columns that the model was fitted to, such as `keras_tied.tables.Fact`.
         warnings: sentences on what to look at in the table.
         title: the page's heading, such as the name of the file. Defaults to "Autoencoder".
-        command: the command that made the page.
-        versions: the versions of the libraries that made it, by name.
+        command, versions: what made the page, and the versions of its libraries, by name.
         notes: sentences on what was left out, and why.
-        safe_csv: whether rows that are downloaded have a `'` before text that a spreadsheet would
-            run. Defaults to False.
+        safe_csv: whether downloaded rows have a `'` before text that a spreadsheet would run.
         most_points: rows that are drawn at most; fewer of many columns, or with a density.
-        n_worst: rows that the table begins with, the oddest ones. Defaults to 20.
-        random_state: seed of the sample. Defaults to 0.
+        n_worst: rows that the table begins with, the oddest ones.
+        random_state: seed of the sample.
 
     Raises:
         ValueError: where the arrays do not fit, hold infinities, or have no rows.
@@ -155,10 +153,8 @@ class Report:
             (150, 2)
         """
         fitted = getattr(estimator, "_fitted", estimator)
-        defaults: dict[str, Any] = {
-            "feature_names": getattr(estimator, "feature_names_in_", None),
-            "history": collect_history(estimator),
-        }
+        names, history = getattr(estimator, "feature_names_in_", None), collect_history(estimator)
+        defaults: dict[str, Any] = {"feature_names": names, "history": history}
         if isinstance(fitted, Fitted):
             is_pca = getattr(estimator, "is_pca_", False)
             defaults |= {"fitted": fitted, "model": name_model(fitted, is_pca)}
@@ -215,14 +211,14 @@ class Report:
         """(n,) which rows hold a value far outside its column, unless all do."""
         if self.explainer is None:
             return np.zeros(len(self.X), bool)
-        far: Array = self.explainer.find_far_rows(self.X)
-        return far & (not far.all())
+        far = self.explainer.find_far_rows(self.X)
+        return np.asarray(far & (not far.all()))
 
     def explain(self, rows: Array) -> tuple[Array, Array, Array]:
         """Explain some rows, by their numbers among those of the report.
 
-        Returns the share of each column in a row's oddness, (m, columns); what the other columns
-        make likely, (m, features); and one row in how many is as odd with that in the column of the
+        Returns the share of each column in a row's oddness, (m, columns); what the others make
+        likely, (m, features); and one row in how many is as odd with that in the column of the
         largest share, (m,). Without an explainer, shares of the error, reconstructions, NaN.
         """
         if self.explainer is None:
@@ -261,10 +257,8 @@ def _check_table(
     fits = table.ndim == 2 and n in (None, len(table)) and n_columns in (None, table.shape[-1])
     if not fits or 0 in table.shape:
         rows, columns = n or "at least 1", n_columns or "at least 1"
-        raise ValueError(
-            f"{name} has the shape {table.shape}; give a table of {rows} rows and {columns} "
-            "columns."
-        )
+        needed = f"{rows} rows and {columns} columns"
+        raise ValueError(f"{name} has the shape {table.shape}; give a table of {needed}.")
     table = table.astype(np.float64)
     if np.isinf(table).any():
         raise ValueError(f"{name} has infinite values; remove those rows, or give NaN for them.")
