@@ -189,7 +189,7 @@ def test_without_a_decoder_the_page_has_no_sliders_and_says_why(rng, monkeypatch
     estimator = TiedAutoencoder(random_state=0).fit(X)
     assert "sliders stand for" in Elements(Report.from_estimator(estimator, X).to_html()).text
     assert "slider" not in Elements(Report(X, X[:, :2], X, X**2).to_html()).text
-    monkeypatch.setattr("keras_tied.report._rows.MOST_WEIGHTS", 3)
+    monkeypatch.setattr("keras_tied.report._page.MOST_WEIGHTS", 3)
     large = Elements(Report.from_estimator(estimator, X).to_html())
     assert "There are no sliders, because the decoder is not dense" in large.text
     assert "sliders stand for" not in large.text

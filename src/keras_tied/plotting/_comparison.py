@@ -10,14 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from keras_tied._text import format_number, format_value
 from keras_tied.drawing import palette
-from keras_tied.plotting._figure import (
-    GREY,
-    INK,
-    add_fallback_fonts,
-    label_axes,
-    lay_out,
-    remove_frame,
-)
+from keras_tied.plotting import _figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,15 +18,11 @@ if TYPE_CHECKING:
 
 Errors: TypeAlias = Sequence[float] | Sequence[Sequence[float]] | NDArray[np.float64]
 
-_LONGEST = 40
+_LONGEST = 40  # characters of a name that are shown
 
 
 def comparison(
-    names: Sequence[str],
-    errors: Errors,
-    seconds: Sequence[float],
-    *,
-    figure: Figure | None = None,
+    names: Sequence[str], errors: Errors, seconds: Sequence[float], *, figure: Figure | None = None
 ) -> Figure:
     """Draw the errors of some methods, relative to PCA's, and their seconds; return the figure.
 
@@ -49,9 +38,6 @@ def comparison(
         ValueError: If there is not one error and one number of seconds for each name.
 
     Examples:
-        >>> figure = comparison(["tied autoencoder", "PCA"], [0.6, 1.0], [1.4, 0.01])
-        >>> [axes.get_title("left") for axes in figure.axes]
-        ['Error', 'Time']
         >>> seeds = [[0.5, 0.7], [1.0, 1.0]]
         >>> figure = comparison(["tied autoencoder", "PCA"], seeds, [1.4, 0.01])
         >>> [text.get_text() for text in figure.axes[0].texts]
@@ -62,10 +48,10 @@ def comparison(
             f"there are {len(names)} names, {len(errors)} errors and {len(seconds)} times; give as "
             "many of each, at least one."
         )
-    figure = lay_out(figure, (9.0, 1.6 + 0.45 * len(names)))
+    figure = _figure.lay_out(figure, (9.0, 1.6 + 0.45 * len(names)))
     left, right = figure.subplots(1, 2, sharey=True)
     for axes in (left, right):
-        remove_frame(axes)
+        _figure.remove_frame(axes)
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
@@ -76,24 +62,24 @@ def comparison(
     left.set_yticks(range(len(names)), [format_value(name, _LONGEST) for name in names])
     for text in left.get_yticklabels():
         text.set_parse_math(False)
-    left.axvline(1.0, color=INK, linewidth=1.0, linestyle=(0, (5, 3)))
+    left.axvline(1.0, color=_figure.INK, linewidth=1.0, linestyle=(0, (5, 3)))
     right.tick_params(labelleft=False)
     n_seeds = each_error.shape[1]
     dots = f"; dots: {n_seeds} seeds" if n_seeds > 1 else ""
-    label_axes(left, "Error", f"relative to PCA{dots}", "")
-    label_axes(right, "Time", "seconds", "")
-    add_fallback_fonts(figure)
+    _figure.label_axes(left, "Error", f"relative to PCA{dots}", "")
+    _figure.label_axes(right, "Time", "seconds", "")
+    _figure.add_fallback_fonts(figure)
     return figure
 
 
 def _draw_bars(axes: Axes, values: NDArray[np.float64], formatter: Callable[[float], str]) -> None:
     """Draw the mean of each row as a bar, and several values of a row as dots on it."""
     means, places = values.mean(axis=1), np.arange(len(values))
-    colours = [palette(1)[0], *[GREY] * (len(values) - 1)]
+    colours = [palette(1)[0], *[_figure.GREY] * (len(values) - 1)]
     axes.barh(places, np.nan_to_num(means), height=0.6, color=colours)
     if values.shape[1] > 1:
         rows = np.broadcast_to(places[:, None], values.shape)
-        axes.scatter(values, rows, s=16, color="white", edgecolors=INK)
+        axes.scatter(values, rows, s=16, color="white", edgecolors=_figure.INK)
     ends = np.nan_to_num(values).max(axis=1)
     for place, (mean, end) in enumerate(zip(means.tolist(), ends.tolist(), strict=True)):
         axes.annotate(
@@ -102,7 +88,7 @@ def _draw_bars(axes: Axes, values: NDArray[np.float64], formatter: Callable[[flo
             xytext=(6, 0),
             textcoords="offset points",
             verticalalignment="center",
-            color=INK,
+            color=_figure.INK,
             fontsize=10,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
         )
@@ -132,9 +118,6 @@ def width_curve(
         ValueError: If there is not one error of each for each width.
 
     Examples:
-        >>> figure = width_curve([1, 2, 3], [0.4, 0.2, 0.1], [0.6, 0.4, 0.2])
-        >>> [line.get_label() for line in figure.axes[0].lines]
-        ['tied autoencoder', 'PCA']
         >>> figure = width_curve([1, 2], [[0.4, 0.5], [0.2, 0.3]], [[0.6, 0.7], [0.4, 0.5]])
         >>> figure.axes[0].get_legend_handles_labels()[1]
         ['tied autoencoder, mean of 2 seeds', 'PCA, mean of 2 seeds']
@@ -144,20 +127,20 @@ def width_curve(
             f"there are {len(widths)} widths, {len(errors)} errors and {len(pca_errors)} of PCA; "
             "give as many of each, at least one."
         )
-    figure = lay_out(figure, (7.0, 4.5))
+    figure = _figure.lay_out(figure, (7.0, 4.5))
     from matplotlib.ticker import MaxNLocator  # after Matplotlib is known to be installed
 
     axes = figure.subplots()
-    remove_frame(axes)
+    _figure.remove_frame(axes)
     thin: dict[str, Any] = {"linewidth": 1.5, "markersize": 4}
     _draw_curve(axes, widths, errors, "tied autoencoder", "o-", color=palette(1)[0], linewidth=2)
     _draw_curve(axes, widths, pca_errors, "PCA", "o--", color=palette(5)[4], **thin)
     if hidden_errors is not None:
-        _draw_curve(axes, widths, hidden_errors, "hidden values", "o:", color=INK, **thin)
+        _draw_curve(axes, widths, hidden_errors, "hidden values", "o:", color=_figure.INK, **thin)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, labelcolor=INK)
-    label_axes(axes, "Error by width of the code", "components", "error on rows held out")
+    axes.legend(frameon=False, labelcolor=_figure.INK)
+    _figure.label_axes(axes, "Error by width of the code", "components", "error on rows held out")
     return figure
 
 

@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from keras_tied import drawing
 from keras_tied._text import format_quantity, format_value
-from keras_tied.plotting._figure import INK, add_fallback_fonts, label_axes, lay_out, remove_frame
-from keras_tied.plotting._points import MOST_POINTS, draw_key, scatter, scatter_pairs
+from keras_tied.plotting import _figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,8 +47,7 @@ class AutoencoderDisplay:
             components of the standardised features, ``"features"`` as the first two.
 
     Attributes:
-        figure_: The figure, after `plot`.
-        axes_: (2, 2) its axes: input and code above, reconstruction and cost below.
+        figure_, axes_: The figure, after `plot`, and its (2, 2) axes.
 
     Raises:
         ValueError: If an array has not one row per row of X, or y not one label per row.
@@ -59,7 +57,6 @@ class AutoencoderDisplay:
         >>> display = AutoencoderDisplay(rows, rows, rows, {"loss": [0.1, 0.01]}, y=["a", "b"])
         >>> display.plot().axes_.shape
         (2, 2)
-        >>> display.figure_.savefig("panels.png")  # doctest: +SKIP
     """
 
     def __init__(
@@ -89,10 +86,8 @@ class AutoencoderDisplay:
             present = np.maximum((~np.isnan(squares)).sum(axis=1), 1)
             errors = np.nansum(squares, axis=1) / present
         self.errors = np.asarray(errors)
-        self.pca_error = pca_error
-        self.feature_names = feature_names
-        self.label_name = label_name
-        self.plane = plane
+        self.pca_error, self.plane = pca_error, plane
+        self.feature_names, self.label_name = feature_names, label_name
 
     @classmethod
     def from_estimator(
@@ -105,7 +100,7 @@ class AutoencoderDisplay:
         Args:
             estimator: A fitted `TiedAutoencoder`, or an object with its methods.
             X: (n, features) the rows: an array, or a data frame.
-            figure: An empty Matplotlib figure to draw into, or None for `new_figure`.
+            figure: As for `plot`.
             **kwargs: The other arguments of `AutoencoderDisplay`.
 
         Examples:
@@ -117,13 +112,10 @@ class AutoencoderDisplay:
             >>> [axes.get_title("left") for axes in display.axes_.flat]
             ['Incoming data, 4-D', 'Encoded data, 2-D', 'Decoded data, 4-D', 'Cost']
         """
-        defaults = {
-            "history": drawing.collect_history(estimator),
-            "errors": estimator.reconstruction_error(X),
-            "feature_names": getattr(estimator, "feature_names_in_", None),
-        }
-        display = cls(X, estimator.transform(X), estimator.reconstruct(X), **(defaults | kwargs))
-        return display.plot(figure)
+        kwargs.setdefault("history", drawing.collect_history(estimator))
+        kwargs.setdefault("errors", estimator.reconstruction_error(X))
+        kwargs.setdefault("feature_names", getattr(estimator, "feature_names_in_", None))
+        return cls(X, estimator.transform(X), estimator.reconstruct(X), **kwargs).plot(figure)
 
     def plot(self, figure: Figure | None = None) -> Self:
         """Draw the four panels into an empty Matplotlib figure, or None for `new_figure`.
@@ -131,12 +123,12 @@ class AutoencoderDisplay:
         Raises:
             ImportError: If Matplotlib is not installed.
         """
-        self.figure_ = lay_out(figure)
+        self.figure_ = _figure.lay_out(figure)
         self.axes_ = self.figure_.subplots(2, 2)
         (input_axes, code_axes), (reconstruction_axes, cost_axes) = self.axes_
         for axes in self.axes_.flat:
             axes.set_box_aspect(1)
-            remove_frame(axes)
+            _figure.remove_frame(axes)
         reconstruction_axes.sharex(input_axes)
         reconstruction_axes.sharey(input_axes)
         labels = None if self.y is None else drawing.classify_labels(self.y, _LONGEST)
@@ -148,27 +140,28 @@ class AutoencoderDisplay:
         plane = drawing.fit_plane(self.X, names, self.plane == "principal")
         rows, reconstructions = plane.project(self.X), plane.project(self.reconstruction)
         view = drawing.choose_view(np.concatenate([rows, reconstructions]))
-        is_outside = scatter(input_axes, rows, labels, view)
-        is_outside |= scatter(reconstruction_axes, reconstructions, labels, view)
-        label_axes(input_axes, f"Incoming data, {n_features}-D", *plane.names)
+        is_outside = _figure.scatter(input_axes, rows, labels, view)
+        is_outside |= _figure.scatter(reconstruction_axes, reconstructions, labels, view)
+        _figure.label_axes(input_axes, f"Incoming data, {n_features}-D", *plane.names)
         second = "unit 2" if n_components > 1 else "error"
-        label_axes(code_axes, f"Encoded data, {n_components}-D", "unit 1", second)
+        _figure.label_axes(code_axes, f"Encoded data, {n_components}-D", "unit 1", second)
         if 2 < n_components <= drawing.MOST_UNITS:
-            is_outside |= scatter_pairs(code_axes, self.code, labels)
+            is_outside |= _figure.scatter_pairs(code_axes, self.code, labels)
         else:
             pair = drawing.pair_with_errors(self.code, self.errors)
-            is_outside |= scatter(code_axes, pair, labels)
-        label_axes(reconstruction_axes, f"Decoded data, {n_features}-D", *plane.names)
+            is_outside |= _figure.scatter(code_axes, pair, labels)
+        _figure.label_axes(reconstruction_axes, f"Decoded data, {n_features}-D", *plane.names)
         if labels is not None:
-            draw_key(self.figure_, input_axes, labels, format_value(self.label_name, _LONGEST))
-        if len(self.X) > MOST_POINTS:
+            title = format_value(self.label_name, _LONGEST)
+            _figure.draw_key(self.figure_, input_axes, labels, title)
+        if len(self.X) > _figure.MOST_POINTS:
             n_points, n = drawing.DENSE_POINTS, len(self.X)
             note = f"{n_points:,} of {n:,} rows as points; grey: how many lie where"
             if is_outside.any():
                 note += f"; {format_quantity(int(is_outside.sum()), 'row')} far outside"
-            self.figure_.supxlabel(note, fontsize=10, color=INK)
+            self.figure_.supxlabel(note, fontsize=10, color=_figure.INK)
         _draw_cost(cost_axes, self.history, self.pca_error, n_components)
-        add_fallback_fonts(self.figure_)
+        _figure.add_fallback_fonts(self.figure_)
         return self
 
 
@@ -184,8 +177,8 @@ def four_panels(
 ) -> Figure:
     """Draw an `AutoencoderDisplay` of the first two columns of the rows; return its figure.
 
-    The arguments are those of `AutoencoderDisplay`, which tells what they are and what is raised;
-    `pca_mse` is its `pca_error`. `figure` is an empty one to draw into, by default `new_figure`.
+    The arguments and errors are those of `AutoencoderDisplay` and its `plot`; `pca_mse` is its
+    `pca_error`.
 
     Examples:
         >>> rows = np.array([[0.0, 1.0], [1.0, 0.0]])
@@ -193,10 +186,8 @@ def four_panels(
         >>> [axes.get_title("left") for axes in figure.axes]
         ['Incoming data, 2-D', 'Encoded data, 2-D', 'Decoded data, 2-D', 'Cost']
     """
-    display = AutoencoderDisplay(
-        X, code, reconstruction, history, y=y, pca_error=pca_mse, plane="features"
-    )
-    return display.plot(figure).figure_
+    looks: dict[str, Any] = {"y": y, "pca_error": pca_mse, "plane": "features"}
+    return AutoencoderDisplay(X, code, reconstruction, history, **looks).plot(figure).figure_
 
 
 def _check_table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
@@ -211,22 +202,21 @@ def _check_table(table: ArrayLike, name: str, n_rows: int) -> NDArray[Any]:
 
 def _draw_cost(axes: Axes, history: History, pca_error: float | None, n_components: int) -> None:
     """Draw the curves on each other: a wide pale one below, a thin dark one on top."""
-    label_axes(axes, "Cost", "epoch", "loss")
+    _figure.label_axes(axes, "Cost", "epoch", "loss")
     curves = {key: np.asarray(cost) for key, cost in history.items() if np.isfinite(cost).any()}
     costs = np.concatenate([*curves.values(), [] if pca_error is None else [pca_error]])
     look: dict[str, Any]
-    looks = {"loss": ("train", "#9CCBE8", 5.0), "val_loss": ("validation", INK, 1.2)}
+    looks = {"loss": ("train", "#9CCBE8", 5.0), "val_loss": ("validation", _figure.INK, 1.2)}
     for key, (label, colour, width) in looks.items():
         if key in curves:
             epochs = np.arange(1, len(curves[key]) + 1)
-            marker = "o" if len(epochs) == 1 else ""
-            look = {"color": colour, "linewidth": width, "marker": marker, "label": label}
-            axes.plot(epochs, curves[key], **look)
+            look = {"color": colour, "linewidth": width, "marker": "o" * (len(epochs) == 1)}
+            axes.plot(epochs, curves[key], label=label, **look)
     if not curves:
         axes.set_xticks([])
         if pca_error is None:
             axes.set_yticks([])
-        axes.text(0.5, 0.3, "not trained", transform=axes.transAxes, ha="center", color=INK)
+        axes.text(0.5, 0.3, "not trained", transform=axes.transAxes, ha="center", color=_figure.INK)
     if pca_error is not None:
         label = f"PCA, {format_quantity(n_components, 'component')}"
         look = {"color": drawing.palette(5)[4], "linewidth": 1.5, "linestyle": (0, (5, 3))}

@@ -1,8 +1,13 @@
-"""Empty figures, and the style of their axes."""
+"""Empty figures, the style of their axes, and points for rows, coloured by label."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_tied import drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,10 +18,16 @@ FORMATS = ("png", "svg", "pdf")  # the endings of the files that the command wri
 INK, GREY, FAINT = "#222222", "#8A8F96", "#DDDDDD"
 
 _SIZE = (9.0, 8.8)
+# Of Linux, macOS and Windows, for letters that Matplotlib's own font lacks.
 _FALLBACK_FONTS = ("Noto Sans CJK SC", "Arial Unicode MS", "Microsoft YaHei", "Malgun Gothic")
-"""Of Linux, macOS and Windows, for letters that Matplotlib's own font lacks."""
-_WINDOWLESS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
-"""The canvases of Matplotlib that only write files."""
+_WINDOWLESS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")  # only write files
+MOST_POINTS = 10_000  # more are a blob: their density is drawn, and some of them on top
+_DENSITY = ("#ECEEF1", "#9AA1AA")  # from few points to many
+_GAP = 0.04  # between the panels of pairs of units
+# Of a legend that leaves room for points beside it: entries, letters of one, shares of the axes.
+_MOST_INSIDE, _LONGEST_INSIDE = 6, 12
+_WIDTH_INSIDE, _HEIGHT_OF_ENTRY = 0.45, 0.08
+_LETTERS_ACROSS, _LETTERS_OF_MARKER = 90, 6  # of a figure, and of an entry besides its name
 
 
 def new_figure(size: tuple[float, float] = _SIZE) -> Figure:
@@ -82,6 +93,139 @@ def add_fallback_fonts(figure: Figure) -> None:
     fallbacks = [font for font in _FALLBACK_FONTS if font in installed]
     for text in figure.findobj(Text):
         text.set_fontfamily([*text.get_fontfamily(), *fallbacks])
+
+
+def scatter(
+    axes: Axes,
+    points: NDArray[np.floating],
+    labels: drawing.Labels | None,
+    view: drawing.View | None = None,
+    scale: float = 1.0,
+) -> NDArray[np.bool_]:
+    """Draw points, (n, 2), in the colours of their labels; of many, a sample on their density.
+
+    Returns which lie outside of the view. `scale` is the width of the axes, relative to a panel's.
+    """
+    if len(points) <= MOST_POINTS:
+        _draw_points(axes, points, labels, scale)
+        return np.zeros(len(points), bool)
+    from matplotlib.colors import LinearSegmentedColormap
+
+    view = view or drawing.choose_view(points)
+    axes.hexbin(
+        *points.T,
+        gridsize=round(drawing.N_HEXAGONS * scale**0.5),  # not too small to see on small axes
+        bins="log",
+        mincnt=1,
+        extent=(*view.x, *view.y),
+        cmap=LinearSegmentedColormap.from_list("density", _DENSITY),
+        linewidths=0.2,
+        rasterized=True,
+    )
+    # In a random order, so that no label covers the others.
+    rows = np.random.default_rng(0).permutation(len(points))[: drawing.DENSE_POINTS]
+    _draw_points(axes, points[rows], labels and labels.take(rows), scale)
+    axes.set(xlim=view.x, ylim=view.y)
+    low, high = np.transpose(view)
+    return np.asarray(((points < low) | (points > high)).any(axis=1))
+
+
+def scatter_pairs(
+    axes: Axes, code: NDArray[np.floating], labels: drawing.Labels | None
+) -> NDArray[np.bool_]:
+    """Draw each pair of 3 units or more once, in empty axes; return which codes lie outside."""
+    is_outside, n = np.zeros(len(code), bool), code.shape[1] - 1
+    side = (1 - (n - 1) * _GAP) / n
+    axes.set_axis_off()
+    for row in range(n):
+        for column in range(row + 1):
+            place = column * (side + _GAP), (n - 1 - row) * (side + _GAP), side, side
+            pair = axes.inset_axes(place)
+            remove_frame(pair)
+            pair.tick_params(length=0, labelbottom=False, labelleft=False)
+            is_outside |= scatter(pair, code[:, [column, row + 1]], labels, scale=side)
+            if column == 0:
+                pair.set_ylabel(f"unit {row + 2}", fontsize=9, color=INK)
+            if row == n - 1:
+                pair.set_xlabel(f"unit {column + 1}", fontsize=9, color=INK)
+    return is_outside
+
+
+def draw_key(figure: Figure, axes: Axes, labels: drawing.Labels, title: str) -> None:
+    """Draw a legend of the points, in their axes if there is room, or else above all axes."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.lines import Line2D
+
+    if labels.groups is None:
+        points = axes.collections[-1]
+        opaque = ScalarMappable(points.norm, points.get_cmap())
+        bar = figure.colorbar(opaque, ax=figure.axes, location="top", shrink=0.5, aspect=40)
+        bar.outline.set_visible(False)
+        bar.set_label(title, color=INK, parse_math=False)
+        return
+    handles = [
+        Line2D([], [], linestyle="", marker=marker, markersize=6, color=colour, label="-")
+        for colour, marker in _style_groups(labels)
+    ]
+    longest = max(map(len, labels.groups))
+    is_small = len(handles) <= _MOST_INSIDE and longest <= _LONGEST_INSIDE
+    if is_small and not _covers_legend(axes, len(handles) + 1):
+        legend = axes.legend(handles=handles, loc="upper right", framealpha=0.8, edgecolor="none")
+    else:
+        # As many columns as fit, whose rows are filled evenly.
+        fitting = _LETTERS_ACROSS // (longest + _LETTERS_OF_MARKER)
+        n_rows = -(-len(handles) // max(1, min(len(handles), _MOST_INSIDE, fitting)))
+        ncols = -(-len(handles) // n_rows)
+        look: dict[str, Any] = {"loc": "outside upper center", "ncols": ncols, "frameon": False}
+        legend = figure.legend(handles=handles, **look)
+    # The user's names as they are: not as formulas, and with a leading underscore.
+    legend.set_title(title)
+    for text, name in zip(legend.get_texts(), labels.groups, strict=True):
+        text.set_text(name)
+    for text in (legend.get_title(), *legend.get_texts()):
+        text.set(parse_math=False, color=INK, fontsize=10)
+
+
+def _draw_points(
+    axes: Axes, points: NDArray[np.floating], labels: drawing.Labels | None, scale: float
+) -> None:
+    n = len(points)
+    size, alpha = (22.0, 0.8) if n <= 300 else (10.0, 0.65) if n <= 2000 else (5.0, 0.5)
+    # One picture of the points, because thousands of them as vectors make a slow SVG or PDF.
+    look: dict[str, Any] = {"s": size * scale, "alpha": alpha, "linewidths": 0, "rasterized": True}
+    x, y = points.T
+    if labels is None:
+        axes.scatter(x, y, c=drawing.palette(1), **look)
+    elif labels.groups is None:
+        from matplotlib import colormaps
+
+        shades = colormaps["viridis"].with_extremes(bad=GREY)
+        axes.scatter(x, y, c=labels.values, cmap=shades, plotnonfinite=True, **look)
+    else:
+        colours, markers = np.array(_style_groups(labels))[labels.values].T
+        for marker in np.unique(markers):
+            rows = markers == marker
+            axes.scatter(x[rows], y[rows], c=colours[rows], marker=marker, **look)
+
+
+def _style_groups(labels: drawing.Labels) -> list[tuple[str, str]]:
+    """Return a colour and a marker for each group: a square for the second of a colour."""
+    n, most = labels.n_coloured, drawing.MOST_COLOURS
+    colours = drawing.palette(min(n, most))
+    styles = [(colours[i % most], "o" if i < most else "s") for i in range(n)]
+    return styles + [(GREY, "o")] * (len(labels.groups or ()) - n)
+
+
+def _covers_legend(axes: Axes, n_lines: int) -> bool:
+    """Whether a legend of n lines in the upper right corner would cover points or hexagons."""
+    points = np.concatenate([np.asarray(drawn.get_offsets()) for drawn in axes.collections])
+    points = points[np.isfinite(points).all(axis=1)]
+    if not len(points):
+        return False
+    low, high = points.min(axis=0), points.max(axis=0)
+    shares = (points - low) / np.maximum(high - low, np.finfo(float).tiny)
+    corner = 1 - np.array([_WIDTH_INSIDE, _HEIGHT_OF_ENTRY * n_lines])
+    return bool((shares > corner).all(axis=1).any())
 
 
 def _require_matplotlib() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_tied.reference._autoencoder import Array, Engine, HandWrittenAutoencoder, Logs, Weights
+from keras_tied.reference._numpy import Array, Engine, HandWrittenAutoencoder, Logs, Weights
 
 
 @dataclass(eq=False)  # without it, __post_init__ would not be called

@@ -19,16 +19,15 @@ MOST_NAMED = 2
 class Column:
     """A column of a table."""
 
-    name: str  # its name
+    name: str
     # a number, a whole number, or a truth value, of one feature each; a category, with a feature
     # for each level, the largest of which is the value; a time, whose first feature is its days
     kind: Kind = "number"
     n_features: int = 1  # how many features it has, which are side by side
-    # how its values are written, for the page's script. Of a number `decimal`, `separator`,
+    # how the page writes its values, plainly by default. Of a number `decimal`, `separator`,
     # `prefix`, `suffix`, `places` and `parentheses`; of a truth value `true` and `false`; of a
     # category `levels`; of a time `format` as for `strftime`, `origin` and `offset` in days since
-    # 1970, `hour`, the feature with the sine of the hour, `zone`, `places` of the seconds, and
-    # `padded`. What is not given is plain.
+    # 1970, `hour`, the feature with the sine of the hour, `zone`, `places` of the seconds, `padded`
     form: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -45,8 +44,8 @@ def slice_columns(columns: Sequence[Column]) -> list[slice]:
 
 def sum_columns(columns: Sequence[Column], features: Array) -> Array:
     """Add up the features of each column, `(..., features)`, to `(..., columns)`."""
-    sums: Array = np.add.reduceat(features, [p.start for p in slice_columns(columns)], axis=-1)
-    return sums
+    starts = [part.start for part in slice_columns(columns)]
+    return np.asarray(np.add.reduceat(features, starts, axis=-1))
 
 
 def format_features(column: Column, features: Array) -> str:
@@ -130,8 +129,7 @@ def correlate(X: Array, code: Array) -> Array:
         a, b = values - values.mean(), units - units.mean(axis=0)
         norm = np.sqrt((a @ a) * np.einsum("ij,ij->j", b, b))
         is_constant = np.isnan(norm) | (a @ a <= 1e-12 * len(a)) | (norm == 0)
-        r = np.where(is_constant, 0.0, a @ b / np.where(is_constant, 1.0, norm))
-        correlations[:, feature] = r
+        correlations[:, feature] = np.where(is_constant, 0, a @ b / np.where(is_constant, 1, norm))
     return np.nan_to_num(correlations)
 
 
@@ -141,8 +139,7 @@ def describe_units(columns: Sequence[Column], correlations: Array) -> list[list[
     for row in correlations:
         drivers: list[Driver] = []
         for index, (column, part) in enumerate(zip(columns, slice_columns(columns), strict=True)):
-            strongest = int(np.abs(row[part]).argmax())
-            level = ""
+            strongest, level = int(np.abs(row[part]).argmax()), ""
             if column.kind == "category" and "levels" in column.form:
                 level = format_value(column.form["levels"][strongest], 30)
             r = round(float(row[part][strongest]), 3)

@@ -88,7 +88,7 @@ def draw_errors(errors: Array, lines: Mapping[str, float]) -> Any:
     counts, edges, log = _bin_errors(errors)
     y_range = Range1d(start=0, end=float(counts.max()) * 1.08)
     axes = "error of a row", "rows"
-    plot = _make_plot("errors", axes, _fit_range(edges, log), y_range, log_x=log)
+    plot = _make_plot("errors", axes, _fit_range(edges, log), y_range, "x" * log)
     plot.yaxis.formatter = models.NumeralTickFormatter(format="0,0")
     plot.xaxis.ticker.desired_num_ticks = 4
     if edges[-1] < 200 * edges[0]:
@@ -109,7 +109,8 @@ def draw_losses(curves: Mapping[str, Sequence[float]], lines: Mapping[str, float
     losses = np.concatenate([*curves.values(), list(lines.values())])
     log = bool((losses[np.isfinite(losses)] > 0).all())
     x_range = Range1d(start=1 if n_epochs > 1 else 0, end=max(n_epochs, 2))
-    plot = _make_plot("losses", ("epoch", "loss"), x_range, _fit_range(losses, log), log_y=log)
+    y_range = _fit_range(losses, log)
+    plot = _make_plot("losses", ("epoch", "loss"), x_range, y_range, "y" * log)
     plot.yaxis.formatter = models.BasicTickFormatter()
     if n_epochs == 1:
         plot.xaxis.ticker = models.FixedTicker(ticks=[1])
@@ -152,26 +153,13 @@ def to_json(plots: Sequence[Any]) -> str:
 
 
 def _make_plot(
-    name: str,
-    axes: tuple[str, str],
-    x_range: Range1d,
-    y_range: Range1d,
-    log_y: bool = False,
-    log_x: bool = False,
+    name: str, axes: tuple[str, str], x_range: Range1d, y_range: Range1d, log: str = ""
 ) -> Any:
-    plot: Any = figure(
-        tools=[],
-        name=name,
-        x_range=x_range,
-        y_range=y_range,
-        x_axis_type="log" if log_x else "linear",
-        y_axis_type="log" if log_y else "linear",
-        sizing_mode="stretch_both",
-        toolbar_location=None,
-        background_fill_color=None,
-        outline_line_color=None,
-        min_border=4,
-    )
+    """Make an empty plot, with logarithmic axes of the named directions, such as "x"."""
+    look: dict[str, Any] = {"sizing_mode": "stretch_both", "toolbar_location": None}
+    look |= {"background_fill_color": None, "outline_line_color": None, "min_border": 4}
+    look |= {f"{direction}_axis_type": "log" for direction in log}
+    plot: Any = figure(tools=[], name=name, x_range=x_range, y_range=y_range, **look)
     for axis, text in zip((plot.xaxis, plot.yaxis), axes, strict=True):
         text = text if len(text) <= 40 else f"{text[:38]}…"
         # Plain text, because a name such as $$x$$ would be taken for a formula.
@@ -198,10 +186,8 @@ def _add_hexagons(
     q, r = cells.T
     density = np.log1p(counts).astype(np.float32)
     colour: Any = {"field": "density", "transform": colours}
-    look = partial(
-        models.HexTile, q="q", r="r", size=hexagons.size, fill_color=colour, line_color=None
-    )
-    scale, orientation = hexagons.aspect_scale, hexagons.orientation
+    size, scale, orientation = hexagons.size, hexagons.aspect_scale, hexagons.orientation
+    look = partial(models.HexTile, q="q", r="r", size=size, fill_color=colour, line_color=None)
     orders = [(look(aspect_scale=scale, orientation=orientation), q, r, pair)]
     if pair is not None:
         mirrored = look(aspect_scale=1 / scale, orientation=_MIRRORED[orientation])

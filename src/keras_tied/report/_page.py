@@ -4,57 +4,81 @@ import base64
 import hashlib
 import json
 from importlib import resources
+from typing import Any
 
 import numpy as np
+from bokeh.palettes import Viridis256
 from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from numpy.typing import ArrayLike
 
-from keras_tied._text import format_number, format_quantity, format_share, format_value
+from keras_tied._reasons import CONTRADICTION, MAIN_SHARE, ORDINARY
+from keras_tied._text import (
+    describe_rarity,
+    format_number,
+    format_quantity,
+    format_rarity,
+    format_share,
+    format_value,
+)
 from keras_tied._types import Array
-from keras_tied.drawing import DENSE_POINTS
-from keras_tied.report._columns import correlate, describe_units, name_axis
-from keras_tied.report._contents import Contents
+from keras_tied.drawing import DENSE_POINTS, MOST_COLOURS, classify_labels, palette
+from keras_tied.estimator.internal import Fitted
+from keras_tied.report import _columns
 from keras_tied.report._figures import draw_errors, draw_losses, draw_panels, draw_widths, to_json
-from keras_tied.report._rows import MOST_WEIGHTS, describe_rows
+from keras_tied.report._report import Report
 from keras_tied.report._summary import describe_shift, rank_columns, summarize
-from keras_tied.report._whole import Planes
+from keras_tied.report._whole import LARGEST, Planes
 
-MOST_NUMBERS = 180_000
-"""Numbers of the drawn rows: what is given and expected in their columns, and shares."""
+MOST_NUMBERS = 180_000  # of the drawn rows: given and expected in their columns, and shares
 N_BARS = 12  # columns whose errors are shown at first; of many, those with the largest
-SCRIPTS = (
+SCRIPTS = (  # in the order that they are loaded
     *("data", "format", "marks", "decoder", "colours", "plots", "toolbar", "row", "table"),
     *("units", "download", "link", "page"),
 )
-"""The modules of the page, in the order that they are loaded."""
+MOST_WEIGHTS = 2**18  # a decoder with more would make the page too large
+
+_LIGHTER = {"#832DB6": "#A86BD6", "#BD1F01": "#D8382A"}  # too dark for a dark page
+
+PALETTES = {  # each on a light page and on a dark one
+    # The ends that fade into the page are left out, and the largest number stands out most.
+    "shades": [list(Viridis256[215::-5]), list(Viridis256[50::5])],
+    "density": [
+        ["#eef0f2", "#e2e5e9", "#d5d9de", "#c7cdd3", "#b9c0c8", "#abb3bc"],
+        ["#1d2024", "#25292e", "#2d3238", "#363c43", "#3f464e", "#49515a"],
+    ],
+    "groups": [
+        [[*palette(n)], [_LIGHTER.get(colour, colour) for colour in palette(n)]]
+        for n in range(MOST_COLOURS + 1)
+    ],
+    # Of rows without a label, or whose label is one of too many.
+    "neutral": ["#8A8F96", "#7D838B"],
+}
 
 
-def render_html(report: Contents) -> str:
+def render_html(report: Report) -> str:
     """Return the whole page."""
     whole, ordinary = report.whole, ~report.is_far
     rows, worst = _choose_rows(report)
-    units = describe_units(report.columns, correlate(report.X[ordinary], report.code[ordinary]))
-    axes = [name_axis(i, report.columns, drivers) for i, drivers in enumerate(units)]
+    correlations = _columns.correlate(report.X[ordinary], report.code[ordinary])
+    units = _columns.describe_units(report.columns, correlations)
+    axes = [_columns.name_axis(i, report.columns, drivers) for i, drivers in enumerate(units)]
     planes = _fit_planes(report, len(rows))
-    bars, data = rank_columns(report), describe_rows(report, rows, worst)
+    bars, data = rank_columns(report), _describe_rows(report, rows, worst)
     views = [[*pair, *hexagons.view] for pair, hexagons in planes.pairs.items()]
     data |= {"units": units, "axes": axes, "views": views}
     known_widths = [width for width in report.widths if not np.isnan(width[3])]
+    loader = PackageLoader("keras_tied.report", "page")
     environment = Environment(
-        loader=PackageLoader("keras_tied.report", "page"),
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
-        text=format_value,
-        number=format_number,
-        count="{:,}".format,
-        quantity=format_quantity,
-        share=format_share,
-    )
+    filters = {"text": format_value, "number": format_number, "quantity": format_quantity}
+    environment.filters |= filters | {"count": "{:,}".format, "share": format_share}
     bokeh = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
     scripts = [*bokeh, *(_read(f"{name}.js") for name in SCRIPTS)]
     return environment.get_template("page.html").render(
@@ -99,7 +123,7 @@ def _embed_json(text: str) -> Markup:
     return Markup(text)
 
 
-def _choose_rows(report: Contents) -> tuple[Array, Array]:
+def _choose_rows(report: Report) -> tuple[Array, Array]:
     """Choose the rows to draw, in order, and which of them are the oddest, the oddest first."""
     n = len(report.X)
     most = min(report.most_points, max(200, MOST_NUMBERS // (3 * report.X.shape[1])))
@@ -114,7 +138,7 @@ def _choose_rows(report: Contents) -> tuple[Array, Array]:
     return rows, np.searchsorted(rows, worst)
 
 
-def _fit_planes(report: Contents, n_drawn: int) -> Planes:
+def _fit_planes(report: Report, n_drawn: int) -> Planes:
     """Return the planes of the panels, with all rows counted if they are not all drawn."""
     if report.whole.planes is not None:
         return report.whole.planes
@@ -127,7 +151,7 @@ def _fit_planes(report: Contents, n_drawn: int) -> Planes:
     return planes
 
 
-def _draw(report: Contents, planes: Planes, rows: Array, worst: Array, axes: list[str]) -> str:
+def _draw(report: Report, planes: Planes, rows: Array, worst: Array, axes: list[str]) -> str:
     """Return the figures as JSON."""
     whole, curves = report.whole, _select_curves(report)
     points = planes.project(report.X, report.code, report.reconstruction, report.errors)
@@ -145,7 +169,7 @@ def _draw(report: Contents, planes: Planes, rows: Array, worst: Array, axes: lis
     return to_json(plots)
 
 
-def _select_curves(report: Contents) -> dict[str, list[float]]:
+def _select_curves(report: Report) -> dict[str, list[float]]:
     """Return the losses of each epoch that are finite, by the name of the curve."""
     names = {"training": "loss", "validation": "val_loss"}
     curves = {name: report.history.get(key, []) for name, key in names.items()}
@@ -154,3 +178,88 @@ def _select_curves(report: Contents) -> dict[str, list[float]]:
         for name, losses in curves.items()
         if np.isfinite(losses).any()
     }
+
+
+def _describe_rows(report: Report, rows: Array, worst: Array) -> dict[str, Any]:
+    """Return the data of the drawn rows, of which `worst` are the oddest, the oddest first."""
+    whole, scores = report.whole, report.scores[rows]
+    shares, expected, rarity = report.explain(rows)
+    one_in, rarities = None, {}
+    if report.explainer is not None:
+        most = report.explainer.largest_rarity
+        one_in = [format_rarity(n, most) for n in report.explainer.rarity(scores).tolist()]
+        rarities = {text: describe_rarity(text) for text in one_in}
+    return {
+        "ids": [f"{row + 1:,}" for row in whole.places[rows]]
+        if report.ids is None
+        else [format_value(name) for name in report.ids[rows].tolist()],
+        "places": (whole.places[rows] + 1).tolist(),
+        "n_all": whole.n_rows,
+        "ranks": whole.ranks[rows].tolist(),
+        "labels": None
+        if report.labels is None
+        else ["" if x is None or x != x else format_value(x) for x in report.labels[rows].tolist()],
+        "errors": _round(report.errors[rows]),
+        "scores": _round(scores),
+        "one_in": one_in,
+        "rarities": rarities,
+        "main_share": MAIN_SHARE,
+        "contradiction": CONTRADICTION,
+        "is_far": report.is_far[rows].tolist(),
+        "is_mended": (rarity < ORDINARY).tolist(),
+        "mean": None if whole.mean_error is None else format_number(whole.mean_error),
+        "columns": _columns.describe_columns(report.columns),
+        "X": _encode(report.X[rows]),
+        "expected": _encode(expected),
+        "shares": _encode(shares),
+        "codes": _encode(report.code[rows]),
+        "n_units": report.code.shape[1],
+        "worst": worst.tolist(),
+        "colour_by": _describe_labels(report, rows),
+        "palettes": PALETTES,
+        "decoder": _describe_decoder(report.fitted),
+        "safe_csv": report.safe_csv,
+        "file": format_value(report.title, _columns.LONGEST),
+    }
+
+
+def _round(numbers: Array) -> list[float | None]:
+    return [None if np.isnan(number) else float(f"{number:.7g}") for number in numbers]
+
+
+def _describe_labels(report: Report, rows: Array) -> dict[str, Any] | None:
+    """Return the labels of the drawn rows, as groups or as a number for each; None if none."""
+    if report.labels is None:
+        return None
+    labels = classify_labels(report.labels)
+    return {
+        "name": format_value(report.label_name),
+        "values": [None if x != x else x for x in labels.values[rows].tolist()],
+        "groups": labels.groups,
+        "n_coloured": labels.n_coloured,
+    }
+
+
+def _describe_decoder(fitted: Fitted | None) -> dict[str, object] | None:
+    """Return the arrays that decode a code, and how; None if the network is not dense or large."""
+    network: Any = fitted and fitted.network
+    if fitted is None or not hasattr(network, "kernels") or network.n_parameters > MOST_WEIGHTS:
+        return None
+    scaling = fitted.preprocessing.scaling
+    return {
+        "sizes": network.layer_sizes,
+        "activation": network.activation,
+        "linear_units": network.linear_units,
+        "kernels": [_encode(kernel) for kernel in network.kernels],
+        "biases": [_encode(bias) for bias in network.decoder_biases],
+        "gains": None if network.gains is None else [_encode(g) for g in network.gains],
+        "scale": [float(number) for number in scaling.scale],
+        "shift": [float(number) for number in scaling.shift],
+    }
+
+
+def _encode(values: ArrayLike) -> str:
+    """Return numbers as base64 of single precision, little-endian, row by row."""
+    # What is too large for it, or for a sum of many, becomes the largest that is not.
+    within = np.clip(values, -LARGEST, LARGEST).astype("<f4")
+    return base64.b64encode(np.ascontiguousarray(within).tobytes()).decode()

@@ -15,26 +15,23 @@ from keras_tied._text import (
     list_some,
 )
 from keras_tied.estimator.internal import Fitted
-from keras_tied.report._columns import (
-    LONGEST,
-    format_features,
-    format_typical,
-    slice_columns,
-    sum_columns,
-)
-from keras_tied.report._contents import Contents
+from keras_tied.report import _columns
+from keras_tied.report._columns import LONGEST, slice_columns
 from keras_tied.report._drift import ALARM, Drift
+from keras_tied.report._report import Report
 
+# A column: its name, mean squared error, share of the variance that is lost, and length.
 Bar = tuple[str, float, float | None, float]
-"""A column: its name, mean squared error, share of the variance that is lost, and length."""
 
 
-def rank_columns(report: Contents) -> list[Bar]:
+def rank_columns(report: Report) -> list[Bar]:
     """Return the columns that have values, the largest error first."""
     whole, columns = report.whole, report.columns
     sizes = np.array([column.n_features for column in columns])
-    errors = sum_columns(columns, np.asarray(whole.feature_errors, np.float64)) / sizes
-    lost = None if whole.lost is None else (sum_columns(columns, whole.lost) / sizes).tolist()
+    errors = _columns.sum_columns(columns, np.asarray(whole.feature_errors, np.float64)) / sizes
+    lost = (
+        None if whole.lost is None else (_columns.sum_columns(columns, whole.lost) / sizes).tolist()
+    )
     order = [i for i in np.argsort(-errors, kind="stable").tolist() if np.isfinite(errors[i])]
     largest = max((errors[i] for i in order), default=0.0) or 1.0
     return [
@@ -43,7 +40,7 @@ def rank_columns(report: Contents) -> list[Bar]:
     ]
 
 
-def summarize(report: Contents, bars: Sequence[Bar], oddest: int) -> str:
+def summarize(report: Report, bars: Sequence[Bar], oddest: int) -> str:
     """Say why a row is the oddest, what is kept, what is lost, and how many rows stand out."""
     whole, n_columns = report.whole, format_quantity(len(report.columns), "column")
     n_units = report.code.shape[1]
@@ -64,13 +61,15 @@ def summarize(report: Contents, bars: Sequence[Bar], oddest: int) -> str:
     return f"{why} {sentence}" if n else f"{sentence} {why}"
 
 
-def _describe_oddest(report: Contents, explainer: Fitted, oddest: int) -> str:
+def _describe_oddest(report: Report, explainer: Fitted, oddest: int) -> str:
     """Say which row is the oddest, and why."""
     [shares], [expected], [rarity] = report.explain(np.array([oddest]))
     causes, parts = [], slice_columns(report.columns)
     for place in np.argsort(-shares, kind="stable")[:3].tolist():
         column, part = report.columns[place], parts[place]
-        given, likely = (format_features(column, row[part]) for row in (report.X[oddest], expected))
+        given, likely = (
+            _columns.format_features(column, row[part]) for row in (report.X[oddest], expected)
+        )
         if shares[place] > 0:
             causes.append(Cause(column.title, shares[place], given, likely))
     reason = describe_reason(causes, bool(rarity < ORDINARY))
@@ -81,7 +80,7 @@ def _describe_oddest(report: Contents, explainer: Fitted, oddest: int) -> str:
     return f"The oddest row is {name} ({rare}): {reason}."
 
 
-def describe_shift(report: Contents) -> dict[str, object] | None:
+def describe_shift(report: Report) -> dict[str, object] | None:
     """Return what has drifted since the older table, for the page; None if there is none.
 
     An entry is a column, or the score, with what is typical before and now, and what is missing.
@@ -94,7 +93,9 @@ def describe_shift(report: Contents) -> dict[str, object] | None:
     for drift in drifts:
         assert drift.column is not None
         tables = [rows[:, parts[drift.column]] for rows in (old, report.X)]
-        before, now = (format_typical(report.columns[drift.column], rows) for rows in tables)
+        before, now = (
+            _columns.format_typical(report.columns[drift.column], rows) for rows in tables
+        )
         shares = [np.isnan(rows).any(axis=1).mean() for rows in tables]
         missing = " → ".join(map(format_share, shares)) if any(shares) else ""
         entries.append((drift, before, now, missing))

@@ -54,17 +54,11 @@ class Hexagons:
 
 
 class Planes:
-    """The planes of the input, the code and the reconstruction.
+    """The planes of the input, the code and the reconstruction, fitted to some rows.
 
-    Attributes:
-        plane: of the input and the reconstruction.
-        hexagons: how many rows lie where, by the name of the panel.
-        pairs: the same by two units of the code, counted from 0; empty for a code of one.
-
-    Args:
-        X, code, reconstruction: the rows that the planes are fitted to.
-        errors: (n,) their errors, which a code of one unit is drawn against.
-        names: of the features.
+    `errors`, (n,), are those that a code of one unit is drawn against, `names` those of features.
+    `hexagons` hold how many rows lie where, by the name of the panel, and `pairs` the same by two
+    units of the code, counted from 0; it is empty for a code of one.
     """
 
     def __init__(
@@ -113,12 +107,9 @@ class Whole:
     errors: Array  # (N,) the reconstruction error of each row, NaN where all is missing
     scores: Array  # (N,) the outlier score of each row, or its error, which ranks follow
     feature_errors: Array  # (features,) their mean squared errors, NaN where all is missing
-    # (n,) which of the rows the report holds, counted from 0, in order; the oddest ones are among
-    # them
-    places: Array
+    places: Array  # (n,) which rows the report holds, from 0, in order; with the oddest ones
     n_outstanding: int = 0  # how many rows are so odd that hardly any table has such rows by chance
-    # (features,) the share of the variance of each feature that is lost, or None
-    lost: Array | None = None
+    lost: Array | None = None  # (features,) the share of each one's variance that is lost, or None
     kept: float | None = None  # the share of the variance of all that is kept, or None
     planes: Planes | None = None  # the planes that rows are drawn in, with all rows counted
 
