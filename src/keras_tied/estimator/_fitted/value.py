@@ -1,7 +1,5 @@
 """The fitted value: immutable arrays that encode, decode, impute and score rows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
