@@ -14,7 +14,7 @@ import pytest
 from pyarrow import parquet
 
 pytest.importorskip("distributed")
-pytestmark = pytest.mark.slow
+slow = pytest.mark.slow
 COMMAND = [sys.executable, "-m", "keras_tied.cli"]
 
 
@@ -55,7 +55,9 @@ def start_cluster():
         yield address, scheduler, workers
 
 
-@pytest.mark.parametrize("kind", ["encode", "reconstruct", "score"])
+@pytest.mark.parametrize(
+    "kind", ["encode", *(pytest.param(k, marks=slow) for k in ("reconstruct", "score"))]
+)
 def test_local_workers_give_what_the_command_gives_alone(kind, model, folder, tmp_path):
     arguments = [kind, model, folder, "--id", "who"]
     run(*arguments, "-o", tmp_path / "alone.parquet")
@@ -65,6 +67,7 @@ def test_local_workers_give_what_the_command_gives_alone(kind, model, folder, tm
     assert found.equals(expected)
 
 
+@slow
 def test_a_killed_worker_loses_no_row(model, folder, tmp_path):
     run("encode", model, folder, "--id", "who", "-o", tmp_path / "alone.parquet")
     expected = parquet.read_table(tmp_path / "alone.parquet")
@@ -80,6 +83,7 @@ def test_a_killed_worker_loses_no_row(model, folder, tmp_path):
         assert parquet.read_table(tmp_path / "out").equals(expected)
 
 
+@slow
 def test_the_command_goes_on_after_the_scheduler_was_killed(model, folder, tmp_path):
     arguments = ["encode", model, folder, "--id", "who", "-o"]
     command = [*COMMAND, *map(str, arguments), str(tmp_path / "out")]
@@ -104,7 +108,9 @@ def test_the_command_goes_on_after_the_scheduler_was_killed(model, folder, tmp_p
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--cluster", "tcp://127.0.0.1:1"], "no scheduler of Dask answers"),
+        pytest.param(
+            ["--cluster", "tcp://127.0.0.1:1"], "no scheduler of Dask answers", marks=slow
+        ),
         (["--cluster", "127.0.0.1"], "no address such as tcp://"),
         (["--workers", "2", "-o", "c.npy"], "--workers is for --cluster local"),
         (["--cluster", "local", "-o", "x.csv"], "name a folder"),
@@ -124,6 +130,7 @@ def test_wrong_use_is_one_sentence(options, message, model, folder, tmp_path, mo
     assert os.listdir(tmp_path) == []
 
 
+@slow
 def test_a_fit_on_workers_is_that_of_one_process(folder, tmp_path, monkeypatch):
     code = (
         "import sys; from keras_tied.estimator._training import sample; sample.MOST_ROWS = 2000\n"
@@ -140,6 +147,7 @@ def test_a_fit_on_workers_is_that_of_one_process(folder, tmp_path, monkeypatch):
         assert (one == other).all()
 
 
+@slow
 @pytest.mark.parametrize("seconds", [0.2, 0.6, 1.0])
 def test_ctrl_c_while_workers_start_is_one_line(seconds):
     code = (

@@ -243,7 +243,6 @@ def test_what_was_never_missing_in_training_is_filled_with_the_mean(of_digits, d
     assert_exported(of_digits, X, tmp_path)
 
 
-@pytest.mark.slow
 def test_encoder_of_images_takes_flat_rows(digits, tmp_path):
     encoder = keras.Sequential(
         [

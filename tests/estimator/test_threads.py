@@ -84,7 +84,6 @@ def many(rows: np.ndarray) -> np.ndarray:
     return np.resize(rows, (30_000, rows.shape[1]))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_eight_threads_get_the_answers_of_one(method, network, digits):
     call, before = getattr(network, method), blas_threads()
@@ -103,7 +102,6 @@ def test_eight_threads_get_the_answers_of_one(method, network, digits):
     assert blas_threads() == before
 
 
-@pytest.mark.slow
 def test_inverse_transform_and_score_work_in_threads(network, digits):
     codes = network.transform(digits)
     rows, score = network.inverse_transform(codes), network.score(digits)
@@ -113,7 +111,6 @@ def test_inverse_transform_and_score_work_in_threads(network, digits):
         assert set(pool.map(lambda _: network.score(digits), range(100))) == {score}
 
 
-@pytest.mark.slow
 def test_a_reader_beside_a_refit_gets_the_old_codes_or_the_new_ones(digits):
     estimator = TiedAutoencoder(2, random_state=0).fit(digits[:40])
     known = [estimator.transform(digits)]
@@ -125,7 +122,6 @@ def test_a_reader_beside_a_refit_gets_the_old_codes_or_the_new_ones(digits):
         assert any(np.array_equal(codes, each) for each in known)
 
 
-@pytest.mark.slow
 def test_threads_agree_on_an_encoder_of_ones_own(digits):
     encoder = keras.Sequential([keras.Input((64,)), layers.Dense(5, "relu"), layers.Dense(3)])
     estimator = TiedAutoencoder(encoder=encoder, max_iter=1, random_state=0).fit(digits[:100])

@@ -45,7 +45,7 @@ ENCODERS: dict[str, Callable[[], layers.Layer]] = {
 }
 encoders = pytest.mark.parametrize(
     "kind",
-    ["one layer", pytest.param("a model of one layer", marks=slow), "deep"],
+    ["one layer", "a model of one layer", "deep"],
 )
 
 
@@ -119,7 +119,6 @@ def test_norm_of_one_layer(activation):
     np.testing.assert_allclose(norms(encoder, rows()), by_jax(encoder, rows()), rtol=1e-5)
 
 
-@slow
 @settings(max_examples=6, deadline=None)
 @given(
     widths=st.sampled_from([(4, 3), (2, 5, 3), (5, 3, 2), (3, 2, 4), (1, 4, 4, 1)]),
@@ -175,12 +174,11 @@ def test_norm_of_a_model_that_is_called_otherwise_than_its_graph_says():
             id="convolution",
         ),
         pytest.param([layers.Dense(3, "sigmoid")], (5, 2), id="steps"),
-        pytest.param([layers.Dense(3, "gelu")], (5, 2), id="steps, not closed", marks=slow),
+        pytest.param([layers.Dense(3, "gelu")], (5, 2), id="steps, not closed"),
         pytest.param(
             [layers.Dense(5, "tanh"), layers.BatchNormalization(), layers.Dense(3)],
             (4,),
             id="normalization",
-            marks=slow,
         ),
         pytest.param(
             [layers.Dense(5, "tanh"), layers.Dropout(0.5), layers.Dense(3)],
@@ -188,7 +186,7 @@ def test_norm_of_a_model_that_is_called_otherwise_than_its_graph_says():
             id="dropout",
             marks=slow,
         ),
-        pytest.param([layers.GRU(2)], (3, 2), id="recurrent", marks=slow),
+        pytest.param([layers.GRU(2)], (3, 2), id="recurrent"),
     ],
 )
 def test_norm_of_other_layers(stack, shape):

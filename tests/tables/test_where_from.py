@@ -192,7 +192,6 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_a_page_is_read(rows, folder):
     pytest.importorskip("fsspec")
@@ -210,7 +209,6 @@ def test_a_page_is_read(rows, folder):
             server.shutdown()
 
 
-@pytest.mark.slow
 def test_files_of_s3_are_read(rows, folder, s3):
     pq.write_table(rows, "bucket/one/rows.parquet", filesystem=s3)
     for part in range(3):

@@ -131,7 +131,6 @@ def test_optimizers(kind, x):
     assert_same(by_both(build_tied, x, compiled=compiled))
 
 
-@slow
 def test_weights_of_rows_and_weighted_metrics(x):
     weights = np.linspace(0, 2, ROWS)
     compiled = lambda: {"weighted_metrics": ["mae"], "metrics": [keras.metrics.R2Score()]}  # noqa: E731
@@ -141,8 +140,7 @@ def test_weights_of_rows_and_weighted_metrics(x):
     )
 
 
-@slow
-@pytest.mark.parametrize("one_hot", [False, True])
+@pytest.mark.parametrize("one_hot", [False, pytest.param(True, marks=slow)])
 def test_weights_of_classes(one_hot, x):
     labels = np.arange(ROWS) % 3
     build = lambda: keras.Sequential([keras.Input((6,)), layers.Dense(3, "softmax")])  # noqa: E731
@@ -152,7 +150,6 @@ def test_weights_of_classes(one_hot, x):
     assert_same(by_both(build, x, y, compiled=compiled, class_weight={0: 1.0, 1: 4.0}))
 
 
-@slow
 def test_several_inputs_and_outputs(x):
     def build():
         first, second = keras.Input((6,), name="first"), keras.Input((6,), name="second")
@@ -171,7 +168,6 @@ def test_several_inputs_and_outputs(x):
     assert_same(by_both(build, inputs, targets, compiled=compiled, validation_split=0.25))
 
 
-@slow
 def test_integers(x):
     words = np.random.default_rng(0).integers(0, 50, size=(ROWS, 3))
 
@@ -184,8 +180,14 @@ def test_integers(x):
     assert_same(by_both(build, words, words, compiled=loss))
 
 
-@slow
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float16"])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        pytest.param("mixed_bfloat16", marks=slow),
+        pytest.param("mixed_float16", marks=slow),
+        "float16",
+    ],
+)
 def test_mixed_precision(policy, x):
     def build():
         keras.config.set_dtype_policy(policy)
@@ -208,7 +210,6 @@ class Halved(keras.Model):
             return {"loss": logs["loss"], "twice": 2 * logs["loss"]}, state
 
 
-@slow
 @pytest.mark.skipif(not ON_JAX, reason="each backend has steps of its own form")
 def test_a_step_of_ones_own(x):
     def build():
