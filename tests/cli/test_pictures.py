@@ -141,7 +141,6 @@ def test_report_writes_a_page(keras_tied, model, fruit_csv, tmp_path):
     assert "keras-tied fit" in (tmp_path / "fruit.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
 def test_report_is_a_page_whose_panels_are_linked(keras_tied, model, fruit_csv, tmp_path, opened):
     done = keras_tied("report", model, fruit_csv, "-o", "fruit.html")
     assert done == (0, "reported on 300 rows to fruit.html\n", "")
@@ -159,7 +158,6 @@ def test_report_is_a_page_whose_panels_are_linked(keras_tied, model, fruit_csv, 
     assert len(asked_for) == 1
 
 
-@pytest.mark.slow
 def test_report_tells_ids_labels_commands_and_what_was_left_out(
     keras_tied, model, fruit_csv, tmp_path, opened
 ):

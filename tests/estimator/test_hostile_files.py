@@ -371,7 +371,7 @@ FEW_MUTANTS, MANY_MUTANTS = 100, 5_000
 def few_quick(names: Iterable[str], every: int) -> list[Any]:
     """Parameters of which each `every`th is not slow."""
     return [
-        pytest.param(name, marks=[pytest.mark.slow] * (index % every > 0))
+        pytest.param(name, marks=[pytest.mark.slow] * (index % every > 0 or "MB" in name))
         for index, name in enumerate(names)
     ]
 

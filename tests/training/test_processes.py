@@ -116,7 +116,6 @@ def test_two_processes_of_two_devices_train_as_one(tmp_path):
 
 OVER_DEVICES = {
     "deep": {"network": "deep"},
-    "batch statistics, noise": {"network": "random", "shuffle": True},
     "batches that do not divide": {"counts": [643], "batch": 50, "validation": "data"},
 }
 
