@@ -17,14 +17,14 @@ from keras_tied._text import (
 from keras_tied.estimator.internal import Fitted
 from keras_tied.report import _columns
 from keras_tied.report._columns import LONGEST, slice_columns
+from keras_tied.report._contents import Contents
 from keras_tied.report._drift import ALARM, Drift
-from keras_tied.report._report import Report
 
 # A column: its name, mean squared error, share of the variance that is lost, and length.
 Bar = tuple[str, float, float | None, float]
 
 
-def rank_columns(report: Report) -> list[Bar]:
+def rank_columns(report: Contents) -> list[Bar]:
     """Return the columns that have values, the largest error first."""
     whole, columns = report.whole, report.columns
     sizes = np.array([column.n_features for column in columns])
@@ -40,7 +40,7 @@ def rank_columns(report: Report) -> list[Bar]:
     ]
 
 
-def summarize(report: Report, bars: Sequence[Bar], oddest: int) -> str:
+def summarize(report: Contents, bars: Sequence[Bar], oddest: int) -> str:
     """Say why a row is the oddest, what is kept, what is lost, and how many rows stand out."""
     whole, n_columns = report.whole, format_quantity(len(report.columns), "column")
     n_units = report.code.shape[1]
@@ -61,7 +61,7 @@ def summarize(report: Report, bars: Sequence[Bar], oddest: int) -> str:
     return f"{why} {sentence}" if n else f"{sentence} {why}"
 
 
-def _describe_oddest(report: Report, explainer: Fitted, oddest: int) -> str:
+def _describe_oddest(report: Contents, explainer: Fitted, oddest: int) -> str:
     """Say which row is the oddest, and why."""
     [shares], [expected], [rarity] = report.explain(np.array([oddest]))
     causes, parts = [], slice_columns(report.columns)
@@ -80,7 +80,7 @@ def _describe_oddest(report: Report, explainer: Fitted, oddest: int) -> str:
     return f"The oddest row is {name} ({rare}): {reason}."
 
 
-def describe_shift(report: Report) -> dict[str, object] | None:
+def describe_shift(report: Contents) -> dict[str, object] | None:
     """Return what has drifted since the older table, for the page; None if there is none.
 
     An entry is a column, or the score, with what is typical before and now, and what is missing.
