@@ -93,6 +93,7 @@ class Contents:
             **kwargs: the other arguments of `Report`, instead of what the estimator gives.
 
         Examples:
+            >>> from keras_tied.report import Report
             >>> from sklearn.datasets import load_iris
             >>> from keras_tied import TiedAutoencoder
             >>> iris = load_iris()
