@@ -140,7 +140,8 @@ def test_weights_of_rows_and_weighted_metrics(x):
     )
 
 
-@pytest.mark.parametrize("one_hot", [False, pytest.param(True, marks=slow)])
+@slow
+@pytest.mark.parametrize("one_hot", [False, True])
 def test_weights_of_classes(one_hot, x):
     labels = np.arange(ROWS) % 3
     build = lambda: keras.Sequential([keras.Input((6,)), layers.Dense(3, "softmax")])  # noqa: E731
@@ -168,6 +169,7 @@ def test_several_inputs_and_outputs(x):
     assert_same(by_both(build, inputs, targets, compiled=compiled, validation_split=0.25))
 
 
+@slow
 def test_integers(x):
     words = np.random.default_rng(0).integers(0, 50, size=(ROWS, 3))
 
