@@ -215,7 +215,7 @@ def _describe_sentinel(column: Column, values: pa.Array, numbers: Array) -> str:
 
 def _is_sentinel(kind: Kind, number: float) -> bool:
     if kind is Kind.time:
-        return str(np.datetime64("1970-01-01") + int(number)) in SENTINEL_DATES
+        return str(np.datetime64(int(number), "D")) in SENTINEL_DATES
     digits = f"{abs(number):.10g}"
     return number == int(number) and len(digits) >= 2 and set(digits) == {"9"}
 
