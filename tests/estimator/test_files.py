@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 import keras_tied
 from keras_tied import Autoencoder, TiedAutoencoder, _backend
+from keras_tied.estimator._files import format
 
 ELSEWHERE = """
 import pickle, sys
@@ -297,6 +298,18 @@ def test_truncated_file(share, file):
     content = file.read_bytes()
     file.write_bytes(content[: int(share * len(content))])
     assert_refused(file, "or only a part of one")
+
+
+def test_file_that_is_cut_off_while_it_is_read(file, fitted, iris, monkeypatch):
+    """It is not mapped into memory: there the system would end this process."""
+    find_axes = format._find_axes
+
+    def cut_off(*args):
+        os.truncate(file, 0)
+        return find_axes(*args)
+
+    monkeypatch.setattr(format, "_find_axes", cut_off)
+    np.testing.assert_array_equal(keras_tied.load(file).transform(iris), fitted.transform(iris))
 
 
 def test_file_of_another_kind(tmp_path):
