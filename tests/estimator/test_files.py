@@ -64,6 +64,8 @@ def test_loading_is_exact(fitted, file, iris):
     for loaded in (TiedAutoencoder.load(file), keras_tied.load(file)):
         for name in ("transform", "reconstruct", "reconstruction_error", "score_samples"):
             np.testing.assert_array_equal(getattr(loaded, name)(iris), getattr(fitted, name)(iris))
+        np.testing.assert_array_equal(loaded.rarity(iris), fitted.rarity(iris))
+        assert loaded.score(iris) == fitted.score(iris)
 
 
 def test_keras_reads_the_model_from_a_file_of_its_own(fitted, iris, tmp_path):

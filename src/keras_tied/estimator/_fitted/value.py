@@ -107,8 +107,9 @@ class Fitted:
 
         return self._compute(X, np.empty(shape), square)
 
-    def score(self, X: Any, weights: Array) -> float:
+    def score(self, X: Any, weights: Array | None = None) -> float:
         """The share of the variance that is reconstructed, R², over all scaled features."""
+        weights = np.ones(X.shape[0]) if weights is None else weights
         return explained_share(self.sums_of_squares(X, weights))
 
     def sums_of_squares(self, X: Any, weights: Array) -> Array:
@@ -146,7 +147,11 @@ class Fitted:
         scores[np.isnan(scores)] = np.inf
         return scores
 
-    def rarity(self, scores: Array) -> Array:
+    def rarity(self, X: Any) -> Array:
+        """One row in how many is at least as odd as each of these, `(n,)` float64."""
+        return self.find_rarity(self.outlier_scores(X))
+
+    def find_rarity(self, scores: Array) -> Array:
         """For outlier scores, one row in how many is at least as odd, `(n,)` float64."""
         assert self.outlier_score is not None
         return self.outlier_score.tail.find_rarity(scores)
