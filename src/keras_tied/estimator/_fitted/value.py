@@ -257,10 +257,11 @@ def baseline_errors(fitted: Fitted, X: Array, others: Array | None = None) -> tu
     """
     X = X[~fitted.find_far_rows(X)]
     others = X if others is None else others[~fitted.find_far_rows(others)]
+    if np.isnan(X).all() or np.isnan(others).all():  # also where no row is left
+        return 0.0, 0.0
     _, complete = fitted.preprocessing.forward(X, slice(None))
     principal = fit_pca(complete).truncate(fitted.n_components)
     scaled, complete = fitted.preprocessing.forward(others, slice(None))
     squares = np.square(principal.reconstruct(complete) - scaled, dtype=np.float64)
-    of_pca = float(np.nanmean(squares)) if np.isfinite(squares).any() else 0.0
     errors = fitted.reconstruction_error(others, per_feature=True)
-    return float(np.nanmean(errors)), of_pca
+    return float(np.nanmean(errors)), float(np.nanmean(squares))
