@@ -302,6 +302,19 @@ def test_truncated_file(share, file):
     assert_refused(file, "or only a part of one")
 
 
+def test_a_file_that_is_replaced_keeps_its_mode(fitted, file):
+    file.chmod(0o600)
+    fitted.save(file)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode elsewhere")
+def test_name_that_is_no_unicode(fitted, iris, tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.safetensors")
+    fitted.save(path)
+    np.testing.assert_array_equal(keras_tied.load(path).transform(iris), fitted.transform(iris))
+
+
 def test_file_that_is_cut_off_while_it_is_read(file, fitted, iris, monkeypatch):
     """It is not mapped into memory: there the system would end this process."""
     find_axes = format._find_axes
