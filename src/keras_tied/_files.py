@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,7 +53,7 @@ def replace_atomically(target: Path) -> Iterator[Path]:
     that was killed has left is deleted by the next one with this target.
     """
     # The name is short, whatever the target's, and tells this machine's processes apart.
-    digest = hashlib.sha256(f"{MACHINE}/{target.name}".encode()).hexdigest()[:12]
+    digest = hashlib.sha256(os.fsencode(f"{MACHINE}/{target.name}")).hexdigest()[:12]
     for left in target.parent.glob(f".keras-tied-{digest}-*"):
         if not _is_running(left.name.split("-")[3]):
             left.unlink(missing_ok=True)
@@ -63,6 +63,8 @@ def replace_atomically(target: Path) -> Iterator[Path]:
     with clean_up_at_signal(remove):
         try:
             yield part
+            with suppress(FileNotFoundError):  # there is no target yet
+                shutil.copymode(target, part)
             os.replace(part, target)
         finally:
             remove()

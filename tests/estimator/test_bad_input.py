@@ -86,6 +86,11 @@ def test_the_column_that_is_no_number_is_named(kind, values, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_frame_without_rows_is_not_said_to_hold_no_numbers():
+    with pytest.raises(ValueError, match=r"^Found array with 0 sample"):
+        TiedAutoencoder(1).fit(to_frame("pandas", [1.0, 3.0, 2.0])[:0])
+
+
 def test_complex_column_is_named():
     frame = to_frame("pandas", [1j, 2.0, 3.0])
     with pytest.raises(

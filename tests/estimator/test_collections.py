@@ -48,6 +48,16 @@ def test_frames_are_transformed_lazily_and_their_names_are_checked(method, rows)
         getattr(fitted, method)(X[list("bacde")])
 
 
+@pytest.mark.parametrize("method", METHODS.split())
+def test_blocks_that_a_filter_has_emptied_give_no_rows(method, fitted, rows):
+    ordered = rows[rows[:, 0].argsort()]
+    X, few = da.from_array(ordered, chunks=(1000, 5)), ordered[ordered[:, 0] > 1]
+    expected = getattr(fitted, method)(few)
+    frame = dd.from_pandas(pd.DataFrame(ordered), npartitions=3)
+    for lazy in (X[X[:, 0] > 1], frame[frame[0] > 1]):
+        np.testing.assert_array_equal(getattr(fitted, method)(lazy).compute(), expected)
+
+
 def test_codes_are_decoded_lazily(fitted, rows):
     codes = fitted.transform(rows)
     lazy = fitted.inverse_transform(da.from_array(codes, chunks=(1000, 1)))

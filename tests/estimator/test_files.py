@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 import keras_tied
 from keras_tied import Autoencoder, TiedAutoencoder, _backend
+from keras_tied.estimator._files import format
 
 ELSEWHERE = """
 import pickle, sys
@@ -63,6 +64,8 @@ def test_loading_is_exact(fitted, file, iris):
     for loaded in (TiedAutoencoder.load(file), keras_tied.load(file)):
         for name in ("transform", "reconstruct", "reconstruction_error", "score_samples"):
             np.testing.assert_array_equal(getattr(loaded, name)(iris), getattr(fitted, name)(iris))
+        np.testing.assert_array_equal(loaded.rarity(iris), fitted.rarity(iris))
+        assert loaded.score(iris) == fitted.score(iris)
 
 
 def test_keras_reads_the_model_from_a_file_of_its_own(fitted, iris, tmp_path):
@@ -297,6 +300,31 @@ def test_truncated_file(share, file):
     content = file.read_bytes()
     file.write_bytes(content[: int(share * len(content))])
     assert_refused(file, "or only a part of one")
+
+
+def test_a_file_that_is_replaced_keeps_its_mode(fitted, file):
+    file.chmod(0o600)
+    fitted.save(file)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode elsewhere")
+def test_name_that_is_no_unicode(fitted, iris, tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.safetensors")
+    fitted.save(path)
+    np.testing.assert_array_equal(keras_tied.load(path).transform(iris), fitted.transform(iris))
+
+
+def test_file_that_is_cut_off_while_it_is_read(file, fitted, iris, monkeypatch):
+    """It is not mapped into memory: there the system would end this process."""
+    find_axes = format._find_axes
+
+    def cut_off(*args):
+        os.truncate(file, 0)
+        return find_axes(*args)
+
+    monkeypatch.setattr(format, "_find_axes", cut_off)
+    np.testing.assert_array_equal(keras_tied.load(file).transform(iris), fitted.transform(iris))
 
 
 def test_file_of_another_kind(tmp_path):

@@ -109,6 +109,7 @@ def test_activations_are_those_of_keras_for_large_numbers_too(activation):
 def test_no_rows_have_no_codes(fitted):
     assert fitted._fitted.transform(np.empty((0, 4))).shape == (0, 1)
     assert fitted._fitted.reconstruct(np.empty((0, 4), np.float32)).shape == (0, 4)
+    assert fitted._fitted.explain(np.empty((0, 4))).shares.shape == (0, 4)
 
 
 def test_an_activation_without_numpy_takes_compiled_functions():

@@ -27,6 +27,7 @@ import pytest
 import safetensors.numpy
 
 from keras_tied import TiedAutoencoder
+from keras_tied.estimator import _files
 
 FOLDER = Path(__file__).parents[1] / "pinned" / "files"
 KINDS = "text missing pca deep partial objectives imputation".split()
@@ -450,6 +451,15 @@ def test_what_is_no_file_is_not_opened(tmp_path):
 
 
 # Archives of Keras.
+
+
+def test_an_archive_that_is_replaced_while_it_is_read_is_read_whole(tmp_path):
+    """Else settings of one model could meet the network of another."""
+    file = tmp_path / "m.keras"
+    file.write_bytes(whole("encoder"))
+    contents = _files.read(file, before_keras=lambda: file.write_bytes(b""))
+    assert contents.fitted.n_features == contents.fitted.network.layer_sizes[0]
+
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 NEEDED = CONFIG, WEIGHTS, "estimator.safetensors"

@@ -93,7 +93,7 @@ class BatchTransform:
 
     def describe_scores(self, scores: Array, errors: Array) -> dict[str, Array]:
         """Return the columns of scores, `(n,)`, and errors, `(n,)`."""
-        one_in = self.fitted.rarity(scores).astype(np.float32)
+        one_in = self.fitted.find_rarity(scores).astype(np.float32)
         return {"score": scores, "one_in": one_in, "error": errors}
 
     def describe_causes(self, causes: list[list[Cause]]) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def describe_reasons(transform: BatchTransform, batch: Batch) -> tuple[list[str]
     causes = transform.find_causes(batch, explanation)
     first = explanation.shares.argmax(axis=1)[:, None]
     mended = np.take_along_axis(explanation.scores, first, axis=1)[:, 0]
-    ordinary = transform.fitted.rarity(mended) < ORDINARY
+    ordinary = transform.fitted.find_rarity(mended) < ORDINARY
     words = map(describe_reason, causes, ordinary.tolist())
     return list(words), transform.describe_causes(causes)
 

@@ -45,17 +45,21 @@ def map_collections(method: Method) -> Method:
             from dask.dataframe.utils import meta_nonempty
 
             example = call(meta_nonempty(X._meta))
-            return X.map_partitions(call, meta=example[:0])
+            return X.map_partitions(call, of_none=example[:0], meta=example[:0])
         X = X.rechunk({1: -1})
         example = call(np.ones((1, X.shape[1]), X.dtype))
         if example.ndim == 1:
-            return X.map_blocks(call, drop_axis=1, meta=example[:0])
-        return X.map_blocks(call, chunks=(X.chunks[0], example.shape[1:]), meta=example[:0])
+            return X.map_blocks(call, of_none=example[:0], drop_axis=1, meta=example[:0])
+        chunks = X.chunks[0], example.shape[1:]
+        return X.map_blocks(call, of_none=example[:0], chunks=chunks, meta=example[:0])
 
     return cast(Method, apply)
 
 
-def _call(method: Any, estimator: Any, args: Any, kwargs: Any, X: Any) -> Any:
+def _call(method: Any, estimator: Any, args: Any, kwargs: Any, X: Any, of_none: Any = None) -> Any:
+    """Call a method with a block; one without rows, which a filter may leave, gives `of_none`."""
+    if of_none is not None and not len(X):
+        return of_none
     return method(estimator, X, *args, **kwargs)
 
 

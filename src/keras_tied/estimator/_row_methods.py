@@ -141,7 +141,7 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
             Numbers from 1 up to that of the training rows, `(n_samples,)` float64.
         """
         X = validate_rows(self, X)
-        return self._fitted.rarity(self._fitted.outlier_scores(X))
+        return self._fitted.rarity(X)
 
     def explain(self, X: Any) -> Explanation:
         """Why rows are odd: which columns, and what the other columns make likely instead.

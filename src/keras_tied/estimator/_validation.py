@@ -118,7 +118,7 @@ def _explain(X: Any, error: Exception) -> str | None:
     for index, (place, _) in enumerate(_get_dtypes(X) if _is_frame(X) else ()):
         column = X.iloc[:, [index]] if hasattr(X, "iloc") else X[:, [index]]
         try:
-            check_array(column, dtype=np.float64, ensure_all_finite=False)
+            check_array(column, dtype=np.float64, ensure_all_finite=False, ensure_min_samples=0)
         except (TypeError, ValueError) as error_of_column:
             culprit, error = place, error_of_column
             break

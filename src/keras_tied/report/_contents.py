@@ -158,7 +158,7 @@ class Contents:
         scores = reasons.scores[np.arange(len(rows)), shares.argmax(axis=1)]
         if shares.shape[1] != len(self.columns):  # the estimator knows features alone
             shares = sum_columns(self.columns, shares)
-        return shares, reasons.expected, self.explainer.rarity(scores)
+        return shares, reasons.expected, self.explainer.find_rarity(scores)
 
     def find_drift(self) -> tuple[list[Drift], Drift]:
         """Tell how far columns, the most first, and the score have drifted from an older table."""

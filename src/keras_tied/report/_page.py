@@ -187,7 +187,7 @@ def _describe_rows(report: Contents, rows: Array, worst: Array) -> dict[str, Any
     one_in, rarities = None, {}
     if report.explainer is not None:
         most = report.explainer.largest_rarity
-        one_in = [format_rarity(n, most) for n in report.explainer.rarity(scores).tolist()]
+        one_in = [format_rarity(n, most) for n in report.explainer.find_rarity(scores).tolist()]
         rarities = {text: describe_rarity(text) for text in one_in}
     return {
         "ids": [f"{row + 1:,}" for row in whole.places[rows]]

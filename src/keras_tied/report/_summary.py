@@ -75,7 +75,7 @@ def _describe_oddest(report: Contents, explainer: Fitted, oddest: int) -> str:
     reason = describe_reason(causes, bool(rarity < ORDINARY))
     place = report.whole.places[oddest] + 1
     name = f"{place:,}" if report.ids is None else format_value(report.ids[oddest], LONGEST)
-    [one_in] = explainer.rarity(report.scores[[oddest]])
+    [one_in] = explainer.find_rarity(report.scores[[oddest]])
     rare = describe_rarity(format_rarity(one_in, explainer.largest_rarity))
     return f"The oddest row is {name} ({rare}): {reason}."
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from msgspec import Raw, Struct
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from msgspec import Raw, Struct, field
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from keras_tied._types import Array
 from keras_tied.estimator._files.contents import Contents, Settings, require
@@ -64,6 +64,16 @@ POSITIVE = ("preprocessing.scaling.scale", "outlier_score.scale")
 MAY_BE_INFINITE = ("outlier_score.scale", "outlier_score.fences.low", "outlier_score.fences.high")
 
 
+class _Metadata(Struct):
+    text: str = field(name=KEY, default="")
+
+
+class _Header(Struct):
+    """What is read of a header here; the library reads and checks the rest."""
+
+    metadata: _Metadata = field(name="__metadata__", default_factory=_Metadata)
+
+
 class _Document(Struct):
     """The JSON of a header; the checksum is that of settings, notes and arrays."""
 
@@ -96,16 +106,20 @@ def to_bytes(contents: Contents) -> bytes:
 
 def read_file(path: str | os.PathLike[str], network: Network | None = None) -> Contents:
     """Read a file, with a network that is not in it if one is given."""
-    with open(path, "rb") as start:
-        _require_small_header(start.read(9))
-    try:
-        with safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get(KEY, "")
+    # Not mapped into memory: a process ends at once if somebody cuts off a file that it has mapped.
+    with open(path, "rb") as file:
+        start = file.read(9)
+        _require_small_header(start)
+        try:
+            header = start[8:] + file.read(int.from_bytes(start[:8], "little") - 1)
+            text = msgspec.json.decode(header, type=_Header).metadata.text
             require(text != "", "it holds no TiedAutoencoder")
-            axes = _find_axes(file.keys(), network is None)
-            arrays = {name: file.get_tensor(name) for name in axes}
-    except SafetensorError as error:
-        raise ValueError(NOT_OURS) from error
+            file.seek(0)
+            arrays = load(file.read())
+        except (SafetensorError, msgspec.DecodeError) as error:
+            raise ValueError(NOT_OURS) from error
+    axes = _find_axes(arrays, network is None)
+    arrays = {name: arrays[name] for name in axes}
     document, settings = _read_document(text)
     digest = _digest((document.settings, document.notes), arrays)
     require(document.sha256 == digest, "its checksum is not that of its contents")

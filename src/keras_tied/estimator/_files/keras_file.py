@@ -33,15 +33,17 @@ def read_archive(
     path: str | os.PathLike[str], before_keras: Callable[[], object] | None
 ) -> Contents:
     """Read a model and a fitted value; Keras refuses members, weights and classes that do harm."""
-    require(zipfile.is_zipfile(path), NOT_OURS)
     with temporary_folder() as folder:
-        with zipfile.ZipFile(path) as archive:
+        # A copy, as the file may be replaced meanwhile; Keras asks for this ending.
+        copy = shutil.copyfile(path, Path(folder, "model.keras"))
+        require(zipfile.is_zipfile(copy), NOT_OURS)
+        with zipfile.ZipFile(copy) as archive:
             names = archive.namelist()
             require(MEMBER in names, "it holds no TiedAutoencoder; try keras.models.load_model")
             require(len(names) == len(set(names)), "two of its parts have one name")
             for name in (MEMBER, CONFIG):
                 member = archive.getinfo(name)
-                most = MOST_BYTES if name == CONFIG else os.path.getsize(path)
+                most = MOST_BYTES if name == CONFIG else os.path.getsize(copy)
                 require(member.file_size <= most, f"its part {name!r} is too long")
             with archive.open(CONFIG) as config:  # whose size may be a lie
                 require_plain(json.loads(config.read(MOST_BYTES)))
@@ -53,8 +55,6 @@ def read_archive(
         from keras_tied.autoencoder import Autoencoder
         from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
 
-        # Keras asks for this ending.
-        copy = shutil.copyfile(path, Path(folder, "model.keras"))
         model = keras.models.load_model(copy, safe_mode=True)
         require(isinstance(model, Autoencoder), "its model is no keras_tied.Autoencoder")
         network = CompiledNetwork(model)

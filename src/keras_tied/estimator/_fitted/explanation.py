@@ -33,7 +33,7 @@ def explain(
     size = max(1, MOST_NUMBERS // (d * (len(score.starts) + 1)))
     parts = [
         _explain_part(preprocessing, score, score_rows, X[begin : begin + size])
-        for begin in range(0, n, size)
+        for begin in range(0, max(1, n), size)
     ]
     return Explanation(*map(np.concatenate, zip(*parts, strict=True)))
 
@@ -53,7 +53,7 @@ def _explain_part(
     of_mended = np.where(missing[:, None], np.float32(np.nan), mended).reshape(-1, d)
     mended = mended.reshape(-1, d)
     with np.errstate(invalid="ignore", over="ignore"):
-        scores = score_rows(of_mended, mended).reshape(n, -1)
+        scores = score_rows(of_mended, mended).reshape(n, len(owners) + 1)
     of_row, scores = scores[:, :1], scores[:, 1:]
     with np.errstate(invalid="ignore"):
         falls = np.nan_to_num(np.maximum(of_row - scores, 0.0), posinf=np.inf)

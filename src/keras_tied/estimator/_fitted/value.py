@@ -107,8 +107,9 @@ class Fitted:
 
         return self._compute(X, np.empty(shape), square)
 
-    def score(self, X: Any, weights: Array) -> float:
+    def score(self, X: Any, weights: Array | None = None) -> float:
         """The share of the variance that is reconstructed, R², over all scaled features."""
+        weights = np.ones(X.shape[0]) if weights is None else weights
         return explained_share(self.sums_of_squares(X, weights))
 
     def sums_of_squares(self, X: Any, weights: Array) -> Array:
@@ -146,7 +147,11 @@ class Fitted:
         scores[np.isnan(scores)] = np.inf
         return scores
 
-    def rarity(self, scores: Array) -> Array:
+    def rarity(self, X: Any) -> Array:
+        """One row in how many is at least as odd as each of these, `(n,)` float64."""
+        return self.find_rarity(self.outlier_scores(X))
+
+    def find_rarity(self, scores: Array) -> Array:
         """For outlier scores, one row in how many is at least as odd, `(n,)` float64."""
         assert self.outlier_score is not None
         return self.outlier_score.tail.find_rarity(scores)
@@ -252,10 +257,11 @@ def baseline_errors(fitted: Fitted, X: Array, others: Array | None = None) -> tu
     """
     X = X[~fitted.find_far_rows(X)]
     others = X if others is None else others[~fitted.find_far_rows(others)]
+    if np.isnan(X).all() or np.isnan(others).all():  # also where no row is left
+        return 0.0, 0.0
     _, complete = fitted.preprocessing.forward(X, slice(None))
     principal = fit_pca(complete).truncate(fitted.n_components)
     scaled, complete = fitted.preprocessing.forward(others, slice(None))
     squares = np.square(principal.reconstruct(complete) - scaled, dtype=np.float64)
-    of_pca = float(np.nanmean(squares)) if np.isfinite(squares).any() else 0.0
     errors = fitted.reconstruction_error(others, per_feature=True)
-    return float(np.nanmean(errors)), of_pca
+    return float(np.nanmean(errors)), float(np.nanmean(squares))
