@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from keras_tied.cli._app import command
 from keras_tied.cli._cluster import ClusterOptions, write_folder
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import Model, load
-from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option
+from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, output_option
 from keras_tied.cli._output import Printing
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._rows import choose_id, open_rows
@@ -31,13 +31,7 @@ class Task:
 
     model: ModelFile
     data: Data
-    output: str = option(
-        "The file to write, its format by ending; - for CSV.",
-        "--output",
-        "-o",
-        metavar="OUT",
-        default=MISSING,
-    )
+    output: str = output_option("The file to write, its format by ending; - for CSV.")
     id: Id = None
     options: TableOptions
     safe_csv: SafeCsv = False

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from keras_tied._text import format_number, format_quantity
 from keras_tied.cli import _widths
@@ -15,7 +13,7 @@ from keras_tied.cli._app import command
 from keras_tied.cli._check import learn, survey
 from keras_tied.cli._keras import hide_modules, require_backend
 from keras_tied.cli._messages import UsageError, report_wrong_use
-from keras_tied.cli._options import Data, OnBackend, Seed
+from keras_tied.cli._options import Data, OnBackend, Seed, option, output_option
 from keras_tied.cli._output import Printing, check_figure_path, print_json, print_table, save_figure
 from keras_tied.cli._progress import show_stages
 from keras_tied.cli._rows import choose_places
@@ -28,24 +26,17 @@ if TYPE_CHECKING:
 @command("keras-tied compare rows.csv --components 3 -o chart.png")
 def compare(
     data: Data,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="A chart to write too: .png, .svg or .pdf."),
-    ] = None,
-    components: Annotated[
-        str,
-        typer.Option(
-            help="The number of components; several, as 1..16 or 1,2,4, for the error by width."
-        ),
-    ] = "2",
-    rows: Annotated[
-        int, typer.Option(min=10, help="Rows to compare on, chosen at random where there are more.")
-    ] = 10_000,
+    output: Path | None = output_option("A chart to write too: .png, .svg or .pdf.", None, None),
+    components: str = option(
+        "The number of components; several, as 1..16 or 1,2,4, for the error by width.", default="2"
+    ),
+    rows: int = option(
+        "Rows to compare on, chosen at random where there are more.", default=10_000, min=10
+    ),
     seed: Seed = 0,
-    seeds: Annotated[
-        int,
-        typer.Option(min=1, help="Repeat with as many seeds, from --seed on; errors are means."),
-    ] = 1,
+    seeds: int = option(
+        "Repeat with as many seeds, from --seed on; errors are means.", default=1, min=1
+    ),
     *,
     columns: ColumnOptions,
     options: TableOptions,

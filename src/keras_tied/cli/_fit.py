@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -24,7 +24,7 @@ from keras_tied.cli._check import MOST_FACTS, Table, learn, show_survey, survey
 from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._keras import collect_versions, import_keras_alone, require_backend
 from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, report_wrong_use, say
-from keras_tied.cli._options import Data, OnBackend, Seed, option
+from keras_tied.cli._options import Data, OnBackend, Seed, option, output_option
 from keras_tied.cli._output import Printing, print_facts, print_json, report_write_errors
 from keras_tied.cli._progress import show_stages, show_training
 from keras_tied.cli._rows import choose_places
@@ -78,16 +78,12 @@ class TrainingOptions:
 @command("keras-tied fit rows.csv -o model.safetensors --components 3 --id name")
 def fit(
     data: Data,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="MODEL", help="The .safetensors file.")
-    ],
+    output: Path = output_option("The .safetensors file.", "MODEL"),
+    *,
     training: TrainingOptions,
     columns: ColumnOptions,
     options: TableOptions,
-    *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what check shows, and do not train.")
-    ] = False,
+    dry_run: bool = option("Show what check shows, and do not train.", "--dry-run", default=False),
     cluster: ClusterOptions,
     backend: OnBackend = None,
     printing: Printing,

@@ -1,9 +1,11 @@
 """``keras-tied plot``: draw a model and a table as four panels."""
 
+from pathlib import Path
+
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
-from keras_tied.cli._options import Data, FigureFile, ModelFile
+from keras_tied.cli._options import FIGURE, Data, ModelFile, output_option
 from keras_tied.cli._output import Printing, check_figure_path, save_figure
 from keras_tied.cli._progress import show_stages
 from keras_tied.cli._rows import Label, open_with_label, take
@@ -14,7 +16,7 @@ from keras_tied.cli._table import TableOptions, say_doubtful
 def plot(
     model: ModelFile,
     data: Data,
-    output: FigureFile,
+    output: Path = output_option(FIGURE, None),
     label: Label = None,
     *,
     options: TableOptions,

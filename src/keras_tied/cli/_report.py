@@ -5,16 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from keras_tied._files import check_writable
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._messages import UsageError, report_wrong_use, say
 from keras_tied.cli._model import Model, load
-from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv
+from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output_option
 from keras_tied.cli._output import Printing, replace_output
 from keras_tied.cli._progress import show_rows, show_stages
 from keras_tied.cli._rows import Label, Sample, open_rows, open_with_label, take
@@ -36,14 +34,9 @@ FORMATS = {"date": "%Y-%m-%d", "timestamp": "%Y-%m-%d %H:%M:%S", "time": "%H:%M:
 def report(
     model: ModelFile,
     data: Data,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="The .html file to write.")
-    ],
+    output: Path = output_option("The .html file to write."),
     label: Label = None,
-    against: Annotated[
-        str | None,
-        typer.Option(metavar="OLD", help="An older table, to tell what has drifted since."),
-    ] = None,
+    against: str | None = option("An older table, to tell what has drifted since.", metavar="OLD"),
     *,
     id: Id = None,
     options: TableOptions,

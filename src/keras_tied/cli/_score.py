@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from keras_tied._text import format_number, format_quantity, format_rarity
 from keras_tied.cli._app import command
@@ -14,7 +12,7 @@ from keras_tied.cli._apply import write_rows
 from keras_tied.cli._cluster import ClusterOptions, write_folder
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import load
-from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv
+from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output_option
 from keras_tied.cli._output import Printing, print_json, print_table
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._rows import open_rows
@@ -35,23 +33,15 @@ BATCH_ROWS = 2**16  # that are written at a time
 def score(
     model: ModelFile,
     data: Data,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUT",
-            help="The file to write, its format by ending; - for CSV. Without it, the oddest rows "
-            "are printed.",
-        ),
-    ] = None,
-    top: Annotated[
-        int | None, typer.Option(min=1, help="Only so many rows, the oddest first, and why.")
-    ] = None,
-    explain: Annotated[
-        bool,
-        typer.Option("--explain", help="Write for all rows why they are odd, which takes longer."),
-    ] = False,
+    output: str | None = output_option(
+        "The file to write, its format by ending; - for CSV. Without it, the oddest rows are "
+        "printed.",
+        default=None,
+    ),
+    top: int | None = option("Only so many rows, the oddest first, and why.", min=1),
+    explain: bool = option(
+        "Write for all rows why they are odd, which takes longer.", "--explain", default=False
+    ),
     *,
     id: Id = None,
     options: TableOptions,
