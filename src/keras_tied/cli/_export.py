@@ -6,6 +6,7 @@ from pathlib import Path
 
 from keras_tied._files import check_writable
 from keras_tied.cli._app import command
+from keras_tied.cli._lazy import internal
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
 from keras_tied.cli._options import ModelFile, option, output_option
@@ -32,8 +33,6 @@ def export(
     if fitted_model.columns is not None:
         value = replace(value, feature_names=tuple(fitted_model.columns.features))
     with report_wrong_use(), report_write_errors(output):
-        from keras_tied.estimator.internal import write_onnx
-
-        write_onnx(value, target, part.value)
+        internal.write_onnx(value, target, part.value)
     facts = {"output": str(output), "part": part.value}
     printing.print_result(facts, f"exported the {part.value} to {output}")

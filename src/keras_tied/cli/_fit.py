@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
@@ -23,15 +23,13 @@ from keras_tied.cli._app import command
 from keras_tied.cli._check import MOST_FACTS, Table, learn, show_survey, survey
 from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._keras import collect_versions, import_keras_alone, require_backend
+from keras_tied.cli._lazy import comparison, internal, tables
 from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, report_wrong_use, say
 from keras_tied.cli._options import Data, OnBackend, Seed, option, output_option
 from keras_tied.cli._output import Printing, print_facts, print_json, report_write_errors
 from keras_tied.cli._progress import show_stages, show_training
 from keras_tied.cli._rows import choose_places
 from keras_tied.cli._table import ColumnOptions, TableOptions, explain_left_out
-
-if TYPE_CHECKING:
-    from keras_tied.estimator.internal import Outcome, Parameters
 
 VALIDATION_SHARE = 0.1  # of a sample that errors are measured on
 MOST_ROWS_OF_WIDTHS = 10_000  # that several numbers of components are compared on
@@ -136,10 +134,10 @@ class OutputFile:
     start: float
     notes: dict[str, Any]  # which are known before training
 
-    def save(self, outcome: Outcome, parameters: Parameters, **results: Any) -> dict[str, Any]:
+    def save(
+        self, outcome: internal.Outcome, parameters: internal.Parameters, **results: Any
+    ) -> dict[str, Any]:
         """Write a model with notes that include these results; return the notes."""
-        from keras_tied.estimator import internal
-
         notes = self.notes | {
             "trained": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self.start, 3),
@@ -154,14 +152,12 @@ class OutputFile:
     @contextmanager
     def report_failure(self) -> Iterator[None]:
         """Add to an error in this context that a model has been saved already."""
-        from keras_tied.tables import TableError
-
         hint = f"{str(self.output)!r} holds the model so far"
         try:
             yield
         except (FailedError, UsageError):
             raise
-        except TableError as error:
+        except tables.TableError as error:
             raise UsageError(f"{str(error).rstrip('.')}; {hint}.") from error
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".rstrip(".: ")
@@ -174,8 +170,6 @@ def _train_and_measure(
     table: Table, settings: dict[str, Any], file: OutputFile, quiet: bool
 ) -> dict[str, Any]:
     """Train, save the model, measure it, and save it again; return its notes."""
-    from keras_tied.estimator import internal
-
     columns, fences = table.survey.columns, table.survey.fences
     parameters = internal.Parameters(**settings, feature_names=tuple(columns.features))
     n = 0 if table.moments is None else max(2, int(len(table.rows) * VALIDATION_SHARE))
@@ -217,10 +211,9 @@ def _choose_components(
         return widths[0], {}
     numbers = table.rows[choose_places(len(table.rows), MOST_ROWS_OF_WIDTHS, seed)]
     curve = _widths.measure_widths(numbers, widths, table.survey.columns, seed, quiet)
-    from keras_tied.comparison import choose_width
 
     with report_wrong_use():
-        chosen = choose_width(curve)
+        chosen = comparison.choose_width(curve)
     notes = [dict(zip(_widths.WIDTH, width[: len(_widths.WIDTH)], strict=True)) for width in curve]
     return chosen, {"widths": notes}
 

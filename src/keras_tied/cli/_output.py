@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tied._files import check_writable, replace_atomically
 from keras_tied._text import replace_controls
+from keras_tied.cli._lazy import plotting
 from keras_tied.cli._messages import FailedError, say
 from keras_tied.cli._options import Json, Quiet
 
@@ -72,9 +73,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def check_figure_path(output: Path) -> Path:
     """Return the absolute path of a figure, if it can be written."""
-    from keras_tied.plotting import FORMATS
-
-    return check_writable(output, FORMATS, "--output")
+    return check_writable(output, plotting.FORMATS, "--output")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from keras_tied.cli._app import command
+from keras_tied.cli._lazy import drawing, internal, plotting
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
 from keras_tied.cli._options import FIGURE, Data, ModelFile, output_option
@@ -25,7 +26,6 @@ def plot(
     """Draw rows, their codes, their reconstructions, and the cost of training."""
     with report_wrong_use():
         target = check_figure_path(output)
-        from keras_tied import plotting
 
         figure = plotting.new_figure()
     quiet = printing.quiet
@@ -35,14 +35,11 @@ def plot(
     sample = take(rows, quiet)
     say_doubtful(rows, quiet)
     with show_stages("drawing", quiet):
-        from keras_tied.drawing import collect_history
-        from keras_tied.estimator.internal import baseline_errors
-
-        error, pca_error = baseline_errors(fitted, sample.numbers)
+        error, pca_error = internal.baseline_errors(fitted, sample.numbers)
         plotting.AutoencoderDisplay.from_estimator(
             fitted,
             sample.numbers,
-            history=collect_history(fitted_model.contents.settings),
+            history=drawing.collect_history(fitted_model.contents.settings),
             figure=figure,
             y=sample.labels,
             label_name=rows.label or "label",
