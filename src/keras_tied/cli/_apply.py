@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from keras_tied.cli._app import command
 from keras_tied.cli._cluster import ClusterOptions, write_folder
@@ -55,9 +54,13 @@ def decode(task: Task, printing: Printing) -> None:
     model = load(task.model)
     rows = _open_codes(model, task)
 
+    value = model.fitted_value
+    names = value.feature_names or [f"x{index}" for index in range(value.n_features)]
+    columns = model.columns or tables.Columns.of_numbers(names)
+
     def decode_batch(batch: tables.Batch) -> pa.RecordBatch:
-        numbers = model.fitted_value.inverse_transform(batch.numbers)
-        return distributed.prepend_id(rows.id, batch.rows, _label_columns(model, numbers))
+        decoded = columns.decode(value.inverse_transform(batch.numbers))
+        return distributed.prepend_id(rows.id, batch.rows, decoded)
 
     write_rows("decoded", rows, partial(task.write, function=decode_batch), task.output, printing)
 
@@ -110,14 +113,5 @@ def _open_codes(model: Model, task: Task) -> tables.Scan:
             f"{task.data!r} has {len(names)} columns of numbers, and a code of {str(model.path)!r} "
             f"has {n_components}; name them {', '.join(codes[:3])} and so on."
         )
-    columns = tables.Columns(tuple(tables.Column(name, tables.Kind.number) for name in names))
-    return tables.Scan(source, columns, choose_id(source, task.id, id_column, task.output))
-
-
-def _label_columns(model: Model, numbers: Any) -> pa.RecordBatch:
-    """Make a table of decoded numbers, with the columns that the model was fitted to."""
-    if model.columns is not None:
-        return model.columns.decode(numbers)
-
-    names: Any = model.fitted_value.feature_names or [f"x{i}" for i in range(numbers.shape[1])]
-    return pa.record_batch(dict(zip(map(str, names), numbers.T, strict=True)))
+    id = choose_id(source, task.id, id_column, task.output)
+    return tables.Scan(source, tables.Columns.of_numbers(names), id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from keras_tied._reasons import format_suggestion
@@ -41,7 +41,7 @@ class Survey:
             "notes": self.source.notes,
             "warnings": self.warnings[:most],
             "sampled_rows": self.sample.num_rows,
-            "columns": [fact.to_json() for fact in self.facts[:most]],
+            "columns": [asdict(fact) for fact in self.facts[:most]],
         }
 
 
@@ -120,14 +120,14 @@ def _find_far_values(
     try:
         numbers = columns.encode(sample)
         fences = internal.fit_fences(numbers)
-        names = set(np.array(columns.feature_columns)[fences.find(numbers).any(axis=0)])
-        some = replace(columns, used=tuple(c for c in columns.used if c.name in names))
-        of_some = fences.select(np.isin(columns.feature_columns, some.names))
-        for rows, numbers in tables.Scan(source, some) if names else ():
+        places = np.unique(columns.column_numbers[fences.find(numbers).any(axis=0)]).tolist()
+        some = replace(columns, used=tuple(columns.used[place] for place in places))
+        of_some = fences.select(np.isin(columns.column_numbers, places))
+        for rows, numbers in tables.Scan(source, some) if places else ():
             beyond = of_some.find(numbers)
             for number, column in enumerate(some.names):
-                places = np.flatnonzero(beyond[:, some.column_numbers == number].any(axis=1))
-                far.add(column, rows.column(column), places, first_row)
+                odd = np.flatnonzero(beyond[:, some.column_numbers == number].any(axis=1))
+                far.add(column, rows.column(column), odd, first_row)
             first_row += rows.num_rows
     except tables.TableError:  # which `learn` raises again
         return internal.keep_all(len(columns.features)), {}

@@ -113,21 +113,20 @@ def _print_methods(methods: list[comparison.MethodResult]) -> None:
     header = ["method", "error", "relative to PCA", *["lowest to highest"] * several, "seconds"]
     lines = []
     for row in methods:
-        ratios = [_format_ratio(row.relative), *[_format_range(row.relatives)] * several]
+        ratios = _format_ratios(row.relative, row.relatives, several)
         numbers = [format_number(row.error), *ratios, format_number(row.seconds)]
         lines.append([row.name, *numbers, *[row.reason] * reasons])
     print_table([*header, *["why not"] * reasons], lines)
 
 
 def _print_widths(curve: list[comparison.Width]) -> None:
-    from statistics import fmean
 
     several = len(curve[0].errors) > 1
     lines = []
     for width in curve:
         pairs = zip(width.errors, width.pca_errors, strict=True)
         relatives = [a / b if b > comparison.NEGLIGIBLE_ERROR else math.nan for a, b in pairs]
-        ratios = [_format_ratio(fmean(relatives)), *[_format_range(relatives)] * several]
+        ratios = _format_ratios(sum(relatives) / len(relatives), relatives, several)
         errors = [format_number(width.error), format_number(width.pca_error)]
         hidden = format_number(width.hidden_error)
         lines.append([str(width.n_components), *errors, *ratios, hidden])
@@ -140,9 +139,8 @@ def _print_widths(curve: list[comparison.Width]) -> None:
         print(f"hidden values are reconstructed best with {chosen}{weakness}")
 
 
-def _format_ratio(ratio: float) -> str:
-    return "-" if math.isnan(ratio) else f"{ratio:.2f}"
-
-
-def _format_range(ratios: Sequence[float]) -> str:
-    return "-" if math.isnan(sum(ratios)) else f"{min(ratios):.2f} to {max(ratios):.2f}"
+def _format_ratios(mean: float, ratios: Sequence[float], several: bool) -> list[str]:
+    """Return the cell of the mean and, of several seeds, one of the lowest and the highest."""
+    if math.isnan(mean):
+        return ["-"] * (1 + several)
+    return [f"{mean:.2f}", *[f"{min(ratios):.2f} to {max(ratios):.2f}"] * several]

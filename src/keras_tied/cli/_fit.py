@@ -23,7 +23,7 @@ from keras_tied.cli._app import command
 from keras_tied.cli._check import MOST_FACTS, Table, learn, show_survey, survey
 from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._keras import collect_versions, import_keras_alone, require_backend
-from keras_tied.cli._lazy import comparison, internal, tables
+from keras_tied.cli._lazy import comparison, internal
 from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, report_wrong_use, say
 from keras_tied.cli._options import Data, OnBackend, Seed, option, output_option
 from keras_tied.cli._output import Printing, print_facts, print_json, report_write_errors
@@ -152,17 +152,15 @@ class OutputFile:
     @contextmanager
     def report_failure(self) -> Iterator[None]:
         """Add to an error in this context that a model has been saved already."""
-        hint = f"{str(self.output)!r} holds the model so far"
         try:
             yield
-        except (FailedError, UsageError):
+        except FailedError:
             raise
-        except tables.TableError as error:
-            raise UsageError(f"{str(error).rstrip('.')}; {hint}.") from error
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".rstrip(".: ")
             raise FailedError(
-                f"failed after training with {reason}; {hint}, and --debug shows where."
+                f"failed after training with {reason}; {str(self.output)!r} holds the model so "
+                "far, and --debug shows where."
             ) from error
 
 

@@ -63,7 +63,7 @@ class Model:
                     f"{source.name!r} has {len(names)} columns of numbers, and {str(self.path)!r}, "
                     f"which knows no names, takes {n_features}; give a table of these."
                 )
-        return tables.Columns(tuple(tables.Column(str(name), tables.Kind.number) for name in names))
+        return tables.Columns.of_numbers(names)
 
 
 def _is_width(note: Any) -> bool:

@@ -46,28 +46,21 @@ def print_json(facts: Mapping[str, Any]) -> None:
 
 def print_facts(facts: Mapping[str, str]) -> None:
     """Print names and texts side by side."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table.grid(padding=(0, 2))
-    for name, text in facts.items():
-        grid.add_row(Text(replace_controls(name)), Text(replace_controls(text), overflow="fold"))
-    Console(highlight=False).print(grid)
+    print_table((), list(facts.items()))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table."""
+    """Print a table; without a header, its cells alone."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False) if header else Table.grid(padding=(0, 2))
     for name in header:
         table.add_column(Text(replace_controls(name)), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(replace_controls(cell)) for cell in row))
+        table.add_row(*(Text(replace_controls(cell), overflow="fold") for cell in row))
     Console(highlight=False).print(table)
 
 

@@ -26,15 +26,14 @@ def plot(
     """Draw rows, their codes, their reconstructions, and the cost of training."""
     with report_wrong_use():
         target = check_figure_path(output)
-
         figure = plotting.new_figure()
     quiet = printing.quiet
     fitted_model = load(model)
-    fitted = fitted_model.fitted_value
     rows = open_with_label(fitted_model, data, options, None, label, quiet)
     sample = take(rows, quiet)
     say_doubtful(rows, quiet)
     with show_stages("drawing", quiet):
+        fitted = fitted_model.fitted_value
         error, pca_error = internal.baseline_errors(fitted, sample.numbers)
         plotting.AutoencoderDisplay.from_estimator(
             fitted,
