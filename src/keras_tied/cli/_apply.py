@@ -53,7 +53,6 @@ def decode(task: Task, printing: Printing) -> None:
     require_output(task.output, printing.json)
     model = load(task.model)
     rows = _open_codes(model, task)
-
     value = model.fitted_value
     names = value.feature_names or [f"x{index}" for index in range(value.n_features)]
     columns = model.columns or tables.Columns.of_numbers(names)

@@ -141,9 +141,7 @@ def _find_far_values(
     }
 
 
-def learn(
-    survey: Survey, seed: int, quiet: bool, workers: distributed.Workers | None = None
-) -> Table:
+def learn(survey: Survey, seed: int, quiet: bool, workers: tables.Workers | None = None) -> Table:
     """Read the rows that fit into memory, measure all of a larger table, and print warnings."""
     source, columns = survey.source, survey.columns
     if source.n_rows < 2:
@@ -159,7 +157,7 @@ def learn(
     with show_rows("measuring", rows, quiet) as shown_rows:
         n, advance = survey.sample.num_rows, shown_rows.advance
         measured = distributed.measure_table(
-            workers or distributed.Here(), source, columns, n, seed, advance, survey.fences
+            workers or tables.Here(), source, columns, n, seed, advance, survey.fences
         )
     for fact in survey.facts:
         if fact.misread:  # among the warnings already, as of all rows

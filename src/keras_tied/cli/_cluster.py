@@ -36,7 +36,7 @@ class ClusterOptions:
             )
 
     @contextmanager
-    def connect(self) -> Iterator[distributed.Workers | None]:
+    def connect(self) -> Iterator[tables.Workers | None]:
         """Connect to the workers of a cluster; without one, yield None."""
         if self.cluster is None:
             if self.workers is not None:
@@ -56,10 +56,7 @@ class ClusterOptions:
 
 
 def write_folder(
-    workers: distributed.Workers,
-    rows: tables.Scan,
-    transform: distributed.BatchTransform,
-    output: str,
+    workers: tables.Workers, rows: tables.Scan, transform: distributed.BatchTransform, output: str
 ) -> int:
     """Transform rows on workers, into a folder; return how many there are."""
     done = distributed.transform_table(

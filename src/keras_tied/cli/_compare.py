@@ -66,7 +66,8 @@ def compare(
     held_out = "; errors are those of 30 % held out" + f", means of {seeds} seeds" * (seeds > 1)
     curve: list[comparison.Width] = []
     if len(widths) > 1:
-        curve = _widths.measure_widths(numbers, widths, table.survey.columns, seed, quiet, seeds)
+        column_of = table.survey.columns.column_numbers
+        curve = _widths.measure_widths(numbers, widths, column_of, seed, quiet, seeds)
     else:
         heading += f", {widths[0]} left"
         with show_stages("starting", quiet) as on_method:

@@ -208,7 +208,8 @@ def _choose_components(
         _require_enough(widths[0], table)
         return widths[0], {}
     numbers = table.rows[choose_places(len(table.rows), MOST_ROWS_OF_WIDTHS, seed)]
-    curve = _widths.measure_widths(numbers, widths, table.survey.columns, seed, quiet)
+    columns = table.survey.columns
+    curve = _widths.measure_widths(numbers, widths, columns.column_numbers, seed, quiet)
 
     with report_wrong_use():
         chosen = comparison.choose_width(curve)

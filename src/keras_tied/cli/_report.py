@@ -63,8 +63,10 @@ def report(
         warnings += doubtful
     with show_stages("writing the page", quiet):
         _, pca_error = internal.baseline_errors(fitted_model.fitted_value, sample.numbers)
-        facts = {"old": old, "safe_csv": safe_csv, "pca_error": pca_error}
-        page = _make_page(fitted_model, rows, sample, whole, warnings, **facts)
+        warnings += map(str, fitted_model.find_note([], "table", "warnings"))
+        facts: dict[str, Any] = {"old": old, "safe_csv": safe_csv, "pca_error": pca_error}
+        facts["warnings"] = list(dict.fromkeys(warnings))
+        page = _make_page(fitted_model, rows, sample, whole, **facts)
         with replace_output(output, target) as part:
             part.write_text(page.to_html(), encoding="utf-8")
     printing.print_result(
@@ -145,17 +147,11 @@ def _read_old(
 
 
 def _make_page(
-    model: Model,
-    rows: tables.Scan,
-    sample: Sample,
-    whole: pages.Whole,
-    warnings: list[str],
-    **facts: Any,
+    model: Model, rows: tables.Scan, sample: Sample, whole: pages.Whole, **facts: Any
 ) -> pages.Report:
     from importlib.metadata import version
 
     settings, fitted = model.contents.settings, model.fitted_value
-    warnings = [*warnings, *map(str, model.find_note([], "table", "warnings"))]
     left_out = ", ".join(explain_left_out(rows.columns))
     commands = [model.find_note("", "command"), shlex.join(["keras-tied", *sys.argv[1:]])]
     noted = model.find_note({}, "versions") | {"bokeh": version("bokeh")}
@@ -173,9 +169,6 @@ def _make_page(
         labels=sample.labels,
         label_name=rows.label or "label",
         facts=model.find_facts(),
-        warnings=list(
-            dict.fromkeys([*warnings, *map(str, model.find_note([], "table", "warnings"))])
-        ),
         title=Path(rows.source.name).name or rows.source.name,
         command=" && ".join(filter(None, commands)),
         versions={str(name): str(what) for name, what in noted.items()},

@@ -62,8 +62,8 @@ def score(
         scores, batches = table.column("score").to_numpy(), iter([table])
     else:
         with show_rows("scoring", rows, printing.quiet) as shown_rows:
-            scores, errors = distributed.measure_rows(shown_rows, fitted)
-        batches = _describe_all(transform, rows, scores, errors, printing.quiet)
+            measured = distributed.measure_rows(shown_rows, fitted)
+        scores, batches = measured[0], _describe_all(transform, rows, measured, printing.quiet)
     n_written = tables.write_table(output, batches, safe_csv=safe_csv) if output is not None else 0
     say_doubtful(rows, printing.quiet)
     if output is None:
@@ -78,21 +78,17 @@ def score(
 
 
 def _describe_all(
-    transform: distributed.BatchTransform,
-    rows: tables.Scan,
-    scores: Array,
-    errors: Array,
-    quiet: bool,
+    transform: distributed.BatchTransform, rows: tables.Scan, measured: Array, quiet: bool
 ) -> Iterator[pa.RecordBatch]:
     """Yield all rows in order, with score, rank, rarity and error, and why if it is asked for."""
-    places = internal.ranks(scores)
+    places = internal.ranks(measured[0])
 
     def describe(part: slice) -> dict[str, Any]:
-        facts = transform.describe_scores(scores[part], errors[part])
+        facts = transform.describe_scores(*measured[:, part])
         return {"score": facts.pop("score"), "rank": places[part]} | facts
 
     if rows.id is None and not transform.explain:
-        for begin in range(0, len(scores), BATCH_ROWS):
+        for begin in range(0, len(places), BATCH_ROWS):
             yield distributed.prepend_id(None, None, describe(slice(begin, begin + BATCH_ROWS)))
         return
     first = 0

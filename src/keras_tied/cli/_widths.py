@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from keras_tied.cli._lazy import Array, comparison, tables
+from keras_tied.cli._lazy import Array, comparison
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._progress import show_stages
 
@@ -50,12 +50,7 @@ def require_enough(numbers: Array, components: int) -> None:
 
 
 def measure_widths(
-    numbers: Array,
-    widths: list[int],
-    columns: tables.Columns,
-    seed: int,
-    quiet: bool,
-    n_seeds: int = 1,
+    numbers: Array, widths: list[int], column_of: Array, seed: int, quiet: bool, n_seeds: int = 1
 ) -> list[comparison.Width]:
     """Measure codes of these widths on some rows that are held out."""
     with show_stages("starting", quiet) as on_stage:
@@ -63,7 +58,7 @@ def measure_widths(
         return comparison.compare_widths(
             numbers,
             widths,
-            column_of=columns.column_numbers,
+            column_of=column_of,
             random_state=seed,
             n_seeds=n_seeds,
             on_width=lambda width: on_stage(f"{width} of {widths[-1]} components"),

@@ -1,7 +1,5 @@
 """The fitted value as a function of Arrow batches, for any engine that has rows in batches."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Callable
