@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -149,20 +148,6 @@ class OutputFile:
             internal.save(outcome, parameters, self.target, notes)
         return notes
 
-    @contextmanager
-    def report_failure(self) -> Iterator[None]:
-        """Add to an error in this context that a model has been saved already."""
-        try:
-            yield
-        except FailedError:
-            raise
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}".rstrip(".: ")
-            raise FailedError(
-                f"failed after training with {reason}; {str(self.output)!r} holds the model so "
-                "far, and --debug shows where."
-            ) from error
-
 
 def _train_and_measure(
     table: Table, settings: dict[str, Any], file: OutputFile, quiet: bool
@@ -185,8 +170,9 @@ def _train_and_measure(
             f"{len(rows):,} of them, in {time.perf_counter() - start:.1f} s"
         )
     file.save(outcome, parameters, streamed=streamed)
-    with file.report_failure(), show_stages("comparing with PCA", quiet):
-        error, pca_error = internal.baseline_errors(outcome.fitted, rows, validation_rows)
+    try:
+        with show_stages("comparing with PCA", quiet):
+            error, pca_error = internal.baseline_errors(outcome.fitted, rows, validation_rows)
         return file.save(
             outcome,
             parameters,
@@ -196,6 +182,14 @@ def _train_and_measure(
             streamed=streamed,
             trimmed=outcome.n_trimmed,
         )
+    except FailedError:
+        raise
+    except Exception as failure:
+        reason = f"{type(failure).__name__}: {failure}".rstrip(".: ")
+        raise FailedError(
+            f"failed after training with {reason}; {str(file.output)!r} holds the model so far, "
+            "and --debug shows where."
+        ) from failure
 
 
 def _choose_components(
