@@ -33,7 +33,7 @@ def learn(sample, **choice):
 def test_numbers_are_used_as_they_are_and_text_is_one_number_a_category(mixed):
     columns = learn(mixed)
     assert columns.features == ["number", "whole", "yes", "word=blue", "word=red"]
-    assert columns.feature_columns == ["number", "whole", "yes", "word", "word"]
+    assert columns.column_numbers.tolist() == [0, 1, 2, 3, 3]
     nan = np.nan
     expected = [[0.5, 1, 1, 0, 1], [nan, 2, 0, 1, 0], [-2.25, nan, nan, nan, nan], [3, 4, 1, 0, 1]]
     numbers = columns.encode(mixed)

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from io import TextIOWrapper
 from typing import Annotated, Any, cast, get_args, get_type_hints
 
@@ -35,8 +35,8 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as a command, and add the option `--debug` to it.
 
-    A parameter whose type is a dataclass becomes an option for each of its fields, under its
-    `HEADING` if it has one. Without `tables`, pyarrow need not be installed.
+    A parameter whose default is an `option` becomes that, and one whose type is a dataclass an
+    option for each field, under its `HEADING`. Without `tables`, pyarrow need not be installed.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -69,23 +69,21 @@ def _fields_of(kind: Any) -> list[inspect.Parameter]:
     """Return the parameters that a set of options stands for; none for the type of an option."""
     if not is_dataclass(kind):
         return []
-    hints = get_type_hints(kind, include_extras=True)
-    parameters = []
-    for each in fields(kind):
-        hint = hints[each.name]
-        if each.metadata:
-            hint = Annotated[hint, each.metadata["option"]]
-        if heading := getattr(kind, "HEADING", None):
-            dtype, option = get_args(hint)
-            option = copy.copy(option)
-            option.rich_help_panel = heading
-            hint = Annotated[dtype, option]
-        default = inspect.Parameter.empty if each.default is MISSING else each.default
-        parameters.append(_make_parameter(each.name, hint, default))
-    return parameters
+    hints, heading = get_type_hints(kind, include_extras=True), getattr(kind, "HEADING", "")
+    return [_make_parameter(each.name, hints[each.name], each, heading) for each in fields(kind)]
 
 
-def _make_parameter(name: str, hint: Any, default: Any) -> inspect.Parameter:
+def _make_parameter(name: str, hint: Any, default: Any, heading: str = "") -> inspect.Parameter:
+    """Return the parameter of an option, which may be a field that `option` has made."""
+    if isinstance(default, Field):
+        if default.metadata:
+            hint = Annotated[hint, default.metadata["option"]]
+        default = inspect.Parameter.empty if default.default is MISSING else default.default
+    if heading:
+        dtype, option = get_args(hint)
+        option = copy.copy(option)
+        option.rich_help_panel = heading
+        hint = Annotated[dtype, option]
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(name, kind, default=default, annotation=hint)
 

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from keras_tied.cli._app import command
 from keras_tied.cli._cluster import ClusterOptions, write_folder
+from keras_tied.cli._lazy import distributed, pa, tables
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import Model, load
-from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option
+from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, output_option
 from keras_tied.cli._output import Printing
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._rows import choose_id, open_rows
 from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, require_output, say_doubtful
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from keras_tied.distributed import Output
-    from keras_tied.tables import Batch, Scan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,22 +25,14 @@ class Task:
 
     model: ModelFile
     data: Data
-    output: str = option(
-        "The file to write, its format by ending; - for CSV.",
-        "--output",
-        "-o",
-        metavar="OUT",
-        default=MISSING,
-    )
+    output: str = output_option("The file to write, its format by ending; - for CSV.")
     id: Id = None
     options: TableOptions
     safe_csv: SafeCsv = False
 
-    def write(self, rows: Scan, function: Callable[[Batch], pa.RecordBatch]) -> int:
+    def write(self, rows: tables.Scan, function: Callable[[tables.Batch], pa.RecordBatch]) -> int:
         """Write the result of a function for each batch; return the number of rows."""
-        from keras_tied.tables import write_table
-
-        return write_table(self.output, map(function, rows), safe_csv=self.safe_csv)
+        return tables.write_table(self.output, map(function, rows), safe_csv=self.safe_csv)
 
 
 @command("keras-tied encode model.safetensors rows.csv -o codes.csv")
@@ -64,29 +50,28 @@ def reconstruct(task: Task, cluster: ClusterOptions, printing: Printing) -> None
 @command("keras-tied decode model.safetensors codes.csv -o rows.csv")
 def decode(task: Task, printing: Printing) -> None:
     """Decode codes, such as those that encode writes, into rows."""
-    from keras_tied.distributed import prepend_id
-
     require_output(task.output, printing.json)
     model = load(task.model)
     rows = _open_codes(model, task)
+    value = model.fitted_value
+    names = value.feature_names or [f"x{index}" for index in range(value.n_features)]
+    columns = model.columns or tables.Columns.of_numbers(names)
 
-    def decode_batch(batch: Batch) -> pa.RecordBatch:
-        numbers = model.fitted_value.inverse_transform(batch.numbers)
-        return prepend_id(rows.id, batch.rows, _label_columns(model, numbers))
+    def decode_batch(batch: tables.Batch) -> pa.RecordBatch:
+        decoded = columns.decode(value.inverse_transform(batch.numbers))
+        return distributed.prepend_id(rows.id, batch.rows, decoded)
 
     write_rows("decoded", rows, partial(task.write, function=decode_batch), task.output, printing)
 
 
 def _transform(
-    verb: str, output: Output, task: Task, options: ClusterOptions, printing: Printing
+    verb: str, output: distributed.Output, task: Task, options: ClusterOptions, printing: Printing
 ) -> None:
     """Transform the rows of a table, here or on workers."""
-    from keras_tied.distributed import BatchTransform
-
     options.require_output(task.output, printing.json)
     model = load(task.model)
     rows = open_rows(model, task.data, task.options, task.id, printing.quiet, task.output)
-    transform = BatchTransform(model.fitted_value, rows.columns, output, rows.id)
+    transform = distributed.BatchTransform(model.fitted_value, rows.columns, output, rows.id)
     with options.connect() as workers:
         write = partial(task.write, function=transform.apply)
         if workers is not None:
@@ -95,7 +80,11 @@ def _transform(
 
 
 def write_rows(
-    verb: str, rows: Scan, write: Callable[[Scan], int], output: str, printing: Printing
+    verb: str,
+    rows: tables.Scan,
+    write: Callable[[tables.Scan], int],
+    output: str,
+    printing: Printing,
 ) -> None:
     """Write results for the rows of a table by a function, and print a summary."""
     start = time.perf_counter()
@@ -109,32 +98,19 @@ def write_rows(
     printing.print_result(facts, "" if output == STANDARD_OUTPUT else text)
 
 
-def _open_codes(model: Model, task: Task) -> Scan:
+def _open_codes(model: Model, task: Task) -> tables.Scan:
     """Open a table of codes: columns code0, code1 and so on, or else its columns of numbers."""
-    from keras_tied.distributed import code_names
-    from keras_tied.tables import Column, Columns, Kind, Scan
-
     id_column = task.id or (model.columns.id if model.columns else None)
     source = task.options.open(task.data, [id_column] if id_column else [])
     n_components = model.fitted_value.n_components
-    names = code_names(n_components)
+    names = codes = distributed.code_names(n_components)
     if not set(names) <= set(source.schema.names):
-        numbers = Kind.integer, Kind.number
+        numbers = tables.Kind.integer, tables.Kind.number
         names = [n for n, kind in source.kinds.items() if kind in numbers and n != id_column]
     if len(names) != n_components:
         raise UsageError(
             f"{task.data!r} has {len(names)} columns of numbers, and a code of {str(model.path)!r} "
-            f"has {n_components}; name them {', '.join(code_names(n_components)[:3])} and so on."
+            f"has {n_components}; name them {', '.join(codes[:3])} and so on."
         )
-    columns = Columns(tuple(Column(name, Kind.number) for name in names))
-    return Scan(source, columns, choose_id(source, task.id, id_column, task.output))
-
-
-def _label_columns(model: Model, numbers: Any) -> pa.RecordBatch:
-    """Make a table of decoded numbers, with the columns that the model was fitted to."""
-    if model.columns is not None:
-        return model.columns.decode(numbers)
-    import pyarrow as pa
-
-    names: Any = model.fitted_value.feature_names or [f"x{i}" for i in range(numbers.shape[1])]
-    return pa.record_batch(dict(zip(map(str, names), numbers.T, strict=True)))
+    id = choose_id(source, task.id, id_column, task.output)
+    return tables.Scan(source, tables.Columns.of_numbers(names), id)

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from keras_tied._reasons import format_suggestion
 from keras_tied.cli import _table
 from keras_tied.cli._app import command
+from keras_tied.cli._lazy import Array, distributed, internal, np, pa, tables
 from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._options import Data, Json, Seed
 from keras_tied.cli._output import print_json, print_table
 from keras_tied.cli._progress import show_rows, show_stages
 from keras_tied.cli._table import ColumnOptions, TableOptions
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from keras_tied._types import Array
-    from keras_tied.distributed import Workers
-    from keras_tied.estimator.internal import Fences, Moments
-    from keras_tied.tables import Columns, Fact, Source
 
 MOST_FACTS = 1_000  # columns that the notes of a model tell of, so that they can be read
 
@@ -30,12 +23,12 @@ MOST_FACTS = 1_000  # columns that the notes of a model tell of, so that they ca
 class Survey:
     """A table, and what its columns read as."""
 
-    source: Source
+    source: tables.Source
     sample: pa.RecordBatch  # all rows, or some, in a random order
-    columns: Columns  # those that are used
-    facts: list[Fact]  # about all columns
+    columns: tables.Columns  # those that are used
+    facts: list[tables.Fact]  # about all columns
     warnings: list[str]
-    fences: Fences
+    fences: internal.Fences
 
     @property
     def whole(self) -> bool:
@@ -48,7 +41,7 @@ class Survey:
             "notes": self.source.notes,
             "warnings": self.warnings[:most],
             "sampled_rows": self.sample.num_rows,
-            "columns": [fact.to_json() for fact in self.facts[:most]],
+            "columns": [asdict(fact) for fact in self.facts[:most]],
         }
 
 
@@ -58,7 +51,7 @@ class Table:
 
     survey: Survey
     rows: Array  # all rows, or some in random order, (n, features) float32
-    moments: Moments | None = None  # of all rows, if these are some
+    moments: internal.Moments | None = None  # of all rows, if these are some
 
 
 @command("keras-tied check rows.csv")
@@ -71,8 +64,6 @@ def check(
 
 def show_survey(survey: Survey, json: bool) -> None:
     """Print what the columns of a table read as, with the warnings first."""
-    from keras_tied.tables import ROWS_TO_COUNT
-
     source = survey.source
     if json:
         print_json({"data": source.name, "rows": source.n_rows} | survey.to_json())
@@ -83,14 +74,14 @@ def show_survey(survey: Survey, json: bool) -> None:
         print(f"warning: {warning.rstrip('.')}")
     n = survey.sample.num_rows
     some = "" if survey.whole else f", of which {n:,} were looked at"
-    if n > ROWS_TO_COUNT:
-        some += f", {ROWS_TO_COUNT:,} of these for distinct numbers"
+    if n > tables.ROWS_TO_COUNT:
+        some += f", {tables.ROWS_TO_COUNT:,} of these for distinct numbers"
     features = len(survey.columns.features)
     print(f"{source.name}: {source.n_rows:,} rows{some}, {features:,} numbers a row")
     print_columns(survey.facts)
 
 
-def print_columns(facts: Sequence[Fact]) -> None:
+def print_columns(facts: Sequence[tables.Fact]) -> None:
     """Print what each column reads as, and what becomes of it."""
     header = "column", "reads as", "missing", "misread", "distinct", "examples", "becomes"
     rows = []
@@ -104,11 +95,9 @@ def survey(
     data: str, options: TableOptions, columns: ColumnOptions, seed: int, quiet: bool
 ) -> Survey:
     """Open a table, and decide which columns to use and how."""
-    from keras_tied.estimator.internal import choose_sample_size
-
     with show_stages("reading", quiet):
         source = options.open(data, columns.names_of_text)
-        sample = source.sample(choose_sample_size(len(source.schema)), seed=seed)
+        sample = source.sample(internal.choose_sample_size(len(source.schema)), seed=seed)
         used, facts = columns.survey(sample, source.decimal)
         doubtful = [fact.name for fact in facts if fact.misread and not fact.refused]
         misread = used.find_misread(source.batches(names=doubtful), doubtful)
@@ -124,45 +113,36 @@ def survey(
 
 
 def _find_far_values(
-    source: Source, sample: pa.RecordBatch, columns: Columns
-) -> tuple[Fences, dict[str, str]]:
+    source: tables.Source, sample: pa.RecordBatch, columns: tables.Columns
+) -> tuple[internal.Fences, dict[str, str]]:
     """Find the fences of a table, and the values beyond them, described by column."""
-    import numpy as np
-
-    from keras_tied.estimator.internal import fit_fences, keep_all
-    from keras_tied.tables import MisreadValues, Scan, TableError, get_value
-
-    far, first_row = MisreadValues(), 0
+    far, first_row = tables.MisreadValues(), 0
     try:
         numbers = columns.encode(sample)
-        fences = fit_fences(numbers)
-        names = set(np.array(columns.feature_columns)[fences.find(numbers).any(axis=0)])
-        some = replace(columns, used=tuple(c for c in columns.used if c.name in names))
-        of_some = fences.select(np.isin(columns.feature_columns, some.names))
-        for rows, numbers in Scan(source, some) if names else ():
+        fences = internal.fit_fences(numbers)
+        places = np.unique(columns.column_numbers[fences.find(numbers).any(axis=0)]).tolist()
+        some = replace(columns, used=tuple(columns.used[place] for place in places))
+        of_some = fences.select(np.isin(columns.column_numbers, places))
+        for rows, numbers in tables.Scan(source, some) if places else ():
             beyond = of_some.find(numbers)
             for number, column in enumerate(some.names):
-                places = np.flatnonzero(beyond[:, some.column_numbers == number].any(axis=1))
-                far.add(column, rows.column(column), places, first_row)
+                odd = np.flatnonzero(beyond[:, some.column_numbers == number].any(axis=1))
+                far.add(column, rows.column(column), odd, first_row)
             first_row += rows.num_rows
-    except TableError:  # which `learn` raises again
-        return keep_all(len(columns.features)), {}
+    except tables.TableError:  # which `learn` raises again
+        return internal.keep_all(len(columns.features)), {}
     typical = columns.decode(fences.middle[None])
+    middle = {name: tables.get_value(typical.column(name), 0) for name in far.counts}
     return fences, {
         name: f"holds {far.describe(name)}, far outside its other values (median "
-        f"{format_suggestion(get_value(typical.column(name), 0))}): correct them, or name them "
+        f"{format_suggestion(middle[name])}): correct them, or name them "
         "with --na; the rows are not trained on, and come first in score"
         for name in far.counts
     }
 
 
-def learn(survey: Survey, seed: int, quiet: bool, workers: Workers | None = None) -> Table:
+def learn(survey: Survey, seed: int, quiet: bool, workers: tables.Workers | None = None) -> Table:
     """Read the rows that fit into memory, measure all of a larger table, and print warnings."""
-    import numpy as np
-
-    from keras_tied.distributed import Here, measure_table
-    from keras_tied.tables import Scan
-
     source, columns = survey.source, survey.columns
     if source.n_rows < 2:
         raise UsageError(f"{source.name!r} has one row, and training needs 2 at least; add rows.")
@@ -170,14 +150,14 @@ def learn(survey: Survey, seed: int, quiet: bool, workers: Workers | None = None
     _table.say_notes(source, quiet)
     for warning in () if quiet else survey.warnings:
         say(warning)
-    rows = Scan(source, columns)
+    rows = tables.Scan(source, columns)
     if survey.whole:
         with show_stages("reading", quiet):
             return Table(survey, np.concatenate([batch.numbers for batch in rows]))
     with show_rows("measuring", rows, quiet) as shown_rows:
         n, advance = survey.sample.num_rows, shown_rows.advance
-        measured = measure_table(
-            workers or Here(), source, columns, n, seed, advance, survey.fences
+        measured = distributed.measure_table(
+            workers or tables.Here(), source, columns, n, seed, advance, survey.fences
         )
     for fact in survey.facts:
         if fact.misread:  # among the warnings already, as of all rows

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from keras_tied.cli._lazy import distributed, tables
 from keras_tied.cli._messages import FailedError, UsageError
 from keras_tied.cli._options import option
 from keras_tied.cli._table import require_output
-
-if TYPE_CHECKING:
-    from keras_tied.distributed import BatchTransform, Workers
-    from keras_tied.tables import Scan
 
 
 @dataclass(frozen=True)
@@ -29,18 +25,18 @@ class ClusterOptions:
 
     def require_output(self, output: str, json: bool) -> None:
         """Raise if a table, or the folder of workers, could not be written, before any work."""
-        from keras_tied.tables import ENDINGS
-
         if self.cluster is None:
             require_output(output, json)
-        elif output == "-" or output.lower().endswith(tuple(f".{ending}" for ending in ENDINGS)):
+        elif output == "-" or output.lower().endswith(
+            tuple(f".{ending}" for ending in tables.ENDINGS)
+        ):
             raise UsageError(
                 f"--cluster writes a folder of Parquet files, and {output!r} is a file; name a "
                 "folder."
             )
 
     @contextmanager
-    def connect(self) -> Iterator[Workers | None]:
+    def connect(self) -> Iterator[tables.Workers | None]:
         """Connect to the workers of a cluster; without one, yield None."""
         if self.cluster is None:
             if self.workers is not None:
@@ -49,22 +45,23 @@ class ClusterOptions:
             return
         if self.workers is not None and self.cluster != "local":
             raise UsageError(f"--workers is for --cluster local, and {self.cluster!r} has its own.")
-        from keras_tied.distributed import ClusterError, connect
 
         try:
-            with connect(self.cluster, self.workers) as workers:
+            with distributed.connect(self.cluster, self.workers) as workers:
                 yield workers
         except ImportError as error:
             raise UsageError(str(error)) from error
-        except ClusterError as error:
+        except distributed.ClusterError as error:
             raise FailedError(str(error)) from error
 
 
-def write_folder(workers: Workers, rows: Scan, transform: BatchTransform, output: str) -> int:
+def write_folder(
+    workers: tables.Workers, rows: tables.Scan, transform: distributed.BatchTransform, output: str
+) -> int:
     """Transform rows on workers, into a folder; return how many there are."""
-    from keras_tied.distributed import OutputFolder, transform_table
-
-    done = transform_table(workers, rows.source, transform, OutputFolder(output), rows.advance)
+    done = distributed.transform_table(
+        workers, rows.source, transform, distributed.OutputFolder(output), rows.advance
+    )
     rows.unseen.update(done.unseen)
     rows.misread.update(done.misread)
     return done.n_rows

@@ -5,47 +5,36 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import Any
 
 from keras_tied._text import format_number, format_quantity
 from keras_tied.cli import _widths
 from keras_tied.cli._app import command
 from keras_tied.cli._check import learn, survey
 from keras_tied.cli._keras import hide_modules, require_backend
+from keras_tied.cli._lazy import comparison, plotting
 from keras_tied.cli._messages import UsageError, report_wrong_use
-from keras_tied.cli._options import Data, OnBackend, Seed
+from keras_tied.cli._options import Data, OnBackend, Seed, option, output_option
 from keras_tied.cli._output import Printing, check_figure_path, print_json, print_table, save_figure
 from keras_tied.cli._progress import show_stages
 from keras_tied.cli._rows import choose_places
 from keras_tied.cli._table import ColumnOptions, TableOptions
 
-if TYPE_CHECKING:
-    from keras_tied.comparison import MethodResult, Width
-
 
 @command("keras-tied compare rows.csv --components 3 -o chart.png")
 def compare(
     data: Data,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="A chart to write too: .png, .svg or .pdf."),
-    ] = None,
-    components: Annotated[
-        str,
-        typer.Option(
-            help="The number of components; several, as 1..16 or 1,2,4, for the error by width."
-        ),
-    ] = "2",
-    rows: Annotated[
-        int, typer.Option(min=10, help="Rows to compare on, chosen at random where there are more.")
-    ] = 10_000,
+    output: Path | None = output_option("A chart to write too: .png, .svg or .pdf.", None, None),
+    components: str = option(
+        "The number of components; several, as 1..16 or 1,2,4, for the error by width.", default="2"
+    ),
+    rows: int = option(
+        "Rows to compare on, chosen at random where there are more.", default=10_000, min=10
+    ),
     seed: Seed = 0,
-    seeds: Annotated[
-        int,
-        typer.Option(min=1, help="Repeat with as many seeds, from --seed on; errors are means."),
-    ] = 1,
+    seeds: int = option(
+        "Repeat with as many seeds, from --seed on; errors are means.", default=1, min=1
+    ),
     *,
     columns: ColumnOptions,
     options: TableOptions,
@@ -65,8 +54,6 @@ def compare(
     with report_wrong_use():
         target = check_figure_path(output) if output else None
         if target:
-            from keras_tied import plotting
-
             plotting.new_figure()  # raises where Matplotlib is not installed
     require_backend(backend)
     quiet = printing.quiet
@@ -77,13 +64,14 @@ def compare(
     heading = f"{n:,} rows" if n == n_all else f"{n:,} of {n_all:,} rows"
     heading += f" of {numbers.shape[1]:,} numbers"
     held_out = "; errors are those of 30 % held out" + f", means of {seeds} seeds" * (seeds > 1)
-    curve: list[Width] = []
+    curve: list[comparison.Width] = []
     if len(widths) > 1:
-        curve = _widths.measure_widths(numbers, widths, table.survey.columns, seed, quiet, seeds)
+        column_of = table.survey.columns.column_numbers
+        curve = _widths.measure_widths(numbers, widths, column_of, seed, quiet, seeds)
     else:
         heading += f", {widths[0]} left"
         with show_stages("starting", quiet) as on_method:
-            comparison = _widths.import_comparison(numbers, widths[0])
+            _widths.require_enough(numbers, widths[0])
             with hide_modules("tensorflow"):  # UMAP imports it if it can, which takes seconds
                 methods = comparison.compare(
                     numbers, widths[0], random_state=seed, n_seeds=seeds, on_method=on_method
@@ -107,7 +95,9 @@ def compare(
             _print_methods(methods)
 
 
-def _describe(results: Sequence[MethodResult | Width]) -> list[dict[str, Any]]:
+def _describe(
+    results: Sequence[comparison.MethodResult | comparison.Width],
+) -> list[dict[str, Any]]:
     """Return what was measured as JSON, which has no NaN."""
 
     def to_json(value: Any) -> Any:
@@ -118,29 +108,26 @@ def _describe(results: Sequence[MethodResult | Width]) -> list[dict[str, Any]]:
     return [{k: to_json(v) for k, v in row._asdict().items()} for row in results]
 
 
-def _print_methods(methods: list[MethodResult]) -> None:
+def _print_methods(methods: list[comparison.MethodResult]) -> None:
     several = len(methods[0].errors) > 1
     reasons = any(row.reason for row in methods)
     header = ["method", "error", "relative to PCA", *["lowest to highest"] * several, "seconds"]
     lines = []
     for row in methods:
-        ratios = [_format_ratio(row.relative), *[_format_range(row.relatives)] * several]
+        ratios = _format_ratios(row.relative, row.relatives, several)
         numbers = [format_number(row.error), *ratios, format_number(row.seconds)]
         lines.append([row.name, *numbers, *[row.reason] * reasons])
     print_table([*header, *["why not"] * reasons], lines)
 
 
-def _print_widths(curve: list[Width]) -> None:
-    from statistics import fmean
-
-    from keras_tied.comparison import NEGLIGIBLE_ERROR, choose_width
+def _print_widths(curve: list[comparison.Width]) -> None:
 
     several = len(curve[0].errors) > 1
     lines = []
     for width in curve:
         pairs = zip(width.errors, width.pca_errors, strict=True)
-        relatives = [a / b if b > NEGLIGIBLE_ERROR else math.nan for a, b in pairs]
-        ratios = [_format_ratio(fmean(relatives)), *[_format_range(relatives)] * several]
+        relatives = [a / b if b > comparison.NEGLIGIBLE_ERROR else math.nan for a, b in pairs]
+        ratios = _format_ratios(sum(relatives) / len(relatives), relatives, several)
         errors = [format_number(width.error), format_number(width.pca_error)]
         hidden = format_number(width.hidden_error)
         lines.append([str(width.n_components), *errors, *ratios, hidden])
@@ -148,14 +135,13 @@ def _print_widths(curve: list[Width]) -> None:
     print_table([*header, *["lowest to highest"] * several, "hidden"], lines)
     hidden_errors = [width.hidden_error for width in curve]
     if not any(map(math.isnan, hidden_errors)):
-        chosen = format_quantity(choose_width(curve), "component")
+        chosen = format_quantity(comparison.choose_width(curve), "component")
         weakness = _widths.explain_weakness(hidden_errors)
         print(f"hidden values are reconstructed best with {chosen}{weakness}")
 
 
-def _format_ratio(ratio: float) -> str:
-    return "-" if math.isnan(ratio) else f"{ratio:.2f}"
-
-
-def _format_range(ratios: Sequence[float]) -> str:
-    return "-" if math.isnan(sum(ratios)) else f"{min(ratios):.2f} to {max(ratios):.2f}"
+def _format_ratios(mean: float, ratios: Sequence[float], several: bool) -> list[str]:
+    """Return the cell of the mean and, of several seeds, one of the lowest and the highest."""
+    if math.isnan(mean):
+        return ["-"] * (1 + several)
+    return [f"{mean:.2f}", *[f"{min(ratios):.2f} to {max(ratios):.2f}"] * several]

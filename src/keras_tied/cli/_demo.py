@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from keras_tied import _backend
 from keras_tied.cli._app import command
 from keras_tied.cli._keras import Backend, import_keras, require_backend
 from keras_tied.cli._messages import UsageError, report_wrong_use
-from keras_tied.cli._options import FigureFile, OnBackend, Quiet
+from keras_tied.cli._options import FIGURE, OnBackend, Quiet, option, output_option
 from keras_tied.cli._output import check_figure_path, print_facts, print_table, save_figure
 from keras_tied.cli._progress import show_training
 
@@ -31,22 +29,17 @@ class Engine(StrEnum):
 
 @command("keras-tied demo --data donut_corr2.npy --seed 1 --output donuts.svg", tables=False)
 def demo(
-    output: FigureFile = Path("keras-tied-demo.png"),
-    show: Annotated[bool, typer.Option("--show", help="Open the figure in a window too.")] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="An .npy file of 4 columns, or 5 with a label, instead of rows drawn by --seed."
-        ),
-    ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Steps of training, on all rows each.")] = 3000,
-    seed: Annotated[
-        int, typer.Option(help="Fixes the rows, their order and the start of the training.")
-    ] = 0,
+    output: Path = output_option(FIGURE, None, Path("keras-tied-demo.png")),
+    show: bool = option("Open the figure in a window too.", "--show", default=False),
+    data: Path | None = option(
+        "An .npy file of 4 columns, or 5 with a label, instead of rows drawn by --seed."
+    ),
+    epochs: int = option("Steps of training, on all rows each.", default=3000, min=1),
+    seed: int = option("Fixes the rows, their order and the start of the training.", default=0),
     backend: OnBackend = None,
-    engine: Annotated[
-        Engine, typer.Option(help="Keras, or the same network written out by hand.")
-    ] = Engine.keras,
+    engine: Engine = option(
+        "Keras, or the same network written out by hand.", default=Engine.keras
+    ),
     quiet: Quiet = False,
 ) -> None:
     """Train the article's 4-2-4 autoencoder on two correlated rings, and draw it."""

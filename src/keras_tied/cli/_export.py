@@ -3,15 +3,13 @@
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from keras_tied._files import check_writable
 from keras_tied.cli._app import command
+from keras_tied.cli._lazy import internal
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
-from keras_tied.cli._options import ModelFile
+from keras_tied.cli._options import ModelFile, option, output_option
 from keras_tied.cli._output import Printing, report_write_errors
 
 Part = StrEnum("Part", ["encoder", "decoder", "reconstruction"])
@@ -20,12 +18,10 @@ Part = StrEnum("Part", ["encoder", "decoder", "reconstruction"])
 @command("keras-tied export model.safetensors -o model.onnx")
 def export(
     model: ModelFile,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="The .onnx file to write.")
-    ],
-    part: Annotated[
-        Part, typer.Option(help="Computes codes, rows from codes, or reconstructed rows.")
-    ] = Part.encoder,
+    output: Path = output_option("The .onnx file to write."),
+    part: Part = option(
+        "Computes codes, rows from codes, or reconstructed rows.", default=Part.encoder
+    ),
     *,
     printing: Printing,
 ) -> None:
@@ -37,8 +33,6 @@ def export(
     if fitted_model.columns is not None:
         value = replace(value, feature_names=tuple(fitted_model.columns.features))
     with report_wrong_use(), report_write_errors(output):
-        from keras_tied.estimator.internal import write_onnx
-
-        write_onnx(value, target, part.value)
+        internal.write_onnx(value, target, part.value)
     facts = {"output": str(output), "part": part.value}
     printing.print_result(facts, f"exported the {part.value} to {output}")

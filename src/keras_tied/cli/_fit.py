@@ -5,13 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
 import typer
 
@@ -23,15 +22,13 @@ from keras_tied.cli._app import command
 from keras_tied.cli._check import MOST_FACTS, Table, learn, show_survey, survey
 from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._keras import collect_versions, import_keras_alone, require_backend
+from keras_tied.cli._lazy import comparison, internal
 from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, report_wrong_use, say
-from keras_tied.cli._options import Data, OnBackend, Seed, option
+from keras_tied.cli._options import Data, OnBackend, Seed, option, output_option
 from keras_tied.cli._output import Printing, print_facts, print_json, report_write_errors
 from keras_tied.cli._progress import show_stages, show_training
 from keras_tied.cli._rows import choose_places
 from keras_tied.cli._table import ColumnOptions, TableOptions, explain_left_out
-
-if TYPE_CHECKING:
-    from keras_tied.estimator.internal import Outcome, Parameters
 
 VALIDATION_SHARE = 0.1  # of a sample that errors are measured on
 MOST_ROWS_OF_WIDTHS = 10_000  # that several numbers of components are compared on
@@ -78,16 +75,12 @@ class TrainingOptions:
 @command("keras-tied fit rows.csv -o model.safetensors --components 3 --id name")
 def fit(
     data: Data,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="MODEL", help="The .safetensors file.")
-    ],
+    output: Path = output_option("The .safetensors file.", "MODEL"),
+    *,
     training: TrainingOptions,
     columns: ColumnOptions,
     options: TableOptions,
-    *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what check shows, and do not train.")
-    ] = False,
+    dry_run: bool = option("Show what check shows, and do not train.", "--dry-run", default=False),
     cluster: ClusterOptions,
     backend: OnBackend = None,
     printing: Printing,
@@ -140,10 +133,10 @@ class OutputFile:
     start: float
     notes: dict[str, Any]  # which are known before training
 
-    def save(self, outcome: Outcome, parameters: Parameters, **results: Any) -> dict[str, Any]:
+    def save(
+        self, outcome: internal.Outcome, parameters: internal.Parameters, **results: Any
+    ) -> dict[str, Any]:
         """Write a model with notes that include these results; return the notes."""
-        from keras_tied.estimator import internal
-
         notes = self.notes | {
             "trained": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self.start, 3),
@@ -155,31 +148,11 @@ class OutputFile:
             internal.save(outcome, parameters, self.target, notes)
         return notes
 
-    @contextmanager
-    def report_failure(self) -> Iterator[None]:
-        """Add to an error in this context that a model has been saved already."""
-        from keras_tied.tables import TableError
-
-        hint = f"{str(self.output)!r} holds the model so far"
-        try:
-            yield
-        except (FailedError, UsageError):
-            raise
-        except TableError as error:
-            raise UsageError(f"{str(error).rstrip('.')}; {hint}.") from error
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}".rstrip(".: ")
-            raise FailedError(
-                f"failed after training with {reason}; {hint}, and --debug shows where."
-            ) from error
-
 
 def _train_and_measure(
     table: Table, settings: dict[str, Any], file: OutputFile, quiet: bool
 ) -> dict[str, Any]:
     """Train, save the model, measure it, and save it again; return its notes."""
-    from keras_tied.estimator import internal
-
     columns, fences = table.survey.columns, table.survey.fences
     parameters = internal.Parameters(**settings, feature_names=tuple(columns.features))
     n = 0 if table.moments is None else max(2, int(len(table.rows) * VALIDATION_SHARE))
@@ -197,8 +170,9 @@ def _train_and_measure(
             f"{len(rows):,} of them, in {time.perf_counter() - start:.1f} s"
         )
     file.save(outcome, parameters, streamed=streamed)
-    with file.report_failure(), show_stages("comparing with PCA", quiet):
-        error, pca_error = internal.baseline_errors(outcome.fitted, rows, validation_rows)
+    try:
+        with show_stages("comparing with PCA", quiet):
+            error, pca_error = internal.baseline_errors(outcome.fitted, rows, validation_rows)
         return file.save(
             outcome,
             parameters,
@@ -208,6 +182,14 @@ def _train_and_measure(
             streamed=streamed,
             trimmed=outcome.n_trimmed,
         )
+    except FailedError:
+        raise
+    except Exception as failure:
+        reason = f"{type(failure).__name__}: {failure}".rstrip(".: ")
+        raise FailedError(
+            f"failed after training with {reason}; {str(file.output)!r} holds the model so far, "
+            "and --debug shows where."
+        ) from failure
 
 
 def _choose_components(
@@ -220,11 +202,11 @@ def _choose_components(
         _require_enough(widths[0], table)
         return widths[0], {}
     numbers = table.rows[choose_places(len(table.rows), MOST_ROWS_OF_WIDTHS, seed)]
-    curve = _widths.measure_widths(numbers, widths, table.survey.columns, seed, quiet)
-    from keras_tied.comparison import choose_width
+    columns = table.survey.columns
+    curve = _widths.measure_widths(numbers, widths, columns.column_numbers, seed, quiet)
 
     with report_wrong_use():
-        chosen = choose_width(curve)
+        chosen = comparison.choose_width(curve)
     notes = [dict(zip(_widths.WIDTH, width[: len(_widths.WIDTH)], strict=True)) for width in curve]
     return chosen, {"widths": notes}
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from keras_tied.cli._keras import import_keras_alone, require_backend
+from keras_tied.cli._lazy import internal, tables
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._widths import WIDTH
 
-if TYPE_CHECKING:
-    from keras_tied.estimator.internal import Contents, Fitted
-    from keras_tied.tables import Columns, Fact, Source
-
+Note = TypeVar("Note")
 LARGEST = 1e300  # a larger number that is noted is not taken for an error
 
 
@@ -23,50 +21,41 @@ class Model:
     """What a model file holds."""
 
     path: Path
-    contents: Contents
+    contents: internal.Contents
     notes: dict[str, Any]  # of `keras-tied fit`; empty if Python wrote the file
-    columns: Columns | None
+    columns: tables.Columns | None
 
     @property
-    def fitted_value(self) -> Fitted:
+    def fitted_value(self) -> internal.Fitted:
         """The value that encodes, decodes and scores rows."""
         return self.contents.fitted
 
-    def find_facts(self) -> list[Fact]:
+    def find_note(self, default: Note, *keys: str) -> Note:
+        """Return a note, or the default where it is not there or of another type."""
+        note: Any = self.notes
+        for key in keys:
+            note = note.get(key) if isinstance(note, dict) else None
+        return note if isinstance(note, type(default)) else default
+
+    def find_facts(self) -> list[tables.Fact]:
         """Return what was found in the columns of the table that it was fitted to, if noted."""
-        from keras_tied.tables import Fact, TableError
-
-        match self.notes:  # the file may hold notes of any type
-            case {"table": {"columns": list() as entries}}:
-                try:
-                    return [Fact.from_json(entry) for entry in entries]
-                except TableError as error:
-                    raise UsageError(str(error)) from error
-        return []
-
-    def find_warnings(self) -> list[str]:
-        """Return what there was to look at in that table, if noted."""
-        match self.notes:
-            case {"table": {"warnings": list() as warnings}}:
-                return [str(warning) for warning in warnings]
-        return []
+        return list(map(tables.Fact.from_json, self.find_note([], "table", "columns")))
 
     def find_widths(self) -> list[dict[str, float]]:
         """Return the errors by number of components, by the names of `WIDTH`, if noted."""
-        match self.notes:
-            case {"widths": list() as widths} if all(map(_is_width, widths)):
-                return [{name: width[name] for name in WIDTH} for width in widths]
-        return []
+        widths: list[Any] = self.find_note([], "widths")
+        if not all(map(_is_width, widths)):
+            return []
+        return [{name: width[name] for name in WIDTH} for width in widths]
 
-    def columns_of(self, source: Source) -> Columns:
+    def columns_of(self, source: tables.Source) -> tables.Columns:
         """Return the columns of a table that the model takes."""
         if self.columns is not None:
             return self.columns
-        from keras_tied.tables import Column, Columns, Kind
 
         names: Sequence[str] | None = self.fitted_value.feature_names
         if names is None:
-            numbers = Kind.boolean, Kind.integer, Kind.number
+            numbers = tables.Kind.boolean, tables.Kind.integer, tables.Kind.number
             n_features = self.fitted_value.n_features
             names = [name for name, kind in source.kinds.items() if kind in numbers]
             if len(names) != n_features:
@@ -74,7 +63,7 @@ class Model:
                     f"{source.name!r} has {len(names)} columns of numbers, and {str(self.path)!r}, "
                     f"which knows no names, takes {n_features}; give a table of these."
                 )
-        return Columns(tuple(Column(str(name), Kind.number) for name in names))
+        return tables.Columns.of_numbers(names)
 
 
 def _is_width(note: Any) -> bool:
@@ -90,13 +79,11 @@ def load(path: Path) -> Model:
         raise UsageError(
             f"there is no file {str(path)!r}; name one that keras-tied fit has written."
         )
-    from keras_tied.estimator.internal import read
-    from keras_tied.tables import Columns
 
     try:
-        contents = read(path, _import_keras)
+        contents = internal.read(path, _import_keras)
         notes = contents.notes if isinstance(contents.notes, dict) else {}
-        columns = Columns.from_json(notes["columns"]) if "columns" in notes else None
+        columns = tables.Columns.from_json(notes["columns"]) if "columns" in notes else None
     except (OSError, ValueError) as error:
         raise UsageError(f"{str(error).rstrip('.')}; name a whole model file.") from error
     if columns is not None and len(columns.features) != contents.fitted.n_features:

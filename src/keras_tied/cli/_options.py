@@ -1,6 +1,6 @@
 """Options that several commands have."""
 
-from dataclasses import field
+from dataclasses import MISSING, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,15 +10,18 @@ from keras_tied.cli._keras import Backend
 
 
 def option(help: str, *names: str, default: Any = None, **settings: Any) -> Any:
-    """Return a field of a set of options; see `keras_tied.cli._app.command`."""
+    """Return an option of a command, or of a set of options; see `keras_tied.cli._app.command`."""
     return field(default=default, metadata={"option": typer.Option(*names, help=help, **settings)})
 
 
+def output_option(help: str, metavar: str | None = "OUT", default: Any = MISSING) -> Any:
+    """Return the option of the file to write, which is needed unless it has a default."""
+    return option(help, "--output", "-o", metavar=metavar, default=default)
+
+
+FIGURE = "The figure to write: .png, .svg or .pdf."
 ModelFile = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A file that keras-tied fit has written.")
-]
-FigureFile = Annotated[
-    Path, typer.Option("--output", "-o", help="The figure to write: .png, .svg or .pdf.")
 ]
 Data = Annotated[
     str,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tied._files import check_writable, replace_atomically
 from keras_tied._text import replace_controls
+from keras_tied.cli._lazy import plotting
 from keras_tied.cli._messages import FailedError, say
 from keras_tied.cli._options import Json, Quiet
 
@@ -45,36 +46,27 @@ def print_json(facts: Mapping[str, Any]) -> None:
 
 def print_facts(facts: Mapping[str, str]) -> None:
     """Print names and texts side by side."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table.grid(padding=(0, 2))
-    for name, text in facts.items():
-        grid.add_row(Text(replace_controls(name)), Text(replace_controls(text), overflow="fold"))
-    Console(highlight=False).print(grid)
+    print_table((), list(facts.items()))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table."""
+    """Print a table; without a header, its cells alone."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False) if header else Table.grid(padding=(0, 2))
     for name in header:
         table.add_column(Text(replace_controls(name)), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(replace_controls(cell)) for cell in row))
+        table.add_row(*(Text(replace_controls(cell), overflow="fold") for cell in row))
     Console(highlight=False).print(table)
 
 
 def check_figure_path(output: Path) -> Path:
     """Return the absolute path of a figure, if it can be written."""
-    from keras_tied.plotting import FORMATS
-
-    return check_writable(output, FORMATS, "--output")
+    return check_writable(output, plotting.FORMATS, "--output")
 
 
 @contextmanager

@@ -1,9 +1,12 @@
 """``keras-tied plot``: draw a model and a table as four panels."""
 
+from pathlib import Path
+
 from keras_tied.cli._app import command
+from keras_tied.cli._lazy import drawing, internal, plotting
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
-from keras_tied.cli._options import Data, FigureFile, ModelFile
+from keras_tied.cli._options import FIGURE, Data, ModelFile, output_option
 from keras_tied.cli._output import Printing, check_figure_path, save_figure
 from keras_tied.cli._progress import show_stages
 from keras_tied.cli._rows import Label, open_with_label, take
@@ -14,7 +17,7 @@ from keras_tied.cli._table import TableOptions, say_doubtful
 def plot(
     model: ModelFile,
     data: Data,
-    output: FigureFile,
+    output: Path = output_option(FIGURE, None),
     label: Label = None,
     *,
     options: TableOptions,
@@ -23,24 +26,19 @@ def plot(
     """Draw rows, their codes, their reconstructions, and the cost of training."""
     with report_wrong_use():
         target = check_figure_path(output)
-        from keras_tied import plotting
-
         figure = plotting.new_figure()
     quiet = printing.quiet
     fitted_model = load(model)
-    fitted = fitted_model.fitted_value
     rows = open_with_label(fitted_model, data, options, None, label, quiet)
     sample = take(rows, quiet)
     say_doubtful(rows, quiet)
     with show_stages("drawing", quiet):
-        from keras_tied.drawing import collect_history
-        from keras_tied.estimator.internal import baseline_errors
-
-        error, pca_error = baseline_errors(fitted, sample.numbers)
+        fitted = fitted_model.fitted_value
+        error, pca_error = internal.baseline_errors(fitted, sample.numbers)
         plotting.AutoencoderDisplay.from_estimator(
             fitted,
             sample.numbers,
-            history=collect_history(fitted_model.contents.settings),
+            history=drawing.collect_history(fitted_model.contents.settings),
             figure=figure,
             y=sample.labels,
             label_name=rows.label or "label",

@@ -7,15 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_tied._signals import clean_up_at_signal
+from keras_tied.cli._lazy import tables
 from keras_tied.cli._messages import say
 
 if TYPE_CHECKING:
     from rich.progress import Progress
-
-    from keras_tied.tables import Scan
 
 SECONDS_BETWEEN_LINES = 30
 
@@ -39,13 +38,16 @@ def _say_rarely(what: str) -> Callable[[str], None]:
 
 
 @contextmanager
-def _show_bar(text_format: str) -> Iterator[Progress]:
-    """Show a bar with a text beside it, in a format of Rich."""
+def _show_bar(text_format: str = "") -> Iterator[Progress]:
+    """Show a bar with a text beside it, in a format of Rich; without one, a spinner."""
+    from rich import progress
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
-    columns = "{task.description}", BarColumn(), text_format, TimeRemainingColumn()
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    columns: Any = progress.SpinnerColumn(), "{task.description}", progress.TimeElapsedColumn()
+    if text_format:
+        time_left = progress.TimeRemainingColumn()
+        columns = "{task.description}", progress.BarColumn(), text_format, time_left
+    bar = progress.Progress(*columns, console=Console(stderr=True), transient=True)
     with bar, clean_up_at_signal(bar.stop):  # which shows the cursor again
         yield bar
 
@@ -74,7 +76,7 @@ def show_training(
 
 
 @contextmanager
-def show_rows(what: str, rows: Scan, quiet: bool) -> Iterator[Scan]:
+def show_rows(what: str, rows: tables.Scan, quiet: bool) -> Iterator[tables.Scan]:
     """Show how many rows were read; yield the rows that move the bar, with the same tallies."""
     n_rows = rows.source.n_rows
     if quiet:
@@ -100,11 +102,8 @@ def show_stages(first: str, quiet: bool) -> Iterator[Callable[[str], None]]:
     if not is_visible(quiet):
         yield lambda _: None
         return
-    from rich.console import Console
     from rich.markup import escape
-    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
-    columns = SpinnerColumn(), "{task.description}", TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with _show_bar() as bar:
         task = bar.add_task(first, total=None)
         yield lambda what: bar.update(task, description=escape(what))

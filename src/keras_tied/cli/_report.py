@@ -5,27 +5,20 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import Any
 
 from keras_tied._files import check_writable
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
+from keras_tied.cli._lazy import Array, distributed, drawing, internal, np, tables
+from keras_tied.cli._lazy import report as pages
 from keras_tied.cli._messages import UsageError, report_wrong_use, say
 from keras_tied.cli._model import Model, load
-from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv
+from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output_option
 from keras_tied.cli._output import Printing, replace_output
 from keras_tied.cli._progress import show_rows, show_stages
 from keras_tied.cli._rows import Label, Sample, open_rows, open_with_label, take
 from keras_tied.cli._table import TableOptions, describe_misread, explain_left_out, say_doubtful
-
-if TYPE_CHECKING:
-    from keras_tied._types import Array
-    from keras_tied.estimator.internal import Fitted
-    from keras_tied.report import Column as ReportColumn
-    from keras_tied.report import Report, Whole
-    from keras_tied.tables import Column, Columns, Scan
 
 N_WORST = 20  # the oddest rows, which a report always holds
 # Of times that are no text.
@@ -36,14 +29,9 @@ FORMATS = {"date": "%Y-%m-%d", "timestamp": "%Y-%m-%d %H:%M:%S", "time": "%H:%M:
 def report(
     model: ModelFile,
     data: Data,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="The .html file to write.")
-    ],
+    output: Path = output_option("The .html file to write."),
     label: Label = None,
-    against: Annotated[
-        str | None,
-        typer.Option(metavar="OLD", help="An older table, to tell what has drifted since."),
-    ] = None,
+    against: str | None = option("An older table, to tell what has drifted since.", metavar="OLD"),
     *,
     id: Id = None,
     options: TableOptions,
@@ -74,11 +62,11 @@ def report(
         old, doubtful = _read_old(fitted_model, against, options, quiet)
         warnings += doubtful
     with show_stages("writing the page", quiet):
-        from keras_tied.estimator.internal import baseline_errors
-
-        _, pca_error = baseline_errors(fitted_model.fitted_value, sample.numbers)
-        facts = {"old": old, "safe_csv": safe_csv, "pca_error": pca_error}
-        page = _make_page(fitted_model, rows, sample, whole, warnings, **facts)
+        _, pca_error = internal.baseline_errors(fitted_model.fitted_value, sample.numbers)
+        warnings += map(str, fitted_model.find_note([], "table", "warnings"))
+        facts: dict[str, Any] = {"old": old, "safe_csv": safe_csv, "pca_error": pca_error}
+        facts["warnings"] = list(dict.fromkeys(warnings))
+        page = _make_page(fitted_model, rows, sample, whole, **facts)
         with replace_output(output, target) as part:
             part.write_text(page.to_html(), encoding="utf-8")
     printing.print_result(
@@ -87,13 +75,8 @@ def report(
     )
 
 
-def survey_rows(model: Model, rows: Scan, quiet: bool) -> tuple[Sample, Whole]:
+def survey_rows(model: Model, rows: tables.Scan, quiet: bool) -> tuple[Sample, pages.Whole]:
     """Read a sample of rows and the oddest, and measure all rows, holding scores and errors."""
-    import numpy as np
-
-    from keras_tied.distributed import measure_rows
-    from keras_tied.report import Planes, measure_sums
-
     fitted = model.fitted_value
     sample = take(rows, quiet)
     n_rows = rows.source.n_rows
@@ -108,17 +91,17 @@ def survey_rows(model: Model, rows: Scan, quiet: bool) -> tuple[Sample, Whole]:
         add_squares(sample.numbers)
     else:
         with show_rows("scoring", rows, quiet) as shown_rows:
-            scores, errors = measure_rows(shown_rows, fitted, add_squares)
+            scores, errors = distributed.measure_rows(shown_rows, fitted, add_squares)
         ordinary = sample.numbers[~fitted.find_far_rows(sample.numbers)]
-        planes = Planes(*_compute(fitted, ordinary), rows.columns.features)
+        planes = pages.Planes(*_compute(fitted, ordinary), rows.columns.features)
         worst = np.sort(np.argsort(-scores, kind="stable")[:N_WORST])
         places, count = np.union1d(places, worst), planes.count
         sample = take(rows, quiet, places, "drawing", lambda some: count(*_compute(fitted, some)))
     n_outstanding = int(fitted.stand_out(scores, n_rows).sum())
-    return sample, measure_sums(scores, errors, sums, places, n_outstanding, planes)
+    return sample, pages.measure_sums(scores, errors, sums, places, n_outstanding, planes)
 
 
-def _compute(fitted: Fitted, numbers: Array) -> tuple[Array, Array, Array, Array]:
+def _compute(fitted: internal.Fitted, numbers: Array) -> tuple[Array, Array, Array, Array]:
     """Return rows, their codes, reconstructions and errors."""
     return (
         numbers,
@@ -128,7 +111,7 @@ def _compute(fitted: Fitted, numbers: Array) -> tuple[Array, Array, Array, Array
     )
 
 
-def _describe(page: Report, pca_error: float) -> dict[str, Any]:
+def _describe(page: pages.Report, pca_error: float) -> dict[str, Any]:
     """Return what a page says, as JSON."""
     facts = {
         "rows": page.whole.n_rows,
@@ -151,12 +134,10 @@ def _read_old(
     model: Model, data: str, options: TableOptions, quiet: bool
 ) -> tuple[tuple[str, Any, Any], list[str]]:
     """Read a sample of an older table: its name, its rows, their scores, and what is doubtful."""
-    from keras_tied.tables import TableError
-
     try:
         rows = open_rows(model, data, options, None, quiet)
         numbers = take(rows, quiet).numbers
-    except TableError as error:  # which may not name the table
+    except tables.TableError as error:  # which may not name the table
         raise UsageError(f"--against {data}: {error}") from error
     scores, _ = model.fitted_value.measure_rows(numbers)
     doubtful = _describe_doubtful(rows)
@@ -166,28 +147,20 @@ def _read_old(
 
 
 def _make_page(
-    model: Model, rows: Scan, sample: Sample, whole: Whole, warnings: list[str], **facts: Any
-) -> Report:
+    model: Model, rows: tables.Scan, sample: Sample, whole: pages.Whole, **facts: Any
+) -> pages.Report:
     from importlib.metadata import version
-
-    from keras_tied.drawing import collect_history
-    from keras_tied.report import Report, name_model
 
     settings, fitted = model.contents.settings, model.fitted_value
     left_out = ", ".join(explain_left_out(rows.columns))
-    commands, versions = [], {}
-    match model.notes:  # which may have any type
-        case {"command": str() as command}:
-            commands = [command]
-    match model.notes:
-        case {"versions": dict() as noted}:
-            versions = {str(name): str(what) for name, what in noted.items()}
-    return Report.from_estimator(
+    commands = [model.find_note("", "command"), shlex.join(["keras-tied", *sys.argv[1:]])]
+    noted = model.find_note({}, "versions") | {"bokeh": version("bokeh")}
+    return pages.Report.from_estimator(
         fitted,
         sample.numbers,
         scores=whole.scores[whole.places],
-        history=collect_history(settings),
-        model=name_model(fitted, settings.is_pca_),
+        history=drawing.collect_history(settings),
+        model=pages.name_model(fitted, settings.is_pca_),
         widths=[tuple(width.values()) for width in model.find_widths()],
         whole=whole,
         feature_names=rows.columns.features,
@@ -196,17 +169,16 @@ def _make_page(
         labels=sample.labels,
         label_name=rows.label or "label",
         facts=model.find_facts(),
-        warnings=list(dict.fromkeys([*warnings, *model.find_warnings()])),
         title=Path(rows.source.name).name or rows.source.name,
-        command=" && ".join([*commands, shlex.join(["keras-tied", *sys.argv[1:]])]),
-        versions=versions | {"bokeh": version("bokeh")},
+        command=" && ".join(filter(None, commands)),
+        versions={str(name): str(what) for name, what in noted.items()},
         notes=[f"Columns that the model does not use: {left_out}."] if left_out else [],
         n_worst=N_WORST,
         **facts,
     )
 
 
-def _describe_doubtful(rows: Scan) -> list[str]:
+def _describe_doubtful(rows: tables.Scan) -> list[str]:
     """Return which values of a table were misread or new, as sentences that name it."""
     name = rows.source.name
     misread = [f"{name}: column {c!r} {t}." for c, t in describe_misread(rows.misread).items()]
@@ -218,22 +190,18 @@ def _describe_doubtful(rows: Scan) -> list[str]:
     return [*misread, *unseen]
 
 
-def describe_columns(columns: Columns) -> list[ReportColumn]:
+def describe_columns(columns: tables.Columns) -> list[pages.Column]:
     """Return the columns that are used, with the form of their values."""
-    from keras_tied.report import Column as ReportColumn
-
     described = [(column, *_describe_column(column)) for column in columns.used]
-    return [ReportColumn(c.name, kind, len(c.features), form) for c, kind, form in described]
+    return [pages.Column(c.name, kind, len(c.features), form) for c, kind, form in described]
 
 
-def _describe_column(column: Column) -> tuple[Any, dict[str, Any]]:
-    from keras_tied.tables import Kind, NumberText, Times, TruthText
-
+def _describe_column(column: tables.Column) -> tuple[Any, dict[str, Any]]:
     form = column.form
-    if column.kind is Kind.text:
+    if column.kind is tables.Kind.text:
         prefix = len(column.name) + 1
         return "category", {"levels": [name[prefix:] for name in column.features]}
-    if isinstance(form, Times):
+    if isinstance(form, tables.Times):
         return "time", {
             "format": form.format or FORMATS[form.dtype],
             "origin": column.origin,
@@ -243,11 +211,11 @@ def _describe_column(column: Column) -> tuple[Any, dict[str, Any]]:
             "places": form.places,
             "padded": form.padded,
         }
-    if isinstance(form, TruthText):
+    if isinstance(form, tables.TruthText):
         return "truth", {"true": form.true, "false": form.false}
-    if isinstance(form, NumberText) and not form.is_whole:
+    if isinstance(form, tables.NumberText) and not form.is_whole:
         names = "decimal", "separator", "prefix", "suffix", "places", "parentheses"
         return "number", {name: getattr(form, name) for name in names}
-    if column.kind is Kind.boolean:
+    if column.kind is tables.Kind.boolean:
         return "truth", {}
-    return ("whole" if column.kind is Kind.integer or form is not None else "number"), {}
+    return ("whole" if column.kind is tables.Kind.integer or form is not None else "number"), {}

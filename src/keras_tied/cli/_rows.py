@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_tied._text import list_some
+from keras_tied.cli._lazy import Array, drawing, np, pa, tables
 from keras_tied.cli._messages import say
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._table import TableOptions, require_column, say_notes
 
 if TYPE_CHECKING:
-    from keras_tied._types import Array
     from keras_tied.cli._model import Model
-    from keras_tied.tables import Scan, Source
 
 # Of the sample of a long table: its rows, its numbers where columns are many, and its fewest rows.
 MOST_ROWS, MOST_NUMBERS, SMALLEST_SAMPLE = 20_000, 2**22, 100
@@ -38,10 +37,8 @@ def open_rows(
     quiet: bool,
     output: str = "",
     label: str | None = None,
-) -> Scan:
+) -> tables.Scan:
     """Open a table for a model, with the id column if the output can hold it."""
-    from keras_tied.tables import Scan
-
     of_model = model.columns
     text = [*(of_model.text if of_model else []), *([id] if id else [])]
     source = options.open(data, text)
@@ -53,10 +50,12 @@ def open_rows(
     if unknown and not quiet:
         some = list_some(list(map(repr, unknown)))
         say(f"ignored the column {some} of {data!r}, which the model has never seen.")
-    return Scan(source, columns, output_id)
+    return tables.Scan(source, columns, output_id)
 
 
-def choose_id(source: Source, id: str | None, noted_id: str | None, output: str) -> str | None:
+def choose_id(
+    source: tables.Source, id: str | None, noted_id: str | None, output: str
+) -> str | None:
     """Return the column of ids for the output, if the table has one and the output can hold it."""
     require_column(source, id, "--id")
     is_array = output.lower().endswith((".npy", ".npz"))
@@ -77,7 +76,7 @@ class Sample:
 
 def open_with_label(
     model: Model, data: str, options: TableOptions, id: str | None, label: str | None, quiet: bool
-) -> Scan:
+) -> tables.Scan:
     """Open a table of rows to show, with a column of labels."""
     rows = open_rows(model, data, options, id, quiet, label=label)
     require_column(rows.source, label, "--label")
@@ -89,24 +88,19 @@ def open_with_label(
 
 def choose_places(n_rows: int, most: int, seed: int = 0) -> Array:
     """Return the places of all rows, or of some at random, in their order."""
-    import numpy as np
-
     if n_rows <= most:
         return np.arange(n_rows)
     return np.sort(np.random.default_rng(seed).choice(n_rows, most, replace=False))
 
 
 def take(
-    rows: Scan,
+    rows: tables.Scan,
     quiet: bool,
     places: Array | None = None,
     doing: str = "reading",
     use: Callable[[Array], None] | None = None,
 ) -> Sample:
     """Read the rows at some places or a sample, and call `use` with the numbers of each batch."""
-    import numpy as np
-    import pyarrow as pa
-
     if places is None:
         most = min(MOST_ROWS, MOST_NUMBERS // len(rows.columns.features))
         places = choose_places(rows.source.n_rows, max(SMALLEST_SAMPLE, most))
@@ -136,16 +130,12 @@ def _to_text(value: Any) -> str:
 
 def _to_labels(values: list[Any]) -> Array:
     """Turn labels into numbers if all are: a column of CSV was read as text."""
-    import numpy as np
-
-    from keras_tied.drawing import MOST_COLOURS
-
     if all(value is None or isinstance(value, int | float) for value in values):
         return np.array(
             values if None not in values else [np.nan if v is None else v for v in values]
         )
     texts = [_to_text(value) for value in values]
-    if len(set(texts)) > MOST_COLOURS:
+    if len(set(texts)) > drawing.MOST_COLOURS:
         with suppress(ValueError):
             return np.array([float(text) if text else np.nan for text in texts])
     return np.array(texts)

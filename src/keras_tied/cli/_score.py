@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import Any
 
 from keras_tied._text import format_number, format_quantity, format_rarity
 from keras_tied.cli._app import command
 from keras_tied.cli._apply import write_rows
 from keras_tied.cli._cluster import ClusterOptions, write_folder
+from keras_tied.cli._lazy import Array, distributed, internal, np, pa, tables
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._model import load
-from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv
+from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output_option
 from keras_tied.cli._output import Printing, print_json, print_table
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._rows import open_rows
 from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, say_doubtful
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from keras_tied._types import Array
-    from keras_tied.distributed import BatchTransform
-    from keras_tied.tables import Scan
 
 DEFAULT_TOP = 10  # rows that are printed without --output and --top
 BATCH_ROWS = 2**16  # that are written at a time
@@ -35,23 +27,15 @@ BATCH_ROWS = 2**16  # that are written at a time
 def score(
     model: ModelFile,
     data: Data,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUT",
-            help="The file to write, its format by ending; - for CSV. Without it, the oddest rows "
-            "are printed.",
-        ),
-    ] = None,
-    top: Annotated[
-        int | None, typer.Option(min=1, help="Only so many rows, the oddest first, and why.")
-    ] = None,
-    explain: Annotated[
-        bool,
-        typer.Option("--explain", help="Write for all rows why they are odd, which takes longer."),
-    ] = False,
+    output: str | None = output_option(
+        "The file to write, its format by ending; - for CSV. Without it, the oddest rows are "
+        "printed.",
+        default=None,
+    ),
+    top: int | None = option("Only so many rows, the oddest first, and why.", min=1),
+    explain: bool = option(
+        "Write for all rows why they are odd, which takes longer.", "--explain", default=False
+    ),
     *,
     id: Id = None,
     options: TableOptions,
@@ -60,9 +44,6 @@ def score(
     printing: Printing,
 ) -> None:
     """Compute how odd each row is, its rank, one row in how many is as odd, and its error."""
-    from keras_tied.distributed import BatchTransform, measure_rows
-    from keras_tied.tables import write_table
-
     if cluster.cluster is not None and (output is None or top is not None):
         raise UsageError("--cluster writes all rows: give --output, and leave out --top.")
     if output is not None:
@@ -70,7 +51,7 @@ def score(
     fitted_model = load(model)
     fitted = fitted_model.fitted_value
     rows = open_rows(fitted_model, data, options, id, printing.quiet)
-    transform = BatchTransform(fitted, rows.columns, "scores", rows.id, explain)
+    transform = distributed.BatchTransform(fitted, rows.columns, "scores", rows.id, explain)
     with cluster.connect() as workers:
         if workers is not None and output is not None:
             write = partial(write_folder, workers, transform=transform, output=output)
@@ -81,9 +62,9 @@ def score(
         scores, batches = table.column("score").to_numpy(), iter([table])
     else:
         with show_rows("scoring", rows, printing.quiet) as shown_rows:
-            scores, errors = measure_rows(shown_rows, fitted)
-        batches = _describe_all(transform, rows, scores, errors, printing.quiet)
-    n_written = write_table(output, batches, safe_csv=safe_csv) if output is not None else 0
+            measured = distributed.measure_rows(shown_rows, fitted)
+        scores, batches = measured[0], _describe_all(transform, rows, measured, printing.quiet)
+    n_written = tables.write_table(output, batches, safe_csv=safe_csv) if output is not None else 0
     say_doubtful(rows, printing.quiet)
     if output is None:
         _print_oddest(table, reasons, fitted.largest_rarity, printing.json)
@@ -97,43 +78,33 @@ def score(
 
 
 def _describe_all(
-    transform: BatchTransform, rows: Scan, scores: Array, errors: Array, quiet: bool
+    transform: distributed.BatchTransform, rows: tables.Scan, measured: Array, quiet: bool
 ) -> Iterator[pa.RecordBatch]:
     """Yield all rows in order, with score, rank, rarity and error, and why if it is asked for."""
-    from keras_tied.distributed import prepend_id
-    from keras_tied.estimator.internal import ranks
-    from keras_tied.tables import Columns, Scan
-
-    places = ranks(scores)
+    places = internal.ranks(measured[0])
 
     def describe(part: slice) -> dict[str, Any]:
-        facts = transform.describe_scores(scores[part], errors[part])
+        facts = transform.describe_scores(*measured[:, part])
         return {"score": facts.pop("score"), "rank": places[part]} | facts
 
     if rows.id is None and not transform.explain:
-        for begin in range(0, len(scores), BATCH_ROWS):
-            yield prepend_id(None, None, describe(slice(begin, begin + BATCH_ROWS)))
+        for begin in range(0, len(places), BATCH_ROWS):
+            yield distributed.prepend_id(None, None, describe(slice(begin, begin + BATCH_ROWS)))
         return
     first = 0
-    ids = Scan(rows.source, Columns(()), rows.id)
+    ids = tables.Scan(rows.source, tables.Columns(()), rows.id)
     with show_rows("writing", rows if transform.explain else ids, quiet) as shown_rows:
         for batch in shown_rows:
             facts = describe(slice(first, first := first + batch.rows.num_rows))
             if transform.explain:
                 facts |= transform.describe_causes(transform.find_causes(batch))
-            yield prepend_id(rows.id, batch.rows, facts)
+            yield distributed.prepend_id(rows.id, batch.rows, facts)
 
 
 def _find_oddest(
-    transform: BatchTransform, rows: Scan, top: int, quiet: bool
+    transform: distributed.BatchTransform, rows: tables.Scan, top: int, quiet: bool
 ) -> tuple[pa.RecordBatch, list[str]]:
     """Find the oddest rows, the oddest first, and say why they are; holds few rows and a batch."""
-    import numpy as np
-    import pyarrow as pa
-
-    from keras_tied.distributed import describe_reasons, prepend_id
-    from keras_tied.tables import Batch
-
     kept: list[pa.RecordBatch] = []
     arrays: list[Array] = []  # of the rows that are kept: scores, errors, places, numbers
     first = 1
@@ -152,8 +123,8 @@ def _find_oddest(
     scores, errors, places, numbers = arrays
     facts = {"row": places, "score": scores, "rank": np.arange(1, len(places) + 1, dtype=np.int32)}
     facts |= transform.describe_scores(scores, errors)
-    reasons, causes = describe_reasons(transform, Batch(kept[0], numbers))
-    return prepend_id(rows.id, kept[0], facts | causes), reasons
+    reasons, causes = distributed.describe_reasons(transform, tables.Batch(kept[0], numbers))
+    return distributed.prepend_id(rows.id, kept[0], facts | causes), reasons
 
 
 def _print_oddest(

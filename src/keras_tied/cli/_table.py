@@ -7,17 +7,13 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from keras_tied._text import format_quantity
 from keras_tied.cli._keras import hide_modules
+from keras_tied.cli._lazy import pa, tables
 from keras_tied.cli._messages import FailedError, UsageError, say
 from keras_tied.cli._options import Id, option
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from keras_tied.tables import Columns, Fact, MisreadValues, Scan, Source
 
 STANDARD_OUTPUT = "-"
 DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}  # which are hard to type at a shell
@@ -45,18 +41,14 @@ class TableOptions:
     sheet: str | None = option("The sheet of a workbook, instead of the first.", metavar="NAME")
     query: str | None = option("The rows of a database to read.", metavar="SQL")
 
-    def open(self, path: str, text: Collection[str] = ()) -> Source:
+    def open(self, path: str, text: Collection[str] = ()) -> tables.Source:
         """Open a table."""
-        import pyarrow as pa
-
-        from keras_tied.tables import open_table
-
         with hide_modules("pandas"):
             pa.array([0])  # imports pandas if it can, which takes 0.2 s, for nothing
         options = dict(vars(self))
         header = not options.pop("no_header")
         options["delimiter"] = DELIMITER_NAMES.get(self.delimiter or "", self.delimiter)
-        return open_table(path, text=text, header=header, **options)
+        return tables.open_table(path, text=text, header=header, **options)
 
 
 @dataclass(frozen=True)
@@ -83,11 +75,11 @@ class ColumnOptions:
         "A missing value too; can be given several times.", metavar="TEXT"
     )
 
-    def survey(self, sample: pa.RecordBatch, decimal: str | None) -> tuple[Columns, list[Fact]]:
+    def survey(
+        self, sample: pa.RecordBatch, decimal: str | None
+    ) -> tuple[tables.Columns, list[tables.Fact]]:
         """Decide which columns of some rows to use and how, with a fact about each."""
-        from keras_tied.tables import Columns
-
-        return Columns.survey(
+        return tables.Columns.survey(
             sample,
             columns=None if self.columns is None else split_names([self.columns]),
             exclude=split_names(self.exclude),
@@ -116,46 +108,44 @@ def split_names(texts: list[str] | None) -> list[str]:
 def report_table_errors() -> Iterator[None]:
     """Turn an error of a table into wrong use, or into a failure if writing failed."""
     try:
-        from keras_tied.tables import TableError, WriteError
+        _ = tables.TableError
     except ImportError as error:
         raise UsageError(str(error)) from error
     try:
         yield
-    except WriteError as error:
+    except tables.WriteError as error:
         raise FailedError(str(error)) from error
-    except TableError as error:
+    except tables.TableError as error:
         raise UsageError(str(error)) from error
 
 
 def require_output(output: str, json: bool) -> None:
     """Raise if a table could not be written, before any work is done."""
-    from keras_tied.tables import check_output
-
-    check_output(output)
+    tables.check_output(output)
     if json and output == STANDARD_OUTPUT:
         raise UsageError(
             "--json and --output - both write to the standard output; leave one of them out."
         )
 
 
-def require_column(source: Source, name: str | None, option: str) -> None:
+def require_column(source: tables.Source, name: str | None, option: str) -> None:
     """Raise if a table lacks the column that an option names."""
     if name is not None and name not in source.schema.names:
         raise UsageError(f"{source.name!r} has no column {name!r}; name another as {option}.")
 
 
-def explain_left_out(columns: Columns) -> list[str]:
+def explain_left_out(columns: tables.Columns) -> list[str]:
     """Return each column that is not used, with the reason."""
     return [f"{name} ({reason})" for name, reason in columns.left_out.items()]
 
 
-def say_notes(source: Source, quiet: bool) -> None:
+def say_notes(source: tables.Source, quiet: bool) -> None:
     """Print what was detected when a table was opened."""
     for note in () if quiet else source.notes:
         say(f"{source.name!r}: {note}.")
 
 
-def describe_misread(misread: MisreadValues) -> dict[str, str]:
+def describe_misread(misread: tables.MisreadValues) -> dict[str, str]:
     """Describe the values that were not of the kind of their column, by column."""
     return {
         column: f"holds {times:,} values that count as missing: {misread.describe(column)}"
@@ -163,13 +153,13 @@ def describe_misread(misread: MisreadValues) -> dict[str, str]:
     }
 
 
-def say_misread(misread: MisreadValues, quiet: bool) -> None:
+def say_misread(misread: tables.MisreadValues, quiet: bool) -> None:
     """Print which values were not of the kind of their column."""
     for column, text in () if quiet else describe_misread(misread).items():
         say(f"column {column!r} {text}.")
 
 
-def say_doubtful(rows: Scan, quiet: bool) -> None:
+def say_doubtful(rows: tables.Scan, quiet: bool) -> None:
     """Print which values were in no category of the model, or not of the kind of their column."""
     for column, times in () if quiet else rows.unseen.items():
         values = format_quantity(times, "value")

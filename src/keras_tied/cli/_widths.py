@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import ModuleType
-from typing import TYPE_CHECKING
 
+from keras_tied.cli._lazy import Array, comparison
 from keras_tied.cli._messages import UsageError
 from keras_tied.cli._progress import show_stages
-
-if TYPE_CHECKING:
-    from keras_tied._types import Array
-    from keras_tied.comparison import Width
-    from keras_tied.tables import Columns
 
 WIDTH = "n_components", "error", "pca_error", "hidden_error"  # as a model file holds them
 MOST_WIDTHS = 64
@@ -38,10 +32,8 @@ def parse_widths(text: str) -> list[int] | None:
     return sorted(widths) if min(widths) >= 1 and len(widths) <= MOST_WIDTHS else None
 
 
-def import_comparison(numbers: Array, components: int) -> ModuleType:
-    """Import the comparison, and raise for a table that is too small for so many components."""
-    from keras_tied import comparison
-
+def require_enough(numbers: Array, components: int) -> None:
+    """Raise for a table that is too small to compare so many components."""
     n, n_features = numbers.shape
     if n < comparison.FEWEST_ROWS:
         raise UsageError(
@@ -55,24 +47,22 @@ def import_comparison(numbers: Array, components: int) -> ModuleType:
             f"--components {components} is too many for {n:,} rows of {n_features:,} numbers; ask "
             f"for at most {most}."
         )
-    return comparison
 
 
 def measure_widths(
-    numbers: Array, widths: list[int], columns: Columns, seed: int, quiet: bool, n_seeds: int = 1
-) -> list[Width]:
+    numbers: Array, widths: list[int], column_of: Array, seed: int, quiet: bool, n_seeds: int = 1
+) -> list[comparison.Width]:
     """Measure codes of these widths on some rows that are held out."""
     with show_stages("starting", quiet) as on_stage:
-        comparison = import_comparison(numbers, widths[-1])
-        curve: list[Width] = comparison.compare_widths(
+        require_enough(numbers, widths[-1])
+        return comparison.compare_widths(
             numbers,
             widths,
-            column_of=columns.column_numbers,
+            column_of=column_of,
             random_state=seed,
             n_seeds=n_seeds,
             on_width=lambda width: on_stage(f"{width} of {widths[-1]} components"),
         )
-        return curve
 
 
 def explain_choice(widths: Sequence[Mapping[str, float]]) -> str:

@@ -143,10 +143,8 @@ def _check_workers(client: Client, address: str) -> None:
         raise ClusterError(f"the connection to {address!r} was lost; try again.") from error
     for version in versions.values():  # or an error; a worker that was lost gives an OSError
         if isinstance(version, ImportError):
-            raise ClusterError(
-                f"a worker of {address!r} cannot import keras-tied ({version}); install version "
-                f"{__version__} there."
-            )
+            lack = f"a worker of {address!r} cannot import keras-tied ({version})"
+            raise ClusterError(f"{lack}; install version {__version__} there.")
         if version != __version__ and isinstance(version, str):
             raise ClusterError(
                 f"a worker of {address!r} has version {version} of keras-tied, and this is "

@@ -1,14 +1,13 @@
 """Tables that are transformed and measured part by part, here or on workers."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import pickle
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +15,9 @@ import pyarrow as pa
 from keras_tied._types import Array
 from keras_tied.distributed._folder import OutputFolder, resume
 from keras_tied.distributed._transform import BatchTransform, measure_rows
-from keras_tied.estimator.internal import ranks
-from keras_tied.tables import Columns, MisreadValues, Scan, Source, Workers, in_order
-
-if TYPE_CHECKING:
-    from keras_tied.estimator.internal import Fences, Moments
+from keras_tied.estimator import internal
+from keras_tied.estimator.internal import Fences, Moments, measure_moments, ranks
+from keras_tied.tables import Columns, MisreadValues, Scan, Source, Workers
 
 Advance = Callable[[int], object]  # is called with the rows that are done since the last call
 
@@ -109,20 +106,17 @@ def measure_table(
     Returns:
         The moments of all rows, and the chosen rows in random order.
     """
-    from keras_tied.estimator.internal import choose_places
-
     whole = Scan(source, columns)
     parts = whole.split()
-    places = choose_places([part.source.n_rows for part in parts], n, seed)
+    places = internal.choose_places([part.source.n_rows for part in parts], n, seed)
     items = [(some, fences) for some in places]
-    moments: list[Moments] = []
-    rows: list[Array] = []
-    for of_part, chosen in in_order(whole.fold(workers, _measure_part, parts, items)):
-        advance(parts[len(rows)].source.n_rows)
-        moments += of_part
-        rows.append(chosen)
+    results = {}
+    for index, result in whole.fold(workers, _measure_part, parts, items):
+        results[index] = result
+        advance(parts[index].source.n_rows)
+    moments, rows = zip(*(results[index] for index in range(len(parts))), strict=True)
     shuffled = np.random.default_rng(seed).permutation(np.concatenate(rows))
-    return Measurement(_merge(moments), shuffled, whole.misread)
+    return Measurement(_merge(chain(*moments)), shuffled, whole.misread)
 
 
 def _write_part(
@@ -143,14 +137,12 @@ def _write_part(
     return folder.write_table(name, batches())
 
 
-def _merge(moments: list[Moments]) -> Moments:
+def _merge(moments: Iterable[Moments]) -> Moments:
     return reduce(lambda a, b: a.merge(b), moments)
 
 
 def _measure_part(part: Scan, places: Array, fences: Fences | None) -> tuple[list[Moments], Array]:
     """Measure the rows of a part within the fences, and choose those at the places, ascending."""
-    from keras_tied.estimator.internal import measure_moments
-
     moments, chosen, begin = [], [], 0
     for _, numbers in part:
         within = numbers if fences is None else numbers[~fences.find_rows(numbers)]
@@ -166,8 +158,8 @@ def _rank(workers: Workers, rows: Scan, transform: BatchTransform) -> list[Array
     """Return the ranks of the scores of all rows, by part."""
     parts = rows.split()
     items = [(transform.fitted,)] * len(parts)
-    measured = in_order(rows.fold(workers, measure_rows, parts, items))
-    scores = [scores for scores, _ in measured]
+    measured = dict(rows.fold(workers, measure_rows, parts, items))
+    scores = [measured[index][0] for index in range(len(parts))]
     return np.split(ranks(np.concatenate(scores)), np.cumsum(list(map(len, scores)))[:-1])
 
 

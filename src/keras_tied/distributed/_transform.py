@@ -1,7 +1,5 @@
 """The fitted value as a function of Arrow batches, for any engine that has rows in batches."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -14,16 +12,7 @@ import pyarrow as pa
 from keras_tied._reasons import ORDINARY, Cause, describe_reason, format_given, format_suggestion
 from keras_tied._types import Array
 from keras_tied.estimator.internal import Explanation, Fitted, read
-from keras_tied.tables import (
-    Batch,
-    Column,
-    Columns,
-    Kind,
-    MisreadValues,
-    Scan,
-    TableError,
-    get_value,
-)
+from keras_tied.tables import Batch, Columns, MisreadValues, Scan, TableError, get_value
 
 Output = Literal["codes", "reconstructions", "scores"]
 MOST_COLUMNS = 3  # that are named for each row that is explained
@@ -184,7 +173,7 @@ def load_transform(
     if "columns" in notes:
         columns = Columns.from_json(notes["columns"])
     elif names is not None:
-        columns = Columns(tuple(Column(name, Kind.number) for name in names))
+        columns = Columns.of_numbers(names)
     else:
         raise ValueError(
             f"{os.fspath(path)!r} knows no names of columns: fit to a table that has some."

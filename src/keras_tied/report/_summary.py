@@ -81,10 +81,7 @@ def _describe_oddest(report: Contents, explainer: Fitted, oddest: int) -> str:
 
 
 def describe_shift(report: Contents) -> dict[str, object] | None:
-    """Return what has drifted since the older table, for the page; None if there is none.
-
-    An entry is a column, or the score, with what is typical before and now, and what is missing.
-    """
+    """Return what has drifted since the older table, for the page; None if there is none."""
     if report.old is None:
         return None
     name, old, old_scores = report.old

@@ -15,7 +15,7 @@ from keras_tied.tables._file import ENDINGS, OUTPUT_ENDINGS, ReadOptions
 from keras_tied.tables._kinds import Kind
 from keras_tied.tables._number_text import MISSING, NumberText, TruthText
 from keras_tied.tables._open import open_table
-from keras_tied.tables._scan import Batch, Here, Scan, Workers, in_order
+from keras_tied.tables._scan import Batch, Here, Scan, Workers
 from keras_tied.tables._source import Source
 from keras_tied.tables._times import Times
 from keras_tied.tables._write import check_output, write_table
@@ -45,7 +45,6 @@ __all__ = [
     "WriteError",
     "check_output",
     "get_value",
-    "in_order",
     "open_table",
     "write_table",
 ]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import msgspec
@@ -21,7 +21,6 @@ from keras_tied.tables._learning import choose_columns
 from keras_tied.tables._number_text import is_number
 
 MOST_EXAMPLES = 3
-ANY_COLUMN = ColumnChoice()
 VERSION = 1
 BASIC_KEYS = ("name", "kind", "categories", "other", "left_out", "label", "id")  # also if empty
 
@@ -94,9 +93,12 @@ class Columns:
     na: tuple[str, ...] = ()
 
     @classmethod
-    def survey(
-        cls, sample: pa.RecordBatch, choice: ColumnChoice = ANY_COLUMN, **changes: Any
-    ) -> tuple[Self, list[Fact]]:
+    def of_numbers(cls, names: Iterable[object]) -> Self:
+        """Return columns of numbers, of these names."""
+        return cls(tuple(Column(str(name), Kind.number) for name in names))
+
+    @classmethod
+    def survey(cls, sample: pa.RecordBatch, **choices: Any) -> tuple[Self, list[Fact]]:
         """Look at some rows, and return the columns to use, if any, and a fact for each column.
 
         Text reads as what at least 95 % of its values are: numbers with separators of thousands, a
@@ -111,13 +113,12 @@ class Columns:
 
         Args:
             sample: the rows, such as `Source.sample` gives.
-            choice: which columns may be used, and what they read as. Defaults to all.
-            **changes: another choice, by the names that `ColumnChoice` has for it.
+            **choices: which columns may be used, and what they read as; see `ColumnChoice`.
 
         Raises:
             TableError: if a column that is named is not in the table.
         """
-        choice = replace(choice, **changes)
+        choice = ColumnChoice(**choices)
         decisions = choose_columns(_drop_marks(sample, choice.na), choice)
         facts = [decision.fact for decision in decisions]
         kept = [decision.column for decision in decisions if decision.column]
@@ -153,11 +154,6 @@ class Columns:
     def features(self) -> list[str]:
         """The names of the numbers, such as `colour=red`."""
         return [name for column in self.used for name in column.features]
-
-    @property
-    def feature_columns(self) -> list[str]:
-        """For each of the numbers, the name of its column."""
-        return [column.name for column in self.used for _ in column.features]
 
     @property
     def column_numbers(self) -> NDArray[np.intp]:

@@ -68,21 +68,15 @@ class Fact:
     warning: str = ""
     refused: bool = False
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON."""
-        json: dict[str, Any] = msgspec.to_builtins(self)
-        return json
-
     @classmethod
     def from_json(cls, json: Any) -> Self:
-        """Read the result of `to_json`, or raise a `TableError`; the file may be untrusted."""
+        """Read one from a model file, or raise a `TableError`; the file may be untrusted."""
         try:
             return msgspec.convert(json, cls)
         except msgspec.ValidationError as error:
-            fault = (
+            raise TableError(
                 f"the facts of the columns in the model file are damaged ({error}); fit it anew."
-            )
-            raise TableError(fault) from error
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -192,10 +192,7 @@ def _decide_numbers(
 
 
 def _describe_sentinel(column: Column, values: pa.Array, numbers: Array) -> str:
-    """Describe a value such as -99 or 1900-01-01 that seems to stand for a missing one, or "".
-
-    It stands in several rows, and is as far from all others as these are from each other.
-    """
+    """Describe a value, such as -99, far from all others: it may stand for a missing one; or ""."""
     present = np.sort(numbers[~np.isnan(numbers)])
     if column.kind is Kind.boolean or present[0] == present[-1]:
         return ""

@@ -42,7 +42,8 @@ def _open(name: str, what: str, get_rows: Callable[[], Iterable[Row]]) -> TableF
         for row in get_rows():
             n_rows += 1
             for column, value in row.items():
-                types.setdefault(column, set()).add(_find_type(value))
+                too_large = type(value) is int and not -(2**63) <= value < 2**63
+                types.setdefault(column, set()).add(str if too_large else type(value))
     kinds = {column: frozenset(of - {type(None)}) for column, of in types.items()}
     schema = pa.schema([(column, TYPES.get(of, pa.string())) for column, of in kinds.items()])
     return TableFile(name, schema, [n_rows], partial(_read, name, what, get_rows, schema))
@@ -58,11 +59,6 @@ def _read(
             while some := list(islice(rows, ROWS)):
                 columns = [_to_array([row.get(f.name) for row in some], f.type) for f in schema]
                 yield pa.record_batch(columns, schema=schema)
-
-
-def _find_type(value: Any) -> type:
-    too_large = type(value) is int and not -(2**63) <= value < 2**63
-    return str if too_large else type(value)
 
 
 def _to_array(values: list[Any], dtype: pa.DataType) -> pa.Array:

@@ -115,14 +115,3 @@ def _fold_part(
     except TableError as error:
         name, message = repr(part.source.name), str(error)
         raise TableError(message if name in message else f"{name}: {message}") from error
-
-
-def in_order(results: Iterable[tuple[int, Result]]) -> Iterator[Result]:
-    """Yield results in the order of their indices, whichever comes first."""
-    early: dict[int, Result] = {}
-    n = 0
-    for index, result in results:
-        early[index] = result
-        while n in early:
-            yield early.pop(n)
-            n += 1

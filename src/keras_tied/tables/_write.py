@@ -36,10 +36,19 @@ NUMBERS = (Kind.boolean, Kind.integer, Kind.number)
 SINGLE = (pa.bool_(), pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.float16(), pa.float32())
 
 
-def check_output(path: str | os.PathLike[str]) -> None:
-    """Raise a `TableError` if `write_table` could not write to a path, before any work is done."""
-    if os.fspath(path) != STANDARD_OUTPUT:
-        _check_target(os.fspath(path))
+def check_output(path: str | os.PathLike[str]) -> Path | None:
+    """Return the absolute path of an output, or None for the standard output.
+
+    Raises:
+        TableError: if `write_table` could not write to it.
+    """
+    if (name := os.fspath(path)) == STANDARD_OUTPUT:
+        return None
+    with _report_errors(name):
+        try:
+            return _files.check_writable(Path(name), OUTPUT_ENDINGS)
+        except ValueError as error:
+            raise TableError(str(error)) from error
 
 
 def write_table(
@@ -70,21 +79,12 @@ def write_table(
         ...     n_rows, path.read_text()
         (1, 'name,weight\nplum,31.5\n')
     """
-    name = os.fspath(path)
-    if name == STANDARD_OUTPUT:
+    name, target = os.fspath(path), check_output(path)
+    if target is None:
         sys.stdout.flush()
         return _write_all(batches, partial(_write_text, sys.stdout.buffer, safe=safe_csv))
-    target = _check_target(name)
     with _report_errors(name), _files.replace_atomically(target) as part:
         return _write_all(batches, partial(_write_rows, name, part, safe_csv))
-
-
-def _check_target(name: str) -> Path:
-    with _report_errors(name):
-        try:
-            return _files.check_writable(Path(name), OUTPUT_ENDINGS)
-        except ValueError as error:
-            raise TableError(str(error)) from error
 
 
 def _write_all(

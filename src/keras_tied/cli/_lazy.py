@@ -1,0 +1,32 @@
+"""Modules that the commands import when they first use them, so that ``--help`` starts fast."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["Array", "comparison", "distributed", "drawing", "internal", "np", "pa", "plotting"]
+__all__ += ["report", "tables"]
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from keras_tied import comparison, distributed, drawing, plotting, report, tables
+    from keras_tied._types import Array
+    from keras_tied.estimator import internal
+else:
+
+    class _Module:
+        """A module that is imported when something of it is first used."""
+
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(import_module(self._name), name)
+
+    np, pa, internal = map(_Module, ("numpy", "pyarrow", "keras_tied.estimator.internal"))
+    comparison, distributed, drawing, plotting, report, tables = (
+        _Module(f"keras_tied.{name}")
+        for name in ("comparison", "distributed", "drawing", "plotting", "report", "tables")
+    )
+    Array = object  # stands in annotations only
