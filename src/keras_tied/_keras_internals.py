@@ -1,7 +1,7 @@
 """The private parts of Keras that we need: only this file touches them."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -20,6 +20,10 @@ def flatten_layers(layer: Any, recursive: bool = True) -> list[keras.Layer]:
     if not isinstance(layer, keras.Layer):
         return []
     return list(layer._flatten_layers(recursive=recursive)) if layer._layers else [layer]
+
+
+def drop_repeats(layers: Iterable[keras.Layer]) -> list[keras.Layer]:
+    return list({id(layer): layer for layer in layers}.values())
 
 
 def inbound_nodes(layer: keras.Layer) -> list[Any]:
@@ -54,8 +58,11 @@ def callers(layer: keras.Layer) -> list[keras.Layer]:
     at_work = _first_layers(
         lambda frame: _module(frame).startswith("keras.") and _module(frame) not in COPIES
     )
-    others = {id(each): each for each in at_work if each is not layer}.values()
-    return [each for each in others if layer in flatten_layers(each)]
+    return [
+        each
+        for each in drop_repeats(at_work)
+        if each is not layer and layer in flatten_layers(each)
+    ]
 
 
 def model_being_saved() -> keras.Layer | None:
@@ -74,7 +81,7 @@ def models_being_copied() -> list[keras.Layer]:
     read = _first_layers(
         lambda frame: frame.f_code.co_name == "get_config" or _module(frame) in COPIES
     )
-    return list({id(model): model for model in reversed(read)}.values())
+    return drop_repeats(reversed(read))
 
 
 def _first_layers(is_chosen: Callable[[FrameType], bool]) -> list[keras.Layer]:

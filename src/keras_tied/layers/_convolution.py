@@ -50,7 +50,7 @@ class Window(NamedTuple):
 def convolve(image: Any, kernel: Any, windows: Sequence[Window], data_format: str) -> Any:
     """The code of an image, by a kernel `(taps..., image channels, code channels)`."""
     return ops.conv(
-        _pad(image, [(window.left, window.right) for window in windows], data_format),
+        pad(image, [(window.left, window.right) for window in windows], data_format),
         kernel,
         strides=tuple(window.stride for window in windows),
         dilation_rate=tuple(window.dilation for window in windows),
@@ -137,7 +137,7 @@ def _reach(code: Any, windows: Sequence[Window], data_format: str) -> Any:
     """The code with zeros around it, as far as elements of the image look for a code."""
     before = [w.reach // w.stride - w.left // w.stride for w in windows]
     after = [(w.reach - w.right) // w.stride for w in windows]
-    return _pad(code, list(zip(before, after, strict=True)), data_format)
+    return pad(code, list(zip(before, after, strict=True)), data_format)
 
 
 def _interleave(phases: Any, windows: Sequence[Window], data_format: str) -> Any:
@@ -160,10 +160,10 @@ def _interleave(phases: Any, windows: Sequence[Window], data_format: str) -> Any
         image = ops.reshape(image, (-1, *whole))
     before = [-(w.left % w.stride) for w in windows]
     after = [(w.reach - w.right) % w.stride - w.stride + 1 for w in windows]
-    return _pad(image, list(zip(before, after, strict=True)), data_format)
+    return pad(image, list(zip(before, after, strict=True)), data_format)
 
 
-def _pad(tensor: Any, widths: Sequence[tuple[int, int]], data_format: str) -> Any:
+def pad(tensor: Any, widths: Sequence[tuple[int, int]], data_format: str) -> Any:
     """The tensor with zeros before and after it along its spatial axes, or less, if negative."""
     first = 1 if data_format == "channels_last" else 2
     zeros = [(0, 0)] * len(tensor.shape)

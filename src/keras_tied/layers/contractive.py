@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import keras
@@ -175,28 +176,14 @@ def _code(encoder: keras.Layer, x: Any) -> Any:
 
 def jacobians(function: Callable[[Any], Any], x: Any) -> Any:
     """The Jacobian of each row, `(batch, lines, *row)`; by columns where those are fewer."""
-    backends = {"jax": _with_jax, "tensorflow": _with_tensorflow, "torch": _with_torch}
-    return backends[keras.backend.backend()](function, x)
-
-
-def _with_jax(function: Callable[[Any], Any], x: Any) -> Any:
-    import jax
-
-    code, pull = jax.vjp(function, x)
+    if keras.backend.backend() == "tensorflow":
+        return _with_tensorflow(function, x)
+    library: Any = import_module("jax" if keras.backend.backend() == "jax" else "torch.func")
+    code, backward = library.vjp(function, x)
     if _is_narrower(x, code):
-        _, push = jax.linearize(function, x)
-        return jax.vmap(push, out_axes=1)(_directions(x))
-    return jax.vmap(lambda line: pull(line)[0], out_axes=1)(_directions(code))
-
-
-def _with_torch(function: Callable[[Any], Any], x: Any) -> Any:
-    from torch.func import vjp, vmap
-
-    code, pull = vjp(function, x)
-    if _is_narrower(x, code):
-        _, push = vjp(lambda line: pull(line)[0], ops.zeros_like(code))
-        return vmap(lambda column: push(column)[0], out_dims=1)(_directions(x))
-    return vmap(lambda line: pull(line)[0], out_dims=1)(_directions(code))
+        _, forward = library.vjp(lambda line: backward(line)[0], ops.zeros_like(code))
+        return library.vmap(lambda column: forward(column)[0], 0, 1)(_directions(x))
+    return library.vmap(lambda line: backward(line)[0], 0, 1)(_directions(code))
 
 
 def _with_tensorflow(function: Callable[[Any], Any], x: Any) -> Any:

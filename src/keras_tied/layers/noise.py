@@ -83,10 +83,8 @@ class SaltAndPepperNoise(Corruption):
     unchanged. They may have any shape.
 
     Args:
-        rate: the probability, from 0 to 1.
+        rate, seed, **kwargs: as of `MaskingNoise`.
         low, high: the lowest and the highest value of a feature. Default to 0 and 1.
-        seed: an integer that makes the draws repeatable. Defaults to none.
-        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
     Raises:
         ValueError: if `rate` is not between 0 and 1.

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, Self
 import keras
 from keras import ops
 
-from keras_tied.layers._partner import Reference
 from keras_tied.layers.tied_layer import TiedLayer
 
 
@@ -80,6 +79,8 @@ class TiedEinsumDense(TiedLayer):
         (None, 10, 32)
     """
 
+    PARTNERS = (keras.layers.EinsumDense,)
+
     def __init__(
         self,
         tied_to: keras.Layer,
@@ -91,16 +92,6 @@ class TiedEinsumDense(TiedLayer):
         super().__init__(tied_to, transpose, gain, **kwargs)
         self.bias_axes = bias_axes
         self.supports_masking = False  # as in Keras: axes may change their places
-
-    def _validate_partner(self, tied_to: Any) -> keras.Layer | Reference:
-        tied_to = super()._validate_partner(tied_to)
-        if isinstance(tied_to, (Reference, keras.layers.EinsumDense)):
-            return tied_to
-        raise ValueError(
-            f"{self.label} can be tied to an EinsumDense; received "
-            f"'{tied_to.name}' ({type(tied_to).__name__}): `keras_tied.tie` picks the layer "
-            "that can be tied to it."
-        )
 
     @property
     def equation(self) -> str:

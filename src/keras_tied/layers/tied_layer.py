@@ -22,8 +22,11 @@ class TiedLayer(internals.CallObserver):
     """Base of the tied layers: computes with the kernel of another layer; see `TiedDense`.
 
     A subclass adds what it computes (`build`, `call`, `compute_output_shape`) and reads
-    `self.tied_kernel()` for the kernel and `self.tied_kernel_shape()` for its shape.
+    `self.tied_kernel()` for the kernel and `self.tied_kernel_shape()` for its shape. `PARTNERS` are
+    the classes that it can be tied to; none for any with a kernel.
     """
+
+    PARTNERS: tuple[type[keras.Layer], ...] = ()
 
     def __init__(
         self,
@@ -69,6 +72,12 @@ class TiedLayer(internals.CallObserver):
                 f"({type(tied_to).__name__}), which has no kernel; tie it to a layer that has "
                 "one, such as Dense or Embedding."
             )
+        if self.PARTNERS and not isinstance(tied_to, self.PARTNERS):
+            names = ", ".join(cls.__name__ for cls in self.PARTNERS)
+            raise ValueError(
+                f"{self.label} can be tied to a layer of class {names}; received '{tied_to.name}', "
+                f"a {type(tied_to).__name__}: see `keras_tied.tie` for the layer that ties to it."
+            )
         return tied_to
 
     @property
@@ -94,11 +103,9 @@ class TiedLayer(internals.CallObserver):
         partners.Link.changes += 1
 
     def refresh(self, around: Iterable[keras.Layer]) -> None:
-        held = {
-            id(layer): layer for home in (self, *around) for layer in internals.flatten_layers(home)
-        }
-        for layer in held.values():
-            internals.refresh_parameters(layer)
+        for home in (self, *around):
+            for layer in internals.flatten_layers(home):
+                internals.refresh_parameters(layer)
 
     def can_be_tied_to(self, layer: keras.Layer) -> bool:
         try:
