@@ -55,19 +55,14 @@ def callers(layer: keras.Layer) -> list[keras.Layer]:
 
     Not the original of a copy: the functions that make copies have that as their argument.
     """
-    at_work = _first_layers(
-        lambda frame: _module(frame).startswith("keras.") and _module(frame) not in COPIES
-    )
-    return [
-        each
-        for each in drop_repeats(at_work)
-        if each is not layer and layer in flatten_layers(each)
-    ]
+    at_work = _first_layers(lambda module, _: module.startswith("keras.") and module not in COPIES)
+    others = [each for each in drop_repeats(at_work) if each is not layer]
+    return [each for each in others if layer in flatten_layers(each)]
 
 
 def model_being_saved() -> keras.Layer | None:
     """What a file or a pickle is being written of, configuration and weights; None if none is."""
-    written = _first_layers(lambda frame: _module(frame) in FILES)
+    written = _first_layers(lambda module, _: module in FILES)
     return written[-1] if written else None
 
 
@@ -78,16 +73,14 @@ def is_reading_file() -> bool:
 
 def models_being_copied() -> list[keras.Layer]:
     """The models and layers whose configuration is being read, outermost first."""
-    read = _first_layers(
-        lambda frame: frame.f_code.co_name == "get_config" or _module(frame) in COPIES
-    )
+    read = _first_layers(lambda module, function: function == "get_config" or module in COPIES)
     return drop_repeats(reversed(read))
 
 
-def _first_layers(is_chosen: Callable[[FrameType], bool]) -> list[keras.Layer]:
-    """The layers that running functions have as their first arguments, innermost first."""
-    layers = [_first_argument(frame) for frame in _frames() if is_chosen(frame)]
-    return [layer for layer in layers if layer is not None]
+def _first_layers(is_chosen: Callable[[str, str], bool]) -> list[keras.Layer]:
+    """The layers that running functions, chosen by module and name, have as first arguments."""
+    chosen = [each for each in _frames() if is_chosen(_module(each), each.f_code.co_name)]
+    return [layer for layer in map(_first_argument, chosen) if layer is not None]
 
 
 def _frames() -> Iterator[FrameType]:
@@ -127,8 +120,7 @@ def reader_of_variables() -> tuple[str, keras.Layer] | None:
 
 def in_training_loop() -> bool:
     """Whether Keras or this package is training, evaluating or predicting."""
-    modules = (_module(frame) for frame in _frames())
-    ours = (module for module in modules if module.startswith(("keras.", "keras_tied.")))
+    ours = (each for each in map(_module, _frames()) if each.startswith(("keras.", "keras_tied.")))
     return any(module.endswith((".trainer", "._loop")) for module in ours)
 
 

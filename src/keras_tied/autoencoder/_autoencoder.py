@@ -15,6 +15,8 @@ from keras_tied.autoencoder._mirror import fits, mirror
 from keras_tied.autoencoder._pca_init import start_from_pca
 from keras_tied.autoencoder._pretraining import BATCH_SIZE, pretrain
 
+PARTS = ("encoder", "decoder", "noise")
+
 
 @keras.saving.register_keras_serializable(package="keras_tied")
 class Autoencoder(UnlockedModel):
@@ -288,19 +290,16 @@ class Autoencoder(UnlockedModel):
         return errors if per_feature else errors.reshape(len(errors), -1).mean(axis=1)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "encoder": keras.saving.serialize_keras_object(self.encoder),
-            "decoder": keras.saving.serialize_keras_object(self.decoder),
-            "noise": keras.saving.serialize_keras_object(self.noise),
-            "code_regularizer": keras.regularizers.serialize(self.code_regularizer),
-            "contraction": self.contraction,
-        }
+        serialize = keras.saving.serialize_keras_object
+        parts = {part: serialize(getattr(self, part)) for part in PARTS}
+        regularizer = keras.regularizers.serialize(self.code_regularizer)
+        penalties = {"code_regularizer": regularizer, "contraction": self.contraction}
+        return {**super().get_config(), **parts, **penalties}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        deserialize, parts = keras.saving.deserialize_keras_object, ("encoder", "decoder", "noise")
-        return cls(**{**config, **{part: deserialize(config[part]) for part in parts}})
+        deserialize = keras.saving.deserialize_keras_object
+        return cls(**{**config, **{part: deserialize(config[part]) for part in PARTS}})
 
 
 def _get_target(x: Any, y: Any, sample_weight: Any) -> Any:

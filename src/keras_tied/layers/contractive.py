@@ -34,12 +34,9 @@ def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
     `Dense` layer with kernel $W$, pre-activation $z$ and activation $f$ (linear, sigmoid, tanh,
     relu, elu, softplus, softsign or exponential) it is $\sum_j f'(z_j)^2 \sum_i W_{ij}^2$, and
     costs about as much as the layer. Of everything else the exact Jacobian is computed by automatic
-    differentiation, at the cost of as many passes through the encoder as a row or a code has
-    numbers, whichever are fewer.
-
-    The encoder is taken as it is in inference (`training=False`), which keeps rows independent of
-    each other. What it adds to its losses, and its state, stay untouched. The result can be
-    differentiated by weights and by `x`, and compiled.
+    differentiation, in as many passes through the encoder as a row or a code has numbers, whichever
+    are fewer. The encoder is taken as it is in inference, where rows do not depend on each other;
+    its losses and its state stay untouched. The result can be differentiated by weights and by `x`.
 
     Args:
         encoder: a built layer or model, with one input and one output, that maps each row by
@@ -79,15 +76,11 @@ def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
 class Contractive(keras.layers.Wrapper):
     """An encoder whose code is held from changing with every small change of its input.
 
-    It gives what the encoder gives. In training it adds `factor` times the mean of
-    `squared_jacobian_norm` over the batch to the loss, which makes an autoencoder of it a
-    contractive one. In inference it adds nothing, so that a `val_loss` is the reconstruction error
-    alone, and a `loss` is not.
-
-    A decoder is tied to the encoder, or to a layer of it, and not to this wrapper. Masks reach the
-    encoder, but not its Jacobian, in which masked steps count.
-
-    Input and output shape: the encoder's.
+    It gives what the encoder gives, of its input and output shapes. In training it adds `factor`
+    times the mean of `squared_jacobian_norm` over the batch to the loss, which makes an autoencoder
+    of it a contractive one. In inference it adds nothing: a `val_loss` is the reconstruction error
+    alone, and a `loss` is not. A decoder is tied to the encoder, or to a layer of it, and not to
+    this wrapper. Masks reach the encoder, but not its Jacobian, in which masked steps count.
 
     Args:
         encoder: a layer or model with one input and one output, which maps each row by itself.

@@ -33,13 +33,11 @@ class TiedConv(TiedLayer):
     extraction", ICANN 2011). With `transpose=False` it computes $g \odot A x$, as the other layer
     does, with a bias and an activation of its own.
 
-    The output has the size of the inputs that the layer tied to was built for. With a stride,
-    several sizes of input give the same size of output: where that layer's axes were `None`,
-    `output_size` has to say which.
-
-    Input shape: that of the output of the layer tied to, floating point:
-    `(batch, spatial..., channels)`, or `(batch, channels, spatial...)` for `"channels_first"`.
-    Output shape: that of its input. The other way round if not transposed.
+    It takes the output of the layer tied to, floating point, `(batch, spatial..., channels)`, or
+    `(batch, channels, spatial...)` for `"channels_first"`, and gives the shape of its input; the
+    other way round if not transposed. The size is that of the inputs that the layer was built for.
+    With a stride, several sizes of input give the same size of output: where that layer's axes were
+    `None`, `output_size` has to say which.
 
     Args:
         tied_to: the convolution layer whose kernel is used. The kernel remains its variable.
@@ -47,8 +45,7 @@ class TiedConv(TiedLayer):
         gain: whether to learn $g$, at first ones. Defaults to `False`.
         output_size: the size of the output along each spatial axis, an integer for all or one for
             each. Only for the adjoint of a convolution. Defaults to that of the layer's inputs.
-        **kwargs: `activation`, `use_bias`, `bias_*` and those of `keras.layers.Layer` as in
-            `TiedDense`.
+        **kwargs: `activation`, `use_bias`, `bias_*` and Keras's own as in `TiedDense`.
 
     Raises:
         ValueError: where `tied_to` is not a convolution layer, the shapes do not fit, or the size
@@ -93,8 +90,7 @@ class TiedConv(TiedLayer):
         if self.transpose or self.output_size is not None:
             self._output_sizes(self._spatial(input_shape))
         self.input_spec = layers.InputSpec(ndim=settings.rank + 2, axes={axis: expected})
-        self.add_gain((written,))
-        self.add_bias((read if self.transpose else written,))
+        self.add_own_weights(gain=(written,), bias=(read if self.transpose else written,))
 
     def lay_gain(self, gain: Any, kernel: Any) -> Any:
         if isinstance(self.tied_settings(), TRANSPOSED):
@@ -168,7 +164,7 @@ class TiedConv(TiedLayer):
             images, codes = self._spatial(settings.compute_output_shape(unit)), unit[2:]
         axes = zip(settings.kernel_size, settings.strides, settings.dilation_rate, strict=True)
         return [
-            Window.fitted(*axis, settings.padding, image, code)
+            Window(*axis).fit(settings.padding, image, code)
             for axis, image, code in zip(axes, images, codes, strict=True)
         ]
 

@@ -205,14 +205,13 @@ class TiedLayer(internals.CallObserver):
             "with `keras_tied.retie(decoder, encoder)`."
         )
 
-    def add_gain(self, shape: tuple[int, ...]) -> None:
+    def add_own_weights(self, gain: tuple[int, ...], bias: tuple[int, ...]) -> None:
+        """Add the gain and the bias, of these shapes, where they are used."""
         if self.use_gain:
-            self.gain = self.add_weight(shape, "ones", name="gain")
-
-    def add_bias(self, shape: tuple[int, ...]) -> None:
+            self.gain = self.add_weight(gain, "ones", name="gain")
         if self.use_bias:
             rules = {"regularizer": self.bias_regularizer, "constraint": self.bias_constraint}
-            self.bias = self.add_weight(shape, self.bias_initializer, name="bias", **rules)
+            self.bias = self.add_weight(bias, self.bias_initializer, name="bias", **rules)
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -287,13 +286,8 @@ class TiedLayer(internals.CallObserver):
                     "holds another layer of that name and kernel shape instead, which a copy would "
                     "be tied to: copy the model that holds both, or give the two different names."
                 )
-        return {
-            "tied_to": serialized,
-            "kernel_shape": self._link.kernel_shape,
-            "alone": alone,
-            "place": place and place.to_json(),
-            "likeness": likeness,
-        }
+        copied = {"tied_to": serialized, "place": place and place.to_json(), "likeness": likeness}
+        return {**copied, "kernel_shape": self._link.kernel_shape, "alone": alone}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

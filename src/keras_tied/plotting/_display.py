@@ -27,11 +27,9 @@ class AutoencoderDisplay:
 
     Each pair of a code of three to six units is drawn, the first two units of a wider one, and a
     single unit against the error of the row. A single feature is drawn against the row number.
-    Input and reconstruction have the same scale.
-
-    More than 10,000 rows are drawn as a density and a random sample of points. Points far outside
-    may lie beyond the panels; the figure says how many do. The 20 most frequent labels differ in
-    colour and marker; more than 10 different numbers are shades.
+    Input and reconstruction have the same scale. More than 10,000 rows are drawn as a density and a
+    random sample of points; the figure says how many lie far outside of its panels. The 20 most
+    frequent labels differ in colour and marker; more than 10 different numbers are shades.
 
     Args:
         X, reconstruction: (n, features) the rows before and after, with NaN where one is missing.

@@ -112,16 +112,10 @@ def scatter(
     from matplotlib.colors import LinearSegmentedColormap
 
     view = view or drawing.choose_view(points)
-    axes.hexbin(
-        *points.T,
-        gridsize=round(drawing.N_HEXAGONS * scale**0.5),  # not too small to see on small axes
-        bins="log",
-        mincnt=1,
-        extent=(*view.x, *view.y),
-        cmap=LinearSegmentedColormap.from_list("density", _DENSITY),
-        linewidths=0.2,
-        rasterized=True,
-    )
+    shades = LinearSegmentedColormap.from_list("density", _DENSITY)
+    look: dict[str, Any] = {"cmap": shades, "bins": "log", "linewidths": 0.2, "rasterized": True}
+    size = round(drawing.N_HEXAGONS * scale**0.5)  # not too small to see on small axes
+    axes.hexbin(*points.T, gridsize=size, mincnt=1, extent=(*view.x, *view.y), **look)
     # In a random order, so that no label covers the others.
     rows = np.random.default_rng(0).permutation(len(points))[: drawing.DENSE_POINTS]
     _draw_points(axes, points[rows], labels and labels.take(rows), scale)

@@ -262,7 +262,11 @@ class _Network:
         code, residual = self._code, self._residual
         np.matmul(kernel.T, self._X, out=code)
         code += code_bias[:, None]
-        _sigmoid(code)
+        # 1 / (1 + exp(-z)) = (1 + tanh(z / 2)) / 2, which never overflows.
+        code *= 0.5
+        np.tanh(code, out=code)
+        code *= 0.5
+        code += 0.5
         np.matmul(kernel, code, out=residual)
         residual += output_bias[:, None]
         residual -= self._X
@@ -280,16 +284,7 @@ class _Network:
         np.subtract(1.0, code, out=code)
         delta *= code
         through_encoder = self._X @ delta.T
-        kernel_slope = through_decoder + through_encoder
-        return Weights(kernel_slope, delta.sum(axis=1), residual.sum(axis=1))
-
-
-def _sigmoid(z: Array) -> None:
-    """Turn z into 1 / (1 + exp(-z)) = (1 + tanh(z / 2)) / 2, which never overflows."""
-    z *= 0.5
-    np.tanh(z, out=z)
-    z *= 0.5
-    z += 0.5
+        return Weights(through_decoder + through_encoder, delta.sum(axis=1), residual.sum(axis=1))
 
 
 def _check_rows(
@@ -300,9 +295,8 @@ def _check_rows(
     if table.dtype.kind not in "biuf":
         raise ValueError(f"{name} has the dtype {table.dtype}; give real numbers only.")
     if table.ndim != 2 or 0 in table.shape:
-        raise ValueError(
-            f"{name} has the shape {table.shape}; give a table of at least one row and one column."
-        )
+        problem = f"{name} has the shape {table.shape}"
+        raise ValueError(f"{problem}; give a table of at least one row and one column.")
     if n_columns is not None and table.shape[1] != n_columns:
         raise ValueError(f"{name} has {table.shape[1]} columns; give it {n_columns}.")
     return _check_finite(table, name, dtype)

@@ -44,9 +44,7 @@ class PyTensorAutoencoder(HandWrittenAutoencoder):
 
         dtype = X.dtype
         learning_rate = pt.scalar("learning_rate", dtype=dtype)
-        weights = [
-            pytensor.shared(value, name) for name, value in zip(Weights._fields, start, strict=True)
-        ]
+        weights = [pytensor.shared(value, name) for name, value in start._asdict().items()]
         velocities = [pytensor.shared(np.zeros_like(value)) for value in start]
 
         # Features by rows, the transpose of the formulas: the compiled loops then run over long

@@ -35,14 +35,9 @@ class Loop:
         model = self.model
         self.bar = Bar()
         has_bar = any(isinstance(c, keras.callbacks.ProgbarLogger) for c in self.callbacks)
-        self.hooks = keras.callbacks.CallbackList(
-            self.callbacks if has_bar or self.verbose == 0 else [*self.callbacks, self.bar],
-            add_history=True,
-            verbose=self.verbose,
-            epochs=end,
-            steps=self.train.steps,
-            model=model,
-        )
+        callbacks = self.callbacks if has_bar or self.verbose == 0 else [*self.callbacks, self.bar]
+        progress = {"verbose": self.verbose, "epochs": end, "steps": self.train.steps}
+        self.hooks = keras.callbacks.CallbackList(callbacks, True, model=model, **progress)
         model.stop_training = False
         self.hooks.on_train_begin()
         if isinstance(model.optimizer, LBFGS):

@@ -111,9 +111,8 @@ def search(objective: Objective, optimizer: LBFGS, iterations: int, report: Repo
     last["accepted"] = start
     options: dict[str, float] = {"maxiter": iterations, "maxfun": 1_000_000_000}
     options |= {"maxcor": optimizer.memory, "ftol": optimizer.tolerance, "gtol": 0.0}
+    settings = {"jac": True, "method": "L-BFGS-B", "options": options}
     # SciPy's own products are tiny; BLAS threads would only compete with XLA's.
     with blas_limit.limit_to_one():
-        minimize(
-            evaluate, start, jac=True, method="L-BFGS-B", callback=on_iteration, options=options
-        )
+        minimize(evaluate, start, callback=on_iteration, **settings)
     return last["accepted"]

@@ -89,15 +89,12 @@ class DeviceRows:
         for place, flipped in zip(self.places, self.flipped, strict=True):
             rows = arrays[place]
             if not self.full:
-                if order is not None:
-                    rows = rows[:, order] if flipped else rows[order]
-                leaves.append(FlippedMatrix(rows) if flipped else rows)
-                continue
-            if order is None:
+                rows = rows if order is None else rows[:, order] if flipped else rows[order]
+            elif order is None:
                 rows = jax.lax.dynamic_slice_in_dim(rows, begin, size)
             else:
                 rows = rows[jax.lax.dynamic_slice_in_dim(order, begin, size)]
-            leaves.append(FlippedMatrix(rows.T) if flipped else rows)
+            leaves.append(FlippedMatrix(rows.T if self.full else rows) if flipped else rows)
         return jax.tree.unflatten(self.structure, leaves)
 
     def hold_sums(self, size: int) -> None:
@@ -120,16 +117,12 @@ class Program:
         self.capacity = capacity
         self.fresh = [np.zeros(value.shape, value.dtype) for value in state[3]]
 
-        def trace(step: Any, state: Any, part: Part) -> Any:
+        def trace(step: Any, state: Any, part: Part) -> dict[int, TracedFunction]:
             sizes = {part.size if part.full else 0, part.last} - {0}
             examples = {size: _make_example(part.rows.data, size) for size in sizes}
-            return {
-                size: TracedFunction(step, state, example, widen=widen)
-                for size, example in examples.items()
-            }
+            return {n: TracedFunction(step, state, examples[n], widen=widen) for n in examples}
 
-        self.train_steps: dict[int, TracedFunction] = trace(model.train_step, state, self.train)
-        self.test_steps: dict[int, TracedFunction] = {}
+        self.train_steps, self.test_steps = trace(model.train_step, state, self.train), {}
         for part in self.validation:
             self.test_steps = trace(model.test_step, (*state[:2], state[3]), part)
         self.steps = [*self.train_steps.values(), *self.test_steps.values()]

@@ -62,12 +62,8 @@ class JaxEpochs(Epochs):
 
     def pull(self) -> None:
         model = self.model
-        self.variables = [
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.optimizer.variables,
-            model.metrics_variables,
-        ]
+        others = model.optimizer.variables, model.metrics_variables
+        self.variables = [model.trainable_variables, model.non_trainable_variables, *others]
         self.state = tuple([variable.value for variable in group] for group in self.variables)
 
     def push(self) -> None:
