@@ -33,10 +33,7 @@ def inbound_nodes(layer: keras.Layer) -> list[Any]:
 def upstream_layers(
     nodes: list[Any], parents: dict[Any, list[Any]] | None = None
 ) -> Iterator[keras.Layer]:
-    """Every layer that was called before these nodes in their graph, with the layers they hold.
-
-    What comes before a node never changes: `parents` can remember it from call to call.
-    """
+    """Every layer called before these nodes, and those within; `parents` is kept between calls."""
     parents = {} if parents is None else parents
     queue = list(nodes)
     visited = set(map(id, queue))
@@ -51,10 +48,7 @@ def upstream_layers(
 
 
 def callers(layer: keras.Layer) -> list[keras.Layer]:
-    """The layers that hold `layer` and that Keras is working on, innermost first.
-
-    Not the original of a copy: the functions that make copies have that as their argument.
-    """
+    """The layers that hold `layer`, Keras works on and does not copy, innermost first."""
     at_work = _first_layers(lambda module, _: module.startswith("keras.") and module not in COPIES)
     others = [each for each in drop_repeats(at_work) if each is not layer]
     return [each for each in others if layer in flatten_layers(each)]
@@ -193,10 +187,7 @@ def advance_start(progress: keras.utils.Progbar, seconds: float) -> None:
 
 @contextmanager
 def inference_scope() -> Iterator[None]:
-    """Makes what is called here an inference of its own, although a call may be under way.
-
-    Otherwise a `training` would be passed on, and losses of the last call be forgotten.
-    """
+    """Make calls an inference of their own, without the `training` and losses of an outer call."""
     under_way = global_state.get_global_attribute("current_call_ctx")
     inference = CallContext(entry_layer=None)
     inference.set_value("training", False)

@@ -160,9 +160,9 @@ class Autoencoder(UnlockedModel):
         """Train the model to reconstruct `x`, with the arguments of `keras_tied.training.fit`.
 
         There is one more: `start="pca"` calls `start_from_pca` first, with the rows that
-        `validation_split` does not hold out. By default, training starts from the weights that
-        there are. Rows are compared with `y` or, by default, with themselves; those that are held
-        out likewise, so that `validation_data` may be `x_val` alone. Batches may be rows alone.
+        `validation_split` does not hold out; the default, None, starts from the weights there are.
+        Rows are compared with `y` or, by default, with themselves; those that are held out
+        likewise, so that `validation_data` may be `x_val` alone. Batches may be rows alone.
 
         Raises:
             ValueError: if `start` is another word, or as `start_from_pca` and Keras do.
@@ -204,11 +204,10 @@ class Autoencoder(UnlockedModel):
         """Set the weights so that training begins at the error of PCA, and falls from there.
 
         The first kernel holds the principal components. The first units of each layer carry the
-        scores through the region where its activation is nearly linear; the other units do not
-        contribute to the reconstruction before they are trained. The error on `x` is that of
-        `sklearn.decomposition.PCA` with as many components as the code, to 0.1 %. Where the
-        encoder begins with a Normalization, it is PCA of the normalised rows. The error falls from
-        there if the steps are small: smaller for `tanh` and `sigmoid` than for `relu`.
+        scores where its activation is nearly linear; the others do not contribute before they are
+        trained. The error on `x` is that of `sklearn.decomposition.PCA` with as many components as
+        the code, to 0.1 %; where the encoder begins with a Normalization, of the normalised rows.
+        The error falls from there if steps are small: smaller for `tanh` and `sigmoid` than `relu`.
 
         Args:
             x: the rows, an array `(n, ...)`, at least as many as the code has units.
@@ -247,7 +246,8 @@ class Autoencoder(UnlockedModel):
         does (Hinton & Salakhutdinov, "Reducing the dimensionality of data with neural networks",
         Science, 2006; with noise: Vincent et al., "Stacked denoising autoencoders", JMLR, 2010).
         Each layer with a kernel is trained together with its mirror, whose bias and gain the
-        decoder's layer then takes. Train the whole with `fit` afterwards.
+        decoder's layer then takes. Train the whole with `fit` afterwards. Returns the `History` of
+        each layer, from the first to the code.
 
         Args:
             x: the rows, an array `(n, ...)`.
@@ -257,9 +257,6 @@ class Autoencoder(UnlockedModel):
                 Adam.
             noise: of the input of each layer, as that of `Autoencoder`. Defaults to none.
             verbose: 0, 1 or 2, as in Keras. Defaults to 0.
-
-        Returns:
-            The `History` of each layer, from the first to the code.
 
         Raises:
             ValueError: if the encoder is no chain of layers, or the decoder not tied to it all.

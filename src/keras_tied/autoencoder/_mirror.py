@@ -53,8 +53,7 @@ def mirror(
         shares the encoder's kernels, and works, saves and loads by itself.
 
     Raises:
-        ValueError: for a layer that no rule mirrors, or for an encoder that is not built, or is no
-            Sequential or Functional model.
+        ValueError: for a layer that no rule mirrors, or an encoder of another kind, or not built.
 
     Examples:
         >>> import keras

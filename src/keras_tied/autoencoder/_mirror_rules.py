@@ -41,17 +41,14 @@ RULES: dict[type, Entry] = {}
 def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
     """Add a rule for layer classes and their subclasses to `mirror`, or replace one.
 
-    Use as a decorator, `@mirror.register(MyLayer)`.
+    It decorates the rule: a function of the encoder layer and a `LayerContext` that returns the
+    layer that reverses it, or several, to be applied in turn (an empty list: none).
 
     Args:
         *classes: layer classes that the rule is for.
         kernel: whether these have a kernel that the mirror shares, so that the layer that the rule
             returns has to apply `context.activation`, and an `activation` of the encoder layer is
             applied after the mirror of the layer behind it. Defaults to `False`.
-
-    Returns:
-        A decorator for the rule: a function of the encoder layer and a `LayerContext` that returns
-        the layer that reverses it, or several, to be applied in turn (an empty list: none).
 
     Examples:
         >>> import keras

@@ -266,13 +266,10 @@ def _at_address(
 def layers_before(
     tied: keras.Layer, around: Iterable[keras.Layer]
 ) -> Iterator[tuple[list[keras.Layer], list[keras.Layer]]]:
-    """The layers that a tied one may take inputs from, and the partners of tied ones among them.
-
-    They come in ever wider circles; of a model that has no graph all layers count.
-    """
+    """The layers a tied one may take inputs from, in ever wider circles, and their partners."""
     for scope in (tied, *around):
         circle = list(internals.upstream_layers(internals.inbound_nodes(scope)))
-        if scope is not tied and not hasattr(scope, "operations"):
+        if scope is not tied and not hasattr(scope, "operations"):  # without a graph, all count
             circle += internals.flatten_layers(scope)
         layers = [layer for layer in circle if layer is not tied]
         partners = [link.partner for layer in layers if (link := link_of(layer))]
@@ -280,10 +277,7 @@ def layers_before(
 
 
 def likeness_of(partner: keras.Layer) -> Json | None:
-    """A layer of Keras's own with the settings of a partner of the user's class, serialised.
-
-    A copy needs them before it meets the partner, and the class may not be registered.
-    """
+    """A layer of Keras's own with the settings of a partner of the user's class, serialised."""
     if type(partner).__module__.startswith(("keras.", "keras_tied.")):
         return None
     base: Any = next(cls for cls in type(partner).__mro__ if cls.__module__.startswith("keras."))

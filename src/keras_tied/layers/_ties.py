@@ -33,7 +33,7 @@ INSTEAD: dict[type[keras.Layer], str] = {
 
 
 def tie(layer: keras.Layer, **kwargs: Any) -> TiedLayer:
-    """The tied layer for a layer: one that uses its kernel, transposed.
+    """The `TiedDense`, `TiedEinsumDense` or `TiedConv` that uses a layer's kernel, transposed.
 
     Args:
         layer: a `Dense`, an `Embedding`, an `EinsumDense`, a `Conv1D`, `Conv2D` or `Conv3D`, a
@@ -41,9 +41,6 @@ def tie(layer: keras.Layer, **kwargs: Any) -> TiedLayer:
             `DepthwiseConv2D`, a layer of a class derived from these, or any other that has been
             built and has a `kernel` of two axes.
         **kwargs: arguments of the tied layer: `transpose`, `gain`, `activation` and so on.
-
-    Returns:
-        A `TiedDense`, `TiedEinsumDense` or `TiedConv` that is tied to `layer`.
 
     Raises:
         ValueError: where no tied layer fits `layer`. It says what to do instead.
@@ -156,7 +153,7 @@ def _doubt(model: keras.Layer, tie: Tie) -> str:
 
 
 def retie(decoder: keras.Layer, encoder: keras.Layer) -> list[Tie]:
-    """Tie a decoder to an encoder that it has come apart from.
+    """Tie a decoder to an encoder that it has come apart from; return the new ties.
 
     The halves of an autoencoder that were saved, pickled or cloned one by one are not tied to each
     other. Each tied layer of the decoder is tied to the layer of the encoder that has the name of
@@ -168,12 +165,8 @@ def retie(decoder: keras.Layer, encoder: keras.Layer) -> list[Tie]:
         decoder: a tied layer, or a model with layers that are tied to others than its own.
         encoder: the layer to tie to, or a model with such layers, built.
 
-    Returns:
-        The new ties, as `ties` lists them.
-
     Raises:
-        ValueError: where a tied layer fits no layer of the encoder, or several, or where the
-            decoder has no tied layer.
+        ValueError: where a tied layer fits no layer of the encoder, or several, or there is none.
 
     Examples:
         >>> import keras, keras_tied

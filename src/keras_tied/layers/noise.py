@@ -78,9 +78,8 @@ class SaltAndPepperNoise(Corruption):
         \mathrm{high} & \text{with probability } \mathrm{rate} / 2 \\
         x_i & \text{otherwise} \end{cases}$$
 
-    A corruption for inputs that lie near two values, such as the pixels of handwritten digits
-    (Vincent et al., "Stacked denoising autoencoders", JMLR 2010). In inference, inputs pass
-    unchanged. They may have any shape.
+    A corruption for inputs of any shape that lie near two values, such as the pixels of digits
+    (Vincent et al., "Stacked denoising autoencoders", JMLR 2010). In inference they pass unchanged.
 
     Args:
         rate, seed, **kwargs: as of `MaskingNoise`.

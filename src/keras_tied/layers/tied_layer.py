@@ -108,11 +108,9 @@ class TiedLayer(internals.CallObserver):
                 internals.refresh_parameters(layer)
 
     def can_be_tied_to(self, layer: keras.Layer) -> bool:
-        try:
-            self._validate_partner(layer)
-        except ValueError:
-            return False
-        return partners.kernel_fits(self, layer)
+        with suppress(ValueError):
+            return partners.kernel_fits(self, self._validate_partner(layer))
+        return False
 
     def before_call(self) -> None:
         """Note who holds this layer, as long as it has no partner. The call itself will raise."""
@@ -235,8 +233,7 @@ class TiedLayer(internals.CallObserver):
         if not read or read[0] not in LISTS or partner in internals.flatten_layers(read[1]):
             return
         name, model = read
-        kernel = kernel_variables(partner)
-        if name == "losses" and not any(variable.regularizer for variable in kernel):
+        if name == "losses" and not any(each.regularizer for each in kernel_variables(partner)):
             return
         self._link.listed = True
         warnings.warn(

@@ -91,9 +91,7 @@ class AutoencoderDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, *, figure: Figure | None = None, **kwargs: Any
     ) -> Self:
-        """Draw some rows, their code and reconstruction by a fitted estimator.
-
-        The losses are drawn unless the model is PCA, because no network was better.
+        """Draw some rows, their code and reconstruction by a fitted estimator, and its losses.
 
         Args:
             estimator: A fitted `TiedAutoencoder`, or an object with its methods.
@@ -175,8 +173,7 @@ def four_panels(
 ) -> Figure:
     """Draw an `AutoencoderDisplay` of the first two columns of the rows; return its figure.
 
-    The arguments and errors are those of `AutoencoderDisplay` and its `plot`; `pca_mse` is its
-    `pca_error`.
+    The arguments are those of `AutoencoderDisplay` and `plot`; `pca_mse` is its `pca_error`.
 
     Examples:
         >>> rows = np.array([[0.0, 1.0], [1.0, 0.0]])

@@ -100,12 +100,9 @@ def scatter(
     points: NDArray[np.floating],
     labels: drawing.Labels | None,
     view: drawing.View | None = None,
-    scale: float = 1.0,
+    scale: float = 1.0,  # the width of the axes, relative to a panel's
 ) -> NDArray[np.bool_]:
-    """Draw points, (n, 2), in the colours of their labels; of many, a sample on their density.
-
-    Returns which lie outside of the view. `scale` is the width of the axes, relative to a panel's.
-    """
+    """Draw points, (n, 2), or a sample on their density; return which lie outside of the view."""
     if len(points) <= MOST_POINTS:
         _draw_points(axes, points, labels, scale)
         return np.zeros(len(points), bool)

@@ -160,9 +160,8 @@ class NumpyAutoencoder(HandWrittenAutoencoder):
 
         v ← momentum · v - rate · gradient,    w ← w + v,    rate = learning_rate / (1 + decay · t)
 
-    at step t = 0, 1, ... (the decay is Keras 1's, ``InverseTimeDecay`` today). The network and
-    these settings are those of the 2017 article series on autoencoders in NumPy, Theano and Keras;
-    `loss_and_gradient` has the gradient.
+    at step t = 0, 1, ... (the decay is Keras 1's, ``InverseTimeDecay`` today), as in the 2017
+    article series on autoencoders in NumPy, Theano and Keras.
 
     Args:
         n_components: Units of the code.
@@ -221,12 +220,9 @@ def loss_and_gradient(
         ∂loss/∂b = Σ D over the rows
         ∂loss/∂c = Σ G over the rows
 
-    This is backpropagation (Rumelhart, Hinton & Williams, Nature 1986) with a shared weight. The
-    2017 NumPy article leaves out the decoder's term, and its error stalls at ten times that of the
-    Theano article, which differentiates symbolically.
-
-    X, (n, d) with n ≥ 1, and W, b and c, of the shapes of `Weights`, hold finite numbers. The loss
-    and its gradient are in float32 if all arguments are, else in float64.
+    This is backpropagation (Rumelhart, Hinton & Williams, Nature 1986) with a shared weight. X,
+    (n, d) with n ≥ 1, and W, b and c, of the shapes of `Weights`, hold finite numbers. The loss and
+    its gradient are in float32 if all arguments are, else in float64.
 
     Raises:
         ValueError: If an argument is not numeric, not finite, or of another shape.

@@ -22,15 +22,12 @@ class NotInMemoryError(Exception):
 
 @dataclass(frozen=True)
 class BatchedRows:
-    """Arrays of `count` rows: x, (x, y) or (x, y, sample_weight), each maybe a structure of them.
-
-    `counts` has the number of rows of each of the processes that train one model.
-    """
+    """Arrays of `count` rows: x, (x, y) or (x, y, sample_weight), each maybe a structure."""
 
     data: Any
     count: int
     batch_size: int
-    counts: tuple[int, ...]
+    counts: tuple[int, ...]  # of the rows of each of the processes that train one model
 
     @property
     def full(self) -> int:

@@ -122,10 +122,7 @@ class Loop:
         return logs
 
     def _report(self, epoch: int, epochs: list[dict[str, float]], has_begun: bool) -> int:
-        """Call back for each epoch until one stops training; return how many were reported.
-
-        If a callback raises, the model is as after the epochs that have ended by then.
-        """
+        """Call back for each epoch until one stops training, or raises; return how many ended."""
         n_ended = 0
         try:
             for index, logs in enumerate(epochs):

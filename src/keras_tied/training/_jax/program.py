@@ -17,10 +17,9 @@ from keras_tied.training._jax.shards import Places, ShardedRows
 
 
 class TracedFunction:
-    """A function that is traced once, and can be called with some matrices flipped.
+    """A function of pytrees that is traced once, and can be called with some matrices flipped.
 
-    It takes pytrees of arrays, and gives one without tall matrices. `arguments` are its arguments,
-    or their shapes and dtypes; `widen` allows `WideEvaluation`.
+    `arguments` may be shapes and dtypes; its value has no tall matrices.
     """
 
     def __init__(self, function: Callable[..., Any], *arguments: Any, widen: bool = True) -> None:
@@ -55,11 +54,7 @@ def list_constants(jaxpr: ClosedJaxpr) -> Iterator[Any]:
 
 
 class DeviceRows:
-    """Rows on the device, and how a program takes batches of them.
-
-    Their arrays are added to `arrays`, each once: `places` has the index of each array of the host
-    by its id and whether it is transposed.
-    """
+    """Rows on the device, in `arrays`, each once; `places` has the index of each array."""
 
     def __init__(
         self, rows: BatchedRows, arrays: list[jax.Array], places: Places, units: Sequence[int]
@@ -81,14 +76,11 @@ class DeviceRows:
         self.key = self.full, self.last, self.size, self.structure, self.places, self.flipped
 
     def batch(self, arrays: Sequence[Any], begin: Any, size: int, order: Any) -> Any:
-        """The rows `begin .. begin + size - 1` of an order, `(size, ...)` each.
-
-        Where all rows are one batch, `arrays` has the flipped matrices in that form already.
-        """
+        """The rows `begin .. begin + size - 1` of an order, `(size, ...)` each."""
         leaves = []
         for place, flipped in zip(self.places, self.flipped, strict=True):
             rows = arrays[place]
-            if not self.full:
+            if not self.full:  # one batch, whose flipped matrices lie in `arrays` in that form
                 rows = rows if order is None else rows[:, order] if flipped else rows[order]
             elif order is None:
                 rows = jax.lax.dynamic_slice_in_dim(rows, begin, size)
@@ -105,10 +97,7 @@ Part = DeviceRows | ShardedRows
 
 
 class Program:
-    """The function that is compiled: from the state to the state some epochs later, and logs.
-
-    `capacity` is the most epochs of a call; `widen` is as of `TracedFunction`.
-    """
+    """The function that is compiled: from the state to the state some epochs later, and logs."""
 
     def __init__(
         self, model: keras.Model, parts: Sequence[Part], state: Any, capacity: int, widen: bool

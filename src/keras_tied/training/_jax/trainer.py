@@ -174,10 +174,7 @@ class JaxEpochs(Epochs):
     def compile(
         self, function: Callable[..., Any], program: Program, arguments: Any, outputs: Any
     ) -> Any:
-        """Compile a function made of a program's steps.
-
-        Under a distribution, its outputs get the shardings of the arrays in `outputs`.
-        """
+        """Compile a function of a program's steps; `outputs` has arrays of its shardings."""
         fast, shardings = self.is_short and program.has_ready_kernels, None
         if self.shards:
             everywhere = self.shards.replicated
