@@ -50,9 +50,9 @@ def _make_stages(
     encoder: keras.Model, decoder: keras.Model
 ) -> tuple[list[layers.Layer], list[_Stage]]:
     """The layers before the first one with a kernel, and the stages from that on."""
-    back = _get_chain(decoder)
+    path, back = _get_chain(encoder), _get_chain(decoder)
     chains: list[list[layers.Layer]] = [[]]
-    for layer in _get_chain(encoder):
+    for layer in path:
         entry = entry_for(layer)
         if entry is not None and entry.kernel:
             chains.append([])
