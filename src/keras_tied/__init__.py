@@ -49,15 +49,9 @@ __all__ = [
     "training",
 ]
 MODULES = {
-    "Autoencoder": "keras_tied.autoencoder",
-    "TiedAutoencoder": "keras_tied.estimator",
-    "assert_tied": "keras_tied.layers",
-    "load": "keras_tied.estimator",
-    "mirror": "keras_tied.autoencoder",
-    "retie": "keras_tied.layers",
-    "tie": "keras_tied.layers",
-    "ties": "keras_tied.layers",
-    "trainable_variables": "keras_tied.layers",
+    **dict.fromkeys(["Autoencoder", "mirror"], "autoencoder"),
+    **dict.fromkeys(["TiedAutoencoder", "load"], "estimator"),
+    **dict.fromkeys(["assert_tied", "retie", "tie", "ties", "trainable_variables"], "layers"),
 }
 """The modules of those public names that are not modules themselves."""
 
@@ -69,9 +63,8 @@ def __getattr__(name: str) -> Any:
     """Import a part of the package when it is first used: some of them import Keras."""
     if name not in __all__:
         raise AttributeError(f"module 'keras_tied' has no attribute '{name}'")
-    if name in MODULES:
-        return getattr(import_module(MODULES[name]), name)
-    return import_module(f"keras_tied.{name}")
+    module = import_module(f"keras_tied.{MODULES.get(name, name)}")
+    return getattr(module, name) if name in MODULES else module
 
 
 def __dir__() -> list[str]:

@@ -1,7 +1,6 @@
 """Choose an installed Keras backend before Keras is imported, which fails for another.
 
-That is ``KERAS_BACKEND`` if it is set; else what the user's ``keras.json`` names, if that can be
-imported; else the first that is installed of JAX, TensorFlow and PyTorch.
+That is ``KERAS_BACKEND``; else what the user's ``keras.json`` names; else the first of `BACKENDS`.
 """
 
 import json

@@ -60,8 +60,7 @@ if hasattr(os, "register_at_fork"):
 
 def _blas_threads() -> list[tuple[Any, int]]:
     """Each BLAS that is loaded, NumPy's and maybe SciPy's, and its number of threads."""
-    libraries = _blas_libraries("scipy.linalg" in sys.modules)
-    return [(library, library.num_threads) for library in libraries]
+    return [(each, each.num_threads) for each in _blas_libraries("scipy.linalg" in sys.modules)]
 
 
 @cache

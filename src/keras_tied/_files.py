@@ -49,8 +49,7 @@ def temporary_folder() -> Iterator[str]:
 def replace_atomically(target: Path) -> Iterator[Path]:
     """A new file beside the target, which becomes the target once it is whole.
 
-    Whatever goes wrong in between, an interruption included, leaves nothing of it; what a process
-    that was killed has left is deleted by the next one with this target.
+    Errors and interruptions leave nothing of it; what a killed process left, the next one deletes.
     """
     # The name is short, whatever the target's, and tells this machine's processes apart.
     digest = hashlib.sha256(os.fsencode(f"{MACHINE}/{target.name}")).hexdigest()[:12]

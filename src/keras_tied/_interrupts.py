@@ -60,9 +60,8 @@ def interrupts() -> Iterator[Interruption]:
         return
     command = before if isinstance(before, EndingSignals) else None
     handler = _InterruptHandler(command)
-    ours = threading.current_thread() is threading.main_thread() and (
-        before is signal.default_int_handler or command is not None
-    )
+    is_known = before is signal.default_int_handler or command is not None
+    ours = is_known and threading.current_thread() is threading.main_thread()
     if ours:
         signal.signal(signal.SIGINT, handler)
     try:

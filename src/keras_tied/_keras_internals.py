@@ -1,7 +1,7 @@
 """The private parts of Keras that we need: only this file touches them."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -22,6 +22,10 @@ def flatten_layers(layer: Any, recursive: bool = True) -> list[keras.Layer]:
     return list(layer._flatten_layers(recursive=recursive)) if layer._layers else [layer]
 
 
+def drop_repeats(layers: Iterable[keras.Layer]) -> list[keras.Layer]:
+    return list({id(layer): layer for layer in layers}.values())
+
+
 def inbound_nodes(layer: keras.Layer) -> list[Any]:
     return list(layer._inbound_nodes)
 
@@ -29,10 +33,7 @@ def inbound_nodes(layer: keras.Layer) -> list[Any]:
 def upstream_layers(
     nodes: list[Any], parents: dict[Any, list[Any]] | None = None
 ) -> Iterator[keras.Layer]:
-    """Every layer that was called before these nodes in their graph, with the layers they hold.
-
-    What comes before a node never changes: `parents` can remember it from call to call.
-    """
+    """Every layer called before these nodes, and those within; `parents` is kept between calls."""
     parents = {} if parents is None else parents
     queue = list(nodes)
     visited = set(map(id, queue))
@@ -47,20 +48,15 @@ def upstream_layers(
 
 
 def callers(layer: keras.Layer) -> list[keras.Layer]:
-    """The layers that hold `layer` and that Keras is working on, innermost first.
-
-    Not the original of a copy: the functions that make copies have that as their argument.
-    """
-    at_work = _first_layers(
-        lambda frame: _module(frame).startswith("keras.") and _module(frame) not in COPIES
-    )
-    others = {id(each): each for each in at_work if each is not layer}.values()
+    """The layers that hold `layer`, Keras works on and does not copy, innermost first."""
+    at_work = _first_layers(lambda module, _: module.startswith("keras.") and module not in COPIES)
+    others = [each for each in drop_repeats(at_work) if each is not layer]
     return [each for each in others if layer in flatten_layers(each)]
 
 
 def model_being_saved() -> keras.Layer | None:
     """What a file or a pickle is being written of, configuration and weights; None if none is."""
-    written = _first_layers(lambda frame: _module(frame) in FILES)
+    written = _first_layers(lambda module, _: module in FILES)
     return written[-1] if written else None
 
 
@@ -71,16 +67,14 @@ def is_reading_file() -> bool:
 
 def models_being_copied() -> list[keras.Layer]:
     """The models and layers whose configuration is being read, outermost first."""
-    read = _first_layers(
-        lambda frame: frame.f_code.co_name == "get_config" or _module(frame) in COPIES
-    )
-    return list({id(model): model for model in reversed(read)}.values())
+    read = _first_layers(lambda module, function: function == "get_config" or module in COPIES)
+    return drop_repeats(reversed(read))
 
 
-def _first_layers(is_chosen: Callable[[FrameType], bool]) -> list[keras.Layer]:
-    """The layers that running functions have as their first arguments, innermost first."""
-    layers = [_first_argument(frame) for frame in _frames() if is_chosen(frame)]
-    return [layer for layer in layers if layer is not None]
+def _first_layers(is_chosen: Callable[[str, str], bool]) -> list[keras.Layer]:
+    """The layers that running functions, chosen by module and name, have as first arguments."""
+    chosen = [each for each in _frames() if is_chosen(_module(each), each.f_code.co_name)]
+    return [layer for layer in map(_first_argument, chosen) if layer is not None]
 
 
 def _frames() -> Iterator[FrameType]:
@@ -120,8 +114,7 @@ def reader_of_variables() -> tuple[str, keras.Layer] | None:
 
 def in_training_loop() -> bool:
     """Whether Keras or this package is training, evaluating or predicting."""
-    modules = (_module(frame) for frame in _frames())
-    ours = (module for module in modules if module.startswith(("keras.", "keras_tied.")))
+    ours = (each for each in map(_module, _frames()) if each.startswith(("keras.", "keras_tied.")))
     return any(module.endswith((".trainer", "._loop")) for module in ours)
 
 
@@ -194,10 +187,7 @@ def advance_start(progress: keras.utils.Progbar, seconds: float) -> None:
 
 @contextmanager
 def inference_scope() -> Iterator[None]:
-    """Makes what is called here an inference of its own, although a call may be under way.
-
-    Otherwise a `training` would be passed on, and losses of the last call be forgotten.
-    """
+    """Make calls an inference of their own, without the `training` and losses of an outer call."""
     under_way = global_state.get_global_attribute("current_call_ctx")
     inference = CallContext(entry_layer=None)
     inference.set_value("training", False)

@@ -6,12 +6,7 @@ from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-MODULES = (
-    "keras_tied.autoencoder",
-    "keras_tied.losses",
-    "keras_tied.regularizers",
-    "keras_tied.training",
-)
+MODULES = ("autoencoder", "losses", "regularizers", "training")
 
 
 class _KerasImportHook:  # a base of importlib.abc would take long to import
@@ -47,6 +42,6 @@ def register() -> None:
     """Import our modules now if Keras is imported, else as soon as it is."""
     if "keras" in sys.modules:
         for module in MODULES:
-            import_module(module)
+            import_module(f"keras_tied.{module}")
     else:
         sys.meta_path.insert(0, _KerasImportHook())

@@ -26,14 +26,10 @@ def clean_up_at_signal(clean_up: Callable[[], object]) -> Iterator[None]:
 class EndingSignals:
     """Ends the process at once, but within `interrupts`.
 
-    An exception instead would be dropped in a destructor, and abort the process in a callback of
-    C++.
-
-    Attributes:
-        received: the first signal, or None.
+    An exception would be dropped in a destructor, and abort the process in a callback of C++.
     """
 
-    received: int | None = None
+    received: int | None = None  # the first signal
 
     def __call__(self, number: int, frame: FrameType | None = None) -> None:
         """Handle a signal as Ctrl-C is handled at this moment."""
@@ -54,10 +50,7 @@ class EndingSignals:
 
 
 def _handle(handler: EndingSignals | signal.Handlers) -> None:
-    """Handle the signals of this process, but for those that its parent has ignored.
-
-    A shell does that for jobs in the background.
-    """
+    """Handle the signals that the parent has not ignored, as a shell does for background jobs."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
+from operator import truediv
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -109,11 +110,9 @@ def compare(
         reason = next(filter(None, reasons), "")
         results.append(MethodResult(name, fmean(errors), 0.0, fmean(seconds), reason, errors))
     [pca_errors] = (result.errors for result in results if result.name == "PCA")
+    divisors = [error if error > NEGLIGIBLE_ERROR else math.nan for error in pca_errors]
     for i, result in enumerate(results):
-        relatives = tuple(
-            error / pca if pca > NEGLIGIBLE_ERROR else math.nan
-            for error, pca in zip(result.errors, pca_errors, strict=True)
-        )
+        relatives = tuple(map(truediv, result.errors, divisors))
         results[i] = result._replace(relative=fmean(relatives), relatives=relatives)
     return results
 
@@ -203,10 +202,8 @@ def compare_widths(
             on_width(n_components)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of columns without values in the training part
-            runs = [
-                _measure_width(n_components, seed, *split, columns)
-                for seed, split in zip(seeds, splits, strict=True)
-            ]
+            pairs = zip(seeds, splits, strict=True)
+            runs = [_measure_width(n_components, seed, *split, columns) for seed, split in pairs]
         errors, pca_errors, hidden_errors = zip(*runs, strict=True)
         error, pca_error, hidden_error = map(fmean, (errors, pca_errors, hidden_errors))
         curve.append(Width(n_components, error, pca_error, hidden_error, errors, pca_errors))
@@ -235,10 +232,9 @@ def choose_width(curve: Sequence[Width]) -> int:
 def _check_columns(column_of: ArrayLike | None, n_features: int) -> Array:
     """Return the place of the column of each feature, among all columns."""
     columns = np.arange(n_features) if column_of is None else np.asarray(column_of)
-    if (shape := columns.shape) != (n_features,):
-        raise ValueError(
-            f"column_of has the shape {shape}; give a column for each feature, {n_features}."
-        )
+    if columns.shape != (n_features,):
+        problem = f"column_of has the shape {columns.shape}"
+        raise ValueError(f"{problem}; give a column for each feature, {n_features}.")
     return np.asarray(np.unique(columns, return_inverse=True)[1])
 
 
@@ -256,15 +252,11 @@ def _measure_width(
     imputed = np.where(hidden, 0.0, rows)
     for _ in range(ITERATIONS):
         imputed = np.where(hidden, autoencoder.reconstruct(imputed), imputed)
-    error, pca_error = (
-        _mean_square(autoencoder.reconstruct(test) - test),
-        _mean_square(by_pca - test),
-    )
-    return error, pca_error, _mean_square((imputed - rows)[hidden])
+    error = _mean_square(autoencoder.reconstruct(test) - test)
+    return error, _mean_square(by_pca - test), _mean_square((imputed - rows)[hidden])
 
 
 def _list_seeds(random_state: int, n_seeds: int) -> range:
-    """Return as many seeds, from the first one on."""
     if n_seeds < 1:
         raise ValueError(f"n_seeds={n_seeds} must be at least 1.")
     return range(random_state, random_state + n_seeds)
@@ -277,14 +269,9 @@ def count_most_components(n_rows: int, n_features: int) -> int:
 
 def _split_rows(X: ArrayLike, n_components: int, random_state: int) -> tuple[Array, Array]:
     """Return the rows to learn from and the held-out rows, standardised."""
-    rows = check_array(
-        X,
-        dtype=[np.float64, np.float32],
-        ensure_all_finite="allow-nan",
-        ensure_min_samples=FEWEST_ROWS,
-        ensure_min_features=2,
-        input_name="X",
-    )
+    limits = {"ensure_min_samples": FEWEST_ROWS, "ensure_min_features": 2, "input_name": "X"}
+    dtypes = [np.float64, np.float32]
+    rows = check_array(X, dtype=dtypes, ensure_all_finite="allow-nan", **limits)
     train, test = train_test_split(rows, test_size=TEST_SHARE, random_state=random_state)
     most = count_most_components(*rows.shape)
     if not 1 <= n_components <= most:
@@ -310,12 +297,11 @@ def _list_methods(n_components: int, seed: int) -> dict[str, Callable[[], Recons
         "tied autoencoder": lambda: partial(_reconstruct_tied, n_components, seed),
         "PCA": lambda: partial(_transform_back, PCA(n_components, random_state=seed)),
         "MLPRegressor": lambda: partial(_reconstruct_mlp, n_components, seed),
-        "UMAP": lambda: _make_umap(n_components, seed),
-        "PyOD AutoEncoder": lambda: _make_pyod(n_components, seed),
     }
-    for name, module in {"UMAP": "umap", "PyOD AutoEncoder": "pyod"}.items():
-        if find_spec(module) is None:
-            del methods[name]
+    if find_spec("umap") is not None:
+        methods["UMAP"] = lambda: _make_umap(n_components, seed)
+    if find_spec("pyod") is not None:
+        methods["PyOD AutoEncoder"] = lambda: _make_pyod(n_components, seed)
     return methods
 
 
@@ -328,7 +314,6 @@ def _transform_back(transformer: Any, train: Array, test: Array) -> Array:
 
 
 def _fit_autoencoder(n_components: int, seed: int, train: Array) -> TiedAutoencoder:
-    """Fit an autoencoder to some rows; Ctrl-C raises."""
     estimator = TiedAutoencoder(n_components, random_state=seed)
     with interrupts() as is_interrupted:
         estimator.fit(train)

@@ -34,31 +34,22 @@ VALIDATION_SPLIT = 0.33
 class Experiment:
     """The results of a run on n rows, of which the first n_train were trained on.
 
-    Attributes:
-        history: ``{"loss": ..., "val_loss": ...}``, (epochs,) float64 each: the cost of the
-            training rows before each epoch's step, and of the others after it, as Keras logs them.
-        code, reconstruction: (n, 2) and (n, 4) float32, of all rows.
-        train_mse, validation_mse: Mean squared errors after the last epoch, of the training rows
-            and of the rows held out.
-        pca_train_mse, pca_validation_mse: The same of a PCA of as many components.
-        seconds: The time of training, with compilation and without imports.
-        parameters, untied_parameters: How many are trained, and would be with two kernels.
-        tie_error: The largest difference between the two kernels: 0, as there is but one.
-        model: The trained Keras model, or None if another engine trained.
+    `history` is ``{"loss": ..., "val_loss": ...}``, (epochs,) each: the cost of the training rows
+    before each epoch's step, and of the others after it, as Keras logs them.
     """
 
     history: dict[str, NDArray[np.float64]]
-    code: Rows
-    reconstruction: Rows
-    train_mse: float
-    validation_mse: float
-    pca_train_mse: float
+    code: Rows  # (n, 2), of all rows
+    reconstruction: Rows  # (n, 4), of all rows
+    train_mse: float  # mean squared error of the training rows after the last epoch
+    validation_mse: float  # that of the rows held out
+    pca_train_mse: float  # the same of a PCA of as many components
     pca_validation_mse: float
-    seconds: float
-    parameters: int
-    untied_parameters: int
-    tie_error: float
-    model: keras.Model | None
+    seconds: float  # of training, with compilation and without imports
+    parameters: int  # how many are trained
+    untied_parameters: int  # how many there would be with two kernels
+    tie_error: float  # the largest difference between the two kernels: 0, as there is but one
+    model: keras.Model | None  # the trained Keras model; None if another engine trained
 
 
 def run(
@@ -184,26 +175,18 @@ def _train_with_keras(
                 on_epoch(epoch, logs or {})
 
     model, (train, validation) = build_model(kernel), parts
+    settings: dict[str, Any] = {"shuffle": False, "verbose": 0, "callbacks": [EpochCallback()]}
+    sizes = {"batch_size": len(train), "validation_batch_size": len(validation)}
+    settings |= {"epochs": epochs, "validation_data": (validation, validation), **sizes}
     begin = time.perf_counter()
-    history = training.fit(
-        model,
-        train,
-        train,
-        batch_size=len(train),
-        epochs=epochs,
-        validation_data=(validation, validation),
-        validation_batch_size=len(validation),
-        shuffle=False,
-        callbacks=[EpochCallback()],
-        verbose=0,
-    ).history
+    fitted = training.fit(model, train, train, **settings)
     seconds = time.perf_counter() - begin
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
     code = encoder(np.concatenate(parts))
     outputs = code, decoder(code), decoder.kernel, encoder.kernel.value
     code, reconstruction, *kernels = map(keras.ops.convert_to_numpy, outputs)
     tie_error = float(np.abs(kernels[0] - kernels[1].T).max())
-    return history, code, reconstruction, seconds, tie_error, model
+    return fitted.history, code, reconstruction, seconds, tie_error, model
 
 
 def _train_by_hand(
@@ -234,7 +217,6 @@ def _compute_pca_errors(train: Rows, validation: Rows) -> list[float]:
     from sklearn.decomposition import PCA
 
     pca = PCA(N_COMPONENTS, svd_solver="full").fit(train.astype(np.float64))
-    return [
-        _mean_squared_error(rows, pca.inverse_transform(pca.transform(rows.astype(np.float64))))
-        for rows in (train, validation)
-    ]
+    wide = [rows.astype(np.float64) for rows in (train, validation)]
+    reconstructions = [pca.inverse_transform(pca.transform(rows)) for rows in wide]
+    return list(map(_mean_squared_error, (train, validation), reconstructions))

@@ -271,7 +271,7 @@ def test_mixed_precision_computes_in_the_compute_dtype_and_keeps_float32_variabl
 
 
 def test_tied_to_something_else_than_an_einsum_dense():
-    with pytest.raises(ValueError, match="'out' can be tied to an EinsumDense; received 'code'"):
+    with pytest.raises(ValueError, match="tied to a layer of class EinsumDense; received 'code'"):
         TiedEinsumDense(keras.layers.Dense(3, name="code"), name="out")
 
 

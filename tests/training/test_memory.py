@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_tied.training import _data, _fit, fit
+from keras_tied.training import _data, fit
 
 X = np.random.default_rng(0).normal(size=(64, 6)).astype("float32")
 
@@ -17,7 +17,7 @@ def make_model():
 
 
 def test_rows_that_do_not_fit_into_memory_are_streamed_and_the_user_is_told(monkeypatch):
-    monkeypatch.setattr(_fit, "free_memory", lambda: X.nbytes)
+    monkeypatch.setattr(_data, "free_memory", lambda: X.nbytes)
     with pytest.warns(UserWarning, match=r"rows take .* GiB.* Keras's own fit streams them"):
         ours = fit(make_model(), X, X, epochs=3, verbose=0)
     theirs = make_model().fit(X, X, epochs=3, verbose=0)

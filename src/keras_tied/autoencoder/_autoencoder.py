@@ -15,6 +15,8 @@ from keras_tied.autoencoder._mirror import fits, mirror
 from keras_tied.autoencoder._pca_init import start_from_pca
 from keras_tied.autoencoder._pretraining import BATCH_SIZE, pretrain
 
+PARTS = ("encoder", "decoder", "noise")
+
 
 @keras.saving.register_keras_serializable(package="keras_tied")
 class Autoencoder(UnlockedModel):
@@ -158,9 +160,9 @@ class Autoencoder(UnlockedModel):
         """Train the model to reconstruct `x`, with the arguments of `keras_tied.training.fit`.
 
         There is one more: `start="pca"` calls `start_from_pca` first, with the rows that
-        `validation_split` does not hold out. By default, training starts from the weights that
-        there are. Rows are compared with `y` or, by default, with themselves; those that are held
-        out likewise, so that `validation_data` may be `x_val` alone. Batches may be rows alone.
+        `validation_split` does not hold out; the default, None, starts from the weights there are.
+        Rows are compared with `y` or, by default, with themselves; those that are held out
+        likewise, so that `validation_data` may be `x_val` alone. Batches may be rows alone.
 
         Raises:
             ValueError: if `start` is another word, or as `start_from_pca` and Keras do.
@@ -202,11 +204,10 @@ class Autoencoder(UnlockedModel):
         """Set the weights so that training begins at the error of PCA, and falls from there.
 
         The first kernel holds the principal components. The first units of each layer carry the
-        scores through the region where its activation is nearly linear; the other units do not
-        contribute to the reconstruction before they are trained. The error on `x` is that of
-        `sklearn.decomposition.PCA` with as many components as the code, to 0.1 %. Where the
-        encoder begins with a Normalization, it is PCA of the normalised rows. The error falls from
-        there if the steps are small: smaller for `tanh` and `sigmoid` than for `relu`.
+        scores where its activation is nearly linear; the others do not contribute before they are
+        trained. The error on `x` is that of `sklearn.decomposition.PCA` with as many components as
+        the code, to 0.1 %; where the encoder begins with a Normalization, of the normalised rows.
+        The error falls from there if steps are small: smaller for `tanh` and `sigmoid` than `relu`.
 
         Args:
             x: the rows, an array `(n, ...)`, at least as many as the code has units.
@@ -245,7 +246,8 @@ class Autoencoder(UnlockedModel):
         does (Hinton & Salakhutdinov, "Reducing the dimensionality of data with neural networks",
         Science, 2006; with noise: Vincent et al., "Stacked denoising autoencoders", JMLR, 2010).
         Each layer with a kernel is trained together with its mirror, whose bias and gain the
-        decoder's layer then takes. Train the whole with `fit` afterwards.
+        decoder's layer then takes. Train the whole with `fit` afterwards. Returns the `History` of
+        each layer, from the first to the code.
 
         Args:
             x: the rows, an array `(n, ...)`.
@@ -255,9 +257,6 @@ class Autoencoder(UnlockedModel):
                 Adam.
             noise: of the input of each layer, as that of `Autoencoder`. Defaults to none.
             verbose: 0, 1 or 2, as in Keras. Defaults to 0.
-
-        Returns:
-            The `History` of each layer, from the first to the code.
 
         Raises:
             ValueError: if the encoder is no chain of layers, or the decoder not tied to it all.
@@ -288,19 +287,16 @@ class Autoencoder(UnlockedModel):
         return errors if per_feature else errors.reshape(len(errors), -1).mean(axis=1)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "encoder": keras.saving.serialize_keras_object(self.encoder),
-            "decoder": keras.saving.serialize_keras_object(self.decoder),
-            "noise": keras.saving.serialize_keras_object(self.noise),
-            "code_regularizer": keras.regularizers.serialize(self.code_regularizer),
-            "contraction": self.contraction,
-        }
+        serialize = keras.saving.serialize_keras_object
+        parts = {part: serialize(getattr(self, part)) for part in PARTS}
+        regularizer = keras.regularizers.serialize(self.code_regularizer)
+        penalties = {"code_regularizer": regularizer, "contraction": self.contraction}
+        return {**super().get_config(), **parts, **penalties}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        deserialize, parts = keras.saving.deserialize_keras_object, ("encoder", "decoder", "noise")
-        return cls(**{**config, **{part: deserialize(config[part]) for part in parts}})
+        deserialize = keras.saving.deserialize_keras_object
+        return cls(**{**config, **{part: deserialize(config[part]) for part in PARTS}})
 
 
 def _get_target(x: Any, y: Any, sample_weight: Any) -> Any:

@@ -53,8 +53,7 @@ def mirror(
         shares the encoder's kernels, and works, saves and loads by itself.
 
     Raises:
-        ValueError: for a layer that no rule mirrors, or for an encoder that is not built, or is no
-            Sequential or Functional model.
+        ValueError: for a layer that no rule mirrors, or an encoder of another kind, or not built.
 
     Examples:
         >>> import keras
@@ -222,15 +221,12 @@ def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
             tensor = layers.Add(name=make_name(step, "sum"))(tensors)
         if step.activation is not None and step.fused_activation is None:
             name = make_name(step, "activation")
-            if isinstance(step.activation, layers.Layer):
-                tensor = rules.copy_layer(step.activation, name)(tensor)
-            else:
-                tensor = layers.Activation(step.activation, name=name)(tensor)
+            is_layer = isinstance(step.activation, layers.Layer)
+            make = rules.copy_layer if is_layer else layers.Activation
+            tensor = make(step.activation, name=name)(tensor)
         if step.entry is not None:
-            source = steps[step.sources[0]]
-            context = LayerContext(
-                source.shape, step.shape, make_name(step, "mirror"), gain, source.fused_activation
-            )
+            source, name = steps[step.sources[0]], make_name(step, "mirror")
+            context = LayerContext(source.shape, step.shape, name, gain, source.fused_activation)
             tensor = _undo(step, context, tensor)
         for index in step.sources:
             parts[index].append(tensor)

@@ -10,6 +10,7 @@ from keras import layers
 
 from keras_tied._keras_internals import producer
 from keras_tied.layers import KSparse, MaskingNoise, PartlyLinear, SaltAndPepperNoise, tie
+from keras_tied.layers.tied_conv import CONVOLUTIONS
 
 Shape = tuple[int | None, ...]
 
@@ -18,14 +19,11 @@ Shape = tuple[int | None, ...]
 class LayerContext:
     """The facts about an encoder layer that a rule gets besides the layer itself."""
 
-    # the shape of the encoder layer's input and its mirror's output, without batch
-    input_shape: Shape
-    # the shape of the encoder layer's output and its mirror's input, without batch
-    output_shape: Shape
+    input_shape: Shape  # of the encoder layer, without batch; its mirror gives it
+    output_shape: Shape  # likewise; its mirror takes it in
     name: str  # a name for the mirror layer, made from the encoder layer's
     gain: bool = True  # whether tied layers are to have a gain
-    # what follows a tied layer: the activation that stood before its encoder layer
-    activation: Any = None
+    activation: Any = None  # of a tied layer: the one that stood before its encoder layer
 
 
 Rule = Callable[[Any, LayerContext], "layers.Layer | Sequence[layers.Layer]"]
@@ -43,17 +41,14 @@ RULES: dict[type, Entry] = {}
 def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
     """Add a rule for layer classes and their subclasses to `mirror`, or replace one.
 
-    Use as a decorator, `@mirror.register(MyLayer)`.
+    It decorates the rule: a function of the encoder layer and a `LayerContext` that returns the
+    layer that reverses it, or several, to be applied in turn (an empty list: none).
 
     Args:
         *classes: layer classes that the rule is for.
         kernel: whether these have a kernel that the mirror shares, so that the layer that the rule
             returns has to apply `context.activation`, and an `activation` of the encoder layer is
             applied after the mirror of the layer behind it. Defaults to `False`.
-
-    Returns:
-        A decorator for the rule: a function of the encoder layer and a `LayerContext` that returns
-        the layer that reverses it, or several, to be applied in turn (an empty list: none).
 
     Examples:
         >>> import keras
@@ -77,13 +72,12 @@ def entry_for(operation: Any) -> Entry | None:
     return next((RULES[each] for each in type(operation).__mro__ if each in RULES), None)
 
 
-@register(
-    *(layers.Dense, layers.EinsumDense),
-    *(layers.Conv1D, layers.Conv2D, layers.Conv3D),
-    *(layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose),
-    *(layers.DepthwiseConv1D, layers.DepthwiseConv2D),
-    kernel=True,
-)
+def of_each_rank(*names: str) -> list[type]:
+    """Keras's layers of these names with 1D, 2D and 3D appended."""
+    return [getattr(layers, f"{name}{rank}D") for name in names for rank in (1, 2, 3)]
+
+
+@register(layers.Dense, layers.EinsumDense, *CONVOLUTIONS, kernel=True)
 def mirror_kernel(layer: Any, context: LayerContext) -> layers.Layer:
     """The tied layer, its kernel transposed; followed by the activation that stood before."""
     settings = {"use_bias": layer.bias is not None, **_get_settings(layer, context.name)}
@@ -141,28 +135,25 @@ def undo_repeat_vector(layer: Any, context: LayerContext) -> layers.Layer:
     return layers.GlobalAveragePooling1D("channels_last", **_get_settings(layer, context.name))
 
 
-@register(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
+@register(*of_each_rank("ZeroPadding"))
 def undo_padding(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """A Cropping of the same widths."""
     return _make_layers("Cropping", layer.padding, layer, context)
 
 
-@register(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D)
+@register(*of_each_rank("Cropping"))
 def undo_cropping(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """A ZeroPadding of the same widths."""
     return _make_layers("ZeroPadding", layer.cropping, layer, context)
 
 
-@register(layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D)
+@register(*of_each_rank("UpSampling"))
 def undo_upsampling(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """An AveragePooling over as many places."""
     return _make_layers("AveragePooling", layer.size, layer, context)
 
 
-@register(
-    *(layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D),
-    *(layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D),
-)
+@register(*of_each_rank("MaxPooling", "AveragePooling"))
 def undo_pooling(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """An UpSampling by the strides, cropped or padded to the size that the layer took in."""
     sizes = _get_sizes(layer, context.input_shape)
@@ -177,20 +168,14 @@ def undo_pooling(layer: Any, context: LayerContext) -> list[layers.Layer]:
         before = int((pool - stride) / 2) - hidden
         margins.append((before, size - pooled_size * stride - before))
     steps = _make_layers("UpSampling", layer.strides, layer, context)
-    crops = np.maximum(np.negative(margins), 0).tolist()
-    pads = np.maximum(margins, 0).tolist()
-    if np.any(crops):
-        steps += _make_layers("Cropping", list(map(tuple, crops)), layer, context, "_crop")
-    if np.any(pads):
-        steps += _make_layers("ZeroPadding", list(map(tuple, pads)), layer, context, "_pad")
+    for kind, suffix, sign in (("Cropping", "_crop", -1), ("ZeroPadding", "_pad", 1)):
+        widths = np.maximum(sign * np.array(margins), 0).tolist()
+        if np.any(widths):
+            steps += _make_layers(kind, list(map(tuple, widths)), layer, context, suffix)
     return steps
 
 
-@register(
-    *(layers.GlobalAveragePooling1D, layers.GlobalMaxPooling1D),
-    *(layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D),
-    *(layers.GlobalAveragePooling3D, layers.GlobalMaxPooling3D),
-)
+@register(*of_each_rank("GlobalAveragePooling", "GlobalMaxPooling"))
 def spread_globally(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """The pooled value at every place that it was pooled over."""
     sizes = _get_sizes(layer, context.input_shape)
@@ -239,10 +224,9 @@ def renormalize(layer: Any, context: LayerContext) -> layers.Layer:
 
 
 @register(
-    *(layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
-    *(layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise),
-    *(layers.ActivityRegularization, layers.Identity),
-    *(MaskingNoise, SaltAndPepperNoise, KSparse),
+    *(layers.Dropout, *of_each_rank("SpatialDropout"), layers.AlphaDropout),
+    *(layers.GaussianDropout, layers.GaussianNoise, MaskingNoise, SaltAndPepperNoise),
+    *(layers.ActivityRegularization, layers.Identity, KSparse),
 )
 def leave_out(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """Nothing."""
@@ -287,8 +271,6 @@ def _make_layers(
     if not _channels_first(layer):
         return [reverse]
     # These two layers only support channels last.
-    before, after = (
-        layers.Permute((2, 1), **_get_settings(layer, f"{name}_{turn}"))
-        for turn in ("turn", "return")
-    )
+    turns = [_get_settings(layer, f"{name}_{turn}") for turn in ("turn", "return")]
+    before, after = (layers.Permute((2, 1), **each) for each in turns)
     return [before, reverse, after]

@@ -142,13 +142,12 @@ def _check_chain(links: list[_Link], back: list[_Link]) -> int:
             f"'{back[-1].layer.name}' is followed by one: leave `output_activation` out."
         )
     n_components = int(links[-1].layer.units)
-    for link in links:
-        if link.layer.units < n_components:
-            raise ValueError(
-                f"A start from PCA passes {n_components} scores through every layer, and "
-                f"'{link.layer.name}' has {link.layer.units} units: give it at least "
-                f"{n_components}."
-            )
+    narrowest = min((link.layer for link in links), key=lambda layer: layer.units)
+    if narrowest.units < n_components:
+        raise ValueError(
+            f"A start from PCA passes {n_components} scores through every layer, and "
+            f"'{narrowest.name}' has {narrowest.units} units: give it at least {n_components}."
+        )
     return n_components
 
 

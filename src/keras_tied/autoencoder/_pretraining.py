@@ -51,15 +51,14 @@ def _make_stages(
 ) -> tuple[list[layers.Layer], list[_Stage]]:
     """The layers before the first one with a kernel, and the stages from that on."""
     path, back = _get_chain(encoder), _get_chain(decoder)
-    front: list[layers.Layer] = []
-    chains: list[list[layers.Layer]] = []
+    chains: list[list[layers.Layer]] = [[]]
     for layer in path:
         entry = entry_for(layer)
         if entry is not None and entry.kernel:
-            chains.append([layer])
-        else:
-            (chains[-1] if chains else front).append(layer)
-    return front, [_make_stage(chain, decoder.name, back) for chain in chains]
+            chains.append([])
+        chains[-1].append(layer)
+    front, *others = chains
+    return front, [_make_stage(chain, decoder.name, back) for chain in others]
 
 
 def _get_chain(model: keras.Model) -> list[layers.Layer]:

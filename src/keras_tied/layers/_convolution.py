@@ -13,28 +13,18 @@ class Window(NamedTuple):
     taps: int
     stride: int
     dilation: int
-    left: int
-    right: int
+    left: int = 0
+    right: int = 0
 
-    @classmethod
-    def fitted(
-        cls,
-        taps: int,
-        stride: int,
-        dilation: int,
-        padding: str,
-        image_size: int | None,
-        code_size: int | None = None,
-    ) -> Self:
+    def fit(self, padding: str, image_size: int | None, code_size: int | None = None) -> Self:
         """The convolution as Keras pads it; `image_size` may be None where the stride is one."""
-        reach = (taps - 1) * dilation
-        if image_size is None:
-            image_size = reach + 1
+        image_size = self.reach + 1 if image_size is None else image_size
         if code_size is None:
-            code_size = (image_size - 1 - (reach if padding == "valid" else 0)) // stride + 1
-        missing = (code_size - 1) * stride + reach + 1 - image_size
-        left = {"valid": 0, "same": max(missing, 0) // 2, "causal": reach}[padding]
-        return cls(taps, stride, dilation, left, missing - left)
+            reach = self.reach if padding == "valid" else 0
+            code_size = (image_size - 1 - reach) // self.stride + 1
+        missing = self.image_size(code_size) - image_size
+        left = {"valid": 0, "same": max(missing, 0) // 2, "causal": self.reach}[padding]
+        return self._replace(left=left, right=missing - left)
 
     @property
     def reach(self) -> int:
@@ -50,7 +40,7 @@ class Window(NamedTuple):
 def convolve(image: Any, kernel: Any, windows: Sequence[Window], data_format: str) -> Any:
     """The code of an image, by a kernel `(taps..., image channels, code channels)`."""
     return ops.conv(
-        _pad(image, [(window.left, window.right) for window in windows], data_format),
+        pad(image, [(window.left, window.right) for window in windows], data_format),
         kernel,
         strides=tuple(window.stride for window in windows),
         dilation_rate=tuple(window.dilation for window in windows),
@@ -106,20 +96,18 @@ def _dilations(windows: Sequence[Window]) -> tuple[int, ...]:
 
 def _phases(kernel: Any, windows: Sequence[Window]) -> Any:
     """The kernel `(taps..., a, b)`, turned round, as `(taps of a phase..., a, b, phases)`."""
-    rank, channels = len(windows), kernel.shape[len(windows) :]
-    shape: list[int] = []
-    missing: list[tuple[int, int]] = []
+    rank, strides = len(windows), [window.stride for window in windows]
+    channels = kernel.shape[rank:]
     for axis, window in enumerate(windows):
-        taps = window.taps
         if window.stride > 1 and window.dilation > 1:
-            kernel, taps = _stretch(kernel, axis, window), window.reach + 1
-        missing.append((0, -taps % window.stride))
-        shape += [(taps + window.stride - 1) // window.stride, window.stride]
-    kernel = ops.reshape(ops.pad(kernel, [*missing, (0, 0), (0, 0)]), (*shape, *channels))
-    kernel = ops.transpose(
-        kernel, (*range(0, 2 * rank, 2), 2 * rank, 2 * rank + 1, *range(1, 2 * rank, 2))
-    )
-    kernel = ops.reshape(kernel, (*shape[::2], *channels, prod(shape[1::2])))
+            kernel = _stretch(kernel, axis, window)
+    sizes = list(zip(kernel.shape, strides, strict=False))
+    kernel = ops.pad(kernel, [*((0, -taps % stride) for taps, stride in sizes), (0, 0), (0, 0)])
+    taps = [-(-taps // stride) for taps, stride in sizes]
+    split = [size for pair in zip(taps, strides, strict=True) for size in pair]
+    order = (*range(0, 2 * rank, 2), 2 * rank, 2 * rank + 1, *range(1, 2 * rank, 2))
+    kernel = ops.transpose(ops.reshape(kernel, (*split, *channels)), order)
+    kernel = ops.reshape(kernel, (*taps, *channels, prod(strides)))
     return ops.flip(kernel, axis=tuple(range(rank)))
 
 
@@ -137,7 +125,7 @@ def _reach(code: Any, windows: Sequence[Window], data_format: str) -> Any:
     """The code with zeros around it, as far as elements of the image look for a code."""
     before = [w.reach // w.stride - w.left // w.stride for w in windows]
     after = [(w.reach - w.right) // w.stride for w in windows]
-    return _pad(code, list(zip(before, after, strict=True)), data_format)
+    return pad(code, list(zip(before, after, strict=True)), data_format)
 
 
 def _interleave(phases: Any, windows: Sequence[Window], data_format: str) -> Any:
@@ -160,10 +148,10 @@ def _interleave(phases: Any, windows: Sequence[Window], data_format: str) -> Any
         image = ops.reshape(image, (-1, *whole))
     before = [-(w.left % w.stride) for w in windows]
     after = [(w.reach - w.right) % w.stride - w.stride + 1 for w in windows]
-    return _pad(image, list(zip(before, after, strict=True)), data_format)
+    return pad(image, list(zip(before, after, strict=True)), data_format)
 
 
-def _pad(tensor: Any, widths: Sequence[tuple[int, int]], data_format: str) -> Any:
+def pad(tensor: Any, widths: Sequence[tuple[int, int]], data_format: str) -> Any:
     """The tensor with zeros before and after it along its spatial axes, or less, if negative."""
     first = 1 if data_format == "channels_last" else 2
     zeros = [(0, 0)] * len(tensor.shape)

@@ -88,16 +88,14 @@ def link_of(layer: Any) -> Link | None:
 
 
 def sharing(partner: keras.Layer, around: Iterable[keras.Layer]) -> list[keras.Layer]:
-    layers = {
-        id(layer): layer for scope in around for layer in internals.flatten_layers(scope)
-    }.values()
+    layers = [layer for scope in around for layer in internals.flatten_layers(scope)]
     return [layer for layer in layers if (link := link_of(layer)) and link.partner is partner]
 
 
 def homes(tied: keras.Layer) -> list[keras.Layer]:
     """The layers and models that are known to hold a tied layer, smallest first."""
     noted = [home for ref in tied._link.homes if (home := ref()) is not None]
-    known = {id(home): home for home in [*noted, *internals.callers(tied)]}.values()
+    known = internals.drop_repeats([*noted, *internals.callers(tied)])
     return sorted(known, key=lambda home: len(internals.flatten_layers(home)))
 
 
@@ -187,15 +185,14 @@ def survey_original(tied: keras.Layer) -> Survey:
 def locate(tied: keras.Layer, partner: keras.Layer, around: Survey) -> Place | None:
     """The place of a partner in the model that is being copied; None if it is not in there."""
     root = around.parts[-1][0]
-    inside = upstream = None
+    upstream = None
     for scope, members in around.scopes(tied):
         if upstream is None and scope is not root:
             layers = _before_each_call(scope, partner, around)
-            upstream = _address(tied, members, layers, len(layers) - 1) if layers else None
-        if id(partner) in members.places:
-            inside = _address(tied, members, members.layers, members.places[id(partner)])
-            break
-    return inside and Place(inside, upstream)
+            upstream = _address(tied, members, layers) if layers else None
+        if (number := members.places.get(id(partner))) is not None:
+            return Place(_address(tied, members, members.layers[: number + 1]), upstream)
+    return None
 
 
 def _before_each_call(
@@ -215,11 +212,10 @@ def _before_each_call(
     return next(iter(paths.values())) if len(paths) == 1 else []
 
 
-def _address(
-    tied: keras.Layer, members: Members, layers: list[keras.Layer], partner: int
-) -> Address:
+def _address(tied: keras.Layer, members: Members, layers: list[keras.Layer]) -> Address:
+    """The address of the last of these layers."""
     own = members.places[id(tied)]
-    return Address(len(members.layers), own, partner, _checksum(layers[: partner + 1]))
+    return Address(len(members.layers), own, len(layers) - 1, _checksum(layers))
 
 
 def _checksum(layers: Iterable[keras.Layer]) -> int:
@@ -232,11 +228,9 @@ def at_place(tied: keras.Layer, place: Place, around: Survey) -> keras.Layer | N
         if partner := _at_address(place.inside, tied, members, members.layers):
             return partner
     for scope, members in around.scopes(tied):
-        nodes = internals.inbound_nodes(scope)[
-            :1
-        ]  # the first call of a copy is that of its original
+        nodes = internals.inbound_nodes(scope)
         if place.upstream and nodes:
-            layers = around.upstream(nodes[0])
+            layers = around.upstream(nodes[0])  # the first call of a copy is its original's
             if partner := _at_address(place.upstream, tied, members, layers):
                 return partner
     return None
@@ -262,35 +256,28 @@ def partners_at_places(
 def _at_address(
     address: Address, tied: keras.Layer, members: Members, layers: Iterable[keras.Layer]
 ) -> keras.Layer | None:
-    if len(members.layers) != address.size or members.places[id(tied)] != address.own:
+    if (len(members.layers), members.places[id(tied)]) != (address.size, address.own):
         return None
     first = list(islice(layers, address.partner + 1))
-    if len(first) != address.partner + 1 or _checksum(first) != address.classes:
-        return None
-    return first[-1] if first[-1] is not tied else None
+    is_same = bool(first) and first[-1] is not tied and _address(tied, members, first) == address
+    return first[-1] if is_same else None
 
 
 def layers_before(
     tied: keras.Layer, around: Iterable[keras.Layer]
 ) -> Iterator[tuple[list[keras.Layer], list[keras.Layer]]]:
-    """The layers that a tied one may take inputs from, and the partners of tied ones among them.
-
-    They come in ever wider circles; of a model that has no graph all layers count.
-    """
+    """The layers a tied one may take inputs from, in ever wider circles, and their partners."""
     for scope in (tied, *around):
         circle = list(internals.upstream_layers(internals.inbound_nodes(scope)))
-        if scope is not tied and not hasattr(scope, "operations"):
+        if scope is not tied and not hasattr(scope, "operations"):  # without a graph, all count
             circle += internals.flatten_layers(scope)
         layers = [layer for layer in circle if layer is not tied]
         partners = [link.partner for layer in layers if (link := link_of(layer))]
         yield layers, [layer for layer in partners if isinstance(layer, keras.Layer)]
 
 
-def likeness_of(partner: keras.Layer) -> dict[str, Any] | None:
-    """A layer of Keras's own with the settings of a partner of the user's class, serialised.
-
-    A copy needs them before it meets the partner, and the class may not be registered.
-    """
+def likeness_of(partner: keras.Layer) -> Json | None:
+    """A layer of Keras's own with the settings of a partner of the user's class, serialised."""
     if type(partner).__module__.startswith(("keras.", "keras_tied.")):
         return None
     base: Any = next(cls for cls in type(partner).__mro__ if cls.__module__.startswith("keras."))
@@ -298,12 +285,9 @@ def likeness_of(partner: keras.Layer) -> dict[str, Any] | None:
         return None
     functions = ("activation", "initializer", "regularizer", "constraint")
     config = base.get_config(partner)
-    return {
-        "module": "keras.layers",
-        "class_name": base.__name__,
-        "config": {key: value for key, value in config.items() if not key.endswith(functions)},
-        "registered_name": None,
-    }
+    config = {key: value for key, value in config.items() if not key.endswith(functions)}
+    names = {"module": "keras.layers", "class_name": base.__name__, "registered_name": None}
+    return {**names, "config": config}
 
 
 def find_partner(tied: Any, reference: Reference, models: tuple[keras.Layer, ...] = ()) -> None:
@@ -364,11 +348,8 @@ def look_for_another(tied: Any, own: keras.Layer) -> None:
 def find_namesakes(
     tied: Any, layers: list[keras.Layer], name: str, class_name: str
 ) -> list[keras.Layer]:
-    return [
-        layer
-        for layer in {id(layer): layer for layer in layers}.values()
-        if layer.name == name and type(layer).__name__ == class_name and kernel_fits(tied, layer)
-    ]
+    alike = [each for each in internals.drop_repeats(layers) if each.name == name]
+    return [each for each in alike if type(each).__name__ == class_name and kernel_fits(tied, each)]
 
 
 def kernel_fits(tied: Any, layer: keras.Layer) -> bool:
@@ -384,7 +365,6 @@ def kernel_fits(tied: Any, layer: keras.Layer) -> bool:
 def _equal_kernels(first: keras.Layer, second: keras.Layer) -> bool:
     """Whether the kernels of two layers hold the same numbers, which are not all one number."""
     pairs = zip(kernel_variables(first), kernel_variables(second), strict=False)
-    kernels = [[internals.stored_numbers(variable) for variable in pair] for pair in pairs]
-    return all(np.array_equal(*pair) for pair in kernels) and any(
-        np.ptp(kernel) > 0 for kernel, _ in kernels
-    )
+    kernels = [tuple(map(internals.stored_numbers, pair)) for pair in pairs]
+    equal = all(np.array_equal(*pair) for pair in kernels)
+    return equal and any(np.ptp(kernel) > 0 for kernel, _ in kernels)

@@ -33,7 +33,7 @@ INSTEAD: dict[type[keras.Layer], str] = {
 
 
 def tie(layer: keras.Layer, **kwargs: Any) -> TiedLayer:
-    """The tied layer for a layer: one that uses its kernel, transposed.
+    """The `TiedDense`, `TiedEinsumDense` or `TiedConv` that uses a layer's kernel, transposed.
 
     Args:
         layer: a `Dense`, an `Embedding`, an `EinsumDense`, a `Conv1D`, `Conv2D` or `Conv3D`, a
@@ -41,9 +41,6 @@ def tie(layer: keras.Layer, **kwargs: Any) -> TiedLayer:
             `DepthwiseConv2D`, a layer of a class derived from these, or any other that has been
             built and has a `kernel` of two axes.
         **kwargs: arguments of the tied layer: `transpose`, `gain`, `activation` and so on.
-
-    Returns:
-        A `TiedDense`, `TiedEinsumDense` or `TiedConv` that is tied to `layer`.
 
     Raises:
         ValueError: where no tied layer fits `layer`. It says what to do instead.
@@ -75,23 +72,14 @@ def tie(layer: keras.Layer, **kwargs: Any) -> TiedLayer:
 
 
 class Tie(NamedTuple):
-    """One tie of a model.
-
-    Attributes:
-        layer: the tied layer.
-        tied_to: the layer whose kernel it uses; None if a copied layer has not met it yet.
-        layer_path: the names of the models and layers that hold `layer`, and its own, with `/`.
-        tied_to_path: likewise of `tied_to`. Where the model does not hold that, its name.
-        kernel_shape: None if the kernel is not built yet.
-        inside: whether the model holds `tied_to`.
-    """
+    """One tie of a model. A path has the names of the models and layers that hold a layer."""
 
     layer: TiedLayer
-    tied_to: keras.Layer | None
-    layer_path: str
-    tied_to_path: str
-    kernel_shape: tuple[int, ...] | None
-    inside: bool
+    tied_to: keras.Layer | None  # whose kernel it uses; None if a copied layer has not met it yet
+    layer_path: str  # such as "decoder/out"
+    tied_to_path: str  # likewise; only the name where the model does not hold `tied_to`
+    kernel_shape: tuple[int, ...] | None  # None if the kernel is not built yet
+    inside: bool  # whether the model holds `tied_to`
 
 
 def ties(model: keras.Layer) -> list[Tie]:
@@ -116,9 +104,10 @@ Paths = dict[int, tuple[keras.Layer, str]]  # layers by their ids, with the name
 
 
 def _list_ties(held: Paths, paths: Paths, models: list[keras.Layer]) -> list[Tie]:
-    tied = [(each, path) for each, path in held.values() if isinstance(each, TiedLayer)]
     listed = []
-    for layer, path in tied:
+    for layer, path in held.values():
+        if not isinstance(layer, TiedLayer):
+            continue
         partner, link = layer.partner_in(*models), layer._link
         is_built = partner is not None and partner.built
         shape = layer.tied_kernel_shape() if is_built else link.kernel_shape
@@ -164,7 +153,7 @@ def _doubt(model: keras.Layer, tie: Tie) -> str:
 
 
 def retie(decoder: keras.Layer, encoder: keras.Layer) -> list[Tie]:
-    """Tie a decoder to an encoder that it has come apart from.
+    """Tie a decoder to an encoder that it has come apart from; return the new ties.
 
     The halves of an autoencoder that were saved, pickled or cloned one by one are not tied to each
     other. Each tied layer of the decoder is tied to the layer of the encoder that has the name of
@@ -176,12 +165,8 @@ def retie(decoder: keras.Layer, encoder: keras.Layer) -> list[Tie]:
         decoder: a tied layer, or a model with layers that are tied to others than its own.
         encoder: the layer to tie to, or a model with such layers, built.
 
-    Returns:
-        The new ties, as `ties` lists them.
-
     Raises:
-        ValueError: where a tied layer fits no layer of the encoder, or several, or where the
-            decoder has no tied layer.
+        ValueError: where a tied layer fits no layer of the encoder, or several, or there is none.
 
     Examples:
         >>> import keras, keras_tied
@@ -194,12 +179,9 @@ def retie(decoder: keras.Layer, encoder: keras.Layer) -> list[Tie]:
         [('out', 'code')]
     """
     _require_layer(decoder, "retie"), _require_layer(encoder, "retie")
-    inside = set(map(id, flatten_layers(decoder)))
-    tied = [
-        layer
-        for layer in flatten_layers(decoder)
-        if isinstance(layer, TiedLayer) and id(layer.tied_to) not in inside
-    ]
+    held = flatten_layers(decoder)
+    inside = set(map(id, held))
+    tied = [each for each in held if isinstance(each, TiedLayer) and id(each.tied_to) not in inside]
     if not tied:
         raise ValueError(
             f"'{decoder.name}' holds no layer that is tied to one outside of it; pass the decoder "
@@ -210,8 +192,8 @@ def retie(decoder: keras.Layer, encoder: keras.Layer) -> list[Tie]:
     partners = [_choose(layer, kernels, encoder.name) for layer in tied]
     for layer, partner in zip(tied, partners, strict=True):
         layer.tie_to(partner, [decoder])
-    held = {key: value for key, value in _paths(decoder).items() if value[0] in tied}
-    return _list_ties(held, _paths(encoder) | _paths(decoder), [])
+    paths = {key: value for key, value in _paths(decoder).items() if value[0] in tied}
+    return _list_ties(paths, _paths(encoder) | _paths(decoder), [])
 
 
 def _choose(tied: TiedLayer, kernels: list[keras.Layer], encoder: str) -> keras.Layer:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import keras
@@ -33,20 +34,15 @@ def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
     `Dense` layer with kernel $W$, pre-activation $z$ and activation $f$ (linear, sigmoid, tanh,
     relu, elu, softplus, softsign or exponential) it is $\sum_j f'(z_j)^2 \sum_i W_{ij}^2$, and
     costs about as much as the layer. Of everything else the exact Jacobian is computed by automatic
-    differentiation, at the cost of as many passes through the encoder as a row or a code has
-    numbers, whichever are fewer.
-
-    The encoder is taken as it is in inference (`training=False`), which keeps rows independent of
-    each other. What it adds to its losses, and its state, stay untouched. The result can be
-    differentiated by weights and by `x`, and compiled.
+    differentiation, in as many passes through the encoder as a row or a code has numbers, whichever
+    are fewer. The encoder is taken as it is in inference, where rows do not depend on each other;
+    its losses and its state stay untouched. The result can be differentiated by weights and by `x`.
 
     Args:
         encoder: a built layer or model, with one input and one output, that maps each row by
             itself.
-        x: the rows, `(batch, ...)`; cast to the encoder's compute dtype.
-
-    Returns:
-        A tensor of shape `(batch,)`; float32, also for an encoder that computes in half precision.
+        x: the rows, `(batch, ...)`; cast to the encoder's compute dtype. The result is `(batch,)`,
+            in float32 also for an encoder that computes in half precision.
 
     Raises:
         ValueError: if the encoder is not built, or gives several outputs.
@@ -78,15 +74,11 @@ def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
 class Contractive(keras.layers.Wrapper):
     """An encoder whose code is held from changing with every small change of its input.
 
-    It gives what the encoder gives. In training it adds `factor` times the mean of
-    `squared_jacobian_norm` over the batch to the loss, which makes an autoencoder of it a
-    contractive one. In inference it adds nothing, so that a `val_loss` is the reconstruction error
-    alone, and a `loss` is not.
-
-    A decoder is tied to the encoder, or to a layer of it, and not to this wrapper. Masks reach the
-    encoder, but not its Jacobian, in which masked steps count.
-
-    Input and output shape: the encoder's.
+    It gives what the encoder gives, of its input and output shapes. In training it adds `factor`
+    times the mean of `squared_jacobian_norm` over the batch to the loss, which makes an autoencoder
+    of it a contractive one. In inference it adds nothing: a `val_loss` is the reconstruction error
+    alone, and a `loss` is not. A decoder is tied to the encoder, or to a layer of it, and not to
+    this wrapper. Masks reach the encoder, but not its Jacobian, in which masked steps count.
 
     Args:
         encoder: a layer or model with one input and one output, which maps each row by itself.
@@ -175,28 +167,14 @@ def _code(encoder: keras.Layer, x: Any) -> Any:
 
 def jacobians(function: Callable[[Any], Any], x: Any) -> Any:
     """The Jacobian of each row, `(batch, lines, *row)`; by columns where those are fewer."""
-    backends = {"jax": _with_jax, "tensorflow": _with_tensorflow, "torch": _with_torch}
-    return backends[keras.backend.backend()](function, x)
-
-
-def _with_jax(function: Callable[[Any], Any], x: Any) -> Any:
-    import jax
-
-    code, pull = jax.vjp(function, x)
+    if keras.backend.backend() == "tensorflow":
+        return _with_tensorflow(function, x)
+    library: Any = import_module("jax" if keras.backend.backend() == "jax" else "torch.func")
+    code, backward = library.vjp(function, x)
     if _is_narrower(x, code):
-        _, push = jax.linearize(function, x)
-        return jax.vmap(push, out_axes=1)(_directions(x))
-    return jax.vmap(lambda line: pull(line)[0], out_axes=1)(_directions(code))
-
-
-def _with_torch(function: Callable[[Any], Any], x: Any) -> Any:
-    from torch.func import vjp, vmap
-
-    code, pull = vjp(function, x)
-    if _is_narrower(x, code):
-        _, push = vjp(lambda line: pull(line)[0], ops.zeros_like(code))
-        return vmap(lambda column: push(column)[0], out_dims=1)(_directions(x))
-    return vmap(lambda line: pull(line)[0], out_dims=1)(_directions(code))
+        _, forward = library.vjp(lambda line: backward(line)[0], ops.zeros_like(code))
+        return library.vmap(lambda column: forward(column)[0], 0, 1)(_directions(x))
+    return library.vmap(lambda line: backward(line)[0], 0, 1)(_directions(code))
 
 
 def _with_tensorflow(function: Callable[[Any], Any], x: Any) -> Any:

@@ -17,9 +17,7 @@ class KSparse(keras.Layer):
     autoencoders", 2013, arXiv 1312.5663). The largest numbers are kept, not those of largest
     magnitude; of equal numbers, those that come first. The gradient flows through the numbers that
     are kept. In inference, `round(alpha * k)` are kept: the paper finds that somewhat more than in
-    training make better features.
-
-    Input and output shape: `(batch, ..., units)`, in the layer's compute dtype.
+    training make better features. Input and output are `(batch, ..., units)`, in the compute dtype.
 
     Args:
         k: how many numbers of a code are kept in training, from 1 to `units`.

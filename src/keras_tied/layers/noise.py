@@ -78,15 +78,12 @@ class SaltAndPepperNoise(Corruption):
         \mathrm{high} & \text{with probability } \mathrm{rate} / 2 \\
         x_i & \text{otherwise} \end{cases}$$
 
-    A corruption for inputs that lie near two values, such as the pixels of handwritten digits
-    (Vincent et al., "Stacked denoising autoencoders", JMLR 2010). In inference, inputs pass
-    unchanged. They may have any shape.
+    A corruption for inputs of any shape that lie near two values, such as the pixels of digits
+    (Vincent et al., "Stacked denoising autoencoders", JMLR 2010). In inference they pass unchanged.
 
     Args:
-        rate: the probability, from 0 to 1.
+        rate, seed, **kwargs: as of `MaskingNoise`.
         low, high: the lowest and the highest value of a feature. Default to 0 and 1.
-        seed: an integer that makes the draws repeatable. Defaults to none.
-        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
     Raises:
         ValueError: if `rate` is not between 0 and 1.

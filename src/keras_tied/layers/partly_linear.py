@@ -66,8 +66,6 @@ class PartlyLinear(keras.Layer):
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "activation": keras.activations.serialize(self.activation),
-            "linear_units": self.linear_units,
-        }
+        activation = keras.activations.serialize(self.activation)
+        own = {"activation": activation, "linear_units": self.linear_units}
+        return {**super().get_config(), **own}

@@ -6,8 +6,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from keras_tied.layers._convolution import Window, convolve, spread, spread_depthwise
-from keras_tied.layers._partner import Reference
+from keras_tied.layers._convolution import Window, convolve, pad, spread, spread_depthwise
 from keras_tied.layers.tied_layer import TiedLayer
 
 PLAIN = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
@@ -34,13 +33,11 @@ class TiedConv(TiedLayer):
     extraction", ICANN 2011). With `transpose=False` it computes $g \odot A x$, as the other layer
     does, with a bias and an activation of its own.
 
-    The output has the size of the inputs that the layer tied to was built for. With a stride,
-    several sizes of input give the same size of output: where that layer's axes were `None`,
-    `output_size` has to say which.
-
-    Input shape: that of the output of the layer tied to, floating point:
-    `(batch, spatial..., channels)`, or `(batch, channels, spatial...)` for `"channels_first"`.
-    Output shape: that of its input. The other way round if not transposed.
+    It takes the output of the layer tied to, floating point, `(batch, spatial..., channels)`, or
+    `(batch, channels, spatial...)` for `"channels_first"`, and gives the shape of its input; the
+    other way round if not transposed. The size is that of the inputs that the layer was built for.
+    With a stride, several sizes of input give the same size of output: where that layer's axes were
+    `None`, `output_size` has to say which.
 
     Args:
         tied_to: the convolution layer whose kernel is used. The kernel remains its variable.
@@ -48,8 +45,7 @@ class TiedConv(TiedLayer):
         gain: whether to learn $g$, at first ones. Defaults to `False`.
         output_size: the size of the output along each spatial axis, an integer for all or one for
             each. Only for the adjoint of a convolution. Defaults to that of the layer's inputs.
-        **kwargs: `activation`, `use_bias`, `bias_*` and those of `keras.layers.Layer` as in
-            `TiedDense`.
+        **kwargs: `activation`, `use_bias`, `bias_*` and Keras's own as in `TiedDense`.
 
     Raises:
         ValueError: where `tied_to` is not a convolution layer, the shapes do not fit, or the size
@@ -65,6 +61,8 @@ class TiedConv(TiedLayer):
         (None, 45, 37, 3)
     """
 
+    PARTNERS = CONVOLUTIONS
+
     def __init__(
         self,
         tied_to: keras.Layer,
@@ -76,16 +74,6 @@ class TiedConv(TiedLayer):
         super().__init__(tied_to, transpose, gain, **kwargs)
         self.output_size = output_size
         self.supports_masking = False  # as in Keras: a mask has the size before the convolution
-
-    def _validate_partner(self, tied_to: Any) -> keras.Layer | Reference:
-        tied_to = super()._validate_partner(tied_to)
-        if not isinstance(tied_to, (Reference, *CONVOLUTIONS)):
-            raise ValueError(
-                f"{self.label} can be tied to a layer of the classes "
-                f"{', '.join(cls.__name__ for cls in CONVOLUTIONS)}; received '{tied_to.name}', "
-                f"a {type(tied_to).__name__}: see `keras_tied.tie` for the layer that ties to it."
-            )
-        return tied_to
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         settings = self.tied_settings()
@@ -102,8 +90,7 @@ class TiedConv(TiedLayer):
         if self.transpose or self.output_size is not None:
             self._output_sizes(self._spatial(input_shape))
         self.input_spec = layers.InputSpec(ndim=settings.rank + 2, axes={axis: expected})
-        self.add_gain((written,))
-        self.add_bias((read if self.transpose else written,))
+        self.add_own_weights(gain=(written,), bias=(read if self.transpose else written,))
 
     def lay_gain(self, gain: Any, kernel: Any) -> Any:
         if isinstance(self.tied_settings(), TRANSPOSED):
@@ -136,9 +123,7 @@ class TiedConv(TiedLayer):
         padding = settings.padding
         if padding == "causal":  # known to Keras's layer, not to its operation
             before = settings.dilation_rate[0] * (settings.kernel_size[0] - 1)
-            zeros = [(0, 0)] * 3
-            zeros[3 - self._channels_axis()] = (before, 0)
-            inputs, padding = ops.pad(inputs, zeros), "valid"
+            inputs, padding = pad(inputs, [(before, 0)], settings.data_format), "valid"
         convolution = ops.depthwise_conv if isinstance(settings, DEPTHWISE) else ops.conv
         how = settings.strides, padding, settings.data_format, settings.dilation_rate
         return convolution(inputs, kernel, *how)
@@ -179,7 +164,7 @@ class TiedConv(TiedLayer):
             images, codes = self._spatial(settings.compute_output_shape(unit)), unit[2:]
         axes = zip(settings.kernel_size, settings.strides, settings.dilation_rate, strict=True)
         return [
-            Window.fitted(*axis, settings.padding, image, code)
+            Window(*axis).fit(settings.padding, image, code)
             for axis, image, code in zip(axes, images, codes, strict=True)
         ]
 
@@ -225,23 +210,20 @@ class TiedConv(TiedLayer):
         encodes = isinstance(self.tied_settings(), TRANSPOSED)
         back = Window.code_size if encodes else Window.image_size
         forth = Window.image_size if encodes else Window.code_size
-        windows = self._windows()
-        sizes = [
-            back(window, size) if fixed is None and size is not None else fixed
-            for window, size, fixed in zip(windows, given, self._fixed_sizes(), strict=True)
-        ]
-        # A size may be unknown, or symbolic while a model is exported: then it is not checked.
-        checked = [
-            (size, forth(window, image), image)
-            for window, size, image in zip(windows, given, sizes, strict=True)
-            if isinstance(size, int) and isinstance(image, int)
-        ]
-        if any(size != expected or image < 1 for size, expected, image in checked):
+        sizes, expected, fits = [], [], True
+        for window, size, fixed in zip(self._windows(), given, self._fixed_sizes(), strict=True):
+            image = back(window, size) if fixed is None and size is not None else fixed
+            sizes.append(image)
+            # A size may be unknown, or symbolic while a model is exported: then it is not checked.
+            if isinstance(size, int) and isinstance(image, int):
+                expected.append(forth(window, image))
+                fits = fits and expected[-1] == size and image >= 1
+        if not fits:
             raise ValueError(
-                f"{self.label} takes outputs of '{self.tied_settings().name}', which "
-                f"have size {tuple(expected for _, expected, _ in checked)} for the inputs of size "
-                f"{tuple(sizes)} that are to be reconstructed; received an input of size {given}: "
-                "feed it outputs of that size, or pass the size to reconstruct as `output_size`."
+                f"{self.label} takes outputs of '{self.tied_settings().name}', which have size "
+                f"{tuple(expected)} for the inputs of size {tuple(sizes)} that are to be "
+                f"reconstructed; received an input of size {given}: feed it outputs of that size, "
+                "or pass the size to reconstruct as `output_size`."
             )
         return tuple(sizes)
 

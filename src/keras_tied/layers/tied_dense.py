@@ -61,8 +61,7 @@ class TiedDense(TiedLayer):
                 f"{tuple(input_shape)}: feed it {expected} features, or tie it to another layer."
             )
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: expected})
-        self.add_gain((shape[1],))
-        self.add_bias((units,))
+        self.add_own_weights(gain=(shape[1],), bias=(units,))
 
     def _matrix_shape(self) -> tuple[int, int]:
         shape = self.tied_kernel_shape()

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, Self
 import keras
 from keras import ops
 
-from keras_tied.layers._partner import Reference
 from keras_tied.layers.tied_layer import TiedLayer
 
 
@@ -48,10 +47,9 @@ class TiedEinsumDense(TiedLayer):
     $$y_{abc} = \mathrm{activation}\left(\sum_{d,e} x_{abde}\, g_{de}\, W_{cde} + b_c\right),$$
 
     and likewise for other equations. With `transpose=False` it computes what the other layer does,
-    scaled by the gain, with a bias and an activation of its own.
-
-    Input shape: that of the output of the layer tied to, floating point. Output shape: that of
-    its input. The other way round if not transposed.
+    scaled by the gain, with a bias and an activation of its own. It takes the output of the layer
+    tied to, floating point, and gives the shape of its input; the other way round if not
+    transposed.
 
     Args:
         tied_to: the `EinsumDense` whose kernel is used. The kernel remains its variable.
@@ -60,8 +58,7 @@ class TiedEinsumDense(TiedLayer):
             the layer tied to has. Defaults to `False`.
         bias_axes: the letters of the output's axes that the bias has. Defaults to those that come
             from the kernel.
-        **kwargs: `activation`, `use_bias`, `bias_*` and those of `keras.layers.Layer` as in
-            `TiedDense`.
+        **kwargs: `activation`, `use_bias`, `bias_*` and Keras's own as in `TiedDense`.
 
     Raises:
         ValueError: where `tied_to` is not an `EinsumDense`, its equation sums over an axis that
@@ -80,6 +77,8 @@ class TiedEinsumDense(TiedLayer):
         (None, 10, 32)
     """
 
+    PARTNERS = (keras.layers.EinsumDense,)
+
     def __init__(
         self,
         tied_to: keras.Layer,
@@ -91,16 +90,6 @@ class TiedEinsumDense(TiedLayer):
         super().__init__(tied_to, transpose, gain, **kwargs)
         self.bias_axes = bias_axes
         self.supports_masking = False  # as in Keras: axes may change their places
-
-    def _validate_partner(self, tied_to: Any) -> keras.Layer | Reference:
-        tied_to = super()._validate_partner(tied_to)
-        if isinstance(tied_to, (Reference, keras.layers.EinsumDense)):
-            return tied_to
-        raise ValueError(
-            f"{self.label} can be tied to an EinsumDense; received "
-            f"'{tied_to.name}' ({type(tied_to).__name__}): `keras_tied.tie` picks the layer "
-            "that can be tied to it."
-        )
 
     @property
     def equation(self) -> str:
@@ -129,8 +118,9 @@ class TiedEinsumDense(TiedLayer):
         self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes=axes)
         units = equation.inputs if self.transpose else equation.outputs
         kernel_axes = zip(equation.kernel, self.tied_kernel_shape(), strict=True)
-        self.add_gain(tuple(size if letter in units else 1 for letter, size in kernel_axes))
-        self.add_bias(self._bias_shape(equation, self.compute_output_shape(input_shape)))
+        gain = tuple(size if letter in units else 1 for letter, size in kernel_axes)
+        bias = self._bias_shape(equation, self.compute_output_shape(input_shape))
+        self.add_own_weights(gain, bias)
 
     def _bias_shape(self, equation: Equation, shape: Sequence[int | None]) -> tuple[int, ...]:
         """The sizes of the output's axes from the first that the bias has, one for the others."""

@@ -22,8 +22,11 @@ class TiedLayer(internals.CallObserver):
     """Base of the tied layers: computes with the kernel of another layer; see `TiedDense`.
 
     A subclass adds what it computes (`build`, `call`, `compute_output_shape`) and reads
-    `self.tied_kernel()` for the kernel and `self.tied_kernel_shape()` for its shape.
+    `self.tied_kernel()` for the kernel and `self.tied_kernel_shape()` for its shape. `PARTNERS` are
+    the classes that it can be tied to; none for any with a kernel.
     """
+
+    PARTNERS: tuple[type[keras.Layer], ...] = ()
 
     def __init__(
         self,
@@ -69,6 +72,12 @@ class TiedLayer(internals.CallObserver):
                 f"({type(tied_to).__name__}), which has no kernel; tie it to a layer that has "
                 "one, such as Dense or Embedding."
             )
+        if self.PARTNERS and not isinstance(tied_to, self.PARTNERS):
+            names = ", ".join(cls.__name__ for cls in self.PARTNERS)
+            raise ValueError(
+                f"{self.label} can be tied to a layer of class {names}; received '{tied_to.name}', "
+                f"a {type(tied_to).__name__}: see `keras_tied.tie` for the layer that ties to it."
+            )
         return tied_to
 
     @property
@@ -94,18 +103,14 @@ class TiedLayer(internals.CallObserver):
         partners.Link.changes += 1
 
     def refresh(self, around: Iterable[keras.Layer]) -> None:
-        held = {
-            id(layer): layer for home in (self, *around) for layer in internals.flatten_layers(home)
-        }
-        for layer in held.values():
-            internals.refresh_parameters(layer)
+        for home in (self, *around):
+            for layer in internals.flatten_layers(home):
+                internals.refresh_parameters(layer)
 
     def can_be_tied_to(self, layer: keras.Layer) -> bool:
-        try:
-            self._validate_partner(layer)
-        except ValueError:
-            return False
-        return partners.kernel_fits(self, layer)
+        with suppress(ValueError):
+            return partners.kernel_fits(self, self._validate_partner(layer))
+        return False
 
     def before_call(self) -> None:
         """Note who holds this layer, as long as it has no partner. The call itself will raise."""
@@ -198,14 +203,13 @@ class TiedLayer(internals.CallObserver):
             "with `keras_tied.retie(decoder, encoder)`."
         )
 
-    def add_gain(self, shape: tuple[int, ...]) -> None:
+    def add_own_weights(self, gain: tuple[int, ...], bias: tuple[int, ...]) -> None:
+        """Add the gain and the bias, of these shapes, where they are used."""
         if self.use_gain:
-            self.gain = self.add_weight(shape, "ones", name="gain")
-
-    def add_bias(self, shape: tuple[int, ...]) -> None:
+            self.gain = self.add_weight(gain, "ones", name="gain")
         if self.use_bias:
             rules = {"regularizer": self.bias_regularizer, "constraint": self.bias_constraint}
-            self.bias = self.add_weight(shape, self.bias_initializer, name="bias", **rules)
+            self.bias = self.add_weight(bias, self.bias_initializer, name="bias", **rules)
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -229,8 +233,7 @@ class TiedLayer(internals.CallObserver):
         if not read or read[0] not in LISTS or partner in internals.flatten_layers(read[1]):
             return
         name, model = read
-        kernel = kernel_variables(partner)
-        if name == "losses" and not any(variable.regularizer for variable in kernel):
+        if name == "losses" and not any(each.regularizer for each in kernel_variables(partner)):
             return
         self._link.listed = True
         warnings.warn(
@@ -280,13 +283,8 @@ class TiedLayer(internals.CallObserver):
                     "holds another layer of that name and kernel shape instead, which a copy would "
                     "be tied to: copy the model that holds both, or give the two different names."
                 )
-        return {
-            "tied_to": serialized,
-            "kernel_shape": self._link.kernel_shape,
-            "alone": alone,
-            "place": place and place.to_json(),
-            "likeness": likeness,
-        }
+        copied = {"tied_to": serialized, "place": place and place.to_json(), "likeness": likeness}
+        return {**copied, "kernel_shape": self._link.kernel_shape, "alone": alone}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

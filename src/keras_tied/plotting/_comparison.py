@@ -43,11 +43,7 @@ def comparison(
         >>> [text.get_text() for text in figure.axes[0].texts]
         ['0.60', '1.00']
     """
-    if not len(names) == len(errors) == len(seconds) or not len(names):
-        raise ValueError(
-            f"there are {len(names)} names, {len(errors)} errors and {len(seconds)} times; give as "
-            "many of each, at least one."
-        )
+    _check_lengths({"names": names, "errors": errors, "times": seconds})
     figure = _figure.lay_out(figure, (9.0, 1.6 + 0.45 * len(names)))
     left, right = figure.subplots(1, 2, sharey=True)
     for axes in (left, right):
@@ -72,6 +68,14 @@ def comparison(
     return figure
 
 
+def _check_lengths(columns: dict[str, Sequence[Any] | NDArray[Any]]) -> None:
+    lengths = {len(values) for values in columns.values()}
+    if len(lengths) > 1 or 0 in lengths:
+        *others, last = (f"{len(values)} {name}" for name, values in columns.items())
+        counts = f"{', '.join(others)} and {last}"
+        raise ValueError(f"there are {counts}; give as many of each, at least one.")
+
+
 def _draw_bars(axes: Axes, values: NDArray[np.float64], formatter: Callable[[float], str]) -> None:
     """Draw the mean of each row as a bar, and several values of a row as dots on it."""
     means, places = values.mean(axis=1), np.arange(len(values))
@@ -81,17 +85,11 @@ def _draw_bars(axes: Axes, values: NDArray[np.float64], formatter: Callable[[flo
         rows = np.broadcast_to(places[:, None], values.shape)
         axes.scatter(values, rows, s=16, color="white", edgecolors=_figure.INK)
     ends = np.nan_to_num(values).max(axis=1)
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+    look: dict[str, Any] = {"va": "center", "color": _figure.INK, "fontsize": 10, "bbox": box}
     for place, (mean, end) in enumerate(zip(means.tolist(), ends.tolist(), strict=True)):
-        axes.annotate(
-            "none" if np.isnan(mean) else formatter(mean),
-            (end, place),
-            xytext=(6, 0),
-            textcoords="offset points",
-            verticalalignment="center",
-            color=_figure.INK,
-            fontsize=10,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
-        )
+        label = "none" if np.isnan(mean) else formatter(mean)
+        axes.annotate(label, (end, place), xytext=(6, 0), textcoords="offset points", **look)
     axes.set_xlim(0, 1.18 * max(ends.max(), 1e-9))
 
 
@@ -122,11 +120,7 @@ def width_curve(
         >>> figure.axes[0].get_legend_handles_labels()[1]
         ['tied autoencoder, mean of 2 seeds', 'PCA, mean of 2 seeds']
     """
-    if not len(widths) == len(errors) == len(pca_errors) or not len(widths):
-        raise ValueError(
-            f"there are {len(widths)} widths, {len(errors)} errors and {len(pca_errors)} of PCA; "
-            "give as many of each, at least one."
-        )
+    _check_lengths({"widths": widths, "errors": errors, "of PCA": pca_errors})
     figure = _figure.lay_out(figure, (7.0, 4.5))
     from matplotlib.ticker import MaxNLocator  # after Matplotlib is known to be installed
 

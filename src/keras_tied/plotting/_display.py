@@ -27,11 +27,9 @@ class AutoencoderDisplay:
 
     Each pair of a code of three to six units is drawn, the first two units of a wider one, and a
     single unit against the error of the row. A single feature is drawn against the row number.
-    Input and reconstruction have the same scale.
-
-    More than 10,000 rows are drawn as a density and a random sample of points. Points far outside
-    may lie beyond the panels; the figure says how many do. The 20 most frequent labels differ in
-    colour and marker; more than 10 different numbers are shades.
+    Input and reconstruction have the same scale. More than 10,000 rows are drawn as a density and a
+    random sample of points; the figure says how many lie far outside of its panels. The 20 most
+    frequent labels differ in colour and marker; more than 10 different numbers are shades.
 
     Args:
         X, reconstruction: (n, features) the rows before and after, with NaN where one is missing.
@@ -93,9 +91,7 @@ class AutoencoderDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, *, figure: Figure | None = None, **kwargs: Any
     ) -> Self:
-        """Draw some rows, their code and reconstruction by a fitted estimator.
-
-        The losses are drawn unless the model is PCA, because no network was better.
+        """Draw some rows, their code and reconstruction by a fitted estimator, and its losses.
 
         Args:
             estimator: A fitted `TiedAutoencoder`, or an object with its methods.
@@ -177,8 +173,7 @@ def four_panels(
 ) -> Figure:
     """Draw an `AutoencoderDisplay` of the first two columns of the rows; return its figure.
 
-    The arguments and errors are those of `AutoencoderDisplay` and its `plot`; `pca_mse` is its
-    `pca_error`.
+    The arguments are those of `AutoencoderDisplay` and `plot`; `pca_mse` is its `pca_error`.
 
     Examples:
         >>> rows = np.array([[0.0, 1.0], [1.0, 0.0]])

@@ -100,28 +100,19 @@ def scatter(
     points: NDArray[np.floating],
     labels: drawing.Labels | None,
     view: drawing.View | None = None,
-    scale: float = 1.0,
+    scale: float = 1.0,  # the width of the axes, relative to a panel's
 ) -> NDArray[np.bool_]:
-    """Draw points, (n, 2), in the colours of their labels; of many, a sample on their density.
-
-    Returns which lie outside of the view. `scale` is the width of the axes, relative to a panel's.
-    """
+    """Draw points, (n, 2), or a sample on their density; return which lie outside of the view."""
     if len(points) <= MOST_POINTS:
         _draw_points(axes, points, labels, scale)
         return np.zeros(len(points), bool)
     from matplotlib.colors import LinearSegmentedColormap
 
     view = view or drawing.choose_view(points)
-    axes.hexbin(
-        *points.T,
-        gridsize=round(drawing.N_HEXAGONS * scale**0.5),  # not too small to see on small axes
-        bins="log",
-        mincnt=1,
-        extent=(*view.x, *view.y),
-        cmap=LinearSegmentedColormap.from_list("density", _DENSITY),
-        linewidths=0.2,
-        rasterized=True,
-    )
+    shades = LinearSegmentedColormap.from_list("density", _DENSITY)
+    look: dict[str, Any] = {"cmap": shades, "bins": "log", "linewidths": 0.2, "rasterized": True}
+    size = round(drawing.N_HEXAGONS * scale**0.5)  # not too small to see on small axes
+    axes.hexbin(*points.T, gridsize=size, mincnt=1, extent=(*view.x, *view.y), **look)
     # In a random order, so that no label covers the others.
     rows = np.random.default_rng(0).permutation(len(points))[: drawing.DENSE_POINTS]
     _draw_points(axes, points[rows], labels and labels.take(rows), scale)

@@ -160,9 +160,8 @@ class NumpyAutoencoder(HandWrittenAutoencoder):
 
         v ← momentum · v - rate · gradient,    w ← w + v,    rate = learning_rate / (1 + decay · t)
 
-    at step t = 0, 1, ... (the decay is Keras 1's, ``InverseTimeDecay`` today). The network and
-    these settings are those of the 2017 article series on autoencoders in NumPy, Theano and Keras;
-    `loss_and_gradient` has the gradient.
+    at step t = 0, 1, ... (the decay is Keras 1's, ``InverseTimeDecay`` today), as in the 2017
+    article series on autoencoders in NumPy, Theano and Keras.
 
     Args:
         n_components: Units of the code.
@@ -221,12 +220,9 @@ def loss_and_gradient(
         ∂loss/∂b = Σ D over the rows
         ∂loss/∂c = Σ G over the rows
 
-    This is backpropagation (Rumelhart, Hinton & Williams, Nature 1986) with a shared weight. The
-    2017 NumPy article leaves out the decoder's term, and its error stalls at ten times that of the
-    Theano article, which differentiates symbolically.
-
-    X, (n, d) with n ≥ 1, and W, b and c, of the shapes of `Weights`, hold finite numbers. The loss
-    and its gradient are in float32 if all arguments are, else in float64.
+    This is backpropagation (Rumelhart, Hinton & Williams, Nature 1986) with a shared weight. X,
+    (n, d) with n ≥ 1, and W, b and c, of the shapes of `Weights`, hold finite numbers. The loss and
+    its gradient are in float32 if all arguments are, else in float64.
 
     Raises:
         ValueError: If an argument is not numeric, not finite, or of another shape.
@@ -262,7 +258,11 @@ class _Network:
         code, residual = self._code, self._residual
         np.matmul(kernel.T, self._X, out=code)
         code += code_bias[:, None]
-        _sigmoid(code)
+        # 1 / (1 + exp(-z)) = (1 + tanh(z / 2)) / 2, which never overflows.
+        code *= 0.5
+        np.tanh(code, out=code)
+        code *= 0.5
+        code += 0.5
         np.matmul(kernel, code, out=residual)
         residual += output_bias[:, None]
         residual -= self._X
@@ -280,16 +280,7 @@ class _Network:
         np.subtract(1.0, code, out=code)
         delta *= code
         through_encoder = self._X @ delta.T
-        kernel_slope = through_decoder + through_encoder
-        return Weights(kernel_slope, delta.sum(axis=1), residual.sum(axis=1))
-
-
-def _sigmoid(z: Array) -> None:
-    """Turn z into 1 / (1 + exp(-z)) = (1 + tanh(z / 2)) / 2, which never overflows."""
-    z *= 0.5
-    np.tanh(z, out=z)
-    z *= 0.5
-    z += 0.5
+        return Weights(through_decoder + through_encoder, delta.sum(axis=1), residual.sum(axis=1))
 
 
 def _check_rows(
@@ -300,9 +291,8 @@ def _check_rows(
     if table.dtype.kind not in "biuf":
         raise ValueError(f"{name} has the dtype {table.dtype}; give real numbers only.")
     if table.ndim != 2 or 0 in table.shape:
-        raise ValueError(
-            f"{name} has the shape {table.shape}; give a table of at least one row and one column."
-        )
+        problem = f"{name} has the shape {table.shape}"
+        raise ValueError(f"{problem}; give a table of at least one row and one column.")
     if n_columns is not None and table.shape[1] != n_columns:
         raise ValueError(f"{name} has {table.shape[1]} columns; give it {n_columns}.")
     return _check_finite(table, name, dtype)

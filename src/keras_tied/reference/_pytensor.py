@@ -15,10 +15,8 @@ class PyTensorAutoencoder(HandWrittenAutoencoder):
 
     The loss is a symbolic expression of the weights, which are shared variables; PyTensor, the
     maintained successor of Theano, derives the gradient and compiles loss and update into one
-    function. It is compiled through Numba, which needs no C compiler. The first `fit` on a machine
-    spends some seconds on that; PyTensor keeps the result in its own cache for the next.
-
-    Arguments, attributes and methods are those of `NumpyAutoencoder`, and so is the result.
+    function, by Numba, which takes some seconds at the first `fit` on a machine. Arguments,
+    attributes and methods are those of `NumpyAutoencoder`, and so is the result.
 
     Raises:
         ImportError: On construction, if PyTensor is not installed.
@@ -44,9 +42,7 @@ class PyTensorAutoencoder(HandWrittenAutoencoder):
 
         dtype = X.dtype
         learning_rate = pt.scalar("learning_rate", dtype=dtype)
-        weights = [
-            pytensor.shared(value, name) for name, value in zip(Weights._fields, start, strict=True)
-        ]
+        weights = [pytensor.shared(value, name) for name, value in start._asdict().items()]
         velocities = [pytensor.shared(np.zeros_like(value)) for value in start]
 
         # Features by rows, the transpose of the formulas: the compiled loops then run over long

@@ -10,10 +10,8 @@ import numpy as np
 from keras_tied._keras_internals import advance_start
 from keras_tied._processes import gather
 
-WITHIN_AN_EPOCH = (
-    "on_batch_begin on_batch_end on_train_batch_begin on_train_batch_end on_test_begin on_test_end "
-    "on_test_batch_begin on_test_batch_end"
-).split()
+STEPS = ("batch", "train_batch", "test", "test_batch")
+WITHIN_AN_EPOCH = [f"on_{step}_{moment}" for step in STEPS for moment in ("begin", "end")]
 
 
 class Watcher(keras.callbacks.Callback):
@@ -42,11 +40,11 @@ def works_within_epochs(callback: keras.callbacks.Callback) -> bool:
     """Whether a callback acts at steps or in evaluation, where the loop does not stop."""
     if isinstance(callback, keras.callbacks.ModelCheckpoint):
         return bool(callback.save_freq != "epoch")
-    methods = [(getattr(callback, name), name) for name in WITHIN_AN_EPOCH]
-    return not isinstance(callback, keras.callbacks.ProgbarLogger) and any(
-        getattr(method, "__func__", method) is not getattr(keras.callbacks.Callback, name)
-        for method, name in methods
-    )
+    if isinstance(callback, keras.callbacks.ProgbarLogger):
+        return False
+    methods = {name: getattr(callback, name) for name in WITHIN_AN_EPOCH}
+    functions = {name: getattr(each, "__func__", each) for name, each in methods.items()}
+    return any(functions[name] is not getattr(keras.callbacks.Callback, name) for name in functions)
 
 
 def only_reads_logs(callback: keras.callbacks.Callback) -> bool:

@@ -22,20 +22,17 @@ class NotInMemoryError(Exception):
 
 @dataclass(frozen=True)
 class BatchedRows:
-    """Arrays of `count` rows: x, (x, y) or (x, y, sample_weight), each maybe a structure of them.
-
-    Where several processes train one model, `counts` has the number of rows of each.
-    """
+    """Arrays of `count` rows: x, (x, y) or (x, y, sample_weight), each maybe a structure."""
 
     data: Any
     count: int
     batch_size: int
-    counts: tuple[int, ...] = ()
+    counts: tuple[int, ...]  # of the rows of each of the processes that train one model
 
     @property
     def full(self) -> int:
         """The number of batches of `batch_size` rows, or 0 where all rows are one batch."""
-        return min(self._counts) // self.batch_size if self.largest > self.batch_size else 0
+        return min(self.counts) // self.batch_size if self.largest > self.batch_size else 0
 
     @property
     def last(self) -> int:
@@ -48,11 +45,7 @@ class BatchedRows:
     @property
     def largest(self) -> int:
         """The most rows that a process has."""
-        return max(self._counts)
-
-    @property
-    def _counts(self) -> tuple[int, ...]:
-        return self.counts or (self.count,)
+        return max(self.counts)
 
     def first(self, count: int) -> Any:
         return map_once(lambda array: array[:count], self.data)
@@ -87,7 +80,7 @@ def batch_rows(x: Any, y: Any, sample_weight: Any, batch_size: int | None) -> Ba
         raise NotInMemoryError
     count = counts.pop()
     data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
-    return BatchedRows(data, count, min(batch_size or BATCH_SIZE, count))
+    return BatchedRows(data, count, min(batch_size or BATCH_SIZE, count), (count,))
 
 
 def split_rows(parts: Any, share: float) -> tuple[Any, Any]:

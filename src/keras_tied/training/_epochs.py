@@ -129,12 +129,11 @@ class InPlace(Epochs):
         return dict(self.model.train_step(self.batches[0]))
 
     def validate(self) -> dict[str, Any]:
-        logs: dict[str, Any] = {}
-        for batch in self.batches[1:]:
-            self.model.reset_metrics()
-            values = self.model.test_step(batch)
-            logs |= {f"val_{name}": value for name, value in values.items()}
-        return logs
+        if len(self.batches) == 1:
+            return {}
+        self.model.reset_metrics()
+        logs = self.model.test_step(self.batches[1])
+        return {f"val_{name}": value for name, value in logs.items()}
 
     def compile_step(self, step: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, float]]:
         return lambda: {name: float(value) for name, value in step().items()}
@@ -162,10 +161,8 @@ class InPlaceObjective(Objective):
         return logs, _flatten(self.model.optimizer.gradients)
 
     def accept(self) -> None:
-        self._others = [
-            (variable, value if is_seed(variable) else read_whole(variable).copy())
-            for variable, value in self._others
-        ]
+        pairs = self._others
+        self._others = [(v, old if is_seed(v) else read_whole(v).copy()) for v, old in pairs]
 
     def validate(self, weights: Any) -> dict[str, float]:
         self.push(weights)

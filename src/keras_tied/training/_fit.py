@@ -9,16 +9,9 @@ import keras
 
 from keras_tied._interrupts import interrupts
 from keras_tied._processes import count_places, end_together
+from keras_tied.training import _data
 from keras_tied.training._callbacks import Guard, flatten_callbacks, works_within_epochs
-from keras_tied.training._data import (
-    SHARE,
-    NotInMemoryError,
-    Parts,
-    agree_on_parts,
-    count_bytes,
-    free_memory,
-    pack_parts,
-)
+from keras_tied.training._data import NotInMemoryError, Parts
 from keras_tied.training._epochs import Epochs, InPlace, is_seed
 from keras_tied.training._loop import Loop
 from keras_tied.training.lbfgs import LBFGS
@@ -97,13 +90,14 @@ def fit(
             f"Model '{model.name}' has no optimizer and loss yet: call compile() first."
         )
     callbacks = flatten_callbacks(callbacks)
+    is_search = isinstance(model.optimizer, LBFGS)
     plain = steps_per_epoch is None and validation_steps is None and validation_freq == 1
     parts = None
     if plain and not any(map(works_within_epochs, callbacks)):
         held_out = (validation_split, validation_data, validation_batch_size)
         with suppress(NotInMemoryError):
-            parts = pack_parts((x, y, sample_weight, class_weight, batch_size), held_out)
-    if parts is not None and not isinstance(model.optimizer, LBFGS) and not _fit_into_memory(parts):
+            parts = _data.pack_parts((x, y, sample_weight, class_weight, batch_size), held_out)
+    if parts is not None and not is_search and not _fit_into_memory(parts):
         parts = None
     settings = {
         "epochs": (initial_epoch, epochs),
@@ -113,8 +107,8 @@ def fit(
         "shuffle": shuffle,
     }
     with end_together(), interrupts() as is_interrupted:
-        parts = agree_on_parts(parts, settings)
-        if isinstance(model.optimizer, LBFGS):
+        parts = _data.agree_on_parts(parts, settings)
+        if is_search:
             parts = _join_batches(model, parts, callbacks)
         trainer = parts and _make_trainer(model, parts, shuffle, epochs - initial_epoch)
         if parts is None or trainer is None:
@@ -129,8 +123,8 @@ def fit(
 
 
 def _fit_into_memory(parts: Parts) -> bool:
-    needed, free = count_bytes(*parts), free_memory()
-    if free is None or needed <= SHARE * free:
+    needed, free = _data.count_bytes(*parts), _data.free_memory()
+    if free is None or needed <= _data.SHARE * free:
         return True
     warnings.warn(
         f"The rows take {needed / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB of memory are free, "

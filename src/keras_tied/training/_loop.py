@@ -35,14 +35,9 @@ class Loop:
         model = self.model
         self.bar = Bar()
         has_bar = any(isinstance(c, keras.callbacks.ProgbarLogger) for c in self.callbacks)
-        self.hooks = keras.callbacks.CallbackList(
-            self.callbacks if has_bar or self.verbose == 0 else [*self.callbacks, self.bar],
-            add_history=True,
-            verbose=self.verbose,
-            epochs=end,
-            steps=self.train.steps,
-            model=model,
-        )
+        callbacks = self.callbacks if has_bar or self.verbose == 0 else [*self.callbacks, self.bar]
+        progress = {"verbose": self.verbose, "epochs": end, "steps": self.train.steps}
+        self.hooks = keras.callbacks.CallbackList(callbacks, True, model=model, **progress)
         model.stop_training = False
         self.hooks.on_train_begin()
         if isinstance(model.optimizer, LBFGS):
@@ -127,10 +122,7 @@ class Loop:
         return logs
 
     def _report(self, epoch: int, epochs: list[dict[str, float]], has_begun: bool) -> int:
-        """Call back for each epoch until one stops training; return how many were reported.
-
-        If a callback raises, the model is as after the epochs that have ended by then.
-        """
+        """Call back for each epoch until one stops training, or raises; return how many ended."""
         n_ended = 0
         try:
             for index, logs in enumerate(epochs):

@@ -22,15 +22,11 @@ class TensorFlowEpochs(InPlace):
         epoch = tf.function(self._epoch)
         outputs = epoch.get_concrete_function().structured_outputs
         signature = {name: tf.TensorSpec(v.shape, v.dtype) for name, v in outputs.items()}
+        settings = {"fn_output_signature": signature, "parallel_iterations": 1}
 
         @tf.function
         def program(epochs: Any) -> Any:
-            return tf.map_fn(
-                lambda _: epoch(),
-                tf.range(epochs),
-                fn_output_signature=signature,
-                parallel_iterations=1,
-            )
+            return tf.map_fn(lambda _: epoch(), tf.range(epochs), **settings)
 
         return program
 

@@ -27,13 +27,13 @@ class LBFGS(keras.optimizers.Optimizer):
     Train with `keras_tied.training.fit` or `Autoencoder.fit`, where an epoch is an iteration, and
     training ends early at an optimum. The logs are of the weights after the iteration. What the
     model draws at random (dropout, noise) is drawn once and kept, as the loss has to be a function
-    of the weights. `batch_size` is not used. Weights with constraints are refused. It is also what
-    `model.compile("lbfgs")` finds.
+    of the weights. `batch_size` is not used. Weights with constraints are refused. Its name in
+    `model.compile` is "lbfgs".
 
     Args:
         memory: the number of steps that are remembered. Defaults to 20.
-        tolerance: training ends when an iteration lowers the loss by less than this share of the
-            loss at the beginning. Defaults to 1e-10.
+        tolerance: the share of the first loss by which the loss falls in an iteration, at least, or
+            training ends. Defaults to 1e-10.
         name: as in Keras. Defaults to "lbfgs".
 
     Raises:
@@ -111,9 +111,8 @@ def search(objective: Objective, optimizer: LBFGS, iterations: int, report: Repo
     last["accepted"] = start
     options: dict[str, float] = {"maxiter": iterations, "maxfun": 1_000_000_000}
     options |= {"maxcor": optimizer.memory, "ftol": optimizer.tolerance, "gtol": 0.0}
+    settings = {"jac": True, "method": "L-BFGS-B", "options": options}
     # SciPy's own products are tiny; BLAS threads would only compete with XLA's.
     with blas_limit.limit_to_one():
-        minimize(
-            evaluate, start, jac=True, method="L-BFGS-B", callback=on_iteration, options=options
-        )
+        minimize(evaluate, start, callback=on_iteration, **settings)
     return last["accepted"]

@@ -38,10 +38,7 @@ class Wide:
 
 
 class Product(Wide):
-    """The product of two bfloat16 matrices over an axis of each, computed when it is needed.
-
-    XLA may have no fast kernel for the transpose of a product, so only the needed form is computed.
-    """
+    """The product of two bfloat16 matrices over an axis of each, in the form that is needed."""
 
     is_transpose = False
 

@@ -32,11 +32,7 @@ def compile_program(
     fast: bool = False,
     out_shardings: Any = None,
 ) -> Any:
-    """Compile a function for arguments of these shapes, or take it from the cache.
-
-    `constants` are the arrays that are part of the function; `fast` is for one that runs so short
-    that compiling it fast matters more.
-    """
+    """Compile a function with these constants, fast to compile or to run, or take it from cache."""
     program = jax.jit(function, out_shardings=out_shardings).lower(*arguments)
     digest = hashlib.sha256(program.as_text().encode())
     for constant in constants:

@@ -17,10 +17,9 @@ from keras_tied.training._jax.shards import Places, ShardedRows
 
 
 class TracedFunction:
-    """A function that is traced once, and can be called with some matrices flipped.
+    """A function of pytrees that is traced once, and can be called with some matrices flipped.
 
-    It takes pytrees of arrays, and gives one without tall matrices. `arguments` are its arguments,
-    or their shapes and dtypes; `widen` allows `WideEvaluation`.
+    `arguments` may be shapes and dtypes; its value has no tall matrices.
     """
 
     def __init__(self, function: Callable[..., Any], *arguments: Any, widen: bool = True) -> None:
@@ -55,11 +54,7 @@ def list_constants(jaxpr: ClosedJaxpr) -> Iterator[Any]:
 
 
 class DeviceRows:
-    """Rows on the device, and how a program takes batches of them.
-
-    Their arrays are added to `arrays`, each once: `places` has the index of each array of the host
-    by its id and whether it is transposed.
-    """
+    """Rows on the device, in `arrays`, each once; `places` has the index of each array."""
 
     def __init__(
         self, rows: BatchedRows, arrays: list[jax.Array], places: Places, units: Sequence[int]
@@ -81,23 +76,17 @@ class DeviceRows:
         self.key = self.full, self.last, self.size, self.structure, self.places, self.flipped
 
     def batch(self, arrays: Sequence[Any], begin: Any, size: int, order: Any) -> Any:
-        """The rows `begin .. begin + size - 1` of an order, `(size, ...)` each.
-
-        Where all rows are one batch, `arrays` has the flipped matrices in that form already.
-        """
+        """The rows `begin .. begin + size - 1` of an order, `(size, ...)` each."""
         leaves = []
         for place, flipped in zip(self.places, self.flipped, strict=True):
             rows = arrays[place]
-            if not self.full:
-                if order is not None:
-                    rows = rows[:, order] if flipped else rows[order]
-                leaves.append(FlippedMatrix(rows) if flipped else rows)
-                continue
-            if order is None:
+            if not self.full:  # one batch, whose flipped matrices lie in `arrays` in that form
+                rows = rows if order is None else rows[:, order] if flipped else rows[order]
+            elif order is None:
                 rows = jax.lax.dynamic_slice_in_dim(rows, begin, size)
             else:
                 rows = rows[jax.lax.dynamic_slice_in_dim(order, begin, size)]
-            leaves.append(FlippedMatrix(rows.T) if flipped else rows)
+            leaves.append(FlippedMatrix(rows.T if self.full else rows) if flipped else rows)
         return jax.tree.unflatten(self.structure, leaves)
 
     def hold_sums(self, size: int) -> None:
@@ -108,10 +97,7 @@ Part = DeviceRows | ShardedRows
 
 
 class Program:
-    """The function that is compiled: from the state to the state some epochs later, and logs.
-
-    `capacity` is the most epochs of a call; `widen` is as of `TracedFunction`.
-    """
+    """The function that is compiled: from the state to the state some epochs later, and logs."""
 
     def __init__(
         self, model: keras.Model, parts: Sequence[Part], state: Any, capacity: int, widen: bool
@@ -120,16 +106,12 @@ class Program:
         self.capacity = capacity
         self.fresh = [np.zeros(value.shape, value.dtype) for value in state[3]]
 
-        def trace(step: Any, state: Any, part: Part) -> Any:
+        def trace(step: Any, state: Any, part: Part) -> dict[int, TracedFunction]:
             sizes = {part.size if part.full else 0, part.last} - {0}
             examples = {size: _make_example(part.rows.data, size) for size in sizes}
-            return {
-                size: TracedFunction(step, state, example, widen=widen)
-                for size, example in examples.items()
-            }
+            return {n: TracedFunction(step, state, examples[n], widen=widen) for n in examples}
 
-        self.train_steps: dict[int, TracedFunction] = trace(model.train_step, state, self.train)
-        self.test_steps: dict[int, TracedFunction] = {}
+        self.train_steps, self.test_steps = trace(model.train_step, state, self.train), {}
         for part in self.validation:
             self.test_steps = trace(model.test_step, (*state[:2], state[3]), part)
         self.steps = [*self.train_steps.values(), *self.test_steps.values()]

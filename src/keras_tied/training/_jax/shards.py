@@ -24,8 +24,7 @@ class Shards:
         self.axis = distribution.batch_dim_name
         self.owners, self.n_places = list_owners(), count_places()
         self.groups = list(dict.fromkeys(self.owners))
-        mine = [jax.process_index() in owners for owners in self.owners]
-        self.first = mine.index(True)
+        self.first = [jax.process_index() in owners for owners in self.owners].index(True)
         self.replicated = NamedSharding(self.mesh, PartitionSpec())
 
     def put(self, parts: Sequence[Array], axis: int = 0) -> jax.Array:
@@ -72,8 +71,8 @@ class ShardedRows:
     ) -> None:
         self.rows, self.shards, self.full = rows, shards, rows.full
         self.positions = shards.deal(rows)
-        counts = [rows.counts[group[0]] if rows.counts else rows.count for group in shards.groups]
-        lasts = [count - rows.full * rows.batch_size for count in counts]
+        firsts = [group[0] if len(rows.counts) > 1 else 0 for group in shards.groups]
+        lasts = [rows.counts[process] - rows.full * rows.batch_size for process in firsts]
         self.size, self.last = rows.batch_size * len(shards.groups), sum(lasts)
         self.share = shards.count_share(rows.batch_size)
         self.sizes = {self.last: lasts}

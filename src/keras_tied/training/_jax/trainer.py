@@ -62,12 +62,8 @@ class JaxEpochs(Epochs):
 
     def pull(self) -> None:
         model = self.model
-        self.variables = [
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.optimizer.variables,
-            model.metrics_variables,
-        ]
+        others = model.optimizer.variables, model.metrics_variables
+        self.variables = [model.trainable_variables, model.non_trainable_variables, *others]
         self.state = tuple([variable.value for variable in group] for group in self.variables)
 
     def push(self) -> None:
@@ -178,10 +174,7 @@ class JaxEpochs(Epochs):
     def compile(
         self, function: Callable[..., Any], program: Program, arguments: Any, outputs: Any
     ) -> Any:
-        """Compile a function made of a program's steps.
-
-        Under a distribution, its outputs get the shardings of the arrays in `outputs`.
-        """
+        """Compile a function of a program's steps; `outputs` has arrays of its shardings."""
         fast, shardings = self.is_short and program.has_ready_kernels, None
         if self.shards:
             everywhere = self.shards.replicated
