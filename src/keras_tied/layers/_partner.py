@@ -188,16 +188,14 @@ def locate(tied: keras.Layer, partner: keras.Layer, around: Survey) -> Place | N
     upstream = None
     for scope, members in around.scopes(tied):
         if upstream is None and scope is not root:
-            layers = _before_each_call(scope, partner, around)
+            layers = _before_calls(scope, partner, around)
             upstream = _address(tied, members, layers) if layers else None
         if (number := members.places.get(id(partner))) is not None:
             return Place(_address(tied, members, members.layers[: number + 1]), upstream)
     return None
 
 
-def _before_each_call(
-    scope: keras.Layer, partner: keras.Layer, around: Survey
-) -> list[keras.Layer]:
+def _before_calls(scope: keras.Layer, partner: keras.Layer, around: Survey) -> list[keras.Layer]:
     """The layers with a kernel before a scope's calls, up to the partner; none if calls differ."""
     paths: dict[tuple[int, ...], list[keras.Layer]] = {}
     for node in internals.inbound_nodes(scope):
@@ -215,11 +213,8 @@ def _before_each_call(
 def _address(tied: keras.Layer, members: Members, layers: list[keras.Layer]) -> Address:
     """The address of the last of these layers."""
     own = members.places[id(tied)]
-    return Address(len(members.layers), own, len(layers) - 1, _checksum(layers))
-
-
-def _checksum(layers: Iterable[keras.Layer]) -> int:
-    return zlib.crc32(",".join(type(layer).__name__ for layer in layers).encode())
+    classes = zlib.crc32(",".join(type(layer).__name__ for layer in layers).encode())
+    return Address(len(members.layers), own, len(layers) - 1, classes)
 
 
 def at_place(tied: keras.Layer, place: Place, around: Survey) -> keras.Layer | None:
@@ -345,11 +340,9 @@ def look_for_another(tied: Any, own: keras.Layer) -> None:
         tied._link.doubtful = True
 
 
-def find_namesakes(
-    tied: Any, layers: list[keras.Layer], name: str, class_name: str
-) -> list[keras.Layer]:
+def find_namesakes(tied: Any, layers: list[keras.Layer], name: str, kind: str) -> list[keras.Layer]:
     alike = [each for each in internals.drop_repeats(layers) if each.name == name]
-    return [each for each in alike if type(each).__name__ == class_name and kernel_fits(tied, each)]
+    return [each for each in alike if type(each).__name__ == kind and kernel_fits(tied, each)]
 
 
 def kernel_fits(tied: Any, layer: keras.Layer) -> bool:

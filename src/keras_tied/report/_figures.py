@@ -97,8 +97,7 @@ def draw_errors(errors: Array, lines: Mapping[str, float]) -> Any:
     data = {"left": edges[:-1], "right": edges[1:], "top": counts}
     source = ColumnDataSource(data, name="bins")
     bar = partial(models.Quad, left="left", right="right", top="top", bottom=0, line_color=None)
-    bars, selected, others = bar(), bar(), bar()
-    plot.add_glyph(source, bars, selection_glyph=selected, nonselection_glyph=others, name="bars")
+    plot.add_glyph(source, bar(), selection_glyph=bar(), nonselection_glyph=bar(), name="bars")
     _add_lines(plot, lines, "height")
     return plot
 

@@ -70,13 +70,8 @@ def render_html(report: Contents) -> str:
     data |= {"units": units, "axes": axes, "views": views}
     known_widths = [width for width in report.widths if not np.isnan(width[3])]
     loader = PackageLoader("keras_tied.report", "page")
-    environment = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    environment.trim_blocks = environment.lstrip_blocks = True
     filters = {"text": format_value, "number": format_number, "quantity": format_quantity}
     environment.filters |= filters | {"count": "{:,}".format, "share": format_share}
     bokeh = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
@@ -172,12 +167,8 @@ def _draw(report: Contents, planes: Planes, rows: Array, worst: Array, axes: lis
 def _select_curves(report: Contents) -> dict[str, list[float]]:
     """Return the losses of each epoch that are finite, by the name of the curve."""
     names = {"training": "loss", "validation": "val_loss"}
-    curves = {name: report.history.get(key, []) for name, key in names.items()}
-    return {
-        name: [float(loss) for loss in losses]
-        for name, losses in curves.items()
-        if np.isfinite(losses).any()
-    }
+    curves = {name: list(map(float, report.history.get(key, ()))) for name, key in names.items()}
+    return {name: losses for name, losses in curves.items() if np.isfinite(losses).any()}
 
 
 def _describe_rows(report: Contents, rows: Array, worst: Array) -> dict[str, Any]:

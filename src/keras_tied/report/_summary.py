@@ -4,19 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_tied import _text
 from keras_tied._reasons import ORDINARY, Cause, describe_reason
-from keras_tied._text import (
-    describe_rarity,
-    format_number,
-    format_quantity,
-    format_rarity,
-    format_share,
-    format_value,
-    list_some,
-)
 from keras_tied.estimator.internal import Fitted
 from keras_tied.report import _columns
-from keras_tied.report._columns import LONGEST, slice_columns
+from keras_tied.report._columns import LONGEST, format_typical, slice_columns, sum_columns
 from keras_tied.report._contents import Contents
 from keras_tied.report._drift import ALARM, Drift
 
@@ -28,10 +20,8 @@ def rank_columns(report: Contents) -> list[Bar]:
     """Return the columns that have values, the largest error first."""
     whole, columns = report.whole, report.columns
     sizes = np.array([column.n_features for column in columns])
-    errors = _columns.sum_columns(columns, np.asarray(whole.feature_errors, np.float64)) / sizes
-    lost = (
-        None if whole.lost is None else (_columns.sum_columns(columns, whole.lost) / sizes).tolist()
-    )
+    errors = sum_columns(columns, np.asarray(whole.feature_errors, np.float64)) / sizes
+    lost = None if whole.lost is None else (sum_columns(columns, whole.lost) / sizes).tolist()
     order = [i for i in np.argsort(-errors, kind="stable").tolist() if np.isfinite(errors[i])]
     largest = max((errors[i] for i in order), default=0.0) or 1.0
     return [
@@ -42,16 +32,16 @@ def rank_columns(report: Contents) -> list[Bar]:
 
 def summarize(report: Contents, bars: Sequence[Bar], oddest: int) -> str:
     """Say why a row is the oddest, what is kept, what is lost, and how many rows stand out."""
-    whole, n_columns = report.whole, format_quantity(len(report.columns), "column")
+    whole, n_columns = report.whole, _text.format_quantity(len(report.columns), "column")
     n_units = report.code.shape[1]
-    numbers, s = format_quantity(n_units, "number"), "s" if n_units == 1 else ""
+    numbers, s = _text.format_quantity(n_units, "number"), "s" if n_units == 1 else ""
     if whole.kept is None:
         parts = [f"{numbers} stand{s} for {n_columns}"]
     else:
-        parts = [f"{numbers} keep{s} {format_share(whole.kept)} of {n_columns}"]
+        parts = [f"{numbers} keep{s} {_text.format_share(whole.kept)} of {n_columns}"]
     if len(bars) > 1 and bars[0][1] > 0:
         parts.append(f"{bars[0][0]} is hardest to reconstruct")
-    n, of_rows = whole.n_outstanding, f"of {format_quantity(whole.n_rows, 'row')}"
+    n, of_rows = whole.n_outstanding, f"of {_text.format_quantity(whole.n_rows, 'row')}"
     if n:
         parts.append(f"{n:,} {of_rows} stand{'s' if n == 1 else ''} out")
     sentence = "; ".join(parts) + "."
@@ -74,9 +64,9 @@ def _describe_oddest(report: Contents, explainer: Fitted, oddest: int) -> str:
             causes.append(Cause(column.title, shares[place], given, likely))
     reason = describe_reason(causes, bool(rarity < ORDINARY))
     place = report.whole.places[oddest] + 1
-    name = f"{place:,}" if report.ids is None else format_value(report.ids[oddest], LONGEST)
+    name = f"{place:,}" if report.ids is None else _text.format_value(report.ids[oddest], LONGEST)
     [one_in] = explainer.find_rarity(report.scores[[oddest]])
-    rare = describe_rarity(format_rarity(one_in, explainer.largest_rarity))
+    rare = _text.describe_rarity(_text.format_rarity(one_in, explainer.largest_rarity))
     return f"The oddest row is {name} ({rare}): {reason}."
 
 
@@ -90,15 +80,13 @@ def describe_shift(report: Contents) -> dict[str, object] | None:
     for drift in drifts:
         assert drift.column is not None
         tables = [rows[:, parts[drift.column]] for rows in (old, report.X)]
-        before, now = (
-            _columns.format_typical(report.columns[drift.column], rows) for rows in tables
-        )
+        before, now = (format_typical(report.columns[drift.column], rows) for rows in tables)
         shares = [np.isnan(rows).any(axis=1).mean() for rows in tables]
-        missing = " → ".join(map(format_share, shares)) if any(shares) else ""
+        missing = " → ".join(map(_text.format_share, shares)) if any(shares) else ""
         entries.append((drift, before, now, missing))
-    before, now = (format_number(float(np.nanmedian(s))) for s in (old_scores, report.scores))
+    before, now = (_text.format_number(float(np.nanmedian(s))) for s in (old_scores, report.scores))
     return {
-        "name": format_value(name, LONGEST),
+        "name": _text.format_value(name, LONGEST),
         "sentence": _summarize_drift(name, drifts, of_score),
         "entries": [*entries, (of_score, before, now, "")],
         "alarm": f"{ALARM * 100:.0f} %",
@@ -108,13 +96,13 @@ def describe_shift(report: Contents) -> dict[str, object] | None:
 
 def _summarize_drift(name: str, drifts: list[Drift], of_score: Drift) -> str:
     """Say in a sentence what has drifted since an older table."""
-    names = [format_value(drift.name, 40) for drift in drifts if drift.has_drifted]
-    since = f"since {format_value(name, LONGEST)}"
+    names = [_text.format_value(drift.name, 40) for drift in drifts if drift.has_drifted]
+    since = f"since {_text.format_value(name, LONGEST)}"
     if not names:
         if of_score.has_drifted:
             return f"No column alone has drifted {since}, but the outlier scores have."
         return f"Nothing has drifted {since}."
     verb = "has" if len(names) == 1 else "have"
     scores = "; the outlier scores have, too" if of_score.has_drifted else ""
-    columns = format_quantity(len(drifts), "column")
-    return f"{len(names)} of {columns} {verb} drifted {since}: {list_some(names, 5)}{scores}."
+    columns = _text.format_quantity(len(drifts), "column")
+    return f"{len(names)} of {columns} {verb} drifted {since}: {_text.list_some(names, 5)}{scores}."

@@ -93,11 +93,10 @@ def fit_tail(scores: Array, trimmed: float, limit: float, n_rows: int) -> Tail:
     m = min(max(int(TAIL_SHARE * n), FEWEST_EXCESSES), n // 2)
     threshold = float(ordered[min(m, n - 1)])
     excesses = np.sort(ordered[:m] - threshold)
-    scale, shape = _fit_pareto(excesses)
+    pareto = _fit_pareto(excesses)
     body = np.minimum(np.quantile(ordered, 1 - np.array(BODY)), threshold)
-    return Tail(
-        threshold, max(m, 1) / n, scale, shape, trimmed, max(limit, 1e-300), float(n_rows), body
-    )
+    limit = max(limit, 1e-300)
+    return Tail(threshold, max(m, 1) / n, *pareto, trimmed, limit, float(n_rows), body)
 
 
 def _fit_pareto(excesses: Array) -> tuple[float, float]:

@@ -26,10 +26,6 @@ def _with(op: str, inner: Rule) -> Rule:
     return lambda graph, x: graph.add(op, x, inner(graph, x))
 
 
-def _log_sigmoid(graph: Graph, x: str) -> str:
-    return graph.add("Neg", graph.add("Softplus", graph.add("Neg", x)))
-
-
 def _gelu(graph: Graph, x: str) -> str:
     share = graph.add("Erf", graph.add("Mul", x, graph.constant(np.sqrt(0.5), np.float32)))
     half = graph.add("Mul", x, graph.constant(0.5, np.float32))
@@ -62,7 +58,7 @@ RULES: dict[str, Rule] = {
     "hard_tanh": _clip(-1.0, 1.0),
     "leaky_relu": _one("LeakyRelu", alpha=0.2),
     "linear": lambda graph, x: x,
-    "log_sigmoid": _log_sigmoid,
+    "log_sigmoid": lambda graph, x: graph.add("Neg", graph.add("Softplus", graph.add("Neg", x))),
     "log_softmax": _one("LogSoftmax", axis=-1),
     "mish": _with("Mul", lambda graph, x: graph.add("Tanh", graph.add("Softplus", x))),
     "relu": _one("Relu"),

@@ -6,7 +6,7 @@ from onnx import helper
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.imputation import Gaussian
-from keras_tied.estimator._onnx._graph import Graph, element_type
+from keras_tied.estimator._onnx._graph import Graph
 
 TOLERANCE = 1e-12  # the length of the residual at the end, relative to the one at the start
 MOST_STEPS = 10  # for each feature; in exact arithmetic one would do
@@ -75,23 +75,15 @@ def _make_step(
     share = _divide(graph, new_size, size)
     direction = graph.add("Add", scaled_residual, graph.add("Mul", share, direction))
     going_on = _add_any_greater(graph, new_size, enough)
-    outputs = [solution, residual, direction, new_size]
-    n_columns = [len(precision)] * 3 + [1]
-    flags = [
-        helper.make_tensor_value_info(inputs[0], onnx.TensorProto.INT64, []),
-        helper.make_tensor_value_info(inputs[1], onnx.TensorProto.BOOL, []),
-    ]
-    ends = helper.make_tensor_value_info(going_on, onnx.TensorProto.BOOL, [])
-    return helper.make_graph(
-        graph.nodes,
-        "step",
-        [*flags, *map(_describe_rows, inputs[2:], n_columns)],
-        [ends, *map(_describe_rows, outputs, n_columns)],
+    outputs = [going_on, solution, residual, direction, new_size]
+    iteration = helper.make_tensor_value_info(inputs[0], onnx.TensorProto.INT64, [])
+    types = [onnx.TensorProto.BOOL, *[onnx.TensorProto.DOUBLE] * 4]
+    shapes = [[], *[[None, len(precision)]] * 3, [None, 1]]
+    before, after = (
+        list(map(helper.make_tensor_value_info, tensors, types, shapes))
+        for tensors in (inputs[1:], outputs)
     )
-
-
-def _describe_rows(tensor: str, n_columns: int) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(tensor, onnx.TensorProto.DOUBLE, [None, n_columns])
+    return helper.make_graph(graph.nodes, "step", [iteration, *before], after)
 
 
 def _divide(graph: Graph, above: str, below: str) -> str:
@@ -103,6 +95,6 @@ def _divide(graph: Graph, above: str, below: str) -> str:
 
 
 def _add_any_greater(graph: Graph, one: str, other: str) -> str:
-    greater = graph.add("Cast", graph.add("Greater", one, other), to=element_type(np.float32))
+    greater = graph.cast(graph.add("Greater", one, other), np.float32)
     count = graph.add("ReduceSum", greater, keepdims=0)
     return graph.add("Greater", count, graph.constant(0.0, np.float32))

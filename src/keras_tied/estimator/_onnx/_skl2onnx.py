@@ -66,10 +66,8 @@ def _table(graph: Graph, inputs: Sequence[Any], dtype: Any) -> str:
     """The inputs as one, of one dtype."""
     element = "float" if dtype == np.float32 else "double"
     columns = [
-        variable.full_name
-        if _element(variable) == element
-        else graph.cast(variable.full_name, dtype)
-        for variable in inputs
+        each.full_name if _element(each) == element else graph.cast(each.full_name, dtype)
+        for each in inputs
     ]
     return columns[0] if len(columns) == 1 else graph.add("Concat", *columns, axis=1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -36,22 +37,14 @@ def build_network(
     """
     activation = get_activation(activation) if hidden else None
 
-    def dense(units: int, name: str) -> keras.layers.Dense:
-        decay = keras.regularizers.L2(weight_decay) if weight_decay else None
-        return keras.layers.Dense(
-            units, kernel_initializer=_zeros, kernel_regularizer=decay, name=name
-        )
-
-    stack: list[keras.layers.Layer] = []
+    decay = keras.regularizers.L2(weight_decay) if weight_decay else None
+    dense = partial(keras.layers.Dense, kernel_initializer=_zeros, kernel_regularizer=decay)
+    stack: list[Any] = [keras.Input((n_features,), name="features")]
     for index, units in enumerate(hidden, 1):
-        stack += [
-            dense(n_components + units, f"hidden_{index}"),
-            PartlyLinear(activation, n_components, name=f"hidden_{index}_activation"),
-        ]
-    encoder = keras.Sequential(
-        [keras.Input((n_features,), name="features"), *stack, dense(n_components, "code")],
-        name="encoder",
-    )
+        name = f"hidden_{index}"
+        stack.append(dense(n_components + units, name=name))
+        stack.append(PartlyLinear(activation, n_components, name=f"{name}_activation"))
+    encoder = keras.Sequential([*stack, dense(n_components, name="code")], name="encoder")
     for layer in encoder.layers:
         if isinstance(layer, keras.layers.Dense):
             layer.kernel_initializer = keras.initializers.GlorotUniform()  # for clones

@@ -26,7 +26,7 @@ from keras_tied.estimator._training.held_out import (
 )
 from keras_tied.estimator._training.keras_network import inference_network
 from keras_tied.estimator._training.plan import Plan
-from keras_tied.estimator._training.progress import OnEpoch, get_epoch_callback
+from keras_tied.estimator._training.progress import get_epoch_callback
 from keras_tied.estimator._training.rows import TrainingRows
 from keras_tied.estimator._training.start import start_network
 from keras_tied.losses import NanMeanSquaredError
@@ -42,31 +42,25 @@ Start = Callable[[Components], None]  # sets the weights of a model to those bef
 def fit(plan: Plan, rows: TrainingRows, principal: Components) -> Solution:
     """Train a Keras model; `principal` is PCA of the rows with all components."""
     with _seed_scope(plan.seed):
-        model = _build(plan, len(principal.mean))
-        start = _make_start(plan, model)
+        model, start = _make_model(plan, len(principal.mean))
         if plan.method == "lbfgs":
             return _fit_lbfgs(plan, model, start, rows, principal)
         return _fit_nadam(plan, model, start, rows)
 
 
-def _build(plan: Plan, n_features: int) -> Autoencoder:
-    """A model before training."""
+def _make_model(plan: Plan, n_features: int) -> tuple[Autoencoder, Start]:
+    """A model, and a function that sets its weights before training, to the same each time."""
     if plan.encoder is not None:
         encoder = keras.models.clone_model(plan.encoder)
         objectives = keras_network.make_objectives(plan.objectives)
-        return Autoencoder(encoder, mirror(encoder, gain=True), **objectives)
-    settings = plan.hidden, plan.activation, plan.weight_decay, plan.objectives
-    return keras_network.build_network(n_features, plan.n_components, *settings)
-
-
-def _make_start(plan: Plan, model: Autoencoder) -> Start:
-    """A function that sets the weights of a model before training, to the same each time."""
-    if plan.encoder is not None:
+        model = Autoencoder(encoder, mirror(encoder, gain=True), **objectives)
         initial = model.get_weights()
-        return lambda principal: model.set_weights(initial)
+        return model, lambda principal: model.set_weights(initial)
+    settings = plan.hidden, plan.activation, plan.weight_decay, plan.objectives
+    model = keras_network.build_network(n_features, plan.n_components, *settings)
     seed = plan.random.randint(2**31 - 1)
     # The model has the activation.
-    return lambda principal: keras_network.set_arrays(
+    return model, lambda principal: keras_network.set_arrays(
         model, start_network(principal, plan.hidden, "", np.random.default_rng(seed))
     )
 
@@ -91,19 +85,11 @@ def _seed_scope(seed: int) -> Iterator[None]:
 
 
 class _EpochCallback(training.Watcher):
-    """Calls a function after each epoch."""
-
-    def __init__(self, on_epoch: OnEpoch) -> None:
-        super().__init__()
-        self.on_epoch = on_epoch
+    """Calls the function that is registered for each epoch."""
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.on_epoch(epoch + 1, self.params["epochs"], logs or {})
-
-
-def _make_callbacks() -> list[_EpochCallback]:
-    on_epoch = get_epoch_callback()
-    return [_EpochCallback(on_epoch)] if on_epoch else []
+        if on_epoch := get_epoch_callback():
+            on_epoch(epoch + 1, self.params["epochs"], logs or {})
 
 
 class _Patience(training.Watcher):
@@ -148,7 +134,7 @@ def _fit_lbfgs(
             sample_weight=rows.keras_weights(weights / weights.mean()),
             validation_data=(rows.inputs, rows.targets, rows.keras_weights(others / others.mean())),
             epochs=iterations,
-            callbacks=[*callbacks, *_make_callbacks()],
+            callbacks=[*callbacks, _EpochCallback()],
             verbose=verbose,
         )
 
@@ -227,7 +213,7 @@ def _fit_nadam(plan: Plan, model: Autoencoder, start: Start, rows: TrainingRows)
         validation_data=validation_data,
         validation_batch_size=max(1, min(len(validation.inputs), VALIDATION_NUMBERS // features)),
         epochs=epochs,
-        callbacks=[*callbacks, *_make_callbacks()],
+        callbacks=[*callbacks, _EpochCallback()],
         verbose=plan.verbose,
     ).history
     better, network = None, inference_network(model, plan.encoder is None)
@@ -250,13 +236,11 @@ def _make_nadam(rate: float, steps: int) -> keras.optimizers.Optimizer:
     return keras.optimizers.Nadam(schedule, beta_2=0.99)
 
 
-def fit_batch(
-    plan: Plan, rows: TrainingRows, principal: Components
-) -> tuple[Solution, Autoencoder]:
+def fit_batch(plan: Plan, rows: TrainingRows, pca: Components) -> tuple[Solution, Autoencoder]:
     """Train a new model, which begins as PCA, on some rows once, and return it too."""
     with _seed_scope(plan.seed):
-        model = _build(plan, len(principal.mean))
-        _make_start(plan, model)(principal.truncate(plan.n_components))
+        model, start = _make_model(plan, len(pca.mean))
+        start(pca.truncate(plan.n_components))
     return fit_next_batch(plan, rows, model, None), model
 
 

@@ -147,7 +147,7 @@ class Program:
                 metrics = [jnp.where(begin == 0, *pair) for pair in pairs]
             else:
                 metrics = self.fresh
-            state, logs = self.train_part((*variables, metrics), begin, end, order, arrays)
+            state, logs = self.run_steps((*variables, metrics), begin, end, order, arrays)
             update = jax.lax.dynamic_update_index_in_dim
             rows = [jnp.stack([logs[name] for name in names]) for names in self.log_names]
             return state, [update(*pair, index, axis=0) for pair in zip(tables, rows, strict=True)]
@@ -158,9 +158,7 @@ class Program:
             tables.append(jnp.zeros((self.capacity, len(names), *value.shape), value.dtype))
         return jax.lax.fori_loop(0, epochs, epoch, (state, tables))
 
-    def train_part(
-        self, state: Any, begin: Any, end: Any, order: Any, arrays: Sequence[Any]
-    ) -> Any:
+    def run_steps(self, state: Any, begin: Any, end: Any, order: Any, arrays: Sequence[Any]) -> Any:
         part = self.train
 
         def step(state: Any, begin: Any, size: int) -> Any:

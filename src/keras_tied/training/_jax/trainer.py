@@ -29,9 +29,7 @@ STEP = 2**13  # multiplications that take as long as what every step takes besid
 class JaxEpochs(Epochs):
     """Trains with the model's own `train_step` and `test_step`, in loops that XLA compiles."""
 
-    def __init__(
-        self, model: keras.Model, parts: Parts, shuffle: bool | str, n_epochs: int
-    ) -> None:
+    def __init__(self, model: keras.Model, parts: Parts, shuffle: bool | str, epochs: int) -> None:
         super().__init__(model)
         train, validation = parts
         self.train = train
@@ -42,15 +40,14 @@ class JaxEpochs(Epochs):
         self.shards = None if distribution is None else Shards(distribution)
         self.seconds_per_step = 0.0
         self.pull()
-        self.is_short = not self.shards and n_epochs * self._count_multiplications() < SHORT
+        self.is_short = not self.shards and epochs * self._count_multiplications() < SHORT
         self.arrays: list[jax.Array] = []
         units = [variable.shape[-1] for variable in model.variables if variable.shape]
         places: Places = {}
         self.parts: list[Part] = []
         for rows, has_orders in ((train, bool(self.shuffle)), (validation, False)):
             if rows and self.shards:
-                device = self.shards, has_orders
-                self.parts.append(ShardedRows(rows, self.arrays, places, *device))
+                self.parts.append(ShardedRows(rows, self.arrays, places, self.shards, has_orders))
             elif rows:
                 self.parts.append(DeviceRows(rows, self.arrays, places, units))
 
