@@ -93,11 +93,9 @@ def sample_collection(
     sample = concat(dask.compute(*chosen))
     fences = fit_fences(_to_array(sample)) if trim else keep_all(X.shape[1])
     moments = [dask.delayed(_measure)(block, fences) for block in blocks]
+    merge = dask.delayed(_merge)
     while len(moments) > 1:
-        moments = [
-            dask.delayed(_merge)(moments[begin : begin + MERGED])
-            for begin in range(0, len(moments), MERGED)
-        ]
+        moments = [merge(moments[i : i + MERGED]) for i in range(0, len(moments), MERGED)]
     [of_all] = dask.compute(moments[0])
     return sample, of_all, fences
 

@@ -87,11 +87,6 @@ def link_of(layer: Any) -> Link | None:
     return getattr(layer, "_link", None) if isinstance(layer, keras.Layer) else None
 
 
-def sharing(partner: keras.Layer, around: Iterable[keras.Layer]) -> list[keras.Layer]:
-    layers = [layer for scope in around for layer in internals.flatten_layers(scope)]
-    return [layer for layer in layers if (link := link_of(layer)) and link.partner is partner]
-
-
 def homes(tied: keras.Layer) -> list[keras.Layer]:
     """The layers and models that are known to hold a tied layer, smallest first."""
     noted = [home for ref in tied._link.homes if (home := ref()) is not None]
@@ -326,8 +321,10 @@ def look_for_another(tied: Any, own: keras.Layer) -> None:
         namesakes = find_namesakes(tied, others, own.name, type(own).__name__)
         for partner in namesakes:
             if _equal_kernels(partner, own):
-                for layer in sharing(own, [tied, *around]):
-                    layer.tie_to(partner, around)
+                held = [each for home in (tied, *around) for each in internals.flatten_layers(home)]
+                for layer in held:
+                    if (link := link_of(layer)) and link.partner is own:
+                        layer.tie_to(partner, around)
                 return
         strangers |= any(layer in layers for layer in namesakes)
     if strangers and not tied._link.doubtful:

@@ -39,8 +39,7 @@ def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
     its losses and its state stay untouched. The result can be differentiated by weights and by `x`.
 
     Args:
-        encoder: a built layer or model, with one input and one output, that maps each row by
-            itself.
+        encoder: a built layer or model with one input and one output, that maps each row by itself.
         x: the rows, `(batch, ...)`; cast to the encoder's compute dtype. The result is `(batch,)`,
             in float32 also for an encoder that computes in half precision.
 
@@ -151,10 +150,8 @@ def _precise(tensor: Any) -> Any:
 
 
 def _code(encoder: keras.Layer, x: Any) -> Any:
-    with (
-        keras.StatelessScope([(variable, variable) for variable in encoder.variables]),
-        inference_scope(),
-    ):
+    mapping = [(variable, variable) for variable in encoder.variables]
+    with keras.StatelessScope(mapping), inference_scope():
         code = encoder(x)
     if not ops.is_tensor(code):
         raise ValueError(

@@ -47,8 +47,7 @@ class MaskingNoise(Corruption):
     The corruption of the denoising autoencoder (Vincent, Larochelle, Bengio & Manzagol,
     "Extracting and composing robust features with denoising autoencoders", ICML 2008), which is
     trained to reconstruct $x$ from $\tilde x$. `keras.layers.Dropout` also multiplies the other
-    features by 1 / (1 - rate); here they stay as they are. In inference, inputs pass unchanged.
-    They may have any shape.
+    features by 1 / (1 - rate); here they stay. In inference, inputs of any shape pass unchanged.
 
     Args:
         rate: the probability, from 0 to 1.

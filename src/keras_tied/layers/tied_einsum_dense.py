@@ -48,8 +48,7 @@ class TiedEinsumDense(TiedLayer):
 
     and likewise for other equations. With `transpose=False` it computes what the other layer does,
     scaled by the gain, with a bias and an activation of its own. It takes the output of the layer
-    tied to, floating point, and gives the shape of its input; the other way round if not
-    transposed.
+    tied to, floating point, and gives the shape of its input; if not transposed, the reverse.
 
     Args:
         tied_to: the `EinsumDense` whose kernel is used. The kernel remains its variable.

@@ -68,9 +68,8 @@ class TiedLayer(internals.CallObserver):
             )
         if tied_to.built and kernel_name(tied_to) is None:
             raise ValueError(
-                f"{self.label} cannot be tied to '{tied_to.name}' "
-                f"({type(tied_to).__name__}), which has no kernel; tie it to a layer that has "
-                "one, such as Dense or Embedding."
+                f"{self.label} cannot be tied to '{tied_to.name}' ({type(tied_to).__name__}), "
+                "which has no kernel; tie it to a layer that has one, such as Dense or Embedding."
             )
         if self.PARTNERS and not isinstance(tied_to, self.PARTNERS):
             names = ", ".join(cls.__name__ for cls in self.PARTNERS)

@@ -200,13 +200,12 @@ def _draw_cost(axes: Axes, history: History, pca_error: float | None, n_componen
     _figure.label_axes(axes, "Cost", "epoch", "loss")
     curves = {key: np.asarray(cost) for key, cost in history.items() if np.isfinite(cost).any()}
     costs = np.concatenate([*curves.values(), [] if pca_error is None else [pca_error]])
-    look: dict[str, Any]
     looks = {"loss": ("train", "#9CCBE8", 5.0), "val_loss": ("validation", _figure.INK, 1.2)}
     for key, (label, colour, width) in looks.items():
         if key in curves:
             epochs = np.arange(1, len(curves[key]) + 1)
-            look = {"color": colour, "linewidth": width, "marker": "o" * (len(epochs) == 1)}
-            axes.plot(epochs, curves[key], label=label, **look)
+            dot = "o" * (len(epochs) == 1)
+            axes.plot(epochs, curves[key], label=label, color=colour, linewidth=width, marker=dot)
     if not curves:
         axes.set_xticks([])
         if pca_error is None:
@@ -214,8 +213,8 @@ def _draw_cost(axes: Axes, history: History, pca_error: float | None, n_componen
         axes.text(0.5, 0.3, "not trained", transform=axes.transAxes, ha="center", color=_figure.INK)
     if pca_error is not None:
         label = f"PCA, {format_quantity(n_components, 'component')}"
-        look = {"color": drawing.palette(5)[4], "linewidth": 1.5, "linestyle": (0, (5, 3))}
-        axes.axhline(pca_error, label=label, **look)
+        colour = drawing.palette(5)[4]
+        axes.axhline(pca_error, label=label, color=colour, linewidth=1.5, linestyle=(0, (5, 3)))
     if curves:
         # Most happens in the first epochs, so their axis is logarithmic as well.
         axes.set_xscale("log")

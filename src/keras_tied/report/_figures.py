@@ -57,10 +57,8 @@ def draw_panels(
         plot.toolbar.active_drag = box
         plot.toolbar.active_scroll = None  # the page scrolls, until the tool is chosen
         if is_dense:
-            pairs: list[tuple[Pair | None, Hexagons]] = [*planes.pairs.items()]
-            if name != "code" or not pairs:
-                pairs = [(None, hexagons)]
-            for pair, each in pairs:
+            pairs = planes.pairs if name == "code" else {}
+            for pair, each in pairs.items() or [(None, hexagons)]:
                 _add_hexagons(plot, each, density, pair)
         at = partial(models.Scatter, x=f"{name}_x", y=f"{name}_y")
         colour = {"field": "colour", "transform": mapper}

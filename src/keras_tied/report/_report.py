@@ -33,8 +33,7 @@ class Report(Contents):
         pca_error: the mean error of PCA with as many components, to compare with. Defaults to none.
         model: what the model is, such as "PCA". Defaults to "an autoencoder".
         widths: what `keras_tied.comparison.compare_widths` has measured. Defaults to none.
-        fitted: explains rows and decodes a code on the page, as `from_estimator` gives it; without
-            it, errors explain rows.
+        fitted: explains rows and decodes a code, as `from_estimator` gives it. Else errors explain.
         whole: facts of all rows, where `X` is some of them. Defaults to those of `X`.
         old: the name, the rows and the outlier scores of an older table, to tell what has drifted.
         facts: of the columns that the model was fitted to, such as `keras_tied.tables.Fact`.

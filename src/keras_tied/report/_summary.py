@@ -55,11 +55,10 @@ def _describe_oddest(report: Contents, explainer: Fitted, oddest: int) -> str:
     """Say which row is the oddest, and why."""
     [shares], [expected], [rarity] = report.explain(np.array([oddest]))
     causes, parts = [], slice_columns(report.columns)
+    rows = report.X[oddest], expected
     for place in np.argsort(-shares, kind="stable")[:3].tolist():
         column, part = report.columns[place], parts[place]
-        given, likely = (
-            _columns.format_features(column, row[part]) for row in (report.X[oddest], expected)
-        )
+        given, likely = (_columns.format_features(column, row[part]) for row in rows)
         if shares[place] > 0:
             causes.append(Cause(column.title, shares[place], given, likely))
     reason = describe_reason(causes, bool(rarity < ORDINARY))

@@ -18,9 +18,8 @@ class Watcher(keras.callbacks.Callback):
     """A callback that only reads the logs it is given.
 
     For any other, training comes back to Python after every epoch. For a `Watcher`, `fit` runs many
-    epochs in a bunch, a few bunches a second, and then calls `on_epoch_begin` and `on_epoch_end`
-    for each. It can stop the training with `self.model.stop_training = True`: the model is then as
-    after that epoch.
+    epochs in a bunch, a few bunches a second, then calls `on_epoch_begin` and `on_epoch_end` for
+    each. It can stop training with `self.model.stop_training = True`: the model is as it was then.
 
     Examples:
         >>> from keras_tied.training import Watcher

@@ -161,8 +161,7 @@ class InPlaceObjective(Objective):
         return logs, _flatten(self.model.optimizer.gradients)
 
     def accept(self) -> None:
-        pairs = self._others
-        self._others = [(v, old if is_seed(v) else read_whole(v).copy()) for v, old in pairs]
+        self._others = [(v, old if is_seed(v) else read_whole(v).copy()) for v, old in self._others]
 
     def validate(self, weights: Any) -> dict[str, float]:
         self.push(weights)

@@ -103,9 +103,7 @@ ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 def activation_name(config: Any) -> str | None:
     """The key in `ACTIVATIONS`, or None, of a name or of what Keras serializes a function to."""
     match config:
-        case {"class_name": "function", "module": "builtins", "config": str() as name}:
-            config = name
-    if not isinstance(config, str):
-        return None
-    name = ALIASES.get(config, config)
-    return name if name in ACTIVATIONS else None
+        case str(name) | {"class_name": "function", "module": "builtins", "config": str(name)}:
+            name = ALIASES.get(name, name)
+            return name if name in ACTIVATIONS else None
+    return None

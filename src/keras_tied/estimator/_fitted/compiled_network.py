@@ -46,7 +46,7 @@ class CompiledNetwork:
         self.code_shape = tuple(model.encoder.output_shape[1:])
         self.weights: list[Array] = [np.array(weight) for weight in model.get_weights()]
         if like is not None and like.model is model:
-            self._encoder, self._decoder = like._encoder, like._decoder
+            self._halves = like._halves
 
     @property
     def layer_sizes(self) -> list[int]:
@@ -66,20 +66,20 @@ class CompiledNetwork:
 
     def encode(self, rows: Array) -> Array:
         """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
-        return self._run("_encoder", rows, self.input_shape)
+        return self._run(0, rows, self.input_shape)
 
     def decode(self, codes: Array) -> Array:
         """The scaled rows, `(n, d)` float32, reconstructed from codes, `(n, k)` float32."""
-        return self._run("_decoder", codes, self.code_shape)
+        return self._run(1, codes, self.code_shape)
 
-    def _run(self, half: str, rows: Array, shape: tuple[int, ...]) -> Array:
+    def _run(self, half: int, rows: Array, shape: tuple[int, ...]) -> Array:
         """Compute rows in the shape that a model takes, padded with zeros to one of two sizes."""
         _require_no_fork()
         n = len(rows)
         size = FEWEST_BLOCK_ROWS if n <= FEWEST_BLOCK_ROWS else self.block_rows
         padded = np.zeros((size, *shape), np.float32)
         padded[:n] = rows.reshape(n, *shape)
-        output: Array = getattr(self, half)(self._tensors, padded)
+        output: Array = self._halves[half](self._tensors, padded)
         return output[:n]
 
     @cached_property
@@ -90,12 +90,9 @@ class CompiledNetwork:
         return [keras.ops.convert_to_tensor(weight) for weight in self.weights]
 
     @cached_property
-    def _encoder(self) -> Half:
-        return _make_half(self.model, self.model.encoder)
-
-    @cached_property
-    def _decoder(self) -> Half:
-        return _make_half(self.model, self.model.decoder)
+    def _halves(self) -> tuple[Half, Half]:
+        model = self.model
+        return _make_half(model, model.encoder), _make_half(model, model.decoder)
 
     def __getstate__(self) -> dict[str, Any]:
         """The attributes without the compiled functions."""

@@ -17,8 +17,7 @@ OLDEST_OPSET = 13  # from here on, those used by the rules have kept their meani
 class Graph:
     """Nodes and constants, in the order of computation; `unique` makes new names.
 
-    Tensors are known by their names. A constant that is used twice, such as a tied kernel, is
-    stored once.
+    Tensors are known by their names. A constant used twice, such as a tied kernel, is stored once.
     """
 
     def __init__(self, unique: Callable[[str], str], opset: int = OPSET) -> None:

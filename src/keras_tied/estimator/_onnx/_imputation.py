@@ -29,9 +29,8 @@ def add_imputation(graph: Graph, gaussian: Gaussian, scaled: str) -> str:
     deviations = graph.add("Sub", graph.cast(scaled, np.float64), mean)
     present = graph.add("Where", missing, zero, deviations)
     right_side = graph.add("Neg", graph.add("MatMul", present, precision))
-    solution = _add_solution(
-        graph, gaussian.precision, graph.add("Where", missing, right_side, zero), missing
-    )
+    right_side = graph.add("Where", missing, right_side, zero)
+    solution = _add_solution(graph, gaussian.precision, right_side, missing)
     result = graph.cast(graph.add("Add", solution, mean), np.float32)
     return graph.add("Where", missing, result, scaled)
 
@@ -76,13 +75,11 @@ def _make_step(
     direction = graph.add("Add", scaled_residual, graph.add("Mul", share, direction))
     going_on = _add_any_greater(graph, new_size, enough)
     outputs = [going_on, solution, residual, direction, new_size]
-    iteration = helper.make_tensor_value_info(inputs[0], onnx.TensorProto.INT64, [])
+    describe = helper.make_tensor_value_info
+    iteration = describe(inputs[0], onnx.TensorProto.INT64, [])
     types = [onnx.TensorProto.BOOL, *[onnx.TensorProto.DOUBLE] * 4]
     shapes = [[], *[[None, len(precision)]] * 3, [None, 1]]
-    before, after = (
-        list(map(helper.make_tensor_value_info, tensors, types, shapes))
-        for tensors in (inputs[1:], outputs)
-    )
+    before, after = (list(map(describe, each, types, shapes)) for each in (inputs[1:], outputs))
     return helper.make_graph(graph.nodes, "step", [iteration, *before], after)
 
 

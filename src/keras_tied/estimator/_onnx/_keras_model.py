@@ -46,9 +46,8 @@ def _find_unsupported(models: list[Any]) -> str | None:
         path = layer_chain(model)
         if path is None:
             return f"branches in its '{model.name}'"
-        for layer in path:
-            if (why := find_unsupported(layer)) is not None:
-                return why
+        if why := next(filter(None, map(find_unsupported, path)), None):
+            return why
     return None
 
 

@@ -70,9 +70,8 @@ def make_model(network: Network, objectives: Objectives, weight_decay: float) ->
     else:
         first, *hidden, n_components = network.layer_sizes
         hidden = [units - network.linear_units for units in hidden]
-        model = build_network(
-            first, n_components, hidden, network.activation, weight_decay, objectives
-        )
+        settings = network.activation, weight_decay, objectives
+        model = build_network(first, n_components, hidden, *settings)
         set_arrays(model, network)
     model.compile(None)  # without an optimizer and its state
     return model
@@ -129,8 +128,7 @@ def set_arrays(model: Autoencoder, arrays: DenseNetwork) -> None:
 def inference_network(model: Autoencoder, own: bool, like: Network | None = None) -> Network:
     """A network that computes what a model does now: in NumPy if it can, else compiled.
 
-    `own` tells whether `build_network` has made it; the compiled functions of `like` are used if it
-    is a network of the same model.
+    `own` tells whether `build_network` has made it; for `like`, see `CompiledNetwork`.
     """
     dense = _to_arrays(model) if own else None
     return dense or CompiledNetwork(model, like if isinstance(like, CompiledNetwork) else None)
@@ -139,9 +137,8 @@ def inference_network(model: Autoencoder, own: bool, like: Network | None = None
 def _to_arrays(model: Autoencoder) -> DenseNetwork | None:
     """The arrays of what `build_network` made; None if NumPy lacks the activation."""
     hidden = [layer for layer in model.encoder.layers if isinstance(layer, PartlyLinear)]
-    activation: str | None = "linear"
-    if hidden:
-        activation = activation_name(keras.activations.serialize(hidden[0].activation))
+    function = hidden[0].activation if hidden else keras.activations.linear
+    activation = activation_name(keras.activations.serialize(function))
     if activation is None:
         return None
     layers = _dense_layers(model)

@@ -16,15 +16,8 @@ from keras_tied._types import Array
 from keras_tied.autoencoder import Autoencoder, mirror
 from keras_tied.estimator._fitted.pca import Components
 from keras_tied.estimator._fitted.value import Network, compute_block
-from keras_tied.estimator._training import keras_network
-from keras_tied.estimator._training.held_out import (
-    Solution,
-    is_clearly_less,
-    is_clearly_less_in_folds,
-    make_folds,
-    split_rows,
-)
-from keras_tied.estimator._training.keras_network import inference_network
+from keras_tied.estimator._training import held_out, keras_network
+from keras_tied.estimator._training.held_out import Solution, make_folds
 from keras_tied.estimator._training.plan import Plan
 from keras_tied.estimator._training.progress import get_epoch_callback
 from keras_tied.estimator._training.rows import TrainingRows
@@ -140,9 +133,9 @@ def _fit_lbfgs(
 
     if plan.early_stopping:
         curves, of_pca, weight = [], [], 0.0
-        for held_out in make_folds(n, plan):
+        for left_out in make_folds(n, plan):
             train_mask = np.ones(n, bool)
-            train_mask[held_out] = False
+            train_mask[left_out] = False
             of_fold = rows.select(np.flatnonzero(train_mask)).principal.truncate(plan.n_components)
             start(of_fold)
             patience = _Patience(plan.n_iter_no_change)
@@ -150,7 +143,7 @@ def _fit_lbfgs(
                 fit(train_mask, max_iter, [patience])
             if is_interrupted():
                 raise KeyboardInterrupt  # no model of all rows exists yet
-            validation_rows = rows.select(held_out)
+            validation_rows = rows.select(left_out)
             share = validation_rows.weights
             errors = validation_rows.pca_errors(of_fold)
             of_pca.append(np.average(errors, weights=share) * share.sum())
@@ -162,7 +155,7 @@ def _fit_lbfgs(
     losses = fit(np.ones(n, bool), best, [], plan.verbose).history["loss"] if best else []
     # Ctrl-C or convergence may have ended the last fit before.
     validation_errors = validation_errors[: len(losses)]
-    network = inference_network(model, plan.encoder is None)
+    network = keras_network.inference_network(model, plan.encoder is None)
     return Solution(network, losses, validation_errors, len(losses), better)
 
 
@@ -170,7 +163,7 @@ def _choose_best(curves: list[Array], of_pca: Array, n_rows: float) -> tuple[int
     """The iterations of least error over the curves of all folds, and whether that beats PCA."""
     table = _align(curves)
     best = int(table.sum(axis=0).argmin())
-    return best, is_clearly_less_in_folds(table[:, best], of_pca, n_rows)
+    return best, held_out.is_clearly_less_in_folds(table[:, best], of_pca, n_rows)
 
 
 def _align(curves: list[Array]) -> Array:
@@ -181,10 +174,10 @@ def _align(curves: list[Array]) -> Array:
 
 def _fit_nadam(plan: Plan, model: Autoencoder, start: Start, rows: TrainingRows) -> Solution:
     """Train in batches, with a warm-up and a cosine decay of the learning rate."""
-    places, held_out = np.arange(rows.count), np.arange(0)
+    places, left_out = np.arange(rows.count), np.arange(0)
     if plan.early_stopping:
-        places, held_out = split_rows(rows.count, plan)
-    train, validation = rows.select(places), rows.select(held_out)
+        places, left_out = held_out.split_rows(rows.count, plan)
+    train, validation = rows.select(places), rows.select(left_out)
     n = len(train.inputs)
     size = min(plan.batch_size, n)
     steps = -(-n // size)
@@ -216,15 +209,15 @@ def _fit_nadam(plan: Plan, model: Autoencoder, start: Start, rows: TrainingRows)
         callbacks=[*callbacks, _EpochCallback()],
         verbose=plan.verbose,
     ).history
-    better, network = None, inference_network(model, plan.encoder is None)
+    better, network = None, keras_network.inference_network(model, plan.encoder is None)
     if plan.early_stopping:
         of_pca = validation.pca_errors(principal)
         block = compute_block(network, validation.flat, validation.flat)
         errors = validation.errors(block.reconstruction)
-        better = is_clearly_less(errors, of_pca, validation.weights, len(held_out))
+        better = held_out.is_clearly_less(errors, of_pca, validation.weights, len(left_out))
     losses = history["loss"]
     n_iter = max(1, round(passes * len(losses)))
-    unseen = held_out if len(held_out) else None
+    unseen = left_out if len(left_out) else None
     return Solution(network, losses, history.get("val_error", []), n_iter, better, unseen)
 
 
@@ -276,4 +269,5 @@ def fit_next_batch(
             batch_size=size,
             verbose=plan.verbose,
         ).history["loss"]
-    return Solution(inference_network(model, plan.encoder is None, like), losses, [], 1)
+    network = keras_network.inference_network(model, plan.encoder is None, like)
+    return Solution(network, losses, [], 1)

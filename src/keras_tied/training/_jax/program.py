@@ -13,7 +13,7 @@ from keras_tied.training._data import BatchedRows
 from keras_tied.training._evaluation import Evaluation
 from keras_tied.training._jax.bfloat16 import WideEvaluation, multiplies_bfloat16
 from keras_tied.training._jax.features_first import FeaturesFirst, FlippedMatrix, is_worthwhile
-from keras_tied.training._jax.shards import Places, ShardedRows
+from keras_tied.training._jax.shards import Arrays, ShardedRows
 
 
 class TracedFunction:
@@ -54,11 +54,9 @@ def list_constants(jaxpr: ClosedJaxpr) -> Iterator[Any]:
 
 
 class DeviceRows:
-    """Rows on the device, in `arrays`, each once; `places` has the index of each array."""
+    """Rows on the device, in `arrays`, each once; `places` has the place of each in there."""
 
-    def __init__(
-        self, rows: BatchedRows, arrays: list[jax.Array], places: Places, units: Sequence[int]
-    ) -> None:
+    def __init__(self, rows: BatchedRows, arrays: Arrays, units: Sequence[int]) -> None:
         self.rows, self.full, self.last, self.size = rows, rows.full, rows.last, rows.batch_size
         leaves, self.structure = jax.tree.flatten(rows.data)
         shapes = [leaf.shape[1:] for leaf in leaves if leaf.ndim > 1]
@@ -66,13 +64,12 @@ class DeviceRows:
         self.flipped = [narrow and leaf.ndim > 1 for leaf in leaves]
         self.places = []
         for leaf, flipped in zip(leaves, self.flipped, strict=True):
-            place = id(leaf), flipped and not self.full
-            if place not in places:
-                places[place] = len(arrays)
-                values = np.ascontiguousarray(leaf.T) if place[1] else leaf
+            key = id(leaf), flipped and not self.full
+            if key not in arrays:
+                values = np.ascontiguousarray(leaf.T) if key[1] else leaf
                 # No copy where the device can read the host's memory, as Keras's `fit` does.
-                arrays.append(jax.device_put(values, may_alias=True))
-            self.places.append(places[place])
+                arrays[key] = jax.device_put(values, may_alias=True)
+            self.places.append(list(arrays).index(key))
         self.key = self.full, self.last, self.size, self.structure, self.places, self.flipped
 
     def batch(self, arrays: Sequence[Any], begin: Any, size: int, order: Any) -> Any:
@@ -208,10 +205,8 @@ class Program:
 
 def _make_example(data: Any, size: int) -> Any:
     """The shapes and dtypes of a batch of so many rows, on the device."""
-    canonical = jax.dtypes.canonicalize_dtype
-    return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape[1:]), canonical(leaf.dtype)), data
-    )
+    describe, canonical = jax.ShapeDtypeStruct, jax.dtypes.canonicalize_dtype
+    return jax.tree.map(lambda x: describe((size, *x.shape[1:]), canonical(x.dtype)), data)
 
 
 def _make_empty_logs(steps: dict[int, TracedFunction]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from keras_tied._types import Array
 from keras_tied.training._data import BatchedRows
 from keras_tied.training._jax.partial_sums import PartialSums
 
-Places = dict[tuple[int, bool], int]  # of arrays, by the id of the host's and how it is kept
+Arrays = dict[tuple[int, bool], jax.Array]  # by the id of the host's array and how it is kept
 
 
 class Shards:
@@ -26,6 +26,7 @@ class Shards:
         self.groups = list(dict.fromkeys(self.owners))
         self.first = [jax.process_index() in owners for owners in self.owners].index(True)
         self.replicated = NamedSharding(self.mesh, PartitionSpec())
+        self.by_place = NamedSharding(self.mesh, PartitionSpec(self.axis))
 
     def put(self, parts: Sequence[Array], axis: int = 0) -> jax.Array:
         """An array whose parts, of equal shapes, lie in one place each; this process has some."""
@@ -61,14 +62,7 @@ class Shards:
 class ShardedRows:
     """Rows on the devices of a distribution; see `DeviceRows`."""
 
-    def __init__(
-        self,
-        rows: BatchedRows,
-        arrays: list[jax.Array],
-        places: Places,
-        shards: Shards,
-        has_orders: bool,
-    ) -> None:
+    def __init__(self, rows: BatchedRows, arrays: Arrays, shards: Shards, has_orders: bool) -> None:
         self.rows, self.shards, self.full = rows, shards, rows.full
         self.positions = shards.deal(rows)
         firsts = [group[0] if len(rows.counts) > 1 else 0 for group in shards.groups]
@@ -81,14 +75,14 @@ class ShardedRows:
         leaves, self.structure = jax.tree.flatten(rows.data)
         self.places = []
         for leaf in leaves:
-            if (id(leaf), has_orders) not in places:
-                places[id(leaf), has_orders] = len(arrays)
+            key = id(leaf), has_orders
+            if key not in arrays:
                 whole = leaf
                 if len(leaf) < rows.largest:
                     whole = np.resize(leaf, (rows.largest, *leaf.shape[1:]))
                 parts = [whole if has_orders else leaf[mine] for mine in self.positions]
-                arrays.append(shards.put(parts))
-            self.places.append(places[id(leaf), has_orders])
+                arrays[key] = shards.put(parts)
+            self.places.append(list(arrays).index(key))
         self.key = self.full, self.sizes, self.structure, self.places
 
     def put_orders(self, orders: Array) -> jax.Array:
@@ -99,7 +93,7 @@ class ShardedRows:
         """The rows `begin .. begin + size - 1` of all processes; see `DeviceRows`."""
         lengths = self.sizes[size]
         share = self.shards.count_share(max(lengths))
-        spec = PartitionSpec(self.shards.axis)
+        spec = self.shards.by_place.spec
         dealt = np.arange(self.shards.n_places * share * len(lengths)).reshape(len(lengths), -1)
         kept = np.concatenate([row[:length] for row, length in zip(dealt, lengths, strict=True)])
 
@@ -115,8 +109,7 @@ class ShardedRows:
         for place in self.places:
             rows = take_everywhere(arrays[place], order, begin // self.size * self.share)
             if len(kept) < dealt.size:
-                sharding = NamedSharding(self.shards.mesh, spec)
-                rows = jax.lax.with_sharding_constraint(rows[kept], sharding)
+                rows = jax.lax.with_sharding_constraint(rows[kept], self.shards.by_place)
             leaves.append(rows)
         return jax.tree.unflatten(self.structure, leaves)
 
@@ -125,5 +118,4 @@ class ShardedRows:
         n_places = len(self.shards.owners)
         if size % n_places or self.shards.mesh.size > n_places:
             return None
-        sharding = NamedSharding(self.shards.mesh, PartitionSpec(self.shards.axis))
-        return PartialSums(size, n_places, sharding)
+        return PartialSums(size, n_places, self.shards.by_place)

@@ -14,9 +14,9 @@ from keras_tied._processes import gather
 from keras_tied.training._callbacks import all_finite
 from keras_tied.training._data import Parts
 from keras_tied.training._epochs import Epochs, Logs, Objective, Run, Visit, is_seed, split_vector
-from keras_tied.training._jax import compile_cache
+from keras_tied.training._jax.compile_cache import compile_program
 from keras_tied.training._jax.program import DeviceRows, Part, Program, list_constants
-from keras_tied.training._jax.shards import Places, ShardedRows, Shards
+from keras_tied.training._jax.shards import Arrays, ShardedRows, Shards
 
 CAPACITY = 4096  # epochs that one call can train, and log
 PLACES = 2**20  # row numbers that one call takes, for the orders of the rows
@@ -38,18 +38,18 @@ class JaxEpochs(Epochs):
         self.capacity = max(1, min(CAPACITY, PLACES // train.largest)) if self.shuffle else CAPACITY
         distribution = keras.distribution.distribution()
         self.shards = None if distribution is None else Shards(distribution)
-        self.seconds_per_step = 0.0
+        self.seconds_per_step = SECONDS_PER_CALL / FIRST_STEPS
         self.pull()
         self.is_short = not self.shards and epochs * self._count_multiplications() < SHORT
-        self.arrays: list[jax.Array] = []
         units = [variable.shape[-1] for variable in model.variables if variable.shape]
-        places: Places = {}
+        arrays: Arrays = {}
         self.parts: list[Part] = []
         for rows, has_orders in ((train, bool(self.shuffle)), (validation, False)):
             if rows and self.shards:
-                self.parts.append(ShardedRows(rows, self.arrays, places, self.shards, has_orders))
+                self.parts.append(ShardedRows(rows, arrays, self.shards, has_orders))
             elif rows:
-                self.parts.append(DeviceRows(rows, self.arrays, places, units))
+                self.parts.append(DeviceRows(rows, arrays, units))
+        self.arrays = list(arrays.values())
 
     def _count_multiplications(self) -> int:
         """About those of an epoch: by each weight at each place of a row, as of an image."""
@@ -112,9 +112,7 @@ class JaxEpochs(Epochs):
         """One epoch, a few steps at a time, with a visit of the host after each of these."""
         begin, full = 0, self.train.full
         while True:
-            steps = FIRST_STEPS
-            if self.seconds_per_step:
-                steps = max(1, int(SECONDS_PER_CALL / self.seconds_per_step))
+            steps = max(1, int(SECONDS_PER_CALL / self.seconds_per_step))
             steps = int(gather(steps)[0])  # all processes take as many as the first
             end = min(full, begin + steps)
             start = time.perf_counter()
@@ -177,9 +175,7 @@ class JaxEpochs(Epochs):
             everywhere = self.shards.replicated
             shardings = jax.tree.map(lambda each: getattr(each, "sharding", everywhere), outputs)
         constants = [constant for step in program.steps for constant in list_constants(step.jaxpr)]
-        return compile_cache.compile_program(
-            function, arguments, constants, fast=fast, out_shardings=shardings
-        )
+        return compile_program(function, arguments, constants, fast=fast, out_shardings=shardings)
 
     def _compile(self, arguments: Any, widen: bool = True) -> Any:
         program = self.program(widen)
