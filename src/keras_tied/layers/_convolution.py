@@ -101,7 +101,8 @@ def _phases(kernel: Any, windows: Sequence[Window]) -> Any:
     for axis, window in enumerate(windows):
         if window.stride > 1 and window.dilation > 1:
             kernel = _stretch(kernel, axis, window)
-    sizes = list(zip(kernel.shape, strides, strict=False))
+    # Not from the kernel's shape, which is symbolic while PyTorch exports.
+    sizes = [(w.reach + 1 if w.stride > 1 else w.taps, w.stride) for w in windows]
     kernel = ops.pad(kernel, [*((0, -taps % stride) for taps, stride in sizes), (0, 0), (0, 0)])
     taps = [-(-taps // stride) for taps, stride in sizes]
     split = [size for pair in zip(taps, strides, strict=True) for size in pair]
