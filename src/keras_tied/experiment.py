@@ -34,22 +34,31 @@ VALIDATION_SPLIT = 0.33
 class Experiment:
     """The results of a run on n rows, of which the first n_train were trained on.
 
-    `history` is ``{"loss": ..., "val_loss": ...}``, (epochs,) each: the cost of the training rows
-    before each epoch's step, and of the others after it, as Keras logs them.
+    Attributes:
+        history: ``{"loss": ..., "val_loss": ...}``, (epochs,) float64 each: the cost of the
+            training rows before each epoch's step, and of the others after it, as Keras logs them.
+        code, reconstruction: (n, 2) and (n, 4) float32, of all rows.
+        train_mse, validation_mse: mean squared errors after the last epoch, of the training rows
+            and of the rows held out.
+        pca_train_mse, pca_validation_mse: the same of a PCA of as many components.
+        seconds: the time of training, with compilation and without imports.
+        parameters, untied_parameters: how many are trained, and would be with two kernels.
+        tie_error: the largest difference between the two kernels: 0, as there is but one.
+        model: the trained Keras model, or None if another engine trained.
     """
 
     history: dict[str, NDArray[np.float64]]
-    code: Rows  # (n, 2), of all rows
-    reconstruction: Rows  # (n, 4), of all rows
-    train_mse: float  # mean squared error of the training rows after the last epoch
-    validation_mse: float  # that of the rows held out
-    pca_train_mse: float  # the same of a PCA of as many components
+    code: Rows
+    reconstruction: Rows
+    train_mse: float
+    validation_mse: float
+    pca_train_mse: float
     pca_validation_mse: float
-    seconds: float  # of training, with compilation and without imports
-    parameters: int  # how many are trained
-    untied_parameters: int  # how many there would be with two kernels
-    tie_error: float  # the largest difference between the two kernels: 0, as there is but one
-    model: keras.Model | None  # the trained Keras model; None if another engine trained
+    seconds: float
+    parameters: int
+    untied_parameters: int
+    tie_error: float
+    model: keras.Model | None
 
 
 def run(

@@ -246,8 +246,7 @@ class Autoencoder(UnlockedModel):
         does (Hinton & Salakhutdinov, "Reducing the dimensionality of data with neural networks",
         Science, 2006; with noise: Vincent et al., "Stacked denoising autoencoders", JMLR, 2010).
         Each layer with a kernel is trained together with its mirror, whose bias and gain the
-        decoder's layer then takes. Train the whole with `fit` afterwards. Returns the `History` of
-        each layer, from the first to the code.
+        decoder's layer then takes. Train the whole with `fit` afterwards.
 
         Args:
             x: the rows, an array `(n, ...)`.
@@ -257,6 +256,9 @@ class Autoencoder(UnlockedModel):
                 Adam.
             noise: of the input of each layer, as that of `Autoencoder`. Defaults to none.
             verbose: 0, 1 or 2, as in Keras. Defaults to 0.
+
+        Returns:
+            The `History` of each layer, from the first to the code.
 
         Raises:
             ValueError: if the encoder is no chain of layers, or the decoder not tied to it all.

@@ -121,7 +121,6 @@ def _print_methods(methods: list[comparison.MethodResult]) -> None:
 
 
 def _print_widths(curve: list[comparison.Width]) -> None:
-
     several = len(curve[0].errors) > 1
     lines = []
     for width in curve:

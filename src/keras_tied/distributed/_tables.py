@@ -4,7 +4,7 @@ import hashlib
 import os
 import pickle
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from itertools import chain
 from typing import Any, NamedTuple
@@ -116,7 +116,7 @@ def measure_table(
         advance(parts[index].source.n_rows)
     moments, rows = zip(*(results[index] for index in range(len(parts))), strict=True)
     shuffled = np.random.default_rng(seed).permutation(np.concatenate(rows))
-    return Measurement(_merge(chain(*moments)), shuffled, whole.misread)
+    return Measurement(reduce(Moments.merge, chain(*moments)), shuffled, whole.misread)
 
 
 def _write_part(
@@ -137,10 +137,6 @@ def _write_part(
     return folder.write_table(name, batches())
 
 
-def _merge(moments: Iterable[Moments]) -> Moments:
-    return reduce(lambda a, b: a.merge(b), moments)
-
-
 def _measure_part(part: Scan, places: Array, fences: Fences | None) -> tuple[list[Moments], Array]:
     """Measure the rows of a part within the fences, and choose those at the places, ascending."""
     moments, chosen, begin = [], [], 0
@@ -151,7 +147,7 @@ def _measure_part(part: Scan, places: Array, fences: Fences | None) -> tuple[lis
         first, last = np.searchsorted(places, [begin, begin + len(numbers)])
         chosen.append(numbers[places[first:last] - begin])
         begin += len(numbers)
-    return [_merge(moments)] if moments else [], np.concatenate(chosen)
+    return [reduce(Moments.merge, moments)] if moments else [], np.concatenate(chosen)
 
 
 def _rank(workers: Workers, rows: Scan, transform: BatchTransform) -> list[Array]:

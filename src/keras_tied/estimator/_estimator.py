@@ -247,9 +247,8 @@ class TiedAutoencoder(RowMethods):
         if self.n_trimmed_rows_:
             warnings.warn(
                 f"{format_quantity(self.n_trimmed_rows_, 'row')} of {len(X):,} with a value far "
-                f"outside the rest of its column were left out of the fit of "
-                f"{type(self).__name__}: correct them, or set trim=False; score_samples puts them "
-                "first.",
+                f"outside the rest of its column were left out of the fit of {type(self).__name__}"
+                ": correct them, or set trim=False; score_samples puts them first.",
                 stacklevel=3,
             )
         return self

@@ -12,11 +12,7 @@ from sklearn.base import (
 )
 from sklearn.utils import check_array
 from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
-from sklearn.utils.validation import (
-    _check_feature_names_in,
-    _check_sample_weight,
-    check_is_fitted,
-)
+from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight, check_is_fitted
 
 from keras_tied._types import Array
 from keras_tied.estimator._collections import map_collections

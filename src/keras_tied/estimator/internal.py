@@ -80,10 +80,7 @@ def fit_rows(
 
 
 def save(
-    outcome: Outcome,
-    parameters: Parameters,
-    path: str | os.PathLike[str],
-    notes: Mapping[str, Any],
+    outcome: Outcome, parameters: Parameters, path: str | os.PathLike[str], notes: Mapping[str, Any]
 ) -> None:
     """Write what `fit_rows` gives as `TiedAutoencoder.save` does, with notes, as JSON has them."""
     write(path, outcome, parameters.to_dict(), parameters.feature_names, notes)

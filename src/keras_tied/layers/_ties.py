@@ -72,14 +72,23 @@ def tie(layer: keras.Layer, **kwargs: Any) -> TiedLayer:
 
 
 class Tie(NamedTuple):
-    """One tie of a model. A path has the names of the models and layers that hold a layer."""
+    """One tie of a model.
+
+    Attributes:
+        layer: the tied layer.
+        tied_to: the layer whose kernel it uses; None if a copied layer has not met it yet.
+        layer_path: the names of the models and layers that hold `layer`, and its own, with `/`.
+        tied_to_path: likewise of `tied_to`. Where the model does not hold that, its name.
+        kernel_shape: None if the kernel is not built yet.
+        inside: whether the model holds `tied_to`.
+    """
 
     layer: TiedLayer
-    tied_to: keras.Layer | None  # whose kernel it uses; None if a copied layer has not met it yet
-    layer_path: str  # such as "decoder/out"
-    tied_to_path: str  # likewise; only the name where the model does not hold `tied_to`
-    kernel_shape: tuple[int, ...] | None  # None if the kernel is not built yet
-    inside: bool  # whether the model holds `tied_to`
+    tied_to: keras.Layer | None
+    layer_path: str
+    tied_to_path: str
+    kernel_shape: tuple[int, ...] | None
+    inside: bool
 
 
 def ties(model: keras.Layer) -> list[Tie]:

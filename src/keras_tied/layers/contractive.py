@@ -40,8 +40,10 @@ def squared_jacobian_norm(encoder: keras.Layer, x: Any) -> Any:
 
     Args:
         encoder: a built layer or model with one input and one output, that maps each row by itself.
-        x: the rows, `(batch, ...)`; cast to the encoder's compute dtype. The result is `(batch,)`,
-            in float32 also for an encoder that computes in half precision.
+        x: the rows, `(batch, ...)`; cast to the encoder's compute dtype.
+
+    Returns:
+        A tensor of shape `(batch,)`; float32, also for an encoder that computes in half precision.
 
     Raises:
         ValueError: if the encoder is not built, or gives several outputs.

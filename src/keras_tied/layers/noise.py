@@ -81,8 +81,10 @@ class SaltAndPepperNoise(Corruption):
     (Vincent et al., "Stacked denoising autoencoders", JMLR 2010). In inference they pass unchanged.
 
     Args:
-        rate, seed, **kwargs: as of `MaskingNoise`.
+        rate: the probability, from 0 to 1.
         low, high: the lowest and the highest value of a feature. Default to 0 and 1.
+        seed: an integer that makes the draws repeatable. Defaults to none.
+        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
     Raises:
         ValueError: if `rate` is not between 0 and 1.

@@ -241,10 +241,9 @@ class _CsvFile:
         message = str(error) if isinstance(error, pa.ArrowInvalid) else ""
         if message and (row := self._ragged_row):
             return TableError(
-                f"{name!r} has {row.actual_columns} cells in line {self._find_line(row)}, "
-                f"where its first line has {row.expected_columns}; put text that holds the "
-                "delimiter in quotes, name another delimiter, or delete what stands before the "
-                "names."
+                f"{name!r} has {row.actual_columns} cells in line {self._find_line(row)}, where "
+                f"its first line has {row.expected_columns}; put text that holds the delimiter in "
+                "quotes, name another delimiter, or delete what stands before the names."
             )
         if isinstance(error, UnicodeDecodeError) or "UTF8" in message:
             return self._encoding_error()

@@ -98,16 +98,12 @@ def write(
     """
     target, name, network = Path(path), repr(os.fspath(path)), outcome.fitted.network
     is_dense = isinstance(network, DenseNetwork)
-    if is_dense and target.suffix != ".safetensors":
-        raise ValueError(
-            f"path={name} must end in '.safetensors': the estimator's own network is stored "
-            "without Keras. Use model_.save for a Keras model."
-        )
-    if not is_dense and target.suffix != ".keras":
-        raise ValueError(
-            f"path={name} must end in '.keras': an encoder or an activation of your own is stored "
-            "as a Keras model."
-        )
+    suffix, why = ".keras", "an encoder or an activation of your own is stored as a Keras model"
+    if is_dense:
+        suffix = ".safetensors"
+        why = "the estimator's own network is no Keras model; use model_.save to write one"
+    if target.suffix != suffix:
+        raise ValueError(f"path={name} must end in '{suffix}': {why}.")
     settings = Settings(
         params=serialize_params(params),
         n_iter_=outcome.n_iter,

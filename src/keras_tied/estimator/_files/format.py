@@ -64,14 +64,10 @@ POSITIVE = ("preprocessing.scaling.scale", "outlier_score.scale")
 MAY_BE_INFINITE = ("outlier_score.scale", "outlier_score.fences.low", "outlier_score.fences.high")
 
 
-class _Metadata(Struct):
-    text: str = field(name=KEY, default="")
-
-
 class _Header(Struct):
     """What is read of a header here; the library reads and checks the rest."""
 
-    metadata: _Metadata = field(name="__metadata__", default_factory=_Metadata)
+    metadata: dict[str, str] = field(name="__metadata__", default_factory=dict)
 
 
 class _Document(Struct):
@@ -112,7 +108,7 @@ def read_file(path: str | os.PathLike[str], network: Network | None = None) -> C
         _require_small_header(start)
         try:
             header = start[8:] + file.read(int.from_bytes(start[:8], "little") - 1)
-            text = msgspec.json.decode(header, type=_Header).metadata.text
+            text = msgspec.json.decode(header, type=_Header).metadata.get(KEY, "")
             require(text != "", "it holds no TiedAutoencoder")
             file.seek(0)
             arrays = load(file.read())

@@ -36,7 +36,7 @@ def add_model(
         path = [layer for half in models for layer in layer_chain(half) or ()]
         rows = add_layers(path, graph, rows, (None, *shape))
     else:
-        rows = _add_exported(models[0] if len(models) == 1 else model, shape, why, graph, rows)
+        rows = _add_export(models[0] if len(models) == 1 else model, shape, why, graph, rows)
     return rows if len(output_shape) == 1 else add_reshape(graph, rows, [math.prod(output_shape)])
 
 
@@ -51,7 +51,7 @@ def _find_unsupported(models: list[Any]) -> str | None:
     return None
 
 
-def _add_exported(model: Any, shape: Sequence[int], why: str, graph: Graph, tensor: str) -> str:
+def _add_export(model: Any, shape: Sequence[int], why: str, graph: Graph, tensor: str) -> str:
     """Add a model of layers without a rule; `why` says for errors what has none."""
     whole = inliner.inline_local_functions(_from_keras(model, shape, why, graph.opset))
     if any(opset.version != graph.opset for opset in whole.opset_import if not opset.domain):
