@@ -31,6 +31,8 @@ CODES = {
 }
 SECONDS = 6
 """To end in: 2 on an idle machine."""
+FREED = 0.5
+"""Seconds in which the system has freed the memory of a process that has exited."""
 
 
 @contextmanager
@@ -72,19 +74,22 @@ def folder(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_signal_at_any_moment_ends_the_command_with_its_code(name, folder):
-    begin = time.monotonic()
-    process = start(COMMANDS[name], folder)
-    process.communicate()
-    assert process.returncode == 0
-    seconds = time.monotonic() - begin
+    for _ in range(2):  # the second time as fast as those that the signals end
+        begin = time.monotonic()
+        process = start(COMMANDS[name], folder)
+        process.communicate()
+        assert process.returncode == 0
+        seconds = time.monotonic() - begin
     for kind in CODES:
         process = start(COMMANDS[name], folder)
         time.sleep(random.Random(f"{name} {kind}").uniform(0, 0.9 * seconds))
-        ended = process.poll() is not None  # a machine that was busy before is not now
         process.send_signal(kind)
         begin = time.monotonic()
         _, errors = process.communicate()
-        assert ended or process.returncode in CODES[kind], errors
+        # A machine that was busy before is not now: the command was done, and the system still
+        # freed its memory, which takes no longer than that.
+        done = process.returncode == 0 and time.monotonic() - begin < FREED
+        assert done or process.returncode in CODES[kind], errors
         # Python itself says where it was, if it had not begun with the command.
         assert "Traceback" not in errors or process.returncode == -kind
         assert time.monotonic() - begin < SECONDS
