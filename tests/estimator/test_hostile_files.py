@@ -235,7 +235,11 @@ for what, change in {
     "fall": lambda array: array[::-1],
     "leave one out": lambda array: 2 * array,
 }.items():
-    case(f"columns {what}", lambda change=change: with_array("outlier_score.columns", change))
+    case(
+        f"columns {what}",
+        lambda change=change: with_array("preprocessing.layout.columns", change),
+    )
+case("kinds are none", lambda: with_array("preprocessing.layout.kinds", lambda array: array + 3))
 PRECISION = "outlier_score.gaussian.precision"
 case("fences cross", lambda: with_array("outlier_score.fences.low", lambda array: array + 1e9))
 case("precision is negative", lambda: with_array(PRECISION, np.negative))

@@ -15,7 +15,7 @@ from keras_tied.estimator._fitted.fences import fit_fences
 from keras_tied.estimator._fitted.imputation import RIDGE
 from keras_tied.estimator._fitted.outlier_score import Block, fit_outlier_score
 from keras_tied.estimator._fitted.tail import fit_tail
-from keras_tied.estimator.internal import Parameters, fit_rows
+from keras_tied.estimator.internal import Layout, Parameters, fit_rows
 
 QUICK = {"hidden_layer_sizes": 8, "max_iter": 3, "random_state": 0}
 
@@ -172,7 +172,8 @@ def test_a_category_is_replaced_whole_and_only_where_another_is_clearly_more_lik
     size = rng.normal(size=900)
     kind = np.digitize(size, [-0.5, 0.5])
     X = np.column_stack([size + 0.1 * rng.normal(size=900), np.eye(3)[kind]]).astype(np.float32)
-    fitted = fit_rows(Parameters(**QUICK), X, columns=np.array([0, 1, 1, 1])).fitted
+    layout = Layout(np.array([0, 1, 1, 1]), np.array([0, 2, 2, 2]))
+    fitted = fit_rows(Parameters(**QUICK), X, layout=layout).fitted
     odd = np.array([[2.0, 1, 0, 0]], np.float32)
     reasons = fitted.explain(odd)
     assert reasons.shares.shape == (1, 2)
@@ -189,7 +190,8 @@ def test_surprises_are_those_of_linear_regression(rng):
     """In a normal distribution a conditional mean is that of regression on the other columns."""
     X = rng.normal(size=(500, 6)) @ rng.normal(size=(6, 6))
     columns = np.array([0, 0, 1, 2, 2, 2])
-    score = fit_outlier_score(make_rows(X), np.ones(500), columns, fit_fences(X), gaussian=None)
+    layout = Layout(columns, np.zeros(6, int))
+    score = fit_outlier_score(make_rows(X), np.ones(500), layout, fit_fences(X), gaussian=None)
     covariance = empirical_covariance(X)
     covariance += RIDGE * np.trace(covariance) / 6 * np.eye(6)
     surprises = (X - X.mean(axis=0)) @ score.surprise
@@ -205,7 +207,7 @@ def test_surprises_of_rows_that_were_not_fitted_to_are_those_of_a_fit_without_th
 ):
     monkeypatch.setattr(outlier_score, "HUBER_DELTA", np.inf)  # squares of z / 2
     X = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 3))
-    score = fit_outlier_score(make_rows(X), np.ones(60), np.arange(3), fit_fences(X), None)
+    score = fit_outlier_score(make_rows(X), np.ones(60), Layout.of_numbers(3), fit_fences(X), None)
     z = score._standardize(make_rows(X))
     ends = score._ends
     deviations = X - score.gaussian.mean

@@ -24,7 +24,8 @@ LAYER = {"kernels": (0, 1), "biases": (1,), "decoder_biases": (0,), "gains": (1,
 """The arrays of each layer, and the widths that are their shapes: before and after the layer."""
 ARRAYS = """
     preprocessing.scaling.shift preprocessing.scaling.scale preprocessing.mean
-    outlier_score.columns outlier_score.code_axes.mean outlier_score.code_axes.vectors
+    preprocessing.layout.columns preprocessing.layout.kinds
+    outlier_score.code_axes.mean outlier_score.code_axes.vectors
     outlier_score.residual_axes.mean outlier_score.residual_axes.vectors
     outlier_score.gaussian.mean outlier_score.gaussian.precision outlier_score.median
     outlier_score.scale outlier_score.fences.middle outlier_score.fences.low
@@ -127,7 +128,9 @@ def test_an_estimator_has_these_arrays(saved, kind):
     optimizer = [f"optimizer.{i}" for i in range(19 if kind == "partial" else 0)]
     assert set(arrays) == {*network, *others, *optimizer}
     dtypes = {name: str(arrays[name].dtype) for name in others}
-    assert dtypes == dict.fromkeys(others, "float64") | {"outlier_score.columns": "int64"}
+    assert dtypes == {
+        name: "int64" if name.startswith("preprocessing.layout.") else "float64" for name in others
+    }
 
 
 def test_features_too_many_for_a_covariance_have_no_precision(tmp_path):

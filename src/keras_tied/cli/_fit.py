@@ -161,7 +161,7 @@ def _train_and_measure(
     title = f"training on {len(rows):,} rows" if n else "training"
     with show_training(title, quiet) as on_epoch, internal.epoch_callback(on_epoch):
         outcome = internal.fit_rows(
-            parameters, rows, columns=columns.column_numbers, moments=table.moments, fences=fences
+            parameters, rows, layout=columns.layout, moments=table.moments, fences=fences
         )
     streamed = None
     if n:

@@ -16,6 +16,7 @@ from keras_tied._types import Array
 from keras_tied.estimator._files import Contents, read, write
 from keras_tied.estimator._fitted.explanation import Explanation
 from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
+from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.estimator._fitted.moments import Moments, measure_moments
 from keras_tied.estimator._fitted.tail import ranks
 from keras_tied.estimator._fitted.value import Fitted, baseline_errors
@@ -28,10 +29,14 @@ if TYPE_CHECKING:
     from keras_tied.estimator._training.sample import choose_places, choose_sample_size
 
 __all__ = [
+    "BOOLEAN",
+    "CATEGORY",
+    "NUMBER",
     "Contents",
     "Explanation",
     "Fences",
     "Fitted",
+    "Layout",
     "Moments",
     "Outcome",
     "Parameters",
@@ -62,21 +67,21 @@ def fit_rows(
     parameters: Parameters,
     X: Array,
     *,
-    columns: Array | None = None,
+    layout: Layout | None = None,
     moments: Moments | None = None,
     fences: Fences | None = None,
 ) -> Outcome:
     """Fit to rows, as `TiedAutoencoder.fit` does, or to a sample, with scale and PCA of all rows.
 
-    Rows are `(n, d)`, finite or NaN. `columns` has the column that each feature belongs to, `(d,)`,
-    from 0 on, not falling: by default one for each. `moments` are those of all rows within the
-    fences, if `X` is a sample; `fences` those of the features, by default those of the rows.
+    Rows are `(n, d)`, finite or NaN. The layout is by default that of columns of numbers. `moments`
+    are those of all rows within the fences, if `X` is a sample; `fences` those of the features, by
+    default those of the rows.
     """
     from keras_tied.estimator._training.fit import fit
     from keras_tied.estimator._training.prepare import check_columns
 
     check_columns(X, None)
-    return fit(parameters, X, np.ones(len(X)), columns=columns, moments=moments, fences=fences)
+    return fit(parameters, X, np.ones(len(X)), layout=layout, moments=moments, fences=fences)
 
 
 def save(

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from keras_tied._text import list_some
 from keras_tied._types import Array
+from keras_tied.estimator.internal import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, format_cell, get_value
 from keras_tied.tables._errors import TableError, quote
 from keras_tied.tables._facts import ColumnChoice, Fact, Restoration
@@ -154,6 +155,13 @@ class Columns:
     def features(self) -> list[str]:
         """The names of the numbers, such as `colour=red`."""
         return [name for column in self.used for name in column.features]
+
+    @property
+    def layout(self) -> Layout:
+        """Which of the numbers belong to which column, and what they hold."""
+        kinds = {Kind.boolean: BOOLEAN, Kind.text: CATEGORY}
+        of_columns = [kinds.get(column.kind, NUMBER) for column in self.used]
+        return Layout(self.column_numbers, np.array(of_columns)[self.column_numbers])
 
     @property
     def column_numbers(self) -> NDArray[np.intp]:

@@ -21,6 +21,7 @@ from keras_tied.estimator._fitted.activations import ACTIVATIONS
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.fences import Fences
 from keras_tied.estimator._fitted.imputation import MOST_FEATURES, Gaussian, Preprocessing
+from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.estimator._fitted.outlier_score import Axes, OutlierScore
 from keras_tied.estimator._fitted.scaling import Scaling
 from keras_tied.estimator._fitted.tail import N_NUMBERS, Tail
@@ -36,10 +37,11 @@ AXES: dict[str, Any] = {
     "preprocessing.scaling.shift": "d",
     "preprocessing.scaling.scale": "d",
     "preprocessing.mean": "d",
+    "preprocessing.layout.columns": "d",
+    "preprocessing.layout.kinds": "d",
     "preprocessing.gaussian.mean": "d",
     "preprocessing.gaussian.precision": "dd",
     "imputation_weights": "d",
-    "outlier_score.columns": "d",
     "outlier_score.code_axes.mean": "k",
     "outlier_score.code_axes.vectors": "ka",
     "outlier_score.residual_axes.mean": "d",
@@ -60,6 +62,7 @@ LAYER = {"kernels": (0, 1), "biases": (1,), "decoder_biases": (0,), "gains": (1,
 """The axes of `network.NAME.0`: the units before and after the layer, numbered as the layers."""
 OPTIONAL = ("preprocessing.gaussian.", "imputation_weights", "outlier_score.gaussian.precision")
 """Begins the names of arrays that a file may lack."""
+KINDS = {NUMBER, BOOLEAN, CATEGORY}
 POSITIVE = ("preprocessing.scaling.scale", "outlier_score.scale")
 MAY_BE_INFINITE = ("outlier_score.scale", "outlier_score.fences.low", "outlier_score.fences.high")
 
@@ -187,7 +190,7 @@ def _find_axes(names: Collection[str], has_network: bool) -> dict[str, Any]:
 def _find_dtype(name: str) -> str:
     if name.startswith("network."):
         return "float32"
-    return "int64" if name == "outlier_score.columns" else "float64"
+    return "int64" if name.startswith("preprocessing.layout.") else "float64"
 
 
 def _check_arrays(
@@ -213,7 +216,9 @@ def _check_arrays(
         )
     d, k, precision = sizes["d"], sizes["k"], arrays.get("outlier_score.gaussian.precision")
     low, middle, high = (arrays[f"outlier_score.fences.{end}"] for end in ("low", "middle", "high"))
-    steps = np.diff(arrays["outlier_score.columns"], prepend=-1)
+    columns, kinds = (arrays[f"preprocessing.layout.{name}"] for name in ("columns", "kinds"))
+    steps = np.diff(columns, prepend=-1)
+    same = (kinds[1:] == kinds[:-1]) | (steps[1:] == 1)
     weights = arrays.get("imputation_weights", middle * 0)
     n_numbers = d + sizes["a"] + sizes["b"] + (0 if precision is None else d)
     hidden = [size for axis, size in sizes.items() if axis.isdigit()]
@@ -224,7 +229,10 @@ def _check_arrays(
         "its outlier score has another number of medians": sizes["s"] == n_numbers,
         "it has too many features for a precision": d <= MOST_FEATURES or not has_precision,
         "'imputation_weights' are not from 0 to 1": ((weights >= 0) & (weights <= 1)).all(),
-        "'outlier_score.columns' does not number columns": steps[0] == 1 and set(steps) <= {0, 1},
+        "'preprocessing.layout.columns' does not number columns": (
+            steps[0] == 1 and set(steps) <= {0, 1}
+        ),
+        "'preprocessing.layout.kinds' are none": set(kinds) <= KINDS and same.all(),
         "'outlier_score.gaussian.precision' is not positive": positive,
         "'outlier_score.fences' are not in order": ((low < middle) & (middle < high)).all(),
         "'outlier_score.tail' is not a tail": _make_tail(arrays).is_valid,
@@ -274,11 +282,13 @@ def _make_fitted(
         linear = len(layers["biases"][-1]) if len(layers["biases"]) > 1 else 0
         activation = str(settings.activation)
         network = DenseNetwork(**layers, activation=activation, linear_units=linear)
+    layout = Layout(**take("preprocessing.layout"))
     score = OutlierScore(
         **take("outlier_score"),
         code_axes=Axes(**take("outlier_score.code_axes")),
         residual_axes=Axes(**take("outlier_score.residual_axes")),
         gaussian=Gaussian(**take("outlier_score.gaussian")),
+        layout=layout,
         fences=Fences(**take("outlier_score.fences")),
         tail=_make_tail(arrays),
     )
@@ -287,7 +297,7 @@ def _make_fitted(
     mean, names = arrays["preprocessing.mean"], settings.feature_names
     require(names is None or len(names) == len(mean), f"its feature names are not {len(mean)}")
     scaling, gaussian = Scaling(**take("preprocessing.scaling")), take("preprocessing.gaussian")
-    preprocessing = Preprocessing(scaling, mean, Gaussian(**gaussian) if gaussian else None)
+    preprocessing = Preprocessing(scaling, mean, layout, Gaussian(**gaussian) if gaussian else None)
     feature_names = None if names is None else tuple(names)
     weights = arrays.get("imputation_weights")
     return Fitted(preprocessing, network, score, settings.offset, feature_names, weights)

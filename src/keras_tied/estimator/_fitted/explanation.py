@@ -30,7 +30,7 @@ def explain(
 ) -> Explanation:
     """Explain rows, `(n, d)`."""
     n, d = X.shape
-    size = max(1, MOST_NUMBERS // (d * (len(score.starts) + 1)))
+    size = max(1, MOST_NUMBERS // (d * (len(score.layout.starts) + 1)))
     parts = [
         _explain_part(preprocessing, score, score_rows, X[begin : begin + size])
         for begin in range(0, max(1, n), size)
@@ -44,7 +44,8 @@ def _explain_part(
     scaled, complete = preprocessing.forward(X, slice(None))
     expected = _predict(preprocessing, score, scaled, complete)
     n, d = scaled.shape
-    owners = np.arange(len(score.starts))[:, None] == score.columns
+    starts = score.layout.starts
+    owners = np.arange(len(starts))[:, None] == score.layout.columns
     # The rows as they are, and with what is expected in each column.
     mended = np.concatenate(
         [complete[:, None], np.where(owners, expected[:, None], complete[:, None])], 1
@@ -57,7 +58,7 @@ def _explain_part(
     of_row, scores = scores[:, :1], scores[:, 1:]
     with np.errstate(invalid="ignore"):
         falls = np.nan_to_num(np.maximum(of_row - scores, 0.0), posinf=np.inf)
-    falls[missing[:, score.starts]] = 0.0
+    falls[missing[:, starts]] = 0.0
     infinite = np.isinf(falls)
     falls = np.where(infinite.any(axis=1, keepdims=True), infinite, falls)
     falls[falls < SMALLEST_FALL * falls.max(axis=1, keepdims=True)] = 0.0
@@ -94,11 +95,10 @@ def _choose_categories(
 
     The category of the row stays if another is less than `CLEARLY` times as likely.
     """
-    ends = np.append(score.starts[1:], len(score.columns))
     off, on = ((number - scaling.shift) / scaling.scale for number in (0.0, 1.0))
-    for begin, end in zip(score.starts, ends, strict=True):
-        part = slice(begin, end)
-        if end - begin < 2:
+    for part in score.layout.parts:
+        n_categories = part.stop - part.start
+        if n_categories < 2:
             continue
         with np.errstate(invalid="ignore"):
             is_on, is_off = (np.abs(scaled[:, part] - of[part]) < 1e-3 for of in (on, off))
@@ -107,7 +107,7 @@ def _choose_categories(
         is_given = is_on[rows]
         of_given = np.where(is_given, likely, 0.0).sum(axis=1)
         stays = is_given.any(axis=1) & (CLEARLY * of_given >= likely.max(axis=1))
-        is_likely = np.arange(end - begin) == likely.argmax(axis=1)[:, None]
+        is_likely = np.arange(n_categories) == likely.argmax(axis=1)[:, None]
         is_likely = np.where(stays[:, None], is_given, is_likely)
         expected[rows, part] = np.where(is_likely, on[part], off[part])
     return expected

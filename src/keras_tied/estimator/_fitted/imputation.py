@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_tied._types import Array
+from keras_tied.estimator._fitted.layout import Layout
 from keras_tied.estimator._fitted.scaling import Scaling
 
 MOST_ROWS = 2000  # that the covariance and the weights of a network are fitted to, at random
@@ -148,6 +149,7 @@ class Preprocessing:
 
     scaling: Scaling  # of the columns
     mean: Array  # of the scaled training rows, missing values imputed, `(d,)` float64
+    layout: Layout  # of the columns
     # imputes missing values; None if there were none in training: `mean` does then
     gaussian: Gaussian | None = None
 

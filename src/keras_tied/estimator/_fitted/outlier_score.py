@@ -11,6 +11,7 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences
 from keras_tied.estimator._fitted.imputation import MOST_FEATURES, Gaussian, find_ridge
+from keras_tied.estimator._fitted.layout import Layout
 from keras_tied.estimator._fitted.pca import fit_pca
 from keras_tied.estimator._fitted.tail import Tail
 
@@ -109,7 +110,7 @@ class OutlierScore:
         code_axes, residual_axes: their principal axes.
         gaussian: the normal distribution of the scaled rows; without precision for more than
             `MOST_FEATURES` features, and there are no surprises then.
-        columns: the column that each feature belongs to, `(d,)`, from 0 on, not falling.
+        layout: the columns of the features.
         median, scale: of the features, of the coordinates along the axes, and of the surprises, in
             this order. The scale of a constant feature is `SMALLEST_SCALE`; it is infinite for a
             feature that is missing in all rows and for another number that is constant.
@@ -120,7 +121,7 @@ class OutlierScore:
     code_axes: Axes
     residual_axes: Axes
     gaussian: Gaussian
-    columns: Array
+    layout: Layout
     median: Array
     scale: Array
     fences: Fences
@@ -130,21 +131,14 @@ class OutlierScore:
         return OutlierScore, tuple(getattr(self, field.name) for field in fields(self))
 
     @cached_property
-    def starts(self) -> Array:
-        """The first feature of each column."""
-        return np.flatnonzero(np.diff(self.columns, prepend=-1))
-
-    @cached_property
     def surprise(self) -> Array | None:
         """The matrix that deviations of rows from the mean are multiplied by, `(d, d)`."""
         precision = self.gaussian.precision
         if precision is None:
             return None
         matrix = precision / precision.diagonal()
-        ends = np.append(self.starts[1:], len(precision))
-        for begin, end in zip(self.starts, ends, strict=True):
-            if end - begin > 1:
-                part = slice(begin, end)
+        for part in self.layout.parts:
+            if part.stop - part.start > 1:
                 matrix[:, part] = precision[:, part] @ np.linalg.inv(precision[part, part])
         return matrix
 
@@ -187,7 +181,7 @@ class OutlierScore:
     @property
     def _ends(self) -> tuple[int, int, int]:
         """Where the features, the coordinates of the code and those of the residuals end."""
-        d = len(self.columns)
+        d = len(self.layout.columns)
         of_code = d + self.code_axes.vectors.shape[1]
         return d, of_code, of_code + self.residual_axes.vectors.shape[1]
 
@@ -217,12 +211,11 @@ class OutlierScore:
 
 
 def fit_outlier_score(
-    block: Block, weights: Array, columns: Array, fences: Fences, gaussian: Gaussian | None
+    block: Block, weights: Array, layout: Layout, fences: Fences, gaussian: Gaussian | None
 ) -> OutlierScore:
     """Fit the score, but for its tail, to rows that were not trimmed, of weights `(n,)`.
 
-    `columns` has the column that each feature belongs to, `(d,)`; the fences are those of scaled
-    features, the normal distribution that of the imputation.
+    The fences are those of scaled features, the normal distribution that of the imputation.
     """
     observed = ~np.isnan(np.fmin.reduce(block.scaled, axis=0))
     none = np.zeros(0)
@@ -230,7 +223,7 @@ def fit_outlier_score(
         _fit_axes(block.codes, weights),
         _fit_axes(block.known_residuals, weights),
         _fit_gaussian(block.complete, weights) if gaussian is None else gaussian,
-        columns,
+        layout,
         none,
         none,
         fences,
@@ -243,9 +236,9 @@ def fit_outlier_score(
     spread = np.sqrt(np.average((coordinates - mean) ** 2, axis=0, weights=weights))
     scale = np.where(scale > SMALLEST_SCALE * spread, scale, spread)
     if score.surprise is not None:
-        several = np.bincount(columns)[columns] > 1
-        least = np.where(several, 1.0, SMALLEST_SURPRISE_SCALE) * spread[-len(columns) :]
-        scale[-len(columns) :] = np.maximum(scale[-len(columns) :], least)
+        several = np.bincount(layout.columns)[layout.columns] > 1
+        least = np.where(several, 1.0, SMALLEST_SURPRISE_SCALE) * spread[-len(several) :]
+        scale[-len(several) :] = np.maximum(scale[-len(several) :], least)
     constant_scale = np.full(len(scale), np.inf)
     constant_scale[: len(observed)][observed] = SMALLEST_SCALE
     scale = np.where(spread > SMALLEST_SPREAD, scale, constant_scale)

@@ -9,6 +9,7 @@ import numpy as np
 from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences
+from keras_tied.estimator._fitted.layout import Layout
 from keras_tied.estimator._fitted.moments import Moments
 from keras_tied.estimator._fitted.outlier_score import Block
 from keras_tied.estimator._fitted.pca import Components
@@ -28,7 +29,7 @@ def fit(
     X: Array,
     weights: Array,
     *,
-    columns: Array | None = None,
+    layout: Layout | None = None,
     moments: Moments | None = None,
     fences: Fences | None = None,
 ) -> Outcome:
@@ -41,14 +42,14 @@ def fit(
     given = prepare.trim(X, weights, parameters.trim if fences is None else fences)
     X, weights = prepare.canonicalize_few_rows(given.X, given.weights)
     given = replace(given, X=X, weights=weights)
-    rows, principal = prepare.prepare_rows(given, parameters.scaler, random, moments)
+    rows, principal = prepare.prepare_rows(given, layout, parameters.scaler, random, moments)
     n_components = choose_n_components(parameters, X.shape, principal)
     effort = 1 if moments is None else EFFORT
     plan = make_plan(parameters, rows, n_components, random, seed, effort=effort)
     solution, block = _solve(plan, rows, principal)
     fitted = Fitted(rows.preprocessing, solution.network)
     fitted = replace(fitted, imputation_weights=weigh_imputations(plan, rows, fitted))
-    return judge(plan, rows, columns, solution, fitted, block)
+    return judge(plan, rows, solution, fitted, block)
 
 
 def fit_batch(parameters: Parameters, X: Array, weights: Array, before: Outcome | None) -> Outcome:
@@ -59,7 +60,7 @@ def fit_batch(parameters: Parameters, X: Array, weights: Array, before: Outcome 
     given = prepare.trim(X, weights, parameters.trim)
     with interrupts() as is_interrupted:
         if before is None:
-            rows, principal = prepare.prepare_rows(given, parameters.scaler, random, None)
+            rows, principal = prepare.prepare_rows(given, None, parameters.scaler, random, None)
             n_components = choose_n_components(parameters, given.X.shape, principal)
             plan = make_plan(parameters, rows, n_components, random, seed, in_batches=True)
             training_rows = prepare.make_training_rows(plan, rows)
@@ -75,7 +76,7 @@ def fit_batch(parameters: Parameters, X: Array, weights: Array, before: Outcome 
             solution = keras_solvers.fit_next_batch(plan, training_rows, model, like)
             fitted = replace(before.fitted, network=solution.network)
     block = compute_block(solution.network, rows.scaled, rows.complete)
-    outcome = judge(plan, rows, None, solution, fitted, block)
+    outcome = judge(plan, rows, solution, fitted, block)
     outcome = outcome._replace(trainable=model, interrupted=is_interrupted())
     if before is None:
         return outcome

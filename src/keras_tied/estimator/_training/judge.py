@@ -60,7 +60,6 @@ def weigh_imputations(plan: Plan, rows: PreparedRows, fitted: Fitted) -> Array |
 def judge(
     plan: Plan,
     rows: PreparedRows,
-    columns: Array | None,
     solution: Solution,
     fitted: Fitted,
     block: Block,
@@ -77,11 +76,9 @@ def judge(
     if n > outlier_score.MOST_ROWS:
         sample = plan.random.permutation(n)[: outlier_score.MOST_ROWS]
         block, weights = block.select(sample), weights[sample]
-    if columns is None:
-        columns = np.arange(rows.scaled.shape[1])
     fences = given.fences.scale(*rows.preprocessing.scaling)
     score = outlier_score.fit_outlier_score(
-        block, weights, columns, fences, rows.preprocessing.gaussian
+        block, weights, rows.preprocessing.layout, fences, rows.preprocessing.gaussian
     )
     scores = score.score(block)
     if held_out is None:

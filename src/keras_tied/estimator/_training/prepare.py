@@ -9,6 +9,7 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
 from keras_tied.estimator._fitted.imputation import Preprocessing, fit_gaussian
+from keras_tied.estimator._fitted.layout import Layout
 from keras_tied.estimator._fitted.moments import Moments
 from keras_tied.estimator._fitted.pca import Components, fit_pca
 from keras_tied.estimator._fitted.scaling import Scaler, fit_scaling
@@ -51,14 +52,19 @@ def trim(X: Array, weights: Array, fences: Fences | bool) -> GivenRows:
 
 
 def prepare_rows(
-    rows: GivenRows, scaler: Scaler, random: np.random.RandomState, moments: Moments | None
+    rows: GivenRows,
+    layout: Layout | None,
+    scaler: Scaler,
+    random: np.random.RandomState,
+    moments: Moments | None,
 ) -> tuple[PreparedRows, Components]:
     """Fit the preprocessing, and PCA of all components, to the rows or to their moments."""
     X, weights = rows.X, rows.weights
     scaling = fit_scaling(X, scaler, weights) if moments is None else moments.find_scaling(scaler)
     scaled = scaling.forward_in_double(X)
     gaussian = fit_gaussian(scaled, random) if np.isnan(scaled).any() else None
-    preprocessing = Preprocessing(scaling, np.zeros(X.shape[1]), gaussian)
+    layout = Layout.of_numbers(X.shape[1]) if layout is None else layout
+    preprocessing = Preprocessing(scaling, np.zeros(X.shape[1]), layout, gaussian)
     complete = preprocessing.impute(scaled)
     if moments is not None and moments.is_complete:
         principal = moments.find_components(scaling)
