@@ -62,6 +62,11 @@ def list_some(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
+def quote(names: Sequence[str]) -> str:
+    """List the first names in quotes."""
+    return list_some(list(map(repr, names)))
+
+
 def format_quantity(n: int, thing: str) -> str:
     """Format a number of things: "1 row", "1,797 rows"."""
     return f"{n:,} {thing}" + ("" if n == 1 else "s")

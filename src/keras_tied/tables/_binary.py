@@ -12,7 +12,9 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from pyarrow import ipc
 
-from keras_tied.tables._errors import TableError, quote, report_read_errors
+from keras_tied._text import quote
+from keras_tied.estimator.columns import TableError
+from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import Batches, Request, TableFile
 
 CELLS = 2**20  # numbers in a piece of an array

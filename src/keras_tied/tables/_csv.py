@@ -12,10 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow
 
-from keras_tied.tables._errors import TableError, quote, report_read_errors
+from keras_tied._text import quote
+from keras_tied.estimator.columns import (
+    LONG_NUMERAL,
+    MISSING,
+    TableError,
+    find_decimal,
+    is_number,
+    make_distinct,
+)
+from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import Batches, ReadOptions, Request, TableFile, find_format
-from keras_tied.tables._kinds import make_distinct
-from keras_tied.tables._number_text import LONG_NUMERAL, MISSING, find_decimal, is_number
 
 DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
 SEPARATOR = "sep="  # how Excel names the delimiter, in a line before the names

@@ -1,23 +1,15 @@
-"""The errors of tables, each of one sentence."""
+"""The errors of reading and writing tables, each of one sentence."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from keras_tied._text import format_value, list_some
-
-
-class TableError(ValueError):
-    """A table cannot be used as it is; the message is one sentence for the user."""
+from keras_tied._text import format_value
+from keras_tied.estimator.columns import TableError
 
 
 class WriteError(TableError):
     """A table cannot be written; the message is one sentence for the user."""
-
-
-def quote(names: Sequence[str]) -> str:
-    """List the first names in quotes, for a message."""
-    return list_some(list(map(repr, names)))
 
 
 @contextmanager

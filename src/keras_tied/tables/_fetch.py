@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 from pyarrow import fs, ipc
 
-from keras_tied.tables._errors import TableError, report_read_errors
+from keras_tied.estimator.columns import TableError
+from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import find_format
 from keras_tied.tables._rows import select_all
 

@@ -9,7 +9,9 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
-from keras_tied.tables._errors import TableError, quote, report_read_errors
+from keras_tied._text import quote
+from keras_tied.estimator.columns import TableError
+from keras_tied.tables._errors import report_read_errors
 
 TEXTS = {"csv": ",", "tsv": "\t"}  # the formats that are text, and the delimiter of each
 COMPRESSIONS = {"gz": "gzip", "bz2": "bz2", "zst": "zstd"}  # as Arrow calls them

@@ -13,9 +13,10 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from keras_tied.tables._errors import TableError, quote, report_read_errors
+from keras_tied._text import quote
+from keras_tied.estimator.columns import TableError, make_distinct
+from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import Batches, Request, TableFile
-from keras_tied.tables._kinds import make_distinct
 
 Row: TypeAlias = dict[str, Any]
 

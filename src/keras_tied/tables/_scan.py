@@ -11,8 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from keras_tied.tables._columns import Columns, MisreadValues
-from keras_tied.tables._errors import TableError
+from keras_tied.estimator.columns import Columns, MisreadValues, TableError
 from keras_tied.tables._source import Source
 
 Result = TypeVar("Result")

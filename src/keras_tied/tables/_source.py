@@ -9,9 +9,10 @@ from itertools import groupby
 import numpy as np
 import pyarrow as pa
 
-from keras_tied.tables._errors import TableError, quote, report_read_errors
+from keras_tied._text import quote
+from keras_tied.estimator.columns import Kind, TableError, find_kind, merge_types, simplify_type
+from keras_tied.tables._errors import report_read_errors
 from keras_tied.tables._file import Batches, Request, TableFile
-from keras_tied.tables._kinds import Kind, find_kind, merge_types, simplify_type
 
 BATCH_CELLS = 2**20  # about how many numbers a batch has
 SMALLEST_BATCH, LARGEST_BATCH = 2**7, 2**16  # in rows

@@ -23,9 +23,10 @@ from pyarrow import csv as arrow
 from pyarrow import ipc
 
 from keras_tied import _files
-from keras_tied.tables._errors import TableError, WriteError, quote
+from keras_tied._text import quote
+from keras_tied.estimator.columns import Kind, TableError, find_kind
+from keras_tied.tables._errors import WriteError
 from keras_tied.tables._file import COMPRESSIONS, OUTPUT_ENDINGS, TEXTS, Batches, find_format
-from keras_tied.tables._kinds import Kind, find_kind
 
 STANDARD_OUTPUT = "-"
 ROWS_IN_GROUP = 2**17

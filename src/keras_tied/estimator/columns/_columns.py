@@ -11,15 +11,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
-from keras_tied._text import list_some
+from keras_tied._text import list_some, quote
 from keras_tied._types import Array
-from keras_tied.estimator.internal import BOOLEAN, CATEGORY, NUMBER, Layout
-from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, format_cell, get_value
-from keras_tied.tables._errors import TableError, quote
-from keras_tied.tables._facts import ColumnChoice, Fact, Restoration
-from keras_tied.tables._kinds import Kind, find_kind
-from keras_tied.tables._learning import choose_columns
-from keras_tied.tables._number_text import is_number
+from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
+from keras_tied.estimator.columns._column import (
+    MOST_MISREAD,
+    Column,
+    MisfitError,
+    format_cell,
+    get_value,
+)
+from keras_tied.estimator.columns._facts import ColumnChoice, Fact, Restoration, TableError
+from keras_tied.estimator.columns._kinds import Kind, find_kind
+from keras_tied.estimator.columns._learning import choose_columns
+from keras_tied.estimator.columns._number_text import is_number
 
 MOST_EXAMPLES = 3
 VERSION = 1

@@ -7,15 +7,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from keras_tied._text import format_value, list_some
+from keras_tied._text import format_value, list_some, quote
 from keras_tied._types import Array
-from keras_tied.tables import _number_text
-from keras_tied.tables._column import MOST_MISREAD, Column, MisfitError, format_cell, get_value
-from keras_tied.tables._errors import TableError, quote
-from keras_tied.tables._facts import ROWS_TO_COUNT, ColumnChoice, Decision, Fact, Restoration
-from keras_tied.tables._kinds import Kind, find_kind
-from keras_tied.tables._number_text import ROWS_TO_DECIDE, NumberText, count_values
-from keras_tied.tables._times import Times, decide_times, find_cycles
+from keras_tied.estimator.columns import _number_text
+from keras_tied.estimator.columns._column import (
+    MOST_MISREAD,
+    Column,
+    MisfitError,
+    format_cell,
+    get_value,
+)
+from keras_tied.estimator.columns._facts import (
+    ROWS_TO_COUNT,
+    ColumnChoice,
+    Decision,
+    Fact,
+    Restoration,
+    TableError,
+)
+from keras_tied.estimator.columns._kinds import Kind, find_kind
+from keras_tied.estimator.columns._number_text import ROWS_TO_DECIDE, NumberText, count_values
+from keras_tied.estimator.columns._times import Times, decide_times, find_cycles
 
 MOST_CATEGORIES = 20
 RAREST = 0.01  # the smallest share of the rows in a category that has a number of its own

@@ -11,9 +11,15 @@ import pyarrow.compute as pc
 
 from keras_tied._text import format_value
 from keras_tied._types import Array
-from keras_tied.tables._kinds import Kind, find_kind
-from keras_tied.tables._number_text import DASHES, MISSING, NumberText, TruthText, drop_missing
-from keras_tied.tables._times import Cycle, Times, decode_days, encode_cycles
+from keras_tied.estimator.columns._kinds import Kind, find_kind
+from keras_tied.estimator.columns._number_text import (
+    DASHES,
+    MISSING,
+    NumberText,
+    TruthText,
+    drop_missing,
+)
+from keras_tied.estimator.columns._times import Cycle, Times, decode_days, encode_cycles
 
 OTHER = "(other)"  # the name of all categories that were too rare to have a number of their own
 MOST_MISREAD = 0.05  # the largest share of values that are not of the kind, and count as missing

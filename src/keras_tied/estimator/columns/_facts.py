@@ -7,10 +7,13 @@ from typing import Any, Self
 import msgspec
 import pyarrow as pa
 
-from keras_tied.tables._column import Column
-from keras_tied.tables._errors import TableError
+from keras_tied.estimator.columns._column import Column
 
 ROWS_TO_COUNT = 20_000  # the most rows of which different numbers are counted
+
+
+class TableError(ValueError):
+    """A table cannot be used as it is; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True)
