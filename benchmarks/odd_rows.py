@@ -138,7 +138,7 @@ def encode(table: pd.DataFrame) -> tuple[np.ndarray, Columns]:
 
 
 def fit(X: np.ndarray, columns: Columns) -> object:
-    return fit_rows(Parameters(random_state=0), X, layout=columns.layout).fitted
+    return fit_rows(Parameters(random_state=0), X, columns=columns).fitted
 
 
 def list_peers() -> dict[str, Callable[[np.ndarray], np.ndarray]]:

@@ -145,8 +145,8 @@ def test_columns_and_exclude_choose_what_is_used(keras_tied, fruit_csv):
         "taste",
     )
     for done in (chosen, left):
-        used = json.loads(done.out)["columns"]["columns"]
-        assert [column["name"] for column in used] == ["weight", "length", "count"]
+        used = json.loads(done.out)["columns"]
+        assert used == ["weight", "length", "count"]
 
 
 def test_options_reach_the_estimator(keras_tied, fruit_csv, tmp_path):

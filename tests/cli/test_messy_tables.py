@@ -16,7 +16,7 @@ from keras_tied.tables import Columns, open_table
 
 
 def load_script(name):
-    path = Path(__file__).parents[1] / "tables" / f"{name}.py"
+    path = Path(__file__).parents[1] / "estimator" / "columns" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
@@ -80,7 +80,7 @@ def test_a_messy_table_goes_through_all_commands_and_comes_back_in_its_form(case
                     assert_in_form(row[column], texts, locale)
     source = open_table(case.path)
     columns = Columns.survey(source.sample(200_000, seed=0), decimal=source.decimal)[0]
-    assert columns == Columns.from_json(read_model(model, lambda: None).notes["columns"])
+    assert columns == Columns.from_json(read_model(model, lambda: None).fitted.columns_json)
 
 
 @pytest.mark.slow

@@ -82,7 +82,7 @@ TIMES = [datetime.datetime(2024, 1, day) for day in (1, 2, 3)]
 def test_the_column_that_is_no_number_is_named(kind, values, message):
     frame = to_frame(kind, values)
     with pytest.raises(ValueError, match=f"(?i){message}") as caught:
-        TiedAutoencoder(1).fit(frame)
+        TiedAutoencoder(1, categorical_features=None).fit(frame)
     assert "\n" not in str(caught.value)
 
 
@@ -121,10 +121,14 @@ def test_lazy_frame():
 @pytest.mark.parametrize("kind", ["pandas", "polars"])
 def test_column_without_values_warns_by_name(kind):
     frame = to_frame(kind, [None, None, None])
-    with pytest.warns(UserWarning, match=r"no value in the columns \['other'\]") as caught:
+    with pytest.warns(UserWarning, match=r"was left out: 'other' \(no value in 3") as caught:
         estimator = TiedAutoencoder(1).fit(frame)
     assert caught[0].filename == __file__
-    np.testing.assert_array_equal(estimator.reconstruct(frame)[:, 1], 0)
+    assert list(estimator.reconstruct(frame)["other"]) == [None] * 3
+    numbers = np.column_stack([frame["size"], [np.nan] * 3])
+    with pytest.warns(UserWarning, match=r"no value in the columns \[1\]"):
+        estimator = TiedAutoencoder(1).fit(numbers)
+    np.testing.assert_array_equal(estimator.reconstruct(numbers)[:, 1], 0)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -13,9 +13,11 @@ from keras_tied import TiedAutoencoder
 from keras_tied.estimator._fitted import outlier_score
 from keras_tied.estimator._fitted.fences import fit_fences
 from keras_tied.estimator._fitted.imputation import RIDGE
+from keras_tied.estimator._fitted.layout import Layout
 from keras_tied.estimator._fitted.outlier_score import Block, fit_outlier_score
 from keras_tied.estimator._fitted.tail import fit_tail
-from keras_tied.estimator.internal import Layout, Parameters, fit_rows
+from keras_tied.estimator._training.fit import fit
+from keras_tied.estimator.internal import Parameters
 
 QUICK = {"hidden_layer_sizes": 8, "max_iter": 3, "random_state": 0}
 
@@ -173,7 +175,7 @@ def test_a_category_is_replaced_whole_and_only_where_another_is_clearly_more_lik
     kind = np.digitize(size, [-0.5, 0.5])
     X = np.column_stack([size + 0.1 * rng.normal(size=900), np.eye(3)[kind]]).astype(np.float32)
     layout = Layout(np.array([0, 1, 1, 1]), np.array([0, 2, 2, 2]))
-    fitted = fit_rows(Parameters(**QUICK), X, layout=layout).fitted
+    fitted = fit(Parameters(**QUICK), X, np.ones(900), layout=layout).fitted
     odd = np.array([[2.0, 1, 0, 0]], np.float32)
     reasons = fitted.explain(odd)
     assert reasons.shares.shape == (1, 2)

@@ -185,9 +185,9 @@ def write_text(folder: Path) -> None:
     (folder / "text.csv").write_text(text_table())
     for command in (FIT, *COMMANDS.values()):
         run(folder, command)
-    columns = Columns.from_json(read(folder / "text.safetensors").notes["columns"])
+    columns = Columns.from_json(read(folder / "text.safetensors").fitted.columns_json)
     (batch,) = open_table(str(folder / "text.csv"), text=columns.text).batches()
-    X = pandas.DataFrame(columns.encode(batch), columns=columns.features)
+    X = columns.encode(batch)
     np.savez_compressed(
         folder / "text.npz", **results(TiedAutoencoder.load(folder / "text.safetensors"), X)
     )

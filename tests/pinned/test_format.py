@@ -36,15 +36,16 @@ ARRAYS_WHERE_MISSING = """
     """.split()
 SETTINGS = """
     params n_iter_ is_pca_ loss_curve_ validation_curve_ reconstruction_r2_ offset feature_names
-    weight_decay activation transposed version
+    weight_decay activation columns transposed version
     """.split()
 PARAMS = """
-    activation batch_size contamination contraction early_stopping encoder hidden_layer_sizes
-    learning_rate max_iter n_components n_iter_no_change noise random_state scaler solver sparsity
+    activation batch_size categorical_features contamination contraction early_stopping
+    encoder hidden_layer_sizes learning_rate max_iter n_components n_iter_no_change noise
+    random_state scaler solver sparsity
     trim validation_fraction verbose weight_decay
     """.split()
 NOTES = """
-    command trained seconds data rows columns components is_pca error pca_error measured_on
+    command trained seconds data rows components is_pca error pca_error measured_on
     streamed table trimmed versions
     """.split()
 COLUMNS = "version columns left_out label id".split()
@@ -187,7 +188,7 @@ def test_parameters_are_stored_as_json_has_them(saved):
 
 def test_the_notes_tell_how_a_table_becomes_numbers(model):
     document = read_document(model.read_bytes())
-    notes, columns = document["notes"], document["notes"]["columns"]
+    notes, columns = document["notes"], document["settings"]["columns"]
     assert set(notes) == set(NOTES)
     assert list(columns) == COLUMNS
     assert (columns["version"], columns["label"], columns["id"]) == (1, "taste", "name")

@@ -108,7 +108,6 @@ def fit(
             "command": shlex.join(["keras-tied", *sys.argv[1:]]),
             "data": table_survey.source.name,
             "rows": table_survey.source.n_rows,
-            "columns": table_survey.columns.to_json(),
             "table": table_survey.to_json(MOST_FACTS),
             "versions": versions,
         }
@@ -116,7 +115,7 @@ def fit(
     with interrupts() as is_interrupted:
         notes = _train_and_measure(table, settings, file, quiet)
     if printing.json:
-        print_json({"output": str(output)} | notes)
+        print_json({"output": str(output), "columns": table_survey.columns.names} | notes)
     elif not quiet:
         print_facts(_summarize(table, notes, output))
     if is_interrupted():
@@ -161,7 +160,7 @@ def _train_and_measure(
     title = f"training on {len(rows):,} rows" if n else "training"
     with show_training(title, quiet) as on_epoch, internal.epoch_callback(on_epoch):
         outcome = internal.fit_rows(
-            parameters, rows, layout=columns.layout, moments=table.moments, fences=fences
+            parameters, rows, columns=columns, moments=table.moments, fences=fences
         )
     streamed = None
     if n:

@@ -83,7 +83,9 @@ def load(path: Path) -> Model:
     try:
         contents = internal.read(path, _import_keras)
         notes = contents.notes if isinstance(contents.notes, dict) else {}
-        columns = tables.Columns.from_json(notes["columns"]) if "columns" in notes else None
+        columns = None
+        if (text := contents.fitted.columns_json) is not None:
+            columns = tables.Columns.from_json(text)
     except (OSError, ValueError) as error:
         raise UsageError(f"{str(error).rstrip('.')}; name a whole model file.") from error
     if columns is not None and len(columns.features) != contents.fitted.n_features:

@@ -168,10 +168,9 @@ def load_transform(
         ['code0']
     """
     contents = read(path)
-    notes = contents.notes if isinstance(contents.notes, dict) else {}
-    names = contents.fitted.feature_names
-    if "columns" in notes:
-        columns = Columns.from_json(notes["columns"])
+    names, text = contents.fitted.feature_names, contents.fitted.columns_json
+    if text is not None:
+        columns = Columns.from_json(text)
     elif names is not None:
         columns = Columns.of_numbers(names)
     else:

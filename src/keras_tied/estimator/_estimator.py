@@ -64,6 +64,10 @@ class TiedAutoencoder(RowMethods):
             `activation`, with one input of known shape that has as many numbers as a row, such as
             an image. A copy with new weights is trained, and mirrored; it neither starts from PCA
             nor falls back on it. Rows can have its shape or be flat. Defaults to none.
+        categorical_features: which columns hold categories: their names, their places, or a mask;
+            `"from_dtype"` for the columns of a frame that are no numbers by their dtype, which may
+            be categories, text, booleans, dates and times; None for numbers alone. Defaults to
+            `"from_dtype"`.
         max_iter: iterations of L-BFGS, or epochs of Nadam. Defaults to None: at most 500
             iterations; or as many epochs as make 2,400 steps of Nadam, or one for every four rows
             up to 9,600, but 400 for fewer than 1,000 rows; fewer for large networks (of 75,000
@@ -141,6 +145,7 @@ class TiedAutoencoder(RowMethods):
         "contraction": [Interval(Real, 0, None, closed="left")],
         "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "encoder": [HasMethods(["call", "get_config"]), None],
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "max_iter": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
@@ -166,6 +171,7 @@ class TiedAutoencoder(RowMethods):
         contraction: float = 0.0,
         weight_decay: float | Literal["auto"] = "auto",
         encoder: keras.Model | None = None,
+        categorical_features: Any = "from_dtype",
         max_iter: int | None = None,
         batch_size: int = 256,
         learning_rate: float | Literal["auto"] = "auto",
@@ -187,6 +193,7 @@ class TiedAutoencoder(RowMethods):
         self.contraction = contraction
         self.weight_decay = weight_decay
         self.encoder = encoder
+        self.categorical_features = categorical_features
         self.max_iter = max_iter
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -237,7 +244,10 @@ class TiedAutoencoder(RowMethods):
                 raise ValueError("sample_weight is not supported for rows of Dask.")
             X, moments, fences = sample_collection(X, self.random_state, self.trim)
         X, weights = validate_training_rows(self, X, sample_weight, reset=True)
-        outcome = fit(Parameters.read(self), X, weights, moments=moments, fences=fences)
+        layout = None if self._columns is None else self._columns.layout
+        outcome = fit(
+            Parameters.read(self), X, weights, layout=layout, moments=moments, fences=fences
+        )
         if outcome.interrupted:
             warnings.warn(
                 f"Training was interrupted: this {type(self).__name__} is the best so far.",
@@ -275,7 +285,8 @@ class TiedAutoencoder(RowMethods):
         before = None
         if not first:
             before = self._make_outcome()._replace(trainable=self._trainable_model())
-        outcome = fit_batch(Parameters.read(self), X, weights, before)
+        layout = None if self._columns is None else self._columns.layout
+        outcome = fit_batch(Parameters.read(self), X, weights, before, layout)
         self._keep(outcome)
         if outcome.interrupted:
             raise KeyboardInterrupt

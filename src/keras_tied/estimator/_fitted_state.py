@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import keras
 
     from keras_tied.autoencoder import Autoencoder
+    from keras_tied.estimator.columns import Columns
 
 ABSENT = {
     "components_": "a code is not linear in the features: use inverse_transform to see what a code "
@@ -49,6 +50,8 @@ class FittedState(BaseEstimator):
     feature_r2_: Array | None
     n_trimmed_rows_: int
     _fitted: Fitted
+    _columns: Columns | None = None
+    """What the columns of a frame are, unless all are numbers."""
     _weight_decay: float
     _trainable: Autoencoder | tuple[Array, ...] | None
     """What `partial_fit` goes on with: a compiled model, or the variables of its optimizer if it is
@@ -104,6 +107,8 @@ class FittedState(BaseEstimator):
         self.feature_r2_, self.n_trimmed_rows_ = outcome.feature_r2, outcome.n_trimmed
         self._trainable, self._weight_decay = outcome.trainable, outcome.weight_decay
         self._fitted = outcome.fitted
+        if self._columns is not None:
+            self._fitted = replace(self._fitted, columns_json=self._columns.to_json())
 
     def _make_outcome(self) -> Outcome:
         """What `_keep` was given."""
@@ -269,6 +274,7 @@ class FittedState(BaseEstimator):
         """Write the estimator and some notes, a JSON object."""
         check_is_fitted(self)
         names, params = getattr(self, "feature_names_in_", None), self.get_params(deep=False)
+        names = names if self._columns is None else self._columns.features
         make_model = self._build_model if self._trainable is None else self._trainable_model
         _files.write(path, self._make_outcome(), params, names, notes, make_model)
 
@@ -280,7 +286,15 @@ class FittedState(BaseEstimator):
         for name in _files.LEARNED:
             setattr(estimator, name, getattr(settings, name))
         estimator.n_features_in_, estimator.n_components_ = fitted.n_features, fitted.n_components
-        if fitted.feature_names is not None:
+        if fitted.columns_json is not None:
+            from keras_tied.estimator.columns import Columns
+
+            columns = estimator._columns = Columns.from_json(fitted.columns_json)
+            names = columns.names if columns.frame is None else columns.frame.names
+            estimator.n_features_in_ = len(names)
+            if columns.frame is None or columns.frame.library != "numpy":
+                estimator.feature_names_in_ = np.array(list(map(str, names)), dtype=object)
+        elif fitted.feature_names is not None:
             estimator.feature_names_in_ = np.array(fitted.feature_names, dtype=object)
         estimator._fitted, estimator._weight_decay = fitted, settings.weight_decay
         estimator._trainable = contents.trainable

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -18,7 +19,7 @@ from keras_tied._types import Array
 from keras_tied.estimator._collections import map_collections
 from keras_tied.estimator._fitted.explanation import Explanation
 from keras_tied.estimator._fitted_state import FittedState
-from keras_tied.estimator._validation import validate_rows
+from keras_tied.estimator._validation import is_frame, validate_rows
 
 
 class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedState):
@@ -46,7 +47,8 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
         Returns:
             The rows, `(n_samples, n_features)`, in the units of the features; a data frame with
-            their names where `set_output` asks for one.
+            their names where `set_output` asks for one. After a fit to a frame with columns of any
+            kind, a frame like it, without the columns that were left out.
         """
         check_is_fitted(self)
         codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
@@ -70,11 +72,63 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
             X: the rows, `(n_samples, n_features)`.
 
         Returns:
-            The rows, `(n_samples, n_features)`, in the units of the features and the dtype of `X`;
-            a data frame with their names where `set_output` asks for one.
+            The rows, as `inverse_transform` gives them, an array in the dtype of `X`.
         """
         rows = validate_rows(self, X)
         return _wrap_rows(self, self._fitted.reconstruct(rows), X)
+
+    def reconstruct_proba(self, X: Any) -> Any:
+        """How likely the reconstruction of each row makes every category, and every boolean.
+
+        Args:
+            X: the rows, a frame with columns of any kind.
+
+        Returns:
+            A frame of the same library, with a column for each category, such as `kind=plum`, and
+            for each boolean that it is true: numbers from 0 to 1, which add up to 1 for all
+            categories of a column.
+
+        Raises:
+            ValueError: if no column of the rows that were fitted to holds booleans or categories.
+        """
+        rows = validate_rows(self, X)
+        if self._columns is None or not self._columns.layout.has_classes:
+            raise ValueError(
+                f"{type(self).__name__} was fitted to numbers: reconstruct_proba needs a column of "
+                "booleans or categories."
+            )
+        return self._columns.join_proba(self._fitted.reconstruct(rows), X)
+
+    def impute(self, X: Any) -> Any:
+        """Fill in what is missing, and leave the rest as it is.
+
+        Args:
+            X: the rows, `(n_samples, n_features)`: an array, or a frame.
+
+        Returns:
+            A copy, of the same type and dtypes, in which each missing value is what `reconstruct`
+            gives there. In columns where all other numbers are whole it is so too. What is missing
+            in columns that were left out stays so.
+
+        Examples:
+            >>> import pandas as pd
+            >>> from keras_tied import TiedAutoencoder
+            >>> fruit = pd.DataFrame({"kind": ["plum", "fig"] * 30, "size": [4, 6] * 30})
+            >>> autoencoder = TiedAutoencoder(1, random_state=0).fit(fruit)
+            >>> autoencoder.impute(pd.DataFrame({"kind": ["plum", None], "size": [4, 6]}))
+               kind  size
+            0  plum     4
+            1   fig     6
+        """
+        rows, columns = validate_rows(self, X), self._columns
+        filled = self._fitted.reconstruct(rows.toarray() if sparse.issparse(rows) else rows)
+        if columns is None and not is_frame(X):
+            return np.where(np.isnan(rows), filled, rows)
+        from keras_tied.estimator.columns import Columns, FrameSchema
+
+        frame, batch, _ = FrameSchema.read(X)
+        columns = Columns.of_numbers(batch.schema.names) if columns is None else columns
+        return frame.fill(X, columns.decode(filled, named=True))
 
     @map_collections
     def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
@@ -152,7 +206,8 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         Returns:
             `shares`, `(n_samples, n_features)`, which add up to 1, or are 0 where no value would
             make a row less odd; `expected`, what the other columns make likely, in the units of the
-            features; and `scores`, the outlier score with that, which `score_samples` negates.
+            features, or a frame like that which was fitted to; and `scores`, the outlier score with
+            that, which `score_samples` negates. Columns that were left out have no share.
 
         Examples:
             >>> import numpy as np
@@ -163,7 +218,8 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
             >>> reasons.shares.argmax(), round(reasons.expected[0, 2])
             (np.int64(2), 3)
         """
-        return self._fitted.explain(validate_rows(self, X))
+        explanation = self._fitted.explain(validate_rows(self, X))
+        return explanation._replace(expected=_wrap_rows(self, explanation.expected, X))
 
     @map_collections
     def decision_function(self, X: Any) -> Array:
@@ -205,8 +261,12 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 def _wrap_rows(estimator: BaseEstimator, rows: Array, X: Any) -> Any:
     """Rows with the names of the features, and the index of the data frame that they come from.
 
-    scikit-learn itself wraps only what `transform` returns, and names it by the output's names.
+    Columns of any kind become a frame again. scikit-learn itself wraps only what `transform`
+    returns, and names it by the output's names.
     """
+    columns = estimator._columns
+    if columns is not None and (columns.frame is not None or is_frame(X)):
+        return columns.join(rows, X)
     container = _get_output_config("transform", estimator)["dense"]
     if container == "default":
         return rows

@@ -1,7 +1,9 @@
 """Validation of the rows that a `TiedAutoencoder` is given."""
 
+from __future__ import annotations
+
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -11,6 +13,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from keras_tied._types import Array
 from keras_tied.estimator._training.prepare import check_columns
+
+if TYPE_CHECKING:
+    from keras_tied.estimator.columns import Columns
 
 FEW_NUMBERS = 10_000  # of so few, scikit-learn's validation takes longer than arithmetic
 
@@ -26,13 +31,16 @@ def validate_training_rows(
         from keras_tied.estimator._training.keras_network import require_known_shapes
 
         require_known_shapes(estimator.encoder)
-    X = _validate(estimator, X, reset)
+    columns = learn_columns(estimator, X) if reset else estimator._columns
+    X = _validate(estimator, X, reset) if columns is None else encode(estimator, columns, X, reset)
+    estimator._columns = columns
     weights = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
     )
     X = X.toarray() if sparse.issparse(X) else X
     if reset:
-        check_columns(X, getattr(estimator, "feature_names_in_", None))
+        names = getattr(estimator, "feature_names_in_", None)
+        check_columns(X, names if columns is None else columns.features)
     if not weights.all():
         X, weights = X[weights > 0], weights[weights > 0]
         if len(X) < 2:
@@ -48,7 +56,63 @@ def validate_rows(estimator: BaseEstimator, X: Any) -> Any:
     if _is_valid(estimator, X):
         return X
     check_is_fitted(estimator)
+    if estimator._columns is not None:
+        return encode(estimator, estimator._columns, X, reset=False)
     return _validate(estimator, X, reset=False)
+
+
+def learn_columns(estimator: BaseEstimator, X: Any) -> Columns | None:
+    """What the columns of rows are, unless all are numbers."""
+    features = estimator.categorical_features
+    if features is None or (isinstance(features, str) and not _may_have_kinds(X)):
+        return None
+    if sparse.issparse(X):
+        raise ValueError("categorical_features cannot name columns of sparse rows: X.toarray().")
+    from keras_tied.estimator import _frames
+
+    return _frames.learn_columns(X, features)
+
+
+def encode(estimator: BaseEstimator, columns: Columns, X: Any, reset: bool) -> Array:
+    """The numbers of rows, `(n, d)`; an array may be these already, unless `fit` was given one."""
+    frame = columns.frame
+    if reset:
+        assert frame is not None
+        estimator.n_features_in_ = len(frame.names)
+        vars(estimator).pop("feature_names_in_", None)
+        if frame.library != "numpy":
+            estimator.feature_names_in_ = np.array(list(map(str, frame.names)), dtype=object)
+    if is_frame(X) or (frame is not None and frame.library == "numpy"):
+        from keras_tied.estimator import _frames
+
+        numbers = _frames.encode(columns, X)
+        if reset and len(numbers) < 2:
+            raise ValueError(f"{type(estimator).__name__} needs at least 2 rows, and was given 1.")
+        return numbers
+    numbers = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+    if numbers.shape[1] != len(columns.features):
+        raise ValueError(
+            f"X is an array of {numbers.shape[1]} numbers a row, and {type(estimator).__name__} "
+            f"was fitted to a frame: give a frame with its columns, or the {len(columns.features)} "
+            "numbers that stand for them."
+        )
+    return numbers
+
+
+def is_frame(X: Any) -> bool:
+    """Whether this is a data frame of any library that shares its columns by Arrow."""
+    return hasattr(X, "__arrow_c_stream__") and hasattr(X, "columns")
+
+
+def _may_have_kinds(X: Any) -> bool:
+    """Whether a frame may have columns of other dtypes than numbers."""
+    if not is_frame(X):
+        return False
+    dtypes = getattr(X, "dtypes", None)
+    return dtypes is None or not all(
+        getattr(dtype, "kind", "O") in "iufc" or getattr(dtype, "is_numeric", bool)()
+        for dtype in dtypes
+    )
 
 
 def _is_valid(estimator: BaseEstimator, X: Any) -> bool:
@@ -60,6 +124,7 @@ def _is_valid(estimator: BaseEstimator, X: Any) -> bool:
         and X.dtype in (np.float64, np.float32)
         and X.shape[1] == getattr(estimator, "n_features_in_", None)
         and not hasattr(estimator, "feature_names_in_")
+        and estimator._columns is None
         and hasattr(estimator, "_fitted")
         and not np.isinf(X).any()
     )

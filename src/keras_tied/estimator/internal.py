@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ from keras_tied._types import Array
 from keras_tied.estimator._files import Contents, read, write
 from keras_tied.estimator._fitted.explanation import Explanation
 from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
-from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.estimator._fitted.moments import Moments, measure_moments
 from keras_tied.estimator._fitted.tail import ranks
 from keras_tied.estimator._fitted.value import Fitted, baseline_errors
@@ -27,16 +27,13 @@ if TYPE_CHECKING:
     from keras_tied.estimator._training.plan import Parameters
     from keras_tied.estimator._training.progress import epoch_callback
     from keras_tied.estimator._training.sample import choose_places, choose_sample_size
+    from keras_tied.estimator.columns import Columns
 
 __all__ = [
-    "BOOLEAN",
-    "CATEGORY",
-    "NUMBER",
     "Contents",
     "Explanation",
     "Fences",
     "Fitted",
-    "Layout",
     "Moments",
     "Outcome",
     "Parameters",
@@ -67,21 +64,25 @@ def fit_rows(
     parameters: Parameters,
     X: Array,
     *,
-    layout: Layout | None = None,
+    columns: Columns | None = None,
     moments: Moments | None = None,
     fences: Fences | None = None,
 ) -> Outcome:
     """Fit to rows, as `TiedAutoencoder.fit` does, or to a sample, with scale and PCA of all rows.
 
-    Rows are `(n, d)`, finite or NaN. The layout is by default that of columns of numbers. `moments`
-    are those of all rows within the fences, if `X` is a sample; `fences` those of the features, by
-    default those of the rows.
+    Rows are `(n, d)`, finite or NaN. `columns` are what they were made from, by default
+    numbers. `moments` are those of all rows within the fences, if `X` is a sample; `fences` those
+    of the features, by default those of the rows.
     """
     from keras_tied.estimator._training.fit import fit
     from keras_tied.estimator._training.prepare import check_columns
 
     check_columns(X, None)
-    return fit(parameters, X, np.ones(len(X)), layout=layout, moments=moments, fences=fences)
+    layout = None if columns is None else columns.layout
+    outcome = fit(parameters, X, np.ones(len(X)), layout=layout, moments=moments, fences=fences)
+    if columns is None:
+        return outcome
+    return outcome._replace(fitted=replace(outcome.fitted, columns_json=columns.to_json()))
 
 
 def save(

@@ -86,30 +86,31 @@ def test_one_hot_is_that_of_scikit_learn(values):
 
 
 def test_rare_categories_are_grouped_as_in_scikit_learn(rng):
-    # Powers of two, so that which are the twenty most frequent is not a matter of ties.
-    values = [f"c{i:02}" for i in range(30) for _ in range(100 + 7 * i)] + ["rare"] * 3
+    # No two as frequent, so that which are the forty most frequent is not a matter of ties.
+    values = [f"c{i:02}" for i in range(50) for _ in range(300 + 7 * i)] + ["rare"] * 3
     rng.shuffle(values)
     columns = learn(pa.record_batch({"word": values}))
     oracle = OneHotEncoder(
-        max_categories=21,
+        max_categories=41,
         min_frequency=0.01,
         handle_unknown="infrequent_if_exist",
         sparse_output=False,
     ).fit(np.array(values)[:, None])
     assert columns.features[-1] == f"word={OTHER}"
-    assert len(columns.features) == 21
+    assert len(columns.features) == 41
     np.testing.assert_array_equal(
         columns.encode(pa.record_batch({"word": [*values, "new"]})),
         oracle.transform(np.array([*values, "new"])[:, None]),
     )
 
 
-def test_a_category_never_seen_is_all_zeros_and_counted(mixed):
+def test_a_category_never_seen_is_missing_and_counted(mixed):
     columns = learn(mixed, columns=["word"])
     unseen = Counter()
     batch = pa.record_batch({"word": ["green", "red", "green", None]})
     numbers = columns.encode(batch, unseen=unseen)
-    np.testing.assert_array_equal(numbers, [[0, 0], [0, 1], [0, 0], [np.nan, np.nan]])
+    missing = [np.nan, np.nan]
+    np.testing.assert_array_equal(numbers, [missing, [0, 1], missing, missing])
     assert unseen == {"word": 2}
 
 
@@ -263,9 +264,10 @@ def test_categories_that_look_like_numbers_in_another_file_are_read_as_text(fold
 
 
 def test_the_description_of_a_clean_table_holds_what_it_needs_and_no_more(mixed):
-    json = learn(mixed, exclude=["whole"], label="yes").to_json()
-    assert list(json) == ["version", "columns", "left_out", "label", "id"]
-    assert all(list(c) == ["name", "kind", "categories", "other"] for c in json["columns"])
+    text = learn(mixed, exclude=["whole"], label="yes").to_json()
+    description = json.loads(text)
+    assert list(description) == ["version", "columns", "left_out", "label", "id"]
+    assert all(list(c) == ["name", "kind", "categories", "other"] for c in description["columns"])
 
 
 def test_numbers_that_differ_beyond_single_precision_are_not_constant():
@@ -276,7 +278,7 @@ def test_numbers_that_differ_beyond_single_precision_are_not_constant():
 def test_marks_of_a_missing_value_are_so_in_later_tables():
     batch = pa.record_batch({"x": [-9, 1, 2], "word": ["none yet", "a", "b"]})
     columns = learn(batch, na=["-9", "none yet"])
-    again = Columns.from_json(json.loads(json.dumps(columns.to_json())))
+    again = Columns.from_json(columns.to_json())
     assert np.isnan(again.encode(batch)[0]).all()
     assert not np.isnan(again.encode(batch)[1:]).any()
 
@@ -298,8 +300,7 @@ def test_times_of_any_type_are_days_and_come_back():
 
 def test_json_takes_columns_back(mixed):
     columns = learn(mixed, exclude=["whole"], label="yes")
-    text = json.dumps(columns.to_json())
-    assert Columns.from_json(json.loads(text)) == columns
+    assert Columns.from_json(columns.to_json()) == columns
 
 
 def damaged(change):
@@ -392,17 +393,17 @@ DAMAGES = {
 @pytest.mark.parametrize("what", DAMAGES)
 def test_a_damaged_description_is_refused(what):
     with pytest.raises(TableError, match="the description of the columns in the model file"):
-        Columns.from_json(damaged(DAMAGES[what]))
+        Columns.from_json(json.dumps(damaged(DAMAGES[what])).encode())
 
 
-@pytest.mark.parametrize("json", [None, [], "x", 3])
-def test_what_is_no_description_is_refused(json):
+@pytest.mark.parametrize("text", [b"null", b"[]", b'"x"', b"3", b"", b"{"])
+def test_what_is_no_description_is_refused(text):
     with pytest.raises(TableError, match="damaged"):
-        Columns.from_json(json)
+        Columns.from_json(text)
 
 
 def test_the_sound_description_is_accepted():
-    columns = Columns.from_json(damaged(lambda json: None))
+    columns = Columns.from_json(json.dumps(damaged(lambda json: None)).encode())
     assert columns.features[:4] == ["x", "word=a", "word=b", f"word={OTHER}"]
     assert columns.features[4:] == ["day:days", "day:weekday sin", "day:weekday cos", "price"]
     assert columns.used[1].kind is Kind.text

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Raw
 
 from keras_tied._files import replace_atomically
 from keras_tied.estimator._files.contents import (
@@ -114,6 +115,7 @@ def write(
         offset=outcome.fitted.offset,
         feature_names=None if feature_names is None else list(map(str, feature_names)),
         weight_decay=outcome.weight_decay,
+        columns=Raw(outcome.fitted.columns_json or b"null"),
         activation=network.activation if isinstance(network, DenseNetwork) else None,
     )
     trainable = outcome.trainable

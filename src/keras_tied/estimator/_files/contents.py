@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from keras_tied._version import __version__
 from keras_tied.estimator._fitted.value import Fitted
@@ -25,6 +25,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a file holds besides arrays and notes, as JSON: parameters as such, and `LEARNED`.
 
     `activation` is that of the estimator's own network, and None if the network is a Keras model;
+    `columns` describes those of a table that features were made from, if they are not its own;
     `transposed` names the arrays that are stored transposed, as they lie in memory.
     """
 
@@ -38,6 +39,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     feature_names: list[str] | None
     weight_decay: Annotated[float, Meta(ge=0)]
     activation: str | None
+    columns: Raw = Raw(b"null")
     transposed: list[str] = []
     version: str = __version__
 
@@ -92,8 +94,8 @@ def _serialize(name: str, value: Any) -> Any:
         value = value.tolist()
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if name == "hidden_layer_sizes":
-        return [int(units) for units in value]
+    if name in ("hidden_layer_sizes", "categorical_features"):
+        return list(value)
     import keras
 
     try:

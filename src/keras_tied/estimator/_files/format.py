@@ -299,8 +299,16 @@ def _make_fitted(
     scaling, gaussian = Scaling(**take("preprocessing.scaling")), take("preprocessing.gaussian")
     preprocessing = Preprocessing(scaling, mean, layout, Gaussian(**gaussian) if gaussian else None)
     feature_names = None if names is None else tuple(names)
-    weights = arrays.get("imputation_weights")
-    return Fitted(preprocessing, network, score, settings.offset, feature_names, weights)
+    columns = bytes(settings.columns)
+    return Fitted(
+        preprocessing=preprocessing,
+        network=network,
+        outlier_score=score,
+        offset=settings.offset,
+        feature_names=feature_names,
+        imputation_weights=arrays.get("imputation_weights"),
+        columns_json=None if columns == b"null" else columns,
+    )
 
 
 def _make_tail(arrays: Mapping[str, Array]) -> Tail:

@@ -41,6 +41,8 @@ class Fitted:
         feature_names: of the columns, or None.
         imputation_weights: of the network in what `reconstruct` fills in, beside `preprocessing`,
             `(d,)` between 0 and 1; None if the network alone fills in.
+        columns_json: what the columns of a table are that the features were made from; None if they
+            are its own.
     """
 
     preprocessing: Preprocessing
@@ -49,6 +51,7 @@ class Fitted:
     offset: float = 0.0
     feature_names: tuple[str, ...] | None = None
     imputation_weights: Array | None = None
+    columns_json: bytes | None = None
 
     @property
     def n_features(self) -> int:

@@ -52,7 +52,13 @@ def fit(
     return judge(plan, rows, solution, fitted, block)
 
 
-def fit_batch(parameters: Parameters, X: Array, weights: Array, before: Outcome | None) -> Outcome:
+def fit_batch(
+    parameters: Parameters,
+    X: Array,
+    weights: Array,
+    before: Outcome | None,
+    layout: Layout | None,
+) -> Outcome:
     """Train on some rows once, further than the batches before have, if there were any."""
     from keras_tied.estimator._training import keras_solvers
 
@@ -60,7 +66,7 @@ def fit_batch(parameters: Parameters, X: Array, weights: Array, before: Outcome 
     given = prepare.trim(X, weights, parameters.trim)
     with interrupts() as is_interrupted:
         if before is None:
-            rows, principal = prepare.prepare_rows(given, None, parameters.scaler, random, None)
+            rows, principal = prepare.prepare_rows(given, layout, parameters.scaler, random, None)
             n_components = choose_n_components(parameters, given.X.shape, principal)
             plan = make_plan(parameters, rows, n_components, random, seed, in_batches=True)
             training_rows = prepare.make_training_rows(plan, rows)

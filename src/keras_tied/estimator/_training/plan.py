@@ -47,6 +47,7 @@ class Parameters:
     contraction: float = 0.0
     weight_decay: float | Literal["auto"] = "auto"
     encoder: keras.Model | None = None
+    categorical_features: Any = "from_dtype"
     max_iter: int | None = None
     batch_size: int = 256
     learning_rate: float | Literal["auto"] = "auto"
@@ -63,6 +64,8 @@ class Parameters:
     def read(cls, estimator: object) -> Parameters:
         """Those of an estimator, with the names that it was fitted to."""
         names = getattr(estimator, "feature_names_in_", None)
+        if (columns := getattr(estimator, "_columns", None)) is not None:
+            names = columns.features
         params = {name: getattr(estimator, name) for name in PARAMETERS}
         return cls(**params, feature_names=None if names is None else tuple(map(str, names)))
 

@@ -12,6 +12,7 @@ except ImportError as error:
 from keras_tied.estimator.columns._column import OTHER, Column, get_value
 from keras_tied.estimator.columns._columns import Columns, MisreadValues
 from keras_tied.estimator.columns._facts import ROWS_TO_COUNT, ColumnChoice, Fact, TableError
+from keras_tied.estimator.columns._frames import FrameSchema, has_kinds
 from keras_tied.estimator.columns._kinds import (
     Kind,
     find_kind,
@@ -38,6 +39,7 @@ __all__ = [
     "ColumnChoice",
     "Columns",
     "Fact",
+    "FrameSchema",
     "Kind",
     "MisreadValues",
     "NumberText",
@@ -47,6 +49,7 @@ __all__ = [
     "find_decimal",
     "find_kind",
     "get_value",
+    "has_kinds",
     "is_number",
     "make_distinct",
     "merge_types",

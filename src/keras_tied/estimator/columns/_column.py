@@ -50,8 +50,8 @@ class Column:
     other: bool = False
     # how numbers, truth values and times are written, or None if they are no text
     form: Form | None = None
-    # of text, whether upper and lower case are the same, and whether its categories are whole
-    # numbers in the table
+    # of text, whether upper and lower case are the same; whether its categories are whole numbers
+    # in the table, or all numbers whole, or all times without hours
     folded: bool = False
     whole: bool = False
     # of times, the days from 1970 to the first, and the parts that vary: hour, weekday, month
@@ -113,12 +113,12 @@ class Column:
         dictionary = values.dictionary_encode()
         texts = self.clean(dictionary.dictionary)
         index = pc.index_in(self._fold(texts), self._fold(pa.array(self.categories, pa.string())))
-        # Two rows more stand for what has no number at all, and for what is missing.
+        # Two rows more stand for what has no number of its own, and for what is missing.
         unseen, missing = len(self.categories), len(self.categories) + 1
         index = pc.if_else(texts.is_valid(), index.fill_null(unseen), missing)
         codes = np.zeros((missing + 1, len(self._labels)), np.float32)
         np.fill_diagonal(codes, 1.0)
-        codes[missing] = np.nan
+        codes[missing - (not self.other) :] = np.nan
         rows = np.asarray(index.take(dictionary.indices).fill_null(missing))
         return codes[rows], int(np.count_nonzero(rows == unseen))
 
@@ -159,6 +159,8 @@ class Column:
     def clean(self, values: pa.Array) -> pa.Array:
         """Return values as text, null where missing; a `MisfitError` if they have no text."""
         values = _require_kind(values, PLAIN, "text")
+        if self.whole and pa.types.is_floating(values.type):  # as pandas has whole numbers and gaps
+            values = values.cast(pa.int64(), safe=False)
         if find_kind(values.type) is Kind.boolean:
             values = pc.if_else(values, "true", "false")
         has_signs = "-" in self.categories or isinstance(self.form, TruthText)
@@ -169,18 +171,25 @@ class Column:
         trimmed = pc.utf8_trim_whitespace(texts)
         return pc.utf8_lower(trimmed) if self.folded else trimmed
 
-    def decode(self, numbers: Array) -> pa.Array:
-        """Return the values for its numbers, (n, features); NaN is a missing value."""
+    def decode(self, numbers: Array, named: bool = False) -> pa.Array:
+        """Return the values for its numbers, (n, features); NaN is a missing value.
+
+        With `named`, a category is one of those that have a name.
+        """
         is_missing = np.isnan(numbers).any(axis=1)
         single = numbers[:, 0]
         if self.kind is Kind.text:
             present = np.where(np.isnan(numbers), -np.inf, numbers)
             labels = pa.array(self._labels, pa.string())
-            if self.whole and not self.other:
+            if named:
+                present = present[:, : len(self.categories)]
+                labels = labels[: len(self.categories)]
+            if self.whole and (named or not self.other):
                 labels = labels.cast(pa.int64())
             return labels.take(pa.array(present.argmax(axis=1), mask=is_missing))
         if isinstance(self.form, Times):
-            return self.form.format_days(decode_days(numbers, self.cycles) + self.origin)
+            days = decode_days(numbers, self.cycles) + self.origin
+            return self.form.format_days(np.rint(days) if self.whole else days)
         if isinstance(self.form, TruthText) or not (self.form is None or self.form.is_whole):
             return self.form.format(single)
         if self.kind is Kind.boolean:
@@ -189,7 +198,7 @@ class Column:
             whole = np.where(is_missing, 0.0, single.astype(np.float64))
             within = np.clip(np.rint(whole), -(2.0**63), 2.0**63 - 1024)
             return pa.array(within.astype(np.int64), mask=is_missing)
-        return pa.array(single, mask=is_missing)
+        return pa.array(np.rint(single) if self.whole else single, mask=is_missing)
 
 
 def get_value(values: pa.Array, row: int) -> object:

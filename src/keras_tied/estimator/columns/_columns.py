@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from keras_tied._text import list_some, quote
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
+from keras_tied.estimator._fitted.pca import TINY
 from keras_tied.estimator.columns._column import (
     MOST_MISREAD,
     Column,
@@ -22,6 +23,7 @@ from keras_tied.estimator.columns._column import (
     get_value,
 )
 from keras_tied.estimator.columns._facts import ColumnChoice, Fact, Restoration, TableError
+from keras_tied.estimator.columns._frames import FrameSchema, find_library, wrap
 from keras_tied.estimator.columns._kinds import Kind, find_kind
 from keras_tied.estimator.columns._learning import choose_columns
 from keras_tied.estimator.columns._number_text import is_number
@@ -74,6 +76,7 @@ class Columns:
             or the same as another.
         order: the columns that are decoded, in the table's order, if some are restored.
         na: texts of a missing value, beside those that always are.
+        frame: the frame or array that they are those of; None for those of a file.
 
     Examples:
         >>> import pyarrow as pa
@@ -97,6 +100,7 @@ class Columns:
     restored: tuple[Restoration, ...] = ()
     order: tuple[str, ...] = ()
     na: tuple[str, ...] = ()
+    frame: FrameSchema | None = None
 
     @classmethod
     def of_numbers(cls, names: Iterable[object]) -> Self:
@@ -110,8 +114,8 @@ class Columns:
         Text reads as what at least 95 % of its values are: numbers with separators of thousands, a
         decimal comma, a unit, a percent sign or parentheses; dates and times; truth values. Text of
         which 75 % are numbers or times is refused, unless it has few categories. Other text is
-        categories, of which the 20 most frequent that are not rarer than one in a hundred have a
-        number each, and all others one together.
+        categories, with a number each; of more than 40, the most frequent 40 that are not rarer
+        than one in a hundred have one each, and all others one together.
 
         Left out are nested and binary values; text that is no category: of which more than four in
         five values differ, all are rare, or a part are numbers; and columns without any value, with
@@ -242,12 +246,12 @@ class Columns:
             first_row += batch.num_rows
         return misread
 
-    def decode(self, numbers: ArrayLike) -> pa.RecordBatch:
+    def decode(self, numbers: ArrayLike, named: bool = False) -> pa.RecordBatch:
         """Decode numbers to rows, with the columns that are used or restored.
 
-        Text is the category of the largest number; booleans are true from 0.5 on; a column of
-        whole numbers is rounded; times are those of their days; NaN is a missing value. What was
-        text is written as it was in the table.
+        Text is the category of the largest number, with `named` of those that have a name; booleans
+        are true from 0.5 on; a column of whole numbers is rounded; times are those of their days;
+        NaN is a missing value. What was text is written as it was in the table.
 
         Raises:
             TableError: if the numbers have not the shape `(rows, len(features))`.
@@ -260,7 +264,8 @@ class Columns:
             rows = rows.astype(np.float64)
         ends = np.cumsum([len(column.features) for column in self.used])
         blocks = np.split(rows, ends[:-1], axis=1) if self.used else []
-        arrays = [column.decode(block) for column, block in zip(self.used, blocks, strict=True)]
+        pairs = zip(self.used, blocks, strict=True)
+        arrays = [column.decode(block, named) for column, block in pairs]
         decoded = dict(zip(self.names, arrays, strict=True))
         for lost in self.restored:
             same = lost.copy_of
@@ -268,16 +273,36 @@ class Columns:
         names = self.order or self.names
         return pa.record_batch([decoded[name] for name in names], names=list(names))
 
-    def to_json(self) -> dict[str, Any]:
-        """Return all of this as JSON: dicts, lists, text, booleans."""
+    def join(self, numbers: ArrayLike, like: Any) -> Any:
+        """Decode numbers to the frame that was learned from, or one of the library of `like`."""
+        rows = self.decode(numbers, named=True)
+        if self.frame is not None:
+            return self.frame.join(rows, like)
+        return wrap(find_library(like), pa.table(rows), rows.schema.names, like)
+
+    def join_proba(self, numbers: Array, like: Any) -> Any:
+        """The numbers of booleans and categories as shares that add up to 1 in each category."""
+        layout = self.layout
+        shares = np.clip(numbers, 0.0, 1.0)
+        for part in layout.categories:
+            total = shares[:, part].sum(axis=1, keepdims=True)
+            shares[:, part] = np.where(total > 0, shares[:, part] / np.maximum(total, TINY), 1.0)
+        names = [name for name, kind in zip(self.features, layout.kinds, strict=True) if kind]
+        library = find_library(like) if self.frame is None else self.frame.library
+        table = pa.table([*shares[:, layout.kinds > 0].T], names=names)
+        return wrap(library, table, names, like)
+
+    def to_json(self) -> bytes:
+        """Return all of this as JSON."""
         json = msgspec.to_builtins(self)
         columns = [_drop_empty(column) for column in json.pop("used")]
-        return {"version": VERSION, "columns": columns} | _drop_empty(json)
+        return msgspec.json.encode({"version": VERSION, "columns": columns} | _drop_empty(json))
 
     @classmethod
-    def from_json(cls, json: Any) -> Self:
+    def from_json(cls, text: bytes) -> Self:
         """Read the result of `to_json`, or raise a `TableError`; the file may be untrusted."""
         try:
+            json = msgspec.json.decode(text)
             if not isinstance(json, dict) or json.get("version") != VERSION:
                 raise ValueError("they are not of this version")
             columns = msgspec.convert(json | {"used": json.get("columns")}, cls)
@@ -298,6 +323,8 @@ class Columns:
             raise ValueError("it has no columns, or two of one name")
         for lost in self.restored:
             lost.repeat(0)  # raises if the value is not of its type
+        if self.frame is not None:
+            self.frame.require_consistent()
         if names & others or not names.issuperset(
             lost.copy_of for lost in self.restored if lost.copy_of is not None
         ):

@@ -29,8 +29,8 @@ from keras_tied.estimator.columns._kinds import Kind, find_kind
 from keras_tied.estimator.columns._number_text import ROWS_TO_DECIDE, NumberText, count_values
 from keras_tied.estimator.columns._times import Times, decide_times, find_cycles
 
-MOST_CATEGORIES = 20
-RAREST = 0.01  # the smallest share of the rows in a category that has a number of its own
+MOST_CATEGORIES = 40
+RAREST = 0.01  # of more categories, the smallest share of the rows in one with a number of its own
 ALL_DIFFERENT = 0.8  # text of which more than this share differ is a name or an id, and no category
 FEWEST_READ = 0.75  # from this share of numbers on, a column is text only if someone says so
 FEWEST_DATES = 5  # whole numbers that could be dates are, if so many differ
@@ -77,6 +77,9 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
         return Decision(Fact(name, "other values", f"left out: values of type {dtype}"))
     if pc.all(values.is_null(nan_is_null=True)).as_py():
         return _decide_empty(name, values)
+    if name in choice.categorical and kind is Kind.number:
+        values = _require_whole(name, values)
+        kind = Kind.integer
     if name in choice.categorical and kind in (Kind.integer, Kind.text):
         words = Column(name, Kind.text, whole=kind is Kind.integer)
         return _decide_words(values, words, "names")
@@ -93,6 +96,14 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
         # In another file of the same form, 1.234 is a whole number.
         form = NumberText(",", places=0)
     return _decide_numbers(Column(name, kind, form=form), values, choice)
+
+
+def _require_whole(name: str, values: pa.Array) -> pa.Array:
+    """Return numbers that name categories as whole numbers, or raise a `TableError`."""
+    whole = values.cast(pa.int64(), safe=False)
+    if pc.all(pc.equal(whole.cast(values.type), values)).as_py():
+        return whole
+    raise TableError(f"column {name!r} holds fractions, which name no categories; make it text.")
 
 
 def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
@@ -176,6 +187,8 @@ def _decide_numbers(
         origin, cycles = float(np.floor(np.nanmin(numbers))), find_cycles(numbers)
         column = replace(column, origin=origin, cycles=cycles)
     is_missing = np.isnan(numbers)
+    if column.kind in (Kind.number, Kind.time) and pa.types.is_primitive(values.type):
+        column = replace(column, whole=bool((numbers == np.rint(numbers))[~is_missing].all()))
     misread = column.find_misread(values, numbers)
     present = numbers[~is_missing]
     if column.kind is Kind.integer and np.abs(present).max() >= MOST_DIGITS:
@@ -243,7 +256,8 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
         fact, column, counts = replace(fact, warning=warning), replace(column, folded=True), words
     if len(counts) == 1:
         return _leave_out_constant(fact, present)
-    common = [text for text, times in counts.items() if times >= RAREST * n_rows]
+    least = RAREST * n_rows if len(counts) > MOST_CATEGORIES else 0
+    common = [text for text, times in counts.items() if times >= least]
     common = sorted(common, key=lambda text: (-counts[text], text))[:MOST_CATEGORIES]
     other = len(common) < len(counts)
     all_differ = len(counts) > max(2, ALL_DIFFERENT * n_rows)

@@ -1,0 +1,71 @@
+"""Frames with columns of any kind: what their columns are, and their numbers."""
+
+import warnings
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array
+
+from keras_tied._text import format_quantity, list_some
+from keras_tied._types import Array
+from keras_tied.estimator.columns import Columns, FrameSchema, MisreadValues, has_kinds
+
+
+def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
+    """What the columns of a frame or an array are; None if all are numbers."""
+    by_dtype = isinstance(categorical_features, str)
+    if by_dtype and not has_kinds(X):
+        return None
+    frame, batch, categories = FrameSchema.read(_check_array(X))
+    if not by_dtype:
+        categories = _find_columns(categorical_features, frame.names, batch.schema.names)
+    columns, facts = Columns.survey(batch, categorical=categories)
+    columns.require_usable(facts)
+    restored = {of.name for of in columns.restored if (of.copy_of, of.value) != (None, None)}
+    lost = [f"{name!r} ({why})" for name, why in columns.left_out.items() if name not in restored]
+    if lost:
+        were = "column of X was" if len(lost) == 1 else "columns of X were"
+        warnings.warn(f"{len(lost)} {were} left out: {list_some(lost)}.", stacklevel=6)
+    return replace(columns, frame=frame)
+
+
+def encode(columns: Columns, X: Any) -> Array:
+    """The numbers of a frame or an array, `(n, d)` float32, with NaN where one is missing."""
+    unseen, misread = Counter[str](), MisreadValues()
+    _, batch, _ = FrameSchema.read(_check_array(X))
+    numbers = columns.encode(batch, unseen=unseen, misread=misread)
+    merged = {column.name for column in columns.used if column.other}
+    lost = [
+        f"{format_quantity(n, 'value')} of column {name!r} in no category that fit has seen"
+        for name, n in unseen.items()
+        if name not in merged
+    ]
+    lost += [f"of column {name!r} {misread.describe(name)}" for name in misread.counts]
+    if lost:
+        warnings.warn(f"X holds values that count as missing: {list_some(lost)}.", stacklevel=6)
+    return numbers
+
+
+def _check_array(X: Any) -> Any:
+    """A frame as it is, and anything else as an array of numbers."""
+    if hasattr(X, "__arrow_c_stream__"):
+        return X
+    return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+
+
+def _find_columns(features: Any, given: tuple[Any, ...], names: list[str]) -> list[str]:
+    """The columns that names, places or a mask stand for, by the names of their batch."""
+    chosen = np.asarray(features)
+    if chosen.dtype.kind == "b" and len(chosen) == len(names):
+        return [name for name, is_chosen in zip(names, chosen, strict=True) if is_chosen]
+    if chosen.dtype.kind in "iu" and (not len(chosen) or -len(names) <= chosen.min()):
+        if not len(chosen) or chosen.max() < len(names):
+            return [names[place] for place in chosen.tolist()]
+    elif set(chosen.tolist()) <= set(given):
+        return [name for name, of_frame in zip(names, given, strict=True) if of_frame in chosen]
+    raise ValueError(
+        f"categorical_features={features!r} are neither names nor places of the {len(names)} "
+        "columns of X, nor a mask of as many; give one of these, or 'from_dtype'."
+    )
