@@ -22,7 +22,8 @@ from sklearn.preprocessing import OneHotEncoder
 
 import keras_tied
 from keras_tied import TiedAutoencoder
-from keras_tied.tables import TableError
+from keras_tied.estimator._training import sample
+from keras_tied.tables import TableError, open_table
 
 QUICK = {"max_iter": 1, "random_state": 0, "hidden_layer_sizes": 8}
 ROWS = 60
@@ -329,3 +330,22 @@ def test_times_of_python_are_days(rng):
     frame = pd.DataFrame({"day": days, "late": [day.month > 1 for day in days]})
     rows = TiedAutoencoder(2, **QUICK).fit(frame).reconstruct(frame)
     assert type(rows["day"].iloc[0]) is datetime.date
+
+
+def test_a_sample_of_blocks_has_the_moments_of_all_rows(monkeypatch, rng):
+    dask = pytest.importorskip("dask.dataframe")
+    monkeypatch.setattr(sample, "MOST_ROWS", 100)
+    frame = make_frame(rng, 600)[["category", "number", "word"]]
+    parts = dask.from_pandas(frame, npartitions=4, sort=False)
+    estimator = TiedAutoencoder(2, trim=False, **QUICK).fit(parts)
+    scaling = estimator._fitted.preprocessing.scaling
+    numbers = estimator._columns.encode(pa.RecordBatch.from_pandas(frame))
+    np.testing.assert_allclose(scaling.shift, numbers.mean(axis=0), rtol=1e-5, atol=1e-6)
+
+
+def test_categories_of_a_parquet_file_are_categories(tmp_path, rng):
+    code = rng.integers(0, 3, ROWS)
+    frame = pd.DataFrame({"code": pd.Categorical(code), "size": code + rng.normal(size=ROWS)})
+    frame.to_parquet(tmp_path / "rows.parquet")
+    source = open_table(str(tmp_path / "rows.parquet"))
+    assert source.categorical == ["code"]

@@ -98,7 +98,7 @@ def survey(
     with show_stages("reading", quiet):
         source = options.open(data, columns.names_of_text)
         sample = source.sample(internal.choose_sample_size(len(source.schema)), seed=seed)
-        used, facts = columns.survey(sample, source.decimal)
+        used, facts = columns.survey(sample, source)
         doubtful = [fact.name for fact in facts if fact.misread and not fact.refused]
         misread = used.find_misread(source.batches(names=doubtful), doubtful)
         fences, far = _find_far_values(source, sample, used)

@@ -76,7 +76,7 @@ class ColumnOptions:
     )
 
     def survey(
-        self, sample: pa.RecordBatch, decimal: str | None
+        self, sample: pa.RecordBatch, source: tables.Source
     ) -> tuple[tables.Columns, list[tables.Fact]]:
         """Decide which columns of some rows to use and how, with a fact about each."""
         return tables.Columns.survey(
@@ -85,8 +85,8 @@ class ColumnOptions:
             exclude=split_names(self.exclude),
             label=self.label,
             id=self.id,
-            categorical=split_names(self.categorical),
-            decimal=decimal,
+            categorical=[*split_names(self.categorical), *source.categorical],
+            decimal=source.decimal,
             dates=self.dates.value,
             na=self.na or (),
         )

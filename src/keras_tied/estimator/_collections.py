@@ -1,16 +1,21 @@
 """Dask's arrays and frames: each block is a table of its own, which may be elsewhere."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._set_output import _get_output_config
 
-from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
+from keras_tied.estimator._fitted.fences import Fences
 from keras_tied.estimator._fitted.moments import Moments, measure_moments
 from keras_tied.estimator._training.sample import choose_places, choose_sample_size
+
+if TYPE_CHECKING:
+    from keras_tied.estimator.columns import Columns
 
 MERGED = 16  # so many moments are merged at a time, by a worker
 
@@ -63,13 +68,8 @@ def _call(method: Any, estimator: Any, args: Any, kwargs: Any, X: Any, of_none: 
     return method(estimator, X, *args, **kwargs)
 
 
-def sample_collection(
-    X: Any, random_state: Any, trim: bool
-) -> tuple[Any, Moments | None, Fences | None]:
-    """All rows of Dask where they fit into memory.
-
-    Else a sample, the moments of all rows within its fences, and these fences.
-    """
+def sample_collection(X: Any, random_state: Any) -> tuple[Any, list[Any]]:
+    """All rows of Dask where they fit into memory; else a sample, and the blocks of all rows."""
     import dask
 
     is_frame = hasattr(X, "map_partitions")
@@ -80,7 +80,7 @@ def sample_collection(
         lengths = dask.compute(*[dask.delayed(len)(block) for block in blocks])
     n = choose_sample_size(X.shape[1])
     if sum(lengths) <= n:
-        return X.compute(), None, None
+        return X.compute(), []
     seed = check_random_state(random_state).randint(2**31 - 1)
     chosen = [
         dask.delayed(_select)(block, places)
@@ -90,26 +90,32 @@ def sample_collection(
         from dask.dataframe.dispatch import concat
     else:
         concat = np.concatenate
-    sample = concat(dask.compute(*chosen))
-    fences = fit_fences(_to_array(sample)) if trim else keep_all(X.shape[1])
-    moments = [dask.delayed(_measure)(block, fences) for block in blocks]
+    return concat(dask.compute(*chosen)), blocks
+
+
+def measure_collection(blocks: list[Any], columns: Columns | None, fences: Fences) -> Moments:
+    """The moments of all rows of some blocks that are within the fences of their numbers."""
+    import dask
+
+    moments = [dask.delayed(_measure)(block, columns, fences) for block in blocks]
     merge = dask.delayed(_merge)
     while len(moments) > 1:
         moments = [merge(moments[i : i + MERGED]) for i in range(0, len(moments), MERGED)]
-    [of_all] = dask.compute(moments[0])
-    return sample, of_all, fences
+    of_all: Moments = moments[0].compute()
+    return of_all
 
 
 def _select(block: Any, places: Any) -> Any:
     return block.iloc[places] if hasattr(block, "iloc") else block[places]
 
 
-def _to_array(block: Any) -> Any:
-    return block.to_numpy(np.float64, na_value=np.nan) if hasattr(block, "to_numpy") else block
+def _measure(block: Any, columns: Columns | None, fences: Fences) -> Moments | None:
+    if columns is not None:
+        from keras_tied.estimator.columns import FrameSchema
 
-
-def _measure(block: Any, fences: Fences) -> Moments | None:
-    block = _to_array(block)
+        block = columns.encode(FrameSchema.read(block)[1])
+    elif hasattr(block, "to_numpy"):
+        block = block.to_numpy(np.float64, na_value=np.nan)
     if np.isinf(block).any():
         raise ValueError("Input X contains infinity: leave these rows out, or make them missing.")
     block = block[~fences.find_rows(block)]

@@ -11,7 +11,12 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 
 from keras_tied._text import format_quantity
-from keras_tied.estimator._collections import is_collection, sample_collection
+from keras_tied.estimator._collections import (
+    is_collection,
+    measure_collection,
+    sample_collection,
+)
+from keras_tied.estimator._fitted.fences import fit_fences, keep_all
 from keras_tied.estimator._row_methods import RowMethods
 from keras_tied.estimator._training.fit import fit, fit_batch
 from keras_tied.estimator._training.plan import Parameters
@@ -239,11 +244,15 @@ class TiedAutoencoder(RowMethods):
                 rows, or more components than there are rows or features.
         """
         moments = fences = None
+        blocks: list[Any] = []
         if is_collection(X):
             if sample_weight is not None:
                 raise ValueError("sample_weight is not supported for rows of Dask.")
-            X, moments, fences = sample_collection(X, self.random_state, self.trim)
+            X, blocks = sample_collection(X, self.random_state)
         X, weights = validate_training_rows(self, X, sample_weight, reset=True)
+        if blocks:
+            fences = fit_fences(X) if self.trim else keep_all(X.shape[1])
+            moments = measure_collection(blocks, self._columns, fences)
         layout = None if self._columns is None else self._columns.layout
         outcome = fit(
             Parameters.read(self), X, weights, layout=layout, moments=moments, fences=fences

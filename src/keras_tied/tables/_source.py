@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -57,6 +58,20 @@ class Source:
     def kinds(self) -> dict[str, Kind]:
         """The kind of each column, by name."""
         return {field.name: find_kind(field.type) for field in self.schema}
+
+    @property
+    def categorical(self) -> list[str]:
+        """The columns whose type in the file is categories of text or of whole numbers."""
+        schema, noted = self._files[0].schema, set[str]()
+        with suppress(ValueError, TypeError, AttributeError, KeyError):  # whatever a file may note
+            columns = (schema.pandas_metadata or {})["columns"]
+            noted = {of["field_name"] for of in columns if of["pandas_type"] == "categorical"}
+        return [
+            of.name
+            for of in schema
+            if (of.name in noted or pa.types.is_dictionary(of.type))
+            and find_kind(of.type) in (Kind.text, Kind.integer)
+        ]
 
     def batches(self, n_rows: int | None = None, names: Sequence[str] | None = None) -> Batches:
         """Yield all rows in order, of named columns or all.
