@@ -349,3 +349,10 @@ def test_categories_of_a_parquet_file_are_categories(tmp_path, rng):
     frame.to_parquet(tmp_path / "rows.parquet")
     source = open_table(str(tmp_path / "rows.parquet"))
     assert source.categorical == ["code"]
+
+
+def test_text_that_is_mostly_numbers_is_refused_with_what_to_do_in_python(rng):
+    texts = [*map(str, range(90)), *(f"about {i}" for i in range(15))]
+    frame = pd.DataFrame({"size": texts, "x": rng.normal(size=105)})
+    with pytest.raises(TableError, match=r"'size' holds integers in 86% .*categorical_features"):
+        TiedAutoencoder(1).fit(frame)

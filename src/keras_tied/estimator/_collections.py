@@ -111,9 +111,9 @@ def _select(block: Any, places: Any) -> Any:
 
 def _measure(block: Any, columns: Columns | None, fences: Fences) -> Moments | None:
     if columns is not None:
-        from keras_tied.estimator.columns import FrameSchema
+        from keras_tied.estimator.columns import read_rows
 
-        block = columns.encode(FrameSchema.read(block)[1])
+        block = columns.encode(read_rows(block))
     elif hasattr(block, "to_numpy"):
         block = block.to_numpy(np.float64, na_value=np.nan)
     if np.isinf(block).any():

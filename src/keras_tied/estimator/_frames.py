@@ -10,7 +10,15 @@ from sklearn.utils import check_array
 
 from keras_tied._text import format_quantity, list_some
 from keras_tied._types import Array
-from keras_tied.estimator.columns import Columns, FrameSchema, MisreadValues, has_kinds
+from keras_tied.estimator.columns import (
+    REMEDY,
+    Columns,
+    FrameSchema,
+    MisreadValues,
+    TableError,
+    has_kinds,
+    read_rows,
+)
 
 
 def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
@@ -18,11 +26,16 @@ def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
     by_dtype = isinstance(categorical_features, str)
     if by_dtype and not has_kinds(X):
         return None
-    frame, batch, categories = FrameSchema.read(_check_array(X))
+    X = _check_array(X)
+    (frame, categories), batch = FrameSchema.learn(X), read_rows(X)
     if not by_dtype:
         categories = _find_columns(categorical_features, frame.names, batch.schema.names)
     columns, facts = Columns.survey(batch, categorical=categories)
-    columns.require_usable(facts)
+    try:
+        columns.require_usable(facts)
+    except TableError as error:
+        reason = str(error).replace(REMEDY, "correct them, or name it in categorical_features")
+        raise TableError(reason) from None
     restored = {of.name for of in columns.restored if (of.copy_of, of.value) != (None, None)}
     lost = [f"{name!r} ({why})" for name, why in columns.left_out.items() if name not in restored]
     if lost:
@@ -34,8 +47,7 @@ def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
 def encode(columns: Columns, X: Any) -> Array:
     """The numbers of a frame or an array, `(n, d)` float32, with NaN where one is missing."""
     unseen, misread = Counter[str](), MisreadValues()
-    _, batch, _ = FrameSchema.read(_check_array(X))
-    numbers = columns.encode(batch, unseen=unseen, misread=misread)
+    numbers = columns.encode(read_rows(_check_array(X)), unseen=unseen, misread=misread)
     merged = {column.name for column in columns.used if column.other}
     lost = [
         f"{format_quantity(n, 'value')} of column {name!r} in no category that fit has seen"

@@ -126,8 +126,9 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
             return np.where(np.isnan(rows), filled, rows)
         from keras_tied.estimator.columns import Columns, FrameSchema
 
-        frame, batch, _ = FrameSchema.read(X)
-        columns = Columns.of_numbers(batch.schema.names) if columns is None else columns
+        frame, _ = FrameSchema.learn(X)
+        if columns is None:
+            columns = Columns.of_numbers(frame.without_rows.schema.names)
         return frame.fill(X, columns.decode(filled, named=True))
 
     @map_collections

@@ -12,7 +12,7 @@ except ImportError as error:
 from keras_tied.estimator.columns._column import OTHER, Column, get_value
 from keras_tied.estimator.columns._columns import Columns, MisreadValues
 from keras_tied.estimator.columns._facts import ROWS_TO_COUNT, ColumnChoice, Fact, TableError
-from keras_tied.estimator.columns._frames import FrameSchema, has_kinds
+from keras_tied.estimator.columns._frames import FrameSchema, has_kinds, read_rows
 from keras_tied.estimator.columns._kinds import (
     Kind,
     find_kind,
@@ -20,6 +20,7 @@ from keras_tied.estimator.columns._kinds import (
     merge_types,
     simplify_type,
 )
+from keras_tied.estimator.columns._learning import REMEDY
 from keras_tied.estimator.columns._number_text import (
     LONG_NUMERAL,
     MISSING,
@@ -34,6 +35,7 @@ __all__ = [
     "LONG_NUMERAL",
     "MISSING",
     "OTHER",
+    "REMEDY",
     "ROWS_TO_COUNT",
     "Column",
     "ColumnChoice",
@@ -53,5 +55,6 @@ __all__ = [
     "is_number",
     "make_distinct",
     "merge_types",
+    "read_rows",
     "simplify_type",
 ]

@@ -35,11 +35,8 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
     template: str  # a stream of Arrow without rows, in base64: types and all levels of categories
 
     @classmethod
-    def read(cls, X: Any) -> tuple[Self, pa.RecordBatch, list[str]]:
-        """The schema of a frame or an array, its rows, and the columns whose dtype is categories.
-
-        The batch has categories as text or whole numbers.
-        """
+    def learn(cls, X: Any) -> tuple[Self, list[str]]:
+        """The schema of a frame or an array, and the columns whose dtype is categories."""
         library, names, batch = _read(X)
         without_rows = batch.slice(0, 0)
         sink = pa.BufferOutputStream()
@@ -49,7 +46,7 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         kept = (name if isinstance(name, str | int | float) else str(name) for name in names)
         schema = cls(library, tuple(kept), template)  # type: ignore[arg-type]
         categories = [of.name for of in batch.schema if pa.types.is_dictionary(of.type)]
-        return schema, _simplify(batch), categories
+        return schema, categories
 
     @property
     def without_rows(self) -> pa.RecordBatch:
@@ -165,9 +162,9 @@ def _name_levels(frame: Any) -> Any:
     return frame
 
 
-def _simplify(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Batches as those of tables: without dictionaries, and with one type of text."""
-    arrays = []
+def read_rows(X: Any) -> pa.RecordBatch:
+    """The rows of a frame or an array as those of a table: categories are text or whole numbers."""
+    batch, arrays = _read(X)[2], []
     for values in batch.columns:
         if pa.types.is_dictionary(values.type):
             values = values.cast(values.type.value_type)

@@ -44,6 +44,7 @@ SENTINEL_DATES = frozenset(  # that programs write where there is none
     "1753-01-01 1899-12-30 1899-12-31 1900-01-01 1970-01-01 2099-12-31 9999-12-31".split()
 )
 EXAMPLES = 3
+REMEDY = "correct them, name them with --na, or choose --categorical or --exclude for the column"
 
 
 def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decision]:
@@ -128,8 +129,7 @@ def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     odd = cells.filter(pa.array(np.isnan(column.parse(cells))))
     warning = (
         f"holds {column.description} in {share:.0%} of its values, and {len(odd):,} others such as "
-        f"{_show(odd)[0]!r}: correct them, name them with --na, or choose --categorical or "
-        "--exclude for the column"
+        f"{_show(odd)[0]!r}: {REMEDY}"
     )
     reads_as, n = f"mostly {column.description}", len(odd)
     fact = replace(decision.fact, reads_as=reads_as, becomes="refused", misread=n, warning=warning)
