@@ -28,6 +28,10 @@ def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
         return None
     X = _check_array(X)
     (frame, categories), batch = FrameSchema.learn(X), read_rows(X)
+    if batch.num_rows < 2:
+        raise ValueError(
+            f"Found a frame with {batch.num_rows} sample(s), while a minimum of 2 is required."
+        )
     if not by_dtype:
         categories = _find_columns(categorical_features, frame.names, batch.schema.names)
     columns, facts = Columns.survey(batch, categorical=categories)

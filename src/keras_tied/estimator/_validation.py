@@ -85,10 +85,7 @@ def encode(estimator: BaseEstimator, columns: Columns, X: Any, reset: bool) -> A
     if is_frame(X) or (frame is not None and frame.library == "numpy"):
         from keras_tied.estimator import _frames
 
-        numbers = _frames.encode(columns, X)
-        if reset and len(numbers) < 2:
-            raise ValueError(f"{type(estimator).__name__} needs at least 2 rows, and was given 1.")
-        return numbers
+        return _frames.encode(columns, X)
     numbers = check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
     if numbers.shape[1] != len(columns.features):
         raise ValueError(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,7 @@ from msgspec import Struct
 from keras_tied.estimator.columns._facts import TableError
 from keras_tied.estimator.columns._kinds import Kind, find_kind, make_distinct, simplify_type
 
+Name: TypeAlias = str | int | float | tuple[str | int | float, ...]  # several, of levels in pandas
 NUMBERS = (Kind.integer, Kind.number)
 
 
@@ -31,7 +32,7 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
     """The columns of a frame, or of an array of numbers, as they were given to `fit`."""
 
     library: Literal["numpy", "pandas", "polars", "pyarrow"]
-    names: tuple[str | int | float, ...]  # of the frame; those of its batches are distinct texts
+    names: tuple[Name, ...]  # of the frame; those of its batches are distinct texts
     template: str  # a stream of Arrow without rows, in base64: types and all levels of categories
 
     @classmethod
@@ -43,7 +44,7 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         with pa.ipc.new_stream(sink, without_rows.schema) as stream:
             stream.write_batch(without_rows)
         template = base64.b64encode(sink.getvalue()).decode()
-        kept = (name if isinstance(name, str | int | float) else str(name) for name in names)
+        kept = (of if isinstance(of, str | int | float | tuple) else str(of) for of in names)
         schema = cls(library, tuple(kept), template)  # type: ignore[arg-type]
         categories = [of.name for of in batch.schema if pa.types.is_dictionary(of.type)]
         return schema, categories
@@ -71,7 +72,8 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         for place, name in enumerate(rows.schema.names):
             values = rows.column(place)
             missing = values.is_null(nan_is_null=True).to_numpy(False)
-            if name in columns.schema.names and missing.any():
+            is_known = name in columns.schema.names and columns.column(name).null_count < len(rows)
+            if is_known and missing.any():
                 both = pa.chunked_array([values, _make_alike(columns.column(name), values)])
                 places = np.arange(len(values)) + len(values) * missing
                 filled[name] = both.unify_dictionaries().combine_chunks().take(pa.array(places))
@@ -86,7 +88,7 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         result = X.copy() if self.library == "pandas" else pa.table(X)
         for column, place in enumerate(map(rows.schema.names.index, filled)):
             if self.library == "pandas":
-                result.isetitem(place, frame.iloc[:, column])
+                result.isetitem(place, _restore(frame.iloc[:, column], X.dtypes.iloc[place]))
             else:
                 result = result.set_column(place, result.field(place), frame.column(column))
         return result
@@ -109,10 +111,24 @@ def wrap(library: str, table: pa.Table, names: Sequence[Any], like: Any) -> Any:
     if library == "pyarrow":
         return table.rename_columns(list(map(str, names)))
     frame = table.to_pandas()
+    noted = (table.schema.pandas_metadata or {}).get("columns", ())
+    objects = {of["field_name"] for of in noted if of["numpy_type"] == "object"}
+    frame = frame.astype(dict.fromkeys(objects & {*frame.columns}, object))
     frame.columns = names
     if find_library(like) == "pandas":
         frame.index = like.index
+        for place, name in enumerate(names):
+            if name in like and like.columns.is_unique:
+                frame.isetitem(place, _restore(frame.iloc[:, place], like[name].dtype))
     return frame
+
+
+def _restore(column: Any, dtype: Any) -> Any:
+    """A column of pandas, with the levels of a dtype where its own are the same as text."""
+    own, levels = (getattr(of, "categories", None) for of in (column.dtype, dtype))
+    if own is None or levels is None or list(map(str, levels)) != list(own):
+        return column
+    return column.cat.rename_categories(levels)
 
 
 def find_library(X: Any) -> str:
@@ -139,11 +155,11 @@ def _read(X: Any) -> tuple[str, list[Any], pa.RecordBatch]:
         else:
             table = (X.to_arrow() if library == "polars" else X).rename_columns(names)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        column = re.search(r"column (.+?) with type", " ".join(map(str, error.args)))
+        column = re.search(r"column (.+?)(?: with type|\))", " ".join(map(str, error.args)))
         what = f"column {column[1]!r}" if column else "X"
+        reason = str(error.args[0]).rstrip(".")
         raise TableError(
-            f"{what} holds values of several types ({str(error.args[0]).rstrip('.')}); make them "
-            "of one."
+            f"{what} cannot be used ({reason}); make all of its values of one plain type."
         ) from error
     arrays = [
         chunks.combine_chunks() if chunks.num_chunks else pa.array([], chunks.type)
@@ -204,6 +220,9 @@ def _cast(values: pa.Array, like: pa.Array) -> pa.Array:
             pc.max_element_wise(ticks, -most, skip_nulls=False), most, skip_nulls=False
         )
         return ticks.cast(pa.timestamp("us", dtype.tz)).cast(dtype)
+    if pa.types.is_time(dtype) and pa.types.is_string(values.type):  # a constant
+        moments = pc.binary_join_element_wise("1970-01-01", values, " ")
+        values = moments.cast(pa.timestamp("us")).cast(pa.time64("us"))
     return values.cast(dtype, safe=False)
 
 
