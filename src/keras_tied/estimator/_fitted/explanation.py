@@ -79,11 +79,10 @@ def _predict(
     ordinary = complete
     if beyond.any():
         ordinary = score.gaussian.impute(np.where(beyond, np.float32(np.nan), complete))
-    mean = score.gaussian.mean
     if score.surprise is None:
-        expected = np.broadcast_to(mean, scaled.shape)
+        expected = np.broadcast_to(score.gaussian.mean, scaled.shape)
     else:
-        expected = ordinary - (ordinary - mean) @ score.surprise
+        expected = ordinary - score.gaussian.find_deviations(ordinary) @ score.surprise
     expected = np.where(beyond, ordinary, np.where(np.isnan(scaled), complete, expected))
     return _choose_categories(preprocessing.scaling, score, scaled, expected).astype(np.float32)
 

@@ -10,11 +10,22 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences
-from keras_tied.estimator._fitted.imputation import MOST_FEATURES, Gaussian, find_ridge
-from keras_tied.estimator._fitted.layout import Layout
+from keras_tied.estimator._fitted.gaussian import (
+    MOST_FEATURES,
+    Gaussian,
+    find_ridge,
+    fit_pieces,
+)
+from keras_tied.estimator._fitted.imputation import Preprocessing
+from keras_tied.estimator._fitted.layout import NUMBER, Layout
 from keras_tied.estimator._fitted.pca import fit_pca
+from keras_tied.estimator._fitted.scaling import Scaling
 from keras_tied.estimator._fitted.tail import Tail
 
+import os
+FLOOR = float(os.environ.get('FLOOR', 0.05))
+CLASS_WEIGHT = float(os.environ.get('CW', 1.0))
+PIECES = int(os.environ.get('PIECES', 1))
 MOST_ROWS = 20_000  # the score is fitted to a random sample of so many rows where there are more
 HUBER_DELTA = 2.0  # Huber's function is linear from here on, in standard deviations
 SMALLEST_SCALE = 0.05
@@ -122,6 +133,7 @@ class OutlierScore:
     residual_axes: Axes
     gaussian: Gaussian
     layout: Layout
+    scaling: Scaling
     median: Array
     scale: Array
     fences: Fences
@@ -132,19 +144,62 @@ class OutlierScore:
 
     @cached_property
     def surprise(self) -> Array | None:
-        """The matrix that deviations of rows from the mean are multiplied by, `(d, d)`."""
+        """The matrix that deviations from the mean are multiplied by, `(D, d)`."""
         precision = self.gaussian.precision
         if precision is None:
             return None
-        matrix = precision / precision.diagonal()
-        for part in self.layout.parts:
-            if part.stop - part.start > 1:
-                matrix[:, part] = precision[:, part] @ np.linalg.inv(precision[part, part])
+        d, pieces = len(self.layout.columns), self.gaussian.pieces
+        matrix = precision[:, :d] / precision.diagonal()[:d]
+        for column, part in enumerate(self.layout.parts):
+            own = np.arange(part.start, part.stop)
+            if pieces is not None:
+                of_pieces = self.layout.columns[pieces.features] == column
+                own = np.append(own, d + np.flatnonzero(of_pieces))
+            if len(own) > 1:
+                block = precision[:, own] @ np.linalg.inv(precision[np.ix_(own, own)])
+                matrix[:, part] = block[:, : part.stop - part.start]
         return matrix
+
+    @cached_property
+    def of_numbers(self) -> Array:
+        """The features of columns of numbers, whose surprises are distances."""
+        return np.flatnonzero(self.layout.kinds == NUMBER)
+
+    def find_class_shares(self, block: Block, deviations) -> tuple[Array, Array]:
+        """Of each column of classes, how likely the class of a row is, and the likeliest one.
+
+        """
+        d, parts = len(self.layout.columns), self.layout.parts
+        given, most = np.ones((2, len(block.scaled), len(parts)))
+        if self.surprise is None:
+            return given, most
+        classes = np.flatnonzero(self.layout.kinds != NUMBER)
+        expected = deviations[:, classes] - deviations @ self.surprise[:, classes]
+        shares, expected = (
+            (self.gaussian.mean[classes] + z) * self.scaling.scale[classes]
+            + self.scaling.shift[classes]
+            for z in (0.0, expected)
+        )
+        shares = np.clip(shares, 1e-6, 1-1e-6)
+        is_on = block.scaled[:, classes] * self.scaling.scale[classes] + self.scaling.shift[classes] > 0.5
+        columns = self.layout.columns[classes]
+        for column in np.unique(columns):
+            own = np.flatnonzero(columns == column)
+            p, f, on = expected[:, own], shares[own], is_on[:, own]
+            if len(own) == 1:
+                p = np.concatenate([1 - p, p], axis=1)
+                f = np.array([1 - f[0], f[0]])
+                on = np.concatenate([~on, on], axis=1)
+            p = np.maximum(p, FLOOR * f)
+            p /= p.sum(axis=1, keepdims=True)
+            is_missing = np.isnan(block.scaled[:, classes[own]]).any(axis=1)
+            most[:, column] = p.max(axis=1)
+            given[:, column] = np.where(is_missing, most[:, column], np.where(on.any(axis=1), (p * on).sum(axis=1), FLOOR * f.min()))
+        return given, most
 
     def score(self, block: Block) -> Array:
         """The scores of rows, `(n,)` float64: the higher, the more of an outlier."""
-        scores = self._add_up(self._standardize(block))
+        scores = self._add_up(self._standardize(block)) + self._surprise_of_classes(block)
         beyond = self.fences.find(block.scaled)
         if beyond.any():
             far = beyond.any(axis=1)
@@ -168,15 +223,22 @@ class OutlierScore:
         d, n, ends = block.complete.shape[1], len(z), self._ends
         precision = self.gaussian.precision
         if precision is not None and n > 2 * d:
-            deviations = block.complete - self.gaussian.mean
+            deviations = self.gaussian.find_deviations(block.complete)
             product = deviations @ precision
             rest = n - np.minimum(np.einsum("ij,ij->i", deviations, product), n / 2)[:, None]
-            z[:, ends[2] :] *= (n / rest) / (1 + product**2 / (precision.diagonal() * rest))
+            factor = (n / rest) / (1 + product**2 / (precision.diagonal() * rest))
+            z[:, ends[2] :] *= factor[:, self.of_numbers]
         distance = self._add_up(np.delete(z, slice(ends[1], ends[2]), axis=1))
         relative = distance / max(float(distance.mean()), SMALLEST_SPREAD)
         growth = np.clip(optimism, *OPTIMISM) - 1
         z[:, ends[1] : ends[2]] *= np.sqrt(1 + growth * relative)[:, None]
-        return self._add_up(z)
+        return self._add_up(z) + self._surprise_of_classes(block)
+
+    def _surprise_of_classes(self, block: Block) -> Array:
+        if not self.layout.has_classes:
+            return 0.0
+        given, _ = self.find_class_shares(block, self.gaussian.find_deviations(block.complete))
+        return CLASS_WEIGHT * -np.log(given).sum(axis=1)
 
     @property
     def _ends(self) -> tuple[int, int, int]:
@@ -191,7 +253,9 @@ class OutlierScore:
         residuals = self.residual_axes.project(block.known_residuals)
         parts = [complete, self.code_axes.project(block.codes), residuals]
         if self.surprise is not None:
-            parts.append((complete - self.gaussian.mean) @ self.surprise)
+            parts.append(
+                self.gaussian.find_deviations(complete) @ self.surprise[:, self.of_numbers]
+            )
         return np.concatenate(parts, axis=1)
 
     def _standardize(self, block: Block) -> Array:
@@ -211,19 +275,24 @@ class OutlierScore:
 
 
 def fit_outlier_score(
-    block: Block, weights: Array, layout: Layout, fences: Fences, gaussian: Gaussian | None
+    block: Block, weights: Array, preprocessing: Preprocessing, fences: Fences
 ) -> OutlierScore:
     """Fit the score, but for its tail, to rows that were not trimmed, of weights `(n,)`.
 
     The fences are those of scaled features, the normal distribution that of the imputation.
     """
     observed = ~np.isnan(np.fmin.reduce(block.scaled, axis=0))
-    none = np.zeros(0)
+    none, layout, gaussian = np.zeros(0), preprocessing.layout, preprocessing.gaussian
+    if gaussian is None:
+        gaussian = _fit_gaussian(block.complete, weights, layout)
+    elif not layout.has_classes:
+        gaussian = gaussian.marginalize(len(layout.columns))
     score = OutlierScore(
         _fit_axes(block.codes, weights),
         _fit_axes(block.known_residuals, weights),
-        _fit_gaussian(block.complete, weights) if gaussian is None else gaussian,
+        gaussian,
         layout,
+        preprocessing.scaling,
         none,
         none,
         fences,
@@ -236,9 +305,10 @@ def fit_outlier_score(
     spread = np.sqrt(np.average((coordinates - mean) ** 2, axis=0, weights=weights))
     scale = np.where(scale > SMALLEST_SCALE * spread, scale, spread)
     if score.surprise is not None:
-        several = np.bincount(layout.columns)[layout.columns] > 1
-        least = np.where(several, 1.0, SMALLEST_SURPRISE_SCALE) * spread[-len(several) :]
-        scale[-len(several) :] = np.maximum(scale[-len(several) :], least)
+        several = (np.bincount(layout.columns)[layout.columns] > 1)[score.of_numbers]
+        surprises = slice(score._ends[2], None)
+        least = np.where(several, 1.0, SMALLEST_SURPRISE_SCALE) * spread[surprises]
+        scale[surprises] = np.maximum(scale[surprises], least)
     constant_scale = np.full(len(scale), np.inf)
     constant_scale[: len(observed)][observed] = SMALLEST_SCALE
     scale = np.where(spread > SMALLEST_SPREAD, scale, constant_scale)
@@ -273,11 +343,15 @@ def _fit_axes(rows: Array, weights: Array) -> Axes:
     return Axes(principal.mean, principal.vectors[:, varying])
 
 
-def _fit_gaussian(rows: Array, weights: Array) -> Gaussian:
+def _fit_gaussian(rows: Array, weights: Array, layout: Layout) -> Gaussian:
     mean = np.average(rows.astype(np.float64), axis=0, weights=weights)
     if rows.shape[1] > MOST_FEATURES:
         return Gaussian(mean, None)
+    pieces = fit_pieces(rows.astype(np.float64), layout) if layout.has_classes and PIECES else None
+    if pieces is not None:
+        rows = pieces.add(rows)
+        mean = np.average(rows.astype(np.float64), axis=0, weights=weights)
     deviations = rows - mean
     covariance = (deviations * weights[:, None]).T @ deviations / weights.sum()
     ridge = find_ridge(covariance) * np.eye(len(covariance))
-    return Gaussian(mean, np.linalg.inv(covariance + ridge))
+    return Gaussian(mean, np.linalg.inv(covariance + ridge), pieces)
