@@ -9,7 +9,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._fitted.imputation import fit_gaussian, fit_network_weights
+from keras_tied.estimator._fitted.gaussian import fit_gaussian
+from keras_tied.estimator._fitted.imputation import fit_network_weights
 
 LINE = np.outer(np.linspace(-2, 2, 200), [1.0, -2.0, 0.5, 3.0])
 

@@ -12,8 +12,10 @@ from sklearn.preprocessing import StandardScaler
 from keras_tied import TiedAutoencoder
 from keras_tied.estimator._fitted import outlier_score
 from keras_tied.estimator._fitted.fences import fit_fences
-from keras_tied.estimator._fitted.imputation import RIDGE
+from keras_tied.estimator._fitted.gaussian import RIDGE
+from keras_tied.estimator._fitted.imputation import Preprocessing
 from keras_tied.estimator._fitted.outlier_score import Block, fit_outlier_score
+from keras_tied.estimator._fitted.scaling import Scaling
 from keras_tied.estimator._fitted.tail import fit_tail
 from keras_tied.estimator.internal import Layout, Parameters, fit_rows
 
@@ -186,12 +188,18 @@ def make_rows(X):
     return Block(X, X, X[:, :2], 1.1 * X)
 
 
+def without_gaps(layout: Layout) -> Preprocessing:
+    """Nothing was missing in training, and the rows are scaled already."""
+    d = len(layout.columns)
+    return Preprocessing(Scaling(np.zeros(d), np.ones(d)), np.zeros(d), layout)
+
+
 def test_surprises_are_those_of_linear_regression(rng):
     """In a normal distribution a conditional mean is that of regression on the other columns."""
     X = rng.normal(size=(500, 6)) @ rng.normal(size=(6, 6))
     columns = np.array([0, 0, 1, 2, 2, 2])
     layout = Layout(columns, np.zeros(6, int))
-    score = fit_outlier_score(make_rows(X), np.ones(500), layout, fit_fences(X), gaussian=None)
+    score = fit_outlier_score(make_rows(X), np.ones(500), without_gaps(layout), fit_fences(X))
     covariance = empirical_covariance(X)
     covariance += RIDGE * np.trace(covariance) / 6 * np.eye(6)
     surprises = (X - X.mean(axis=0)) @ score.surprise
@@ -207,7 +215,8 @@ def test_surprises_of_rows_that_were_not_fitted_to_are_those_of_a_fit_without_th
 ):
     monkeypatch.setattr(outlier_score, "HUBER_DELTA", np.inf)  # squares of z / 2
     X = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 3))
-    score = fit_outlier_score(make_rows(X), np.ones(60), Layout.of_numbers(3), fit_fences(X), None)
+    preprocessing = without_gaps(Layout.of_numbers(3))
+    score = fit_outlier_score(make_rows(X), np.ones(60), preprocessing, fit_fences(X))
     z = score._standardize(make_rows(X))
     ends = score._ends
     deviations = X - score.gaussian.mean

@@ -6,7 +6,6 @@ import hashlib
 import os
 import reprlib
 from collections.abc import Collection, Iterable, Mapping
-from functools import reduce
 from typing import Any
 
 import msgspec
@@ -61,7 +60,7 @@ AXES: dict[str, Any] = {
 """The arrays of a fitted value besides those of its network, by their place in it, with their axes:
 d features, k components, e and f features with the p and q pieces of their numbers, a and b
 principal axes of codes and residuals, t numbers of the tail, and s numbers that the score
-standardises, which are d + a + b, and one more for each feature of a number with a precision."""
+standardises: those of numbers, a + b, and those of numbers once more with a precision."""
 GAUSSIANS = ("preprocessing.gaussian", "outlier_score.gaussian")
 LAYER = {"kernels": (0, 1), "biases": (1,), "decoder_biases": (0,), "gains": (1,)}
 """The axes of `network.NAME.0`: the units before and after the layer, numbered as the layers."""
@@ -239,9 +238,8 @@ def _check_arrays(
     steps = np.diff(columns, prepend=-1)
     same = (kinds[1:] == kinds[:-1]) | (steps[1:] == 1)
     weights = arrays.get("imputation_weights", middle * 0)
-    n_numbers = d + sizes["a"] + sizes["b"]
-    if precision is not None:
-        n_numbers += np.count_nonzero(kinds == NUMBER)
+    n_numbers = (1 if precision is None else 2) * np.count_nonzero(kinds == NUMBER)
+    n_numbers += sizes["a"] + sizes["b"]
     hidden = [size for axis, size in sizes.items() if axis.isdigit()]
     has_precision = any(name.endswith("gaussian.precision") for name in arrays)
     positive = precision is None or (precision.diagonal() > 0).all()
@@ -279,10 +277,14 @@ def _get_arrays(contents: Contents) -> dict[str, Array]:
     """The arrays of a file, by name."""
     fitted = contents.fitted
 
-    def get(value: Any, name: str) -> Any:
-        return getattr(value, name, None)
+    def find(name: str) -> Any:
+        """What is in this place of the value, None if a part of it is."""
+        value: Any = fitted
+        for attribute in name.split("."):
+            value = getattr(value, attribute, None)
+        return value
 
-    arrays = {name: reduce(get, name.split("."), fitted) for name in AXES}
+    arrays = {name: find(name) for name in AXES}
     if isinstance(fitted.network, DenseNetwork):
         for name in LAYER:
             layers = getattr(fitted.network, name) or ()
@@ -315,12 +317,14 @@ def _make_fitted(
         linear = len(layers["biases"][-1]) if len(layers["biases"]) > 1 else 0
         activation = str(settings.activation)
         network = DenseNetwork(**layers, activation=activation, linear_units=linear)
+
     def take_gaussian(start: str) -> Gaussian | None:
         """The normal distribution, if there is one."""
         found, pieces = take(start), take(f"{start}.pieces")
         return Gaussian(**found, pieces=Pieces(**pieces) if pieces else None) if found else None
 
-    layout, scaling = Layout(**take("preprocessing.layout")), Scaling(**take("preprocessing.scaling"))
+    layout = Layout(**take("preprocessing.layout"))
+    scaling = Scaling(**take("preprocessing.scaling"))
     of_rows, gaussian = map(take_gaussian, GAUSSIANS)
     assert gaussian is not None  # its mean is needed
     score = OutlierScore(

@@ -16,16 +16,12 @@ from keras_tied.estimator._fitted.gaussian import (
     find_ridge,
     fit_pieces,
 )
-from keras_tied.estimator._fitted.imputation import Preprocessing
+from keras_tied.estimator._fitted.imputation import RAREST, Preprocessing
 from keras_tied.estimator._fitted.layout import NUMBER, Layout
 from keras_tied.estimator._fitted.pca import fit_pca
 from keras_tied.estimator._fitted.scaling import Scaling
 from keras_tied.estimator._fitted.tail import Tail
 
-import os
-FLOOR = float(os.environ.get('FLOOR', 0.05))
-CLASS_WEIGHT = float(os.environ.get('CW', 1.0))
-PIECES = int(os.environ.get('PIECES', 1))
 MOST_ROWS = 20_000  # the score is fitted to a random sample of so many rows where there are more
 HUBER_DELTA = 2.0  # Huber's function is linear from here on, in standard deviations
 SMALLEST_SCALE = 0.05
@@ -35,6 +31,9 @@ SMALLEST_SURPRISE_SCALE = 0.5
 """The same of a surprise, but 1 of a column of several features: those of a category have two
 values, of which the more frequent one gives the median absolute deviation."""
 SMALLEST_SPREAD = 1e-6  # the variation of a column below this is rounding error
+CLASS_WEIGHT = 4.0
+"""Of the surprise of a class, which adds nothing else to the score; chosen on 8 tables."""
+RARER = 0.05  # no class is less likely than its frequency times this
 OPTIMISM = 1.0, 4.0  # the least and largest factor of squared errors, from trained rows to others
 
 
@@ -47,6 +46,14 @@ class Axes(NamedTuple):
     def project(self, rows: Array) -> Array:
         """The coordinates of rows along the axes."""
         return (rows - self.mean) @ self.vectors
+
+
+class Comparison(NamedTuple):
+    """How likely the other columns make the classes of rows."""
+
+    given: Array  # the probability of the class of the row, 1 of a number, `(n, columns)`
+    most: Array  # that of the likeliest class
+    likeliest: Array  # whether a feature is 1 in the likeliest class, `(n, d)` bool
 
 
 class Block(NamedTuple):
@@ -96,9 +103,10 @@ class Block(NamedTuple):
 class OutlierScore:
     r"""Measures how far a row is from most others.
 
-    It takes the scaled features, the code and the residuals along their principal axes, and the
-    surprise of each feature, which is its distance from what the features of the other columns make
-    likely: in a normal distribution with the precision P, of the features b of a column,
+    It takes the scaled features of numbers, the code and the residuals of numbers along their
+    principal axes, and the surprise of each of these features, which is its distance from what the
+    other columns make likely: in a normal distribution with the precision P, of the features b of a
+    column, with their pieces,
 
     $$P_{bb}^{-1} (P (x - \mu))_b$$
 
@@ -108,8 +116,9 @@ class OutlierScore:
     $$\sum_j \rho(z_j), \quad \rho(z) = \begin{cases} z^2 / 2 & |z| < 2 \\ 2 |z| - 2 &
         \text{otherwise} \end{cases}$$
 
-    A value beyond the fences of its column adds `tail.limit`, the largest score of a row without
-    such values, times its distance from the median relative to that of the fence.
+    A column of classes adds $-4 \log p$ alone, with the probability of its class given the other
+    columns. A value beyond the fences of its column adds `tail.limit`, the largest score of a row
+    without such values, times its distance from the median relative to that of the fence.
 
     Code and residuals are the major and minor components of Shyu et al., "A novel anomaly detection
     scheme based on principal component classifier", ICDM workshop 2003; the surprises are those of
@@ -121,10 +130,11 @@ class OutlierScore:
         code_axes, residual_axes: their principal axes.
         gaussian: the normal distribution of the scaled rows; without precision for more than
             `MOST_FEATURES` features, and there are no surprises then.
-        layout: the columns of the features.
-        median, scale: of the features, of the coordinates along the axes, and of the surprises, in
-            this order. The scale of a constant feature is `SMALLEST_SCALE`; it is infinite for a
-            feature that is missing in all rows and for another number that is constant.
+        layout, scaling: the columns of the features, and their scaling.
+        median, scale: of the numbers, of the coordinates along the axes, and of the surprises of
+            numbers, in this order. The scale of a constant feature is `SMALLEST_SCALE`; it is
+            infinite for a feature that is missing in all rows and for another number that is
+            constant.
         fences: of the scaled features.
         tail: the distribution of the score, of rows that were not trained on.
     """
@@ -161,45 +171,48 @@ class OutlierScore:
         return matrix
 
     @cached_property
-    def of_numbers(self) -> Array:
-        """The features of columns of numbers, whose surprises are distances."""
+    def numbers(self) -> Array:
+        """The features of numbers."""
         return np.flatnonzero(self.layout.kinds == NUMBER)
 
-    def find_class_shares(self, block: Block, deviations) -> tuple[Array, Array]:
-        """Of each column of classes, how likely the class of a row is, and the likeliest one.
+    def compare_classes(self, scaled: Array, complete: Array) -> Comparison:
+        r"""How likely the other columns make the class of each column.
 
+        The probabilities of its classes are the conditional means of their indicators, at least
+        `RARER` times the frequency each, divided by their sum. A row without a class has one that
+        is as unlikely as can be, and a missing value is no surprise.
         """
-        d, parts = len(self.layout.columns), self.layout.parts
-        given, most = np.ones((2, len(block.scaled), len(parts)))
-        if self.surprise is None:
-            return given, most
-        classes = np.flatnonzero(self.layout.kinds != NUMBER)
-        expected = deviations[:, classes] - deviations @ self.surprise[:, classes]
-        shares, expected = (
-            (self.gaussian.mean[classes] + z) * self.scaling.scale[classes]
-            + self.scaling.shift[classes]
-            for z in (0.0, expected)
-        )
-        shares = np.clip(shares, 1e-6, 1-1e-6)
-        is_on = block.scaled[:, classes] * self.scaling.scale[classes] + self.scaling.shift[classes] > 0.5
-        columns = self.layout.columns[classes]
-        for column in np.unique(columns):
-            own = np.flatnonzero(columns == column)
-            p, f, on = expected[:, own], shares[own], is_on[:, own]
-            if len(own) == 1:
-                p = np.concatenate([1 - p, p], axis=1)
-                f = np.array([1 - f[0], f[0]])
+        (n, d), layout = scaled.shape, self.layout
+        given, most = np.ones((2, n, len(layout.starts)))
+        likeliest = np.zeros((n, d), bool)
+        mean, units = self.gaussian.mean[:d], np.dtype(np.float64)
+        frequencies = np.clip(self.scaling.backward(mean, units), RAREST, 1 - RAREST)
+        means = np.broadcast_to(frequencies, (n, d))
+        if self.surprise is not None:
+            deviations = self.gaussian.find_deviations(complete)
+            means = deviations[:, :d] - deviations @ self.surprise + mean
+            means = self.scaling.backward(means, units)
+        is_on = self.scaling.backward(scaled, units) > 0.5
+        for column in np.unique(layout.columns[layout.kinds != NUMBER]):
+            part = layout.parts[column]
+            least, p, on = RARER * frequencies[part], means[:, part], is_on[:, part]
+            if len(least) == 1:  # a boolean is the second of two classes
+                least, p = np.append(RARER - least, least), np.concatenate([1 - p, p], axis=1)
                 on = np.concatenate([~on, on], axis=1)
-            p = np.maximum(p, FLOOR * f)
+            p = np.maximum(p, least)
             p /= p.sum(axis=1, keepdims=True)
-            is_missing = np.isnan(block.scaled[:, classes[own]]).any(axis=1)
+            is_likeliest = p.argmax(axis=1)[:, None] == np.arange(len(least))
+            likeliest[:, part] = is_likeliest[:, part.start - part.stop :]
             most[:, column] = p.max(axis=1)
-            given[:, column] = np.where(is_missing, most[:, column], np.where(on.any(axis=1), (p * on).sum(axis=1), FLOOR * f.min()))
-        return given, most
+            given[:, column] = np.where(on.any(axis=1), (p * on).sum(axis=1), least.min())
+        missing = np.isnan(scaled)[:, layout.starts]
+        given[missing] = most[missing] = 1.0
+        return Comparison(given, most, likeliest)
 
     def score(self, block: Block) -> Array:
         """The scores of rows, `(n,)` float64: the higher, the more of an outlier."""
-        scores = self._add_up(self._standardize(block)) + self._surprise_of_classes(block)
+        scores = self._add_up(self._standardize(block))
+        scores += self._score_classes(block)
         beyond = self.fences.find(block.scaled)
         if beyond.any():
             far = beyond.any(axis=1)
@@ -227,35 +240,35 @@ class OutlierScore:
             product = deviations @ precision
             rest = n - np.minimum(np.einsum("ij,ij->i", deviations, product), n / 2)[:, None]
             factor = (n / rest) / (1 + product**2 / (precision.diagonal() * rest))
-            z[:, ends[2] :] *= factor[:, self.of_numbers]
+            z[:, ends[2] :] *= factor[:, self.numbers]
         distance = self._add_up(np.delete(z, slice(ends[1], ends[2]), axis=1))
         relative = distance / max(float(distance.mean()), SMALLEST_SPREAD)
         growth = np.clip(optimism, *OPTIMISM) - 1
         z[:, ends[1] : ends[2]] *= np.sqrt(1 + growth * relative)[:, None]
-        return self._add_up(z) + self._surprise_of_classes(block)
+        return self._add_up(z) + self._score_classes(block)
 
-    def _surprise_of_classes(self, block: Block) -> Array:
+    def _score_classes(self, block: Block) -> Array | float:
+        """What the classes add to the scores."""
         if not self.layout.has_classes:
             return 0.0
-        given, _ = self.find_class_shares(block, self.gaussian.find_deviations(block.complete))
-        return CLASS_WEIGHT * -np.log(given).sum(axis=1)
+        given = self.compare_classes(block.scaled, block.complete).given
+        return -CLASS_WEIGHT * np.log(given).sum(axis=1)
 
     @property
     def _ends(self) -> tuple[int, int, int]:
         """Where the features, the coordinates of the code and those of the residuals end."""
-        d = len(self.layout.columns)
-        of_code = d + self.code_axes.vectors.shape[1]
-        return d, of_code, of_code + self.residual_axes.vectors.shape[1]
+        of_features = len(self.numbers)
+        of_code = of_features + self.code_axes.vectors.shape[1]
+        return of_features, of_code, of_code + self.residual_axes.vectors.shape[1]
 
     def _compute_coordinates(self, block: Block) -> Array:
         """Features, codes, residuals and surprises side by side, float64."""
         complete = block.complete.astype(np.float64)
-        residuals = self.residual_axes.project(block.known_residuals)
-        parts = [complete, self.code_axes.project(block.codes), residuals]
+        residuals = self.residual_axes.project(find_residuals(block, self.layout))
+        parts = [complete[:, self.numbers], self.code_axes.project(block.codes), residuals]
         if self.surprise is not None:
-            parts.append(
-                self.gaussian.find_deviations(complete) @ self.surprise[:, self.of_numbers]
-            )
+            deviations = self.gaussian.find_deviations(complete)
+            parts.append((deviations @ self.surprise)[:, self.numbers])
         return np.concatenate(parts, axis=1)
 
     def _standardize(self, block: Block) -> Array:
@@ -281,7 +294,6 @@ def fit_outlier_score(
 
     The fences are those of scaled features, the normal distribution that of the imputation.
     """
-    observed = ~np.isnan(np.fmin.reduce(block.scaled, axis=0))
     none, layout, gaussian = np.zeros(0), preprocessing.layout, preprocessing.gaussian
     if gaussian is None:
         gaussian = _fit_gaussian(block.complete, weights, layout)
@@ -289,7 +301,7 @@ def fit_outlier_score(
         gaussian = gaussian.marginalize(len(layout.columns))
     score = OutlierScore(
         _fit_axes(block.codes, weights),
-        _fit_axes(block.known_residuals, weights),
+        _fit_axes(find_residuals(block, layout), weights),
         gaussian,
         layout,
         preprocessing.scaling,
@@ -305,14 +317,22 @@ def fit_outlier_score(
     spread = np.sqrt(np.average((coordinates - mean) ** 2, axis=0, weights=weights))
     scale = np.where(scale > SMALLEST_SCALE * spread, scale, spread)
     if score.surprise is not None:
-        several = (np.bincount(layout.columns)[layout.columns] > 1)[score.of_numbers]
+        several = (np.bincount(layout.columns)[layout.columns] > 1)[score.numbers]
         surprises = slice(score._ends[2], None)
         least = np.where(several, 1.0, SMALLEST_SURPRISE_SCALE) * spread[surprises]
         scale[surprises] = np.maximum(scale[surprises], least)
+    observed = ~np.isnan(np.fmin.reduce(block.scaled, axis=0))[score.numbers]
     constant_scale = np.full(len(scale), np.inf)
     constant_scale[: len(observed)][observed] = SMALLEST_SCALE
     scale = np.where(spread > SMALLEST_SPREAD, scale, constant_scale)
     return replace(score, median=median, scale=scale)
+
+
+def find_residuals(block: Block, layout: Layout) -> Array:
+    """Reconstruction less input of numbers, 0 where one is missing and in other columns."""
+    residuals = block.known_residuals
+    residuals[:, layout.kinds != NUMBER] = 0
+    return residuals
 
 
 def weighted_quantiles(values: Array, weights: Array, share: float) -> Array:
@@ -347,7 +367,7 @@ def _fit_gaussian(rows: Array, weights: Array, layout: Layout) -> Gaussian:
     mean = np.average(rows.astype(np.float64), axis=0, weights=weights)
     if rows.shape[1] > MOST_FEATURES:
         return Gaussian(mean, None)
-    pieces = fit_pieces(rows.astype(np.float64), layout) if layout.has_classes and PIECES else None
+    pieces = fit_pieces(rows.astype(np.float64), layout) if layout.has_classes else None
     if pieces is not None:
         rows = pieces.add(rows)
         mean = np.average(rows.astype(np.float64), axis=0, weights=weights)

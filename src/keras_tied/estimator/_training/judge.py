@@ -80,9 +80,7 @@ def judge(
         sample = plan.random.permutation(n)[: outlier_score.MOST_ROWS]
         block, weights = block.select(sample), weights[sample]
     fences = given.fences.scale(*rows.preprocessing.scaling)
-    score = outlier_score.fit_outlier_score(
-        block, weights, rows.preprocessing, fences
-    )
+    score = outlier_score.fit_outlier_score(block, weights, rows.preprocessing, fences)
     scores = score.score(block)
     if held_out is None:
         of_others = score.score_held_out(block, _find_optimism(solution, sums))
