@@ -16,10 +16,11 @@ from safetensors.numpy import load, save
 
 from keras_tied._types import Array
 from keras_tied.estimator._files.contents import Contents, Settings, require
+from keras_tied.estimator._fitted import gaussian, outlier_score
 from keras_tied.estimator._fitted.activations import ACTIVATIONS
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.fences import Fences
-from keras_tied.estimator._fitted.gaussian import MOST_FEATURES, Gaussian, Pieces
+from keras_tied.estimator._fitted.gaussian import Gaussian, Pieces
 from keras_tied.estimator._fitted.imputation import Preprocessing
 from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.estimator._fitted.outlier_score import Axes, OutlierScore
@@ -61,7 +62,11 @@ AXES: dict[str, Any] = {
 d features, k components, e and f features with the p and q pieces of their numbers, a and b
 principal axes of codes and residuals, t numbers of the tail, and s numbers that the score
 standardises: those of numbers, a + b, and those of numbers once more with a precision."""
-GAUSSIANS = ("preprocessing.gaussian", "outlier_score.gaussian")
+GAUSSIANS = {
+    "preprocessing.gaussian": gaussian.MOST_FEATURES,
+    "outlier_score.gaussian": outlier_score.MOST_FEATURES,
+}
+"""Normal distributions, and the most features that they have a precision of."""
 LAYER = {"kernels": (0, 1), "biases": (1,), "decoder_biases": (0,), "gains": (1,)}
 """The axes of `network.NAME.0`: the units before and after the layer, numbered as the layers."""
 OPTIONAL = (
@@ -241,12 +246,13 @@ def _check_arrays(
     n_numbers = (1 if precision is None else 2) * np.count_nonzero(kinds == NUMBER)
     n_numbers += sizes["a"] + sizes["b"]
     hidden = [size for axis, size in sizes.items() if axis.isdigit()]
-    has_precision = any(name.endswith("gaussian.precision") for name in arrays)
     positive = precision is None or (precision.diagonal() > 0).all()
     checks = {
         "its hidden layers are too small": min(hidden, default=k) >= k,
         "its outlier score has another number of medians": sizes["s"] == n_numbers,
-        "it has too many features for a precision": d <= MOST_FEATURES or not has_precision,
+        "it has too many features for a precision": all(
+            len(arrays.get(f"{of}.precision", ())) <= most for of, most in GAUSSIANS.items()
+        ),
         "its means have another number of features": (
             sizes.get("e", d) == d + sizes.get("p", 0) and sizes["f"] == d + sizes.get("q", 0)
         ),
@@ -276,15 +282,10 @@ def _are_pieces(arrays: Mapping[str, Array], gaussian: str, kinds: Array) -> boo
 def _get_arrays(contents: Contents) -> dict[str, Array]:
     """The arrays of a file, by name."""
     fitted = contents.fitted
-
-    def find(name: str) -> Any:
-        """What is in this place of the value, None if a part of it is."""
-        value: Any = fitted
+    arrays: dict[str, Any] = dict.fromkeys(AXES, fitted)
+    for name in AXES:
         for attribute in name.split("."):
-            value = getattr(value, attribute, None)
-        return value
-
-    arrays = {name: find(name) for name in AXES}
+            arrays[name] = getattr(arrays[name], attribute, None)
     if isinstance(fitted.network, DenseNetwork):
         for name in LAYER:
             layers = getattr(fitted.network, name) or ()
@@ -325,13 +326,13 @@ def _make_fitted(
 
     layout = Layout(**take("preprocessing.layout"))
     scaling = Scaling(**take("preprocessing.scaling"))
-    of_rows, gaussian = map(take_gaussian, GAUSSIANS)
-    assert gaussian is not None  # its mean is needed
+    of_rows, of_score = map(take_gaussian, GAUSSIANS)
+    assert of_score is not None  # its mean is needed
     score = OutlierScore(
         **take("outlier_score"),
         code_axes=Axes(**take("outlier_score.code_axes")),
         residual_axes=Axes(**take("outlier_score.residual_axes")),
-        gaussian=gaussian,
+        gaussian=of_score,
         layout=layout,
         scaling=scaling,
         fences=Fences(**take("outlier_score.fences")),

@@ -12,13 +12,14 @@ from keras_tied._types import Array
 from keras_tied.estimator._fitted.layout import NUMBER, Layout
 
 MOST_ROWS = 2000  # that the covariance is fitted to, at random
-MOST_FEATURES = 256
-"""With more, means are imputed: the cost of a row grows with the cube of the features."""
+MOST_FEATURES = 512
+"""With more, means are imputed: the cost of a row grows with the cube of what it misses."""
 RIDGE = 0.01  # added to the variances, relative to their mean
 ITERATIONS = 8
 TOLERANCE = 1e-3
 BLOCK = 2**22  # numbers in the matrices of a block of rows, at most
 MOST_PIECES, ROWS_PER_PIECE = 4, 300  # of a number
+MOST_WITH_PIECES = 256  # features and pieces
 
 
 class Pieces(NamedTuple):
@@ -44,7 +45,6 @@ class Patterns(NamedTuple):
 
     rows: Array  # their places, `(n,)`
     numbers: Array  # of the pattern of each row, `(n,)`
-    counts: Array  # of the rows with each pattern, `(patterns,)`
     features: Array  # that are missing in each pattern, `(patterns, size)`
 
 
@@ -86,12 +86,12 @@ class Gaussian(NamedTuple):
         assert precision is not None
         products = deviations @ precision
         covariance = np.zeros(width**2)
-        for rows, numbers, counts, features in patterns:
+        for rows, numbers, features in patterns:
             inverses = np.linalg.inv(precision[features[:, :, None], features[:, None, :]])
             places = rows[:, None], features[numbers]
             deviations[places] = -(inverses[numbers] @ products[places][:, :, None])[:, :, 0]
             cells = features[:, :, None] * width + features[:, None, :]
-            sums = inverses * counts[:, None, None]
+            sums = inverses * np.bincount(numbers)[:, None, None]
             covariance += np.bincount(cells.ravel(), sums.ravel(), width**2)
         return covariance.reshape(width, width)
 
@@ -111,11 +111,10 @@ def find_patterns(missing: Array) -> Iterator[Patterns]:
         size = sizes[group[0]]
         step = max(1, BLOCK // max(1, size**2))
         for rows in np.split(group, range(step, len(group), step)):
-            _, first, of_rows, counts = np.unique(
-                numbers.ravel()[rows], return_index=True, return_inverse=True, return_counts=True
-            )
+            here = numbers.ravel()[rows]
+            _, first, of_rows = np.unique(here, return_index=True, return_inverse=True)
             features = np.nonzero(missing[rows[first]])[1].reshape(len(first), size)
-            yield Patterns(rows, of_rows, counts, features)
+            yield Patterns(rows, of_rows, features)
 
 
 def fit_gaussian(Z: Array, random: np.random.RandomState, layout: Layout | None = None) -> Gaussian:
@@ -137,9 +136,7 @@ def fit_gaussian(Z: Array, random: np.random.RandomState, layout: Layout | None 
     complete, extra = np.where(missing, mean, rows), np.zeros((len(mean),) * 2)
     for _ in range(ITERATIONS):
         mean = complete.mean(axis=0)
-        covariance = (np.cov(complete.T, bias=True).reshape(extra.shape) * len(rows) + extra) / len(
-            rows
-        )
+        covariance = np.cov(complete.T, bias=True).reshape(extra.shape) + extra / len(rows)
         ridge = find_ridge(covariance)
         fitted = Gaussian(mean, np.linalg.inv(covariance + ridge * np.eye(len(mean))), pieces)
         means = np.where(missing, 0.0, complete - mean)
@@ -154,7 +151,7 @@ def fit_pieces(rows: Array, layout: Layout) -> Pieces | None:
     """Fit pieces to scaled rows, `(n, d)` with NaN; None if there are too few or no numbers."""
     n, d = rows.shape
     numbers = np.flatnonzero(layout.kinds == NUMBER)
-    room = (MOST_FEATURES - d) // max(1, len(numbers))
+    room = (MOST_WITH_PIECES - d) // max(1, len(numbers))
     count = min(MOST_PIECES, n // ROWS_PER_PIECE, room)
     found = []
     for feature in numbers if count > 1 else ():
@@ -163,10 +160,7 @@ def fit_pieces(rows: Array, layout: Layout) -> Pieces | None:
         for low, high in pairwise(edges if len(edges) > 2 else ()):
             piece = np.clip(values, low, high)
             found.append((feature, low, high, piece.mean(), piece.std() / values.std()))
-    if not found:
-        return None
-    features, *numbers_of_pieces = np.array(found).T
-    return Pieces(features.astype(np.int64), *numbers_of_pieces)
+    return Pieces(np.array([of[0] for of in found]), *np.array(found).T[1:]) if found else None
 
 
 def find_ridge(covariance: Array) -> float:

@@ -82,7 +82,7 @@ class Preprocessing:
         if not layout.has_classes:
             return means
         intercept, slope, off, on = self.class_scores
-        scores = intercept + slope * means
+        scores = slope.astype(np.float32) * means + intercept.astype(np.float32)
         is_on = scores > 0
         for part in layout.categories:
             likeliest = scores[:, part].argmax(axis=1)[:, None]

@@ -10,18 +10,14 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences
-from keras_tied.estimator._fitted.gaussian import (
-    MOST_FEATURES,
-    Gaussian,
-    find_ridge,
-    fit_pieces,
-)
+from keras_tied.estimator._fitted.gaussian import Gaussian, find_ridge, fit_pieces
 from keras_tied.estimator._fitted.imputation import RAREST, Preprocessing
 from keras_tied.estimator._fitted.layout import NUMBER, Layout
 from keras_tied.estimator._fitted.pca import fit_pca
 from keras_tied.estimator._fitted.scaling import Scaling
 from keras_tied.estimator._fitted.tail import Tail
 
+MOST_FEATURES = 256  # with more, there are no surprises
 MOST_ROWS = 20_000  # the score is fitted to a random sample of so many rows where there are more
 HUBER_DELTA = 2.0  # Huber's function is linear from here on, in standard deviations
 SMALLEST_SCALE = 0.05
@@ -299,6 +295,8 @@ def fit_outlier_score(
         gaussian = _fit_gaussian(block.complete, weights, layout)
     elif not layout.has_classes:
         gaussian = gaussian.marginalize(len(layout.columns))
+    if len(layout.columns) > MOST_FEATURES:
+        gaussian = Gaussian(gaussian.mean)
     score = OutlierScore(
         _fit_axes(block.codes, weights),
         _fit_axes(find_residuals(block, layout), weights),
@@ -364,13 +362,11 @@ def _fit_axes(rows: Array, weights: Array) -> Axes:
 
 
 def _fit_gaussian(rows: Array, weights: Array, layout: Layout) -> Gaussian:
+    pieces = fit_pieces(rows, layout) if layout.has_classes else None
+    rows = rows if pieces is None else pieces.add(rows)
     mean = np.average(rows.astype(np.float64), axis=0, weights=weights)
     if rows.shape[1] > MOST_FEATURES:
         return Gaussian(mean, None)
-    pieces = fit_pieces(rows.astype(np.float64), layout) if layout.has_classes else None
-    if pieces is not None:
-        rows = pieces.add(rows)
-        mean = np.average(rows.astype(np.float64), axis=0, weights=weights)
     deviations = rows - mean
     covariance = (deviations * weights[:, None]).T @ deviations / weights.sum()
     ridge = find_ridge(covariance) * np.eye(len(covariance))

@@ -57,26 +57,17 @@ def _add_pieces(graph: Graph, pieces: Pieces, rows: str, missing: str) -> tuple[
 def _choose_classes(graph: Graph, preprocessing: Preprocessing, means: str) -> str:
     """The likeliest class of each column, as `Preprocessing.impute` chooses it."""
     layout, (intercept, slope, off, on) = preprocessing.layout, preprocessing.class_scores
-    scores = graph.add("Mul", graph.cast(means, np.float64), graph.constant(slope))
-    scores = graph.add("Add", scores, graph.constant(intercept))
-    is_on = graph.add("Greater", scores, graph.constant(0.0, np.float64))
+    scores = graph.add("Mul", means, graph.constant(slope, np.float32))
+    scores = graph.add("Add", scores, graph.constant(intercept, np.float32))
+    is_on = graph.cast(graph.add("Greater", scores, graph.constant(0.0, np.float32)), np.float32)
     if layout.categories:
-        likeliest = [
-            graph.add(
-                "Add",
-                graph.add("ArgMax", _gather(graph, scores, np.r_[part]), axis=1, keepdims=1),
-                graph.constant(part.start, np.int64),
-            )
-            for part in layout.categories
-        ]
-        ends = np.array([part.stop for part in layout.categories[:-1]])
-        features = np.arange(len(off))
-        of_column = np.searchsorted(ends, features, side="right")
-        chosen = _gather(graph, graph.add("Concat", *likeliest, axis=1), of_column)
-        is_likeliest = graph.add("Equal", chosen, graph.constant(features, np.int64))
-        is_category = graph.constant(layout.kinds == CATEGORY)
-        is_on = graph.add("Where", is_category, is_likeliest, is_on)
-    classes = graph.add("Where", is_on, *(graph.constant(x, np.float32) for x in (on, off)))
+        parts = [_gather(graph, scores, np.r_[part]) for part in layout.categories]
+        likeliest = [graph.add("Hardmax", part, axis=1) for part in parts]
+        places, is_category = np.arange(len(off)), layout.kinds == CATEGORY
+        places[is_category] = len(off) + np.arange(np.count_nonzero(is_category))
+        is_on = _gather(graph, graph.add("Concat", is_on, *likeliest, axis=1), places)
+    ends = (graph.constant(end, np.float32) for end in (on, off))
+    classes = graph.add("Where", graph.cast(is_on, bool), *ends)
     return graph.add("Where", graph.constant(layout.kinds == NUMBER), means, classes)
 
 
