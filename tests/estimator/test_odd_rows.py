@@ -182,6 +182,50 @@ def test_a_category_is_replaced_whole_and_only_where_another_is_clearly_more_lik
     np.testing.assert_allclose(reasons.expected[0, 1:], [0, 0, 1], atol=1e-5)
     between = np.array([[0.55, 0, 0, 1]], np.float32)
     np.testing.assert_allclose(fitted.explain(between).expected[0, 1:], [0, 0, 1], atol=1e-5)
+    assert reasons.ratios[0, 0] == 1  # a number
+    assert reasons.ratios[0, 1] > 10
+    assert 1 <= fitted.explain(between).ratios[0, 1] < 3
+
+
+@pytest.mark.parametrize("kind", ["boolean", "category"])
+def test_classes_are_as_likely_as_linear_regression_on_the_others_makes_them(rng, kind):
+    """Clipped at a twentieth of the frequency, and made to add up to 1."""
+    size = rng.normal(size=200)  # too few for pieces
+    level = np.digitize(size + 0.5 * rng.normal(size=200), [-0.5, 0.5])
+    classes = np.eye(3)[level] if kind == "category" else (level > 0)[:, None] * 1.0
+    X = np.column_stack([size, rng.normal(size=200), classes])
+    k = classes.shape[1]
+    layout = Layout(np.r_[0, 1, np.full(k, 2)], np.r_[0, 0, np.full(k, 2 if k > 1 else 1)])
+    score = fit_outlier_score(make_rows(X), np.ones(200), without_gaps(layout), fit_fences(X))
+    covariance = empirical_covariance(X)
+    covariance += RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    slope = np.linalg.solve(covariance[:2, :2], covariance[:2, 2:])
+    p = classes.mean(axis=0) + (X[:, :2] - X[:, :2].mean(axis=0)) @ slope
+    if k == 1:
+        p, classes = np.column_stack([1 - p, p]), np.column_stack([1 - classes, classes])
+    p = np.maximum(p, 0.05 * classes.mean(axis=0))
+    p /= p.sum(axis=1, keepdims=True)
+    found = score.compare_classes(X, X)
+    np.testing.assert_array_equal(found.given[:, :2], 1)
+    np.testing.assert_allclose(found.given[:, 2], (p * classes).sum(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(found.most[:, 2], p.max(axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(found.likeliest[:, -1], p.argmax(axis=1) == len(p.T) - 1)
+    X[:, 2:] = np.nan
+    np.testing.assert_array_equal(score.compare_classes(X, np.nan_to_num(X)).given, 1)
+    unknown = score.compare_classes(np.zeros((1, 2 + k)), np.zeros((1, 2 + k)))
+    if k > 1:  # no class at all
+        assert unknown.given[0, 2] == pytest.approx(0.05 * classes.mean(axis=0).min())
+
+
+def test_a_class_that_contradicts_the_number_beside_it_is_odd(rng):
+    size = rng.normal(size=900)
+    X = np.column_stack([size, np.eye(2)[(size > 0).astype(int)]]).astype(np.float32)
+    layout = Layout(np.array([0, 1, 1]), np.array([0, 2, 2]))
+    fitted = fit_rows(Parameters(**QUICK), X, layout=layout).fitted
+    rows = np.array([[1.0, 0, 1], [1, 1, 0], [-1, 1, 0], [-1, 0, 1]], np.float32)
+    fits, contradicts, *others = fitted.outlier_scores(rows)
+    assert contradicts > 2 * fits
+    assert others[1] > 2 * others[0]
 
 
 def make_rows(X):
