@@ -175,25 +175,20 @@ def hide_columns(X: np.ndarray, share: float = 0.2) -> np.ndarray:
     return np.where(hidden[:, MIXED.columns], np.nan, X)
 
 
-def test_classes_are_those_whose_conditional_means_stand_out_most():
-    """By p + (m - p) / sqrt(1 - p), for the frequency p and the conditional mean m of each."""
+def test_the_class_is_the_one_whose_indicator_has_the_largest_conditional_mean():
     X = hide_columns(make_mixed_rows())
     mean, scale = np.nanmean(X, axis=0), np.nanstd(X, axis=0)
     Z = (X - mean) / scale
     gaussian = fit_gaussian(Z, np.random.RandomState(0), MIXED)
     preprocessing = Preprocessing(Scaling(mean, scale), np.zeros(6), MIXED, gaussian)
     found = preprocessing.impute(Z) * scale + mean
-    p = gaussian.mean[:6] * scale + mean
     means = gaussian.impute(Z) * scale + mean
-    scores = p + (means - p) / np.sqrt(1 - p, where=p < 1, out=np.ones(6))
-    of_false = 1 - p[4] + (p[4] - means[:, 4]) / np.sqrt(p[4])
     missing = np.isnan(X)
     rows = missing[:, 1]
-    np.testing.assert_allclose(
-        found[rows, 1:4], np.eye(3)[scores[rows, 1:4].argmax(axis=1)], atol=1e-6
-    )
+    expected = np.eye(3)[means[rows, 1:4].argmax(axis=1)]
+    np.testing.assert_allclose(found[rows, 1:4], expected, atol=1e-6)
     rows = missing[:, 4]
-    np.testing.assert_allclose(found[rows, 4], (scores[:, 4] > of_false)[rows], atol=1e-6)
+    np.testing.assert_allclose(found[rows, 4], means[rows, 4] > 0.5, atol=1e-6)
     np.testing.assert_allclose(found[:, [0, 5]], means[:, [0, 5]])
     np.testing.assert_array_equal(preprocessing.impute(Z)[~missing], Z[~missing])
 

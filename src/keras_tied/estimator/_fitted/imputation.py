@@ -1,18 +1,16 @@
 """Rows before the network: columns are scaled, and missing values imputed from those present."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.gaussian import Gaussian
-from keras_tied.estimator._fitted.layout import BOOLEAN, NUMBER, Layout
+from keras_tied.estimator._fitted.layout import NUMBER, Layout
 from keras_tied.estimator._fitted.scaling import Scaling
 
 MOST_ROWS = 2000  # that the weights of a network are fitted to, at random
-RAREST = 1e-6  # the least frequency of a class, or of all others
 HIDDEN = 0.2  # the share of present values that is hidden in training, and to compare imputations
 PRIOR = 0.3
 """The standard deviation of the weights of a network around 0, before any number is known. Chosen
@@ -74,41 +72,19 @@ class Preprocessing:
             return scaled
         if self.gaussian is None:
             return np.where(missing, self.mean.astype(np.float32), scaled)
-        return self._choose_classes(self.gaussian.impute(scaled), missing)
+        means = self.gaussian.impute(scaled)
+        return self._choose_classes(means, missing) if self.layout.has_classes else means
 
     def _choose_classes(self, means: Array, missing: Array) -> Array:
-        """Replace conditional means of booleans and indicators by those of one class each."""
-        layout = self.layout
-        if not layout.has_classes:
-            return means
-        intercept, slope, off, on = self.class_scores
-        scores = slope.astype(np.float32) * means + intercept.astype(np.float32)
-        is_on = scores > 0
+        """Replace conditional means of booleans and indicators by those of the likeliest class."""
+        layout, (shift, scale) = self.layout, self.scaling
+        likely = self.scaling.backward(means, means.dtype)
+        is_on = likely > 0.5
         for part in layout.categories:
-            likeliest = scores[:, part].argmax(axis=1)[:, None]
+            likeliest = likely[:, part].argmax(axis=1)[:, None]
             is_on[:, part] = likeliest == np.arange(part.stop - part.start)
-        chosen = np.where(is_on, on, off).astype(means.dtype)
+        chosen = ((is_on - shift) / scale).astype(means.dtype)
         return np.where(missing & (layout.kinds != NUMBER), chosen, means)
-
-    @cached_property
-    def class_scores(self) -> tuple[Array, Array, Array, Array]:
-        r"""How a class is chosen: an intercept and a slope for conditional means, and 0 and 1.
-
-        With the frequency p of a class and the conditional mean m of its indicator, all of them
-        scaled, the class with the largest score is chosen:
-
-        $$p + \frac{m - p}{\sqrt{1 - p}}$$
-
-        That of a boolean is the score of true less that of false. The results are `(d,)` each.
-        """
-        assert self.gaussian is not None
-        shift, scale = self.scaling
-        share = self.scaling.backward(self.gaussian.mean[: len(shift)], np.dtype(np.float64))
-        share = np.clip(share, RAREST, 1 - RAREST)
-        is_boolean = self.layout.kinds == BOOLEAN
-        slope = 1 / np.sqrt(1 - share) + is_boolean / np.sqrt(share)
-        intercept = share - is_boolean * (1 - share) + slope * (shift - share)
-        return intercept, slope * scale, -shift / scale, (1 - shift) / scale
 
     def hide(self, Z: Array, copies: int, random: np.random.RandomState) -> tuple[Array, Array]:
         """Copies of scaled rows with some present values hidden and imputed, and these values.

@@ -11,7 +11,7 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences
 from keras_tied.estimator._fitted.gaussian import Gaussian, find_ridge, fit_pieces
-from keras_tied.estimator._fitted.imputation import RAREST, Preprocessing
+from keras_tied.estimator._fitted.imputation import Preprocessing
 from keras_tied.estimator._fitted.layout import NUMBER, Layout
 from keras_tied.estimator._fitted.pca import fit_pca
 from keras_tied.estimator._fitted.scaling import Scaling
@@ -29,6 +29,7 @@ values, of which the more frequent one gives the median absolute deviation."""
 SMALLEST_SPREAD = 1e-6  # the variation of a column below this is rounding error
 CLASS_WEIGHT = 4.0
 """Of the surprise of a class, which adds nothing else to the score; chosen on 8 tables."""
+RAREST = 1e-6  # the least frequency of a class
 RARER = 0.05  # no class is less likely than its frequency times this
 OPTIMISM = 1.0, 4.0  # the least and largest factor of squared errors, from trained rows to others
 

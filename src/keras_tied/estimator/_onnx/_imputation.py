@@ -56,17 +56,17 @@ def _add_pieces(graph: Graph, pieces: Pieces, rows: str, missing: str) -> tuple[
 
 def _choose_classes(graph: Graph, preprocessing: Preprocessing, means: str) -> str:
     """The likeliest class of each column, as `Preprocessing.impute` chooses it."""
-    layout, (intercept, slope, off, on) = preprocessing.layout, preprocessing.class_scores
-    scores = graph.add("Mul", means, graph.constant(slope, np.float32))
-    scores = graph.add("Add", scores, graph.constant(intercept, np.float32))
-    is_on = graph.cast(graph.add("Greater", scores, graph.constant(0.0, np.float32)), np.float32)
+    layout, (shift, scale) = preprocessing.layout, preprocessing.scaling
+    likely = graph.add("Mul", means, graph.constant(scale, np.float32))
+    likely = graph.add("Add", likely, graph.constant(shift, np.float32))
+    is_on = graph.cast(graph.add("Greater", likely, graph.constant(0.5, np.float32)), np.float32)
     if layout.categories:
-        parts = [_gather(graph, scores, np.r_[part]) for part in layout.categories]
+        parts = [_gather(graph, likely, np.r_[part]) for part in layout.categories]
         likeliest = [graph.add("Hardmax", part, axis=1) for part in parts]
-        places, is_category = np.arange(len(off)), layout.kinds == CATEGORY
-        places[is_category] = len(off) + np.arange(np.count_nonzero(is_category))
+        places, is_category = np.arange(len(shift)), layout.kinds == CATEGORY
+        places[is_category] = len(shift) + np.arange(np.count_nonzero(is_category))
         is_on = _gather(graph, graph.add("Concat", is_on, *likeliest, axis=1), places)
-    ends = (graph.constant(end, np.float32) for end in (on, off))
+    ends = (graph.constant(end, np.float32) for end in ((1 - shift) / scale, -shift / scale))
     classes = graph.add("Where", graph.cast(is_on, bool), *ends)
     return graph.add("Where", graph.constant(layout.kinds == NUMBER), means, classes)
 
