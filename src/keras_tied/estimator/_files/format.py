@@ -321,8 +321,8 @@ def _make_fitted(
 
     def take_gaussian(start: str) -> Gaussian | None:
         """The normal distribution, if there is one."""
-        found, pieces = take(start), take(f"{start}.pieces")
-        return Gaussian(**found, pieces=Pieces(**pieces) if pieces else None) if found else None
+        of_rows, pieces = take(start), take(f"{start}.pieces")
+        return Gaussian(**of_rows, pieces=Pieces(**pieces) if pieces else None) if of_rows else None
 
     layout = Layout(**take("preprocessing.layout"))
     scaling = Scaling(**take("preprocessing.scaling"))

@@ -153,14 +153,15 @@ def fit_pieces(rows: Array, layout: Layout) -> Pieces | None:
     numbers = np.flatnonzero(layout.kinds == NUMBER)
     room = (MOST_WITH_PIECES - d) // max(1, len(numbers))
     count = min(MOST_PIECES, n // ROWS_PER_PIECE, room)
-    found = []
+    pieces = []
     for feature in numbers if count > 1 else ():
         values = rows[~np.isnan(rows[:, feature]), feature]
         edges = np.unique(np.quantile(values, np.linspace(0, 1, count + 1))) if len(values) else ()
         for low, high in pairwise(edges if len(edges) > 2 else ()):
             piece = np.clip(values, low, high)
-            found.append((feature, low, high, piece.mean(), piece.std() / values.std()))
-    return Pieces(np.array([of[0] for of in found]), *np.array(found).T[1:]) if found else None
+            pieces.append((feature, low, high, piece.mean(), piece.std() / values.std()))
+    features = np.array([piece[0] for piece in pieces])
+    return Pieces(features, *np.array(pieces).T[1:]) if pieces else None
 
 
 def find_ridge(covariance: Array) -> float:
