@@ -240,6 +240,36 @@ for what, change in {
         lambda change=change: with_array("preprocessing.layout.columns", change),
     )
 case("kinds are none", lambda: with_array("preprocessing.layout.kinds", lambda array: array + 3))
+PIECES = "preprocessing.gaussian.pieces"
+for name in sorted(name for name in read_arrays("imputation") if name.startswith(PIECES)):
+    for what, change in CHANGES.items():
+        case(
+            f"{name} {what}",
+            lambda name=name, change=change: with_array(name, change, "imputation"),
+        )
+for what, (name, value) in {
+    "of a feature before the first": ("features", -1),
+    "of a feature after the last": ("features", 5),
+    "that end before they begin": ("high", -100.0),
+    "without a spread": ("scale", 0.0),
+}.items():
+    case(
+        f"pieces {what}",
+        lambda name=name, value=value: with_array(
+            f"{PIECES}.{name}", with_number(value), "imputation"
+        ),
+    )
+case(
+    "pieces of a score that has none",
+    lambda: with_arrays(
+        {
+            name.replace("preprocessing", "outlier_score"): array
+            for name, array in read_arrays("imputation").items()
+            if name.startswith(PIECES)
+        },
+        "imputation",
+    ),
+)
 PRECISION = "outlier_score.gaussian.precision"
 case("fences cross", lambda: with_array("outlier_score.fences.low", lambda array: array + 1e9))
 case("precision is negative", lambda: with_array(PRECISION, np.negative))

@@ -9,7 +9,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._fitted.imputation import fit_gaussian, fit_network_weights
+from keras_tied.estimator._fitted.gaussian import Gaussian, find_patterns, fit_gaussian, fit_pieces
+from keras_tied.estimator._fitted.imputation import Preprocessing, fit_network_weights
+from keras_tied.estimator._fitted.layout import Layout
+from keras_tied.estimator._fitted.scaling import Scaling
+from keras_tied.estimator._training.fit import fit
+from keras_tied.estimator.internal import Parameters, read, save
 
 LINE = np.outer(np.linspace(-2, 2, 200), [1.0, -2.0, 0.5, 3.0])
 
@@ -84,6 +89,137 @@ def test_conditional_means_are_those_of_the_formula(seed, d):
     )
     row[gone] = np.nan
     np.testing.assert_allclose(fitted.impute(row[None])[0], expected, rtol=1e-6, atol=1e-8)
+
+
+@given(seed=st.integers(0, 50), patterns=st.sampled_from([1, 3, 40]))
+def test_rows_with_the_same_gaps_are_imputed_as_one_by_one(seed, patterns):
+    """With the conditional means and covariances of the formula, for each row."""
+    rng = np.random.default_rng(seed)
+    n, d = 40, 5
+    mixing = rng.normal(size=(d, d))
+    gaussian = Gaussian(np.zeros(d), np.linalg.inv(mixing @ mixing.T + np.eye(d)))
+    missing = (rng.uniform(size=(patterns, d)) < 0.5)[rng.integers(patterns, size=n)]
+    rows = np.where(missing, 0.0, rng.normal(size=(n, d)))
+    expected, covariance = rows.copy(), np.zeros((d, d))
+    for row, gone in zip(expected, missing, strict=True):
+        inverse = np.linalg.inv(gaussian.precision[np.ix_(gone, gone)])
+        row[gone] = -inverse @ gaussian.precision[np.ix_(gone, ~gone)] @ row[~gone]
+        covariance[np.ix_(gone, gone)] += inverse
+    found = gaussian.condition(rows, find_patterns(missing))
+    np.testing.assert_allclose(found, covariance, atol=1e-9)
+    np.testing.assert_allclose(rows, expected, atol=1e-9)
+    imputed = gaussian.impute(np.where(missing, np.nan, expected))
+    np.testing.assert_allclose(imputed, expected, atol=1e-9)
+
+
+# Pieces of numbers, and classes.
+
+
+@pytest.mark.parametrize(("n", "count"), [(599, 0), (600, 2), (1200, 4), (3000, 4)])
+def test_many_rows_have_pieces_between_quantiles(rng, n, count):
+    rows = rng.normal(size=(n, 2))
+    rows[:3, 1] = np.nan
+    pieces = fit_pieces(rows, Layout.of_numbers(2))
+    if not count:
+        assert pieces is None
+        return
+    added = pieces.add(rows)
+    assert added.shape == (n, 2 + 2 * count)
+    np.testing.assert_array_equal(np.isnan(added[:, 2 + count :]).any(axis=1), np.arange(n) < 3)
+    low, high = np.quantile(rows[:, 0], [0, 1 / count])
+    share = np.clip((rows[:, 0] - low) / (high - low), 0, 1)
+    expected = (share - share.mean()) / share.std() * rows[:, 0].std()
+    np.testing.assert_allclose(added[:, 2], expected, atol=1e-9)
+
+
+def test_numbers_of_few_values_classes_and_wide_tables_have_no_pieces(rng):
+    rows = np.column_stack([rng.integers(2, size=1200), rng.normal(size=1200), np.ones(1200)])
+    layout = Layout(np.arange(3), np.array([0, 1, 0]))
+    assert fit_pieces(rows.astype(float), layout) is None
+    assert fit_pieces(rng.normal(size=(1200, 100)), Layout.of_numbers(100)) is None
+    assert len(fit_pieces(rng.normal(size=(1200, 80)), Layout.of_numbers(80)).low) == 160
+
+
+def test_pieces_impute_along_a_bent_line(rng):
+    x = rng.uniform(-2, 2, 1500)
+    X = np.column_stack([x, np.abs(x)])
+    hidden = rng.uniform(size=1500) < 0.2
+    Z = np.where(hidden[:, None] & [False, True], np.nan, X)
+    straight = fit_gaussian(Z, np.random.RandomState(0)).impute(Z)
+    bent = fit_gaussian(Z, np.random.RandomState(0), Layout.of_numbers(2)).impute(Z)
+    errors = [np.mean((rows - X)[hidden, 1] ** 2) for rows in (straight, bent)]
+    assert errors[1] < 0.05 * errors[0]
+    np.testing.assert_array_equal(bent[~hidden], X[~hidden])
+
+
+def test_the_marginal_distribution_has_the_covariance_of_its_features(rng):
+    Z = rng.normal(size=(900, 2)) @ rng.normal(size=(2, 2))
+    gaussian = fit_gaussian(Z, np.random.RandomState(0), Layout.of_numbers(2))
+    marginal = gaussian.marginalize(2)
+    covariance = np.linalg.inv(gaussian.precision)[:2, :2]
+    np.testing.assert_allclose(np.linalg.inv(marginal.precision), covariance, atol=1e-9)
+    assert marginal.pieces is None
+
+
+MIXED = Layout(np.array([0, 1, 1, 1, 2, 3]), np.array([0, 2, 2, 2, 1, 0]))
+"""A number, a category, a boolean and a number."""
+
+
+def make_mixed_rows(n: int = 700) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    size = rng.normal(size=n)
+    kind = np.digitize(size + 0.5 * rng.normal(size=n), [-0.3, 1.0])
+    return np.column_stack([size, np.eye(3)[kind], size > 0.5, rng.normal(size=n)])
+
+
+def hide_columns(X: np.ndarray, share: float = 0.2) -> np.ndarray:
+    hidden = np.random.default_rng(1).uniform(size=(len(X), 4)) < share
+    return np.where(hidden[:, MIXED.columns], np.nan, X)
+
+
+def test_the_class_is_the_one_whose_indicator_has_the_largest_conditional_mean():
+    X = hide_columns(make_mixed_rows())
+    mean, scale = np.nanmean(X, axis=0), np.nanstd(X, axis=0)
+    Z = (X - mean) / scale
+    gaussian = fit_gaussian(Z, np.random.RandomState(0), MIXED)
+    preprocessing = Preprocessing(Scaling(mean, scale), np.zeros(6), MIXED, gaussian)
+    found = preprocessing.impute(Z) * scale + mean
+    means = gaussian.impute(Z) * scale + mean
+    missing = np.isnan(X)
+    rows = missing[:, 1]
+    expected = np.eye(3)[means[rows, 1:4].argmax(axis=1)]
+    np.testing.assert_allclose(found[rows, 1:4], expected, atol=1e-6)
+    rows = missing[:, 4]
+    np.testing.assert_allclose(found[rows, 4], means[rows, 4] > 0.5, atol=1e-6)
+    np.testing.assert_allclose(found[:, [0, 5]], means[:, [0, 5]])
+    np.testing.assert_array_equal(preprocessing.impute(Z)[~missing], Z[~missing])
+
+
+def test_columns_are_hidden_whole(rng):
+    Z = np.where(make_mixed_rows() > 1, np.nan, make_mixed_rows())
+    preprocessing = Preprocessing(Scaling(np.zeros(6), np.ones(6)), np.zeros(6), MIXED)
+    filled, hidden = preprocessing.hide(Z, 3, np.random.RandomState(0))
+    assert filled.shape == (2100, 6)
+    of_category = ~np.isnan(hidden[:, 1:4])
+    assert (of_category.all(axis=1) == of_category.any(axis=1)).all()
+    assert of_category[:, 0].mean() == pytest.approx(0.2, abs=0.03)
+
+
+def test_mixed_rows_are_filled_in_with_classes_and_come_back_from_a_file(tmp_path):
+    X = hide_columns(make_mixed_rows()).astype(np.float32)
+    parameters = Parameters(max_iter=2, random_state=0)
+    outcome = fit(parameters, X, np.ones(len(X)), layout=MIXED)
+    filled = outcome.fitted.reconstruct(X)
+    missing = np.isnan(X)
+    classes = filled[:, 1:5][missing[:, 1:5]]
+    assert np.isin(classes.round(5), [0, 1]).all()
+    wrong = (filled.round() != make_mixed_rows())[:, 1:4].any(axis=1)[missing[:, 1]].mean()
+    assert wrong < 0.5  # and 0.6 with the most frequent class
+    save(outcome, parameters, tmp_path / "m.safetensors", {})
+    again = read(tmp_path / "m.safetensors").fitted
+    assert again.outlier_score.gaussian.pieces is not None
+    np.testing.assert_array_equal(again.reconstruct(X), filled)
+    np.testing.assert_array_equal(again.outlier_scores(X), outcome.fitted.outlier_scores(X))
 
 
 def test_covariance_of_rows_with_holes_is_near_that_of_whole_ones(rng):

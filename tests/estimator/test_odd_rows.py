@@ -12,9 +12,11 @@ from sklearn.preprocessing import StandardScaler
 from keras_tied import TiedAutoencoder
 from keras_tied.estimator._fitted import outlier_score
 from keras_tied.estimator._fitted.fences import fit_fences
-from keras_tied.estimator._fitted.imputation import RIDGE
+from keras_tied.estimator._fitted.gaussian import RIDGE
+from keras_tied.estimator._fitted.imputation import Preprocessing
 from keras_tied.estimator._fitted.layout import Layout
 from keras_tied.estimator._fitted.outlier_score import Block, fit_outlier_score
+from keras_tied.estimator._fitted.scaling import Scaling
 from keras_tied.estimator._fitted.tail import fit_tail
 from keras_tied.estimator._training.fit import fit
 from keras_tied.estimator.internal import Parameters
@@ -182,10 +184,60 @@ def test_a_category_is_replaced_whole_and_only_where_another_is_clearly_more_lik
     np.testing.assert_allclose(reasons.expected[0, 1:], [0, 0, 1], atol=1e-5)
     between = np.array([[0.55, 0, 0, 1]], np.float32)
     np.testing.assert_allclose(fitted.explain(between).expected[0, 1:], [0, 0, 1], atol=1e-5)
+    assert reasons.ratios[0, 0] == 1  # a number
+    assert reasons.ratios[0, 1] > 10
+    assert 1 <= fitted.explain(between).ratios[0, 1] < 3
+
+
+@pytest.mark.parametrize("kind", ["boolean", "category"])
+def test_classes_are_as_likely_as_linear_regression_on_the_others_makes_them(rng, kind):
+    """Clipped at a twentieth of the frequency, and made to add up to 1."""
+    size = rng.normal(size=200)  # too few for pieces
+    level = np.digitize(size + 0.5 * rng.normal(size=200), [-0.5, 0.5])
+    classes = np.eye(3)[level] if kind == "category" else (level > 0)[:, None] * 1.0
+    X = np.column_stack([size, rng.normal(size=200), classes])
+    k = classes.shape[1]
+    layout = Layout(np.r_[0, 1, np.full(k, 2)], np.r_[0, 0, np.full(k, 2 if k > 1 else 1)])
+    score = fit_outlier_score(make_rows(X), np.ones(200), without_gaps(layout), fit_fences(X))
+    covariance = empirical_covariance(X)
+    covariance += RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    slope = np.linalg.solve(covariance[:2, :2], covariance[:2, 2:])
+    p = classes.mean(axis=0) + (X[:, :2] - X[:, :2].mean(axis=0)) @ slope
+    if k == 1:
+        p, classes = np.column_stack([1 - p, p]), np.column_stack([1 - classes, classes])
+    p = np.maximum(p, 0.05 * classes.mean(axis=0))
+    p /= p.sum(axis=1, keepdims=True)
+    found = score.compare_classes(X, X)
+    np.testing.assert_array_equal(found.given[:, :2], 1)
+    np.testing.assert_allclose(found.given[:, 2], (p * classes).sum(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(found.most[:, 2], p.max(axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(found.likeliest[:, -1], p.argmax(axis=1) == len(p.T) - 1)
+    X[:, 2:] = np.nan
+    np.testing.assert_array_equal(score.compare_classes(X, np.nan_to_num(X)).given, 1)
+    unknown = score.compare_classes(np.zeros((1, 2 + k)), np.zeros((1, 2 + k)))
+    if k > 1:  # no class at all
+        assert unknown.given[0, 2] == pytest.approx(0.05 * classes.mean(axis=0).min())
+
+
+def test_a_class_that_contradicts_the_number_beside_it_is_odd(rng):
+    size = rng.normal(size=900)
+    X = np.column_stack([size, np.eye(2)[(size > 0).astype(int)]]).astype(np.float32)
+    layout = Layout(np.array([0, 1, 1]), np.array([0, 2, 2]))
+    fitted = fit(Parameters(**QUICK), X, np.ones(len(X)), layout=layout).fitted
+    rows = np.array([[1.0, 0, 1], [1, 1, 0], [-1, 1, 0], [-1, 0, 1]], np.float32)
+    fits, contradicts, *others = fitted.outlier_scores(rows)
+    assert contradicts > 2 * fits
+    assert others[1] > 2 * others[0]
 
 
 def make_rows(X):
     return Block(X, X, X[:, :2], 1.1 * X)
+
+
+def without_gaps(layout: Layout) -> Preprocessing:
+    """Nothing was missing in training, and the rows are scaled already."""
+    d = len(layout.columns)
+    return Preprocessing(Scaling(np.zeros(d), np.ones(d)), np.zeros(d), layout)
 
 
 def test_surprises_are_those_of_linear_regression(rng):
@@ -193,7 +245,7 @@ def test_surprises_are_those_of_linear_regression(rng):
     X = rng.normal(size=(500, 6)) @ rng.normal(size=(6, 6))
     columns = np.array([0, 0, 1, 2, 2, 2])
     layout = Layout(columns, np.zeros(6, int))
-    score = fit_outlier_score(make_rows(X), np.ones(500), layout, fit_fences(X), gaussian=None)
+    score = fit_outlier_score(make_rows(X), np.ones(500), without_gaps(layout), fit_fences(X))
     covariance = empirical_covariance(X)
     covariance += RIDGE * np.trace(covariance) / 6 * np.eye(6)
     surprises = (X - X.mean(axis=0)) @ score.surprise
@@ -209,7 +261,8 @@ def test_surprises_of_rows_that_were_not_fitted_to_are_those_of_a_fit_without_th
 ):
     monkeypatch.setattr(outlier_score, "HUBER_DELTA", np.inf)  # squares of z / 2
     X = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 3))
-    score = fit_outlier_score(make_rows(X), np.ones(60), Layout.of_numbers(3), fit_fences(X), None)
+    preprocessing = without_gaps(Layout.of_numbers(3))
+    score = fit_outlier_score(make_rows(X), np.ones(60), preprocessing, fit_fences(X))
     z = score._standardize(make_rows(X))
     ends = score._ends
     deviations = X - score.gaussian.mean

@@ -34,6 +34,7 @@ ARRAYS = """
 ARRAYS_WHERE_MISSING = """
     preprocessing.gaussian.mean preprocessing.gaussian.precision imputation_weights
     """.split()
+PIECES = "features low high shift scale".split()
 SETTINGS = """
     params n_iter_ is_pca_ loss_curve_ validation_curve_ reconstruction_r2_ offset feature_names
     weight_decay activation columns transposed version
@@ -135,13 +136,29 @@ def test_an_estimator_has_these_arrays(saved, kind):
 
 
 def test_features_too_many_for_a_covariance_have_no_precision(tmp_path):
-    """From 257 on."""
-    X = np.random.default_rng(0).normal(size=(4, 257))
+    """That of the score from 257 on, that of the imputation from 513 on."""
+    for d, expected in {257: ["preprocessing.gaussian.precision"], 513: []}.items():
+        X = np.random.default_rng(0).normal(size=(4, d))
+        X[0, 0] = np.nan
+        TiedAutoencoder().fit(X).save(tmp_path / "wide.safetensors")
+        arrays = load_file(tmp_path / "wide.safetensors")
+        assert [name for name in arrays if "precision" in name] == expected
+        assert "preprocessing.gaussian.mean" in arrays
+
+
+def test_numbers_of_many_rows_have_pieces(tmp_path):
+    """Two of each of five, beside which are the quantiles that they lie between."""
+    X = np.random.default_rng(0).normal(size=(600, 5))
     X[0, 0] = np.nan
-    TiedAutoencoder().fit(X).save(tmp_path / "wide.safetensors")
-    arrays = load_file(tmp_path / "wide.safetensors")
-    assert not [name for name in arrays if "precision" in name]
-    assert "preprocessing.gaussian.mean" in arrays
+    TiedAutoencoder(n_components=1, max_iter=1).fit(X).save(tmp_path / "m.safetensors")
+    arrays = load_file(tmp_path / "m.safetensors")
+    pieces = {name: arrays[f"preprocessing.gaussian.pieces.{name}"] for name in PIECES}
+    assert {name: str(array.dtype) for name, array in pieces.items()} == {
+        name: "int64" if name == "features" else "float64" for name in PIECES
+    }
+    assert pieces["features"].tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert arrays["preprocessing.gaussian.precision"].shape == (15, 15)
+    assert arrays["outlier_score.gaussian.precision"].shape == (5, 5)
 
 
 def test_an_archive_of_keras_has_a_file_without_the_network(tmp_path):

@@ -207,8 +207,9 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         Returns:
             `shares`, `(n_samples, n_features)`, which add up to 1, or are 0 where no value would
             make a row less odd; `expected`, what the other columns make likely, in the units of the
-            features, or a frame like that which was fitted to; and `scores`, the outlier score with
-            that, which `score_samples` negates. Columns that were left out have no share.
+            features, or a frame like that which was fitted to; `scores`, the outlier score with
+            that, which `score_samples` negates; and `ratios`, how many times as likely as a row's
+            class the likeliest is, 1 for numbers. Columns that were left out have no share.
 
         Examples:
             >>> import numpy as np

@@ -6,7 +6,6 @@ import hashlib
 import os
 import reprlib
 from collections.abc import Collection, Iterable, Mapping
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -17,10 +16,12 @@ from safetensors.numpy import load, save
 
 from keras_tied._types import Array
 from keras_tied.estimator._files.contents import Contents, Settings, require
+from keras_tied.estimator._fitted import gaussian, outlier_score
 from keras_tied.estimator._fitted.activations import ACTIVATIONS
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.fences import Fences
-from keras_tied.estimator._fitted.imputation import MOST_FEATURES, Gaussian, Preprocessing
+from keras_tied.estimator._fitted.gaussian import Gaussian, Pieces
+from keras_tied.estimator._fitted.imputation import Preprocessing
 from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.estimator._fitted.outlier_score import Axes, OutlierScore
 from keras_tied.estimator._fitted.scaling import Scaling
@@ -39,15 +40,17 @@ AXES: dict[str, Any] = {
     "preprocessing.mean": "d",
     "preprocessing.layout.columns": "d",
     "preprocessing.layout.kinds": "d",
-    "preprocessing.gaussian.mean": "d",
-    "preprocessing.gaussian.precision": "dd",
+    "preprocessing.gaussian.mean": "e",
+    "preprocessing.gaussian.precision": "ee",
+    **{f"preprocessing.gaussian.pieces.{name}": "p" for name in Pieces._fields},
     "imputation_weights": "d",
     "outlier_score.code_axes.mean": "k",
     "outlier_score.code_axes.vectors": "ka",
     "outlier_score.residual_axes.mean": "d",
     "outlier_score.residual_axes.vectors": "db",
-    "outlier_score.gaussian.mean": "d",
-    "outlier_score.gaussian.precision": "dd",
+    "outlier_score.gaussian.mean": "f",
+    "outlier_score.gaussian.precision": "ff",
+    **{f"outlier_score.gaussian.pieces.{name}": "q" for name in Pieces._fields},
     "outlier_score.median": "s",
     "outlier_score.scale": "s",
     "outlier_score.fences.middle": "d",
@@ -56,14 +59,30 @@ AXES: dict[str, Any] = {
     "outlier_score.tail.numbers": "t",
 }
 """The arrays of a fitted value besides those of its network, by their place in it, with their axes:
-d features, k components, a and b principal axes of codes and residuals, t numbers of the tail, and
-s numbers that the score adds up, which are d + a + b, and d more with a precision."""
+d features, k components, e and f features with the p and q pieces of their numbers, a and b
+principal axes of codes and residuals, t numbers of the tail, and s numbers that the score
+standardises: those of numbers, a + b, and those of numbers once more with a precision."""
+GAUSSIANS = {
+    "preprocessing.gaussian": gaussian.MOST_FEATURES,
+    "outlier_score.gaussian": outlier_score.MOST_FEATURES,
+}
+"""Normal distributions, and the most features that they have a precision of."""
 LAYER = {"kernels": (0, 1), "biases": (1,), "decoder_biases": (0,), "gains": (1,)}
 """The axes of `network.NAME.0`: the units before and after the layer, numbered as the layers."""
-OPTIONAL = ("preprocessing.gaussian.", "imputation_weights", "outlier_score.gaussian.precision")
+OPTIONAL = (
+    "preprocessing.gaussian.",
+    "imputation_weights",
+    "outlier_score.gaussian.precision",
+    "outlier_score.gaussian.pieces.",
+)
 """Begins the names of arrays that a file may lack."""
 KINDS = {NUMBER, BOOLEAN, CATEGORY}
-POSITIVE = ("preprocessing.scaling.scale", "outlier_score.scale")
+POSITIVE = (
+    "preprocessing.scaling.scale",
+    "outlier_score.scale",
+    "preprocessing.gaussian.pieces.scale",
+    "outlier_score.gaussian.pieces.scale",
+)
 MAY_BE_INFINITE = ("outlier_score.scale", "outlier_score.fences.low", "outlier_score.fences.high")
 
 
@@ -180,8 +199,11 @@ def _find_axes(names: Collection[str], has_network: bool) -> dict[str, Any]:
     axes = AXES | layers | dict.fromkeys(f"optimizer.{i}" for i in range(count("optimizer.")))
     absent, others = axes.keys() - names, set(names) - axes.keys()
     needed = {name for name in absent if not name.startswith(OPTIONAL)}
-    if "preprocessing.gaussian.precision" in names:
-        needed |= absent & {"preprocessing.gaussian.mean"}
+    for of in GAUSSIANS:
+        if f"{of}.precision" in names:
+            needed |= absent & {f"{of}.mean"}
+        if count(f"{of}.pieces."):
+            needed |= {name for name in absent if name.startswith(of)}
     require(not needed, f"it lacks the array {min(needed, default='')!r}")
     require(not others, f"it has an unexpected array {min(others, default='')!r}")
     return {name: axes[name] for name in axes if name in names}
@@ -190,7 +212,8 @@ def _find_axes(names: Collection[str], has_network: bool) -> dict[str, Any]:
 def _find_dtype(name: str) -> str:
     if name.startswith("network."):
         return "float32"
-    return "int64" if name.startswith("preprocessing.layout.") else "float64"
+    is_whole = name.startswith("preprocessing.layout.") or name.endswith(".pieces.features")
+    return "int64" if is_whole else "float64"
 
 
 def _check_arrays(
@@ -220,14 +243,20 @@ def _check_arrays(
     steps = np.diff(columns, prepend=-1)
     same = (kinds[1:] == kinds[:-1]) | (steps[1:] == 1)
     weights = arrays.get("imputation_weights", middle * 0)
-    n_numbers = d + sizes["a"] + sizes["b"] + (0 if precision is None else d)
+    n_numbers = (1 if precision is None else 2) * np.count_nonzero(kinds == NUMBER)
+    n_numbers += sizes["a"] + sizes["b"]
     hidden = [size for axis, size in sizes.items() if axis.isdigit()]
-    has_precision = any(name.endswith("gaussian.precision") for name in arrays)
     positive = precision is None or (precision.diagonal() > 0).all()
     checks = {
         "its hidden layers are too small": min(hidden, default=k) >= k,
         "its outlier score has another number of medians": sizes["s"] == n_numbers,
-        "it has too many features for a precision": d <= MOST_FEATURES or not has_precision,
+        "it has too many features for a precision": all(
+            len(arrays.get(f"{of}.precision", ())) <= most for of, most in GAUSSIANS.items()
+        ),
+        "its means have another number of features": (
+            sizes.get("e", d) == d + sizes.get("p", 0) and sizes["f"] == d + sizes.get("q", 0)
+        ),
+        "its pieces are none": all(_are_pieces(arrays, of, kinds) for of in GAUSSIANS),
         "'imputation_weights' are not from 0 to 1": ((weights >= 0) & (weights <= 1)).all(),
         "'preprocessing.layout.columns' does not number columns": (
             steps[0] == 1 and set(steps) <= {0, 1}
@@ -241,15 +270,22 @@ def _check_arrays(
         require(bool(holds), otherwise)
 
 
+def _are_pieces(arrays: Mapping[str, Array], gaussian: str, kinds: Array) -> bool:
+    """Whether the pieces of a normal distribution, if it has some, are of numbers."""
+    if f"{gaussian}.pieces.low" not in arrays:
+        return True
+    features, low, high = (arrays[f"{gaussian}.pieces.{name}"] for name in Pieces._fields[:3])
+    within = bool((features >= 0).all() and (features < len(kinds)).all())
+    return within and bool((kinds[features] == NUMBER).all() and (low < high).all())
+
+
 def _get_arrays(contents: Contents) -> dict[str, Array]:
     """The arrays of a file, by name."""
     fitted = contents.fitted
-    has_gaussian = fitted.preprocessing.gaussian is not None
-    arrays = {
-        name: attrgetter(name)(fitted)
-        for name in AXES
-        if has_gaussian or not name.startswith("preprocessing.gaussian.")
-    }
+    arrays: dict[str, Any] = dict.fromkeys(AXES, fitted)
+    for name in AXES:
+        for attribute in name.split("."):
+            arrays[name] = getattr(arrays[name], attribute, None)
     if isinstance(fitted.network, DenseNetwork):
         for name in LAYER:
             layers = getattr(fitted.network, name) or ()
@@ -282,13 +318,23 @@ def _make_fitted(
         linear = len(layers["biases"][-1]) if len(layers["biases"]) > 1 else 0
         activation = str(settings.activation)
         network = DenseNetwork(**layers, activation=activation, linear_units=linear)
+
+    def take_gaussian(start: str) -> Gaussian | None:
+        """The normal distribution, if there is one."""
+        of_rows, pieces = take(start), take(f"{start}.pieces")
+        return Gaussian(**of_rows, pieces=Pieces(**pieces) if pieces else None) if of_rows else None
+
     layout = Layout(**take("preprocessing.layout"))
+    scaling = Scaling(**take("preprocessing.scaling"))
+    of_rows, of_score = map(take_gaussian, GAUSSIANS)
+    assert of_score is not None  # its mean is needed
     score = OutlierScore(
         **take("outlier_score"),
         code_axes=Axes(**take("outlier_score.code_axes")),
         residual_axes=Axes(**take("outlier_score.residual_axes")),
-        gaussian=Gaussian(**take("outlier_score.gaussian")),
+        gaussian=of_score,
         layout=layout,
+        scaling=scaling,
         fences=Fences(**take("outlier_score.fences")),
         tail=_make_tail(arrays),
     )
@@ -296,8 +342,7 @@ def _make_fitted(
     require(finite, "'outlier_score.gaussian.precision' cannot be inverted")
     mean, names = arrays["preprocessing.mean"], settings.feature_names
     require(names is None or len(names) == len(mean), f"its feature names are not {len(mean)}")
-    scaling, gaussian = Scaling(**take("preprocessing.scaling")), take("preprocessing.gaussian")
-    preprocessing = Preprocessing(scaling, mean, layout, Gaussian(**gaussian) if gaussian else None)
+    preprocessing = Preprocessing(scaling, mean, layout, of_rows)
     feature_names = None if names is None else tuple(names)
     columns = bytes(settings.columns)
     return Fitted(

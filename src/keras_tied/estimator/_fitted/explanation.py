@@ -7,11 +7,12 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.imputation import Preprocessing
+from keras_tied.estimator._fitted.layout import NUMBER
 from keras_tied.estimator._fitted.outlier_score import OutlierScore
 from keras_tied.estimator._fitted.scaling import Scaling
 
 MOST_NUMBERS = 2**21  # of the rows that are scored at a time
-CLEARLY = 3.0  # so many times as likely as the category of a row another has to be, to be suggested
+CLEARLY = 3.0  # so many times as likely as the class of a row another has to be, to be suggested
 SMALLEST_FALL = 0.1  # a column has a share if the score falls by so much of the largest fall
 
 ScoreRows = Callable[[Array, Array], Array]  # scores scaled rows, with NaN and imputed
@@ -23,6 +24,8 @@ class Explanation(NamedTuple):
     shares: Array  # `(n, columns)`
     expected: Array  # `(n, d)`, in the units of the features
     scores: Array  # those with what is expected in a column, `(n, columns)`
+    # how many times as likely as the class of the row the likeliest is, 1 of numbers `(n, columns)`
+    ratios: Array
 
 
 def explain(
@@ -42,7 +45,7 @@ def _explain_part(
     preprocessing: Preprocessing, score: OutlierScore, score_rows: ScoreRows, X: Any
 ) -> Explanation:
     scaled, complete = preprocessing.forward(X, slice(None))
-    expected = _predict(preprocessing, score, scaled, complete)
+    expected, ratios = _predict(preprocessing.scaling, score, scaled, complete)
     n, d = scaled.shape
     starts = score.layout.starts
     owners = np.arange(len(starts))[:, None] == score.layout.columns
@@ -64,50 +67,30 @@ def _explain_part(
     falls[falls < SMALLEST_FALL * falls.max(axis=1, keepdims=True)] = 0.0
     total = falls.sum(axis=1, keepdims=True)
     units = preprocessing.scaling.backward(expected, np.dtype(np.float64))
-    return Explanation(falls / np.where(total > 0, total, 1.0), units, scores)
+    return Explanation(falls / np.where(total > 0, total, 1.0), units, scores, ratios)
 
 
 def _predict(
-    preprocessing: Preprocessing, score: OutlierScore, scaled: Array, complete: Array
-) -> Array:
-    """What the other columns make likely, `(n, d)` float32.
+    scaling: Scaling, score: OutlierScore, scaled: Array, complete: Array
+) -> tuple[Array, Array]:
+    """What the other columns make likely, `(n, d)` float32, and `Explanation.ratios`.
 
     It is the conditional mean in a normal distribution, of which values beyond the fences are not
-    a part, and of a category the most likely one.
+    a part. In a column of classes it is the likeliest one; the class of the row stays if another
+    is less than `CLEARLY` times as likely.
     """
-    beyond = score.fences.find(scaled)
+    beyond, layout = score.fences.find(scaled), score.layout
     ordinary = complete
     if beyond.any():
         ordinary = score.gaussian.impute(np.where(beyond, np.float32(np.nan), complete))
-    mean = score.gaussian.mean
     if score.surprise is None:
-        expected = np.broadcast_to(mean, scaled.shape)
+        expected = np.broadcast_to(score.gaussian.mean, scaled.shape)
     else:
-        expected = ordinary - (ordinary - mean) @ score.surprise
+        expected = ordinary - score.gaussian.find_deviations(ordinary) @ score.surprise
     expected = np.where(beyond, ordinary, np.where(np.isnan(scaled), complete, expected))
-    return _choose_categories(preprocessing.scaling, score, scaled, expected).astype(np.float32)
-
-
-def _choose_categories(
-    scaling: Scaling, score: OutlierScore, scaled: Array, expected: Array
-) -> Array:
-    """Replace the indicators of a category, 1 at most once and else 0, by the most likely one.
-
-    The category of the row stays if another is less than `CLEARLY` times as likely.
-    """
-    off, on = ((number - scaling.shift) / scaling.scale for number in (0.0, 1.0))
-    for part in score.layout.parts:
-        n_categories = part.stop - part.start
-        if n_categories < 2:
-            continue
-        with np.errstate(invalid="ignore"):
-            is_on, is_off = (np.abs(scaled[:, part] - of[part]) < 1e-3 for of in (on, off))
-        rows = (is_on | is_off).all(axis=1) & (is_on.sum(axis=1) <= 1)
-        likely = expected[rows, part] * scaling.scale[part] + scaling.shift[part]
-        is_given = is_on[rows]
-        of_given = np.where(is_given, likely, 0.0).sum(axis=1)
-        stays = is_given.any(axis=1) & (CLEARLY * of_given >= likely.max(axis=1))
-        is_likely = np.arange(n_categories) == likely.argmax(axis=1)[:, None]
-        is_likely = np.where(stays[:, None], is_given, is_likely)
-        expected[rows, part] = np.where(is_likely, on[part], off[part])
-    return expected
+    given, most, is_on = score.compare_classes(scaled, ordinary)
+    ratios = most / given
+    classes = np.where(is_on, 1 - scaling.shift, -scaling.shift) / scaling.scale
+    classes = np.where((ratios < CLEARLY)[:, layout.columns], complete, classes)
+    expected = np.where(layout.kinds == NUMBER, expected, classes)
+    return expected.astype(np.float32), ratios

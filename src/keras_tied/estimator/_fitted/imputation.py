@@ -1,118 +1,20 @@
 """Rows before the network: columns are scaled, and missing values imputed from those present."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.estimator._fitted.layout import Layout
+from keras_tied.estimator._fitted.gaussian import Gaussian
+from keras_tied.estimator._fitted.layout import NUMBER, Layout
 from keras_tied.estimator._fitted.scaling import Scaling
 
-MOST_ROWS = 2000  # that the covariance and the weights of a network are fitted to, at random
-MOST_FEATURES = 256
-"""With more, means are imputed: the cost of a row grows with the cube of the features."""
-RIDGE = 0.01  # added to the variances, relative to their mean
-ITERATIONS = 8
+MOST_ROWS = 2000  # that the weights of a network are fitted to, at random
 HIDDEN = 0.2  # the share of present values that is hidden in training, and to compare imputations
 PRIOR = 0.3
 """The standard deviation of the weights of a network around 0, before any number is known. Chosen
 on other tables than those that the benchmark reports."""
-TOLERANCE = 1e-3
-BLOCK = 2**22  # numbers in the matrices of a block of rows, at most
-
-
-class Gaussian(NamedTuple):
-    """A normal distribution of rows."""
-
-    mean: Array  # `(d,)`
-    # the inverse of the covariance, `(d, d)`; None if features are taken to be independent
-    precision: Array | None = None
-
-    def impute(self, Z: Array) -> Array:
-        """Scaled rows, `(n, d)`, with the conditional mean of each missing value."""
-        missing = np.isnan(Z)
-        some = missing.any(axis=1)
-        if not some.any():
-            return Z
-        complete = np.where(missing, self.mean.astype(Z.dtype), Z)
-        if self.precision is not None:
-            deviations = complete[some] - self.mean
-            for part, matrices, sources in self._make_systems(deviations, missing[some]):
-                deviations[part] -= np.linalg.solve(matrices, sources[:, :, None])[:, :, 0]
-            complete[some] = self.mean + deviations
-        return complete
-
-    def condition(self, deviations: Array, missing: Array) -> tuple[Array, Array]:
-        """The rows less their mean, imputed, and the sum of the conditional covariances."""
-        covariance = np.zeros((deviations.shape[1],) * 2)
-        for part, matrices, sources in self._make_systems(deviations, missing):
-            missing_here = missing[part]
-            inverses = np.linalg.inv(matrices) * missing_here[:, :, None] * missing_here[:, None, :]
-            deviations[part] -= np.einsum("nij,nj->ni", inverses, sources)
-            covariance += inverses.sum(axis=0)
-        return deviations, covariance
-
-    def _make_systems(
-        self, deviations: Array, missing: Array
-    ) -> Iterator[tuple[slice, Array, Array]]:
-        """For blocks of rows with 0 where one is missing: P_mm and P_mo x_o.
-
-        The missing part m of a row solves P_mm x_m = -P_mo x_o, and P_mm⁻¹ is its covariance. The
-        matrices are those of whole rows, with ones on the diagonal where nothing is missing.
-        """
-        precision = self.precision
-        assert precision is not None
-        size = max(1, BLOCK // precision.size)
-        for begin in range(0, len(deviations), size):
-            part = slice(begin, begin + size)
-            missing_here = missing[part]
-            both = missing_here[:, :, None] & missing_here[:, None, :]
-            matrices = np.where(both, precision, np.eye(len(precision)))
-            yield part, matrices, np.where(missing_here, deviations[part] @ precision, 0.0)
-
-    def hide(self, Z: Array, copies: int, random: np.random.RandomState) -> tuple[Array, Array]:
-        """Copies of scaled rows with some present values hidden and imputed, and these values.
-
-        An autoencoder that reconstructs its input does not learn to impute; one that reconstructs
-        hidden values does (Vincent et al., 2008). Both results are `(copies * n, d)`; in the second
-        there is NaN everywhere but for the hidden values.
-        """
-        rows = np.tile(Z, (copies, 1))
-        hidden = (random.uniform(size=rows.shape) < HIDDEN) & ~np.isnan(rows)
-        nan = rows.dtype.type(np.nan)
-        return self.impute(np.where(hidden, nan, rows)), np.where(hidden, rows, nan)
-
-
-def fit_gaussian(Z: Array, random: np.random.RandomState) -> Gaussian:
-    """Fit to scaled rows, `(n, d)`, with NaN for missing values, a random sample if they are many.
-
-    The method is expectation-maximisation (Dempster, Laird & Rubin, 1977).
-    """
-    d = Z.shape[1]
-    if d > MOST_FEATURES:
-        return Gaussian(np.zeros(d), None)
-    sample = random.permutation(len(Z))[:MOST_ROWS] if len(Z) > MOST_ROWS else slice(None)
-    rows = Z[sample].astype(np.float64)
-    missing = np.isnan(rows)
-    mean = np.where(missing, 0.0, rows).sum(axis=0) / np.maximum((~missing).sum(axis=0), 1)
-    complete, extra = np.where(missing, mean, rows), np.zeros((d, d))
-    for _ in range(ITERATIONS):
-        mean = complete.mean(axis=0)
-        covariance = (np.cov(complete.T, bias=True).reshape(d, d) * len(rows) + extra) / len(rows)
-        ridge = find_ridge(covariance)
-        fitted = Gaussian(mean, np.linalg.inv(covariance + ridge * np.eye(d)))
-        means, extra = fitted.condition(np.where(missing, 0.0, complete - mean), missing)
-        before, complete = complete, np.where(missing, means + mean, complete)
-        if np.abs(complete - before).max() < TOLERANCE * np.sqrt(ridge / RIDGE):
-            break
-    return fitted
-
-
-def find_ridge(covariance: Array) -> float:
-    """What is added to the variances of a covariance, `(d, d)`, so that it can be inverted."""
-    return float(RIDGE * (np.trace(covariance) / len(covariance) or 1.0))
 
 
 def fit_network_weights(
@@ -168,9 +70,35 @@ class Preprocessing:
         missing = np.isnan(scaled)
         if not missing.any():
             return scaled
-        if self.gaussian is not None:
-            return self.gaussian.impute(scaled)
-        return np.where(missing, self.mean.astype(np.float32), scaled)
+        if self.gaussian is None:
+            return np.where(missing, self.mean.astype(np.float32), scaled)
+        means = self.gaussian.impute(scaled)
+        return self._choose_classes(means, missing) if self.layout.has_classes else means
+
+    def _choose_classes(self, means: Array, missing: Array) -> Array:
+        """Replace conditional means of booleans and indicators by those of the likeliest class."""
+        layout, (shift, scale) = self.layout, self.scaling
+        likely = self.scaling.backward(means, means.dtype)
+        is_on = likely > 0.5
+        for part in layout.categories:
+            likeliest = likely[:, part].argmax(axis=1)[:, None]
+            is_on[:, part] = likeliest == np.arange(part.stop - part.start)
+        chosen = ((is_on - shift) / scale).astype(means.dtype)
+        return np.where(missing & (layout.kinds != NUMBER), chosen, means)
+
+    def hide(self, Z: Array, copies: int, random: np.random.RandomState) -> tuple[Array, Array]:
+        """Copies of scaled rows with some present values hidden and imputed, and these values.
+
+        An autoencoder that reconstructs its input does not learn to impute; one that reconstructs
+        hidden values does (Vincent et al., 2008). All features of a column are hidden together.
+        Both results are `(copies * n, d)`; in the second there is NaN everywhere but for the hidden
+        values.
+        """
+        rows = np.tile(Z, (copies, 1))
+        chosen = random.uniform(size=(len(rows), len(self.layout.starts))) < HIDDEN
+        hidden = chosen[:, self.layout.columns] & ~np.isnan(rows)
+        nan = rows.dtype.type(np.nan)
+        return self.impute(np.where(hidden, nan, rows)), np.where(hidden, rows, nan)
 
 
 def require_floats(X: Any, width: int) -> None:

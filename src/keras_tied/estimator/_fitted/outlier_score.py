@@ -10,11 +10,14 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences
-from keras_tied.estimator._fitted.imputation import MOST_FEATURES, Gaussian, find_ridge
-from keras_tied.estimator._fitted.layout import Layout
+from keras_tied.estimator._fitted.gaussian import Gaussian, find_ridge, fit_pieces
+from keras_tied.estimator._fitted.imputation import Preprocessing
+from keras_tied.estimator._fitted.layout import NUMBER, Layout
 from keras_tied.estimator._fitted.pca import fit_pca
+from keras_tied.estimator._fitted.scaling import Scaling
 from keras_tied.estimator._fitted.tail import Tail
 
+MOST_FEATURES = 256  # with more, there are no surprises
 MOST_ROWS = 20_000  # the score is fitted to a random sample of so many rows where there are more
 HUBER_DELTA = 2.0  # Huber's function is linear from here on, in standard deviations
 SMALLEST_SCALE = 0.05
@@ -24,6 +27,10 @@ SMALLEST_SURPRISE_SCALE = 0.5
 """The same of a surprise, but 1 of a column of several features: those of a category have two
 values, of which the more frequent one gives the median absolute deviation."""
 SMALLEST_SPREAD = 1e-6  # the variation of a column below this is rounding error
+CLASS_WEIGHT = 4.0
+"""Of the surprise of a class, which adds nothing else to the score; chosen on 8 tables."""
+RAREST = 1e-6  # the least frequency of a class
+RARER = 0.05  # no class is less likely than its frequency times this
 OPTIMISM = 1.0, 4.0  # the least and largest factor of squared errors, from trained rows to others
 
 
@@ -36,6 +43,14 @@ class Axes(NamedTuple):
     def project(self, rows: Array) -> Array:
         """The coordinates of rows along the axes."""
         return (rows - self.mean) @ self.vectors
+
+
+class Comparison(NamedTuple):
+    """How likely the other columns make the classes of rows."""
+
+    given: Array  # the probability of the class of the row, 1 of a number, `(n, columns)`
+    most: Array  # that of the likeliest class
+    likeliest: Array  # whether a feature is 1 in the likeliest class, `(n, d)` bool
 
 
 class Block(NamedTuple):
@@ -85,9 +100,10 @@ class Block(NamedTuple):
 class OutlierScore:
     r"""Measures how far a row is from most others.
 
-    It takes the scaled features, the code and the residuals along their principal axes, and the
-    surprise of each feature, which is its distance from what the features of the other columns make
-    likely: in a normal distribution with the precision P, of the features b of a column,
+    It takes the scaled features of numbers, the code and the residuals of numbers along their
+    principal axes, and the surprise of each of these features, which is its distance from what the
+    other columns make likely: in a normal distribution with the precision P, of the features b of a
+    column, with their pieces,
 
     $$P_{bb}^{-1} (P (x - \mu))_b$$
 
@@ -97,8 +113,9 @@ class OutlierScore:
     $$\sum_j \rho(z_j), \quad \rho(z) = \begin{cases} z^2 / 2 & |z| < 2 \\ 2 |z| - 2 &
         \text{otherwise} \end{cases}$$
 
-    A value beyond the fences of its column adds `tail.limit`, the largest score of a row without
-    such values, times its distance from the median relative to that of the fence.
+    A column of classes adds $-4 \log p$ alone, with the probability of its class given the other
+    columns. A value beyond the fences of its column adds `tail.limit`, the largest score of a row
+    without such values, times its distance from the median relative to that of the fence.
 
     Code and residuals are the major and minor components of Shyu et al., "A novel anomaly detection
     scheme based on principal component classifier", ICDM workshop 2003; the surprises are those of
@@ -110,10 +127,11 @@ class OutlierScore:
         code_axes, residual_axes: their principal axes.
         gaussian: the normal distribution of the scaled rows; without precision for more than
             `MOST_FEATURES` features, and there are no surprises then.
-        layout: the columns of the features.
-        median, scale: of the features, of the coordinates along the axes, and of the surprises, in
-            this order. The scale of a constant feature is `SMALLEST_SCALE`; it is infinite for a
-            feature that is missing in all rows and for another number that is constant.
+        layout, scaling: the columns of the features, and their scaling.
+        median, scale: of the numbers, of the coordinates along the axes, and of the surprises of
+            numbers, in this order. The scale of a constant feature is `SMALLEST_SCALE`; it is
+            infinite for a feature that is missing in all rows and for another number that is
+            constant.
         fences: of the scaled features.
         tail: the distribution of the score, of rows that were not trained on.
     """
@@ -122,6 +140,7 @@ class OutlierScore:
     residual_axes: Axes
     gaussian: Gaussian
     layout: Layout
+    scaling: Scaling
     median: Array
     scale: Array
     fences: Fences
@@ -132,19 +151,65 @@ class OutlierScore:
 
     @cached_property
     def surprise(self) -> Array | None:
-        """The matrix that deviations of rows from the mean are multiplied by, `(d, d)`."""
+        """The matrix that deviations from the mean are multiplied by, `(D, d)`."""
         precision = self.gaussian.precision
         if precision is None:
             return None
-        matrix = precision / precision.diagonal()
-        for part in self.layout.parts:
-            if part.stop - part.start > 1:
-                matrix[:, part] = precision[:, part] @ np.linalg.inv(precision[part, part])
+        d, pieces = len(self.layout.columns), self.gaussian.pieces
+        matrix = precision[:, :d] / precision.diagonal()[:d]
+        for column, part in enumerate(self.layout.parts):
+            own = np.arange(part.start, part.stop)
+            if pieces is not None:
+                of_pieces = self.layout.columns[pieces.features] == column
+                own = np.append(own, d + np.flatnonzero(of_pieces))
+            if len(own) > 1:
+                block = precision[:, own] @ np.linalg.inv(precision[np.ix_(own, own)])
+                matrix[:, part] = block[:, : part.stop - part.start]
         return matrix
+
+    @cached_property
+    def numbers(self) -> Array:
+        """The features of numbers."""
+        return np.flatnonzero(self.layout.kinds == NUMBER)
+
+    def compare_classes(self, scaled: Array, complete: Array) -> Comparison:
+        r"""How likely the other columns make the class of each column.
+
+        The probabilities of its classes are the conditional means of their indicators, at least
+        `RARER` times the frequency each, divided by their sum. A row without a class has one that
+        is as unlikely as can be, and a missing value is no surprise.
+        """
+        (n, d), layout = scaled.shape, self.layout
+        given, most = np.ones((2, n, len(layout.starts)))
+        likeliest = np.zeros((n, d), bool)
+        mean, units = self.gaussian.mean[:d], np.dtype(np.float64)
+        frequencies = np.clip(self.scaling.backward(mean, units), RAREST, 1 - RAREST)
+        means = np.broadcast_to(frequencies, (n, d))
+        if self.surprise is not None:
+            deviations = self.gaussian.find_deviations(complete)
+            means = deviations[:, :d] - deviations @ self.surprise + mean
+            means = self.scaling.backward(means, units)
+        is_on = self.scaling.backward(scaled, units) > 0.5
+        for column in np.unique(layout.columns[layout.kinds != NUMBER]):
+            part = layout.parts[column]
+            least, p, on = RARER * frequencies[part], means[:, part], is_on[:, part]
+            if len(least) == 1:  # a boolean is the second of two classes
+                least, p = np.append(RARER - least, least), np.concatenate([1 - p, p], axis=1)
+                on = np.concatenate([~on, on], axis=1)
+            p = np.maximum(p, least)
+            p /= p.sum(axis=1, keepdims=True)
+            is_likeliest = p.argmax(axis=1)[:, None] == np.arange(len(least))
+            likeliest[:, part] = is_likeliest[:, part.start - part.stop :]
+            most[:, column] = p.max(axis=1)
+            given[:, column] = np.where(on.any(axis=1), (p * on).sum(axis=1), least.min())
+        missing = np.isnan(scaled)[:, layout.starts]
+        given[missing] = most[missing] = 1.0
+        return Comparison(given, most, likeliest)
 
     def score(self, block: Block) -> Array:
         """The scores of rows, `(n,)` float64: the higher, the more of an outlier."""
         scores = self._add_up(self._standardize(block))
+        scores += self._score_classes(block)
         beyond = self.fences.find(block.scaled)
         if beyond.any():
             far = beyond.any(axis=1)
@@ -168,30 +233,39 @@ class OutlierScore:
         d, n, ends = block.complete.shape[1], len(z), self._ends
         precision = self.gaussian.precision
         if precision is not None and n > 2 * d:
-            deviations = block.complete - self.gaussian.mean
+            deviations = self.gaussian.find_deviations(block.complete)
             product = deviations @ precision
             rest = n - np.minimum(np.einsum("ij,ij->i", deviations, product), n / 2)[:, None]
-            z[:, ends[2] :] *= (n / rest) / (1 + product**2 / (precision.diagonal() * rest))
+            factor = (n / rest) / (1 + product**2 / (precision.diagonal() * rest))
+            z[:, ends[2] :] *= factor[:, self.numbers]
         distance = self._add_up(np.delete(z, slice(ends[1], ends[2]), axis=1))
         relative = distance / max(float(distance.mean()), SMALLEST_SPREAD)
         growth = np.clip(optimism, *OPTIMISM) - 1
         z[:, ends[1] : ends[2]] *= np.sqrt(1 + growth * relative)[:, None]
-        return self._add_up(z)
+        return self._add_up(z) + self._score_classes(block)
+
+    def _score_classes(self, block: Block) -> Array | float:
+        """What the classes add to the scores."""
+        if not self.layout.has_classes:
+            return 0.0
+        given = self.compare_classes(block.scaled, block.complete).given
+        return -CLASS_WEIGHT * np.log(given).sum(axis=1)
 
     @property
     def _ends(self) -> tuple[int, int, int]:
         """Where the features, the coordinates of the code and those of the residuals end."""
-        d = len(self.layout.columns)
-        of_code = d + self.code_axes.vectors.shape[1]
-        return d, of_code, of_code + self.residual_axes.vectors.shape[1]
+        of_features = len(self.numbers)
+        of_code = of_features + self.code_axes.vectors.shape[1]
+        return of_features, of_code, of_code + self.residual_axes.vectors.shape[1]
 
     def _compute_coordinates(self, block: Block) -> Array:
         """Features, codes, residuals and surprises side by side, float64."""
         complete = block.complete.astype(np.float64)
-        residuals = self.residual_axes.project(block.known_residuals)
-        parts = [complete, self.code_axes.project(block.codes), residuals]
+        residuals = self.residual_axes.project(find_residuals(block, self.layout))
+        parts = [complete[:, self.numbers], self.code_axes.project(block.codes), residuals]
         if self.surprise is not None:
-            parts.append((complete - self.gaussian.mean) @ self.surprise)
+            deviations = self.gaussian.find_deviations(complete)
+            parts.append((deviations @ self.surprise)[:, self.numbers])
         return np.concatenate(parts, axis=1)
 
     def _standardize(self, block: Block) -> Array:
@@ -211,19 +285,25 @@ class OutlierScore:
 
 
 def fit_outlier_score(
-    block: Block, weights: Array, layout: Layout, fences: Fences, gaussian: Gaussian | None
+    block: Block, weights: Array, preprocessing: Preprocessing, fences: Fences
 ) -> OutlierScore:
     """Fit the score, but for its tail, to rows that were not trimmed, of weights `(n,)`.
 
     The fences are those of scaled features, the normal distribution that of the imputation.
     """
-    observed = ~np.isnan(np.fmin.reduce(block.scaled, axis=0))
-    none = np.zeros(0)
+    none, layout, gaussian = np.zeros(0), preprocessing.layout, preprocessing.gaussian
+    if gaussian is None:
+        gaussian = _fit_gaussian(block.complete, weights, layout)
+    elif not layout.has_classes:
+        gaussian = gaussian.marginalize(len(layout.columns))
+    if len(layout.columns) > MOST_FEATURES:
+        gaussian = Gaussian(gaussian.mean)
     score = OutlierScore(
         _fit_axes(block.codes, weights),
-        _fit_axes(block.known_residuals, weights),
-        _fit_gaussian(block.complete, weights) if gaussian is None else gaussian,
+        _fit_axes(find_residuals(block, layout), weights),
+        gaussian,
         layout,
+        preprocessing.scaling,
         none,
         none,
         fences,
@@ -236,13 +316,22 @@ def fit_outlier_score(
     spread = np.sqrt(np.average((coordinates - mean) ** 2, axis=0, weights=weights))
     scale = np.where(scale > SMALLEST_SCALE * spread, scale, spread)
     if score.surprise is not None:
-        several = np.bincount(layout.columns)[layout.columns] > 1
-        least = np.where(several, 1.0, SMALLEST_SURPRISE_SCALE) * spread[-len(several) :]
-        scale[-len(several) :] = np.maximum(scale[-len(several) :], least)
+        several = (np.bincount(layout.columns)[layout.columns] > 1)[score.numbers]
+        surprises = slice(score._ends[2], None)
+        least = np.where(several, 1.0, SMALLEST_SURPRISE_SCALE) * spread[surprises]
+        scale[surprises] = np.maximum(scale[surprises], least)
+    observed = ~np.isnan(np.fmin.reduce(block.scaled, axis=0))[score.numbers]
     constant_scale = np.full(len(scale), np.inf)
     constant_scale[: len(observed)][observed] = SMALLEST_SCALE
     scale = np.where(spread > SMALLEST_SPREAD, scale, constant_scale)
     return replace(score, median=median, scale=scale)
+
+
+def find_residuals(block: Block, layout: Layout) -> Array:
+    """Reconstruction less input of numbers, 0 where one is missing and in other columns."""
+    residuals = block.known_residuals
+    residuals[:, layout.kinds != NUMBER] = 0
+    return residuals
 
 
 def weighted_quantiles(values: Array, weights: Array, share: float) -> Array:
@@ -273,11 +362,13 @@ def _fit_axes(rows: Array, weights: Array) -> Axes:
     return Axes(principal.mean, principal.vectors[:, varying])
 
 
-def _fit_gaussian(rows: Array, weights: Array) -> Gaussian:
+def _fit_gaussian(rows: Array, weights: Array, layout: Layout) -> Gaussian:
+    pieces = fit_pieces(rows, layout) if layout.has_classes else None
+    rows = rows if pieces is None else pieces.add(rows)
     mean = np.average(rows.astype(np.float64), axis=0, weights=weights)
     if rows.shape[1] > MOST_FEATURES:
         return Gaussian(mean, None)
     deviations = rows - mean
     covariance = (deviations * weights[:, None]).T @ deviations / weights.sum()
     ridge = find_ridge(covariance) * np.eye(len(covariance))
-    return Gaussian(mean, np.linalg.inv(covariance + ridge))
+    return Gaussian(mean, np.linalg.inv(covariance + ridge), pieces)

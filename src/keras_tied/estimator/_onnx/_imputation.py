@@ -5,34 +5,74 @@ import onnx
 from onnx import helper
 
 from keras_tied._types import Array
-from keras_tied.estimator._fitted.imputation import Gaussian
+from keras_tied.estimator._fitted.gaussian import Gaussian, Pieces
+from keras_tied.estimator._fitted.imputation import Preprocessing
+from keras_tied.estimator._fitted.layout import CATEGORY, NUMBER
 from keras_tied.estimator._onnx._graph import Graph
 
 TOLERANCE = 1e-12  # the length of the residual at the end, relative to the one at the start
 MOST_STEPS = 10  # for each feature; in exact arithmetic one would do
 
 
-def add_imputation(graph: Graph, gaussian: Gaussian, scaled: str) -> str:
-    r"""Add the imputation of scaled rows, `(n, d)` float32, as `Gaussian.impute` computes it.
+def add_imputation(graph: Graph, preprocessing: Preprocessing, scaled: str) -> str:
+    r"""Add the imputation of scaled rows, `(n, d)` float32, as `Preprocessing.impute` computes it.
 
     The missing part m of a row less its mean solves $P_{mm} x_m = -P_{mo} x_o$, with another
     matrix for each row, which ONNX has no operator for. Conjugate gradients (Hestenes & Stiefel,
     1952; preconditioned with the diagonal) need none: they multiply whole rows by P, all rows at
-    once, and end at the solution. All in double precision, as in NumPy.
+    once, and end at the solution. All in double precision, as in NumPy. Pieces of numbers are
+    added before, and classes chosen after.
     """
     missing = graph.add("IsNaN", scaled)
+    gaussian = preprocessing.gaussian or Gaussian(preprocessing.mean)
     if gaussian.precision is None:
         return graph.add("Where", missing, graph.constant(gaussian.mean, np.float32), scaled)
     mean = graph.constant(gaussian.mean, np.float64, "mean_of_scaled")
     precision = graph.constant(gaussian.precision, np.float64, "precision")
     zero = graph.constant(0.0, np.float64)
-    deviations = graph.add("Sub", graph.cast(scaled, np.float64), mean)
-    present = graph.add("Where", missing, zero, deviations)
+    rows, gaps = graph.cast(scaled, np.float64), missing
+    if gaussian.pieces is not None:
+        rows, gaps = _add_pieces(graph, gaussian.pieces, rows, gaps)
+    present = graph.add("Where", gaps, zero, graph.add("Sub", rows, mean))
     right_side = graph.add("Neg", graph.add("MatMul", present, precision))
-    right_side = graph.add("Where", missing, right_side, zero)
-    solution = _add_solution(graph, gaussian.precision, right_side, missing)
+    right_side = graph.add("Where", gaps, right_side, zero)
+    solution = _add_solution(graph, gaussian.precision, right_side, gaps)
     result = graph.cast(graph.add("Add", solution, mean), np.float32)
+    if gaussian.pieces is not None:
+        result = _gather(graph, result, np.arange(len(preprocessing.mean)))
+    if preprocessing.layout.has_classes:
+        result = _choose_classes(graph, preprocessing, result)
     return graph.add("Where", missing, result, scaled)
+
+
+def _add_pieces(graph: Graph, pieces: Pieces, rows: str, missing: str) -> tuple[str, str]:
+    """Rows with their pieces beside them, and where these are missing."""
+    values = _gather(graph, rows, pieces.features)
+    for op, numbers in zip(("Max", "Min", "Sub", "Div"), pieces[1:], strict=True):
+        values = graph.add(op, values, graph.constant(numbers, np.float64, "pieces"))
+    both = graph.add("Concat", missing, _gather(graph, missing, pieces.features), axis=1)
+    return graph.add("Concat", rows, values, axis=1), both
+
+
+def _choose_classes(graph: Graph, preprocessing: Preprocessing, means: str) -> str:
+    """The likeliest class of each column, as `Preprocessing.impute` chooses it."""
+    layout, (shift, scale) = preprocessing.layout, preprocessing.scaling
+    likely = graph.add("Mul", means, graph.constant(scale, np.float32))
+    likely = graph.add("Add", likely, graph.constant(shift, np.float32))
+    is_on = graph.cast(graph.add("Greater", likely, graph.constant(0.5, np.float32)), np.float32)
+    if layout.categories:
+        parts = [_gather(graph, likely, np.r_[part]) for part in layout.categories]
+        likeliest = [graph.add("Hardmax", part, axis=1) for part in parts]
+        places, is_category = np.arange(len(shift)), layout.kinds == CATEGORY
+        places[is_category] = len(shift) + np.arange(np.count_nonzero(is_category))
+        is_on = _gather(graph, graph.add("Concat", is_on, *likeliest, axis=1), places)
+    ends = (graph.constant(end, np.float32) for end in ((1 - shift) / scale, -shift / scale))
+    classes = graph.add("Where", graph.cast(is_on, bool), *ends)
+    return graph.add("Where", graph.constant(layout.kinds == NUMBER), means, classes)
+
+
+def _gather(graph: Graph, rows: str, features: Array) -> str:
+    return graph.add("Gather", rows, graph.constant(features, np.int64, "features"), axis=1)
 
 
 def _add_solution(graph: Graph, precision: Array, residual: str, missing: str) -> str:

@@ -7,7 +7,6 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
-from keras_tied.estimator._fitted.imputation import Gaussian
 from keras_tied.estimator._fitted.scaling import split
 from keras_tied.estimator._fitted.value import Fitted
 from keras_tied.estimator._onnx._activations import RULES as ACTIVATIONS
@@ -28,8 +27,7 @@ def add_part(graph: Graph, fitted: Fitted, part: str, tensor: str, dtype: Any) -
     scaled = complete = ""
     if encodes:
         scaled = _scale(graph, fitted, tensor, dtype)
-        gaussian = fitted.preprocessing.gaussian or Gaussian(fitted.preprocessing.mean, None)
-        tensor = complete = add_imputation(graph, gaussian, scaled)
+        tensor = complete = add_imputation(graph, fitted.preprocessing, scaled)
     else:
         tensor = _cast(graph, tensor, dtype, np.float32)
     tensor = _add_network(graph, fitted.network, tensor, encodes, decodes)

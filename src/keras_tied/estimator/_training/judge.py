@@ -11,6 +11,7 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.estimator._fitted import imputation, outlier_score
 from keras_tied.estimator._fitted.blocks import map_blocks
+from keras_tied.estimator._fitted.layout import NUMBER
 from keras_tied.estimator._fitted.outlier_score import Block
 from keras_tied.estimator._fitted.tail import fit_tail
 from keras_tied.estimator._fitted.value import (
@@ -48,13 +49,15 @@ class Outcome(NamedTuple):
 
 def weigh_imputations(plan: Plan, rows: PreparedRows, fitted: Fitted) -> Array | None:
     """Weigh the network against the normal distribution, if there is one, at hidden values."""
-    gaussian = rows.preprocessing.gaussian
-    if gaussian is None:
+    preprocessing = rows.preprocessing
+    if preprocessing.gaussian is None:
         return None
     sample = plan.random.permutation(len(rows.scaled))[: imputation.MOST_ROWS]
-    imputed, numbers = gaussian.hide(rows.scaled[sample], 1, plan.random)
+    imputed, numbers = preprocessing.hide(rows.scaled[sample], 1, plan.random)
     reconstruction = compute_block(fitted.network, imputed, imputed).reconstruction
-    return imputation.fit_network_weights(numbers, imputed, reconstruction, rows.weights[sample])
+    weights = rows.weights[sample]
+    of_numbers = imputation.fit_network_weights(numbers, imputed, reconstruction, weights)
+    return np.where(preprocessing.layout.kinds == NUMBER, of_numbers, 0.0)
 
 
 def judge(
@@ -77,9 +80,7 @@ def judge(
         sample = plan.random.permutation(n)[: outlier_score.MOST_ROWS]
         block, weights = block.select(sample), weights[sample]
     fences = given.fences.scale(*rows.preprocessing.scaling)
-    score = outlier_score.fit_outlier_score(
-        block, weights, rows.preprocessing.layout, fences, rows.preprocessing.gaussian
-    )
+    score = outlier_score.fit_outlier_score(block, weights, rows.preprocessing, fences)
     scores = score.score(block)
     if held_out is None:
         of_others = score.score_held_out(block, _find_optimism(solution, sums))

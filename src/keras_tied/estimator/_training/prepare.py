@@ -8,7 +8,8 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
-from keras_tied.estimator._fitted.imputation import Preprocessing, fit_gaussian
+from keras_tied.estimator._fitted.gaussian import fit_gaussian
+from keras_tied.estimator._fitted.imputation import Preprocessing
 from keras_tied.estimator._fitted.layout import Layout
 from keras_tied.estimator._fitted.moments import Moments
 from keras_tied.estimator._fitted.pca import Components, fit_pca
@@ -62,8 +63,8 @@ def prepare_rows(
     X, weights = rows.X, rows.weights
     scaling = fit_scaling(X, scaler, weights) if moments is None else moments.find_scaling(scaler)
     scaled = scaling.forward_in_double(X)
-    gaussian = fit_gaussian(scaled, random) if np.isnan(scaled).any() else None
     layout = Layout.of_numbers(X.shape[1]) if layout is None else layout
+    gaussian = fit_gaussian(scaled, random, layout) if np.isnan(scaled).any() else None
     preprocessing = Preprocessing(scaling, np.zeros(X.shape[1]), layout, gaussian)
     complete = preprocessing.impute(scaled)
     if moments is not None and moments.is_complete:
@@ -84,9 +85,7 @@ def make_training_rows(plan: Plan, rows: PreparedRows) -> TrainingRows:
     """The rows in the shape that the encoder takes, in copies where some values are hidden."""
     inputs, targets, weights = rows.complete, rows.scaled, rows.weights
     if plan.n_copies:
-        gaussian = rows.preprocessing.gaussian
-        assert gaussian is not None
-        inputs, targets = gaussian.hide(targets, plan.n_copies, plan.random)
+        inputs, targets = rows.preprocessing.hide(targets, plan.n_copies, plan.random)
         weights = np.tile(weights, plan.n_copies)
     if plan.encoder is not None:
         shape = (len(inputs), *plan.encoder.input_shape[1:])
