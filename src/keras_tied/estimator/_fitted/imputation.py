@@ -72,15 +72,20 @@ class Gaussian(NamedTuple):
             matrices = np.where(both, precision, np.eye(len(precision)))
             yield part, matrices, np.where(missing_here, deviations[part] @ precision, 0.0)
 
-    def hide(self, Z: Array, copies: int, random: np.random.RandomState) -> tuple[Array, Array]:
+    def hide(
+        self, Z: Array, columns: Array, copies: int, random: np.random.RandomState
+    ) -> tuple[Array, Array]:
         """Copies of scaled rows with some present values hidden and imputed, and these values.
+
+        All features of one of the columns, `(d,)`, are hidden together.
 
         An autoencoder that reconstructs its input does not learn to impute; one that reconstructs
         hidden values does (Vincent et al., 2008). Both results are `(copies * n, d)`; in the second
         there is NaN everywhere but for the hidden values.
         """
         rows = np.tile(Z, (copies, 1))
-        hidden = (random.uniform(size=rows.shape) < HIDDEN) & ~np.isnan(rows)
+        drawn = random.uniform(size=(len(rows), columns[-1] + 1)) < HIDDEN
+        hidden = drawn[:, columns] & ~np.isnan(rows)
         nan = rows.dtype.type(np.nan)
         return self.impute(np.where(hidden, nan, rows)), np.where(hidden, rows, nan)
 

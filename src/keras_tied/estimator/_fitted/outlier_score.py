@@ -12,6 +12,7 @@ from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences
 from keras_tied.estimator._fitted.imputation import MOST_FEATURES, Gaussian, find_ridge
 from keras_tied.estimator._fitted.layout import Layout
+from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.pca import fit_pca
 from keras_tied.estimator._fitted.tail import Tail
 
@@ -71,10 +72,16 @@ class Block(NamedTuple):
         complete = scaled if self.complete is self.scaled else self.complete[rows]
         return Block(scaled, complete, self.codes[rows], self.reconstruction[rows])
 
-    def sums_of_squares(self, mean: Array, weights: Array) -> Array:
-        """Of each feature the squared errors, squared deviations and weights, `(3, d)`."""
+    def sums_of_squares(self, mean: Array, weights: Array, link: Link | None) -> Array:
+        """Of each feature the squared errors, squared deviations and weights, `(3, d)`.
+
+        With a link, the errors and those of the mean are its.
+        """
         squares = np.square(self.residuals, dtype=np.float64)
         deviations = np.square(self.scaled - mean)
+        if link is not None:
+            squares = link.find_errors(self.scaled, self.reconstruction)
+            deviations = link.find_errors(self.scaled, mean[None])
         present = ~np.isnan(self.scaled)
         return np.stack(
             [weights @ np.where(present, a, 0.0) for a in (squares, deviations, present)]

@@ -10,6 +10,7 @@ from keras_tied._types import Array
 from keras_tied.estimator._fitted.blocks import map_blocks
 from keras_tied.estimator._fitted.explanation import Explanation, explain
 from keras_tied.estimator._fitted.imputation import Preprocessing, require_floats
+from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.outlier_score import Block, OutlierScore
 from keras_tied.estimator._fitted.pca import TINY, fit_pca
 
@@ -41,6 +42,8 @@ class Fitted:
         feature_names: of the columns, or None.
         imputation_weights: of the network in what `reconstruct` fills in, beside `preprocessing`,
             `(d,)` between 0 and 1; None if the network alone fills in.
+        link: what turns the output of the decoder into probabilities; None if it is what is
+            reconstructed.
     """
 
     preprocessing: Preprocessing
@@ -49,6 +52,7 @@ class Fitted:
     offset: float = 0.0
     feature_names: tuple[str, ...] | None = None
     imputation_weights: Array | None = None
+    link: Link | None = None
 
     @property
     def n_features(self) -> int:
@@ -76,11 +80,11 @@ class Fitted:
         require_floats(codes, self.n_components)
         rows = np.empty((len(codes), self.n_features), codes.dtype)
 
-        def decode(part: slice) -> None:
-            scaled = self.network.decode(codes[part].astype(np.float32, copy=False))
+        def write(part: slice) -> None:
+            scaled = decode(self.network, codes[part].astype(np.float32, copy=False), self.link)
             rows[part] = self.preprocessing.scaling.backward(scaled, codes.dtype)
 
-        self._map(decode, len(codes))
+        self._map(write, len(codes))
         return rows
 
     def reconstruct(self, X: Any) -> Array:
@@ -115,7 +119,9 @@ class Fitted:
     def sums_of_squares(self, X: Any, weights: Array) -> Array:
         """Of each scaled feature the squared errors, squared deviations and weights, `(3, d)`."""
         mean = self.preprocessing.mean
-        sums = self.fold(X, lambda part, block: block.sums_of_squares(mean, weights[part]))
+        sums = self.fold(
+            X, lambda part, block: block.sums_of_squares(mean, weights[part], self.link)
+        )
         return np.sum(sums, axis=0)
 
     def score_samples(self, X: Any) -> Array:
@@ -186,7 +192,7 @@ class Fitted:
     def forward(self, scaled: Array, complete: Array) -> Block:
         """The forward pass of scaled rows."""
         codes = self.network.encode(complete)
-        return Block(scaled, complete, codes, self.network.decode(codes))
+        return Block(scaled, complete, codes, decode(self.network, codes, self.link))
 
     def fold(self, X: Any, use: Callable[[slice, Block], Result]) -> list[Result]:
         """The results of `use(part, block)` for all blocks after the forward pass, in order.
@@ -214,15 +220,23 @@ class Fitted:
         return map_blocks(function, n_rows, self.network.block_rows, self.network.threads)
 
 
-def compute_block(network: Network, scaled: Array, complete: Array) -> Block:
+def compute_block(
+    network: Network, scaled: Array, complete: Array, link: Link | None = None
+) -> Block:
     """The forward pass of any number of scaled rows, `(n, d)` float32 each, as one block."""
 
     def compute(part: slice) -> tuple[Array, Array]:
         codes = network.encode(complete[part])
-        return codes, network.decode(codes)
+        return codes, decode(network, codes, link)
 
     parts = map_blocks(compute, len(complete), network.block_rows, network.threads)
     return Block(scaled, complete, *map(np.concatenate, zip(*parts, strict=True)))
+
+
+def decode(network: Network, codes: Array, link: Link | None) -> Array:
+    """The scaled rows, `(n, d)`, that are reconstructed from codes, `(n, k)` float32."""
+    outputs = network.decode(codes)
+    return outputs if link is None else link.apply(outputs)
 
 
 def explained_share(sums: Array) -> float:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
 import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.pca import Components
 from keras_tied.estimator._training import jax_steps
 from keras_tied.estimator._training.held_out import (
@@ -20,7 +21,7 @@ from keras_tied.estimator._training.held_out import (
     make_folds,
     split_rows,
 )
-from keras_tied.estimator._training.jax_steps import Rows, State, Steps
+from keras_tied.estimator._training.jax_steps import Likelihood, Rows, State, Steps
 from keras_tied.estimator._training.plan import Plan
 from keras_tied.estimator._training.progress import get_epoch_callback
 from keras_tied.estimator._training.rows import TrainingRows
@@ -79,15 +80,32 @@ def fit(
             _report(part + 1, len(schedule.rates), losses[-1], best, plan.verbose)
             if is_interrupted() or (plan.few_rows and part - best.part >= PATIENCE):
                 break
-    assert best.state is not None
     curve = schedule.average_by_pass(losses, best.part)
-    network = jax_steps.to_network(best.state, members[-1].network)
-    network = network if axes is None else undo_projection(network, axes)
+    networks = [
+        jax_steps.to_network(s, m.network) for s, m in zip(best.states, members, strict=True)
+    ]
+    network = networks[-1] if axes is None else undo_projection(networks[-1], axes)
     if not plan.early_stopping:
         return Solution(network, curve, [], len(curve))
     validation_curve = _make_validation_curve(members, best, schedule)
-    better, held_out = _is_better(members, best), members[-1].places
-    return Solution(network, curve, validation_curve, len(curve), better, held_out)
+    link = pca_link = None
+    errors, of_pca = (
+        [m.weights * m.held_out.lost + e for m, e in zip(members, best.errors, strict=True)],
+        [member.weights * member.of_pca for member in members],
+    )
+    if rows.link is not None:
+        link, errors = _calibrate(members, [network.reconstruct for network in networks])
+        pca_link, of_pca = _calibrate(members, [member.principal.reconstruct for member in members])
+    return Solution(
+        network,
+        curve,
+        validation_curve,
+        len(curve),
+        better=_is_better(members, errors, of_pca),
+        held_out=members[-1].places,
+        link=link,
+        pca_link=pca_link,
+    )
 
 
 @dataclass
@@ -98,7 +116,7 @@ class _Member:
     rows: Rows  # those to learn from
     held_out: TrainingRows  # those with a weight in `weights`
     weights: Array  # of the held-out rows, `(n,)`
-    of_pca: Array  # the error of PCA on each row of `held_out`, `(n,)`
+    principal: Components  # PCA of the rows to learn from
     # of the rows that are held out, among all; None if they are those of a fold
     places: Array | None = None
     state: State = field(init=False)
@@ -106,12 +124,25 @@ class _Member:
     def __post_init__(self) -> None:
         self.state = jax_steps.begin(self.network)
 
+    @cached_property
+    def of_pca(self) -> Array:
+        """The error of PCA on each row of `held_out`, `(n,)`."""
+        return self.held_out.pca_errors(self.principal)
+
+    @cached_property
+    def likelihood(self) -> Likelihood | None:
+        """Of classes in the rows; None if all errors are squares."""
+        link, axes = self.held_out.link, self.held_out.axes
+        return None if link is None else jax_steps.to_likelihood(link, axes)
+
     def train(self, steps: tuple[Array, Array], weight_decay: float) -> Steps:
         """Take some steps, with these places of rows and rates."""
         network, held_out = self.network, _to_rows(self.held_out, self.weights)
         units = {"activation": network.activation, "linear_units": network.linear_units}
         decay = np.float32(weight_decay)
-        result = jax_steps.take_steps(self.state, self.rows, held_out, *steps, decay, **units)
+        result = jax_steps.take_steps(
+            self.state, self.rows, held_out, *steps, decay, self.likelihood, **units
+        )
         self.state = result.state
         result.losses.block_until_ready()
         return result
@@ -129,8 +160,7 @@ def _hold_out_folds(plan: Plan, start: Start, rows: TrainingRows) -> list[_Membe
         principal = rows.select(np.flatnonzero(mask)).principal.truncate(plan.n_components)
         weights, others = rows.weights * mask, rows.weights * ~mask
         train_rows = _to_rows(rows, weights / weights.mean())
-        of_pca = rows.pca_errors(principal)
-        members.append(_Member(start(principal), train_rows, rows, others, of_pca))
+        members.append(_Member(start(principal), train_rows, rows, others, principal))
     return members
 
 
@@ -146,9 +176,8 @@ def _hold_out_part(plan: Plan, start: Start, rows: TrainingRows) -> _Member:
         train_rows, held_out, places = rows, rows.select(np.arange(1)), None
         weights = np.zeros(len(held_out.weights))
     principal = train_rows.principal.truncate(plan.n_components)
-    network, of_pca = start(principal), held_out.pca_errors(principal)
     learned = _to_rows(train_rows, train_rows.weights)
-    return _Member(network, learned, held_out, weights, of_pca, places)
+    return _Member(start(principal), learned, held_out, weights, principal, places)
 
 
 def _to_rows(rows: TrainingRows, weights: Array) -> Rows:
@@ -233,7 +262,7 @@ class _Best:
 
     error: float = np.inf
     part: int = 0
-    state: State | None = None  # of the last network
+    states: list[State] = field(default_factory=list)  # of each network
     # of the held-out rows of each network, times their weights
     errors: list[Array] = field(default_factory=list)
     totals: list[float] = field(default_factory=list)  # the sum of these errors after each part
@@ -245,7 +274,7 @@ class _Best:
         self.totals.append(total)
         if total <= self.error:
             self.error, self.part = total, part
-            self.state, self.errors = results[-1].state, errors
+            self.states, self.errors = [result.state for result in results], errors
 
 
 def _make_validation_curve(members: list[_Member], best: _Best, schedule: _Schedule) -> list[float]:
@@ -261,13 +290,27 @@ def _make_validation_curve(members: list[_Member], best: _Best, schedule: _Sched
     return np.interp(schedule.find_ends_of_passes(best.part), steps, errors).tolist()
 
 
-def _is_better(members: list[_Member], best: _Best) -> bool:
-    """Whether the networks are better than PCA on the rows that were held out of them."""
-    of_pca = [member.weights * member.of_pca for member in members]
-    errors = [
-        weighted_errors + member.weights * member.held_out.lost
-        for member, weighted_errors in zip(members, best.errors, strict=True)
-    ]
+def _calibrate(
+    members: list[_Member], reconstruct: list[Callable[[Array], Array]]
+) -> tuple[Link, list[Array]]:
+    """The link that suits what is made of the rows held out of each member.
+
+    Also the errors of these rows with it, times their weights, `(n,)` of each member.
+    """
+    rows = members[0].held_out
+    weights = np.sum([member.weights for member in members], axis=0)
+    outputs = np.zeros(rows.targets.shape)
+    for member, function in zip(members, reconstruct, strict=True):
+        places = np.flatnonzero(member.weights)
+        outputs[places] = rows.undo_projection(function(rows.flat[places]))
+    assert rows.link is not None
+    link = rows.link.calibrate(outputs, rows.targets, weights)
+    errors = replace(rows, link=link).errors(link.apply(outputs))
+    return link, [member.weights * errors for member in members]
+
+
+def _is_better(members: list[_Member], errors: list[Array], of_pca: list[Array]) -> bool:
+    """Whether the errors of networks are less than PCA's on the rows held out of them."""
     if len(members) == 1:
         weights, count = members[0].weights, members[0].held_out.count
         return is_clearly_less(errors[0] / weights, of_pca[0] / weights, weights, count)

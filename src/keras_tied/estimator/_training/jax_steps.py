@@ -15,6 +15,8 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._fitted.link import Link
+from keras_tied.estimator._fitted.pca import Components
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "elu": jax.nn.elu,
@@ -29,6 +31,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "tanh": jnp.tanh,
 }
 BETA_1, BETA_2, EPSILON = 0.9, 0.99, 1e-7
+LARGEST = 30.0  # no logit is larger in training: single precision has no larger odds
 
 
 class Weights(NamedTuple):
@@ -57,6 +60,19 @@ class Rows(NamedTuple):
     weights: Any  # `(n,)`
 
 
+class Likelihood(NamedTuple):
+    """A `Link` and its errors, with classes for the c columns of booleans and categories."""
+
+    slopes: Any  # of the logits, `(d, 1)`; 0 for numbers
+    intercepts: Any  # likewise
+    scale: Any  # from scaled features to indicators, `(d, 1)`; 1 and 0 for numbers
+    shift: Any
+    is_boolean: Any  # `(d, 1)`
+    owners: Any  # 1 where a feature is one of a class, else 0, `(c, d)`
+    weights: Any  # of the squared errors of numbers and the deviances of classes, `(d, 1)`
+    axes: tuple[Any, Any] | None  # the mean and vectors that outputs are scores on
+
+
 class Steps(NamedTuple):
     """Consecutive steps of training."""
 
@@ -73,6 +89,29 @@ def begin(network: DenseNetwork) -> State:
     return State(weights, zeros, zeros, np.int32(0))
 
 
+def to_likelihood(link: Link, axes: Components | None) -> Likelihood:
+    """What training needs of a link, for outputs that are features or scores on some axes."""
+    classes, layout = link.classes, link.layout
+    of_features = np.zeros((6, len(layout.kinds)))
+    of_features[2], of_features[5] = 1.0, link.weights / len(layout.kinds)
+    of_features[:2, classes], of_features[4, classes] = link.logits, link.is_boolean
+    of_features[2, classes], of_features[3, classes] = (
+        link.scaling.scale[classes],
+        link.scaling.shift[classes],
+    )
+    owners = np.zeros((link.owners[-1] + 1, len(layout.kinds)), np.float32)
+    owners[link.owners, classes] = 1.0
+    of_features[5, classes] *= owners.sum(axis=1)[link.owners]
+    arrays = of_features.astype(np.float32)[:, :, None]
+    places = (
+        None
+        if axes is None
+        else (axes.mean.astype(np.float32)[:, None], axes.vectors.astype(np.float32))
+    )
+    slopes, intercepts, scale, shift, is_boolean, weights = arrays
+    return Likelihood(slopes, intercepts, scale, shift, is_boolean, owners, weights, places)
+
+
 def to_network(state: State, like: DenseNetwork) -> DenseNetwork:
     """The network with the weights of a state."""
     weights = jax.tree.map(np.asarray, state.weights)
@@ -87,6 +126,7 @@ def take_steps(
     batches: Array,
     rates: Array,
     weight_decay: float,
+    likelihood: Likelihood | None = None,
     *,
     activation: str,
     linear_units: int,
@@ -98,7 +138,7 @@ def take_steps(
     activate = partial(_activate, ACTIVATIONS[activation], linear_units)
 
     def loss(weights: Weights, batch: Array) -> Any:
-        errors = _errors(weights, _select(train, batch), activate)
+        errors = _errors(weights, _select(train, batch), activate, likelihood)
         return jnp.mean(errors) + weight_decay * sum(
             jnp.vdot(kernel, kernel) for kernel in weights.kernels
         )
@@ -109,7 +149,7 @@ def take_steps(
         return _update(state, gradient, rate), value
 
     state, losses = jax.lax.scan(take_step, state, (batches, rates))
-    return Steps(state, losses, _errors(state.weights, held_out, activate))
+    return Steps(state, losses, _errors(state.weights, held_out, activate, likelihood))
 
 
 def _activate(function: Callable[[Any], Any], linear_units: int, units: Any) -> Any:
@@ -120,13 +160,37 @@ def _select(rows: Rows, places: Any) -> Rows:
     return Rows(*(None if array is None else array[places] for array in rows))
 
 
-def _errors(weights: Weights, rows: Rows, activate: Callable[[Any], Any]) -> Any:
-    """The mean squared error of each row, times its weight, `(n,)`."""
+def _errors(
+    weights: Weights,
+    rows: Rows,
+    activate: Callable[[Any], Any],
+    likelihood: Likelihood | None,
+) -> Any:
+    """The mean error of each row, times its weight, `(n,)`."""
     targets = inputs = rows.inputs.T
     outputs = _reconstruct(weights, inputs, activate)
+    if likelihood is not None:
+        targets = targets if rows.targets is None else rows.targets.T
+        return rows.weights * _deviances(likelihood, outputs, targets)
     if rows.targets is not None:
         targets = jnp.where(jnp.isnan(rows.targets.T), outputs, rows.targets.T)
     return rows.weights * jnp.mean(jnp.square(outputs - targets), axis=0)
+
+
+def _deviances(likelihood: Likelihood, outputs: Any, targets: Any) -> Any:
+    """The mean error over the columns, `(n,)`, as `Link.find_errors` has it without mixtures."""
+    slopes, intercepts, scale, shift, is_boolean, owners, weights, axes = likelihood
+    if axes is not None:
+        outputs = axes[0] + axes[1] @ outputs
+    missing = jnp.isnan(targets)
+    known = jnp.where(missing, 0.0, targets * scale + shift)
+    logits = jnp.clip(slopes * outputs + intercepts, -LARGEST, LARGEST)
+    totals = jnp.log(owners @ jnp.exp(logits) + owners @ is_boolean)
+    squares = jnp.square(jnp.where(missing, 0.0, outputs - known))
+    of_classes = owners @ (weights * jnp.where(missing, 0.0, jnp.maximum(known, is_boolean)))
+    is_number = slopes == 0
+    per_feature = jnp.where(is_number, squares, -known * logits)
+    return jnp.sum(weights * per_feature, axis=0) + jnp.sum(of_classes * totals, axis=0)
 
 
 def _reconstruct(weights: Weights, units: Any, activate: Callable[[Any], Any]) -> Any:

@@ -10,6 +10,7 @@ from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
 from keras_tied.estimator._fitted.imputation import Preprocessing, fit_gaussian
 from keras_tied.estimator._fitted.layout import Layout
+from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.moments import Moments
 from keras_tied.estimator._fitted.pca import Components, fit_pca
 from keras_tied.estimator._fitted.scaling import Scaler, fit_scaling
@@ -80,20 +81,21 @@ def prepare_batch(rows: GivenRows, preprocessing: Preprocessing) -> PreparedRows
     return PreparedRows(preprocessing, scaled, preprocessing.impute(scaled), rows.weights, rows)
 
 
-def make_training_rows(plan: Plan, rows: PreparedRows) -> TrainingRows:
+def make_training_rows(plan: Plan, rows: PreparedRows, link: Link | None = None) -> TrainingRows:
     """The rows in the shape that the encoder takes, in copies where some values are hidden."""
     inputs, targets, weights = rows.complete, rows.scaled, rows.weights
     if plan.n_copies:
         gaussian = rows.preprocessing.gaussian
         assert gaussian is not None
-        inputs, targets = gaussian.hide(targets, plan.n_copies, plan.random)
+        columns = rows.preprocessing.layout.columns
+        inputs, targets = gaussian.hide(targets, columns, plan.n_copies, plan.random)
         weights = np.tile(weights, plan.n_copies)
     if plan.encoder is not None:
         shape = (len(inputs), *plan.encoder.input_shape[1:])
         complete = inputs is targets
         inputs = inputs.reshape(shape)
         targets = inputs if complete else targets.reshape(shape)
-    return TrainingRows(inputs, targets, weights, max(1, plan.n_copies))
+    return TrainingRows(inputs, targets, weights, max(1, plan.n_copies), link=link)
 
 
 def canonicalize_few_rows(X: Array, weights: Array) -> tuple[Array, Array]:
