@@ -22,6 +22,7 @@ from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.fences import Fences
 from keras_tied.estimator._fitted.imputation import MOST_FEATURES, Gaussian, Preprocessing
 from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
+from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.outlier_score import Axes, OutlierScore
 from keras_tied.estimator._fitted.scaling import Scaling
 from keras_tied.estimator._fitted.tail import N_NUMBERS, Tail
@@ -42,6 +43,10 @@ AXES: dict[str, Any] = {
     "preprocessing.gaussian.mean": "d",
     "preprocessing.gaussian.precision": "dd",
     "imputation_weights": "d",
+    "link.frequencies": "d",
+    "link.temperatures": "d",
+    "link.mixtures": "d",
+    "link.costs": "d",
     "outlier_score.code_axes.mean": "k",
     "outlier_score.code_axes.vectors": "ka",
     "outlier_score.residual_axes.mean": "d",
@@ -60,10 +65,17 @@ d features, k components, a and b principal axes of codes and residuals, t numbe
 s numbers that the score adds up, which are d + a + b, and d more with a precision."""
 LAYER = {"kernels": (0, 1), "biases": (1,), "decoder_biases": (0,), "gains": (1,)}
 """The axes of `network.NAME.0`: the units before and after the layer, numbered as the layers."""
-OPTIONAL = ("preprocessing.gaussian.", "imputation_weights", "outlier_score.gaussian.precision")
+OPTIONAL = (
+    *("preprocessing.gaussian.", "imputation_weights", "link."),
+    "outlier_score.gaussian.precision",
+)
 """Begins the names of arrays that a file may lack."""
 KINDS = {NUMBER, BOOLEAN, CATEGORY}
-POSITIVE = ("preprocessing.scaling.scale", "outlier_score.scale")
+POSITIVE = (
+    *("preprocessing.scaling.scale", "outlier_score.scale"),
+    *("link.frequencies", "link.temperatures", "link.costs"),
+)
+SHARES = "imputation_weights", "link.frequencies", "link.mixtures"  # from 0 to 1
 MAY_BE_INFINITE = ("outlier_score.scale", "outlier_score.fences.low", "outlier_score.fences.high")
 
 
@@ -182,6 +194,8 @@ def _find_axes(names: Collection[str], has_network: bool) -> dict[str, Any]:
     needed = {name for name in absent if not name.startswith(OPTIONAL)}
     if "preprocessing.gaussian.precision" in names:
         needed |= absent & {"preprocessing.gaussian.mean"}
+    if any(name.startswith("link.") for name in names):
+        needed |= {name for name in absent if name.startswith("link.")}
     require(not needed, f"it lacks the array {min(needed, default='')!r}")
     require(not others, f"it has an unexpected array {min(others, default='')!r}")
     return {name: axes[name] for name in axes if name in names}
@@ -214,12 +228,13 @@ def _check_arrays(
             name not in POSITIVE or bool((array > 0).all()),
             f"{name!r} has numbers that are not positive",
         )
+        is_share = name not in SHARES or bool(((array >= 0) & (array <= 1)).all())
+        require(is_share, f"{name!r} are not from 0 to 1")
     d, k, precision = sizes["d"], sizes["k"], arrays.get("outlier_score.gaussian.precision")
     low, middle, high = (arrays[f"outlier_score.fences.{end}"] for end in ("low", "middle", "high"))
     columns, kinds = (arrays[f"preprocessing.layout.{name}"] for name in ("columns", "kinds"))
     steps = np.diff(columns, prepend=-1)
     same = (kinds[1:] == kinds[:-1]) | (steps[1:] == 1)
-    weights = arrays.get("imputation_weights", middle * 0)
     n_numbers = d + sizes["a"] + sizes["b"] + (0 if precision is None else d)
     hidden = [size for axis, size in sizes.items() if axis.isdigit()]
     has_precision = any(name.endswith("gaussian.precision") for name in arrays)
@@ -228,11 +243,11 @@ def _check_arrays(
         "its hidden layers are too small": min(hidden, default=k) >= k,
         "its outlier score has another number of medians": sizes["s"] == n_numbers,
         "it has too many features for a precision": d <= MOST_FEATURES or not has_precision,
-        "'imputation_weights' are not from 0 to 1": ((weights >= 0) & (weights <= 1)).all(),
         "'preprocessing.layout.columns' does not number columns": (
             steps[0] == 1 and set(steps) <= {0, 1}
         ),
         "'preprocessing.layout.kinds' are none": set(kinds) <= KINDS and same.all(),
+        "it has a link and no classes": "link.costs" not in arrays or kinds.any(),
         "'outlier_score.gaussian.precision' is not positive": positive,
         "'outlier_score.fences' are not in order": ((low < middle) & (middle < high)).all(),
         "'outlier_score.tail' is not a tail": _make_tail(arrays).is_valid,
@@ -244,12 +259,9 @@ def _check_arrays(
 def _get_arrays(contents: Contents) -> dict[str, Array]:
     """The arrays of a file, by name."""
     fitted = contents.fitted
-    has_gaussian = fitted.preprocessing.gaussian is not None
-    arrays = {
-        name: attrgetter(name)(fitted)
-        for name in AXES
-        if has_gaussian or not name.startswith("preprocessing.gaussian.")
-    }
+    absent = ("preprocessing.gaussian.",) * (fitted.preprocessing.gaussian is None)
+    absent += ("link.",) * (fitted.link is None)
+    arrays = {name: attrgetter(name)(fitted) for name in AXES if not name.startswith(absent)}
     if isinstance(fitted.network, DenseNetwork):
         for name in LAYER:
             layers = getattr(fitted.network, name) or ()
@@ -299,8 +311,9 @@ def _make_fitted(
     scaling, gaussian = Scaling(**take("preprocessing.scaling")), take("preprocessing.gaussian")
     preprocessing = Preprocessing(scaling, mean, layout, Gaussian(**gaussian) if gaussian else None)
     feature_names = None if names is None else tuple(names)
-    weights = arrays.get("imputation_weights")
-    return Fitted(preprocessing, network, score, settings.offset, feature_names, weights)
+    weights, of_link = arrays.get("imputation_weights"), take("link")
+    link = Link(**of_link, layout=layout, scaling=scaling) if of_link else None
+    return Fitted(preprocessing, network, score, settings.offset, feature_names, weights, link)
 
 
 def _make_tail(arrays: Mapping[str, Array]) -> Tail:

@@ -8,6 +8,8 @@ from keras_tied._types import Array
 from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.imputation import Gaussian
+from keras_tied.estimator._fitted.layout import BOOLEAN
+from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.scaling import split
 from keras_tied.estimator._fitted.value import Fitted
 from keras_tied.estimator._onnx._activations import RULES as ACTIVATIONS
@@ -33,6 +35,8 @@ def add_part(graph: Graph, fitted: Fitted, part: str, tensor: str, dtype: Any) -
     else:
         tensor = _cast(graph, tensor, dtype, np.float32)
     tensor = _add_network(graph, fitted.network, tensor, encodes, decodes)
+    if decodes and fitted.link is not None:
+        tensor = _apply_link(graph, fitted.link, tensor)
     if encodes and decodes:
         tensor = _fill_in(graph, fitted, scaled, complete, tensor)
     tensor = _cast(graph, tensor, np.float32, dtype)
@@ -61,6 +65,30 @@ def _fill_in(graph: Graph, fitted: Fitted, scaled: str, complete: str, reconstru
     step = graph.add("Mul", weights, graph.add("Sub", reconstruction, complete))
     filled = graph.add("Add", complete, step)
     return graph.add("Where", graph.add("IsNaN", scaled), filled, reconstruction)
+
+
+def _apply_link(graph: Graph, link: Link, outputs: str) -> str:
+    """The reconstruction, as `Link.apply` makes it, column by column of classes."""
+
+    def constant(array: Array) -> str:
+        return graph.constant(array, np.float32, "link")
+
+    shift, scale = link.scaling
+    places, parts = np.arange(len(shift)), [outputs]
+    for begin in link.classes[np.diff(link.owners, prepend=-1) > 0]:
+        part = np.flatnonzero(link.layout.columns == link.layout.columns[begin])
+        slopes, intercepts = (array[np.isin(link.classes, part)] for array in link.logits)
+        rows = graph.add("Gather", outputs, graph.constant(part, np.int64), axis=1)
+        rows = graph.add("Add", graph.add("Mul", rows, constant(slopes)), constant(intercepts))
+        is_boolean = link.layout.kinds[begin] == BOOLEAN
+        rows = graph.add("Sigmoid", rows) if is_boolean else graph.add("Softmax", rows, axis=-1)
+        # The mixture with the frequencies, scaled.
+        mixtures, p = link.mixtures[part], link.frequencies[part]
+        rows = graph.add("Mul", rows, constant((1 - mixtures) / scale[part]))
+        parts.append(graph.add("Add", rows, constant((mixtures * p - shift[part]) / scale[part])))
+    places[link.classes] = len(places) + np.arange(len(link.classes))
+    rows = graph.add("Concat", *parts, axis=1)
+    return graph.add("Gather", rows, graph.constant(places, np.int64), axis=1)
 
 
 def _make_scaling(fitted: Fitted, dtype: Any) -> tuple[Array, Array | None, Array]:

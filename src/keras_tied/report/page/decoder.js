@@ -86,7 +86,21 @@ const Decoder = (() => {
         units.set(next.subarray(0, made.linear_units));
       }
     }
-    return Float32Array.from(units, (unit, i) => unit * made.scale[i] + made.shift[i]);
+    const row = Float32Array.from(units, (unit, i) => unit * made.scale[i] + made.shift[i]);
+    if (made.link) applyLink(units, row);
+    return row;
+  }
+
+  /** Replaces the features of booleans and categories of a row by their probabilities. */
+  function applyLink(units, row) {
+    const { columns, slopes, intercepts, mixtures, frequencies, booleans } = made.link;
+    for (const [begin, end] of columns) {
+      const logits = Array.from(units.subarray(begin, end), (unit, i) => unit * slopes[begin + i] + intercepts[begin + i]);
+      const shares = booleans[begin] ? logits.map(sigmoid) : ACTIVATIONS.softmax(logits);
+      shares.forEach((share, i) => {
+        row[begin + i] = share + mixtures[begin] * (frequencies[begin + i] - share);
+      });
+    }
   }
 
   return { isThere: Boolean(made), decode };
