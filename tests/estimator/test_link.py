@@ -185,8 +185,13 @@ def test_calibration_makes_no_rows_that_it_is_fitted_to_worse(seed, size, spread
     outputs = spread * np.random.default_rng(seed).normal(size=scaled.shape)
     rows = TrainingRows(scaled, scaled, np.ones(size), link=link)
     calibrated = link.calibrate(outputs, scaled, rows.weights)
-    after = replace(rows, link=calibrated).errors(calibrated.apply(outputs))
-    assert after.sum() <= rows.errors(link.apply(outputs)).sum() * (1 + 1e-6)
+    before, after = (
+        np.nansum(each.find_errors(scaled, each.apply(outputs)) / each.weights, axis=0)
+        for each in (link, calibrated)
+    )
+    # Half a row that the frequencies alone explain is among them.
+    allowed = 0.5 * np.log(np.maximum(calibrated.mixtures / 0.001, 1.0))
+    assert (after <= before * (1 + 1e-6) + allowed + 1e-6).all()
 
 
 def test_calibration_finds_the_temperature_and_the_mixture(rng):
@@ -283,9 +288,10 @@ def test_the_error_on_training_rows_is_at_most_that_of_its_start(seed, n):
 @pytest.mark.parametrize("n", [40, 200, 1000])
 def test_columns_that_are_constant_or_have_a_level_that_is_missing_do_no_harm(n, tmp_path):
     X = make_rows(n, missing=0.05)
-    X[:, 1] = 1.0  # a boolean that is always true
-    X[:, 3] = 0.0  # a level that no row has
-    X[:, 6:] = [0.0, 1.0]  # a category that is always the same
+    X[:, 1] = np.where(np.isnan(X[:, 1]), np.nan, 1.0)  # a boolean that is always true
+    X[:, 2] += X[:, 3]
+    X[:, 3] *= 0.0  # a level that no row has
+    X[:, 6:] = np.where(np.isnan(X[:, 6:]), np.nan, [0.0, 1.0])  # always the same category
     outcome = fit_rows(Parameters(**QUICK), X, layout=LAYOUT)
     fitted = outcome.fitted
     rows = fitted.reconstruct(X)

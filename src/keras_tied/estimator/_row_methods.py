@@ -80,6 +80,8 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
         """The squared difference between scaled rows and their reconstructions.
 
+        Of booleans and categories it is that of scaled indicators, not the deviance.
+
         Args:
             X: the rows, `(n_samples, n_features)`.
             per_feature: whether to return the error of each feature. Defaults to `False`: the mean.
@@ -93,6 +95,9 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """The share of the variance that is reconstructed: R² over all scaled features.
+
+        With probabilities of classes, it is the share of deviance that is explained, which for
+        numbers is R², over all columns.
 
         Args:
             X: the rows, `(n_samples, n_features)`.

@@ -24,7 +24,7 @@ from keras_tied._text import (
 )
 from keras_tied._types import Array
 from keras_tied.drawing import DENSE_POINTS, MOST_COLOURS, classify_labels, palette
-from keras_tied.estimator.internal import BOOLEAN, Fitted
+from keras_tied.estimator.internal import Fitted
 from keras_tied.report import _columns
 from keras_tied.report._contents import Contents
 from keras_tied.report._figures import draw_errors, draw_losses, draw_panels, draw_widths, to_json
@@ -236,7 +236,7 @@ def _describe_decoder(fitted: Fitted | None) -> dict[str, object] | None:
     network: Any = fitted and fitted.network
     if fitted is None or not hasattr(network, "kernels") or network.n_parameters > MOST_WEIGHTS:
         return None
-    scaling = fitted.preprocessing.scaling
+    scaling, link = fitted.preprocessing.scaling, fitted.link
     return {
         "sizes": network.layer_sizes,
         "activation": network.activation,
@@ -246,23 +246,14 @@ def _describe_decoder(fitted: Fitted | None) -> dict[str, object] | None:
         "gains": None if network.gains is None else [_encode(g) for g in network.gains],
         "scale": [float(number) for number in scaling.scale],
         "shift": [float(number) for number in scaling.shift],
-        "link": _describe_link(fitted),
-    }
-
-
-def _describe_link(fitted: Fitted) -> dict[str, object] | None:
-    """Return the logits of each feature, and what they become, by column; None without a link."""
-    link = fitted.link
-    if link is None:
-        return None
-    slopes, intercepts = np.ones((2, fitted.n_features))
-    slopes[link.classes], intercepts[link.classes] = link.logits
-    kinds = link.layout.kinds
-    return {
-        "columns": [[part.start, part.stop] for part in link.layout.parts if kinds[part.start]],
-        **{"slopes": slopes.tolist(), "intercepts": intercepts.tolist()},
-        **{"mixtures": link.mixtures.tolist(), "frequencies": link.frequencies.tolist()},
-        "booleans": (kinds == BOOLEAN).tolist(),
+        "link": None
+        if link is None
+        else {
+            "parts": [[part.start, part.stop] for part in link.parts],
+            "logits": [numbers.tolist() for numbers in link.logits],
+            "mixtures": link.mixtures.tolist(),
+            "frequencies": link.frequencies.tolist(),
+        },
     }
 
 

@@ -47,19 +47,9 @@ class Link:
     scaling: Scaling
 
     @cached_property
-    def classes(self) -> Array:
-        """The features of booleans and categories."""
-        return np.flatnonzero(self.layout.kinds != NUMBER)
-
-    @cached_property
-    def is_boolean(self) -> Array:
-        """Which of `classes` are booleans."""
-        return self.layout.kinds[self.classes] == BOOLEAN
-
-    @cached_property
-    def owners(self) -> Array:
-        """The column of each of `classes`, counted from 0 among those without numbers."""
-        return np.unique(self.layout.columns[self.classes], return_inverse=True)[1]
+    def parts(self) -> list[slice]:
+        """The features of each column of booleans or categories."""
+        return [part for part in self.layout.parts if self.layout.kinds[part.start] != NUMBER]
 
     @cached_property
     def weights(self) -> Array:
@@ -69,35 +59,25 @@ class Link:
 
     @cached_property
     def logits(self) -> tuple[Array, Array]:
-        """The slopes and intercepts of the logits as functions of the output, of `classes`."""
-        p, temperatures = self.frequencies[self.classes], self.temperatures[self.classes]
-        shift, scale = (array[self.classes] for array in self.scaling)
-        odds = np.where(self.is_boolean, 1 - p, 1.0)
-        slopes = temperatures / (p * odds)
-        return slopes * scale, np.log(p / odds) + slopes * (shift - p)
+        """Slopes and intercepts of the logits of classes as functions of the output, `(d,)` each.
+
+        Those of a boolean are of its odds; those of numbers are 0.
+        """
+        p, (shift, scale), kinds = self.frequencies, self.scaling, self.layout.kinds
+        others = np.where(kinds == BOOLEAN, 1 - p, 1.0)
+        slopes = np.where(kinds == NUMBER, 0.0, self.temperatures / (p * others))
+        return slopes * scale, np.log(p / others) + slopes * (shift - p)
 
     def apply(self, outputs: Array) -> Array:
         """What is reconstructed, scaled, of the outputs of the decoder, `(n, d)`."""
-        classes, dtype = self.classes, outputs.dtype
-        slopes, intercepts = (array.astype(dtype) for array in self.logits)
-        with np.errstate(over="ignore", invalid="ignore"):
-            logits = outputs[:, classes] * slopes + intercepts
-            largest = np.maximum.reduceat(logits, self._starts, axis=1)[:, self.owners]
-            largest[:, self.is_boolean] = np.maximum(largest[:, self.is_boolean], 0)
-            q = np.exp(logits - largest)
-            total = np.add.reduceat(q, self._starts, axis=1)[:, self.owners]
-            total += self.is_boolean * np.exp(-largest)
-            q /= total
-        p, mixtures = (a[classes].astype(dtype) for a in (self.frequencies, self.mixtures))
-        q += mixtures * (p - q)
-        shift, scale = (array[classes].astype(dtype) for array in self.scaling)
-        reconstruction = outputs.copy()
-        reconstruction[:, classes] = (q - shift) / scale
+        reconstruction, (shift, scale) = outputs.copy(), self.scaling
+        for part in self.parts:
+            p = self._find_frequencies(part)
+            q = _soften(self._find_shares(outputs, part), p, self.temperatures[part.start])
+            q += self.mixtures[part.start] * (p - q)
+            q = q[:, part.start - part.stop :]
+            reconstruction[:, part] = (q - shift[part]) / scale[part]
         return reconstruction
-
-    @cached_property
-    def _starts(self) -> Array:
-        return np.flatnonzero(np.diff(self.owners, prepend=-1))
 
     def find_errors(self, scaled: Array, reconstruction: Array) -> Array:
         """The cost of each feature relative to the best constant's, `(n, d)` float64.
@@ -105,17 +85,11 @@ class Link:
         The mean over the features is that over the columns. The features of a category have equal
         shares of its cost; NaN where a value is missing.
         """
-        classes = self.classes
         errors = np.square(reconstruction - scaled, dtype=np.float64)
-        shift, scale = (array[classes] for array in self.scaling)
-        indicators, q = (rows[:, classes] * scale + shift for rows in (scaled, reconstruction))
-        least = (self.mixtures * self.frequencies)[classes]  # rounding may give less
-        q = np.maximum(q, least)
-        deviances = -indicators * np.log(q)
-        others = np.maximum(1 - q, (self.mixtures * (1 - self.frequencies))[classes])
-        others[:, ~self.is_boolean] = 1
-        deviances -= (1 - indicators) * np.log(others)
-        errors[:, classes] = np.add.reduceat(deviances, self._starts, axis=1)[:, self.owners]
+        for part in self.parts:
+            least = self.mixtures[part.start] * self._find_frequencies(part)  # but for rounding
+            logs = np.log(np.maximum(self._find_shares(reconstruction, part), least))
+            errors[:, part] = -(self._find_shares(scaled, part) * logs).sum(axis=1, keepdims=True)
         return errors * self.weights
 
     def calibrate(self, outputs: Array, scaled: Array, weights: Array) -> Link:
@@ -125,55 +99,55 @@ class Link:
         """
         some = np.flatnonzero(weights)
         some = some[:: -(-len(some) // MOST_ROWS)]
+        outputs, scaled, weights = outputs[some], scaled[some], weights[some]
         temperatures, mixtures = self.temperatures.copy(), self.mixtures.copy()
-        shift, scale = self.scaling
-        for part in self.layout.parts:
-            if self.layout.kinds[part.start] == NUMBER:
-                continue
-            target = scaled[some, part] * scale[part] + shift[part]
-            p, estimate = self.frequencies[part], outputs[some, part] * scale[part] + shift[part]
-            if self.layout.kinds[part.start] == BOOLEAN:
-                p, target, estimate = (
-                    np.concatenate([1 - each, each], -1) for each in (p, target, estimate)
-                )
-            present = np.isfinite(estimate).all(axis=1) & (target.sum(axis=1) > 0.5)
-            if not present.any():
-                continue
-            place, of_rows = target[present].argmax(axis=1), weights[some][present]
-            steps = estimate[present] / p - 1
-            mixture, log_p = MIXTURES[:, None], np.log(p)
+        for part in self.parts:
+            targets, p = self._find_shares(scaled, part), self._find_frequencies(part)
+            known = targets.sum(axis=1) > 0.5  # neither missing nor of an unknown category
+            places, of_rows = targets[known].argmax(axis=1), weights[known]
+            shares, of_places = self._find_shares(outputs[known], part), p[places]
             losses = []
             for factor in FACTORS:
-                logits = log_p + factor * temperatures[part.start] * steps
-                q = np.exp(logits - logits.max(axis=1, keepdims=True))
-                q = np.take_along_axis(q, place[:, None], 1)[:, 0] / q.sum(axis=1)
-                losses.append(-np.log(q + mixture * (p[place] - q)) @ of_rows)
+                q = _soften(shares, p, factor * temperatures[part.start])
+                q = np.take_along_axis(q, places[:, None], axis=1)[:, 0]
+                losses.append(-np.log(q + MIXTURES[:, None] * (of_places - q)) @ of_rows)
             table = np.array(losses) - PRIOR * np.log(MIXTURES)
-            best, least = np.unravel_index(table.argmin(), table.shape)
+            best, mixture = np.unravel_index(table.argmin(), table.shape)
             temperatures[part] *= FACTORS[best]
-            mixtures[part] = MIXTURES[least]
+            mixtures[part] = MIXTURES[mixture]
         return replace(self, temperatures=temperatures, mixtures=mixtures)
+
+    def _find_shares(self, scaled: Array, part: slice) -> Array:
+        """The shares of the categories of a column, `(n, c)` float64; two of a boolean."""
+        rows = scaled[:, part] * self.scaling.scale[part] + self.scaling.shift[part]
+        is_boolean = self.layout.kinds[part.start] == BOOLEAN
+        return np.concatenate([1 - rows, rows], axis=1) if is_boolean else rows
+
+    def _find_frequencies(self, part: slice) -> Array:
+        p, is_boolean = self.frequencies[part], self.layout.kinds[part.start] == BOOLEAN
+        return np.append(1 - p, p) if is_boolean else p
+
+
+def _soften(shares: Array, p: Array, temperature: float) -> Array:
+    """The softmax in the docstring of `Link`."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        logits = np.log(p) + temperature * (shares / p - 1)
+        q = np.exp(logits - logits.max(axis=1, keepdims=True))
+    q /= q.sum(axis=1, keepdims=True)
+    return q
 
 
 def fit_link(scaled: Array, weights: Array, layout: Layout, scaling: Scaling) -> Link:
     """Fit frequencies and costs to scaled rows, `(n, d)`, of weights `(n,)`; not calibrated."""
-    is_class, is_boolean = layout.kinds != NUMBER, layout.kinds == BOOLEAN
-    present = ~np.isnan(scaled)
-    count = np.maximum(weights @ present, TINY)
-    rows = np.where(present, scaled, 0.0)
-    mean = weights @ rows / count
-    variances = weights @ np.where(present, (rows - mean) ** 2, 0.0) / count
-    shares = np.clip(mean * scaling.scale + scaling.shift, 0.0, 1.0)
-    sizes = np.where(is_boolean, 2, np.bincount(layout.columns)[layout.columns])
-    p = np.where(is_class, (shares * count + 0.5) / (count + 0.5 * sizes), 1.0)
-    starts = layout.starts
-    p /= np.where(is_boolean | ~is_class, 1.0, np.add.reduceat(p, starts)[layout.columns])
-    entropies = -shares * np.log(p) - is_boolean * (1 - shares) * np.log(
-        np.where(is_boolean, 1 - p, 1)
-    )
-    entropies = np.add.reduceat(entropies, starts)[layout.columns]
-    costs = np.where(is_class, entropies, variances)
-    varies = np.maximum.reduceat(variances, starts)[layout.columns] > TINY
-    costs = np.where(varies & (costs > TINY), costs, 1.0)
-    ones = np.ones(len(p))
-    return Link(p, ones, np.where(is_class, MIXTURES[0], 0.0), costs, layout, scaling)
+    is_class = layout.kinds != NUMBER
+    ones, mixtures = np.ones(len(is_class)), np.where(is_class, MIXTURES[0], 0.0)
+    link = Link(ones, ones, mixtures, ones, layout, scaling)
+    count = np.maximum(weights @ ~np.isnan(scaled), TINY)
+    mean = weights @ np.nan_to_num(scaled) / count
+    costs, p = weights @ np.nan_to_num(scaled - mean) ** 2 / count, ones.copy()
+    for part in link.parts:
+        counts = weights @ np.nan_to_num(link._find_shares(scaled, part))
+        smooth = (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
+        p[part] = smooth[part.start - part.stop :]
+        costs[part] = -(counts @ np.log(smooth)) / max(counts.sum(), TINY) * costs[part].any()
+    return replace(link, frequencies=p, costs=np.where(costs > TINY, costs, 1.0))

@@ -112,7 +112,7 @@ class Fitted:
         return self._compute(X, np.empty(shape), square)
 
     def score(self, X: Any, weights: Array | None = None) -> float:
-        """The share of the variance that is reconstructed, R², over all scaled features."""
+        """R² over all scaled features; with a link the share of deviance that is explained."""
         weights = np.ones(X.shape[0]) if weights is None else weights
         return explained_share(self.sums_of_squares(X, weights))
 

@@ -8,7 +8,7 @@ from keras_tied._types import Array
 from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.imputation import Gaussian
-from keras_tied.estimator._fitted.layout import BOOLEAN
+from keras_tied.estimator._fitted.layout import BOOLEAN, NUMBER
 from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.scaling import split
 from keras_tied.estimator._fitted.value import Fitted
@@ -68,25 +68,23 @@ def _fill_in(graph: Graph, fitted: Fitted, scaled: str, complete: str, reconstru
 
 
 def _apply_link(graph: Graph, link: Link, outputs: str) -> str:
-    """The reconstruction, as `Link.apply` makes it, column by column of classes."""
+    """The reconstruction, as `Link.apply` makes it."""
 
-    def constant(array: Array) -> str:
-        return graph.constant(array, np.float32, "link")
+    def multiply_add(tensor: str, slopes: Array, intercepts: Array) -> str:
+        product = graph.add("Mul", tensor, graph.constant(slopes, np.float32))
+        return graph.add("Add", product, graph.constant(intercepts, np.float32))
 
-    shift, scale = link.scaling
-    places, parts = np.arange(len(shift)), [outputs]
-    for begin in link.classes[np.diff(link.owners, prepend=-1) > 0]:
-        part = np.flatnonzero(link.layout.columns == link.layout.columns[begin])
-        slopes, intercepts = (array[np.isin(link.classes, part)] for array in link.logits)
-        rows = graph.add("Gather", outputs, graph.constant(part, np.int64), axis=1)
-        rows = graph.add("Add", graph.add("Mul", rows, constant(slopes)), constant(intercepts))
-        is_boolean = link.layout.kinds[begin] == BOOLEAN
+    (shift, scale), places, parts = link.scaling, np.arange(len(link.costs)), [outputs]
+    # What the logits become is mixed with the frequencies and scaled in one step.
+    factors, offsets = (1 - link.mixtures) / scale, link.mixtures * link.frequencies - shift
+    for part in link.parts:
+        rows = graph.add("Gather", outputs, graph.constant(places[part], np.int64), axis=1)
+        rows = multiply_add(rows, *(array[part] for array in link.logits))
+        is_boolean = link.layout.kinds[part.start] == BOOLEAN
         rows = graph.add("Sigmoid", rows) if is_boolean else graph.add("Softmax", rows, axis=-1)
-        # The mixture with the frequencies, scaled.
-        mixtures, p = link.mixtures[part], link.frequencies[part]
-        rows = graph.add("Mul", rows, constant((1 - mixtures) / scale[part]))
-        parts.append(graph.add("Add", rows, constant((mixtures * p - shift[part]) / scale[part])))
-    places[link.classes] = len(places) + np.arange(len(link.classes))
+        parts.append(multiply_add(rows, factors[part], (offsets / scale)[part]))
+    is_class = link.layout.kinds != NUMBER
+    places = np.where(is_class, len(places) + np.cumsum(is_class) - 1, places)
     rows = graph.add("Concat", *parts, axis=1)
     return graph.add("Gather", rows, graph.constant(places, np.int64), axis=1)
 

@@ -63,11 +63,14 @@ def fit(
     else:
         members = [_hold_out_part(plan, start, rows)]
     schedule = _Schedule.make(members, plan)
-    best, losses = _Best(), []
+    best, losses, link = _Best(), [], rows.link
+    likelihood = None if link is None else jax_steps.to_likelihood(link, rows.axes)
     with ThreadPoolExecutor(len(members)) as pool:
         for part in range(len(schedule.rates)):
             steps = schedule.next_part(part)
-            train = partial(_Member.train, steps=steps, weight_decay=plan.weight_decay)
+            train = partial(
+                _Member.train, steps=steps, decay=plan.weight_decay, likelihood=likelihood
+            )
             # The first call compiles the program for all.
             results = list(pool.map(train, members) if part else map(train, members))
             losses += np.asarray(results[-1].losses, np.float64).tolist()
@@ -81,31 +84,19 @@ def fit(
             if is_interrupted() or (plan.few_rows and part - best.part >= PATIENCE):
                 break
     curve = schedule.average_by_pass(losses, best.part)
-    networks = [
-        jax_steps.to_network(s, m.network) for s, m in zip(best.states, members, strict=True)
-    ]
+    networks = [jax_steps.to_network(state, members[0].network) for state in best.states]
     network = networks[-1] if axes is None else undo_projection(networks[-1], axes)
     if not plan.early_stopping:
         return Solution(network, curve, [], len(curve))
     validation_curve = _make_validation_curve(members, best, schedule)
-    link = pca_link = None
-    errors, of_pca = (
-        [m.weights * m.held_out.lost + e for m, e in zip(members, best.errors, strict=True)],
-        [member.weights * member.of_pca for member in members],
-    )
-    if rows.link is not None:
+    pca_link = None
+    errors, of_pca = best.errors, [member.weights * member.of_pca for member in members]
+    if link is not None:
         link, errors = _calibrate(members, [network.reconstruct for network in networks])
         pca_link, of_pca = _calibrate(members, [member.principal.reconstruct for member in members])
-    return Solution(
-        network,
-        curve,
-        validation_curve,
-        len(curve),
-        better=_is_better(members, errors, of_pca),
-        held_out=members[-1].places,
-        link=link,
-        pca_link=pca_link,
-    )
+    better, held_out = _is_better(members, errors, of_pca), members[-1].places
+    solution = Solution(network, curve, validation_curve, len(curve), better, held_out)
+    return replace(solution, link=link, pca_link=pca_link)
 
 
 @dataclass
@@ -129,20 +120,14 @@ class _Member:
         """The error of PCA on each row of `held_out`, `(n,)`."""
         return self.held_out.pca_errors(self.principal)
 
-    @cached_property
-    def likelihood(self) -> Likelihood | None:
-        """Of classes in the rows; None if all errors are squares."""
-        link, axes = self.held_out.link, self.held_out.axes
-        return None if link is None else jax_steps.to_likelihood(link, axes)
-
-    def train(self, steps: tuple[Array, Array], weight_decay: float) -> Steps:
+    def train(
+        self, steps: tuple[Array, Array], decay: float, likelihood: Likelihood | None
+    ) -> Steps:
         """Take some steps, with these places of rows and rates."""
         network, held_out = self.network, _to_rows(self.held_out, self.weights)
         units = {"activation": network.activation, "linear_units": network.linear_units}
-        decay = np.float32(weight_decay)
-        result = jax_steps.take_steps(
-            self.state, self.rows, held_out, *steps, decay, self.likelihood, **units
-        )
+        inputs = self.state, self.rows, held_out, *steps, np.float32(decay), likelihood
+        result = jax_steps.take_steps(*inputs, **units)
         self.state = result.state
         result.losses.block_until_ready()
         return result
@@ -310,7 +295,8 @@ def _calibrate(
 
 
 def _is_better(members: list[_Member], errors: list[Array], of_pca: list[Array]) -> bool:
-    """Whether the errors of networks are less than PCA's on the rows held out of them."""
+    """Whether errors, but for those of a projection, are less than PCA's on held-out rows."""
+    errors = [e + m.weights * m.held_out.lost for e, m in zip(errors, members, strict=True)]
     if len(members) == 1:
         weights, count = members[0].weights, members[0].held_out.count
         return is_clearly_less(errors[0] / weights, of_pca[0] / weights, weights, count)

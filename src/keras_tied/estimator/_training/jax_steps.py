@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._fitted.layout import BOOLEAN, NUMBER
 from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.pca import Components
 
@@ -61,16 +62,16 @@ class Rows(NamedTuple):
 
 
 class Likelihood(NamedTuple):
-    """A `Link` and its errors, with classes for the c columns of booleans and categories."""
+    """What the errors of a `Link` are computed from; of features `(d, 1)` each."""
 
-    slopes: Any  # of the logits, `(d, 1)`; 0 for numbers
-    intercepts: Any  # likewise
-    scale: Any  # from scaled features to indicators, `(d, 1)`; 1 and 0 for numbers
+    slopes: Any  # of the logits of classes; 0 for numbers
+    intercepts: Any
+    scale: Any  # from scaled features to indicators; 1 for numbers
     shift: Any
-    is_boolean: Any  # `(d, 1)`
-    owners: Any  # 1 where a feature is one of a class, else 0, `(c, d)`
-    weights: Any  # of the squared errors of numbers and the deviances of classes, `(d, 1)`
-    axes: tuple[Any, Any] | None  # the mean and vectors that outputs are scores on
+    weights: Any  # of the squared errors of numbers and the deviances of classes
+    is_boolean: Any
+    owners: Any  # 1 where a feature belongs to a column of classes, else 0, `(columns, d)`
+    axes: Components | None  # that outputs are scores on; None if they are features
 
 
 class Steps(NamedTuple):
@@ -91,25 +92,14 @@ def begin(network: DenseNetwork) -> State:
 
 def to_likelihood(link: Link, axes: Components | None) -> Likelihood:
     """What training needs of a link, for outputs that are features or scores on some axes."""
-    classes, layout = link.classes, link.layout
-    of_features = np.zeros((6, len(layout.kinds)))
-    of_features[2], of_features[5] = 1.0, link.weights / len(layout.kinds)
-    of_features[:2, classes], of_features[4, classes] = link.logits, link.is_boolean
-    of_features[2, classes], of_features[3, classes] = (
-        link.scaling.scale[classes],
-        link.scaling.shift[classes],
-    )
-    owners = np.zeros((link.owners[-1] + 1, len(layout.kinds)), np.float32)
-    owners[link.owners, classes] = 1.0
-    of_features[5, classes] *= owners.sum(axis=1)[link.owners]
-    arrays = of_features.astype(np.float32)[:, :, None]
-    places = (
-        None
-        if axes is None
-        else (axes.mean.astype(np.float32)[:, None], axes.vectors.astype(np.float32))
-    )
-    slopes, intercepts, scale, shift, is_boolean, weights = arrays
-    return Likelihood(slopes, intercepts, scale, shift, is_boolean, owners, weights, places)
+    is_class, columns = link.layout.kinds != NUMBER, link.layout.columns
+    owners = columns == np.unique(columns[is_class])[:, None]
+    scale, shift = np.where(is_class, link.scaling.scale, 1.0), is_class * link.scaling.shift
+    # An error of a class is that of the column, of which `Link.weights` gives each feature a share.
+    weights = link.weights / len(columns) * np.where(is_class, np.bincount(columns)[columns], 1)
+    arrays = *link.logits, scale, shift, weights, link.layout.kinds == BOOLEAN
+    of_features = (array.astype(float)[:, None] for array in arrays)
+    return Likelihood._make([*of_features, owners * 1.0, axes])
 
 
 def to_network(state: State, like: DenseNetwork) -> DenseNetwork:
@@ -179,18 +169,16 @@ def _errors(
 
 def _deviances(likelihood: Likelihood, outputs: Any, targets: Any) -> Any:
     """The mean error over the columns, `(n,)`, as `Link.find_errors` has it without mixtures."""
-    slopes, intercepts, scale, shift, is_boolean, owners, weights, axes = likelihood
+    slopes, intercepts, scale, shift, weights, is_boolean, owners, axes = likelihood
     if axes is not None:
-        outputs = axes[0] + axes[1] @ outputs
+        outputs = axes.vectors @ outputs + axes.mean[:, None]
     missing = jnp.isnan(targets)
-    known = jnp.where(missing, 0.0, targets * scale + shift)
+    known = jnp.where(missing, outputs * (slopes == 0), targets * scale + shift)
     logits = jnp.clip(slopes * outputs + intercepts, -LARGEST, LARGEST)
     totals = jnp.log(owners @ jnp.exp(logits) + owners @ is_boolean)
-    squares = jnp.square(jnp.where(missing, 0.0, outputs - known))
-    of_classes = owners @ (weights * jnp.where(missing, 0.0, jnp.maximum(known, is_boolean)))
-    is_number = slopes == 0
-    per_feature = jnp.where(is_number, squares, -known * logits)
-    return jnp.sum(weights * per_feature, axis=0) + jnp.sum(of_classes * totals, axis=0)
+    of_column = owners @ (weights * jnp.where(missing, 0.0, jnp.maximum(known, is_boolean)))
+    errors = jnp.where(slopes == 0, jnp.square(outputs - known), -known * logits)
+    return jnp.sum(weights * errors, axis=0) + jnp.sum(of_column * totals, axis=0)
 
 
 def _reconstruct(weights: Weights, units: Any, activate: Callable[[Any], Any]) -> Any:

@@ -87,20 +87,17 @@ const Decoder = (() => {
       }
     }
     const row = Float32Array.from(units, (unit, i) => unit * made.scale[i] + made.shift[i]);
-    if (made.link) applyLink(units, row);
-    return row;
-  }
-
-  /** Replaces the features of booleans and categories of a row by their probabilities. */
-  function applyLink(units, row) {
-    const { columns, slopes, intercepts, mixtures, frequencies, booleans } = made.link;
-    for (const [begin, end] of columns) {
-      const logits = Array.from(units.subarray(begin, end), (unit, i) => unit * slopes[begin + i] + intercepts[begin + i]);
-      const shares = booleans[begin] ? logits.map(sigmoid) : ACTIVATIONS.softmax(logits);
+    const { parts, logits, mixtures, frequencies } = made.link || { parts: [] };
+    for (const [begin, end] of parts) {
+      const of = Array.from(units.subarray(begin, end), (unit, i) => {
+        return unit * logits[0][begin + i] + logits[1][begin + i];
+      });
+      const shares = end - begin > 1 ? ACTIVATIONS.softmax(of) : of.map(sigmoid);
       shares.forEach((share, i) => {
         row[begin + i] = share + mixtures[begin] * (frequencies[begin + i] - share);
       });
     }
+    return row;
   }
 
   return { isThere: Boolean(made), decode };
