@@ -166,7 +166,7 @@ def test_copies_of_rows_are_no_more_evidence():
         of_pca = np.ones(10 * count)
         held_out = rows.select(np.arange(count))
         member = jax_solver._Member(
-            make_network(), make_rows(5), held_out, of_pca, held_out.principal
+            make_network(), make_rows(5), held_out, of_pca, of_pca, held_out.principal
         )
         errors = 1.0 - np.tile(gains[:count], 10)
         assert jax_solver._is_better([member], [errors], [of_pca]) == better

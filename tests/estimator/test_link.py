@@ -148,7 +148,7 @@ def test_the_loss_in_training_is_that_of_the_link(projected):
     network = start_of(rows)
     state, args, units = take_no_step(rows, network, rows.axes)
     errors = np.asarray(jax_steps.take_steps(state, *args, **units).errors)
-    outputs = rows.undo_projection(network.reconstruct(rows.flat))
+    outputs = rows.undo_projection(network.decode(network.encode(rows.flat)))
     np.testing.assert_allclose(errors, rows.errors(rows.link.apply(outputs)), rtol=1e-4)
 
 

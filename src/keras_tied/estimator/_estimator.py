@@ -36,10 +36,9 @@ class TiedAutoencoder(RowMethods):
     imputes better; it is then compared with PCA by these numbers.
 
     Booleans and categories, of tables that the command fits, are reconstructed as probabilities,
-    and the loss is their deviance, each column divided by what its best constant costs; not with
-    L-BFGS, noise, sparsity, contraction, an `encoder`, an activation of the user's own or
-    `early_stopping=False`, where errors are squares. PCA has calibrated probabilities then, too,
-    and "error" is this loss wherever a network is compared with it.
+    and the loss is their deviance, each column divided by what its best constant costs; where a
+    network is compared with PCA, too. With L-BFGS, noise, sparsity, contraction, an `encoder`, an
+    activation of the user's own or `early_stopping=False`, they are numbers of squared error.
 
     Args:
         n_components: the number of components of the code, at most `min(n_samples, n_features)`;

@@ -235,6 +235,7 @@ def _check_arrays(
     columns, kinds = (arrays[f"preprocessing.layout.{name}"] for name in ("columns", "kinds"))
     steps = np.diff(columns, prepend=-1)
     same = (kinds[1:] == kinds[:-1]) | (steps[1:] == 1)
+    sure = (arrays.get("link.frequencies", middle * 0) < 1) | (kinds != BOOLEAN)
     n_numbers = d + sizes["a"] + sizes["b"] + (0 if precision is None else d)
     hidden = [size for axis, size in sizes.items() if axis.isdigit()]
     has_precision = any(name.endswith("gaussian.precision") for name in arrays)
@@ -248,6 +249,7 @@ def _check_arrays(
         ),
         "'preprocessing.layout.kinds' are none": set(kinds) <= KINDS and same.all(),
         "it has a link and no classes": "link.costs" not in arrays or kinds.any(),
+        "'link.frequencies' has a boolean that is never false": sure.all(),
         "'outlier_score.gaussian.precision' is not positive": positive,
         "'outlier_score.fences' are not in order": ((low < middle) & (middle < high)).all(),
         "'outlier_score.tail' is not a tail": _make_tail(arrays).is_valid,

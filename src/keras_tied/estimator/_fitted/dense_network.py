@@ -81,10 +81,6 @@ class DenseNetwork:
             rows += self.decoder_biases[0]
         return rows[: len(codes)]
 
-    def reconstruct(self, rows: Array) -> Array:
-        """The scaled rows, `(n, d)` float32, encoded and decoded."""
-        return self.decode(self.encode(rows))
-
     def _scale(self, units: Array, index: int) -> Array:
         return units if self.gains is None else units * self.gains[index][:, None]
 

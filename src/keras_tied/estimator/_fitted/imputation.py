@@ -75,9 +75,7 @@ class Gaussian(NamedTuple):
     def hide(
         self, Z: Array, columns: Array, copies: int, random: np.random.RandomState
     ) -> tuple[Array, Array]:
-        """Copies of scaled rows with some present values hidden and imputed, and these values.
-
-        All features of one of the columns, `(d,)`, are hidden together.
+        """Copies of scaled rows with some present columns hidden and imputed, and these values.
 
         An autoencoder that reconstructs its input does not learn to impute; one that reconstructs
         hidden values does (Vincent et al., 2008). Both results are `(copies * n, d)`; in the second

@@ -80,10 +80,9 @@ class Link:
         return reconstruction
 
     def find_errors(self, scaled: Array, reconstruction: Array) -> Array:
-        """The cost of each feature relative to the best constant's, `(n, d)` float64.
+        """Costs relative to the best constant's, `(n, d)` float64; NaN where a value is missing.
 
-        The mean over the features is that over the columns. The features of a category have equal
-        shares of its cost; NaN where a value is missing.
+        The mean over the features is that over the columns; those of a category share its cost.
         """
         errors = np.square(reconstruction - scaled, dtype=np.float64)
         for part in self.parts:

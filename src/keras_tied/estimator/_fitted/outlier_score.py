@@ -73,10 +73,7 @@ class Block(NamedTuple):
         return Block(scaled, complete, self.codes[rows], self.reconstruction[rows])
 
     def sums_of_squares(self, mean: Array, weights: Array, link: Link | None) -> Array:
-        """Of each feature the squared errors, squared deviations and weights, `(3, d)`.
-
-        With a link, the errors and those of the mean are its.
-        """
+        """Of each feature the errors, those of the mean, and weights, `(3, d)`; see `Link`."""
         squares = np.square(self.residuals, dtype=np.float64)
         deviations = np.square(self.scaled - mean)
         if link is not None:

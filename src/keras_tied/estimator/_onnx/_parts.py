@@ -75,7 +75,6 @@ def _apply_link(graph: Graph, link: Link, outputs: str) -> str:
         return graph.add("Add", product, graph.constant(intercepts, np.float32))
 
     (shift, scale), places, parts = link.scaling, np.arange(len(link.costs)), [outputs]
-    # What the logits become is mixed with the frequencies and scaled in one step.
     factors, offsets = (1 - link.mixtures) / scale, link.mixtures * link.frequencies - shift
     for part in link.parts:
         rows = graph.add("Gather", outputs, graph.constant(places[part], np.int64), axis=1)

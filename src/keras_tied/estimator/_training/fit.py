@@ -107,7 +107,7 @@ def _solve(plan: Plan, rows: PreparedRows, principal: Components) -> tuple[Solut
     if plan.method == "pca":
         solution = Solution(pca, [], [], 1, is_pca=True, link=link)
         return solution, compute_block(pca, rows.scaled, rows.complete, link)
-    training_rows = prepare.make_training_rows(plan, rows, link)
+    training_rows = replace(prepare.make_training_rows(plan, rows), link=link)
     solution = _train(plan, training_rows, principal)
     if solution.better is not False or not plan.may_be_pca:
         block = compute_block(solution.network, rows.scaled, rows.complete, solution.link)
@@ -144,10 +144,8 @@ def _train(plan: Plan, rows: TrainingRows, principal: Components) -> Solution:
 
 def _beats_pca(solution: Solution, rows: TrainingRows, principal: Components, block: Block) -> bool:
     """Whether a network's error on the training rows is at most PCA's."""
-    reconstruction = block.reconstruction
     if rows.inputs is not block.complete:  # copies, with values hidden
         block = compute_block(solution.network, rows.flat, rows.flat, solution.link)
-        reconstruction = block.reconstruction
-    errors = replace(rows, link=solution.link).errors(reconstruction)
+    errors = replace(rows, link=solution.link).errors(block.reconstruction)
     of_pca = replace(rows, link=solution.pca_link).pca_errors(principal)
     return bool(rows.weights @ errors <= rows.weights @ of_pca)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from keras_tied.estimator._training.jax_steps import Likelihood, Rows, State, St
 from keras_tied.estimator._training.plan import Plan
 from keras_tied.estimator._training.progress import get_epoch_callback
 from keras_tied.estimator._training.rows import TrainingRows
-from keras_tied.estimator._training.start import start_network, undo_projection
+from keras_tied.estimator._training.start import pca_network, start_network, undo_projection
 
 STEPS, STEPS_OF_FEW_ROWS = 2400, 400  # at least, but for what `MULTIPLICATIONS` allows
 MOST_STEPS, ROWS_PER_STEP = 9600, 4
@@ -92,8 +92,8 @@ def fit(
     pca_link = None
     errors, of_pca = best.errors, [member.weights * member.of_pca for member in members]
     if link is not None:
-        link, errors = _calibrate(members, [network.reconstruct for network in networks])
-        pca_link, of_pca = _calibrate(members, [member.principal.reconstruct for member in members])
+        link, errors = _calibrate(members, networks)
+        pca_link, of_pca = _calibrate(members, [pca_network(each.principal) for each in members])
     better, held_out = _is_better(members, errors, of_pca), members[-1].places
     solution = Solution(network, curve, validation_curve, len(curve), better, held_out)
     return replace(solution, link=link, pca_link=pca_link)
@@ -107,6 +107,7 @@ class _Member:
     rows: Rows  # those to learn from
     held_out: TrainingRows  # those with a weight in `weights`
     weights: Array  # of the held-out rows, `(n,)`
+    of_pca: Array  # the error of PCA on each row of `held_out`, `(n,)`
     principal: Components  # PCA of the rows to learn from
     # of the rows that are held out, among all; None if they are those of a fold
     places: Array | None = None
@@ -114,11 +115,6 @@ class _Member:
 
     def __post_init__(self) -> None:
         self.state = jax_steps.begin(self.network)
-
-    @cached_property
-    def of_pca(self) -> Array:
-        """The error of PCA on each row of `held_out`, `(n,)`."""
-        return self.held_out.pca_errors(self.principal)
 
     def train(
         self, steps: tuple[Array, Array], decay: float, likelihood: Likelihood | None
@@ -145,7 +141,8 @@ def _hold_out_folds(plan: Plan, start: Start, rows: TrainingRows) -> list[_Membe
         principal = rows.select(np.flatnonzero(mask)).principal.truncate(plan.n_components)
         weights, others = rows.weights * mask, rows.weights * ~mask
         train_rows = _to_rows(rows, weights / weights.mean())
-        members.append(_Member(start(principal), train_rows, rows, others, principal))
+        of_pca = rows.pca_errors(principal)
+        members.append(_Member(start(principal), train_rows, rows, others, of_pca, principal))
     return members
 
 
@@ -161,8 +158,9 @@ def _hold_out_part(plan: Plan, start: Start, rows: TrainingRows) -> _Member:
         train_rows, held_out, places = rows, rows.select(np.arange(1)), None
         weights = np.zeros(len(held_out.weights))
     principal = train_rows.principal.truncate(plan.n_components)
+    network, of_pca = start(principal), held_out.pca_errors(principal)
     learned = _to_rows(train_rows, train_rows.weights)
-    return _Member(start(principal), learned, held_out, weights, principal, places)
+    return _Member(network, learned, held_out, weights, of_pca, principal, places)
 
 
 def _to_rows(rows: TrainingRows, weights: Array) -> Rows:
@@ -275,19 +273,14 @@ def _make_validation_curve(members: list[_Member], best: _Best, schedule: _Sched
     return np.interp(schedule.find_ends_of_passes(best.part), steps, errors).tolist()
 
 
-def _calibrate(
-    members: list[_Member], reconstruct: list[Callable[[Array], Array]]
-) -> tuple[Link, list[Array]]:
-    """The link that suits what is made of the rows held out of each member.
-
-    Also the errors of these rows with it, times their weights, `(n,)` of each member.
-    """
+def _calibrate(members: list[_Member], networks: list[DenseNetwork]) -> tuple[Link, list[Array]]:
+    """The link that suits the rows held out of each member, and their errors times weights."""
     rows = members[0].held_out
-    weights = np.sum([member.weights for member in members], axis=0)
-    outputs = np.zeros(rows.targets.shape)
-    for member, function in zip(members, reconstruct, strict=True):
+    weights, outputs = np.zeros(len(rows.targets)), np.zeros(rows.targets.shape)
+    for member, network in zip(members, networks, strict=True):
         places = np.flatnonzero(member.weights)
-        outputs[places] = rows.undo_projection(function(rows.flat[places]))
+        weights[places], inputs = member.weights[places], rows.flat[places]
+        outputs[places] = rows.undo_projection(network.decode(network.encode(inputs)))
     assert rows.link is not None
     link = rows.link.calibrate(outputs, rows.targets, weights)
     errors = replace(rows, link=link).errors(link.apply(outputs))

@@ -10,7 +10,6 @@ from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
 from keras_tied.estimator._fitted.imputation import Preprocessing, fit_gaussian
 from keras_tied.estimator._fitted.layout import Layout
-from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.moments import Moments
 from keras_tied.estimator._fitted.pca import Components, fit_pca
 from keras_tied.estimator._fitted.scaling import Scaler, fit_scaling
@@ -81,7 +80,7 @@ def prepare_batch(rows: GivenRows, preprocessing: Preprocessing) -> PreparedRows
     return PreparedRows(preprocessing, scaled, preprocessing.impute(scaled), rows.weights, rows)
 
 
-def make_training_rows(plan: Plan, rows: PreparedRows, link: Link | None = None) -> TrainingRows:
+def make_training_rows(plan: Plan, rows: PreparedRows) -> TrainingRows:
     """The rows in the shape that the encoder takes, in copies where some values are hidden."""
     inputs, targets, weights = rows.complete, rows.scaled, rows.weights
     if plan.n_copies:
@@ -95,7 +94,7 @@ def make_training_rows(plan: Plan, rows: PreparedRows, link: Link | None = None)
         complete = inputs is targets
         inputs = inputs.reshape(shape)
         targets = inputs if complete else targets.reshape(shape)
-    return TrainingRows(inputs, targets, weights, max(1, plan.n_copies), link=link)
+    return TrainingRows(inputs, targets, weights, max(1, plan.n_copies))
 
 
 def canonicalize_few_rows(X: Array, weights: Array) -> tuple[Array, Array]:

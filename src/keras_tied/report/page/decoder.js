@@ -87,15 +87,14 @@ const Decoder = (() => {
       }
     }
     const row = Float32Array.from(units, (unit, i) => unit * made.scale[i] + made.shift[i]);
-    const { parts, logits, mixtures, frequencies } = made.link || { parts: [] };
-    for (const [begin, end] of parts) {
-      const of = Array.from(units.subarray(begin, end), (unit, i) => {
-        return unit * logits[0][begin + i] + logits[1][begin + i];
-      });
-      const shares = end - begin > 1 ? ACTIVATIONS.softmax(of) : of.map(sigmoid);
-      shares.forEach((share, i) => {
-        row[begin + i] = share + mixtures[begin] * (frequencies[begin + i] - share);
-      });
+    const [slopes, intercepts, mixtures, frequencies] = made.link;
+    for (const [begin, end] of made.parts) {
+      const of = [...units.subarray(begin, end)];
+      const logits = of.map((unit, i) => unit * slopes[begin + i] + intercepts[begin + i]);
+      const shares = end - begin > 1 ? ACTIVATIONS.softmax(logits) : logits.map(sigmoid);
+      for (let i = begin; i < end; i += 1) {
+        row[i] = shares[i - begin] + mixtures[i] * (frequencies[i] - shares[i - begin]);
+      }
     }
     return row;
   }
