@@ -246,7 +246,7 @@ def _describe_decoder(fitted: Fitted | None) -> dict[str, object] | None:
         "gains": None if network.gains is None else [_encode(g) for g in network.gains],
         "scale": [float(number) for number in scaling.scale],
         "shift": [float(number) for number in scaling.shift],
-        "parts": [[part.start, part.stop] for part in link.parts] if link else [],
+        "parts": [[int(of.start), int(of.stop)] for of in link.parts] if link else [],
         "link": [of.tolist() for of in (*link.logits, link.mixtures, link.frequencies)]
         if link
         else [],
