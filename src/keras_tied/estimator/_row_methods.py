@@ -96,8 +96,7 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """The share of the variance that is reconstructed: R² over all scaled features.
 
-        With probabilities of classes, it is the share of deviance that is explained, which for
-        numbers is R², over all columns.
+        With probabilities of classes it is the share of deviance that is explained, of all columns.
 
         Args:
             X: the rows, `(n_samples, n_features)`.

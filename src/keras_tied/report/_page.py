@@ -237,6 +237,7 @@ def _describe_decoder(fitted: Fitted | None) -> dict[str, object] | None:
     if fitted is None or not hasattr(network, "kernels") or network.n_parameters > MOST_WEIGHTS:
         return None
     scaling, link = fitted.preprocessing.scaling, fitted.link
+    of_link = (*link.logits, link.mixtures, link.frequencies) if link else ()
     return {
         "sizes": network.layer_sizes,
         "activation": network.activation,
@@ -247,9 +248,7 @@ def _describe_decoder(fitted: Fitted | None) -> dict[str, object] | None:
         "scale": [float(number) for number in scaling.scale],
         "shift": [float(number) for number in scaling.shift],
         "parts": [[int(of.start), int(of.stop)] for of in link.parts] if link else [],
-        "link": [of.tolist() for of in (*link.logits, link.mixtures, link.frequencies)]
-        if link
-        else [],
+        "link": [of.tolist() for of in of_link],
     }
 
 

@@ -65,16 +65,10 @@ d features, k components, a and b principal axes of codes and residuals, t numbe
 s numbers that the score adds up, which are d + a + b, and d more with a precision."""
 LAYER = {"kernels": (0, 1), "biases": (1,), "decoder_biases": (0,), "gains": (1,)}
 """The axes of `network.NAME.0`: the units before and after the layer, numbered as the layers."""
-OPTIONAL = (
-    *("preprocessing.gaussian.", "imputation_weights", "link."),
-    "outlier_score.gaussian.precision",
-)
-"""Begins the names of arrays that a file may lack."""
+OPTIONAL = ("preprocessing.gaussian.", "imputation_weights", "outlier_score.gaussian.precision")
+"""Begins the names of arrays that a file may lack, as those of a link, all of them."""
 KINDS = {NUMBER, BOOLEAN, CATEGORY}
-POSITIVE = (
-    *("preprocessing.scaling.scale", "outlier_score.scale"),
-    *("link.frequencies", "link.temperatures", "link.costs"),
-)
+POSITIVE = ".scale", ".frequencies", ".temperatures", ".costs"  # ends of their names
 SHARES = "imputation_weights", "link.frequencies", "link.mixtures"  # from 0 to 1
 MAY_BE_INFINITE = ("outlier_score.scale", "outlier_score.fences.low", "outlier_score.fences.high")
 
@@ -191,11 +185,10 @@ def _find_axes(names: Collection[str], has_network: bool) -> dict[str, Any]:
     }
     axes = AXES | layers | dict.fromkeys(f"optimizer.{i}" for i in range(count("optimizer.")))
     absent, others = axes.keys() - names, set(names) - axes.keys()
-    needed = {name for name in absent if not name.startswith(OPTIONAL)}
+    optional = OPTIONAL if count("link.") else (*OPTIONAL, "link.")
+    needed = {name for name in absent if not name.startswith(optional)}
     if "preprocessing.gaussian.precision" in names:
         needed |= absent & {"preprocessing.gaussian.mean"}
-    if any(name.startswith("link.") for name in names):
-        needed |= {name for name in absent if name.startswith("link.")}
     require(not needed, f"it lacks the array {min(needed, default='')!r}")
     require(not others, f"it has an unexpected array {min(others, default='')!r}")
     return {name: axes[name] for name in axes if name in names}
@@ -225,7 +218,7 @@ def _check_arrays(
         wild = np.isnan(array) if name in MAY_BE_INFINITE else ~np.isfinite(array)
         require(not wild.any(), f"{name!r} has numbers that are not finite")
         require(
-            name not in POSITIVE or bool((array > 0).all()),
+            not name.endswith(POSITIVE) or bool((array > 0).all()),
             f"{name!r} has numbers that are not positive",
         )
         is_share = name not in SHARES or bool(((array >= 0) & (array <= 1)).all())

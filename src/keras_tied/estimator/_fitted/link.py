@@ -71,9 +71,10 @@ class Link:
     def apply(self, outputs: Array) -> Array:
         """What is reconstructed, scaled, of the outputs of the decoder, `(n, d)`."""
         reconstruction, (shift, scale) = outputs.copy(), self.scaling
+        shares = self._to_shares(outputs)
         for part in self.parts:
-            p = self._find_frequencies(part)
-            q = _soften(self._find_shares(outputs, part), p, self.temperatures[part.start])
+            p = self._select(self.frequencies, part)
+            q = _soften(self._select(shares, part), p, self.temperatures[part.start])
             q += self.mixtures[part.start] * (p - q)
             q = q[:, part.start - part.stop :]
             reconstruction[:, part] = (q - shift[part]) / scale[part]
@@ -85,10 +86,11 @@ class Link:
         The mean over the features is that over the columns; those of a category share its cost.
         """
         errors = np.square(reconstruction - scaled, dtype=np.float64)
+        shares, q = self._to_shares(scaled), self._to_shares(reconstruction)
         for part in self.parts:
-            least = self.mixtures[part.start] * self._find_frequencies(part)  # but for rounding
-            logs = np.log(np.maximum(self._find_shares(reconstruction, part), least))
-            errors[:, part] = -(self._find_shares(scaled, part) * logs).sum(axis=1, keepdims=True)
+            least = self.mixtures[part.start] * self._select(self.frequencies, part)
+            logs = np.log(np.maximum(self._select(q, part), least))  # less is a rounding error
+            errors[:, part] = -(self._select(shares, part) * logs).sum(axis=1, keepdims=True)
         return errors * self.weights
 
     def calibrate(self, outputs: Array, scaled: Array, weights: Array) -> Link:
@@ -98,13 +100,13 @@ class Link:
         """
         some = np.flatnonzero(weights)
         some = some[:: -(-len(some) // MOST_ROWS)]
-        outputs, scaled, weights = outputs[some], scaled[some], weights[some]
+        outputs, scaled = self._to_shares(outputs[some]), self._to_shares(scaled[some])
         temperatures, mixtures = self.temperatures.copy(), self.mixtures.copy()
         for part in self.parts:
-            targets, p = self._find_shares(scaled, part), self._find_frequencies(part)
+            targets, p = self._select(scaled, part), self._select(self.frequencies, part)
             known = targets.sum(axis=1) > 0.5  # neither missing nor of an unknown category
-            places, of_rows = targets[known].argmax(axis=1), weights[known]
-            shares, of_places = self._find_shares(outputs[known], part), p[places]
+            places, of_rows = targets[known].argmax(axis=1), weights[some][known]
+            shares, of_places = self._select(outputs[known], part), p[places]
             losses = []
             for factor in FACTORS:
                 q = _soften(shares, p, factor * temperatures[part.start])
@@ -116,15 +118,14 @@ class Link:
             mixtures[part] = MIXTURES[mixture]
         return replace(self, temperatures=temperatures, mixtures=mixtures)
 
-    def _find_shares(self, scaled: Array, part: slice) -> Array:
-        """The shares of the categories of a column, `(n, c)` float64; two of a boolean."""
-        rows = scaled[:, part] * self.scaling.scale[part] + self.scaling.shift[part]
-        is_boolean = self.layout.kinds[part.start] == BOOLEAN
-        return np.concatenate([1 - rows, rows], axis=1) if is_boolean else rows
+    def _to_shares(self, scaled: Array) -> Array:
+        return self.scaling.backward(scaled, np.dtype(np.float64))
 
-    def _find_frequencies(self, part: slice) -> Array:
-        p, is_boolean = self.frequencies[part], self.layout.kinds[part.start] == BOOLEAN
-        return np.append(1 - p, p) if is_boolean else p
+    def _select(self, shares: Array, part: slice) -> Array:
+        """The shares of the categories of a column, two of a boolean, along the last axis."""
+        of_part = shares[..., part]
+        is_boolean = self.layout.kinds[part.start] == BOOLEAN
+        return np.concatenate([1 - of_part, of_part], axis=-1) if is_boolean else of_part
 
 
 def _soften(shares: Array, p: Array, temperature: float) -> Array:
@@ -144,8 +145,9 @@ def fit_link(scaled: Array, weights: Array, layout: Layout, scaling: Scaling) ->
     count = np.maximum(weights @ ~np.isnan(scaled), TINY)
     mean = weights @ np.nan_to_num(scaled) / count
     costs, p = weights @ np.nan_to_num(scaled - mean) ** 2 / count, ones.copy()
+    shares = link._to_shares(scaled)
     for part in link.parts:
-        counts = weights @ np.nan_to_num(link._find_shares(scaled, part))
+        counts = weights @ np.nan_to_num(link._select(shares, part))
         smooth = (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
         p[part] = smooth[part.start - part.stop :]
         costs[part] = -(counts @ np.log(smooth)) / max(counts.sum(), TINY) * costs[part].any()

@@ -73,15 +73,18 @@ class Block(NamedTuple):
         return Block(scaled, complete, self.codes[rows], self.reconstruction[rows])
 
     def sums_of_squares(self, mean: Array, weights: Array, link: Link | None) -> Array:
-        """Of each feature the errors, those of the mean, and weights, `(3, d)`; see `Link`."""
-        squares = np.square(self.residuals, dtype=np.float64)
-        deviations = np.square(self.scaled - mean)
+        """Of each feature the errors, those of the mean, weights and squared errors, `(4, d)`.
+
+        The errors are squares, too, without a link.
+        """
+        errors = squares = np.square(self.residuals, dtype=np.float64)
+        of_mean = np.square(self.scaled - mean)
         if link is not None:
-            squares = link.find_errors(self.scaled, self.reconstruction)
-            deviations = link.find_errors(self.scaled, mean[None])
+            errors = link.find_errors(self.scaled, self.reconstruction)
+            of_mean = link.find_errors(self.scaled, mean[None])
         present = ~np.isnan(self.scaled)
         return np.stack(
-            [weights @ np.where(present, a, 0.0) for a in (squares, deviations, present)]
+            [weights @ np.where(present, a, 0.0) for a in (errors, of_mean, present, squares)]
         )
 
 

@@ -117,7 +117,7 @@ class Fitted:
         return explained_share(self.sums_of_squares(X, weights))
 
     def sums_of_squares(self, X: Any, weights: Array) -> Array:
-        """Of each scaled feature the squared errors, squared deviations and weights, `(3, d)`."""
+        """Of each feature the errors, those of the mean, weights and squared errors, `(4, d)`."""
         mean = self.preprocessing.mean
         sums = self.fold(
             X, lambda part, block: block.sums_of_squares(mean, weights[part], self.link)
@@ -241,13 +241,13 @@ def decode(network: Network, codes: Array, link: Link | None) -> Array:
 
 def explained_share(sums: Array) -> float:
     """R² over all features, from `Fitted.sums_of_squares`."""
-    error, total, _ = sums.sum(axis=1)
+    error, total = sums[:2].sum(axis=1)
     return float(1 - error / total) if total > 0 else float(error == 0)
 
 
 def explained_shares(sums: Array) -> Array:
     """R² of each feature, `(d,)`; NaN where all is missing, and 1 or 0 of a constant feature."""
-    error, total, weight = sums
+    error, total, weight = sums[:3]
     constant = total <= TINY * weight
     shares = 1 - error / np.where(constant, 1.0, total)
     shares = np.where(constant, error <= TINY * weight, shares)

@@ -19,7 +19,8 @@ from keras_tied.estimator._fitted.layout import BOOLEAN, NUMBER
 from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.pca import Components
 
-ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+Activate = Callable[[Any], Any]
+ACTIVATIONS: dict[str, Activate] = {
     "elu": jax.nn.elu,
     "gelu": partial(jax.nn.gelu, approximate=False),
     "relu": jax.nn.relu,
@@ -142,7 +143,7 @@ def take_steps(
     return Steps(state, losses, _errors(state.weights, held_out, activate, likelihood))
 
 
-def _activate(function: Callable[[Any], Any], linear_units: int, units: Any) -> Any:
+def _activate(function: Activate, linear_units: int, units: Any) -> Any:
     return jnp.concatenate([units[:linear_units], function(units[linear_units:])])
 
 
@@ -150,12 +151,7 @@ def _select(rows: Rows, places: Any) -> Rows:
     return Rows(*(None if array is None else array[places] for array in rows))
 
 
-def _errors(
-    weights: Weights,
-    rows: Rows,
-    activate: Callable[[Any], Any],
-    likelihood: Likelihood | None,
-) -> Any:
+def _errors(weights: Weights, rows: Rows, activate: Activate, likelihood: Likelihood | None) -> Any:
     """The mean error of each row, times its weight, `(n,)`."""
     targets = inputs = rows.inputs.T
     outputs = _reconstruct(weights, inputs, activate)
@@ -181,7 +177,7 @@ def _deviances(likelihood: Likelihood, outputs: Any, targets: Any) -> Any:
     return jnp.sum(weights * errors, axis=0) + jnp.sum(of_column * totals, axis=0)
 
 
-def _reconstruct(weights: Weights, units: Any, activate: Callable[[Any], Any]) -> Any:
+def _reconstruct(weights: Weights, units: Any, activate: Activate) -> Any:
     """As `DenseNetwork` encodes and decodes `(d, n)`."""
     last = len(weights.kernels) - 1
     for index, (kernel, bias) in enumerate(zip(weights.kernels, weights.biases, strict=True)):
