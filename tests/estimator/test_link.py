@@ -269,8 +269,9 @@ def test_the_error_on_training_rows_is_at_most_that_of_its_start(seed, n):
     train = fitting._train
 
     def note(*args):
-        starts.append(train(*args).pca_link)
-        return train(*args)
+        solution = train(*args)
+        starts.append(solution.pca_link)
+        return solution
 
     fitting._train = note
     try:

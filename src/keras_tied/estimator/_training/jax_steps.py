@@ -99,8 +99,8 @@ def to_likelihood(link: Link, axes: Components | None) -> Likelihood:
     # An error of a class is that of the column, of which `Link.weights` gives each feature a share.
     weights = link.weights / len(columns) * np.where(is_class, np.bincount(columns)[columns], 1)
     arrays = *link.logits, scale, shift, weights, link.layout.kinds == BOOLEAN
-    of_features = (array.astype(float)[:, None] for array in arrays)
-    return Likelihood._make([*of_features, owners * 1.0, axes])
+    a, b, scale, shift, weights, is_boolean = (array.astype(float)[:, None] for array in arrays)
+    return Likelihood(a, b, scale, shift, weights, is_boolean, owners * 1.0, axes)
 
 
 def to_network(state: State, like: DenseNetwork) -> DenseNetwork:
