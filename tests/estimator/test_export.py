@@ -24,7 +24,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._fitted.layout import Layout
+from keras_tied.estimator import internal
+from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.estimator._onnx import write_onnx
 from keras_tied.estimator._training.fit import fit
 from keras_tied.estimator._training.keras_network import build_network, inference_network
@@ -269,6 +270,27 @@ def test_what_was_never_missing_in_training_is_filled_with_the_mean(of_digits, d
     X = digits[:9].copy()
     X[::2, ::3] = np.nan
     assert_exported(of_digits, X, tmp_path)
+
+
+@pytest.mark.parametrize("n", [40, 300])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_probabilities_of_classes_are_exported(n, dtype, rng, tmp_path):
+    """Of PCA (40 rows) and of a network."""
+    level, z = rng.integers(0, 3, n), rng.normal(size=n)
+    X = np.column_stack([z + level, level > 0, np.eye(3)[level], z**2]).astype(dtype)
+    layout = Layout(
+        np.array([0, 1, 2, 2, 2, 3]), np.array([NUMBER, BOOLEAN, *[CATEGORY] * 3, NUMBER])
+    )
+    parameters = Parameters(random_state=0, max_iter=20)
+    internal.save(
+        fit(parameters, X, np.ones(len(X)), layout=layout),
+        parameters,
+        tmp_path / "m.safetensors",
+        {},
+    )
+    estimator = TiedAutoencoder.load(tmp_path / "m.safetensors")
+    assert estimator._fitted.link is not None
+    assert_exported(estimator, X, tmp_path)
 
 
 def test_encoder_of_images_takes_flat_rows(digits, tmp_path):

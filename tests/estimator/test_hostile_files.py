@@ -270,6 +270,39 @@ case(
         "imputation",
     ),
 )
+
+
+def with_link(kind: str = "text", **changes: Any) -> bytes:
+    """A file with a link that is right but for these arrays."""
+    d = len(read_arrays(kind)["preprocessing.mean"])
+    values = {"frequencies": 0.5, "temperatures": 1.0, "mixtures": 0.1, "costs": 1.0}
+    arrays = {name: np.full(d, value) for name, value in values.items()} | changes
+    return with_arrays({f"link.{name}": array for name, array in arrays.items()}, kind)
+
+
+def test_the_link_of_the_cases_below_is_right(tmp_path):
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(with_link())
+    assert _files.read(path).fitted.link is not None
+
+
+N_FEATURES = len(read_arrays()["preprocessing.mean"])
+case("a link of numbers alone", lambda: with_link("pca"))
+for name in ("frequencies", "temperatures", "mixtures", "costs"):
+    case(f"{name} of the link are not there", lambda name=name: with_link(**{name: None}))
+    for value in (-0.1, np.nan, np.inf):
+        wrong = np.full(N_FEATURES, value)
+        case(f"{name} of the link are {value}", lambda n=name, a=wrong: with_link(**{n: a}))
+    short = np.full(N_FEATURES - 1, 0.5)
+    case(f"{name} of the link are too few", lambda n=name, a=short: with_link(**{n: a}))
+    if name != "mixtures":
+        none = np.zeros(N_FEATURES)
+        case(f"{name} of the link are 0", lambda n=name, a=none: with_link(**{n: a}))
+for name in ("frequencies", "mixtures"):
+    many = np.full(N_FEATURES, 1.5)
+    case(f"{name} of the link are above 1", lambda n=name, a=many: with_link(**{n: a}))
+case("a boolean is always true", lambda: with_link(frequencies=np.ones(N_FEATURES)))
+
 PRECISION = "outlier_score.gaussian.precision"
 case("fences cross", lambda: with_array("outlier_score.fences.low", lambda array: array + 1e9))
 case("precision is negative", lambda: with_array(PRECISION, np.negative))

@@ -164,8 +164,9 @@ def test_copies_of_rows_are_no_more_evidence():
     gains = np.resize([0.88, 0.88, -0.82, -0.82], 2000)  # mean 0.03, standard deviation 0.85
     for count, better in ((2000, True), (500, False)):  # standard errors of 0.019 and 0.038
         of_pca = np.ones(10 * count)
+        held_out = rows.select(np.arange(count))
         member = jax_solver._Member(
-            make_network(), make_rows(5), rows.select(np.arange(count)), of_pca, of_pca
+            make_network(), make_rows(5), held_out, of_pca, of_pca, held_out.principal
         )
-        best = jax_solver._Best(errors=[1.0 - np.tile(gains[:count], 10)])
-        assert jax_solver._is_better([member], best) == better
+        errors = 1.0 - np.tile(gains[:count], 10)
+        assert jax_solver._is_better([member], [errors], [of_pca]) == better

@@ -19,6 +19,9 @@ from keras import layers
 from safetensors.numpy import load, load_file
 
 from keras_tied import TiedAutoencoder
+from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, Layout
+from keras_tied.estimator._training.fit import fit
+from keras_tied.estimator.internal import Parameters, save
 
 LAYER = {"kernels": (0, 1), "biases": (1,), "decoder_biases": (0,), "gains": (1,)}
 """The arrays of each layer, and the widths that are their shapes: before and after the layer."""
@@ -35,6 +38,7 @@ ARRAYS_WHERE_MISSING = """
     preprocessing.gaussian.mean preprocessing.gaussian.precision imputation_weights
     """.split()
 PIECES = "features low high shift scale".split()
+ARRAYS_OF_CLASSES = "link.frequencies link.temperatures link.mixtures link.costs".split()
 SETTINGS = """
     params n_iter_ is_pca_ loss_curve_ validation_curve_ reconstruction_r2_ offset feature_names
     weight_decay activation columns transposed version
@@ -133,6 +137,18 @@ def test_an_estimator_has_these_arrays(saved, kind):
     assert dtypes == {
         name: "int64" if name.startswith("preprocessing.layout.") else "float64" for name in others
     }
+
+
+def test_probabilities_of_classes_have_the_arrays_of_a_link(tmp_path):
+    level = np.random.default_rng(0).integers(0, 3, 40)
+    X, parameters = np.column_stack([np.eye(3)[level], level > 0]), Parameters(random_state=0)
+    layout = Layout(np.array([0, 0, 0, 1]), np.array([CATEGORY] * 3 + [BOOLEAN]))
+    outcome = fit(parameters, X.astype(float), np.ones(40), layout=layout)
+    save(outcome, parameters, tmp_path / "classes.safetensors", {})
+    arrays = load_file(tmp_path / "classes.safetensors")
+    found = {name: (array.shape, str(array.dtype)) for name, array in arrays.items()}
+    of_link = {name: what for name, what in found.items() if name.startswith("link.")}
+    assert of_link == dict.fromkeys(ARRAYS_OF_CLASSES, ((4,), "float64"))
 
 
 def test_features_too_many_for_a_covariance_have_no_precision(tmp_path):

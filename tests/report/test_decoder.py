@@ -1,6 +1,7 @@
 """The decoder that the page's script is, against that of the fitted value."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from keras_tied.estimator._fitted.activations import ACTIVATIONS
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.imputation import Preprocessing
+from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
+from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.scaling import Scaling
 from keras_tied.estimator.internal import Fitted
 from keras_tied.report import Report
@@ -29,7 +32,7 @@ def make_fitted(activation, rng, hidden=(7, 6), gains=True):
         linear_units=3 if hidden else 0,
     )
     scaling = Scaling(rng.normal(size=5), rng.uniform(0.5, 2, size=5))
-    return Fitted(Preprocessing(scaling, np.zeros(5)), network)
+    return Fitted(Preprocessing(scaling, np.zeros(5), Layout.of_numbers(5)), network)
 
 
 def decode_on_page(opened, fitted, codes, rng):
@@ -58,6 +61,26 @@ def test_pca_is_decoded_on_the_page(opened, rng, gains):
     codes = rng.normal(size=(1000, 3)).astype(np.float32)
     found = decode_on_page(opened, fitted, codes.tolist(), rng)
     np.testing.assert_allclose(found, fitted.inverse_transform(codes), atol=1e-4)
+
+
+def test_probabilities_of_classes_are_decoded_on_the_page(opened, rng):
+    fitted = make_fitted("tanh", rng)
+    kinds = np.array([NUMBER, BOOLEAN, *[CATEGORY] * 3])
+    layout = Layout(np.array([0, 1, 2, 2, 2]), kinds)
+    scaling = fitted.preprocessing.scaling
+    is_class = kinds != NUMBER
+    link = Link(
+        np.array([1, 0.3, 0.5, 0.3, 0.2]),
+        np.where(is_class, 1.3, 1.0),
+        np.where(is_class, 0.1, 0.0),
+        np.ones(5),
+        layout,
+        scaling,
+    )
+    fitted = replace(fitted, preprocessing=Preprocessing(scaling, np.zeros(5), layout), link=link)
+    codes = rng.normal(size=(1000, 3)).astype(np.float32)
+    found = decode_on_page(opened, fitted, codes.tolist(), rng)
+    np.testing.assert_allclose(found, fitted.inverse_transform(codes), rtol=1e-4, atol=1e-4)
 
 
 def test_a_slider_decodes_the_code_that_it_is_moved_to(opened, rng):

@@ -80,7 +80,7 @@ def survey_rows(model: Model, rows: tables.Scan, quiet: bool) -> tuple[Sample, p
     fitted = model.fitted_value
     sample = take(rows, quiet)
     n_rows = rows.source.n_rows
-    sums, places, planes = np.zeros((3, fitted.n_features)), sample.places, None
+    sums, places, planes = np.zeros((4, fitted.n_features)), sample.places, None
 
     def add_squares(numbers: Array) -> None:
         ordinary = numbers[~fitted.find_far_rows(numbers)]

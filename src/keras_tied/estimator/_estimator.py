@@ -40,6 +40,11 @@ class TiedAutoencoder(RowMethods):
     more is missing, Nadam trains the network to reconstruct numbers that are hidden from it, which
     imputes better; it is then compared with PCA by these numbers.
 
+    Booleans and categories, of tables that the command fits, are reconstructed as probabilities,
+    and the loss is their deviance, each column divided by what its best constant costs; where a
+    network is compared with PCA, too. With L-BFGS, noise, sparsity, contraction, an `encoder`, an
+    activation of the user's own or `early_stopping=False`, they are numbers of squared error.
+
     Args:
         n_components: the number of components of the code, at most `min(n_samples, n_features)`;
             or a share of variance in (0, 1), for the smallest number with which PCA keeps it. Not
@@ -108,13 +113,16 @@ class TiedAutoencoder(RowMethods):
             the weights that are kept.
         loss_curve_: the loss after each iteration, or in each pass of Nadam, with penalties; empty
             for PCA that was not trained.
-        validation_curve_: the mean squared error of the rows held out, of scaled features, beside
-            each entry of `loss_curve_`: of Nadam between those measured, every 25 or 200 steps;
+        validation_curve_: the mean squared error of the rows held out, of scaled features, or the
+            loss of classes before calibration, beside each entry of `loss_curve_`: of Nadam
+            between those measured, every 25 or 200 steps;
             empty where none were held out.
         reconstruction_r2_: the share of the variance of the training rows that is reconstructed,
-            at most 1; for PCA the sum of `explained_variance_ratio_`.
+            at most 1; for PCA the sum of `explained_variance_ratio_`. With probabilities of classes
+            the share of deviance that is explained, which for numbers is R², over all columns.
         feature_r2_: the same share of each scaled feature, `(n_features_in_,)`: 1 for a constant
-            one, NaN where all values are missing. It is not stored in files.
+            one, NaN where all values are missing, and the column's share for each feature of a
+            category. It is not stored in files.
         offset_: the threshold of `score_samples` below which `predict` gives -1.
         n_trimmed_rows_: how many rows were left out of the fit; the other attributes are those of
             the rest. It is not stored in files.
@@ -278,7 +286,8 @@ class TiedAutoencoder(RowMethods):
         The first batch decides on scale and start, as `fit` does: let it be large, and in random
         order. Training is Nadam's, at a third of its largest learning rate; `offset_`,
         `reconstruction_r2_` and what `score_samples` compares with are those of the last batch.
-        Ctrl-C raises `KeyboardInterrupt` when the batch is learned.
+        Ctrl-C raises `KeyboardInterrupt` when the batch is learned. After a fit with probabilities
+        of classes, training goes on with squared errors, and classes are numbers again.
 
         Args:
             X: the rows, `(n_samples, n_features)`, as in `fit`.

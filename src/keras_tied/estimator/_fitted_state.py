@@ -59,7 +59,10 @@ class FittedState(BaseEstimator):
 
     @property
     def model_(self) -> Autoencoder:
-        """A copy of the autoencoder, as a Keras model of scaled rows; a new one after each fit."""
+        """A copy of the autoencoder, as a Keras model of scaled rows; a new one after each fit.
+
+        Its output is the decoder's, which `reconstruct` turns into probabilities of classes.
+        """
         check_is_fitted(self)
         cached = vars(self).get("_model")
         if cached is None or cached[0] is not self._fitted:

@@ -97,7 +97,8 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
                 f"{type(self).__name__} was fitted to numbers: reconstruct_proba needs a column of "
                 "booleans or categories."
             )
-        return self._columns.join_proba(self._fitted.reconstruct(rows), X)
+        numbers = self._fitted.inverse_transform(self._fitted.transform(rows))
+        return self._columns.join_proba(numbers, X)
 
     def impute(self, X: Any) -> Any:
         """Fill in what is missing, and leave the rest as it is.
@@ -135,6 +136,8 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     def reconstruction_error(self, X: Any, per_feature: bool = False) -> Array:
         """The squared difference between scaled rows and their reconstructions.
 
+        Of booleans and categories it is that of scaled indicators, not the deviance.
+
         Args:
             X: the rows, `(n_samples, n_features)`.
             per_feature: whether to return the error of each feature. Defaults to `False`: the mean.
@@ -148,6 +151,8 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """The share of the variance that is reconstructed: R² over all scaled features.
+
+        With probabilities of classes it is the share of deviance that is explained, of all columns.
 
         Args:
             X: the rows, `(n_samples, n_features)`.

@@ -236,7 +236,8 @@ def _describe_decoder(fitted: Fitted | None) -> dict[str, object] | None:
     network: Any = fitted and fitted.network
     if fitted is None or not hasattr(network, "kernels") or network.n_parameters > MOST_WEIGHTS:
         return None
-    scaling = fitted.preprocessing.scaling
+    scaling, link = fitted.preprocessing.scaling, fitted.link
+    of_link = (*link.logits, link.mixtures, link.frequencies) if link else ()
     return {
         "sizes": network.layer_sizes,
         "activation": network.activation,
@@ -246,6 +247,8 @@ def _describe_decoder(fitted: Fitted | None) -> dict[str, object] | None:
         "gains": None if network.gains is None else [_encode(g) for g in network.gains],
         "scale": [float(number) for number in scaling.scale],
         "shift": [float(number) for number in scaling.shift],
+        "parts": [[int(of.start), int(of.stop)] for of in link.parts] if link else [],
+        "link": [of.tolist() for of in of_link],
     }
 
 

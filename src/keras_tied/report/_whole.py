@@ -155,13 +155,13 @@ def measure_sums(
 ) -> Whole:
     """Measure a table by its sums of squares; see `Whole` for the other arguments.
 
-    `sums` are the squared errors, the squared deviations from the mean, and the number of values,
-    of each scaled feature, (3, features); of rows without a value far outside its column.
+    `sums` are the errors, those of the mean, the number of values and the squared errors, of each
+    scaled feature, (4, features); of rows without a value far outside its column.
     """
-    squares, deviations, present = sums
-    some, varying = present > 0, deviations > TINY * np.maximum(present, 1)
+    unexplained, of_mean, present, squares = sums
+    some, varying = present > 0, of_mean > TINY * np.maximum(present, 1)
     feature_errors = np.where(some, squares / np.where(some, present, 1), np.nan)
-    lost = np.where(varying, squares / np.where(varying, deviations, 1), np.nan)
-    total = deviations.sum()
-    kept = float(max(0.0, 1 - squares.sum() / total)) if total > 0 else None
+    lost = np.where(varying, unexplained / np.where(varying, of_mean, 1), np.nan)
+    total = of_mean.sum()
+    kept = float(max(0.0, 1 - unexplained.sum() / total)) if total > 0 else None
     return Whole(errors, scores, feature_errors, places, n_outstanding, lost, kept, planes)

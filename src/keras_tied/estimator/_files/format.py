@@ -23,6 +23,7 @@ from keras_tied.estimator._fitted.fences import Fences
 from keras_tied.estimator._fitted.gaussian import Gaussian, Pieces
 from keras_tied.estimator._fitted.imputation import Preprocessing
 from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
+from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.outlier_score import Axes, OutlierScore
 from keras_tied.estimator._fitted.scaling import Scaling
 from keras_tied.estimator._fitted.tail import N_NUMBERS, Tail
@@ -44,6 +45,10 @@ AXES: dict[str, Any] = {
     "preprocessing.gaussian.precision": "ee",
     **{f"preprocessing.gaussian.pieces.{name}": "p" for name in Pieces._fields},
     "imputation_weights": "d",
+    "link.frequencies": "d",
+    "link.temperatures": "d",
+    "link.mixtures": "d",
+    "link.costs": "d",
     "outlier_score.code_axes.mean": "k",
     "outlier_score.code_axes.vectors": "ka",
     "outlier_score.residual_axes.mean": "d",
@@ -75,14 +80,10 @@ OPTIONAL = (
     "outlier_score.gaussian.precision",
     "outlier_score.gaussian.pieces.",
 )
-"""Begins the names of arrays that a file may lack."""
+"""Begins the names of arrays that a file may lack, as those of a link, all of them."""
 KINDS = {NUMBER, BOOLEAN, CATEGORY}
-POSITIVE = (
-    "preprocessing.scaling.scale",
-    "outlier_score.scale",
-    "preprocessing.gaussian.pieces.scale",
-    "outlier_score.gaussian.pieces.scale",
-)
+POSITIVE = ".scale", ".frequencies", ".temperatures", ".costs"  # ends of their names
+SHARES = "imputation_weights", "link.frequencies", "link.mixtures"  # from 0 to 1
 MAY_BE_INFINITE = ("outlier_score.scale", "outlier_score.fences.low", "outlier_score.fences.high")
 
 
@@ -198,7 +199,8 @@ def _find_axes(names: Collection[str], has_network: bool) -> dict[str, Any]:
     }
     axes = AXES | layers | dict.fromkeys(f"optimizer.{i}" for i in range(count("optimizer.")))
     absent, others = axes.keys() - names, set(names) - axes.keys()
-    needed = {name for name in absent if not name.startswith(OPTIONAL)}
+    optional = OPTIONAL if count("link.") else (*OPTIONAL, "link.")
+    needed = {name for name in absent if not name.startswith(optional)}
     for of in GAUSSIANS:
         if f"{of}.precision" in names:
             needed |= absent & {f"{of}.mean"}
@@ -234,15 +236,17 @@ def _check_arrays(
         wild = np.isnan(array) if name in MAY_BE_INFINITE else ~np.isfinite(array)
         require(not wild.any(), f"{name!r} has numbers that are not finite")
         require(
-            name not in POSITIVE or bool((array > 0).all()),
+            not name.endswith(POSITIVE) or bool((array > 0).all()),
             f"{name!r} has numbers that are not positive",
         )
+        is_share = name not in SHARES or bool(((array >= 0) & (array <= 1)).all())
+        require(is_share, f"{name!r} are not from 0 to 1")
     d, k, precision = sizes["d"], sizes["k"], arrays.get("outlier_score.gaussian.precision")
     low, middle, high = (arrays[f"outlier_score.fences.{end}"] for end in ("low", "middle", "high"))
     columns, kinds = (arrays[f"preprocessing.layout.{name}"] for name in ("columns", "kinds"))
     steps = np.diff(columns, prepend=-1)
     same = (kinds[1:] == kinds[:-1]) | (steps[1:] == 1)
-    weights = arrays.get("imputation_weights", middle * 0)
+    sure = (arrays.get("link.frequencies", middle * 0) < 1) | (kinds != BOOLEAN)
     n_numbers = (1 if precision is None else 2) * np.count_nonzero(kinds == NUMBER)
     n_numbers += sizes["a"] + sizes["b"]
     hidden = [size for axis, size in sizes.items() if axis.isdigit()]
@@ -257,11 +261,12 @@ def _check_arrays(
             sizes.get("e", d) == d + sizes.get("p", 0) and sizes["f"] == d + sizes.get("q", 0)
         ),
         "its pieces are none": all(_are_pieces(arrays, of, kinds) for of in GAUSSIANS),
-        "'imputation_weights' are not from 0 to 1": ((weights >= 0) & (weights <= 1)).all(),
         "'preprocessing.layout.columns' does not number columns": (
             steps[0] == 1 and set(steps) <= {0, 1}
         ),
         "'preprocessing.layout.kinds' are none": set(kinds) <= KINDS and same.all(),
+        "it has a link and no classes": "link.costs" not in arrays or kinds.any(),
+        "'link.frequencies' has a boolean that is never false": sure.all(),
         "'outlier_score.gaussian.precision' is not positive": positive,
         "'outlier_score.fences' are not in order": ((low < middle) & (middle < high)).all(),
         "'outlier_score.tail' is not a tail": _make_tail(arrays).is_valid,
@@ -344,7 +349,7 @@ def _make_fitted(
     require(names is None or len(names) == len(mean), f"its feature names are not {len(mean)}")
     preprocessing = Preprocessing(scaling, mean, layout, of_rows)
     feature_names = None if names is None else tuple(names)
-    columns = bytes(settings.columns)
+    columns, of_link = bytes(settings.columns), take("link")
     return Fitted(
         preprocessing=preprocessing,
         network=network,
@@ -353,6 +358,7 @@ def _make_fitted(
         feature_names=feature_names,
         imputation_weights=arrays.get("imputation_weights"),
         columns_json=None if columns == b"null" else columns,
+        link=Link(**of_link, layout=layout, scaling=scaling) if of_link else None,
     )
 
 

@@ -13,6 +13,7 @@ from keras_tied.estimator._fitted.fences import Fences
 from keras_tied.estimator._fitted.gaussian import Gaussian, find_ridge, fit_pieces
 from keras_tied.estimator._fitted.imputation import Preprocessing
 from keras_tied.estimator._fitted.layout import NUMBER, Layout
+from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.pca import fit_pca
 from keras_tied.estimator._fitted.scaling import Scaling
 from keras_tied.estimator._fitted.tail import Tail
@@ -86,13 +87,19 @@ class Block(NamedTuple):
         complete = scaled if self.complete is self.scaled else self.complete[rows]
         return Block(scaled, complete, self.codes[rows], self.reconstruction[rows])
 
-    def sums_of_squares(self, mean: Array, weights: Array) -> Array:
-        """Of each feature the squared errors, squared deviations and weights, `(3, d)`."""
-        squares = np.square(self.residuals, dtype=np.float64)
-        deviations = np.square(self.scaled - mean)
+    def sums_of_squares(self, mean: Array, weights: Array, link: Link | None) -> Array:
+        """Of each feature the errors, those of the mean, weights and squared errors, `(4, d)`.
+
+        The errors are squares, too, without a link.
+        """
+        errors = squares = np.square(self.residuals, dtype=np.float64)
+        of_mean = np.square(self.scaled - mean)
+        if link is not None:
+            errors = link.find_errors(self.scaled, self.reconstruction)
+            of_mean = link.find_errors(self.scaled, mean[None])
         present = ~np.isnan(self.scaled)
         return np.stack(
-            [weights @ np.where(present, a, 0.0) for a in (squares, deviations, present)]
+            [weights @ np.where(present, a, 0.0) for a in (errors, of_mean, present, squares)]
         )
 
 

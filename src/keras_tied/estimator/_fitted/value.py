@@ -10,6 +10,7 @@ from keras_tied._types import Array
 from keras_tied.estimator._fitted.blocks import map_blocks
 from keras_tied.estimator._fitted.explanation import Explanation, explain
 from keras_tied.estimator._fitted.imputation import Preprocessing, require_floats
+from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.outlier_score import Block, OutlierScore
 from keras_tied.estimator._fitted.pca import TINY, fit_pca
 
@@ -43,6 +44,8 @@ class Fitted:
             `(d,)` between 0 and 1; None if the network alone fills in.
         columns_json: what the columns of a table are that the features were made from; None if they
             are its own.
+        link: what turns the output of the decoder into probabilities; None if it is what is
+            reconstructed.
     """
 
     preprocessing: Preprocessing
@@ -52,6 +55,7 @@ class Fitted:
     feature_names: tuple[str, ...] | None = None
     imputation_weights: Array | None = None
     columns_json: bytes | None = None
+    link: Link | None = None
 
     @property
     def n_features(self) -> int:
@@ -79,11 +83,11 @@ class Fitted:
         require_floats(codes, self.n_components)
         rows = np.empty((len(codes), self.n_features), codes.dtype)
 
-        def decode(part: slice) -> None:
-            scaled = self.network.decode(codes[part].astype(np.float32, copy=False))
+        def write(part: slice) -> None:
+            scaled = decode(self.network, codes[part].astype(np.float32, copy=False), self.link)
             rows[part] = self.preprocessing.scaling.backward(scaled, codes.dtype)
 
-        self._map(decode, len(codes))
+        self._map(write, len(codes))
         return rows
 
     def reconstruct(self, X: Any) -> Array:
@@ -111,14 +115,16 @@ class Fitted:
         return self._compute(X, np.empty(shape), square)
 
     def score(self, X: Any, weights: Array | None = None) -> float:
-        """The share of the variance that is reconstructed, R², over all scaled features."""
+        """R² over all scaled features; with a link the share of deviance that is explained."""
         weights = np.ones(X.shape[0]) if weights is None else weights
         return explained_share(self.sums_of_squares(X, weights))
 
     def sums_of_squares(self, X: Any, weights: Array) -> Array:
-        """Of each scaled feature the squared errors, squared deviations and weights, `(3, d)`."""
+        """Of each feature the errors, those of the mean, weights and squared errors, `(4, d)`."""
         mean = self.preprocessing.mean
-        sums = self.fold(X, lambda part, block: block.sums_of_squares(mean, weights[part]))
+        sums = self.fold(
+            X, lambda part, block: block.sums_of_squares(mean, weights[part], self.link)
+        )
         return np.sum(sums, axis=0)
 
     def score_samples(self, X: Any) -> Array:
@@ -189,7 +195,7 @@ class Fitted:
     def forward(self, scaled: Array, complete: Array) -> Block:
         """The forward pass of scaled rows."""
         codes = self.network.encode(complete)
-        return Block(scaled, complete, codes, self.network.decode(codes))
+        return Block(scaled, complete, codes, decode(self.network, codes, self.link))
 
     def fold(self, X: Any, use: Callable[[slice, Block], Result]) -> list[Result]:
         """The results of `use(part, block)` for all blocks after the forward pass, in order.
@@ -217,26 +223,34 @@ class Fitted:
         return map_blocks(function, n_rows, self.network.block_rows, self.network.threads)
 
 
-def compute_block(network: Network, scaled: Array, complete: Array) -> Block:
+def compute_block(
+    network: Network, scaled: Array, complete: Array, link: Link | None = None
+) -> Block:
     """The forward pass of any number of scaled rows, `(n, d)` float32 each, as one block."""
 
     def compute(part: slice) -> tuple[Array, Array]:
         codes = network.encode(complete[part])
-        return codes, network.decode(codes)
+        return codes, decode(network, codes, link)
 
     parts = map_blocks(compute, len(complete), network.block_rows, network.threads)
     return Block(scaled, complete, *map(np.concatenate, zip(*parts, strict=True)))
 
 
+def decode(network: Network, codes: Array, link: Link | None) -> Array:
+    """The scaled rows, `(n, d)`, that are reconstructed from codes, `(n, k)` float32."""
+    outputs = network.decode(codes)
+    return outputs if link is None else link.apply(outputs)
+
+
 def explained_share(sums: Array) -> float:
     """R² over all features, from `Fitted.sums_of_squares`."""
-    error, total, _ = sums.sum(axis=1)
+    error, total = sums[:2].sum(axis=1)
     return float(1 - error / total) if total > 0 else float(error == 0)
 
 
 def explained_shares(sums: Array) -> Array:
     """R² of each feature, `(d,)`; NaN where all is missing, and 1 or 0 of a constant feature."""
-    error, total, weight = sums
+    error, total, weight = sums[:3]
     constant = total <= TINY * weight
     shares = 1 - error / np.where(constant, 1.0, total)
     shares = np.where(constant, error <= TINY * weight, shares)

@@ -7,6 +7,8 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._fitted.layout import BOOLEAN, NUMBER
+from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.scaling import split
 from keras_tied.estimator._fitted.value import Fitted
 from keras_tied.estimator._onnx._activations import RULES as ACTIVATIONS
@@ -31,6 +33,8 @@ def add_part(graph: Graph, fitted: Fitted, part: str, tensor: str, dtype: Any) -
     else:
         tensor = _cast(graph, tensor, dtype, np.float32)
     tensor = _add_network(graph, fitted.network, tensor, encodes, decodes)
+    if decodes and fitted.link is not None:
+        tensor = _apply_link(graph, fitted.link, tensor)
     if encodes and decodes:
         tensor = _fill_in(graph, fitted, scaled, complete, tensor)
     tensor = _cast(graph, tensor, np.float32, dtype)
@@ -59,6 +63,27 @@ def _fill_in(graph: Graph, fitted: Fitted, scaled: str, complete: str, reconstru
     step = graph.add("Mul", weights, graph.add("Sub", reconstruction, complete))
     filled = graph.add("Add", complete, step)
     return graph.add("Where", graph.add("IsNaN", scaled), filled, reconstruction)
+
+
+def _apply_link(graph: Graph, link: Link, outputs: str) -> str:
+    """The reconstruction, as `Link.apply` makes it."""
+
+    def multiply_add(tensor: str, slopes: Array, intercepts: Array) -> str:
+        product = graph.add("Mul", tensor, graph.constant(slopes, np.float32))
+        return graph.add("Add", product, graph.constant(intercepts, np.float32))
+
+    (shift, scale), places, parts = link.scaling, np.arange(len(link.costs)), [outputs]
+    factors, offsets = (1 - link.mixtures) / scale, link.mixtures * link.frequencies - shift
+    for part in link.parts:
+        rows = graph.add("Gather", outputs, graph.constant(places[part], np.int64), axis=1)
+        rows = multiply_add(rows, *(array[part] for array in link.logits))
+        is_boolean = link.layout.kinds[part.start] == BOOLEAN
+        rows = graph.add("Sigmoid", rows) if is_boolean else graph.add("Softmax", rows, axis=-1)
+        parts.append(multiply_add(rows, factors[part], (offsets / scale)[part]))
+    is_class = link.layout.kinds != NUMBER
+    places = np.where(is_class, len(places) + np.cumsum(is_class) - 1, places)
+    rows = graph.add("Concat", *parts, axis=1)
+    return graph.add("Gather", rows, graph.constant(places, np.int64), axis=1)
 
 
 def _make_scaling(fitted: Fitted, dtype: Any) -> tuple[Array, Array | None, Array]:

@@ -10,10 +10,11 @@ from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences
 from keras_tied.estimator._fitted.layout import Layout
+from keras_tied.estimator._fitted.link import Link, fit_link
 from keras_tied.estimator._fitted.moments import Moments
 from keras_tied.estimator._fitted.outlier_score import Block
 from keras_tied.estimator._fitted.pca import Components
-from keras_tied.estimator._fitted.value import Fitted, Network, compute_block
+from keras_tied.estimator._fitted.value import Fitted, compute_block
 from keras_tied.estimator._training import prepare
 from keras_tied.estimator._training.held_out import Solution
 from keras_tied.estimator._training.judge import Outcome, judge, weigh_imputations
@@ -47,7 +48,7 @@ def fit(
     effort = 1 if moments is None else EFFORT
     plan = make_plan(parameters, rows, n_components, random, seed, effort=effort)
     solution, block = _solve(plan, rows, principal)
-    fitted = Fitted(rows.preprocessing, solution.network)
+    fitted = Fitted(rows.preprocessing, solution.network, link=solution.link)
     fitted = replace(fitted, imputation_weights=weigh_imputations(plan, rows, fitted))
     return judge(plan, rows, solution, fitted, block)
 
@@ -80,7 +81,7 @@ def fit_batch(
             model, training_rows = before.trainable, prepare.make_training_rows(plan, rows)
             like = before.fitted.network
             solution = keras_solvers.fit_next_batch(plan, training_rows, model, like)
-            fitted = replace(before.fitted, network=solution.network)
+            fitted = replace(before.fitted, network=solution.network, link=None)
     block = compute_block(solution.network, rows.scaled, rows.complete)
     outcome = judge(plan, rows, solution, fitted, block)
     outcome = outcome._replace(trainable=model, interrupted=is_interrupted())
@@ -108,19 +109,29 @@ def _solve(plan: Plan, rows: PreparedRows, principal: Components) -> tuple[Solut
     """PCA, or a network if that is better, and what it makes of the rows."""
     principal_of_code = principal.truncate(plan.n_components)
     pca = pca_network(principal_of_code)
+    link = _fit_link(plan, rows, principal_of_code)
     if plan.method == "pca":
-        solution = Solution(pca, [], [], 1, is_pca=True)
-        return solution, compute_block(pca, rows.scaled, rows.complete)
-    training_rows = prepare.make_training_rows(plan, rows)
+        solution = Solution(pca, [], [], 1, is_pca=True, link=link)
+        return solution, compute_block(pca, rows.scaled, rows.complete, link)
+    training_rows = replace(prepare.make_training_rows(plan, rows), link=link)
     solution = _train(plan, training_rows, principal)
     if solution.better is not False or not plan.may_be_pca:
-        block = compute_block(solution.network, rows.scaled, rows.complete)
-        if not plan.may_be_pca or _beats_pca(
-            solution.network, training_rows, principal_of_code, block
-        ):
+        block = compute_block(solution.network, rows.scaled, rows.complete, solution.link)
+        if not plan.may_be_pca or _beats_pca(solution, training_rows, principal_of_code, block):
             return solution, block
-    solution = replace(solution, network=pca, is_pca=True, held_out=None)
-    return solution, compute_block(pca, rows.scaled, rows.complete)
+    link = solution.pca_link
+    solution = replace(solution, network=pca, link=link, is_pca=True, held_out=None)
+    return solution, compute_block(pca, rows.scaled, rows.complete, link)
+
+
+def _fit_link(plan: Plan, rows: PreparedRows, principal: Components) -> Link | None:
+    """The link of PCA, if there are classes and the loss is theirs."""
+    layout = rows.preprocessing.layout
+    is_typed = plan.method == "pca" or (plan.method == "arrays" and plan.early_stopping)
+    if not (layout.has_classes and is_typed):
+        return None
+    link = fit_link(rows.scaled, rows.weights, layout, rows.preprocessing.scaling)
+    return link.calibrate(principal.reconstruct(rows.complete), rows.scaled, rows.weights)
 
 
 def _train(plan: Plan, rows: TrainingRows, principal: Components) -> Solution:
@@ -137,10 +148,10 @@ def _train(plan: Plan, rows: TrainingRows, principal: Components) -> Solution:
     return replace(solution, interrupted=is_interrupted() and is_interrupted.outermost)
 
 
-def _beats_pca(network: Network, rows: TrainingRows, principal: Components, block: Block) -> bool:
+def _beats_pca(solution: Solution, rows: TrainingRows, principal: Components, block: Block) -> bool:
     """Whether a network's error on the training rows is at most PCA's."""
-    reconstruction = block.reconstruction
     if rows.inputs is not block.complete:  # copies, with values hidden
-        reconstruction = compute_block(network, rows.flat, rows.flat).reconstruction
-    errors, of_pca = rows.errors(reconstruction), rows.pca_errors(principal)
+        block = compute_block(solution.network, rows.flat, rows.flat, solution.link)
+    errors = replace(rows, link=solution.link).errors(block.reconstruction)
+    of_pca = replace(rows, link=solution.pca_link).pca_errors(principal)
     return bool(rows.weights @ errors <= rows.weights @ of_pca)

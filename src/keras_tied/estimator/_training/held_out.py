@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_tied._types import Array
+from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.value import Network
 from keras_tied.estimator._training.plan import FEW_ROWS, Plan
 
@@ -29,6 +30,8 @@ class Solution:
     # the places of rows that the network has not learned from; None without such rows
     held_out: Array | None = None
     is_pca: bool = False  # whether the network is PCA
+    link: Link | None = None  # of the network
+    pca_link: Link | None = None  # of PCA
     interrupted: bool = False  # whether Ctrl-C ended training, and no caller reports it
 
 

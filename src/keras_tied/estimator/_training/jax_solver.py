@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.pca import Components
 from keras_tied.estimator._training import jax_steps
 from keras_tied.estimator._training.held_out import (
@@ -20,11 +21,11 @@ from keras_tied.estimator._training.held_out import (
     make_folds,
     split_rows,
 )
-from keras_tied.estimator._training.jax_steps import Rows, State, Steps
+from keras_tied.estimator._training.jax_steps import Likelihood, Rows, State, Steps
 from keras_tied.estimator._training.plan import Plan
 from keras_tied.estimator._training.progress import get_epoch_callback
 from keras_tied.estimator._training.rows import TrainingRows
-from keras_tied.estimator._training.start import start_network, undo_projection
+from keras_tied.estimator._training.start import pca_network, start_network, undo_projection
 
 STEPS, STEPS_OF_FEW_ROWS = 2400, 400  # at least, but for what `MULTIPLICATIONS` allows
 MOST_STEPS, ROWS_PER_STEP = 9600, 4
@@ -62,11 +63,14 @@ def fit(
     else:
         members = [_hold_out_part(plan, start, rows)]
     schedule = _Schedule.make(members, plan)
-    best, losses = _Best(), []
+    best, losses, link = _Best(), [], rows.link
+    likelihood = None if link is None else jax_steps.to_likelihood(link, rows.axes)
     with ThreadPoolExecutor(len(members)) as pool:
         for part in range(len(schedule.rates)):
             steps = schedule.next_part(part)
-            train = partial(_Member.train, steps=steps, weight_decay=plan.weight_decay)
+            train = partial(
+                _Member.train, steps=steps, decay=plan.weight_decay, likelihood=likelihood
+            )
             # The first call compiles the program for all.
             results = list(pool.map(train, members) if part else map(train, members))
             losses += np.asarray(results[-1].losses, np.float64).tolist()
@@ -79,15 +83,20 @@ def fit(
             _report(part + 1, len(schedule.rates), losses[-1], best, plan.verbose)
             if is_interrupted() or (plan.few_rows and part - best.part >= PATIENCE):
                 break
-    assert best.state is not None
     curve = schedule.average_by_pass(losses, best.part)
-    network = jax_steps.to_network(best.state, members[-1].network)
-    network = network if axes is None else undo_projection(network, axes)
+    networks = [jax_steps.to_network(state, members[0].network) for state in best.states]
+    network = networks[-1] if axes is None else undo_projection(networks[-1], axes)
     if not plan.early_stopping:
         return Solution(network, curve, [], len(curve))
     validation_curve = _make_validation_curve(members, best, schedule)
-    better, held_out = _is_better(members, best), members[-1].places
-    return Solution(network, curve, validation_curve, len(curve), better, held_out)
+    pca_link = None
+    errors, of_pca = best.errors, [member.weights * member.of_pca for member in members]
+    if link is not None:
+        link, errors = _calibrate(members, networks)
+        pca_link, of_pca = _calibrate(members, [pca_network(each.principal) for each in members])
+    better, held_out = _is_better(members, errors, of_pca), members[-1].places
+    solution = Solution(network, curve, validation_curve, len(curve), better, held_out)
+    return replace(solution, link=link, pca_link=pca_link)
 
 
 @dataclass
@@ -99,6 +108,7 @@ class _Member:
     held_out: TrainingRows  # those with a weight in `weights`
     weights: Array  # of the held-out rows, `(n,)`
     of_pca: Array  # the error of PCA on each row of `held_out`, `(n,)`
+    principal: Components  # PCA of the rows to learn from
     # of the rows that are held out, among all; None if they are those of a fold
     places: Array | None = None
     state: State = field(init=False)
@@ -106,12 +116,14 @@ class _Member:
     def __post_init__(self) -> None:
         self.state = jax_steps.begin(self.network)
 
-    def train(self, steps: tuple[Array, Array], weight_decay: float) -> Steps:
+    def train(
+        self, steps: tuple[Array, Array], decay: float, likelihood: Likelihood | None
+    ) -> Steps:
         """Take some steps, with these places of rows and rates."""
         network, held_out = self.network, _to_rows(self.held_out, self.weights)
         units = {"activation": network.activation, "linear_units": network.linear_units}
-        decay = np.float32(weight_decay)
-        result = jax_steps.take_steps(self.state, self.rows, held_out, *steps, decay, **units)
+        inputs = self.state, self.rows, held_out, *steps, np.float32(decay), likelihood
+        result = jax_steps.take_steps(*inputs, **units)
         self.state = result.state
         result.losses.block_until_ready()
         return result
@@ -130,7 +142,7 @@ def _hold_out_folds(plan: Plan, start: Start, rows: TrainingRows) -> list[_Membe
         weights, others = rows.weights * mask, rows.weights * ~mask
         train_rows = _to_rows(rows, weights / weights.mean())
         of_pca = rows.pca_errors(principal)
-        members.append(_Member(start(principal), train_rows, rows, others, of_pca))
+        members.append(_Member(start(principal), train_rows, rows, others, of_pca, principal))
     return members
 
 
@@ -148,7 +160,7 @@ def _hold_out_part(plan: Plan, start: Start, rows: TrainingRows) -> _Member:
     principal = train_rows.principal.truncate(plan.n_components)
     network, of_pca = start(principal), held_out.pca_errors(principal)
     learned = _to_rows(train_rows, train_rows.weights)
-    return _Member(network, learned, held_out, weights, of_pca, places)
+    return _Member(network, learned, held_out, weights, of_pca, principal, places)
 
 
 def _to_rows(rows: TrainingRows, weights: Array) -> Rows:
@@ -233,7 +245,7 @@ class _Best:
 
     error: float = np.inf
     part: int = 0
-    state: State | None = None  # of the last network
+    states: list[State] = field(default_factory=list)  # of each network
     # of the held-out rows of each network, times their weights
     errors: list[Array] = field(default_factory=list)
     totals: list[float] = field(default_factory=list)  # the sum of these errors after each part
@@ -245,7 +257,7 @@ class _Best:
         self.totals.append(total)
         if total <= self.error:
             self.error, self.part = total, part
-            self.state, self.errors = results[-1].state, errors
+            self.states, self.errors = [result.state for result in results], errors
 
 
 def _make_validation_curve(members: list[_Member], best: _Best, schedule: _Schedule) -> list[float]:
@@ -261,13 +273,23 @@ def _make_validation_curve(members: list[_Member], best: _Best, schedule: _Sched
     return np.interp(schedule.find_ends_of_passes(best.part), steps, errors).tolist()
 
 
-def _is_better(members: list[_Member], best: _Best) -> bool:
-    """Whether the networks are better than PCA on the rows that were held out of them."""
-    of_pca = [member.weights * member.of_pca for member in members]
-    errors = [
-        weighted_errors + member.weights * member.held_out.lost
-        for member, weighted_errors in zip(members, best.errors, strict=True)
-    ]
+def _calibrate(members: list[_Member], networks: list[DenseNetwork]) -> tuple[Link, list[Array]]:
+    """The link that suits the rows held out of each member, and their errors times weights."""
+    rows = members[0].held_out
+    weights, outputs = np.zeros(len(rows.targets)), np.zeros(rows.targets.shape)
+    for member, network in zip(members, networks, strict=True):
+        places = np.flatnonzero(member.weights)
+        weights[places], inputs = member.weights[places], rows.flat[places]
+        outputs[places] = rows.undo_projection(network.decode(network.encode(inputs)))
+    assert rows.link is not None
+    link = rows.link.calibrate(outputs, rows.targets, weights)
+    errors = replace(rows, link=link).errors(link.apply(outputs))
+    return link, [member.weights * errors for member in members]
+
+
+def _is_better(members: list[_Member], errors: list[Array], of_pca: list[Array]) -> bool:
+    """Whether errors, but for those of a projection, are less than PCA's on held-out rows."""
+    errors = [e + m.weights * m.held_out.lost for e, m in zip(errors, members, strict=True)]
     if len(members) == 1:
         weights, count = members[0].weights, members[0].held_out.count
         return is_clearly_less(errors[0] / weights, of_pca[0] / weights, weights, count)

@@ -15,8 +15,12 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._fitted.layout import BOOLEAN, NUMBER
+from keras_tied.estimator._fitted.link import Link
+from keras_tied.estimator._fitted.pca import Components
 
-ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+Activate = Callable[[Any], Any]
+ACTIVATIONS: dict[str, Activate] = {
     "elu": jax.nn.elu,
     "gelu": partial(jax.nn.gelu, approximate=False),
     "relu": jax.nn.relu,
@@ -29,6 +33,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "tanh": jnp.tanh,
 }
 BETA_1, BETA_2, EPSILON = 0.9, 0.99, 1e-7
+LARGEST = 30.0  # no logit is larger in training: single precision has no larger odds
 
 
 class Weights(NamedTuple):
@@ -57,6 +62,19 @@ class Rows(NamedTuple):
     weights: Any  # `(n,)`
 
 
+class Likelihood(NamedTuple):
+    """What the errors of a `Link` are computed from; of features `(d, 1)` each."""
+
+    slopes: Any  # of the logits of classes; 0 for numbers
+    intercepts: Any
+    scale: Any  # from scaled features to indicators; 1 for numbers
+    shift: Any
+    weights: Any  # of the squared errors of numbers and the deviances of classes
+    is_boolean: Any
+    owners: Any  # 1 where a feature belongs to a column of classes, else 0, `(columns, d)`
+    axes: Components | None  # that outputs are scores on; None if they are features
+
+
 class Steps(NamedTuple):
     """Consecutive steps of training."""
 
@@ -73,6 +91,18 @@ def begin(network: DenseNetwork) -> State:
     return State(weights, zeros, zeros, np.int32(0))
 
 
+def to_likelihood(link: Link, axes: Components | None) -> Likelihood:
+    """What training needs of a link, for outputs that are features or scores on some axes."""
+    is_class, columns = link.layout.kinds != NUMBER, link.layout.columns
+    owners = columns == np.unique(columns[is_class])[:, None]
+    scale, shift = np.where(is_class, link.scaling.scale, 1.0), is_class * link.scaling.shift
+    # An error of a class is that of the column, of which `Link.weights` gives each feature a share.
+    weights = link.weights / len(columns) * np.where(is_class, np.bincount(columns)[columns], 1)
+    arrays = *link.logits, scale, shift, weights, link.layout.kinds == BOOLEAN
+    a, b, scale, shift, weights, is_boolean = (array.astype(float)[:, None] for array in arrays)
+    return Likelihood(a, b, scale, shift, weights, is_boolean, owners * 1.0, axes)
+
+
 def to_network(state: State, like: DenseNetwork) -> DenseNetwork:
     """The network with the weights of a state."""
     weights = jax.tree.map(np.asarray, state.weights)
@@ -87,6 +117,7 @@ def take_steps(
     batches: Array,
     rates: Array,
     weight_decay: float,
+    likelihood: Likelihood | None = None,
     *,
     activation: str,
     linear_units: int,
@@ -98,7 +129,7 @@ def take_steps(
     activate = partial(_activate, ACTIVATIONS[activation], linear_units)
 
     def loss(weights: Weights, batch: Array) -> Any:
-        errors = _errors(weights, _select(train, batch), activate)
+        errors = _errors(weights, _select(train, batch), activate, likelihood)
         return jnp.mean(errors) + weight_decay * sum(
             jnp.vdot(kernel, kernel) for kernel in weights.kernels
         )
@@ -109,10 +140,10 @@ def take_steps(
         return _update(state, gradient, rate), value
 
     state, losses = jax.lax.scan(take_step, state, (batches, rates))
-    return Steps(state, losses, _errors(state.weights, held_out, activate))
+    return Steps(state, losses, _errors(state.weights, held_out, activate, likelihood))
 
 
-def _activate(function: Callable[[Any], Any], linear_units: int, units: Any) -> Any:
+def _activate(function: Activate, linear_units: int, units: Any) -> Any:
     return jnp.concatenate([units[:linear_units], function(units[linear_units:])])
 
 
@@ -120,16 +151,33 @@ def _select(rows: Rows, places: Any) -> Rows:
     return Rows(*(None if array is None else array[places] for array in rows))
 
 
-def _errors(weights: Weights, rows: Rows, activate: Callable[[Any], Any]) -> Any:
-    """The mean squared error of each row, times its weight, `(n,)`."""
+def _errors(weights: Weights, rows: Rows, activate: Activate, likelihood: Likelihood | None) -> Any:
+    """The mean error of each row, times its weight, `(n,)`."""
     targets = inputs = rows.inputs.T
     outputs = _reconstruct(weights, inputs, activate)
+    if likelihood is not None:
+        targets = targets if rows.targets is None else rows.targets.T
+        return rows.weights * _deviances(likelihood, outputs, targets)
     if rows.targets is not None:
         targets = jnp.where(jnp.isnan(rows.targets.T), outputs, rows.targets.T)
     return rows.weights * jnp.mean(jnp.square(outputs - targets), axis=0)
 
 
-def _reconstruct(weights: Weights, units: Any, activate: Callable[[Any], Any]) -> Any:
+def _deviances(likelihood: Likelihood, outputs: Any, targets: Any) -> Any:
+    """The mean error over the columns, `(n,)`, as `Link.find_errors` has it without mixtures."""
+    slopes, intercepts, scale, shift, weights, is_boolean, owners, axes = likelihood
+    if axes is not None:
+        outputs = axes.vectors @ outputs + axes.mean[:, None]
+    missing = jnp.isnan(targets)
+    known = jnp.where(missing, outputs * (slopes == 0), targets * scale + shift)
+    logits = jnp.clip(slopes * outputs + intercepts, -LARGEST, LARGEST)
+    totals = jnp.log(owners @ jnp.exp(logits) + owners @ is_boolean)
+    of_column = owners @ (weights * jnp.where(missing, 0.0, jnp.maximum(known, is_boolean)))
+    errors = jnp.where(slopes == 0, jnp.square(outputs - known), -known * logits)
+    return jnp.sum(weights * errors, axis=0) + jnp.sum(of_column * totals, axis=0)
+
+
+def _reconstruct(weights: Weights, units: Any, activate: Activate) -> Any:
     """As `DenseNetwork` encodes and decodes `(d, n)`."""
     last = len(weights.kernels) - 1
     for index, (kernel, bias) in enumerate(zip(weights.kernels, weights.biases, strict=True)):

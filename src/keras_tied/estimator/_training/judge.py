@@ -54,7 +54,7 @@ def weigh_imputations(plan: Plan, rows: PreparedRows, fitted: Fitted) -> Array |
         return None
     sample = plan.random.permutation(len(rows.scaled))[: imputation.MOST_ROWS]
     imputed, numbers = preprocessing.hide(rows.scaled[sample], 1, plan.random)
-    reconstruction = compute_block(fitted.network, imputed, imputed).reconstruction
+    reconstruction = compute_block(fitted.network, imputed, imputed, fitted.link).reconstruction
     weights = rows.weights[sample]
     of_numbers = imputation.fit_network_weights(numbers, imputed, reconstruction, weights)
     return np.where(preprocessing.layout.kinds == NUMBER, of_numbers, 0.0)
@@ -72,7 +72,7 @@ def judge(
     network, mean = fitted.network, rows.preprocessing.mean
 
     def add_up(part: slice) -> Array:
-        return block.select(part).sums_of_squares(mean, weights[part])
+        return block.select(part).sums_of_squares(mean, weights[part], fitted.link)
 
     sums = np.sum(map_blocks(add_up, n, network.block_rows, network.threads), axis=0)
     held_out = None if solution.held_out is None else block.select(solution.held_out)

@@ -10,6 +10,7 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.fences import Fences
 from keras_tied.estimator._fitted.imputation import Preprocessing
+from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.pca import Components, fit_pca
 
 
@@ -50,6 +51,8 @@ class TrainingRows:
     share: float = 1.0  # the features of `inputs` divided by all that errors are the mean of
     # the mean squared error of each row that `project` leaves, `(n,)`, or 0
     lost: Array | float = 0.0
+    link: Link | None = None  # that training begins with; None if all errors are squares
+    axes: Components | None = None  # of `inputs`, if `targets` are features and these are scores
 
     @property
     def count(self) -> int:
@@ -70,6 +73,8 @@ class TrainingRows:
         """The scores of complete rows on the components, `(n, k)`."""
         deviations = self.flat - principal.mean.astype(np.float32)
         scores = deviations @ principal.vectors.astype(np.float32)
+        if self.link is not None:
+            return replace(self, inputs=scores, axes=principal)
         lost = np.square(deviations).sum(axis=1) - np.square(scores).sum(axis=1)
         n, width = scores.shape[1], deviations.shape[1]
         lost = np.maximum(lost, 0) / width
@@ -90,11 +95,19 @@ class TrainingRows:
         return fit_pca(self.flat, self.weights)
 
     def errors(self, reconstruction: Array) -> Array:
-        """The mean squared error of each row, `(n,)`, for reconstructions `(n, d)`."""
+        """The mean error of each row, `(n,)`, for reconstructions `(n, d)`."""
         targets = self.targets.reshape(len(self.targets), -1)
-        squares = np.nan_to_num(np.square(reconstruction - targets, dtype=np.float64))
-        return squares.mean(axis=1) * self.share + self.lost
+        if self.link is None:
+            errors = np.square(reconstruction - targets, dtype=np.float64)
+        else:
+            errors = self.link.find_errors(targets, reconstruction)
+        return np.nan_to_num(errors).mean(axis=1) * self.share + self.lost
 
     def pca_errors(self, principal: Components) -> Array:
-        """The mean squared error of each row, `(n,)`, for PCA."""
-        return self.errors(principal.reconstruct(self.flat))
+        """The mean error of each row, `(n,)`, for PCA."""
+        outputs = self.undo_projection(principal.reconstruct(self.flat))
+        return self.errors(outputs if self.link is None else self.link.apply(outputs))
+
+    def undo_projection(self, outputs: Array) -> Array:
+        """The scaled features, `(n, d)`, of what a network gives for these rows."""
+        return outputs if self.axes is None else outputs @ self.axes.vectors.T + self.axes.mean

@@ -86,7 +86,17 @@ const Decoder = (() => {
         units.set(next.subarray(0, made.linear_units));
       }
     }
-    return Float32Array.from(units, (unit, i) => unit * made.scale[i] + made.shift[i]);
+    const row = Float32Array.from(units, (unit, i) => unit * made.scale[i] + made.shift[i]);
+    const [slopes, intercepts, mixtures, frequencies] = made.link;
+    for (const [begin, end] of made.parts) {
+      const of = [...units.subarray(begin, end)];
+      const logits = of.map((unit, i) => unit * slopes[begin + i] + intercepts[begin + i]);
+      const shares = end - begin > 1 ? ACTIVATIONS.softmax(logits) : logits.map(sigmoid);
+      for (let i = begin; i < end; i += 1) {
+        row[i] = shares[i - begin] + mixtures[i] * (frequencies[i] - shares[i - begin]);
+      }
+    }
+    return row;
   }
 
   return { isThere: Boolean(made), decode };
