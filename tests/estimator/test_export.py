@@ -225,7 +225,7 @@ def test_a_row_with_little_or_much_missing_is_filled_in(with_gaps, digits, prese
 def test_a_network_and_conditional_means_fill_in_together(tmp_path):
     path = Path(__file__).parents[1] / "pinned" / "files" / "imputation"
     estimator = TiedAutoencoder.load(f"{path}.safetensors")
-    assert estimator._fitted.imputation_weights.max() > 0
+    assert estimator._fitted.imputation_weights.max() > 0.1
     assert_exported(estimator, np.load(f"{path}.npz")["rows"], tmp_path)
 
 
