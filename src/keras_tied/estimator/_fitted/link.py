@@ -12,7 +12,7 @@ from keras_tied.estimator._fitted.layout import BOOLEAN, NUMBER, Layout
 from keras_tied.estimator._fitted.pca import TINY
 from keras_tied.estimator._fitted.scaling import Scaling
 
-MOST_ROWS = 10_000  # that temperatures and mixtures are calibrated on
+MOST_ROWS = 5_000  # that temperatures and mixtures are calibrated on
 FACTORS = 2.0 ** np.arange(-4, 3.01, 0.25)  # of temperatures, that are compared
 MIXTURES = np.array([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0])
 PRIOR = 0.5  # the rows that the frequencies alone explain, by which mixtures are held up
