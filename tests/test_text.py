@@ -35,6 +35,8 @@ def test_a_reason_names_a_column_or_two_that_contradict_each_other():
     assert alone == (
         "age 999; the other columns suggest 34, and with that the row would be ordinary"
     )
+    likely = describe_reason([Cause("owner", 1.0, "yes", "no", 41.3)], False)
+    assert likely == "owner yes; the other columns make no 41 times as likely"
     both = describe_reason([Cause("a", 0.5, "1", "9"), Cause("b", 0.5, "9", "2")], False)
     assert both == "a 1 and b 9 contradict each other; the other columns suggest a 9 or b 2"
 

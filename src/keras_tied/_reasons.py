@@ -12,12 +12,16 @@ ORDINARY = 20  # a row is ordinary if at least one in so many is as odd
 
 
 class Cause(NamedTuple):
-    """A column that makes a row odd, with its share, its value, and what is likely, as texts."""
+    """A column that makes a row odd, with its share, its value, and what is likely, as texts.
+
+    `ratio` is how many times as likely as the value that is, if they are categories.
+    """
 
     column: str
     share: float
     given: str
     expected: str
+    ratio: float = 1.0
 
 
 def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
@@ -30,7 +34,11 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
     first, *others = causes
     mended = ", and with that the row would be ordinary" if is_ordinary else ""
     if first.share >= MAIN_SHARE or not others:
-        return f"{first.column} {first.given}; the other columns suggest {first.expected}{mended}"
+        suggestion = f"suggest {first.expected}"
+        if first.ratio > 1:
+            times = format_number(float(f"{first.ratio:.2g}"))
+            suggestion = f"make {first.expected} {times} times as likely"
+        return f"{first.column} {first.given}; the other columns {suggestion}{mended}"
     second = others[0]
     if second.share >= CONTRADICTION * first.share and first.share + second.share >= MAIN_SHARE:
         mended = mended.replace("that", "the former")

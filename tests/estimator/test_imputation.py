@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LinearRegression, Ridge
 
 from keras_tied import TiedAutoencoder
 from keras_tied.estimator._fitted.gaussian import Gaussian, find_patterns, fit_gaussian, fit_pieces
@@ -373,3 +373,16 @@ def test_weights_of_no_numbers_and_of_equal_ones_are_0(n):
     numbers = np.full((n, 2), [np.nan, 1.0])
     weights = fit_network_weights(numbers, np.ones((n, 2)), np.ones((n, 2)), np.ones(n))
     np.testing.assert_array_equal(weights, 0)
+
+
+def test_rows_with_gaps_after_a_fit_to_complete_ones_are_filled_by_conditional_means(rng):
+    """Those of linear regression on the other columns, as there are enough rows."""
+    Z = rng.normal(size=(4000, 2))
+    X = np.column_stack([Z, Z @ [2.0, -1.0] + 0.1 * rng.normal(size=4000)])
+    estimator = TiedAutoencoder(2, max_iter=1, random_state=0).fit(X)
+    gaps = X[:200].copy()
+    gaps[:, 2] = np.nan
+    expected = LinearRegression().fit(X[:, :2], X[:, 2]).predict(X[:200, :2])
+    imputed = estimator.impute(gaps)
+    np.testing.assert_array_equal(imputed[:, :2], gaps[:, :2])
+    np.testing.assert_allclose(imputed[:, 2], expected, atol=0.15)

@@ -56,7 +56,7 @@ def _summarize(model: Model) -> dict[str, str]:
         "model": str(model.path),
         "network": widths + (", PCA" if settings.is_pca_ else ""),
         "parameters": f"{value.network.n_parameters:,}",
-        "variance kept": f"{settings.reconstruction_r2_:.2%} of that of the training rows",
+        "kept": f"{settings.reconstruction_r2_:.2%} of the variance of the training rows",
     }
     match notes:  # the file may hold notes of any type
         case {"error": int() | float() as error, "pca_error": int() | float() as pca_error}:

@@ -112,6 +112,7 @@ class BatchTransform:
                     float(explanation.shares[row, column]),
                     format_given(get_value(batch.rows.column(names[column]), row)),
                     format_suggestion(get_value(expected.column(names[column]), row)),
+                    float(explanation.ratios[row, column]),
                 )
                 for column in columns
                 if explanation.shares[row, column] > 0

@@ -108,7 +108,8 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
         Returns:
             A copy, of the same type and dtypes, in which each missing value is what `reconstruct`
-            gives there. In columns where all other numbers are whole it is so too. What is missing
+            gives there, or the conditional mean in a normal distribution where nothing was missing
+            in training. In columns where all other numbers are whole it is so too. What is missing
             in columns that were left out stays so.
 
         Examples:
@@ -122,9 +123,9 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
             1   fig     6
         """
         rows, columns = validate_rows(self, X), self._columns
-        filled = self._fitted.reconstruct(rows.toarray() if sparse.issparse(rows) else rows)
+        filled = self._fitted.impute(rows.toarray() if sparse.issparse(rows) else rows)
         if columns is None and not is_frame(X):
-            return np.where(np.isnan(rows), filled, rows)
+            return filled
         from keras_tied.estimator.columns import Columns, FrameSchema
 
         frame, _ = FrameSchema.learn(X)

@@ -1,7 +1,7 @@
 """The fitted value: immutable arrays that encode, decode, impute and score rows."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -95,6 +95,21 @@ class Fitted:
         backward = self.preprocessing.scaling.backward
         rows = np.empty((X.shape[0], self.n_features), X.dtype)
         return self._compute(X, rows, lambda block: backward(self._fill_in(block), X.dtype))
+
+    def impute(self, X: Any) -> Array:
+        """The rows with what is missing filled in, `(n, d)`, in the dtype of `X`.
+
+        It is what `reconstruct` gives; where nothing was missing in training, and no weights are
+        known, conditional means in the distribution of the outlier score.
+        """
+        score, preprocessing = self.outlier_score, self.preprocessing
+        if preprocessing.gaussian is not None or score is None or score.gaussian.precision is None:
+            filled = self.reconstruct(X)
+        else:
+            preprocessing = replace(preprocessing, gaussian=score.gaussian)
+            _, complete = preprocessing.forward(X, slice(None))
+            filled = preprocessing.scaling.backward(complete, X.dtype)
+        return np.where(np.isnan(X), filled, X)
 
     def _fill_in(self, block: Block) -> Array:
         """The reconstruction, with what is missing moved towards its conditional mean."""
