@@ -5,6 +5,8 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
+from keras_tied.estimator._fitted.layout import Layout
+from keras_tied.estimator._training.fit import fit
 from keras_tied.estimator.internal import (
     Parameters,
     baseline_errors,
@@ -66,3 +68,19 @@ def test_a_fit_without_scikit_learn_is_that_of_the_estimator(rng):
         np.testing.assert_array_equal(
             getattr(outcome.fitted, name)(X), getattr(estimator, name)(X), err_msg=name
         )
+
+
+def test_of_classes_both_errors_are_deviances_and_the_network_s_is_less(rng):
+    """About 1 is what the frequencies alone would get."""
+    kind, noise = rng.integers(0, 4, 1200), rng.normal(size=(1200, 4))
+    X = np.column_stack([np.eye(4)[kind], kind[:, None] + 0.3 * noise]).astype(np.float32)
+    layout = Layout(np.array([0, 0, 0, 0, 1, 2, 3, 4]), np.array([2] * 4 + [0] * 4))
+    fitted = fit(Parameters(random_state=0), X, np.ones(1200), layout=layout).fitted
+    error, of_pca = baseline_errors(fitted, X)
+    shares = np.clip(fitted.reconstruct(X)[:, :4].astype(float), 1e-9, 1)
+    entropy = -np.sum(X[:, :4].mean(axis=0) * np.log(X[:, :4].mean(axis=0)))
+    deviance = -np.log(shares[X[:, :4] > 0.5]).mean() / entropy
+    squares = (fitted.reconstruct(X)[:, 4:] - X[:, 4:]) ** 2
+    relative = squares.mean(axis=0) / X[:, 4:].var(axis=0)
+    np.testing.assert_allclose(error, np.mean([deviance, *relative]), rtol=0.02)
+    assert error < of_pca < 1

@@ -180,6 +180,7 @@ def _train_and_measure(
             measured_on=f"{n:,} rows not trained on" if n else "all rows",
             streamed=streamed,
             trimmed=outcome.n_trimmed,
+            has_classes=outcome.fitted.link is not None,
         )
     except FailedError:
         raise
@@ -233,9 +234,12 @@ def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, s
     against = f"the model's is {ratio:.2f} times that"
     if notes["is_pca"]:
         against = "no network was found that is better, so the model is PCA"
+    what = "mean square of scaled columns"
+    if notes["has_classes"]:
+        what = "mean deviance of columns, 1 for the best constants"
     facts |= {
         "components": str(notes["components"]) + _widths.explain_choice(notes.get("widths", [])),
-        "error": f"{notes['error']:.4g}, mean square of scaled columns, {notes['measured_on']}",
+        "error": f"{notes['error']:.4g}, {what}, {notes['measured_on']}",
         "PCA's error": f"{notes['pca_error']:.4g}; {against}",
     }
     if notes["trimmed"]:

@@ -62,7 +62,9 @@ def report(
         old, doubtful = _read_old(fitted_model, against, options, quiet)
         warnings += doubtful
     with show_stages("writing the page", quiet):
-        _, pca_error = internal.baseline_errors(fitted_model.fitted_value, sample.numbers)
+        pca_error = None  # which is not one of squares, as those of the page are, with classes
+        if fitted_model.fitted_value.link is None:
+            _, pca_error = internal.baseline_errors(fitted_model.fitted_value, sample.numbers)
         warnings += map(str, fitted_model.find_note([], "table", "warnings"))
         facts: dict[str, Any] = {"old": old, "safe_csv": safe_csv, "pca_error": pca_error}
         facts["warnings"] = list(dict.fromkeys(warnings))
@@ -111,7 +113,7 @@ def _compute(fitted: internal.Fitted, numbers: Array) -> tuple[Array, Array, Arr
     )
 
 
-def _describe(page: pages.Report, pca_error: float) -> dict[str, Any]:
+def _describe(page: pages.Report, pca_error: float | None) -> dict[str, Any]:
     """Return what a page says, as JSON."""
     facts = {
         "rows": page.whole.n_rows,

@@ -281,19 +281,31 @@ def mean_of_present(squares: Array) -> Array:
 
 
 def baseline_errors(fitted: Fitted, X: Array, others: Array | None = None) -> tuple[float, float]:
-    """The mean squared errors of a fitted value and of PCA, both of scaled rows.
+    """The mean errors of a fitted value and of PCA, both of scaled rows.
 
-    Missing values do not count; for PCA they are imputed as the fitted value does. Rows with a
-    value far outside the rest of its column count for neither. PCA is fitted to `X`, `(n, d)`,
-    better the rows that the value was fitted to, and measured on `others`, by default on `X`.
+    They are squares; with probabilities of classes deviances, divided by those of the best
+    constants, and those of PCA are calibrated on the rows that it is fitted to. Missing values do
+    not count; for PCA they are imputed as the fitted value does. Rows with a value far outside the
+    rest of its column count for neither. PCA is fitted to `X`, `(n, d)`, better the rows that the
+    value was fitted to, and measured on `others`, by default on `X`.
     """
     X = X[~fitted.find_far_rows(X)]
     others = X if others is None else others[~fitted.find_far_rows(others)]
     if np.isnan(X).all() or np.isnan(others).all():  # also where no row is left
         return 0.0, 0.0
-    _, complete = fitted.preprocessing.forward(X, slice(None))
-    principal = fit_pca(complete).truncate(fitted.n_components)
+    scaled, complete = fitted.preprocessing.forward(X, slice(None))
+    principal, link = fit_pca(complete).truncate(fitted.n_components), fitted.link
+    if link is not None:
+        link = replace(link, temperatures=np.ones(len(link.costs)))
+        link = link.calibrate(principal.reconstruct(complete), scaled, np.ones(len(X)))
     scaled, complete = fitted.preprocessing.forward(others, slice(None))
-    squares = np.square(principal.reconstruct(complete) - scaled, dtype=np.float64)
-    errors = fitted.reconstruction_error(others, per_feature=True)
-    return float(np.nanmean(errors)), float(np.nanmean(squares))
+    block = compute_block(fitted.network, scaled, complete, fitted.link)
+    of_pca = principal.reconstruct(complete)
+    if link is None or fitted.link is None:
+        errors = [np.square(of - scaled, dtype=np.float64) for of in (block.reconstruction, of_pca)]
+    else:
+        errors = [
+            fitted.link.find_errors(scaled, block.reconstruction),
+            link.find_errors(scaled, link.apply(of_pca)),
+        ]
+    return float(np.nanmean(errors[0])), float(np.nanmean(errors[1]))
