@@ -455,3 +455,20 @@ def test_ctrl_c_while_all_rows_are_measured_leaves_nothing(interrupted, tmp_path
     done = interrupted("fit", "rows.npy", "-o", "model.safetensors", after=b"measuring")
     assert done.code == 130
     assert [path.name for path in tmp_path.iterdir()] == ["rows.npy"]
+
+
+def test_a_constant_that_has_changed_is_kept_and_said(keras_tied, tmp_path):
+    lines = [f"Jan,{'ab'[i % 2]},{i % 7 + i % 2}" for i in range(80)]
+    (tmp_path / "jan.csv").write_text("\n".join(["month,kind,size", *lines]))
+    (tmp_path / "mar.csv").write_text("\n".join(["month,kind,size", *lines]).replace("Jan", "Mar"))
+    (tmp_path / "none.csv").write_text("\n".join(["kind,size", *(of[4:] for of in lines)]))
+    keras_tied("fit", tmp_path / "jan.csv", "-o", tmp_path / "m.safetensors", "--epochs", "2")
+    for name, month, times in (("jan", "Jan", 0), ("mar", "Mar", 80), ("none", "Jan", 0)):
+        done = keras_tied(
+            "reconstruct", tmp_path / "m.safetensors", tmp_path / f"{name}.csv", "-o", "-"
+        )
+        rows = done.out.splitlines()
+        assert rows[0] == "month,kind,size"
+        assert all(row.startswith(f"{month},") for row in rows[1:])
+        said = f"column 'month' holds {times} values that differ from what it was in training"
+        assert (said in done.err) == (times > 0)

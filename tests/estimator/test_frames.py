@@ -400,3 +400,30 @@ def test_text_that_is_mostly_numbers_is_refused_with_what_to_do_in_python(rng):
     frame = pd.DataFrame({"size": texts, "x": rng.normal(size=105)})
     with pytest.raises(TableError, match=r"'size' holds integers in 86% .*categorical_features"):
         TiedAutoencoder(1).fit(frame)
+
+
+@given(data=st.data())
+def test_a_reconstruction_contradicts_no_constant_without_a_warning(data):
+    """In training, a column was always one value, or the same as another."""
+    draw, rng = data.draw, np.random.default_rng(0)
+    value = draw(st.sampled_from(["Jan", 7, 1.5, True, datetime.date(2026, 1, 31)]))
+    others = {str: "Mar", int: 8, float: 2.5, bool: False, datetime.date: datetime.date(2026, 3, 1)}
+    frame = make_frame(rng)[["word", "number"]]
+    frame["always"], frame["twin"] = value, frame["word"]
+    later = frame.copy()
+    changed = np.array(draw(st.lists(st.booleans(), min_size=ROWS, max_size=ROWS)))
+    name = draw(st.sampled_from(["always", "twin"]))
+    later[name] = later[name].astype(object)
+    later.loc[changed, name] = others[type(value)] if name == "always" else "other"
+    estimator = TiedAutoencoder(1, **QUICK).fit(frame)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        rows = estimator.reconstruct(later)
+    assert rows[name][changed].tolist() == later[name][changed].tolist()
+    told = [str(each.message) for each in caught]
+    assert len(told) == changed.any()
+    if changed.any():
+        assert f"{changed.sum()} value" in told[0]
+        assert f"column '{name}'" in told[0]
+    if name == "always":
+        assert (rows[name][~changed] == value).all()

@@ -71,6 +71,7 @@ def _transform(
     options.require_output(task.output, printing.json)
     model = load(task.model)
     rows = open_rows(model, task.data, task.options, task.id, printing.quiet, task.output)
+    rows.restores = output == "reconstructions"
     transform = distributed.BatchTransform(model.fitted_value, rows.columns, output, rows.id)
     with options.connect() as workers:
         write = partial(task.write, function=transform.apply)

@@ -163,5 +163,9 @@ def say_doubtful(rows: tables.Scan, quiet: bool) -> None:
     """Print which values were in no category of the model, or not of the kind of their column."""
     for column, times in () if quiet else rows.unseen.items():
         values = format_quantity(times, "value")
-        say(f"column {column!r} holds {values} of rare or new categories, taken together.")
+        what = "of rare or new categories, which count as one or as missing"
+        if column not in rows.columns.names:
+            what = f"that differ from what it was in training, {rows.columns.left_out[column]}"
+            what += ": they are kept"
+        say(f"column {column!r} holds {values} {what}.")
     say_misread(rows.misread, quiet)

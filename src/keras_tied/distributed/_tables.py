@@ -63,7 +63,8 @@ def transform_table(
         TableError: if the table cannot be used, or the folder holds something else.
         ClusterError: if workers are lost.
     """
-    rows = Scan(source, transform.columns, transform.id)
+    restores = transform.output == "reconstructions"
+    rows = Scan(source, transform.columns, transform.id, restores=restores)
     parts = rows.split()
     names = [f"part-{index:05}.{folder.format}" for index in range(len(parts))]
     facts = _describe([part.source for part in parts], transform)

@@ -74,7 +74,8 @@ class BatchTransform:
             codes = self.fitted.transform(numbers).T
             return prepend_id(self.id, rows, dict(zip(code_names(len(codes)), codes, strict=True)))
         if self.output == "reconstructions":
-            return prepend_id(self.id, rows, self.columns.decode(self.fitted.reconstruct(numbers)))
+            decoded = self.columns.decode(self.fitted.reconstruct(numbers), rows=rows)
+            return prepend_id(self.id, rows, decoded)
         facts: dict[str, Any] = self.describe_scores(*self.fitted.measure_rows(numbers))
         if self.explain:
             facts |= self.describe_causes(self.find_causes(batch))

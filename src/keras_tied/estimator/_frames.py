@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from sklearn.utils import check_array
 
 from keras_tied._text import format_quantity, list_some
@@ -62,6 +63,19 @@ def encode(columns: Columns, X: Any) -> Array:
     if lost:
         warnings.warn(f"X holds values that count as missing: {list_some(lost)}.", stacklevel=6)
     return numbers
+
+
+def find_changed(columns: Columns, X: Any) -> pa.RecordBatch:
+    """The rows of a frame, with a warning of columns that are no longer what they always were."""
+    rows = read_rows(X)
+    changed = {name: int(others.sum()) for name, others in columns.find_changed(rows).items()}
+    if lost := [
+        f"{format_quantity(n, 'value')} of column {name!r} ({columns.left_out[name]} in training)"
+        for name, n in changed.items()
+        if n
+    ]:
+        warnings.warn(f"X differs from what it was, and is kept: {list_some(lost)}.", stacklevel=5)
+    return rows
 
 
 def _check_array(X: Any) -> Any:

@@ -72,10 +72,11 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
             X: the rows, `(n_samples, n_features)`.
 
         Returns:
-            The rows, as `inverse_transform` gives them, an array in the dtype of `X`.
+            The rows, as `inverse_transform` gives them, an array in the dtype of `X`. In a column
+            of a frame that was constant, or the same as another one, other values stay as they are.
         """
         rows = validate_rows(self, X)
-        return _wrap_rows(self, self._fitted.reconstruct(rows), X)
+        return _wrap_rows(self, self._fitted.reconstruct(rows), X, X)
 
     def reconstruct_proba(self, X: Any) -> Any:
         """How likely the reconstruction of each row makes every category, and every boolean.
@@ -266,7 +267,7 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         return tags
 
 
-def _wrap_rows(estimator: BaseEstimator, rows: Array, X: Any) -> Any:
+def _wrap_rows(estimator: BaseEstimator, rows: Array, X: Any, given: Any = None) -> Any:
     """Rows with the names of the features, and the index of the data frame that they come from.
 
     Columns of any kind become a frame again. scikit-learn itself wraps only what `transform`
@@ -274,7 +275,11 @@ def _wrap_rows(estimator: BaseEstimator, rows: Array, X: Any) -> Any:
     """
     columns = estimator._columns
     if columns is not None and (columns.frame is not None or is_frame(X)):
-        return columns.join(rows, X)
+        if not is_frame(given):
+            return columns.join(rows, X)
+        from keras_tied.estimator._frames import find_changed
+
+        return columns.join(rows, X, find_changed(columns, given))
     container = _get_output_config("transform", estimator)["dense"]
     if container == "default":
         return rows

@@ -56,6 +56,7 @@ class Scan:
     columns: Columns  # that become numbers
     id: str | None = None  # a column that is read too
     label: str | None = None  # another
+    restores: bool = False  # whether those are read that the columns restore, too
     advance: Callable[[int], object] = ignore  # is called with the rows of each batch after its use
     unseen: Counter[str] = field(default_factory=Counter)  # rare or new categories, by column
     misread: MisreadValues = field(default_factory=MisreadValues)  # both are of the last loop
@@ -64,6 +65,8 @@ class Scan:
         for tally in (self.unseen, self.misread.counts, self.misread.examples):
             tally.clear()
         beside = [name for name in (self.id, self.label) if name is not None]
+        restored = [of.name for of in self.columns.restored] if self.restores else []
+        beside += [name for name in restored if name in self.source.schema.names]
         names = list(dict.fromkeys([*self.columns.names, *beside]))
         n_rows, promised = 0, self.source.n_rows
         for rows in self.source.batches(names=names):
@@ -71,6 +74,8 @@ class Scan:
             n_rows += rows.num_rows
             if n_rows > promised:
                 break
+            for name, is_other in self.columns.find_changed(rows).items():
+                self.unseen.update({name: int(is_other.sum())} if is_other.any() else {})
             yield Batch(rows, self.columns.encode(rows, first_row, self.unseen, self.misread))
             self.advance(rows.num_rows)
         if n_rows != promised:
@@ -82,7 +87,10 @@ class Scan:
 
     def split(self) -> list[Scan]:
         """Return a scan of each part of the table; each can be sent to another process."""
-        return [Scan(part, self.columns, self.id, self.label) for part in self.source.split()]
+        return [
+            Scan(part, self.columns, self.id, self.label, self.restores)
+            for part in self.source.split()
+        ]
 
     def fold(
         self,

@@ -158,6 +158,7 @@ class Columns:
     def text(self) -> list[str]:
         """The columns to read as text: what is written in a form, the label and the id."""
         names = [of.name for of in self.used if of.kind is Kind.text or of.form is not None]
+        names += [of.name for of in self.restored if of.copy_of in names or type(of.value) is str]
         return [*names, *(name for name in (self.label, self.id) if name is not None)]
 
     @property
@@ -246,36 +247,59 @@ class Columns:
             first_row += batch.num_rows
         return misread
 
-    def decode(self, numbers: ArrayLike, named: bool = False) -> pa.RecordBatch:
+    def find_changed(self, rows: pa.RecordBatch) -> dict[str, Array]:
+        """Which rows have another value than `decode` restores, by the column, if it is there."""
+        changed = {}
+        for lost in self.restored:
+            if lost.name in rows.schema.names and (lost.copy_of or lost.name) in rows.schema.names:
+                values, copied = rows.column(lost.name), lost.copy_of is not None
+                others = rows.column(lost.copy_of) if copied else lost.repeat(len(values))
+                is_other = pc.not_equal(values, _cast(others, values.type)).fill_null(lost.is_empty)
+                is_given = pc.invert(values.is_null(nan_is_null=True))
+                changed[lost.name] = pc.and_(is_given, is_other).to_numpy(zero_copy_only=False)
+        return changed
+
+    def decode(
+        self, numbers: ArrayLike, named: bool = False, rows: pa.RecordBatch | None = None
+    ) -> pa.RecordBatch:
         """Decode numbers to rows, with the columns that are used or restored.
 
         Text is the category of the largest number, with `named` of those that have a name; booleans
         are true from 0.5 on; a column of whole numbers is rounded; times are those of their days;
-        NaN is a missing value. What was text is written as it was in the table.
+        NaN is a missing value. What was text is written as it was in the table. Where `rows` that
+        the numbers stand for have another value in a column that is restored, it stays.
 
         Raises:
             TableError: if the numbers have not the shape `(rows, len(features))`.
         """
-        rows: Array = np.asarray(numbers)
+        block: Array = np.asarray(numbers)
         n = len(self.features)
-        if rows.ndim != 2 or rows.shape[1] != n:
-            raise TableError(f"numbers of the shape {rows.shape} were given; give {n} columns.")
-        if rows.dtype.kind != "f":
-            rows = rows.astype(np.float64)
+        if block.ndim != 2 or block.shape[1] != n:
+            raise TableError(f"numbers of the shape {block.shape} were given; give {n} columns.")
+        if block.dtype.kind != "f":
+            block = block.astype(np.float64)
         ends = np.cumsum([len(column.features) for column in self.used])
-        blocks = np.split(rows, ends[:-1], axis=1) if self.used else []
+        blocks = np.split(block, ends[:-1], axis=1) if self.used else []
         pairs = zip(self.used, blocks, strict=True)
         arrays = [column.decode(block, named) for column, block in pairs]
         decoded = dict(zip(self.names, arrays, strict=True))
         for lost in self.restored:
             same = lost.copy_of
-            decoded[lost.name] = lost.repeat(len(rows)) if same is None else decoded[same]
+            decoded[lost.name] = lost.repeat(len(block)) if same is None else decoded[same]
+        changed = {} if rows is None else self.find_changed(rows)
+        for name, is_other in changed.items():
+            if rows is not None and is_other.any():
+                restored = _cast(decoded[name], rows.column(name).type)
+                decoded[name] = pc.if_else(pa.array(is_other), rows.column(name), restored)
         names = self.order or self.names
         return pa.record_batch([decoded[name] for name in names], names=list(names))
 
-    def join(self, numbers: ArrayLike, like: Any) -> Any:
-        """Decode numbers to the frame that was learned from, or one of the library of `like`."""
-        rows = self.decode(numbers, named=True)
+    def join(self, numbers: ArrayLike, like: Any, given: pa.RecordBatch | None = None) -> Any:
+        """Decode numbers to the frame that was learned from, or one of the library of `like`.
+
+        `given` are the rows that they stand for, as `decode` takes them.
+        """
+        rows = self.decode(numbers, named=True, rows=given)
         if self.frame is not None:
             return self.frame.join(rows, like)
         return wrap(find_library(like), pa.table(rows), rows.schema.names, like)
@@ -331,6 +355,14 @@ class Columns:
             raise ValueError("the restored columns are invalid")
         if self.order and sorted(self.order) != sorted([*names, *others]):
             raise ValueError("the column order lists names that are not in the model")
+
+
+def _cast(values: pa.Array, dtype: pa.DataType) -> pa.Array:
+    """Values in a type, or nulls in it if it has no such values."""
+    try:
+        return values.cast(dtype, safe=False)
+    except pa.ArrowException:
+        return pa.nulls(len(values), dtype)
 
 
 def _drop_empty(json: dict[str, Any]) -> dict[str, Any]:

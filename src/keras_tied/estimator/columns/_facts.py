@@ -91,6 +91,11 @@ class Restoration:
     value: str | int | float | bool | None = None
     is_date: bool = False
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the column had no value."""
+        return self.copy_of is None and self.value is None
+
     def repeat(self, n_rows: int) -> pa.Array:
         """Return its value in so many rows."""
         value = pa.array([self.value])
