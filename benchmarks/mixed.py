@@ -42,10 +42,8 @@ class Model:
     def __init__(self, table: pd.DataFrame, width: int, seed: int) -> None:
         self.columns, _ = Columns.survey(pa.RecordBatch.from_pandas(table))
         parameters, X = Parameters(n_components=width, random_state=seed), self.encode(table)
-        if hasattr(self.columns, "layout"):
-            self.fitted = fit_rows(parameters, X, layout=self.columns.layout).fitted
-        else:
-            self.fitted = fit_rows(parameters, X, columns=self.columns.column_numbers).fitted
+        columns = self.columns if hasattr(self.columns, "layout") else self.columns.column_numbers
+        self.fitted = fit_rows(parameters, X, columns=columns).fitted
 
     def encode(self, table: pd.DataFrame) -> NDArray:
         return self.columns.encode(pa.RecordBatch.from_pandas(table))
