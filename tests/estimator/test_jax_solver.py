@@ -11,6 +11,7 @@ from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._training import jax_solver, jax_steps, plan
 from keras_tied.estimator._training.jax_steps import Rows, begin, take_steps
 from keras_tied.estimator._training.rows import TrainingRows
+from keras_tied.estimator.internal import Parameters, baseline_errors, fit_rows
 
 SIZES = (5, 8, 7, 2)
 
@@ -170,3 +171,20 @@ def test_copies_of_rows_are_no_more_evidence():
         )
         errors = 1.0 - np.tile(gains[:count], 10)
         assert jax_solver._is_better([member], [errors], [of_pca]) == better
+
+
+@pytest.mark.parametrize("n", [400, 2000])
+def test_the_error_of_held_out_rows_is_about_that_of_others(n, rng):
+    """Of rows from the same curve, for the network and for PCA."""
+
+    def draw(count):
+        angle = rng.uniform(-2, 2, count)
+        curve = np.column_stack([angle, angle**2, np.sin(2 * angle), np.cos(angle)])
+        return curve + 0.1 * rng.normal(size=(count, 4))
+
+    X, others = draw(n), draw(5000)
+    outcome = fit_rows(Parameters(n_components=1, random_state=0, trim=False), X)
+    error, of_pca = outcome.held_out_errors
+    expected = baseline_errors(outcome.fitted, X, others)
+    np.testing.assert_allclose((error, of_pca), expected, rtol=0.2)
+    assert error < of_pca

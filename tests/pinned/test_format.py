@@ -51,7 +51,7 @@ PARAMS = """
     """.split()
 NOTES = """
     command trained seconds data rows components is_pca error pca_error measured_on
-    streamed table trimmed has_classes versions
+    streamed table trimmed has_classes held_out versions
     """.split()
 COLUMNS = "version columns left_out label id".split()
 COLUMN = "name kind categories other".split()

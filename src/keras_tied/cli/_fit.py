@@ -181,6 +181,7 @@ def _train_and_measure(
             streamed=streamed,
             trimmed=outcome.n_trimmed,
             has_classes=outcome.fitted.link is not None,
+            held_out=None if n else outcome.held_out_errors,
         )
     except FailedError:
         raise
@@ -230,7 +231,11 @@ def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, s
     facts = {"rows": f"{notes['rows']:,}", "columns used": usage}
     if columns.left_out:
         facts["left out"] = list_some(explain_left_out(columns))
-    ratio = notes["error"] / notes["pca_error"] if notes["pca_error"] else 1.0
+    error, pca_error = notes["held_out"] or (notes["error"], notes["pca_error"])
+    where = notes["measured_on"]
+    if notes["held_out"]:
+        where = f"on rows held out; {notes['error']:.4g} on {where}"
+    ratio = error / pca_error if pca_error else 1.0
     against = f"the model's is {ratio:.2f} times that"
     if notes["is_pca"]:
         against = "no network was found that is better, so the model is PCA"
@@ -239,8 +244,8 @@ def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, s
         what = "mean deviance of columns, 1 for the best constants"
     facts |= {
         "components": str(notes["components"]) + _widths.explain_choice(notes.get("widths", [])),
-        "error": f"{notes['error']:.4g}, {what}, {notes['measured_on']}",
-        "PCA's error": f"{notes['pca_error']:.4g}; {against}",
+        "error": f"{error:.4g}, {what}, {where}",
+        "PCA's error": f"{pca_error:.4g}; {against}",
     }
     if notes["trimmed"]:
         facts["not trained on"] = (

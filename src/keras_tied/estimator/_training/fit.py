@@ -120,7 +120,9 @@ def _solve(plan: Plan, rows: PreparedRows, principal: Components) -> tuple[Solut
         if not plan.may_be_pca or _beats_pca(solution, training_rows, principal_of_code, block):
             return solution, block
     link = solution.pca_link
+    of_pca = solution.held_out_errors and (solution.held_out_errors[1],) * 2
     solution = replace(solution, network=pca, link=link, is_pca=True, held_out=None)
+    solution = replace(solution, held_out_errors=of_pca)
     return solution, compute_block(pca, rows.scaled, rows.complete, link)
 
 

@@ -94,9 +94,12 @@ def fit(
     if link is not None:
         link, errors = _calibrate(members, networks)
         pca_link, of_pca = _calibrate(members, [pca_network(each.principal) for each in members])
+    errors = [e + m.weights * m.held_out.lost for e, m in zip(errors, members, strict=True)]
+    weight = sum(member.weights.sum() for member in members)
+    own, others = (float(sum(map(np.sum, each)) / weight) for each in (errors, of_pca))
     better, held_out = _is_better(members, errors, of_pca), members[-1].places
     solution = Solution(network, curve, validation_curve, len(curve), better, held_out)
-    return replace(solution, link=link, pca_link=pca_link)
+    return replace(solution, held_out_errors=(own, others), link=link, pca_link=pca_link)
 
 
 @dataclass
@@ -288,8 +291,7 @@ def _calibrate(members: list[_Member], networks: list[DenseNetwork]) -> tuple[Li
 
 
 def _is_better(members: list[_Member], errors: list[Array], of_pca: list[Array]) -> bool:
-    """Whether errors, but for those of a projection, are less than PCA's on held-out rows."""
-    errors = [e + m.weights * m.held_out.lost for e, m in zip(errors, members, strict=True)]
+    """Whether errors are less than PCA's on held-out rows."""
     if len(members) == 1:
         weights, count = members[0].weights, members[0].held_out.count
         return is_clearly_less(errors[0] / weights, of_pca[0] / weights, weights, count)

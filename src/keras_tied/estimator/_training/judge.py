@@ -41,6 +41,8 @@ class Outcome(NamedTuple):
     n_trimmed: int  # the number of rows that nothing was fitted to
     # on held-out rows, as long as `losses`; empty without such rows
     validation_errors: Sequence[float] = ()
+    # the mean errors of the model and of PCA on rows that they have not learned from, if any were
+    held_out_errors: tuple[float, float] | None = None
     interrupted: bool = False  # whether Ctrl-C ended training, and no caller reports it
     # the model that `partial_fit` trains further, or the variables of its optimizer, as a file has
     # them; None after `fit`
@@ -105,6 +107,7 @@ def judge(
         explained_shares(sums),
         n_trimmed,
         solution.validation_errors,
+        solution.held_out_errors,
         solution.interrupted,
     )
 
