@@ -66,7 +66,7 @@ AXES: dict[str, Any] = {
 """The arrays of a fitted value besides those of its network, by their place in it, with their axes:
 d features, k components, e and f features with the p and q pieces of their numbers, a and b
 principal axes of codes and residuals, t numbers of the tail, and s numbers that the score
-standardises: those of numbers, a + b, and those of numbers once more with a precision."""
+standardises: d + a + b, and the features of numbers once more with a precision."""
 GAUSSIANS = {
     "preprocessing.gaussian": gaussian.MOST_FEATURES,
     "outlier_score.gaussian": outlier_score.MOST_FEATURES,
@@ -247,8 +247,8 @@ def _check_arrays(
     steps = np.diff(columns, prepend=-1)
     same = (kinds[1:] == kinds[:-1]) | (steps[1:] == 1)
     sure = (arrays.get("link.frequencies", middle * 0) < 1) | (kinds != BOOLEAN)
-    n_numbers = (1 if precision is None else 2) * np.count_nonzero(kinds == NUMBER)
-    n_numbers += sizes["a"] + sizes["b"]
+    n_numbers = d + sizes["a"] + sizes["b"]
+    n_numbers += 0 if precision is None else int((kinds == NUMBER).sum())
     hidden = [size for axis, size in sizes.items() if axis.isdigit()]
     positive = precision is None or (precision.diagonal() > 0).all()
     checks = {

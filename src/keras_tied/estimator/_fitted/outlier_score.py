@@ -28,8 +28,7 @@ SMALLEST_SURPRISE_SCALE = 0.5
 """The same of a surprise, but 1 of a column of several features: those of a category have two
 values, of which the more frequent one gives the median absolute deviation."""
 SMALLEST_SPREAD = 1e-6  # the variation of a column below this is rounding error
-CLASS_WEIGHT = 4.0
-"""Of the surprise of a class, which adds nothing else to the score; chosen on 8 tables."""
+CLASS_WEIGHT = 12.0  # of the surprise of a class, chosen on 8 tables
 RAREST = 1e-6  # the least frequency of a class
 RARER = 0.05  # no class is less likely than its frequency times this
 OPTIMISM = 1.0, 4.0  # the least and largest factor of squared errors, from trained rows to others
@@ -107,10 +106,9 @@ class Block(NamedTuple):
 class OutlierScore:
     r"""Measures how far a row is from most others.
 
-    It takes the scaled features of numbers, the code and the residuals of numbers along their
-    principal axes, and the surprise of each of these features, which is its distance from what the
-    other columns make likely: in a normal distribution with the precision P, of the features b of a
-    column, with their pieces,
+    It takes the scaled features, the code and the residuals along their principal axes, and the
+    surprise of each number, which is its distance from what the other columns make likely: in a
+    normal distribution with the precision P, of the features b of a column, with their pieces,
 
     $$P_{bb}^{-1} (P (x - \mu))_b$$
 
@@ -120,7 +118,7 @@ class OutlierScore:
     $$\sum_j \rho(z_j), \quad \rho(z) = \begin{cases} z^2 / 2 & |z| < 2 \\ 2 |z| - 2 &
         \text{otherwise} \end{cases}$$
 
-    A column of classes adds $-4 \log p$ alone, with the probability of its class given the other
+    A column of classes adds $-12 \log p$, with the probability p of its class given the other
     columns. A value beyond the fences of its column adds `tail.limit`, the largest score of a row
     without such values, times its distance from the median relative to that of the fence.
 
@@ -135,7 +133,7 @@ class OutlierScore:
         gaussian: the normal distribution of the scaled rows; without precision for more than
             `MOST_FEATURES` features, and there are no surprises then.
         layout, scaling: the columns of the features, and their scaling.
-        median, scale: of the numbers, of the coordinates along the axes, and of the surprises of
+        median, scale: of the features, of the coordinates along the axes, and of the surprises of
             numbers, in this order. The scale of a constant feature is `SMALLEST_SCALE`; it is
             infinite for a feature that is missing in all rows and for another number that is
             constant.
@@ -261,15 +259,15 @@ class OutlierScore:
     @property
     def _ends(self) -> tuple[int, int, int]:
         """Where the features, the coordinates of the code and those of the residuals end."""
-        of_features = len(self.numbers)
+        of_features = len(self.layout.columns)
         of_code = of_features + self.code_axes.vectors.shape[1]
         return of_features, of_code, of_code + self.residual_axes.vectors.shape[1]
 
     def _compute_coordinates(self, block: Block) -> Array:
         """Features, codes, residuals and surprises side by side, float64."""
         complete = block.complete.astype(np.float64)
-        residuals = self.residual_axes.project(find_residuals(block, self.layout))
-        parts = [complete[:, self.numbers], self.code_axes.project(block.codes), residuals]
+        residuals = self.residual_axes.project(block.known_residuals)
+        parts = [complete, self.code_axes.project(block.codes), residuals]
         if self.surprise is not None:
             deviations = self.gaussian.find_deviations(complete)
             parts.append((deviations @ self.surprise)[:, self.numbers])
@@ -307,7 +305,7 @@ def fit_outlier_score(
         gaussian = Gaussian(gaussian.mean)
     score = OutlierScore(
         _fit_axes(block.codes, weights),
-        _fit_axes(find_residuals(block, layout), weights),
+        _fit_axes(block.known_residuals, weights),
         gaussian,
         layout,
         preprocessing.scaling,
@@ -327,18 +325,11 @@ def fit_outlier_score(
         surprises = slice(score._ends[2], None)
         least = np.where(several, 1.0, SMALLEST_SURPRISE_SCALE) * spread[surprises]
         scale[surprises] = np.maximum(scale[surprises], least)
-    observed = ~np.isnan(np.fmin.reduce(block.scaled, axis=0))[score.numbers]
+    observed = ~np.isnan(np.fmin.reduce(block.scaled, axis=0))
     constant_scale = np.full(len(scale), np.inf)
     constant_scale[: len(observed)][observed] = SMALLEST_SCALE
     scale = np.where(spread > SMALLEST_SPREAD, scale, constant_scale)
     return replace(score, median=median, scale=scale)
-
-
-def find_residuals(block: Block, layout: Layout) -> Array:
-    """Reconstruction less input of numbers, 0 where one is missing and in other columns."""
-    residuals = block.known_residuals
-    residuals[:, layout.kinds != NUMBER] = 0
-    return residuals
 
 
 def weighted_quantiles(values: Array, weights: Array, share: float) -> Array:

@@ -251,8 +251,11 @@ class Columns:
         """Which rows have another value than `decode` restores, by the column, if it is there."""
         changed = {}
         for lost in self.restored:
-            if lost.name in rows.schema.names and (lost.copy_of or lost.name) in rows.schema.names:
-                values, copied = rows.column(lost.name), lost.copy_of is not None
+            if not {lost.name, lost.copy_of or lost.name} <= {*rows.schema.names}:
+                continue
+            values, copied = rows.column(lost.name), lost.copy_of is not None
+            changed[lost.name] = np.zeros(len(values), bool)
+            if values.null_count < len(values):
                 others = rows.column(lost.copy_of) if copied else lost.repeat(len(values))
                 is_other = pc.not_equal(values, _cast(others, values.type)).fill_null(lost.is_empty)
                 is_given = pc.invert(values.is_null(nan_is_null=True))
