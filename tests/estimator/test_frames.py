@@ -337,7 +337,8 @@ def test_an_odd_category_is_explained_by_what_is_likely_instead():
 
 def test_dask_encodes_block_by_block(rng):
     dask = pytest.importorskip("dask.dataframe")
-    frame = make_frame(rng)[["category", "number", "word"]]
+    frame = make_frame(rng)[["category", "number", "word", "yes"]]
+    frame.loc[frame.index[0], "word"] = "pear"  # else it is a copy
     parts = dask.from_pandas(frame, npartitions=3, sort=False)
     estimator = TiedAutoencoder(2, **QUICK).fit(parts)
     np.testing.assert_array_equal(estimator.transform(parts).compute(), estimator.transform(frame))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -49,7 +50,8 @@ def map_collections(method: Method) -> Method:
         if hasattr(X, "map_partitions"):
             from dask.dataframe.utils import meta_nonempty
 
-            example = call(meta_nonempty(X._meta))
+            with warnings.catch_warnings(action="ignore"):  # of what is made up
+                example = call(meta_nonempty(X._meta))
             return X.map_partitions(call, of_none=example[:0], meta=example[:0])
         X = X.rechunk({1: -1})
         example = call(np.ones((1, X.shape[1]), X.dtype))

@@ -158,7 +158,9 @@ class Columns:
     def text(self) -> list[str]:
         """The columns to read as text: what is written in a form, the label and the id."""
         names = [of.name for of in self.used if of.kind is Kind.text or of.form is not None]
-        names += [of.name for of in self.restored if of.copy_of in names or type(of.value) is str]
+        for of in self.restored:  # digits of a constant such as 007 are kept
+            if of.copy_of in names or (isinstance(of.value, str) and is_number(of.value)):
+                names.append(of.name)
         return [*names, *(name for name in (self.label, self.id) if name is not None)]
 
     @property
