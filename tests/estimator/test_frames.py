@@ -347,6 +347,7 @@ def test_dask_encodes_block_by_block(rng):
     )
 
 
+@pytest.mark.slow
 def test_the_command_gives_the_codes_of_python(tmp_path, rng):
     """Of the same frame as a CSV file and as one of Parquet."""
     frame = make_frame(rng, 80).reset_index(drop=True)

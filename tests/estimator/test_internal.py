@@ -1,6 +1,7 @@
 """What other packages are told of a fitted estimator: its errors beside PCA's, and ranks."""
 
 import numpy as np
+import pytest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
@@ -70,6 +71,7 @@ def test_a_fit_without_scikit_learn_is_that_of_the_estimator(rng):
         )
 
 
+@pytest.mark.slow
 def test_of_classes_both_errors_are_deviances_and_the_network_s_is_less(rng):
     """About 1 is what the frequencies alone would get."""
     kind, noise = rng.integers(0, 4, 1200), rng.normal(size=(1200, 4))

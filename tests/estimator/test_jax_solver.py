@@ -173,7 +173,7 @@ def test_copies_of_rows_are_no_more_evidence():
         assert jax_solver._is_better([member], [errors], [of_pca]) == better
 
 
-@pytest.mark.parametrize("n", [400, 2000])
+@pytest.mark.parametrize("n", [400, pytest.param(2000, marks=pytest.mark.slow)])
 def test_the_error_of_held_out_rows_is_about_that_of_others(n, rng):
     """Of rows from the same curve, for the network and for PCA."""
 
