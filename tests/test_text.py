@@ -2,7 +2,12 @@
 
 import pytest
 
-from keras_tied._reasons import Cause, describe_reason, format_given, format_suggestion
+from keras_tied._reasons import (
+    Cause,
+    describe_reason,
+    format_given,
+    format_suggestion,
+)
 from keras_tied._text import format_number, format_rarity, format_share, format_value
 
 
@@ -31,6 +36,8 @@ def test_a_rarity_has_two_significant_digits(one_in, text):
 
 
 def test_a_reason_names_a_column_or_two_that_contradict_each_other():
+    assert format_given(9_999_999.0) == format_given(9_999_999) == "9,999,999"
+    assert (format_given(0.1234567), format_given(float("inf"))) == ("0.123457", "inf")
     alone = describe_reason([Cause("age", 1.0, "999", "34")], True)
     assert alone == (
         "age 999; the other columns suggest 34, and with that the row would be ordinary"

@@ -57,7 +57,8 @@ def format_given(value: Any) -> str:
         return "missing"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return format_value(value, 40)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+    is_whole = value % 1 == 0 and abs(value) < 1e15  # whole decimals, as a column with gaps has
+    return f"{value:,.0f}" if is_whole else f"{value:,.6g}"
 
 
 def format_suggestion(value: Any) -> str:

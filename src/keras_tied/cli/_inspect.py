@@ -52,11 +52,12 @@ def _describe(model: Model) -> dict[str, Any]:
 def _summarize(model: Model) -> dict[str, str]:
     value, settings, notes = model.fitted_value, model.contents.settings, model.notes
     widths = " → ".join(map(str, value.network.layer_sizes))
+    what = "variance" if value.link is None else "deviance of the columns"
     facts = {
         "model": str(model.path),
         "network": widths + (", PCA" if settings.is_pca_ else ""),
         "parameters": f"{value.network.n_parameters:,}",
-        "kept": f"{settings.reconstruction_r2_:.2%} of the variance of the training rows",
+        "kept": f"{settings.reconstruction_r2_:.2%} of the {what} of the training rows",
     }
     match notes:  # the file may hold notes of any type
         case {"error": int() | float() as error, "pca_error": int() | float() as pca_error}:

@@ -165,7 +165,7 @@ def say_doubtful(rows: tables.Scan, quiet: bool) -> None:
         values = format_quantity(times, "value")
         what = "of rare or new categories, which count as one or as missing"
         if column not in rows.columns.names:
-            what = f"that differ from what it was in training, {rows.columns.left_out[column]}"
-            what += ": they are kept"
+            in_training = rows.columns.left_out.get(column, "another")
+            what = f"beside what it was in training, {in_training}, and reconstruct keeps them"
         say(f"column {column!r} holds {values} {what}.")
     say_misread(rows.misread, quiet)

@@ -65,14 +65,15 @@ def encode(columns: Columns, X: Any) -> Array:
     return numbers
 
 
-def find_changed(columns: Columns, X: Any) -> pa.RecordBatch:
+def find_differences(columns: Columns, X: Any) -> pa.RecordBatch:
     """The rows of a frame, with a warning of columns that are no longer what they always were."""
     rows = read_rows(X)
-    changed = {name: int(others.sum()) for name, others in columns.find_changed(rows).items()}
+    differences = columns.find_differences(rows).items()
     if lost := [
-        f"{format_quantity(n, 'value')} of column {name!r} ({columns.left_out[name]} in training)"
-        for name, n in changed.items()
-        if n
+        f"{format_quantity(int(is_other.sum()), 'value')} of column {name!r} "
+        f"({columns.left_out.get(name)} in training)"
+        for name, is_other in differences
+        if is_other.any()
     ]:
         warnings.warn(f"X differs from what it was, and is kept: {list_some(lost)}.", stacklevel=5)
     return rows

@@ -74,7 +74,7 @@ class Scan:
             n_rows += rows.num_rows
             if n_rows > promised:
                 break
-            for name, is_other in self.columns.find_changed(rows).items():
+            for name, is_other in self.columns.find_differences(rows).items():
                 self.unseen.update({name: int(is_other.sum())} if is_other.any() else {})
             yield Batch(rows, self.columns.encode(rows, first_row, self.unseen, self.misread))
             self.advance(rows.num_rows)

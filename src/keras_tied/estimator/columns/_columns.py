@@ -249,7 +249,7 @@ class Columns:
             first_row += batch.num_rows
         return misread
 
-    def find_changed(self, rows: pa.RecordBatch) -> dict[str, Array]:
+    def find_differences(self, rows: pa.RecordBatch) -> dict[str, Array]:
         """Which rows have another value than `decode` restores, by the column, if it is there."""
         changed = {}
         for lost in self.restored:
@@ -291,7 +291,7 @@ class Columns:
         for lost in self.restored:
             same = lost.copy_of
             decoded[lost.name] = lost.repeat(len(block)) if same is None else decoded[same]
-        changed = {} if rows is None else self.find_changed(rows)
+        changed = {} if rows is None else self.find_differences(rows)
         for name, is_other in changed.items():
             if rows is not None and is_other.any():
                 restored = _cast(decoded[name], rows.column(name).type)

@@ -112,7 +112,7 @@ def wrap(library: str, table: pa.Table, names: Sequence[Any], like: Any) -> Any:
         return table.rename_columns(list(map(str, names)))
     frame = table.to_pandas()
     noted = (table.schema.pandas_metadata or {}).get("columns", ())
-    objects = {of["field_name"] for of in noted if of["numpy_type"] == "object"}
+    objects = {of.get("field_name") for of in noted if of.get("numpy_type") == "object"}
     frame = frame.astype(dict.fromkeys(objects & {*frame.columns}, object))
     frame.columns = names
     if find_library(like) == "pandas":
