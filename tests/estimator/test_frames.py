@@ -429,3 +429,15 @@ def test_a_reconstruction_contradicts_no_constant_without_a_warning(data):
         assert f"column '{name}'" in told[0]
     if name == "always":
         assert (rows[name][~changed] == value).all()
+
+
+def test_a_fit_that_fails_leaves_what_was_fitted(rng):
+    """The columns belong to the fitted value, and change with it alone."""
+    frame = make_frame(rng)[["category", "number", "word"]].assign(
+        word="x", size=rng.normal(size=48)
+    )
+    estimator = TiedAutoencoder(1, **QUICK).fit(frame)
+    codes = estimator.transform(frame)
+    with pytest.raises(ValueError, match="n_components=99"):
+        estimator.set_params(n_components=99).fit(frame.drop(columns="size"))
+    np.testing.assert_array_equal(estimator.transform(frame), codes)

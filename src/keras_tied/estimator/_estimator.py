@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -24,6 +25,9 @@ from keras_tied.estimator._validation import validate_training_rows
 
 if TYPE_CHECKING:
     import keras
+
+    from keras_tied.estimator._fitted.layout import Layout
+    from keras_tied.estimator.columns import Columns
 
 
 class TiedAutoencoder(RowMethods):
@@ -257,20 +261,18 @@ class TiedAutoencoder(RowMethods):
             if sample_weight is not None:
                 raise ValueError("sample_weight is not supported for rows of Dask.")
             X, blocks = sample_collection(X, self.random_state)
-        X, weights = validate_training_rows(self, X, sample_weight, reset=True)
+        X, weights, columns = validate_training_rows(self, X, sample_weight, reset=True)
         if blocks:
             fences = fit_fences(X) if self.trim else keep_all(X.shape[1])
-            moments = measure_collection(blocks, self._columns, fences)
-        layout = None if self._columns is None else self._columns.layout
-        outcome = fit(
-            Parameters.read(self), X, weights, layout=layout, moments=moments, fences=fences
-        )
+            moments = measure_collection(blocks, columns, fences)
+        parameters, layout, text = self._read_parameters(columns)
+        outcome = fit(parameters, X, weights, layout=layout, moments=moments, fences=fences)
         if outcome.interrupted:
             warnings.warn(
                 f"Training was interrupted: this {type(self).__name__} is the best so far.",
                 stacklevel=3,
             )
-        self._keep(outcome)
+        self._keep(outcome._replace(fitted=replace(outcome.fitted, columns_json=text)))
         if self.n_trimmed_rows_:
             warnings.warn(
                 f"{format_quantity(self.n_trimmed_rows_, 'row')} of {len(X):,} with a value far "
@@ -299,13 +301,23 @@ class TiedAutoencoder(RowMethods):
         """
         self._validate_params()
         first = not hasattr(self, "_fitted")
-        X, weights = validate_training_rows(self, X, sample_weight, reset=first)
+        X, weights, columns = validate_training_rows(self, X, sample_weight, reset=first)
         before = None
         if not first:
             before = self._make_outcome()._replace(trainable=self._trainable_model())
-        layout = None if self._columns is None else self._columns.layout
-        outcome = fit_batch(Parameters.read(self), X, weights, before, layout)
-        self._keep(outcome)
+        parameters, layout, text = self._read_parameters(columns)
+        outcome = fit_batch(parameters, X, weights, before, layout)
+        self._keep(outcome._replace(fitted=replace(outcome.fitted, columns_json=text)))
         if outcome.interrupted:
             raise KeyboardInterrupt
         return self
+
+    def _read_parameters(
+        self, columns: Columns | None
+    ) -> tuple[Parameters, Layout | None, bytes | None]:
+        """The parameters of a fit, and of columns of any kind their layout and description."""
+        parameters = Parameters.read(self)
+        if columns is None:
+            return parameters, None, None
+        names = tuple(columns.features)
+        return replace(parameters, feature_names=names), columns.layout, columns.to_json()

@@ -6,6 +6,7 @@ import copy
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -38,6 +39,13 @@ ABSENT = {
 """Attributes that are looked for in vain, and what to use instead."""
 
 
+@lru_cache(32)
+def _read_columns(text: bytes) -> Columns:
+    from keras_tied.estimator.columns import Columns
+
+    return Columns.from_json(text)
+
+
 class FittedState(BaseEstimator):
     """The learned attributes of `TiedAutoencoder`, and the methods that write and read them."""
 
@@ -50,12 +58,16 @@ class FittedState(BaseEstimator):
     feature_r2_: Array | None
     n_trimmed_rows_: int
     _fitted: Fitted
-    _columns: Columns | None = None
-    """What the columns of a frame are, unless all are numbers."""
     _weight_decay: float
     _trainable: Autoencoder | tuple[Array, ...] | None
     """What `partial_fit` goes on with: a compiled model, or the variables of its optimizer if it is
     the estimator's own; None after `fit`."""
+
+    @property
+    def _columns(self) -> Columns | None:
+        """What the columns of a frame are, unless all are numbers, or nothing is fitted."""
+        text = self._fitted.columns_json if self.__sklearn_is_fitted__() else None
+        return None if text is None else _read_columns(text)
 
     @property
     def model_(self) -> Autoencoder:
@@ -110,8 +122,6 @@ class FittedState(BaseEstimator):
         self.feature_r2_, self.n_trimmed_rows_ = outcome.feature_r2, outcome.n_trimmed
         self._trainable, self._weight_decay = outcome.trainable, outcome.weight_decay
         self._fitted = outcome.fitted
-        if self._columns is not None:
-            self._fitted = replace(self._fitted, columns_json=self._columns.to_json())
 
     def _make_outcome(self) -> Outcome:
         """What `_keep` was given."""
@@ -290,9 +300,7 @@ class FittedState(BaseEstimator):
             setattr(estimator, name, getattr(settings, name))
         estimator.n_features_in_, estimator.n_components_ = fitted.n_features, fitted.n_components
         if fitted.columns_json is not None:
-            from keras_tied.estimator.columns import Columns
-
-            columns = estimator._columns = Columns.from_json(fitted.columns_json)
+            columns = _read_columns(fitted.columns_json)
             names = columns.names if columns.frame is None else columns.frame.names
             estimator.n_features_in_ = len(names)
             if columns.frame is None or columns.frame.library != "numpy":

@@ -22,8 +22,8 @@ FEW_NUMBERS = 10_000  # of so few, scikit-learn's validation takes longer than a
 
 def validate_training_rows(
     estimator: BaseEstimator, X: Any, sample_weight: Any, reset: bool
-) -> tuple[Array, Array]:
-    """The rows of positive weight, dense, and their weights, of mean 1.
+) -> tuple[Array, Array, Columns | None]:
+    """The rows of positive weight, dense, their weights, of mean 1, and what their columns are.
 
     With `reset` the number and the names of the features are stored, else compared.
     """
@@ -33,7 +33,6 @@ def validate_training_rows(
         require_known_shapes(estimator.encoder)
     columns = learn_columns(estimator, X) if reset else estimator._columns
     X = _validate(estimator, X, reset) if columns is None else encode(estimator, columns, X, reset)
-    estimator._columns = columns
     weights = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
     )
@@ -48,7 +47,7 @@ def validate_training_rows(
                 f"{type(estimator).__name__} needs at least 2 rows of positive sample_weight, and "
                 f"was given {len(X)}."
             )
-    return X, weights / weights.mean()
+    return X, weights / weights.mean(), columns
 
 
 def validate_rows(estimator: BaseEstimator, X: Any) -> Any:

@@ -64,8 +64,6 @@ class Parameters:
     def read(cls, estimator: object) -> Parameters:
         """Those of an estimator, with the names that it was fitted to."""
         names = getattr(estimator, "feature_names_in_", None)
-        if (columns := getattr(estimator, "_columns", None)) is not None:
-            names = columns.features
         params = {name: getattr(estimator, name) for name in PARAMETERS}
         return cls(**params, feature_names=None if names is None else tuple(map(str, names)))
 
