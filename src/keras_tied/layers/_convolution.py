@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple, Self
 
-from keras import ops
+from keras import backend, ops
 
 
 class Window(NamedTuple):
@@ -39,12 +39,12 @@ class Window(NamedTuple):
 
 def convolve(image: Any, kernel: Any, windows: Sequence[Window], data_format: str) -> Any:
     """The code of an image, by a kernel `(taps..., image channels, code channels)`."""
-    return ops.conv(
+    return conv(
         pad(image, [(window.left, window.right) for window in windows], data_format),
         kernel,
+        data_format,
         strides=tuple(window.stride for window in windows),
         dilation_rate=tuple(window.dilation for window in windows),
-        data_format=data_format,
     )
 
 
@@ -57,7 +57,7 @@ def spread(
     weights = ops.reshape(weights, (*weights.shape[:-2], -1))
     # One convolution a group: XLA is slow at the gradients of a single one with groups.
     images = [
-        ops.conv(part, part_weights, data_format=data_format, dilation_rate=_dilations(windows))
+        conv(part, part_weights, data_format, dilation_rate=_dilations(windows))
         for part, part_weights in zip(
             ops.split(_reach(code, windows, data_format), groups, axis=channels),
             ops.split(weights, groups, axis=-2),
@@ -83,6 +83,14 @@ def spread_depthwise(code: Any, kernel: Any, windows: Sequence[Window], data_for
     image = ops.reshape(image, (*before, channels, multiplier, count, *after))
     image = ops.reshape(ops.sum(image, axis=axis + 1), (*before, channels * count, *after))
     return _interleave(image, windows, data_format)
+
+
+def conv(image: Any, kernel: Any, data_format: str, **settings: Any) -> Any:
+    """`ops.conv`, also where TensorFlow takes no channels first: on a CPU without oneDNN."""
+    if data_format == "channels_last" or backend.backend() != "tensorflow":
+        return ops.conv(image, kernel, data_format=data_format, **settings)
+    image = ops.moveaxis(image, 1, -1)
+    return ops.moveaxis(ops.conv(image, kernel, data_format="channels_last", **settings), -1, 1)
 
 
 def _channels_axis(tensor: Any, data_format: str) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from keras_tied.layers._convolution import Window, convolve, pad, spread, spread_depthwise
+from keras_tied.layers._convolution import Window, conv, convolve, pad, spread, spread_depthwise
 from keras_tied.layers.tied_layer import TiedLayer
 
 PLAIN = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
@@ -124,9 +124,15 @@ class TiedConv(TiedLayer):
         if padding == "causal":  # known to Keras's layer, not to its operation
             before = settings.dilation_rate[0] * (settings.kernel_size[0] - 1)
             inputs, padding = pad(inputs, [(before, 0)], settings.data_format), "valid"
-        convolution = ops.depthwise_conv if isinstance(settings, DEPTHWISE) else ops.conv
-        how = settings.strides, padding, settings.data_format, settings.dilation_rate
-        return convolution(inputs, kernel, *how)
+        convolution = ops.depthwise_conv if isinstance(settings, DEPTHWISE) else conv
+        return convolution(
+            inputs,
+            kernel,
+            data_format=settings.data_format,
+            strides=settings.strides,
+            padding=padding,
+            dilation_rate=settings.dilation_rate,
+        )
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         settings = self.tied_settings()
