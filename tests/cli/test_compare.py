@@ -50,7 +50,7 @@ def test_several_widths_are_measured_as_by_the_library_and_drawn(keras_tied, fru
         assert width["error"] == pytest.approx(errors["tied autoencoder"], rel=1e-6)
         assert width["pca_error"] == pytest.approx(errors["PCA"], rel=1e-6)
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
-    assert "components   error" in keras_tied("compare", *few, "--components", "1,2").out
+    assert "components  error" in keras_tied("compare", *few, "--components", "1,2").out
 
 
 def test_several_seeds_are_repetitions_with_each_and_their_spread_is_printed(

@@ -44,7 +44,7 @@ def test_each_loop_is_a_pass_with_its_own_tallies(parts):
     for _ in range(2):
         assert sum(len(batch.numbers) for batch in parts) == 120
         assert parts.misread.counts == {"x": 2}
-        assert parts.misread.describe("x") == "'word' in row 42, 'word' in row 83"
+        assert parts.misread.describe("x") == "'word' 2 times, first in row 42"
 
 
 def test_rows_are_counted_as_they_are_used(rows):
@@ -75,7 +75,7 @@ def last_number(part, factor):
 def test_parts_are_folded_in_any_order_and_counted_in_theirs(parts, workers):
     results = parts.fold(workers, last_number, parts.split(), [(1,), (2,), (3,)])
     assert [result for _, result in sorted(results)] == [[39], [78], [117]]
-    assert parts.misread.describe("x") == "'word' in row 2, 'word' in row 3"
+    assert parts.misread.describe("x") == "'word' 2 times, first in row 2"
 
 
 def test_an_error_in_a_part_names_its_file(tmp_path):

@@ -95,7 +95,7 @@ def write_rows(
     say_doubtful(rows, printing.quiet)
     rate = n_rows / max(seconds, 1e-9)
     text = f"{verb} {n_rows:,} rows to {output} in {seconds:.1f} s, {rate:,.0f} a second"
-    facts = {verb: n_rows, "output": output, "seconds": seconds, "unseen": rows.unseen}
+    facts = {verb: n_rows, "output": output, "seconds": seconds, "unseen": rows.unseen.counts}
     printing.print_result(facts, "" if output == STANDARD_OUTPUT else text)
 
 

@@ -83,12 +83,14 @@ def show_survey(survey: Survey, json: bool) -> None:
 
 def print_columns(facts: Sequence[tables.Fact]) -> None:
     """Print what each column reads as, and what becomes of it."""
-    header = "column", "reads as", "missing", "misread", "distinct", "examples", "becomes"
+    counts = ["missing", "misread", "distinct"]
+    if not any(fact.misread for fact in facts):
+        counts.remove("misread")
     rows = []
     for fact in facts:
-        counts = [f"{n:,}" for n in (fact.missing, fact.misread, fact.distinct)]
-        rows.append([fact.name, fact.reads_as, *counts, ", ".join(fact.examples), fact.becomes])
-    print_table(header, rows)
+        numbers = [f"{getattr(fact, name):,}" for name in counts]
+        rows.append([fact.name, fact.reads_as, *numbers, ", ".join(fact.examples), fact.becomes])
+    print_table(("column", "reads as", *counts, "examples", "becomes"), rows)
 
 
 def survey(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from keras_tied.cli._options import Json, Quiet
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LONGEST_UNBROKEN = 16  # characters of a cell that stay in one line where a table is wrapped
+WIDEST = 10_000
 # Matplotlib's warning of a character that no font has.
 GLYPH = re.compile(r"Glyph (\d+) .*missing from")
 
@@ -56,12 +59,18 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False) if header else Table.grid(padding=(0, 2))
-    for name in header:
-        table.add_column(Text(replace_controls(name)), overflow="fold")
+    table = (
+        Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        if header
+        else Table.grid(padding=(0, 2))
+    )
+    for place, name in enumerate(header):
+        is_short = max((len(row[place]) for row in rows), default=0) <= LONGEST_UNBROKEN
+        table.add_column(Text(replace_controls(name)), overflow="fold", no_wrap=is_short)
     for row in rows:
         table.add_row(*(Text(replace_controls(cell), overflow="fold") for cell in row))
-    Console(highlight=False).print(table)
+    width = None if sys.stdout.isatty() else WIDEST  # what reads a pipe wants a row in a line
+    Console(highlight=False, width=width).print(table)
 
 
 def check_figure_path(output: Path) -> Path:

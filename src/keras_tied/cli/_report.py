@@ -186,8 +186,8 @@ def _describe_doubtful(rows: tables.Scan) -> list[str]:
     misread = [f"{name}: column {c!r} {t}." for c, t in describe_misread(rows.misread).items()]
     unseen = [
         f"{name}: column {column!r} holds {format_quantity(times, 'value')} of rare or new "
-        "categories."
-        for column, times in rows.unseen.items()
+        f"categories: {rows.unseen.describe(column)}."
+        for column, times in rows.unseen.counts.items()
     ]
     return [*misread, *unseen]
 

@@ -16,6 +16,7 @@ from keras_tied.cli._messages import FailedError, UsageError, say
 from keras_tied.cli._options import Id, option
 
 STANDARD_OUTPUT = "-"
+ROWS_TO_COUNT = 1_000  # the first rows, of which columns may be the numbers
 DELIMITER_NAMES = {"tab": "\t", r"\t": "\t", "space": " "}  # which are hard to type at a shell
 DateOrder = StrEnum("DateOrder", ["auto", "dmy", "mdy", "off"])
 
@@ -68,6 +69,9 @@ class ColumnOptions:
     categorical: list[str] | None = option(
         "Columns whose numbers are names, such as zip codes.", metavar="A,B"
     )
+    numeric: list[str] | None = option(
+        "Columns whose numbers are quantities, whatever their names tell.", metavar="A,B"
+    )
     dates: DateOrder = option(
         "The order of 1/2/2026 where it is not clear; off leaves dates out.", default=DateOrder.auto
     )
@@ -86,9 +90,11 @@ class ColumnOptions:
             label=self.label,
             id=self.id,
             categorical=[*split_names(self.categorical), *source.categorical],
+            numeric=split_names(self.numeric),
             decimal=source.decimal,
             dates=self.dates.value,
             na=self.na or (),
+            begin=next(iter(source.batches(ROWS_TO_COUNT)), None),
         )
 
     @property
@@ -161,11 +167,11 @@ def say_misread(misread: tables.MisreadValues, quiet: bool) -> None:
 
 def say_doubtful(rows: tables.Scan, quiet: bool) -> None:
     """Print which values were in no category of the model, or not of the kind of their column."""
-    for column, times in () if quiet else rows.unseen.items():
+    for column, times in () if quiet else rows.unseen.counts.items():
         values = format_quantity(times, "value")
         what = "of rare or new categories, which count as one or as missing"
         if column not in rows.columns.names:
             in_training = rows.columns.left_out.get(column, "another")
             what = f"beside what it was in training, {in_training}, and reconstruct keeps them"
-        say(f"column {column!r} holds {values} {what}.")
+        say(f"column {column!r} holds {values} {what}: {rows.unseen.describe(column)}.")
     say_misread(rows.misread, quiet)

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import pickle
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from itertools import chain
@@ -26,7 +25,7 @@ class Transformation(NamedTuple):
     """What `transform_table` returns."""
 
     n_rows: int
-    unseen: Counter[str]
+    unseen: MisreadValues
     misread: MisreadValues
 
 

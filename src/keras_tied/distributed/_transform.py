@@ -1,7 +1,6 @@
 """The fitted value as a function of Arrow batches, for any engine that has rows in batches."""
 
 import os
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -48,7 +47,7 @@ class BatchTransform:
         self,
         batch: pa.RecordBatch,
         first_row: int = 0,
-        unseen: Counter[str] | None = None,
+        unseen: MisreadValues | None = None,
         misread: MisreadValues | None = None,
     ) -> pa.RecordBatch:
         """Transform a batch of rows.
@@ -56,7 +55,7 @@ class BatchTransform:
         Args:
             batch: the rows, with these columns at least, in any order.
             first_row: how many rows came before, for the messages.
-            unseen: where to count values of new categories; see `Columns.encode`.
+            unseen: where to note values of new categories; see `Columns.encode`.
             misread: where to note values that count as missing, since they are not of their kind.
 
         Returns:

@@ -1,7 +1,6 @@
 """Frames with columns of any kind: what their columns are, and their numbers."""
 
 import warnings
-from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -51,12 +50,13 @@ def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
 
 def encode(columns: Columns, X: Any) -> Array:
     """The numbers of a frame or an array, `(n, d)` float32, with NaN where one is missing."""
-    unseen, misread = Counter[str](), MisreadValues()
+    unseen, misread = MisreadValues(), MisreadValues()
     numbers = columns.encode(read_rows(_check_array(X)), unseen=unseen, misread=misread)
     merged = {column.name for column in columns.used if column.other}
     lost = [
-        f"{format_quantity(n, 'value')} of column {name!r} in no category that fit has seen"
-        for name, n in unseen.items()
+        f"{format_quantity(n, 'value')} of column {name!r} in no category that fit has seen "
+        f"({unseen.describe(name)})"
+        for name, n in unseen.counts.items()
         if name not in merged
     ]
     lost += [f"of column {name!r} {misread.describe(name)}" for name in misread.counts]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -58,11 +57,11 @@ class Scan:
     label: str | None = None  # another
     restores: bool = False  # whether those are read that the columns restore, too
     advance: Callable[[int], object] = ignore  # is called with the rows of each batch after its use
-    unseen: Counter[str] = field(default_factory=Counter)  # rare or new categories, by column
+    unseen: MisreadValues = field(default_factory=MisreadValues)  # rare or new categories
     misread: MisreadValues = field(default_factory=MisreadValues)  # both are of the last loop
 
     def __iter__(self) -> Iterator[Batch]:
-        for tally in (self.unseen, self.misread.counts, self.misread.examples):
+        for tally in (self.unseen, self.misread):
             tally.clear()
         beside = [name for name in (self.id, self.label) if name is not None]
         restored = [of.name for of in self.columns.restored] if self.restores else []
@@ -75,7 +74,7 @@ class Scan:
             if n_rows > promised:
                 break
             for name, is_other in self.columns.find_differences(rows).items():
-                self.unseen.update({name: int(is_other.sum())} if is_other.any() else {})
+                self.unseen.add(name, rows.column(name), np.flatnonzero(is_other), first_row)
             yield Batch(rows, self.columns.encode(rows, first_row, self.unseen, self.misread))
             self.advance(rows.num_rows)
         if n_rows != promised:
@@ -115,7 +114,7 @@ class Scan:
 
 def _fold_part(
     function: Callable[..., Result], part: Scan, *more: Any
-) -> tuple[Result, Counter[str], MisreadValues]:
+) -> tuple[Result, MisreadValues, MisreadValues]:
     """Call a function with a part, in the process of a worker; its errors name the file."""
     try:
         return function(part, *more), part.unseen, part.misread

@@ -1,6 +1,5 @@
 import datetime
 import json
-from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import OneHotEncoder
 
-from keras_tied.tables import OTHER, Columns, Kind, TableError, open_table
+from keras_tied.tables import OTHER, Columns, Kind, MisreadValues, TableError, open_table
 
 
 @pytest.fixture
@@ -106,12 +105,13 @@ def test_rare_categories_are_grouped_as_in_scikit_learn(rng):
 
 def test_a_category_never_seen_is_missing_and_counted(mixed):
     columns = learn(mixed, columns=["word"])
-    unseen = Counter()
+    unseen = MisreadValues()
     batch = pa.record_batch({"word": ["green", "red", "green", None]})
     numbers = columns.encode(batch, unseen=unseen)
     missing = [np.nan, np.nan]
     np.testing.assert_array_equal(numbers, [missing, [0, 1], missing, missing])
-    assert unseen == {"word": 2}
+    assert unseen.counts == {"word": 2}
+    assert unseen.describe("word") == "'green' 2 times, first in row 1"
 
 
 def test_columns_are_matched_by_name_in_any_order_and_others_are_listed(mixed):
@@ -256,11 +256,11 @@ def test_categories_that_look_like_numbers_in_another_file_are_read_as_text(fold
     columns = learn(first)
     assert columns.text == ["zip"]
     (second,) = open_table("b.csv", text=columns.text).batches()
-    unseen = Counter()
+    unseen = MisreadValues()
     np.testing.assert_array_equal(
         columns.encode(second, unseen=unseen)[:, :3], [[1, 0, 0], [0, 1, 0]]
     )
-    assert not unseen
+    assert not unseen.counts
 
 
 def test_the_description_of_a_clean_table_holds_what_it_needs_and_no_more(mixed):

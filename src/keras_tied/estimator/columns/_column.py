@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from keras_tied._text import format_value
 from keras_tied._types import Array
+from keras_tied.estimator.columns._durations import Durations
 from keras_tied.estimator.columns._kinds import Kind, find_kind
 from keras_tied.estimator.columns._number_text import (
     DASHES,
@@ -23,9 +24,10 @@ from keras_tied.estimator.columns._times import Cycle, Times, decode_days, encod
 
 OTHER = "(other)"  # the name of all categories that were too rare to have a number of their own
 MOST_MISREAD = 0.05  # the largest share of values that are not of the kind, and count as missing
+NO_ROWS = np.array([], np.int64)
 PLAIN = (Kind.boolean, Kind.integer, Kind.number, Kind.text)
 
-Form: TypeAlias = NumberText | TruthText | Times
+Form: TypeAlias = NumberText | TruthText | Times | Durations
 
 
 class MisfitError(Exception):
@@ -50,9 +52,8 @@ class Column:
     other: bool = False
     # how numbers, truth values and times are written, or None if they are no text
     form: Form | None = None
-    # of text, whether upper and lower case are the same; whether its categories are whole numbers
-    # in the table, or all numbers whole, or all times without hours
-    folded: bool = False
+    # whether the categories are whole numbers in the table, or all numbers whole, or all times
+    # without hours
     whole: bool = False
     # of times, the days from 1970 to the first, and the parts that vary: hour, weekday, month
     origin: float = 0.0
@@ -101,18 +102,18 @@ class Column:
         for fault in (what for what, is_so in faults.items() if is_so):
             raise ValueError(f"column {self.name!r} has {fault}")
 
-    def encode(self, values: pa.Array) -> tuple[Array, int]:
-        """Return its numbers, (n, features) float32, and how many values have no known category."""
+    def encode(self, values: pa.Array) -> tuple[Array, Array]:
+        """Return its numbers, (n, features) float32, and the rows without a known category."""
         if self.kind is Kind.time:
             days = self.parse(values)
             numbers = np.column_stack([days - self.origin, *encode_cycles(days, self.cycles)])
-            return numbers.astype(np.float32), 0
+            return numbers.astype(np.float32), NO_ROWS
         if self.kind is not Kind.text:
-            return self.parse(values)[:, None], 0
+            return self.parse(values)[:, None], NO_ROWS
         values = _require_kind(values, PLAIN, "text", pa.string())
         dictionary = values.dictionary_encode()
         texts = self.clean(dictionary.dictionary)
-        index = pc.index_in(self._fold(texts), self._fold(pa.array(self.categories, pa.string())))
+        index = pc.index_in(_fold(texts), _fold(pa.array(self.categories, pa.string())))
         # Two rows more stand for what has no number of its own, and for what is missing.
         unseen, missing = len(self.categories), len(self.categories) + 1
         index = pc.if_else(texts.is_valid(), index.fill_null(unseen), missing)
@@ -120,7 +121,7 @@ class Column:
         np.fill_diagonal(codes, 1.0)
         codes[missing - (not self.other) :] = np.nan
         rows = np.asarray(index.take(dictionary.indices).fill_null(missing))
-        return codes[rows], int(np.count_nonzero(rows == unseen))
+        return codes[rows], np.flatnonzero(rows == unseen)
 
     def parse(self, values: pa.Array) -> Array:
         """Return numbers or days, (n,) with NaN for a value that is missing or not of its kind.
@@ -133,12 +134,14 @@ class Column:
             if kind in (Kind.text, Kind.integer) and times.format:
                 return times.parse(self.clean(values))
             return times.parse(_require_kind(values, (Kind.time,), self.expectation, pa.date32()))
+        if isinstance(form, Durations) and pa.types.is_duration(values.type):
+            values = form.parse(values)
         values = _require_kind(values, PLAIN, self.expectation)
         if isinstance(form, TruthText) and kind is Kind.text:
             different = values.dictionary_encode()
             values = form.parse(self.clean(different.dictionary)).take(different.indices)
         elif kind is Kind.text:
-            numeric = form if isinstance(form, NumberText) else NumberText()
+            numeric = form if isinstance(form, NumberText | Durations) else NumberText()
             values = numeric.parse(self.clean(values))
         numbers: Array = values.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
         infinite = np.isinf(numbers)
@@ -150,7 +153,7 @@ class Column:
     def find_misread(self, values: pa.Array, numbers: Array) -> Array:
         """Return the rows of text that is no missing value, and was parsed as NaN."""
         if find_kind(values.type) is not Kind.text or self.kind is Kind.text:
-            return np.array([], np.int64)
+            return NO_ROWS
         is_nan = np.isnan(numbers)
         if is_nan.any():
             is_nan &= self.clean(values).is_valid().to_numpy(zero_copy_only=False)
@@ -166,10 +169,6 @@ class Column:
         has_signs = "-" in self.categories or isinstance(self.form, TruthText)
         cells = drop_missing(values, MISSING if has_signs else (*MISSING, *DASHES))
         return self.form.drop_missing(cells) if isinstance(self.form, NumberText) else cells
-
-    def _fold(self, texts: pa.Array) -> pa.Array:
-        trimmed = pc.utf8_trim_whitespace(texts)
-        return pc.utf8_lower(trimmed) if self.folded else trimmed
 
     def decode(self, numbers: Array, named: bool = False) -> pa.Array:
         """Return the values for its numbers, (n, features); NaN is a missing value.
@@ -190,7 +189,9 @@ class Column:
         if isinstance(self.form, Times):
             days = decode_days(numbers, self.cycles) + self.origin
             return self.form.format_days(np.rint(days) if self.whole else days)
-        if isinstance(self.form, TruthText) or not (self.form is None or self.form.is_whole):
+        if isinstance(self.form, TruthText | Durations) or not (
+            self.form is None or self.form.is_whole
+        ):
             return self.form.format(single)
         if self.kind is Kind.boolean:
             return pa.array(single >= 0.5, mask=is_missing)
@@ -199,6 +200,11 @@ class Column:
             within = np.clip(np.rint(whole), -(2.0**63), 2.0**63 - 1024)
             return pa.array(within.astype(np.int64), mask=is_missing)
         return pa.array(np.rint(single) if self.whole else single, mask=is_missing)
+
+
+def _fold(texts: pa.Array) -> pa.Array:
+    """Categories are the same whatever their case, as while they were learned."""
+    return pc.utf8_lower(pc.utf8_trim_whitespace(texts))
 
 
 def get_value(values: pa.Array, row: int) -> object:

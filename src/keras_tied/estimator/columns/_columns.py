@@ -29,34 +29,59 @@ from keras_tied.estimator.columns._learning import choose_columns
 from keras_tied.estimator.columns._number_text import is_number
 
 MOST_EXAMPLES = 3
+MOST_TEXTS = 100  # different values of a column that are noted
 VERSION = 1
 BASIC_KEYS = ("name", "kind", "categories", "other", "left_out", "label", "id")  # also if empty
 
 
 @dataclass
 class MisreadValues:
-    """The values, by column, that were not what it holds, and count as missing."""
+    """The values, by column, that are not what it holds: how many, and some of them."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[tuple[int, str]]] = field(default_factory=dict)  # with their rows
+    texts: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    """Of each column the first different ones, with their first rows, and how many they are."""
 
     def add(self, column: str, values: pa.Array, rows: NDArray[Any], first_row: int) -> None:
         """Note the values of some rows of a column; `first_row` rows came before."""
-        some = rows[:MOST_EXAMPLES].tolist()
-        if examples := [(first_row + row + 1, format_cell(values, row)) for row in some]:
-            self.update(type(self)(Counter({column: len(rows)}), {column: examples}))
+        if not len(rows):
+            return
+        cells = values.take(pa.array(rows)).cast(pa.string(), safe=False)
+        _, first, times = np.unique(
+            cells.dictionary_encode().indices, return_index=True, return_counts=True
+        )
+        texts = {
+            format_cell(values, row): (first_row + row + 1, n)
+            for row, n in zip(rows[first[:MOST_TEXTS]].tolist(), times.tolist(), strict=False)
+        }
+        self.update(type(self)(Counter({column: len(rows)}), {column: texts}))
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.counts.clear()
+        self.texts.clear()
 
     def update(self, other: Self) -> None:
         """Add those of rows that come later, or of another file."""
         self.counts.update(other.counts)
-        for column, others in other.examples.items():
-            self.examples[column] = [*self.examples.get(column, []), *others][:MOST_EXAMPLES]
+        for column, texts in other.texts.items():
+            known = self.texts.setdefault(column, {})
+            for text, (row, n) in texts.items():
+                if text in known:
+                    known[text] = (known[text][0], known[text][1] + n)
+                elif len(known) < MOST_TEXTS:
+                    known[text] = (row, n)
 
     def describe(self, column: str) -> str:
-        """Describe those of a column, for a message."""
-        examples = [f"{text!r} in row {row:,}" for row, text in self.examples[column]]
-        more = self.counts[column] - len(examples)
-        return ", ".join(examples) + (f" and {more:,} more" if more else "")
+        """Describe those of a column, for a message: the most frequent ones."""
+        texts = self.texts[column].items()
+        some = sorted(texts, key=lambda item: -item[1][1])[:MOST_EXAMPLES]
+        shown = [
+            f"{text!r} in row {row:,}" if n == 1 else f"{text!r} {n:,} times, first in row {row:,}"
+            for text, (row, n) in some
+        ]
+        more = self.counts[column] - sum(n for _, (_, n) in some)
+        return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
 @dataclass(frozen=True)
@@ -192,7 +217,7 @@ class Columns:
         self,
         batch: pa.RecordBatch,
         first_row: int = 0,
-        unseen: Counter[str] | None = None,
+        unseen: MisreadValues | None = None,
         misread: MisreadValues | None = None,
     ) -> NDArray[np.float32]:
         """Encode rows as numbers, `(rows, len(features))`, with NaN where one is missing.
@@ -200,8 +225,8 @@ class Columns:
         Args:
             batch: the rows, with columns in any order; others are ignored.
             first_row: how many rows came before, for the messages.
-            unseen: counts, by column, the values whose category has no number of its own, which are
-                `(other)`, or 0 in all numbers if none was rare at first.
+            unseen: collects the values whose category has no number of its own, which are
+                `(other)`, or missing if none was rare at first.
             misread: collects the values that are not of their column's kind, and count as missing.
 
         Raises:
@@ -230,8 +255,8 @@ class Columns:
             misread.add(column.name, values, rows, first_row)
             numbers[:, begin : begin + block.shape[1]] = block
             begin += block.shape[1]
-            if unseen is not None and new:
-                unseen[column.name] += new
+            if unseen is not None:
+                unseen.add(column.name, values, new, first_row)
         return numbers
 
     def find_misread(

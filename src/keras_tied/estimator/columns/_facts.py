@@ -28,6 +28,9 @@ class ColumnChoice:
         dates: `"dmy"` or `"mdy"`, where the text does not tell; `"off"` to leave times out.
             Defaults to `"auto"`.
         na: texts or numbers of a missing value. Defaults to none.
+        numeric: columns whose whole numbers are quantities, whatever their names. Defaults to none.
+        begin: the first rows, in the table's order: if they are given, names and order tell which
+            whole numbers are row numbers, ids or categories. By default, types do.
     """
 
     columns: Sequence[str] | None = None
@@ -38,6 +41,8 @@ class ColumnChoice:
     decimal: str | None = None
     dates: str = "auto"
     na: Collection[str] = ()
+    numeric: Collection[str] = ()
+    begin: pa.RecordBatch | None = None
 
     @property
     def day_first(self) -> bool | None:

@@ -12,11 +12,13 @@ from keras_tied._types import Array
 from keras_tied.estimator.columns import _number_text
 from keras_tied.estimator.columns._column import (
     MOST_MISREAD,
+    OTHER,
     Column,
     MisfitError,
     format_cell,
     get_value,
 )
+from keras_tied.estimator.columns._durations import Durations, decide_durations
 from keras_tied.estimator.columns._facts import (
     ROWS_TO_COUNT,
     ColumnChoice,
@@ -26,17 +28,20 @@ from keras_tied.estimator.columns._facts import (
     TableError,
 )
 from keras_tied.estimator.columns._kinds import Kind, find_kind
+from keras_tied.estimator.columns._names import IDS, ROW_NUMBERS, find_names, list_digit_formats
 from keras_tied.estimator.columns._number_text import ROWS_TO_DECIDE, NumberText, count_values
-from keras_tied.estimator.columns._times import Times, decide_times, find_cycles
+from keras_tied.estimator.columns._times import Times, decide_times, find_cycles, limit_century
 
 MOST_CATEGORIES = 40
 RAREST = 0.01  # of more categories, the smallest share of the rows in one with a number of its own
 ALL_DIFFERENT = 0.8  # text of which more than this share differ is a name or an id, and no category
 FEWEST_READ = 0.75  # from this share of numbers on, a column is text only if someone says so
 FEWEST_DATES = 5  # whole numbers that could be dates are, if so many differ
+FEWEST_HUNDREDS = 12  # and so many of those that only their name tells of have three digits
 MOST_DIGITS = 10**15  # whole numbers from here on may be names
 FEWEST_LOOKS = 0.5  # text of which less than this share looks like numbers or times is neither
 MOST_NUMERIC = 0.25  # text that looks like numbers in more values has no rest of other categories
+MOST_OTHER = 0.5  # a larger share of values in rare categories is warned of
 FEWEST_ROWS_OF_COPIES = 20
 FEWEST_SENTINELS = 2
 SMALLEST_GAP = 9.0
@@ -51,7 +56,8 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
     """Decide on each column, in the table's order."""
     names = sample.schema.names
     beside = {"the id": choice.id, "the label": choice.label}
-    requested = [*(choice.columns or []), *choice.exclude, *choice.categorical]
+    settled = {*(choice.columns or []), *choice.categorical, *choice.numeric}
+    requested = [*(choice.columns or []), *choice.exclude, *choice.categorical, *choice.numeric]
     requested += [name for name in (choice.label, choice.id) if name is not None]
     if absent := [name for name in dict.fromkeys(requested) if name not in names]:
         raise TableError(f"the table has no column {quote(absent)}; it has {quote(names)}.")
@@ -59,11 +65,20 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
     reasons = {name: "not among those asked for" for name in names if name not in allowed}
     reasons |= dict.fromkeys(choice.exclude, "excluded")
     reasons |= {name: what for what, name in beside.items() if name}
+    known: dict[str, str] = {}
+    if choice.begin is not None:
+        known = find_names(sample, choice.begin, MOST_CATEGORIES)
+    for name, what in known.items():
+        if what in (ROW_NUMBERS, IDS) and name not in settled:
+            reasons.setdefault(name, f"{what}, for --id")
+    named = [name for name, what in known.items() if what not in (ROW_NUMBERS, IDS)]
+    of_kinds = {*choice.categorical, *named} - {*choice.numeric}
     if choice.decimal is None:  # the columns of text that tell decide for those that do not
         texts = (values for values in sample.columns if find_kind(values.type) is Kind.text)
         choice = replace(choice, decimal=_number_text.find_decimal(texts))
+    choice = replace(choice, categorical=of_kinds)
     decisions = [
-        Decision(Fact(name, str(find_kind(values.type)), f"left out: {reasons[name]}"))
+        Decision(_leave_out(name, values, reasons[name], known))
         if name in reasons
         else _decide(name, values, choice)
         for name, values in zip(names, sample.columns, strict=True)
@@ -71,10 +86,16 @@ def choose_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Decisio
     return _leave_out_copies(decisions, sample)
 
 
+def _leave_out(name: str, values: pa.Array, reason: str, known: dict[str, str]) -> Fact:
+    """The fact about a column that is not looked at."""
+    what = known.get(name, str(find_kind(values.type)))
+    return Fact(name, what, f"left out: {reason}", values.null_count, examples=_show(values))
+
+
 def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     """Decide on a column by the type of its values."""
     dtype, kind = values.type, find_kind(values.type)
-    if kind is Kind.other or pa.types.is_duration(dtype):
+    if kind is Kind.other:
         return Decision(Fact(name, "other values", f"left out: values of type {dtype}"))
     if pc.all(values.is_null(nan_is_null=True)).as_py():
         return _decide_empty(name, values)
@@ -86,12 +107,16 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
         return _decide_words(values, words, "names")
     if kind is Kind.text:
         return _decide_text(name, values, choice)
-    form: NumberText | Times | None = None
-    if kind is Kind.time:
+    form: NumberText | Times | Durations | None = None
+    if pa.types.is_duration(dtype):
+        kind, form = Kind.number, Durations(is_text=False)
+    elif kind is Kind.time:
         form = Times(dtype="timestamp", zone=getattr(dtype, "tz", None) or "")
         if not pa.types.is_timestamp(dtype):
             form = Times(dtype="date" if pa.types.is_date(dtype) else "time")
-    elif kind is Kind.integer and (dates := _find_numeric_dates(values)):
+    elif kind is Kind.integer and (
+        dates := _find_numeric_dates(values, "" if choice.begin is None else name)
+    ):
         kind, form = Kind.time, dates
     elif kind is Kind.integer and choice.decimal == ",":
         # In another file of the same form, 1.234 is a whole number.
@@ -143,6 +168,9 @@ def _read_text(name: str, text: pa.Array, choice: ColumnChoice) -> tuple[Column 
         dates := _find_numeric_dates(text.cast(pa.int64()))
     ):
         return Column(name, Kind.time, form=dates), 1.0, ""
+    if (durations := decide_durations(some)) is not None:
+        lasting = Column(name, Kind.number, form=durations)
+        return lasting, float(np.mean(~np.isnan(lasting.parse(text)))), ""
     column, most, warning = None, 0.0, ""
     if _number_text.looks_numeric(some) >= FEWEST_LOOKS:
         form, warning = _number_text.decide_number_text(some, choice.decimal)
@@ -159,15 +187,23 @@ def _read_text(name: str, text: pa.Array, choice: ColumnChoice) -> tuple[Column 
     return column, most, warning
 
 
-def _find_numeric_dates(values: pa.Array) -> Times | None:
-    """Return the form of dates such as 20260131 if all whole numbers are such."""
-    present = values.drop_null()
-    bounds = pc.min_max(present)
-    if bounds["min"].as_py() < 19_000_101 or bounds["max"].as_py() > 21_001_231:
-        return None
-    times, different = Times("%Y%m%d"), present.unique().cast(pa.string())
-    is_date = len(different) >= FEWEST_DATES and not np.isnan(times.parse(different)).any()
-    return times if is_date else None
+def _find_numeric_dates(values: pa.Array, name: str = "") -> Times | None:
+    """Return the form of dates such as 20260131 if all whole numbers are such.
+
+    A column may have a name that tells of dates such as 260131, or times such as 1430.
+    """
+    different = values.drop_null().unique()
+    least, most = (of.as_py() for of in pc.min_max(different).values())
+    formats = list_digit_formats(name)
+    if pc.sum(pc.greater_equal(different, 100)).as_py() < FEWEST_HUNDREDS:
+        formats = ()
+    if least >= 19_000_101 and most <= 21_001_231:
+        formats = ("%Y%m%d",)
+    for form in formats if len(different) >= FEWEST_DATES and least >= 0 else ():
+        times = limit_century(Times(form))
+        if not np.isnan(times.parse(different.cast(pa.string()))).any():
+            return times
+    return None
 
 
 def _decide_empty(name: str, values: pa.Array) -> Decision:
@@ -191,18 +227,22 @@ def _decide_numbers(
         column = replace(column, whole=bool((numbers == np.rint(numbers))[~is_missing].all()))
     misread = column.find_misread(values, numbers)
     present = numbers[~is_missing]
+    some = values.slice(0, ROWS_TO_DECIDE).filter(pa.array(~is_missing[:ROWS_TO_DECIDE]))
+    examples, reads_as = _show(some), column.description
+    if isinstance(column.form, Times) and column.form.format and examples:
+        reads_as += f" such as {examples[0]}"
     if column.kind is Kind.integer and np.abs(present).max() >= MOST_DIGITS:
         warning = "holds whole numbers of 16 digits or more, which may be names; say --exclude"
     elif sentinel := _describe_sentinel(column, values, numbers):
         warning = "; ".join(filter(None, [warning, sentinel]))
     fact = Fact(
         column.name,
-        column.description,
+        reads_as,
         "1 number" if len(column.features) == 1 else _list_features(column),
         int(is_missing.sum()) - len(misread),
         len(misread),
         len(np.unique(present[:ROWS_TO_COUNT])),
-        _show(values.slice(0, ROWS_TO_DECIDE).filter(pa.array(~is_missing[:ROWS_TO_DECIDE]))),
+        examples,
         warning,
     )
     decision = Decision(fact, column)
@@ -253,7 +293,7 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
     n, words = len(counts), _merge_cases(counts)
     if len(words) < n:
         warning = f"has {n} spellings of {len(words)} categories, merged whatever their case"
-        fact, column, counts = replace(fact, warning=warning), replace(column, folded=True), words
+        fact, counts = replace(fact, warning=warning), words
     if len(counts) == 1:
         return _leave_out_constant(fact, present)
     least = RAREST * n_rows if len(counts) > MOST_CATEGORIES else 0
@@ -275,12 +315,22 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
         reason = "text that looks like numbers, of too many kinds for categories"
     if reason and looks > MOST_NUMERIC:
         warning = f"looks like numbers in {looks:.0%} of its values, but not of one kind, and is "
-        warning += "left out"
+        warning += "left out; say --categorical for the column if it names kinds"
     if reason:
         becomes, what = f"left out: {reason}", reads_as or "text"
         return Decision(replace(fact, reads_as=what, becomes=becomes, warning=warning))
     column = replace(column, categories=tuple(sorted(common)), other=other)
-    return Decision(replace(fact, becomes=_list_features(column)), column)
+    becomes = _list_features(column)
+    if other:
+        share = 1 - sum(counts[text] for text in common) / n_rows
+        becomes += f"; {OTHER} holds {share:.0%} of the values"
+        if share > MOST_OTHER:
+            warning = (
+                f"has {len(counts):,} kinds of values, {len(common)} of which have a number of "
+                f"their own; the others, {share:.0%} of the values, count as one"
+            )
+            fact = replace(fact, warning="; ".join(filter(None, [fact.warning, warning])))
+    return Decision(replace(fact, becomes=becomes), column)
 
 
 def _merge_cases(counts: dict[str, int]) -> dict[str, int]:

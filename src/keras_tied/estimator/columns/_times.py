@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from keras_tied._types import Array
 
 SECONDS = 86_400
+CENTURY = 36_525  # days, from one of 1901 to 1999 to the same of the next century
 Cycle: TypeAlias = Literal["hour", "weekday", "month"]  # a part of a time that comes again
 
 _DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d-%m-%y", "%d.%m.%y")
@@ -20,16 +21,24 @@ _OTHERS = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %y"),
     *("%d. %b %Y", "%d/%b/%Y", "%b %d, %Y", "%b %d %Y", "%a, %d %b %Y", "%a %b %d %Y", "%Y%m%d"),
 )
-_FORMAT = r"^(?:%[YmdybBaHMSIp]|[-/.:, T]){0,32}\Z"
+_FORMAT = r"^(?:%[YmdybBaHMSIpq]|[-/.:, TQ]){0,32}\Z"
+YEARS_AHEAD = 5  # that a date of two digits may lie in the future
 _TEXTS_TO_TRY, _FEW_TEXTS = 200, 20
 _YEAR_1000 = -354_286
+_NEVER = 3e6
 _YEARS_1_TO_9999 = (-719_162.0, 2_932_896.0)
-_MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%b-%Y", "%b-%y")
+_QUARTERS = ("%Y Q%q", "%YQ%q", "%Y-Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y")
+_MONTHS = (
+    *("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%b-%Y", "%b-%y", "%Y %b", "%Y-%b", "%Y:%m", "%m/%y"),
+    *_QUARTERS,
+)
 _CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
+_DIGIT_CLOCK = "%H%M"
 _JOINED = [(between, clock) for between in ("T", " ", ", ", ":") for clock in _CLOCKS]
 _LOOK = (
     r"^(?:\w{2,9},? )?\w{1,9}(?:[-/ ]|\. ?)\w{1,9}(?:[-/. ]|, ?)\d{1,4}(?:,?[T :].*)?$|^\d{8}$|"
-    r"^\d{4}[-/]\d\d$|^\d{1,2}/\d{4}$|^\w{3,9}[- ]\d{2,4}$|"
+    r"^\d{4}[-/:]\d\d?$|^\d{1,2}/(?:\d\d){1,2}$|^\w{3,9}[- ]\d{2,4}$|^\d{4}[- ]\w{3,9}$|"
+    r"^\d{4}[- ]?Q[1-4]$|^Q[1-4][-/ ]\d{4}$|"
     r"^\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[AaPp]\.?[Mm]\.?)?$"
 )
 _TAIL = (
@@ -49,6 +58,7 @@ class Times(msgspec.Struct, frozen=True, tag_field="form", tag="times", forbid_u
     zone: str = ""  # the time zone that is written after the text, or that of the timestamps
     places: Literal[0, 3, 6] = 0  # decimals of the seconds in the text
     padded: bool = True  # whether days, months and hours below 10 are written with a zero
+    latest: float = _NEVER  # from this day on, since 1970, two digits are of a century before
 
     def __post_init__(self) -> None:
         self.format_days(np.zeros(1))  # raises for a zone that is none
@@ -58,10 +68,14 @@ class Times(msgspec.Struct, frozen=True, tag_field="form", tag="times", forbid_u
         """What they are, for people."""
         if not self.format:
             return {"date": "dates", "time": "times of day"}.get(self.dtype, "dates and times")
-        what = "times of day" if self.format in _CLOCKS else "dates"
-        if what == "dates" and ":%M" in self.format:
-            what = "dates and times"
-        return f"{what} such as {self.format_days(np.array([20_819.5]))[0]}"
+        if self.is_clock:
+            return "times of day"
+        return "dates and times" if ":%M" in self.format else "dates"
+
+    @property
+    def is_clock(self) -> bool:
+        """Whether the text is a time of day."""
+        return self.format in (*_CLOCKS, _DIGIT_CLOCK)
 
     @property
     def offset(self) -> float:
@@ -78,12 +92,14 @@ class Times(msgspec.Struct, frozen=True, tag_field="form", tag="times", forbid_u
             is_clock, zone = pa.types.is_time(values.type), getattr(values.type, "tz", None)
             unit = pa.time64("us") if is_clock else pa.timestamp("us", zone)
             return _to_floats(values.cast(unit, safe=False).cast(pa.int64())) / (SECONDS * 1e6)
+        if "%" in self.format and not set(self.format) & set("-/.:, bB"):  # digits, as 905 for 0905
+            values = pc.utf8_lpad(values, len(self.format), "0")
         extra: Array | float = 0.0
         if self.zone or self.places:
             extra = _parse_tail(pc.extract_regex(values, _TAIL))
             values = pc.replace_substring_regex(values, _TAIL, r"\1")
         days: Array = _parse_text(values, self.format) + extra
-        return days
+        return np.where(days >= self.latest, days - CENTURY, days)
 
     def format_days(self, days: Array) -> pa.Array:
         """Return days since 1970, (n,) float with NaN for a missing one, as in the table."""
@@ -92,7 +108,7 @@ class Times(msgspec.Struct, frozen=True, tag_field="form", tag="times", forbid_u
         local = np.clip(local, *_YEARS_1_TO_9999)
         if self.dtype == "date":
             return pa.array(np.rint(local).astype(np.int32), mask=is_missing).cast(pa.date32())
-        if self.dtype == "time" or self.format in _CLOCKS:
+        if self.dtype == "time" or self.is_clock:
             local = np.clip(local, 0.0, 1.0 - 1e-6 / SECONDS)
         if self.dtype:
             # Single precision holds no more than hundredths of a second.
@@ -101,11 +117,14 @@ class Times(msgspec.Struct, frozen=True, tag_field="form", tag="times", forbid_u
             dtype = pa.timestamp("us", self.zone or None) if is_date else pa.time64("us")
             return pa.array(hundredths * 10_000, mask=is_missing).cast(dtype)
         step = 10**self.places if "%S" in self.format else 1 / 60
-        step = step if ":%M" in self.format else 1 / SECONDS
+        step = step if "%M" in self.format else 1 / SECONDS
         ticks = np.rint(local * SECONDS * step) / step
         unit = {0: "s", 3: "ms", 6: "us"}[self.places]
         times = pa.array((ticks * 10**self.places).astype(np.int64), mask=is_missing)
-        texts = pc.strftime(times.cast(pa.timestamp(unit)), format=self.format)
+        texts = pc.strftime(times.cast(pa.timestamp(unit)), format=self.format.replace("%q", "%m"))
+        if "%q" in self.format:
+            for month in range(1, 13):
+                texts = pc.replace_substring(texts, f"Q{month:02}", f"Q{(month + 2) // 3}")
         if not self.padded:
             texts = pc.replace_substring_regex(texts, r"(^|[-/. ,])0(\d)", r"\1\2")
         return pc.binary_join_element_wise(texts, self.zone, "")
@@ -172,7 +191,7 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
         if has_clock:
             formats = [f"{date}{between}{clock}" for date in dates for between, clock in _JOINED]
         if not order:
-            formats += _CLOCKS if has_clock else _MONTHS
+            formats += (*_CLOCKS, *_MONTHS) if has_clock else _MONTHS
         for form in formats:
             if np.isnan(_parse_text(few, form)).all():
                 continue
@@ -190,16 +209,30 @@ def decide_times(texts: pa.Array, day_first: bool | None) -> tuple[Times | None,
             f"holds {texts[0].as_py()!r}, of which day and month are not clear; say --dates dmy "
             "or --dates mdy"
         )
+    if best == "%m/%y":
+        doubt = f"holds {texts[0].as_py()!r}, which is read as a month; else say --categorical"
     if pc.any(pc.match_substring_regex(some, r"\b[A-Za-z]{4}")).as_py():
         best = best.replace("%b", "%B")
     short = pc.any(pc.match_substring_regex(some, r"(?:^|[-/. ,])\d(?:[-/. :,]|$)")).as_py()
-    return Times(best, "", zone, places, not short), most, doubt
+    return limit_century(Times(best, "", zone, places, not short)), most, doubt
+
+
+def limit_century(times: Times) -> Times:
+    """Read years of two digits as of the last century where they are in the future else."""
+    if "%y" not in times.format:
+        return times
+    soon = np.datetime64("today", "D").astype(int) + YEARS_AHEAD * 365.25
+    return msgspec.structs.replace(times, latest=float(soon))
 
 
 def _parse_text(texts: pa.Array, form: str) -> Array:
     """Return the days since 1970, or of a time of day the part of a day that is over."""
-    if form in _MONTHS:
-        texts, form = pc.binary_join_element_wise("01", texts, " "), f"%d {form}"
+    if is_quarter := "%q" in form:
+        for quarter in range(1, 5):
+            texts = pc.replace_substring(texts, f"Q{quarter}", f"Q{3 * quarter - 2:02}")
+    if is_quarter or form in _MONTHS:
+        texts = pc.binary_join_element_wise("01", texts, " ")
+        form = f"%d {form.replace('%q', '%m')}"
     times = pc.strptime(texts, format=form, unit="s", error_is_null=True)
     days = _to_floats(times.cast(pa.int64())) / SECONDS
     if not set("pbB") & set(form):
@@ -209,11 +242,11 @@ def _parse_text(texts: pa.Array, form: str) -> Array:
             for of in (texts, pc.strftime(times, format=form))
         )
         days = np.where(np.asarray(pc.equal(short, again).fill_null(False)), days, np.nan)
-    if "%y" in form:  # a version such as 1.2.3 is no date
+    if "%y" in form and len(form) > 6:  # a version such as 1.2.3 is no date
         two = pc.match_substring_regex(texts, r"[-/. ]\d\d(?:$|[T ,])")
         days = np.where(np.asarray(two.fill_null(False)), days, np.nan)
     days = np.where(days > _YEAR_1000, days, np.nan)  # 26 is no year of four digits
-    return days % 1.0 if form in _CLOCKS else days
+    return days % 1.0 if form in (*_CLOCKS, _DIGIT_CLOCK) else days
 
 
 def _parse_tail(tail: pa.Array) -> Array:
