@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from keras_tied._reasons import format_suggestion
+from keras_tied._text import format_quantity
 from keras_tied.cli import _table
 from keras_tied.cli._app import command
 from keras_tied.cli._lazy import Array, distributed, internal, np, pa, tables
-from keras_tied.cli._messages import UsageError, say
-from keras_tied.cli._options import Data, Json, Seed
+from keras_tied.cli._messages import FailedError, UsageError, say
+from keras_tied.cli._options import Data, Json, Seed, option
 from keras_tied.cli._output import print_json, print_table
 from keras_tied.cli._progress import show_rows, show_stages
 from keras_tied.cli._table import ColumnOptions, TableOptions
@@ -56,10 +57,21 @@ class Table:
 
 @command("keras-tied check rows.csv")
 def check(
-    data: Data, seed: Seed = 0, *, columns: ColumnOptions, options: TableOptions, json: Json = False
+    data: Data,
+    seed: Seed = 0,
+    *,
+    strict: bool = option("Fail if there is a warning.", "--strict", default=False),
+    columns: ColumnOptions,
+    options: TableOptions,
+    json: Json = False,
 ) -> None:
     """Show what the columns of a table read as, and what fit would make of them."""
-    show_survey(survey(data, options, columns, seed, json), json)
+    of_table = survey(data, options, columns, seed, json)
+    show_survey(of_table, json)
+    if strict:
+        of_table.columns.require_usable(of_table.facts)
+    if strict and of_table.warnings:
+        raise FailedError(f"{data!r} has {format_quantity(len(of_table.warnings), 'warning')}.")
 
 
 def show_survey(survey: Survey, json: bool) -> None:
@@ -104,6 +116,7 @@ def survey(
         doubtful = [fact.name for fact in facts if fact.misread and not fact.refused]
         misread = used.find_misread(source.batches(names=doubtful), doubtful)
         fences, far = _find_far_values(source, sample, used)
+        total = tables.describe_total(source) if sample.num_rows == source.n_rows else ""
     lost = _table.describe_misread(misread)
     texts = [
         (fact.name, text)
@@ -111,6 +124,7 @@ def survey(
         for text in (far.get(fact.name), lost.get(fact.name), fact.warning)
     ]
     warnings = [f"column {name!r} {text}." for name, text in texts if text]
+    warnings += [total] if total else []
     return Survey(source, sample, used, facts, warnings, fences)
 
 

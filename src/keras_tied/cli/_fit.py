@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ from keras_tied.cli._rows import choose_places
 from keras_tied.cli._table import ColumnOptions, TableOptions, explain_left_out
 
 VALIDATION_SHARE = 0.1  # of a sample that errors are measured on
+MOST_OPTIMISM = 3.0  # an error of held-out rows that is more times larger is warned of
 MOST_ROWS_OF_WIDTHS = 10_000  # that several numbers of components are compared on
 Solver = StrEnum("Solver", ["auto", "lbfgs", "nadam"])
 Scaler = StrEnum("Scaler", ["standard", "minmax", "none"])
@@ -114,6 +116,8 @@ def fit(
         file = OutputFile(output, target, start, notes | curve)
     with interrupts() as is_interrupted:
         notes = _train_and_measure(table, settings, file, quiet)
+    for warning in () if quiet else _find_doubts(table, notes):
+        say(warning)
     if printing.json:
         print_json({"output": str(output), "columns": table_survey.columns.names} | notes)
     elif not quiet:
@@ -220,6 +224,23 @@ def _require_enough(components: int, table: Table) -> None:
             f"--components {components} is more than there are "
             f"{f'numbers in a row, {d}' if d <= n else f'rows, {n}'}; ask for fewer"
             f"{f', or use columns that were left out: {left_out}' if d <= n and left_out else ''}."
+        )
+
+
+def _find_doubts(table: Table, notes: dict[str, Any]) -> Iterator[str]:
+    """Warn of a model whose errors promise more than it can do."""
+    n_features, error = len(table.survey.columns.features), notes["error"]
+    if notes["components"] >= n_features:
+        yield (
+            f"the {notes['components']} components hold all {n_features} numbers of a row, so that "
+            "every row is reconstructed and none is odd; ask for fewer with --components."
+        )
+    elif notes["held_out"] and notes["held_out"][0] > MOST_OPTIMISM * max(error, 1e-12):
+        held_out = notes["held_out"][0]
+        yield (
+            f"the error of rows held out, {held_out:.4g}, is {held_out / max(error, 1e-12):.3g} "
+            "times that of the rows trained on: the model knows these by heart; add rows, or ask "
+            "for fewer with --components."
         )
 
 

@@ -1,9 +1,9 @@
-"""Progress on the standard error: a bar on a terminal, else a line every half minute."""
+"""Progress on the standard error: a bar on a terminal, else lines."""
 
 from __future__ import annotations
 
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +16,7 @@ from keras_tied.cli._messages import say
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-SECONDS_BETWEEN_LINES = 30
+SECONDS_TO_FIRST_LINE, SECONDS_BETWEEN_LINES = 1, 10
 
 
 def is_visible(quiet: bool) -> bool:
@@ -24,17 +24,31 @@ def is_visible(quiet: bool) -> bool:
     return not quiet and sys.stderr.isatty()
 
 
-def _say_rarely(what: str) -> Callable[[str], None]:
-    """Return a function that prints how far the work has come, every half minute at most."""
-    last = time.monotonic()
+@contextmanager
+def _say_states(what: str) -> Iterator[Callable[[str], None]]:
+    """Print how far the work has come, after a second and then every ten, however long a step is.
 
-    def say_state(state: str) -> None:
-        nonlocal last
-        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            say(f"{what}: {state}")
+    Yields the function that tells the state.
+    """
+    state, is_over = "at work", threading.Event()
 
-    return say_state
+    def say_often() -> None:
+        wait = SECONDS_TO_FIRST_LINE
+        while not is_over.wait(wait):
+            wait = SECONDS_BETWEEN_LINES
+            say(f"{what}: {state}" if what else state)
+
+    def note(now: str) -> None:
+        nonlocal state
+        state = now
+
+    thread = threading.Thread(target=say_often, daemon=True)
+    thread.start()
+    try:
+        yield note
+    finally:
+        is_over.set()
+        thread.join()
 
 
 @contextmanager
@@ -60,8 +74,8 @@ def show_training(
     if quiet:
         yield None
     elif not is_visible(quiet):
-        say_state = _say_rarely(what)
-        yield lambda epoch, epochs, logs: say_state(f"epoch {epoch:,} of {epochs:,}")
+        with _say_states(what) as note:
+            yield lambda epoch, epochs, logs: note(f"epoch {epoch:,} of {epochs:,}")
     else:
         with _show_bar("{task.fields[epoch]}") as bar:
             task = bar.add_task(what, total=None, epoch="")
@@ -82,14 +96,15 @@ def show_rows(what: str, rows: tables.Scan, quiet: bool) -> Iterator[tables.Scan
     if quiet:
         yield rows
     elif not is_visible(quiet):
-        n_done, say_state = 0, _say_rarely(what)
+        n_done = 0
 
         def advance(more: int) -> None:
             nonlocal n_done
             n_done += more
-            say_state(f"{n_done:,} of {n_rows:,} rows")
+            note(f"{n_done:,} of {n_rows:,} rows")
 
-        yield replace(rows, advance=advance)
+        with _say_states(what) as note:
+            yield replace(rows, advance=advance)
     else:
         with _show_bar("{task.completed:,.0f} of {task.total:,.0f} rows") as bar:
             task = bar.add_task(what, total=n_rows)
@@ -99,8 +114,13 @@ def show_rows(what: str, rows: tables.Scan, quiet: bool) -> Iterator[tables.Scan
 @contextmanager
 def show_stages(first: str, quiet: bool) -> Iterator[Callable[[str], None]]:
     """Show a spinner with the name of a stage; yield the function that renames it."""
-    if not is_visible(quiet):
+    if quiet:
         yield lambda _: None
+        return
+    if not is_visible(quiet):
+        with _say_states("") as note:
+            note(first)
+            yield note
         return
     from rich.markup import escape
 

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import typer
+
 from keras_tied._text import format_number, format_quantity, format_rarity
 from keras_tied.cli._app import command
 from keras_tied.cli._apply import write_rows
 from keras_tied.cli._cluster import ClusterOptions, write_folder
 from keras_tied.cli._lazy import Array, distributed, internal, np, pa, tables
-from keras_tied.cli._messages import UsageError
+from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._model import load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output_option
 from keras_tied.cli._output import Printing, print_json, print_table
@@ -21,6 +23,7 @@ from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, say_doubtful
 
 DEFAULT_TOP = 10  # rows that are printed without --output and --top
 BATCH_ROWS = 2**16  # that are written at a time
+ALARM_CODE = 3  # the exit code where rows reach the threshold
 
 
 @command("keras-tied score model.safetensors rows.csv --top 20")
@@ -36,6 +39,9 @@ def score(
     explain: bool = option(
         "Write for all rows why they are odd, which takes longer.", "--explain", default=False
     ),
+    threshold: float | None = option(
+        f"Exit with the code {ALARM_CODE} if a row has this score, or a higher one."
+    ),
     *,
     id: Id = None,
     options: TableOptions,
@@ -44,8 +50,9 @@ def score(
     printing: Printing,
 ) -> None:
     """Compute how odd each row is, its rank, one row in how many is as odd, and its error."""
-    if cluster.cluster is not None and (output is None or top is not None):
-        raise UsageError("--cluster writes all rows: give --output, and leave out --top.")
+    if cluster.cluster is not None and (output is None or (top, threshold) != (None, None)):
+        what = "give --output, and leave out --top and --threshold"
+        raise UsageError(f"--cluster writes all rows: {what}.")
     if output is not None:
         cluster.require_output(output, printing.json)
     fitted_model = load(model)
@@ -68,6 +75,7 @@ def score(
     say_doubtful(rows, printing.quiet)
     if output is None:
         _print_oddest(table, reasons, fitted.largest_rarity, printing.json)
+        _check_threshold(scores, threshold)
         return
     n_rows = rows.source.n_rows
     n = int(fitted.stand_out(scores, n_rows).sum())
@@ -75,6 +83,14 @@ def score(
     text = f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}"
     facts = {"scored": n_rows, "written": n_written, "output": output}
     printing.print_result(facts, "" if output == STANDARD_OUTPUT else text)
+    _check_threshold(scores, threshold)
+
+
+def _check_threshold(scores: Array, threshold: float | None) -> None:
+    """Exit with a code of its own, and say so, if rows reach a threshold."""
+    if threshold is not None and (n := int((scores >= threshold).sum())):
+        say(f"{format_quantity(n, 'row')} reached the threshold of {threshold:g}.")
+        raise typer.Exit(ALARM_CODE)
 
 
 def _describe_all(

@@ -21,6 +21,7 @@ from keras_tied.tables._file import ENDINGS, OUTPUT_ENDINGS, ReadOptions
 from keras_tied.tables._open import open_table
 from keras_tied.tables._scan import Batch, Here, Scan, Workers
 from keras_tied.tables._source import Source
+from keras_tied.tables._total import describe_total
 from keras_tied.tables._write import check_output, write_table
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "Workers",
     "WriteError",
     "check_output",
+    "describe_total",
     "get_value",
     "open_table",
     "write_table",

@@ -1,0 +1,178 @@
+"""What tables of strangers have shown: each fault with a table of its own."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from keras_tied.cli import _progress
+
+ROWS = 60
+
+
+@pytest.fixture
+def clients(rng=None):
+    """Numbers that depend on one another, and a category."""
+    rng = np.random.default_rng(3)
+    size = rng.normal(size=ROWS)
+    return pd.DataFrame(
+        {
+            "region": rng.choice(["north", "south", "east"], ROWS),
+            "spend": np.round(100 + 20 * size + rng.normal(size=ROWS), 1),
+            "visits": np.round(10 + 3 * size).astype(int),
+        }
+    )
+
+
+def write(frame, path, **settings):
+    frame.to_csv(path, index=False, **settings)
+    return path
+
+
+def columns_of(keras_tied, path, *options):
+    facts = json.loads(keras_tied("check", path, "--json", *options).out)["columns"]
+    return {fact["name"]: fact["becomes"] for fact in facts}
+
+
+def test_row_numbers_are_left_out_said_and_offered_as_ids(keras_tied, clients, tmp_path):
+    clients.insert(0, "rownames", range(1, ROWS + 1))
+    path = write(clients, tmp_path / "clients.csv")
+    assert columns_of(keras_tied, path)["rownames"] == "left out: row numbers, for --id"
+    assert "rownames (row numbers, for --id)" in keras_tied("fit", path, "-o", "m.safetensors").out
+    oddest = json.loads(keras_tied("score", "m.safetensors", path, "--top", "1", "--json").out)
+    assert "rownames" not in oddest["oddest"][0].values()
+    assert columns_of(keras_tied, path, "--numeric", "rownames")["rownames"] == "1 number"
+
+
+def test_the_unnamed_index_of_pandas_is_row_numbers(keras_tied, clients, tmp_path):
+    clients.to_csv(tmp_path / "clients.csv")
+    found = columns_of(keras_tied, tmp_path / "clients.csv")
+    assert next(iter(found.values())) == "left out: row numbers, for --id"
+
+
+def test_few_kinds_of_text_with_digits_are_categories(keras_tied, clients, tmp_path):
+    clients["class"] = [*(["1st", "2nd", "3rd"] * ROWS)[: ROWS - 1], "*"]
+    clients["marital"] = (["1. Never", "2. Married", "3. Widowed", "4. Divorced"] * ROWS)[:ROWS]
+    clients["age"] = (["0-17", "18-64", "65+", "unknown"] * ROWS)[:ROWS]
+    found = columns_of(keras_tied, write(clients, tmp_path / "clients.csv"))
+    assert found["class"].startswith("4 numbers: *, 1st")
+    assert found["marital"].startswith("4 numbers: 1. Never")
+    assert found["age"].startswith("4 numbers: 0-17")
+
+
+def test_what_is_left_out_for_its_digits_names_the_option(keras_tied, clients, tmp_path):
+    clients["code"] = [f"{i % 45}.{i % 7}-{i % 3}" if i % 2 else f"{i} km" for i in range(ROWS)]
+    said = keras_tied("check", write(clients, tmp_path / "clients.csv")).out
+    assert "say --categorical for the column" in said or "code  " in said
+
+
+def test_another_case_is_the_same_category_and_new_values_are_named(keras_tied, clients, tmp_path):
+    path = write(clients, tmp_path / "january.csv")
+    assert keras_tied("fit", path, "-o", "m.safetensors").code == 0
+    before = keras_tied("encode", "m.safetensors", path, "-o", "before.npy")
+    clients["region"] = clients["region"].str.upper()
+    after = keras_tied("encode", "m.safetensors", write(clients, tmp_path / "b.csv"), "-o", "b.npy")
+    assert "categories" not in before.err + after.err
+    np.testing.assert_array_equal(np.load("before.npy"), np.load("b.npy"))
+    clients.loc[3:5, "region"] = ["west", "west", "centre"]
+    done = keras_tied("encode", "m.safetensors", write(clients, tmp_path / "c.csv"), "-o", "c.npy")
+    assert "3 values of rare or new categories" in done.err
+    assert "'west' 2 times, first in row 4, 'centre' in row 6" in done.err
+
+
+def test_the_share_of_other_categories_is_said(keras_tied, clients, tmp_path):
+    clients = pd.concat([clients] * 10, ignore_index=True)
+    clients["city"] = ["Paris" if i % 3 == 0 else f"town {i % 300}" for i in range(len(clients))]
+    path = write(clients, tmp_path / "clients.csv")
+    assert columns_of(keras_tied, path)["city"].endswith("(other) holds 67% of the values")
+    for done in (keras_tied("check", path), keras_tied("fit", path, "-o", "m.safetensors")):
+        assert "the others, 67% of the values, count as one" in done.out + done.err
+    assert "(other) holds 67%" in keras_tied("inspect", "m.safetensors").out
+
+
+@pytest.mark.parametrize(("name", "says"), [("Total", "says 'Total'"), ("west", "holds the sums")])
+def test_a_last_row_of_totals_is_warned_of(keras_tied, clients, tmp_path, name, says):
+    path = write(clients, tmp_path / "clients.csv")
+    assert "the last" not in keras_tied("check", path).out
+    clients.loc[ROWS] = [name, clients["spend"].sum().round(1), clients["visits"].sum()]
+    path = write(clients, tmp_path / "totals.csv")
+    for done in (keras_tied("check", path), keras_tied("fit", path, "-o", "m.safetensors")):
+        assert f"row 61, the last, {says}" in done.out + done.err
+    clients.insert(0, "Total", "Total")  # a constant, and no row of totals
+    path = write(clients[:ROWS], tmp_path / "constant.csv")
+    assert "the last" not in keras_tied("check", path).out
+
+
+def test_check_is_strict_on_request(keras_tied, clients, tmp_path):
+    path = write(clients, tmp_path / "clients.csv")
+    assert keras_tied("check", path, "--strict").code == 0
+    clients["odd"] = ["1", "2", "3", "four", "5", "6"] * 10  # refused by fit
+    clients.loc[::7, "odd"] = [f"n{i}" for i in range(0, ROWS, 7)]
+    clients["odd"] = [f"{i}.5" if i % 5 else f"n{i}" for i in range(ROWS)]
+    path = write(clients, tmp_path / "odd.csv")
+    assert keras_tied("fit", path, "-o", "m.safetensors").code == 2
+    assert keras_tied("check", path).code == 0
+    assert keras_tied("check", path, "--strict").code == 2
+    clients.loc[3, "spend"] = 1e9
+    path = write(clients.drop(columns="odd"), tmp_path / "far.csv")
+    done = keras_tied("check", path, "--strict")
+    assert done.code == 1
+    assert "has 1 warning" in done.err
+
+
+def test_as_many_components_as_numbers_are_warned_of(keras_tied, clients, tmp_path):
+    path = write(clients, tmp_path / "clients.csv")
+    done = keras_tied("fit", path, "-o", "m.safetensors", "--components", "5")
+    assert "the 5 components hold all 5 numbers of a row" in done.err
+
+
+def test_a_model_that_knows_its_rows_by_heart_is_warned_of(keras_tied, tmp_path):
+    rng = np.random.default_rng(0)
+    noise = pd.DataFrame(rng.standard_t(2, size=(ROWS, 12)).round(3))
+    path = write(noise.add_prefix("x"), tmp_path / "noise.csv")
+    fit = "fit", path, "-o", "m.safetensors", "--components", "3", "--epochs", "2000"
+    done = keras_tied(*fit, "--validation", "0", "--hidden", "64", "--json")
+    notes = json.loads(done.out)
+    if notes["held_out"] and notes["held_out"][0] > 3 * notes["error"]:
+        assert "by heart" in done.err
+    else:
+        assert "by heart" not in done.err
+
+
+def test_a_threshold_has_an_exit_code(keras_tied, clients, tmp_path):
+    path = write(clients, tmp_path / "clients.csv")
+    assert keras_tied("fit", path, "-o", "m.safetensors").code == 0
+    score = "score", "m.safetensors", path, "-o", "scores.csv"
+    assert keras_tied(*score).code == 0
+    scores = pd.read_csv("scores.csv")["score"]
+    top = float(scores.max())
+    assert keras_tied(*score, "--threshold", 2 * top).code == 0
+    some = float(scores.quantile(0.9))
+    done = keras_tied(*score, "--threshold", some)
+    assert done.code == 3
+    assert f"{(scores >= some).sum()} rows reached the threshold" in done.err
+    assert keras_tied("score", "m.safetensors", path, "--threshold", some).code == 3
+    pd.testing.assert_series_equal(pd.read_csv("scores.csv")["score"], scores)
+
+
+def test_a_pipe_gets_a_row_in_a_line(keras_tied, clients, tmp_path):
+    clients = clients.rename(columns={"spend": "a long name of a column that is not cut " * 3})
+    out = keras_tied("check", write(clients, tmp_path / "clients.csv")).out
+    assert "a long name of a column that is not cut " * 3 in out
+    assert sum(bool(line.strip()) for line in out.splitlines()) == 3 + 3
+
+
+def test_work_is_said_to_go_on_however_long_a_step_takes(monkeypatch, capfd):
+    monkeypatch.setattr(_progress, "SECONDS_TO_FIRST_LINE", 0.01)
+    monkeypatch.setattr(_progress, "SECONDS_BETWEEN_LINES", 0.01)
+    with _progress.show_stages("reading", quiet=False) as on_stage:
+        said = ""
+        while said.count("reading") < 2:
+            said += capfd.readouterr().err
+        on_stage("starting")
+        while "starting" not in said:
+            said += capfd.readouterr().err
+    capfd.readouterr()
+    with _progress.show_stages("reading", quiet=True):
+        assert not capfd.readouterr().err
