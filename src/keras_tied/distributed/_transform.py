@@ -13,7 +13,7 @@ from keras_tied._types import Array
 from keras_tied.estimator.internal import Explanation, Fitted, read
 from keras_tied.tables import Batch, Columns, MisreadValues, Scan, TableError, get_value
 
-Output = Literal["codes", "reconstructions", "scores"]
+Output = Literal["codes", "reconstructions", "scores", "filled"]
 MOST_COLUMNS = 3  # that are named for each row that is explained
 
 
@@ -28,8 +28,9 @@ class BatchTransform:
         fitted: the fitted value.
         columns: the columns that it takes.
         output: `"codes"` for `code0`, `code1` and so on, float32; `"reconstructions"` for the
-            columns that the model uses, in their types; `"scores"` for the outlier score `score`,
-            `one_in`, one row in how many is as odd, and the reconstruction error `error`.
+            columns that the model uses, in their types; `"filled"` for all columns of the rows,
+            with the gaps of those that the model uses filled in; `"scores"` for the outlier score
+            `score`, `one_in`, one row in how many is as odd, and the reconstruction error `error`.
         id: a column that is kept before these, or None.
         explain: whether scores come with the columns that make the row odd: `column1` to
             `column3`, their shares of the oddness, `share1` to `share3`, and `expected1` to
@@ -75,6 +76,8 @@ class BatchTransform:
         if self.output == "reconstructions":
             decoded = self.columns.decode(self.fitted.reconstruct(numbers), rows=rows)
             return prepend_id(self.id, rows, decoded)
+        if self.output == "filled":
+            return self.columns.fill(rows, self.fitted.impute(numbers))
         facts: dict[str, Any] = self.describe_scores(*self.fitted.measure_rows(numbers))
         if self.explain:
             facts |= self.describe_causes(self.find_causes(batch))
@@ -144,8 +147,8 @@ def load_transform(
     Args:
         path: a file that `keras-tied fit` has written, or `TiedAutoencoder.save` after a fit to a
             table with names.
-        output: `"codes"`, `"reconstructions"` or `"scores"`; see `BatchTransform`. Defaults to
-            `"codes"`.
+        output: `"codes"`, `"reconstructions"`, `"filled"` or `"scores"`; see `BatchTransform`.
+            Defaults to `"codes"`.
         id: a column to keep. Defaults to none.
         explain: whether scores name the columns that make rows odd. Defaults to `False`.
 

@@ -23,7 +23,7 @@ from keras_tied.estimator.columns._column import (
     get_value,
 )
 from keras_tied.estimator.columns._facts import ColumnChoice, Fact, Restoration, TableError
-from keras_tied.estimator.columns._frames import FrameSchema, find_library, wrap
+from keras_tied.estimator.columns._frames import FrameSchema, find_library, make_alike, wrap
 from keras_tied.estimator.columns._kinds import Kind, find_kind
 from keras_tied.estimator.columns._learning import choose_columns
 from keras_tied.estimator.columns._number_text import is_number
@@ -323,6 +323,23 @@ class Columns:
                 decoded[name] = pc.if_else(pa.array(is_other), rows.column(name), restored)
         names = self.order or self.names
         return pa.record_batch([decoded[name] for name in names], names=list(names))
+
+    def fill(self, rows: pa.RecordBatch, numbers: ArrayLike) -> pa.RecordBatch:
+        """Fill the gaps of rows in the columns that are used, and leave all else as it is.
+
+        What takes their place is what `decode` gives for the numbers, in the types of the rows: in
+        text, it is written as the values of the column are.
+        """
+        values, given = self.decode(numbers, named=True), _drop_marks(rows, self.na)
+        filled = dict(zip(rows.schema.names, rows.columns, strict=True))
+        for column in self.used:
+            cells, own = given.column(column.name), filled[column.name]
+            is_text = find_kind(cells.type) is Kind.text
+            gaps = (column.clean(cells) if is_text else cells).is_null(nan_is_null=True)
+            if pc.any(gaps).as_py():
+                new = make_alike(values.column(column.name), own)
+                filled[column.name] = pc.if_else(gaps, new, own)
+        return pa.record_batch(filled)
 
     def join(self, numbers: ArrayLike, like: Any, given: pa.RecordBatch | None = None) -> Any:
         """Decode numbers to the frame that was learned from, or one of the library of `like`.

@@ -74,7 +74,7 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
             missing = values.is_null(nan_is_null=True).to_numpy(False)
             is_known = name in columns.schema.names and columns.column(name).null_count < len(rows)
             if is_known and missing.any():
-                both = pa.chunked_array([values, _make_alike(columns.column(name), values)])
+                both = pa.chunked_array([values, make_alike(columns.column(name), values)])
                 places = np.arange(len(values)) + len(values) * missing
                 filled[name] = both.unify_dictionaries().combine_chunks().take(pa.array(places))
         if self.library == "numpy":
@@ -188,7 +188,7 @@ def read_rows(X: Any) -> pa.RecordBatch:
     return pa.record_batch(arrays, names=batch.schema.names)
 
 
-def _make_alike(values: pa.Array, like: pa.Array) -> pa.Array:
+def make_alike(values: pa.Array, like: pa.Array) -> pa.Array:
     """Values in the type of others, with more levels if need be, whole where these are."""
     dtype = like.type
     if pa.types.is_dictionary(dtype):
