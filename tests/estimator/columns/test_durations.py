@@ -3,6 +3,7 @@
 import datetime
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -48,6 +49,15 @@ def test_times_of_day_stay_times_of_day(texts):
 
 def test_minutes_and_seconds_beyond_a_day_of_hours():
     assert learn(["31:13", "44:37", "9:02"])[1][:, 0].tolist() == [1873, 2677, 542]
+
+
+@given(SECONDS)
+def test_durations_as_pandas_writes_them(seconds):
+    texts = [str(pd.Timedelta(seconds=second)) for second in seconds]
+    fact, numbers, again = learn(texts)
+    assert fact.reads_as == "durations"
+    np.testing.assert_array_equal(numbers[:, 0], np.float32(seconds))
+    assert again == texts
 
 
 def test_durations_of_arrow_come_back_as_durations():

@@ -21,6 +21,17 @@ def test_columns_that_count_the_rows_are_their_numbers(name, first):
     assert columns.names == ["weight"]
 
 
+def test_an_unnamed_column_of_different_numbers_names_the_rows():
+    assert read("column1", [i + i % 3 / 10 for i in range(40)])[0].reads_as == "row numbers"
+    assert read("column1", [1.5] * 20 + [2.5] * 20)[0].reads_as == "numbers"
+
+
+def test_ids_of_digits_and_a_few_letters_are_not_refused():
+    ids = [f"{'abcdefg'[i % 7]}{i}" if i % 6 == 0 else str(i) for i in range(100, 140)]
+    assert read("subject", ids * 2, 80)[0].becomes == "left out: ids, for --id"
+    assert read("weight of it", ids * 2, 80)[0].becomes == "refused"
+
+
 @pytest.mark.parametrize("name", ["time", "t", "day_of_year", "Year", "rank", "n56", "Trial"])
 def test_what_grows_by_one_by_its_nature_is_a_number(name):
     assert read(name, range(1, 41))[0].reads_as == "integers"

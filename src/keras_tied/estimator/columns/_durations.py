@@ -9,14 +9,18 @@ from msgspec import Struct
 
 from keras_tied._types import Array
 
-_PATTERN = r"^(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,6}):(?P<seconds>[0-5]\d(?:\.\d{1,6})?)$"
+_PATTERN = (
+    r"^(?:(?P<days>\d{1,6}) days? )?(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,6})"
+    r":(?P<seconds>[0-5]\d(?:\.\d{1,6})?)$"
+)
 _OVER_A_DAY, _OF_TWO_DIGITS = r"^(?:2[4-9]|[3-9]\d|\d{3,}):", r"^(?:0\d|\d\d+):"
 
 
 class Durations(Struct, frozen=True, tag_field="form", tag="durations", forbid_unknown_fields=True):
-    """Durations of one form: text with hours or without, or, with `is_text` off, Arrow's own."""
+    """Durations of one form: text with days, hours or neither; Arrow's own, if not `is_text`."""
 
     is_text: bool = True
+    days: bool = False  # as pandas writes them: 0 days 02:10:30
     hours: bool = True
     places: int = 0  # decimals of the seconds
 
@@ -35,10 +39,14 @@ class Durations(Struct, frozen=True, tag_field="form", tag="durations", forbid_u
             ticks = values.cast(pa.duration("us"), safe=False).cast(pa.int64())
             return pc.divide(ticks.cast(pa.float64()), 1e6)
         parts = pc.extract_regex(values, _PATTERN)
-        hours, minutes, seconds = (_to_floats(parts, n) for n in ("hours", "minutes", "seconds"))
-        is_so = pc.equal(pc.is_valid(hours), self.hours)
-        total = pc.add(pc.multiply(pc.fill_null(hours, 0.0), 3600.0), pc.multiply(minutes, 60.0))
-        return pc.if_else(is_so, pc.add(total, seconds), pa.scalar(None, pa.float64()))
+        days, hours, total = (_to_floats(parts, name) for name in ("days", "hours", "seconds"))
+        is_so = pc.and_(
+            pc.equal(pc.is_valid(days), self.days), pc.equal(pc.is_valid(hours), self.hours)
+        )
+        minutes = _to_floats(parts, "minutes")
+        for count, unit in ((days, 86_400.0), (hours, 3600.0), (minutes, 60.0)):
+            total = pc.add(total, pc.multiply(pc.fill_null(count, 0.0), unit))
+        return pc.if_else(is_so, total, pa.scalar(None, pa.float64()))
 
     def format(self, numbers: Array) -> pa.Array:
         """Return seconds, (n,) float with NaN for a missing one, as in the table."""
@@ -56,27 +64,32 @@ class Durations(Struct, frozen=True, tag_field="form", tag="durations", forbid_u
         end = f"{rest:0{width}.{self.places}f}"
         if not self.hours:
             return f"{minutes:.0f}:{end}"
+        if self.days:
+            days, minutes = divmod(minutes, 1440)
+            return f"{days:.0f} days {minutes // 60:02.0f}:{minutes % 60:02.0f}:{end}"
         return f"{minutes // 60:.0f}:{minutes % 60:02.0f}:{end}"
 
 
 def decide_durations(texts: pa.Array) -> Durations | None:
     """Return the form of durations among texts that are such, and can be no times of day.
 
-    Some are longer than a day, or all have hours, minutes and seconds, of less than ten hours.
+    Some are longer than a day, or all have days, or hours, minutes and seconds, of less than ten
+    hours.
     """
     parts = pc.extract_regex(texts, _PATTERN)
     if not len(texts) or parts.null_count:
         return None
-    with_hours = pc.struct_field(parts, "hours")
-    with_hours = pc.greater(pc.utf8_length(with_hours), 0)
-    count = pc.sum(with_hours).as_py() or 0
-    is_long = pc.any(pc.match_substring_regex(texts, _OVER_A_DAY)).as_py()
+    of_days, of_hours = (
+        pc.sum(pc.greater(pc.utf8_length(pc.struct_field(parts, name)), 0)).as_py() or 0
+        for name in ("days", "hours")
+    )
+    is_long = of_days or pc.any(pc.match_substring_regex(texts, _OVER_A_DAY)).as_py()
     padded = pc.any(pc.match_substring_regex(texts, _OF_TWO_DIGITS)).as_py()
-    if count not in (0, len(texts)) or not (is_long or (count and not padded)):
+    if not {of_days, of_hours} <= {0, len(texts)} or not (is_long or (of_hours and not padded)):
         return None
     seconds = pc.struct_field(parts, "seconds")
     places = max(0, pc.max(pc.utf8_length(seconds)).as_py() - 3)
-    return Durations(hours=count > 0, places=places)
+    return Durations(days=of_days > 0, hours=of_hours > 0, places=places)
 
 
 def _to_floats(parts: pa.Array, name: str) -> pa.Array:

@@ -28,7 +28,13 @@ from keras_tied.estimator.columns._facts import (
     TableError,
 )
 from keras_tied.estimator.columns._kinds import Kind, find_kind
-from keras_tied.estimator.columns._names import IDS, ROW_NUMBERS, find_names, list_digit_formats
+from keras_tied.estimator.columns._names import (
+    IDS,
+    ROW_NUMBERS,
+    find_names,
+    is_id,
+    list_digit_formats,
+)
 from keras_tied.estimator.columns._number_text import ROWS_TO_DECIDE, NumberText, count_values
 from keras_tied.estimator.columns._times import Times, decide_times, find_cycles, limit_century
 
@@ -151,6 +157,8 @@ def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     settled = isinstance(decision.column, Column) and not decision.column.other
     if column is None or share < FEWEST_READ or settled:
         return decision
+    if choice.begin is not None and is_id(name):
+        return Decision(replace(decision.fact, reads_as=IDS, becomes=f"left out: {IDS}, for --id"))
     odd = cells.filter(pa.array(np.isnan(column.parse(cells))))
     warning = (
         f"holds {column.description} in {share:.0%} of its values, and {len(odd):,} others such as "

@@ -41,7 +41,7 @@ _GROWING = frozenset(  # what may grow by one from row to row, and is a quantity
 
 
 def find_names(sample: pa.RecordBatch, begin: pa.RecordBatch, most: int) -> dict[str, str]:
-    """The columns of whole numbers that are row numbers, ids, or categories, by what they are.
+    """The columns of numbers that are row numbers, ids, or categories, by what they are.
 
     Row numbers count from 0 or 1 in the first rows of a table, or are all different where their
     name is one of row names, such as pandas gives. Others are told by the words of their names;
@@ -49,15 +49,17 @@ def find_names(sample: pa.RecordBatch, begin: pa.RecordBatch, most: int) -> dict
     """
     names = {}
     for name, values in zip(sample.schema.names, sample.columns, strict=True):
-        if find_kind(values.type) is not Kind.integer:
-            continue
-        words = [word.lower() for word in _WORD.findall(name)] or [""]
+        kind, words = find_kind(values.type), _split(name)
         names_rows = _ROW_NAME.fullmatch(name) is not None and not values.null_count
-        if (names_rows and len(values.unique()) == len(values)) or (
-            _GROWING.isdisjoint(words) and _counts_rows(begin.column(name))
-        ):
+        if kind not in (Kind.integer, Kind.number):
+            continue
+        if names_rows and len(values.unique()) == len(values):
             names[name] = ROW_NUMBERS
-        elif words[-1] in _IDS or _ID.fullmatch(name):
+        elif kind is Kind.number:
+            continue
+        elif _GROWING.isdisjoint(words) and _counts_rows(begin.column(name)):
+            names[name] = ROW_NUMBERS
+        elif is_id(name):
             names[name] = IDS
         elif words[-1] in _KINDS:
             different = values.unique().drop_null()
@@ -70,8 +72,18 @@ def find_names(sample: pa.RecordBatch, begin: pa.RecordBatch, most: int) -> dict
 
 def list_digit_formats(name: str) -> tuple[str, ...]:
     """How whole numbers may write a date or time that the name of their column tells of."""
-    words = {word.lower() for word in _WORD.findall(name)}
+    words = _split(name)
     return tuple(form for word, forms in _DIGITS.items() if word in words for form in forms)
+
+
+def is_id(name: str) -> bool:
+    """Whether a name is one of ids."""
+    return _split(name)[-1] in _IDS or _ID.fullmatch(name) is not None
+
+
+def _split(name: str) -> list[str]:
+    """The words of a name, in lower case; one at least."""
+    return [word.lower() for word in _WORD.findall(name)] or [""]
 
 
 def _counts_rows(values: pa.Array) -> bool:

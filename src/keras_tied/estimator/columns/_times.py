@@ -19,7 +19,16 @@ _DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d-%m-%y", "%d.%m
 _MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%m/%d/%y", "%m-%d-%y", "%m.%d.%y")
 _OTHERS = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %y"),
-    *("%d. %b %Y", "%d/%b/%Y", "%b %d, %Y", "%b %d %Y", "%a, %d %b %Y", "%a %b %d %Y", "%Y%m%d"),
+    *(
+        "%d. %b %Y",
+        "%d/%b/%Y",
+        "%b %d, %Y",
+        "%b %d %Y",
+        "%b-%d-%Y",
+        "%a, %d %b %Y",
+        "%a %b %d %Y",
+        "%Y%m%d",
+    ),
 )
 _FORMAT = r"^(?:%[YmdybBaHMSIpq]|[-/.:, TQ]){0,32}\Z"
 YEARS_AHEAD = 5  # that a date of two digits may lie in the future
