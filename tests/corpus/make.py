@@ -24,7 +24,7 @@ FEWEST_ROWS = 8
 MOST_BYTES = 3_000_000
 MOST_COLUMNS = 80  # so that no table outweighs all others
 TABLES = 200  # in each half
-SEEDS = {1: 25, 2: 2025}  # of the half that has verdicts first, and of the one that has them later
+SEEDS = {1: 25, 2: 970085}  # 2 was drawn after the code had been changed to agree with 1
 
 
 def download(folder: Path) -> None:
