@@ -40,6 +40,8 @@ class TableOptions:
     array: str | None = option("Which array of an .npz file to read.", metavar="NAME")
     sheet: str | None = option("The sheet of a workbook, instead of the first.", metavar="NAME")
     query: str | None = option("The rows of a database to read.", metavar="SQL")
+    skip: int = option("Lines of CSV or a sheet before the names.", default=0, min=0)
+    comment: str | None = option("How lines of CSV begin to pass over, such as #.", metavar="TEXT")
 
     def open(self, path: str, text: Collection[str] = ()) -> tables.Source:
         """Open a table."""

@@ -37,7 +37,7 @@ def open_table(
 ) -> Source:
     r"""Open a table, or several files that are one.
 
-    The ending tells the format: CSV, TSV and JSON lines (`.jsonl`, `.ndjson`), also compressed
+    The ending tells the format: CSV, TSV and JSON (`.jsonl`, `.ndjson`, `.json`), also compressed
     (`.gz`, `.bz2`, `.zst`), Parquet, ORC, Arrow, Feather, NumPy's arrays of rows and columns
     (`.npy`, `.npz`), whose columns are called x0, x1 and so on, workbooks (`.xlsx`, `.xls`, `.ods`)
     and databases (`.duckdb`, `.sqlite`, `.db`). Arrays of `.npz` and sheets are taken into memory;
@@ -117,10 +117,10 @@ def _open(file: str, options: ReadOptions, copies: ExitStack) -> TableFile:
         return _binary.open_npz(file, options.array)
     from keras_tied.tables import _fetch, _rows  # take long to import
 
-    if format in _file.JSON_LINES:
-        return _rows.open_json_lines(file)
+    if format in _file.JSON:
+        return _rows.open_json(file)
     if format in _file.WORKBOOKS:
-        return _rows.open_workbook(file, options.sheet, options.header)
+        return _rows.open_workbook(file, options)
     with report_read_errors(file, "a database"), open(file, "rb") as start:
         is_sqlite = start.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
     if is_sqlite:
