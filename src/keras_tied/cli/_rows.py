@@ -50,7 +50,12 @@ def open_rows(
     if unknown and not quiet:
         some = list_some(list(map(repr, unknown)))
         say(f"ignored the column {some} of {data!r}, which the model has never seen.")
-    return tables.Scan(source, columns, output_id)
+    adapted = tables.adapt_columns(columns, source, options.decimal)
+    for old, new in () if quiet else zip(columns.used, adapted.used, strict=True):
+        if old != new:
+            what = f"holds {new.description} in {data!r}, beside {old.description} in training"
+            say(f"column {old.name!r} {what}, and is read in the form of the file.")
+    return tables.Scan(source, adapted, output_id)
 
 
 def choose_id(

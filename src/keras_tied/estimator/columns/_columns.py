@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import msgspec
@@ -15,6 +15,7 @@ from keras_tied._text import list_some, quote
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.estimator._fitted.pca import TINY
+from keras_tied.estimator.columns._adapting import adapt_column, may_adapt
 from keras_tied.estimator.columns._column import (
     MOST_MISREAD,
     Column,
@@ -26,7 +27,7 @@ from keras_tied.estimator.columns._facts import ColumnChoice, Fact, Restoration,
 from keras_tied.estimator.columns._frames import FrameSchema, find_library, wrap
 from keras_tied.estimator.columns._kinds import Kind, find_kind
 from keras_tied.estimator.columns._learning import choose_columns
-from keras_tied.estimator.columns._number_text import is_number
+from keras_tied.estimator.columns._number_text import find_decimal, is_number
 
 MOST_EXAMPLES = 3
 VERSION = 1
@@ -187,6 +188,43 @@ class Columns:
             raise TableError(f"the table has no column {quote(absent)}, which the model uses.")
         known_names = {*self.names, *self.left_out, self.label, self.id}
         return [name for name in names if name not in known_names]
+
+    def find_adaptable(self, kinds: Mapping[str, Kind]) -> list[str]:
+        """Return the columns that a table of these kinds may have in another form."""
+        return [of.name for of in self.used if may_adapt(of, kinds[of.name])]
+
+    def adapt(self, sample: pa.RecordBatch, decimal: str | None = None) -> Self:
+        """Return these columns in the form in which another table is written.
+
+        Where a column of it reads as numbers, truth values or times, but not in the form that was
+        learned, or as others in it, its form is decided anew, as by `survey`: another decimal mark,
+        a unit where none was, another order of day and month, other words for yes and no. Of dates
+        that do not tell, the order is the one learned.
+
+        Args:
+            sample: some rows of the table, with the columns that `find_adaptable` names.
+            decimal: the decimal mark, where the text does not tell. Defaults to that of most
+                columns, or the one learned.
+
+        Raises:
+            TableError: if a column has another unit than the one learned.
+
+        Examples:
+            >>> import pyarrow as pa
+            >>> from keras_tied.tables import Columns
+            >>> columns, _ = Columns.survey(pa.record_batch({"weight": [31.5, 182.0]}))
+            >>> other = pa.record_batch({"weight": ["31,5 g", "182 g"]})
+            >>> columns.adapt(other).encode(other).tolist()
+            [[31.5], [182.0]]
+        """
+        sample = _drop_marks(sample, self.na)
+        texts = (values for values in sample.columns if find_kind(values.type) is Kind.text)
+        decimal, there = decimal or find_decimal(texts), sample.schema.names
+        used = (
+            adapt_column(of, sample.column(of.name), decimal) if of.name in there else of
+            for of in self.used
+        )
+        return replace(self, used=tuple(used))
 
     def encode(
         self,
