@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Of the sample of a long table: its rows, its numbers where columns are many, and its fewest rows.
 MOST_ROWS, MOST_NUMBERS, SMALLEST_SAMPLE = 20_000, 2**22, 100
+ROWS_TO_ADAPT = 1_000  # which tell the form in which a later table is written
 
 Label = Annotated[
     str | None,
@@ -50,7 +51,11 @@ def open_rows(
     if unknown and not quiet:
         some = list_some(list(map(repr, unknown)))
         say(f"ignored the column {some} of {data!r}, which the model has never seen.")
-    adapted = tables.adapt_columns(columns, source, options.decimal)
+    kinds, forms = source.kinds, (tables.Kind.text, tables.Kind.integer)
+    names = [name for name in columns.names if kinds[name] in forms]
+    adapted = columns
+    if names:
+        adapted = columns.adapt(next(source.batches(ROWS_TO_ADAPT, names)), options.decimal)
     for old, new in () if quiet else zip(columns.used, adapted.used, strict=True):
         if old != new:
             what = f"holds {new.description} in {data!r}, beside {old.description} in training"

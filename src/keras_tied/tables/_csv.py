@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from io import StringIO, TextIOWrapper
+from io import BytesIO, StringIO, TextIOWrapper
 from itertools import islice
 
 import pyarrow as pa
@@ -43,24 +43,18 @@ class _LengthError(TableError):
     """A line does not fit into a block."""
 
 
-class _Utf8:
+class _Utf8(BytesIO):
     """Lines as a file of UTF-8, for Arrow."""
-
-    closed = False
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines, self._rest = lines, b""
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int | None = None, /) -> bytes:
         """Return the next bytes, fewer at the end alone."""
-        while len(self._rest) < size and (lines := list(islice(self._lines, LINES_AT_ONCE))):
+        while len(self._rest) < (size or 0) and (lines := list(islice(self._lines, LINES_AT_ONCE))):
             self._rest += "".join(lines).encode()
         part, self._rest = self._rest[:size], self._rest[size:]
         return part
-
-    def close(self) -> None:
-        """Read no more."""
-        self._lines = iter(())
 
 
 def open_csv(name: str, options: ReadOptions) -> TableFile:
@@ -118,14 +112,11 @@ class _CsvFile:
             if renamed := [new for new, old in zip(names, trimmed, strict=True) if new != old]:
                 self._notes.append(f"names that are empty or stand twice are now {quote(renamed)}")
         self._names = None if names == cells and header else names
-        while True:
-            try:
-                self._schema, n_rows, decimal = self._scan(names)
-                break
-            except _LengthError:
-                if self._block >= LARGEST_BLOCK:
-                    raise
-                self._block = min(8 * self._block, LARGEST_BLOCK)
+        try:
+            self._schema, n_rows, decimal = self._scan(names)
+        except _LengthError:
+            self._block = LARGEST_BLOCK
+            self._schema, n_rows, decimal = self._scan(names)
         return TableFile(self._name, self._schema, [n_rows], self.read, self._notes, decimal)
 
     def read(self, request: Request) -> Batches:
@@ -277,13 +268,11 @@ class _CsvFile:
         mark, in_quotes = self._options.comment, False
         with self._open_text() as file:
             for number, line in enumerate(file):
-                if number < self._options.skip or (
-                    mark and not in_quotes and line.startswith(mark)
-                ):
-                    yield "\n"
-                else:
-                    in_quotes ^= line.count('"') % 2 == 1
-                    yield line
+                is_comment = mark and not in_quotes and line.startswith(mark)
+                if number < self._options.skip or is_comment:
+                    line = "\n"
+                in_quotes ^= line.count('"') % 2 == 1
+                yield line
 
     def _refuse(self, row: arrow.InvalidRow) -> str:
         self._ragged_row = row
@@ -308,9 +297,9 @@ class _CsvFile:
         if isinstance(error, UnicodeDecodeError) or "UTF8" in message:
             return self._encoding_error()
         if "straddling" in message or isinstance(error, csv.Error):
-            limit = f"a cell or line of more than {LARGEST_BLOCK:,} bytes, which are the most"
-            todo = "shorten it, or save the table as Parquet"
-            return self._find_open_quote() or _LengthError(f"{name!r} has {limit}; {todo}.")
+            limit = f"{LARGEST_BLOCK:,} bytes, which are the most; shorten it, or use Parquet."
+            fault = f"{name!r} has a cell or line of more than {limit}"
+            return self._find_open_quote() or _LengthError(fault)
         if match := re.search(r"column #(\d+): (?:Row #(\d+): )?.*?(invalid value '.*')", message):
             column = self._schema.names[int(match[1])]
             return TableError(

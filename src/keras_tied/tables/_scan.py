@@ -15,7 +15,6 @@ from keras_tied.estimator.columns import Columns, MisreadValues, TableError
 from keras_tied.tables._source import Source
 
 Result = TypeVar("Result")
-ROWS_TO_DECIDE = 1_000  # how a table is written
 
 
 class Batch(NamedTuple):
@@ -47,13 +46,6 @@ class Here:
 
 def ignore(n_rows: int) -> None:
     """Do nothing with a number of rows."""
-
-
-def adapt_columns(columns: Columns, source: Source, decimal: str | None = None) -> Columns:
-    """Return the columns in the form in which the first rows of a table are written."""
-    if not (names := columns.find_adaptable(source.kinds)):
-        return columns
-    return columns.adapt(next(source.batches(ROWS_TO_DECIDE, names)), decimal)
 
 
 @dataclass

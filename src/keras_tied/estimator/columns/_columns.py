@@ -15,7 +15,7 @@ from keras_tied._text import list_some, quote
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.estimator._fitted.pca import TINY
-from keras_tied.estimator.columns._adapting import adapt_column, may_adapt
+from keras_tied.estimator.columns._adapting import adapt_column
 from keras_tied.estimator.columns._column import (
     MOST_MISREAD,
     Column,
@@ -189,20 +189,14 @@ class Columns:
         known_names = {*self.names, *self.left_out, self.label, self.id}
         return [name for name in names if name not in known_names]
 
-    def find_adaptable(self, kinds: Mapping[str, Kind]) -> list[str]:
-        """Return the columns that a table of these kinds may have in another form."""
-        return [of.name for of in self.used if may_adapt(of, kinds[of.name])]
-
     def adapt(self, sample: pa.RecordBatch, decimal: str | None = None) -> Self:
         """Return these columns in the form in which another table is written.
 
-        Where a column of it reads as numbers, truth values or times, but not in the form that was
-        learned, or as others in it, its form is decided anew, as by `survey`: another decimal mark,
-        a unit where none was, another order of day and month, other words for yes and no. Of dates
-        that do not tell, the order is the one learned.
+        The form of numbers, times and truth values that do not read as learned is decided anew, as
+        by `survey`; the order of dates that do not tell is the one learned.
 
         Args:
-            sample: some rows of the table, with the columns that `find_adaptable` names.
+            sample: some rows of the table, or of some of its columns.
             decimal: the decimal mark, where the text does not tell. Defaults to that of most
                 columns, or the one learned.
 
@@ -219,12 +213,11 @@ class Columns:
         """
         sample = _drop_marks(sample, self.na)
         texts = (values for values in sample.columns if find_kind(values.type) is Kind.text)
-        decimal, there = decimal or find_decimal(texts), sample.schema.names
-        used = (
-            adapt_column(of, sample.column(of.name), decimal) if of.name in there else of
-            for of in self.used
-        )
-        return replace(self, used=tuple(used))
+        decimal = decimal or find_decimal(texts)
+        used = {of.name: of for of in self.used}
+        for name in used.keys() & set(sample.schema.names):
+            used[name] = adapt_column(used[name], sample.column(name), decimal)
+        return replace(self, used=tuple(used.values()))
 
     def encode(
         self,
