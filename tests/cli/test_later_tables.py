@@ -3,6 +3,8 @@
 import csv
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 N = 200
@@ -67,3 +69,36 @@ def test_another_unit_is_refused(keras_tied, tmp_path):
     done = keras_tied("encode", "model.safetensors", "g.csv", "-o", "-")
     assert (done.code, done.out) == (2, "")
     assert "'weight' holds numbers in g, where the model learned numbers in kg" in done.err
+
+
+def test_an_absent_column_is_imputed_on_request_as_an_empty_one_is(codes, keras_tied):
+    write("empty.csv", [""] * N, LENGTHS, KINDS)
+    empty = codes("empty.csv")
+    loud = "column 'weight' has no value in any row, and is imputed."
+    assert loud in empty.err
+    write("absent.csv", LENGTHS, KINDS, names=("length", "kind"))
+    refused = codes("absent.csv")
+    assert (refused.code, refused.out) == (2, "")
+    assert "no column 'weight', which the model uses; add it, or have it imputed" in refused.err
+    done = codes("absent.csv", "--impute-absent")
+    assert (done.code, done.out) == (0, empty.out)
+    assert "'absent.csv': has no column 'weight', which is imputed." in done.err
+    assert loud in done.err
+    assert loud not in codes("rows.csv", "--impute-absent").err
+    for command in ("score", "plot", "report"):
+        output = "page.html" if command == "report" else f"{command}.svg"
+        arguments = ["--explain", "-o", "scores.csv"] if command == "score" else ["-o", output]
+        done = keras_tied(command, "model.safetensors", "absent.csv", "--impute-absent", *arguments)
+        assert done.code == 0, done.err
+        assert loud in done.err
+
+
+def test_values_of_new_categories_alone_are_not_none(codes):
+    write("new.csv", WEIGHTS, LENGTHS, ["plum"] * N)
+    said = codes("new.csv").err
+    assert "rare or new" in said
+    assert "no value in any row" not in said
+    pq.write_table(
+        pa.table({"weight": WEIGHTS, "length": LENGTHS, "kind": [None] * N}), "n.parquet"
+    )
+    assert "column 'kind' has no value in any row" in codes("n.parquet").err

@@ -32,7 +32,6 @@ BAD_CSV = {
     "ragged late": (b"a,b\n" + LONG.encode() + b"3\n", ["1 cells in line 300002"]),
     "ragged behind semicolons": (b"a;b\n" + b"1;2\n" * 20 + b"3\n", ["1 cells in line 22"]),
     "a title": (b"Report\na,b\n1,2\n", ["2 cells in line 2", "--skip (skip=...)"]),
-    "a title before semicolons": (b"Report\n\na;b\n1;2\n2;3\n", ["2 cells in line 3", "--skip"]),
     "a comment": (b"# by hand\na,b\n1,2\n", ["--comment '#' (comment='#')"]),
     "Japanese cells": ("a,b\n1,田中\n".encode("shift-jis"), ["not utf-8"]),
     "Greek names": ("γράμμα,b\n1,2\n".encode("iso-8859-7"), ["not utf-8", "line 1 (byte 0)"]),

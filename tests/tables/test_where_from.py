@@ -262,6 +262,7 @@ CLEAR = {
     "Windows": ("größe,b\nä,2\n".encode("cp1252"), ["not utf-8 text, and is read as cp1252"]),
     "UTF-16": ("a;b\n1;2\n".encode("utf-16"), ["its delimiter is a semicolon"]),
     "Excel's delimiter": (b"sep=|\na|b\n1|2\n", []),
+    "marks in text": (b"a,b\nx; y,1\n", []),
     "empty lines before names": (b"\n\na,a\n1,2\n", ["'a_2'"]),
     "spaces around names": (b"a, b\n1, 2\n", []),
     "a name twice": (b"a,b,a\n1,2,3\n", ["names that are empty or stand twice are now 'a_2'"]),
@@ -277,6 +278,7 @@ def test_what_is_clear_is_found_and_said(folder, what):
     assert source.n_rows == 1
     assert len(source.schema) > 1
     assert all(name == name.strip() for name in source.schema.names)
+    assert len(source.notes) == len(notes)
     for note in notes:
         assert any(note in said for said in source.notes)
 
@@ -390,6 +392,15 @@ def test_lines_before_the_names_are_skipped(folder, title, header, comment):
     assert found.column_names == (["a", "b"] if header else ["x0", "x1"])
 
 
+@pytest.mark.parametrize("title", ["of 2026", "account;12", "a | b"])
+def test_a_title_without_the_delimiter_of_the_table_is_said(folder, title):
+    (folder / "rows.csv").write_text(f"{title}\n\na;b;c\n1;2;3\n2;3;4\n")
+    (note,) = open_table("rows.csv").notes
+    assert "most lines hold a semicolon" in note
+    assert "--skip" in note
+    assert open_table("rows.csv", skip=1).schema.names == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize("n", [140_000, 3_000_000])
 @pytest.mark.parametrize("before", [0, 1_000])
 def test_a_cell_of_csv_may_be_long(folder, n, before):
@@ -404,3 +415,27 @@ def test_a_line_that_is_no_object_is_named(folder, line):
     (folder / "rows.jsonl").write_text(f'{{"a": 1}}\n{line}\n')
     with pytest.raises(TableError, match=r"'rows.jsonl' (has no JSON object in line 2|cannot)"):
         open_table("rows.jsonl")
+
+
+def test_columns_that_some_files_lack_are_missing_on_request(rows, folder):
+    csv.write_csv(rows.slice(0, 9), "a.csv")
+    csv.write_csv(rows.slice(9).drop_columns(["whole", "word"]), "b.csv")
+    with pytest.raises(TableError, match="no column 'whole', 'word'"):
+        open_table("*.csv")
+    source = open_table("*.csv", absent=["word", "number", "whole", "never"])
+    expected = rows.to_pandas().assign(never=None).convert_dtypes()
+    expected.loc[9:, ["whole", "word"]] = None
+    found = read(source).to_pandas().convert_dtypes()
+    assert found.equals(expected[list(found)])
+    assert source.notes == [
+        "has no column 'never', which is imputed",
+        "has no column 'word', 'whole', 'never', which is imputed",
+    ]
+    assert next(open_table("b.csv", absent=["word"]).batches(names=["word"])).num_rows == N - 9
+
+
+def test_columns_that_partitions_lack_are_missing_on_request(rows, folder):
+    save_partitions(rows, "parts")
+    source = open_table("parts", absent=["zip", "new"])
+    assert sorted(read(source)["zip"].to_pylist()) == sorted(rows["zip"].to_pylist())
+    assert read(source)["new"].null_count == N

@@ -13,7 +13,7 @@ from keras_tied._text import list_some
 from keras_tied.cli._lazy import Array, drawing, np, pa, tables
 from keras_tied.cli._messages import say
 from keras_tied.cli._progress import show_rows
-from keras_tied.cli._table import TableOptions, require_column, say_notes
+from keras_tied.cli._table import RowOptions, require_column, say_notes
 
 if TYPE_CHECKING:
     from keras_tied.cli._model import Model
@@ -33,7 +33,7 @@ Label = Annotated[
 def open_rows(
     model: Model,
     data: str,
-    options: TableOptions,
+    options: RowOptions,
     id: str | None,
     quiet: bool,
     output: str = "",
@@ -42,7 +42,8 @@ def open_rows(
     """Open a table for a model, with the id column if the output can hold it."""
     of_model = model.columns
     text = [*(of_model.text if of_model else []), *([id] if id else [])]
-    source = options.open(data, text)
+    known = of_model.names if of_model else model.fitted_value.feature_names
+    source = options.open(data, text, known or ())
     say_notes(source, quiet)
     output_id = choose_id(source, id, of_model.id if of_model else None, output)
     columns = model.columns_of(source)
@@ -85,7 +86,7 @@ class Sample:
 
 
 def open_with_label(
-    model: Model, data: str, options: TableOptions, id: str | None, label: str | None, quiet: bool
+    model: Model, data: str, options: RowOptions, id: str | None, label: str | None, quiet: bool
 ) -> tables.Scan:
     """Open a table of rows to show, with a column of labels."""
     rows = open_rows(model, data, options, id, quiet, label=label)

@@ -27,7 +27,7 @@ from keras_tied.tables._file import Batches, ReadOptions, Request, TableFile, fi
 
 DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
 SEPARATOR = "sep="  # how Excel names the delimiter, in a line before the names
-MOST_LINES = 0.9  # the share of lines with as many cells as most, if a delimiter is right
+MOST_LINES = 0.9  # the share of lines with as many cells as the first, if a delimiter is right
 CHARACTERS_TO_LOOK_AT = 2**16
 MOST_ACCENTS = 0.6  # of the letters of words with an accent, in the languages of Western Europe
 BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, 2**26, 64
@@ -137,18 +137,20 @@ class _CsvFile:
         head = "".join(lines).lstrip("\r\n")
         if head.startswith(SEPARATOR) and len(head) > len(SEPARATOR):
             return head[len(SEPARATOR)]
-        usual = "\t" if find_format(self._name) == "tsv" else ","
+        doubt, usual = list[str](), "\t" if find_format(self._name) == "tsv" else ","
         for delimiter, description in DELIMITERS.items() if head.strip() else ():
             with suppress(csv.Error):
                 rows = csv.reader(StringIO(head), delimiter=delimiter)
                 lengths = [len(row) for row in rows if row]
-                usual_length = max(lengths, key=lengths.count)
-                rest = lengths[lengths.index(usual_length) :]
-                # A broken line, or a title before the names, is refused later, with its number.
-                if usual_length > 1 and rest.count(usual_length) >= MOST_LINES * len(rest):
+                # A broken line is refused later, with its number.
+                if lengths[0] > 1 and lengths.count(lengths[0]) >= MOST_LINES * len(lengths):
                     if delimiter != usual:
                         self._notes.append(f"its delimiter is {description}")
                     return delimiter
+                if lengths[-1] > 1 and lengths.count(lengths[-1]) >= len(lengths) / 2:
+                    what = f"most lines hold {description}, and the first ones do not as often"
+                    doubt = [f"{what}: --skip passes over those before the names"]
+        self._notes += doubt
         return usual
 
     def _read_header(self) -> tuple[list[str], int]:

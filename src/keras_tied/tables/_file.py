@@ -46,6 +46,7 @@ class ReadOptions:
         query: the rows of a database to read, in SQL. Defaults to its only table.
         skip: how many lines of CSV, or of a sheet, stand before the names. Defaults to 0.
         comment: how lines of CSV begin that are passed over, such as `"#"`. Defaults to none.
+        absent: columns that are missing in each row of a file that lacks them. Defaults to none.
 
     Raises:
         TableError: if there is no such format or decimal mark.
@@ -62,6 +63,7 @@ class ReadOptions:
     query: str | None = None
     skip: int = 0
     comment: str | None = None
+    absent: Collection[str] = ()
 
     def __post_init__(self) -> None:
         if self.format not in (None, *FORMATS):

@@ -185,7 +185,8 @@ class Columns:
         """Return the columns of another table that are unknown here; raise if it lacks some."""
         given = set(names)
         if absent := [name for name in self.names if name not in given]:
-            raise TableError(f"the table has no column {quote(absent)}, which the model uses.")
+            fault = f"the table has no column {quote(absent)}, which the model uses"
+            raise TableError(f"{fault}; add it, or have it imputed: --impute-absent (absent=...).")
         known_names = {*self.names, *self.left_out, self.label, self.id}
         return [name for name in names if name not in known_names]
 
