@@ -94,3 +94,18 @@ def test_partitions_give_the_codes_that_parquet_gives(keras_tied, outputs, expec
 def test_s3_gives_what_parquet_gives(outputs, expected, rows, s3):
     pq.write_table(rows, "bucket/rows.parquet", filesystem=s3)
     assert outputs("s3://bucket/rows.parquet") == expected
+
+
+def test_lines_that_are_no_rows_are_passed_over(keras_tied, tmp_path):
+    lines = ["Report; of 2026", "# by hand", "x;y", *(f"{i};{i * i}" for i in range(30)), "# end"]
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    done = keras_tied("check", "rows.csv", "--skip", 1, "--comment", "#", "--json")
+    found = json.loads(done.out)
+    assert found["rows"] == 30
+    assert [fact["name"] for fact in found["columns"]] == ["x", "y"]
+
+
+def test_the_sheet_that_is_read_is_named(keras_tied, rows):
+    where_from.save_excel(rows, "rows.xlsx")
+    done = keras_tied("check", "rows.xlsx")
+    assert "note: reads the sheet 'Sheet'; --sheet names another: 'other'" in done.out

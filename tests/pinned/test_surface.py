@@ -167,7 +167,7 @@ POSITIONAL = {
 }
 """What each command is given by place, in order; the first is the command without a name."""
 
-READING = "--delimiter --encoding --array"
+READING = "--delimiter --encoding --array --sheet --skip --comment"
 COMMON = "--json --quiet -q --debug"
 OPTIONS = {
     "": "--version --install-completion --show-completion",

@@ -31,7 +31,8 @@ BAD_CSV = {
     "ragged after a line break in quotes": (b'a,b\n"1\n1",2\n3\n', ["1 cells in line 4"]),
     "ragged late": (b"a,b\n" + LONG.encode() + b"3\n", ["1 cells in line 300002"]),
     "ragged behind semicolons": (b"a;b\n" + b"1;2\n" * 20 + b"3\n", ["1 cells in line 22"]),
-    "a title": (b"Report\na,b\n1,2\n", ["delete what stands before the names"]),
+    "a title": (b"Report\na,b\n1,2\n", ["2 cells in line 2", "--skip (skip=...)"]),
+    "a comment": (b"# by hand\na,b\n1,2\n", ["--comment '#' (comment='#')"]),
     "Japanese cells": ("a,b\n1,田中\n".encode("shift-jis"), ["not utf-8"]),
     "Greek names": ("γράμμα,b\n1,2\n".encode("iso-8859-7"), ["not utf-8", "line 1 (byte 0)"]),
     "Greek cells": ("a,b\n1,2\n1,Γαλανό\n".encode("iso-8859-7"), ["not utf-8", "line 3 (byte 10)"]),
@@ -41,6 +42,7 @@ BAD_CSV = {
     ),
     "half a character at the end": (b"a,b\n1,Gr\xc3", ["not utf-8", "line 2"]),
     "numbers instead of names": (b"0.5,2\n1,3\n", ["begins with a line of numbers"]),
+    "an open quote late": (b"a,b\n" + LONG.encode() + b'1,"x\n' + LONG.encode(), ["quotation"]),
     "an open quote in the names": (b'"a,b\n' + b"1,2\n" * 50_000, ["quotation mark"]),
     "an open quote": (b'a,b\n1,"x\n' + LONG.encode(), ["quotation mark"]),
 }
@@ -53,6 +55,22 @@ def test_bad_csv_is_one_sentence_that_says_where(folder, what):
     with pytest.raises(TableError) as error:
         open_table("rows.csv")
     says(error, *parts)
+
+
+@pytest.mark.parametrize(
+    ("n", "before", "limit"),
+    [
+        (5_000_000, LONG.encode(), 2**21),
+        pytest.param(2**26 + 1, b"", 2**26, marks=pytest.mark.slow),
+    ],
+)
+def test_a_cell_above_the_limit_is_no_open_quote(folder, monkeypatch, n, before, limit):
+    monkeypatch.setattr("keras_tied.tables._csv.LARGEST_BLOCK", limit)
+    (folder / "rows.csv").write_bytes(b"a,b\n" + before + b'1,"' + b"x" * n + b'"\n')
+    with pytest.raises(TableError) as error:
+        open_table("rows.csv")
+    says(error, f"more than {limit:,} bytes", "shorten it")
+    assert "quotation" not in str(error.value)
 
 
 def test_an_encoding_or_delimiter_that_does_not_exist_is_one_sentence(folder):

@@ -1,6 +1,7 @@
 """The same rows are read from wherever people keep them."""
 
 import functools
+import gzip
 import http.server
 import io
 import json
@@ -65,6 +66,11 @@ def save_json_lines(rows, path):
         file.writelines(json.dumps(row) + "\n" for row in rows.to_pylist())
 
 
+def save_json_array(rows, path, indent=None):
+    with open(path, "w") as file:
+        json.dump(rows.to_pylist(), file, indent=indent)
+
+
 def save_stream(rows, path):
     with ipc.new_stream(path, rows.schema) as writer:
         writer.write_table(rows, 64)
@@ -77,6 +83,7 @@ def save_partitions(rows, path):
 SAVERS = {
     "rows.csv": csv.write_csv,
     "rows.jsonl": save_json_lines,
+    "rows.json": save_json_array,
     "rows.orc": lambda rows, path: orc.write_table(rows, path, stripe_size=1024),
     "rows.arrow": save_stream,
     "rows.xlsx": save_excel,
@@ -145,6 +152,24 @@ def test_a_sheet_is_chosen_by_name(rows, folder):
         open_table("rows.xlsx", sheet="other")
 
 
+def test_the_other_sheets_are_named(rows, folder):
+    save_excel(rows, "rows.xlsx")
+    assert open_table("rows.xlsx").notes == [
+        "reads the sheet 'Sheet'; --sheet names another: 'other'"
+    ]
+    assert open_table("rows.xlsx", sheet="Sheet").notes == []
+
+
+def test_lines_before_the_names_of_a_sheet_are_skipped(folder):
+    openpyxl = pytest.importorskip("openpyxl")
+    pytest.importorskip("python_calamine")
+    book = openpyxl.Workbook()
+    for line in (["Report", "of 2026"], ["a", "b"], [1, "x"], [2, "y"]):
+        book.active.append(line)
+    book.save("rows.xlsx")
+    assert read(open_table("rows.xlsx", skip=1)).to_pydict() == {"a": [1, 2], "b": ["x", "y"]}
+
+
 def test_folders_that_are_called_by_a_value_are_columns(rows, folder):
     save_partitions(rows, "parts")
     source = open_table("parts")
@@ -167,7 +192,7 @@ def test_the_format_is_named_where_the_ending_does_not_tell(rows, folder):
         open_table("rows.download", format="excel")
 
 
-@pytest.mark.parametrize("form", ["csv", "arrow", "parquet"])
+@pytest.mark.parametrize("form", ["csv", "json", "jsonl", "arrow", "parquet"])
 def test_the_standard_input_is_read(rows, folder, monkeypatch, form):
     SAVERS.get(f"rows.{form}", pq.write_table)(rows, f"rows.{form}")
     content = io.BytesIO((folder / f"rows.{form}").read_bytes())
@@ -237,6 +262,7 @@ CLEAR = {
     "Windows": ("größe,b\nä,2\n".encode("cp1252"), ["not utf-8 text, and is read as cp1252"]),
     "UTF-16": ("a;b\n1;2\n".encode("utf-16"), ["its delimiter is a semicolon"]),
     "Excel's delimiter": (b"sep=|\na|b\n1|2\n", []),
+    "marks in text": (b"a,b\nx; y,1\n", []),
     "empty lines before names": (b"\n\na,a\n1,2\n", ["'a_2'"]),
     "spaces around names": (b"a, b\n1, 2\n", []),
     "a name twice": (b"a,b,a\n1,2,3\n", ["names that are empty or stand twice are now 'a_2'"]),
@@ -252,6 +278,7 @@ def test_what_is_clear_is_found_and_said(folder, what):
     assert source.n_rows == 1
     assert len(source.schema) > 1
     assert all(name == name.strip() for name in source.schema.names)
+    assert len(source.notes) == len(notes)
     for note in notes:
         assert any(note in said for said in source.notes)
 
@@ -285,8 +312,130 @@ def test_rows_of_json_may_lack_values_and_hold_several_types(folder):
     ]
 
 
+@pytest.mark.parametrize("part", [1, 7, 10_000])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_array_of_objects_is_read_in_parts(rows, folder, monkeypatch, part, indent):
+    monkeypatch.setattr("keras_tied.tables._rows.PART", part)
+    save_json_array(rows, "rows.json", indent)
+    (folder / "rows.json.gz").write_bytes(gzip.compress((folder / "rows.json").read_bytes()))
+    for name in ("rows.json", "rows.json.gz"):
+        assert read(open_table(name)).to_pylist() == rows.to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('[{"a": 1},\n{"a": 2}', "line 2: Expecting value"),
+        ('[{"a": 1},\n{"a": 2', "line 2: Expecting ',' delimiter"),
+        ('[{"a": 1}]\n{"a": 2}', "line 1: Expecting value"),
+        ("[\n[1, 2]]", "line 2: it is of another type"),
+        ('[\n{"a": 1},\n\n{"a" 2}]', "line 4: Expecting ':' delimiter"),
+        ("", "no columns|no rows"),
+        ("[]", "no columns|no rows"),
+    ],
+)
+def test_an_array_that_is_none_says_where(folder, content, said):
+    (folder / "rows.json").write_text(content)
+    with pytest.raises(TableError, match=said):
+        open_table("rows.json")
+
+
+COMMENTED = b"""# made by hand, "with" care; it's
+# twice
+name,text,x
+
+ab,"first line
+# of a text",1
+# nothing
+cd,e # no comment,2
+#"
+"""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])
+def test_comments_are_passed_over(folder, encoding):
+    text = COMMENTED.decode().replace("cd", "çd")
+    (folder / "rows.csv").write_bytes(text.encode(encoding))
+    source = open_table("rows.csv", comment="#", encoding=encoding)
+    assert read(source).to_pylist() == [
+        {"name": "ab", "text": "first line\n# of a text", "x": 1},
+        {"name": "çd", "text": "e # no comment", "x": 2},
+    ]
+
+
+def test_comments_may_be_many_and_lines_keep_their_numbers(folder):
+    lines = ["# a", "x,y", *("# b" if i % 3 else f"{i},{-i}" for i in range(200_000))]
+    (folder / "rows.csv").write_text("\n".join(lines))
+    found = read(open_table("rows.csv", comment="#"))
+    assert found["x"].to_pylist() == list(range(0, 200_000, 3))
+    (folder / "rows.csv").write_text("\n".join([*lines, "1,2,3"]))
+    with pytest.raises(TableError, match="3 cells in line 200003"):
+        open_table("rows.csv", comment="#")
+
+
+TITLES = {
+    "title": ("Report of 2026\n", 1),
+    "a quotation mark": ('5" pipes\n\n', 2),
+    "more cells": ("a,b,c,d,e\r\nf\r\n", 2),
+    "the delimiter of Excel": ("Report\nsep=;\n", 1),
+}
+
+
+@pytest.mark.parametrize("title", TITLES)
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("comment", [None, "#"])
+def test_lines_before_the_names_are_skipped(folder, title, header, comment):
+    before, n = TITLES[title]
+    (folder / "rows.csv").write_text(before + "a;b\n" * header + "1;x\n2;y\n")
+    found = read(open_table("rows.csv", skip=n, header=header, comment=comment))
+    assert list(found.to_pydict().values()) == [[1, 2], ["x", "y"]]
+    assert found.column_names == (["a", "b"] if header else ["x0", "x1"])
+
+
+@pytest.mark.parametrize("title", ["of 2026", "account;12", "a | b"])
+def test_a_title_without_the_delimiter_of_the_table_is_said(folder, title):
+    (folder / "rows.csv").write_text(f"{title}\n\na;b;c\n1;2;3\n2;3;4\n")
+    (note,) = open_table("rows.csv").notes
+    assert "most lines hold a semicolon" in note
+    assert "--skip" in note
+    assert open_table("rows.csv", skip=1).schema.names == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("n", [140_000, 3_000_000])
+@pytest.mark.parametrize("before", [0, 1_000])
+def test_a_cell_of_csv_may_be_long(folder, n, before):
+    text = 'a "" b\n' * (n // 7)
+    (folder / "rows.csv").write_text("x,y\n" + "1,z\n" * before + f'2,"{text}"\n3,w\n')
+    found = read(open_table("rows.csv")).slice(before)
+    assert found.to_pydict() == {"x": [2, 3], "y": [text.replace('""', '"'), "w"]}
+
+
 @pytest.mark.parametrize("line", ["[1, 2]", '{"a": 1', "1", '{"a": ' + "[" * 100_000])
 def test_a_line_that_is_no_object_is_named(folder, line):
     (folder / "rows.jsonl").write_text(f'{{"a": 1}}\n{line}\n')
     with pytest.raises(TableError, match=r"'rows.jsonl' (has no JSON object in line 2|cannot)"):
         open_table("rows.jsonl")
+
+
+def test_columns_that_some_files_lack_are_missing_on_request(rows, folder):
+    csv.write_csv(rows.slice(0, 9), "a.csv")
+    csv.write_csv(rows.slice(9).drop_columns(["whole", "word"]), "b.csv")
+    with pytest.raises(TableError, match="no column 'whole', 'word'"):
+        open_table("*.csv")
+    source = open_table("*.csv", absent=["word", "number", "whole", "never"])
+    expected = rows.to_pandas().assign(never=None).convert_dtypes()
+    expected.loc[9:, ["whole", "word"]] = None
+    found = read(source).to_pandas().convert_dtypes()
+    assert found.equals(expected[list(found)])
+    assert source.notes == [
+        "has no column 'never', which is imputed",
+        "has no column 'word', 'whole', 'never', which is imputed",
+    ]
+    assert next(open_table("b.csv", absent=["word"]).batches(names=["word"])).num_rows == N - 9
+
+
+def test_columns_that_partitions_lack_are_missing_on_request(rows, folder):
+    save_partitions(rows, "parts")
+    source = open_table("parts", absent=["zip", "new"])
+    assert sorted(read(source)["zip"].to_pylist()) == sorted(rows["zip"].to_pylist())
+    assert read(source)["new"].null_count == N

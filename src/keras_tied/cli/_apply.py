@@ -16,7 +16,13 @@ from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, output_option
 from keras_tied.cli._output import Printing
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._rows import choose_id, open_rows
-from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, require_output, say_doubtful
+from keras_tied.cli._table import (
+    STANDARD_OUTPUT,
+    RowOptions,
+    TableOptions,
+    require_output,
+    say_doubtful,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +41,21 @@ class Task:
         return tables.write_table(self.output, map(function, rows), safe_csv=self.safe_csv)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RowTask(Task):
+    """Rows that are transformed."""
+
+    options: RowOptions
+
+
 @command("keras-tied encode model.safetensors rows.csv -o codes.csv")
-def encode(task: Task, cluster: ClusterOptions, printing: Printing) -> None:
+def encode(task: RowTask, cluster: ClusterOptions, printing: Printing) -> None:
     """Encode rows: write the code of each."""
     _transform("encoded", "codes", task, cluster, printing)
 
 
 @command("keras-tied reconstruct model.safetensors rows.csv -o reconstructed.csv")
-def reconstruct(task: Task, cluster: ClusterOptions, printing: Printing) -> None:
+def reconstruct(task: RowTask, cluster: ClusterOptions, printing: Printing) -> None:
     """Reconstruct rows: encode and decode each."""
     _transform("reconstructed", "reconstructions", task, cluster, printing)
 
@@ -65,7 +78,11 @@ def decode(task: Task, printing: Printing) -> None:
 
 
 def _transform(
-    verb: str, output: distributed.Output, task: Task, options: ClusterOptions, printing: Printing
+    verb: str,
+    output: distributed.Output,
+    task: RowTask,
+    options: ClusterOptions,
+    printing: Printing,
 ) -> None:
     """Transform the rows of a table, here or on workers."""
     options.require_output(task.output, printing.json)

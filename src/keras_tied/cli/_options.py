@@ -27,7 +27,7 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="CSV, TSV, JSON lines, Parquet, Feather, Arrow, ORC, NPY, NPZ, a workbook or a "
+        help="CSV, TSV, JSON, Parquet, Feather, Arrow, ORC, NPY, NPZ, a workbook or a "
         "database, by ending; a folder of such files, a pattern in quotes, s3://... or "
         "https://..., or - for the standard input.",
     ),

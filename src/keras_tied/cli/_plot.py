@@ -10,7 +10,7 @@ from keras_tied.cli._options import FIGURE, Data, ModelFile, output_option
 from keras_tied.cli._output import Printing, check_figure_path, save_figure
 from keras_tied.cli._progress import show_stages
 from keras_tied.cli._rows import Label, open_with_label, take
-from keras_tied.cli._table import TableOptions, say_doubtful
+from keras_tied.cli._table import RowOptions, say_doubtful
 
 
 @command("keras-tied plot model.safetensors rows.csv -o rows.png --label kind")
@@ -20,7 +20,7 @@ def plot(
     output: Path = output_option(FIGURE, None),
     label: Label = None,
     *,
-    options: TableOptions,
+    options: RowOptions,
     printing: Printing,
 ) -> None:
     """Draw rows, their codes, their reconstructions, and the cost of training."""

@@ -13,13 +13,14 @@ from keras_tied._text import list_some
 from keras_tied.cli._lazy import Array, drawing, np, pa, tables
 from keras_tied.cli._messages import say
 from keras_tied.cli._progress import show_rows
-from keras_tied.cli._table import TableOptions, require_column, say_notes
+from keras_tied.cli._table import RowOptions, require_column, say_notes
 
 if TYPE_CHECKING:
     from keras_tied.cli._model import Model
 
 # Of the sample of a long table: its rows, its numbers where columns are many, and its fewest rows.
 MOST_ROWS, MOST_NUMBERS, SMALLEST_SAMPLE = 20_000, 2**22, 100
+ROWS_TO_ADAPT = 1_000  # which tell the form in which a later table is written
 
 Label = Annotated[
     str | None,
@@ -32,7 +33,7 @@ Label = Annotated[
 def open_rows(
     model: Model,
     data: str,
-    options: TableOptions,
+    options: RowOptions,
     id: str | None,
     quiet: bool,
     output: str = "",
@@ -41,7 +42,8 @@ def open_rows(
     """Open a table for a model, with the id column if the output can hold it."""
     of_model = model.columns
     text = [*(of_model.text if of_model else []), *([id] if id else [])]
-    source = options.open(data, text)
+    known = of_model.names if of_model else model.fitted_value.feature_names
+    source = options.open(data, text, known or ())
     say_notes(source, quiet)
     output_id = choose_id(source, id, of_model.id if of_model else None, output)
     columns = model.columns_of(source)
@@ -50,7 +52,16 @@ def open_rows(
     if unknown and not quiet:
         some = list_some(list(map(repr, unknown)))
         say(f"ignored the column {some} of {data!r}, which the model has never seen.")
-    return tables.Scan(source, columns, output_id)
+    kinds, forms = source.kinds, (tables.Kind.text, tables.Kind.integer)
+    names = [name for name in columns.names if kinds[name] in forms]
+    adapted = columns
+    if names:
+        adapted = columns.adapt(next(source.batches(ROWS_TO_ADAPT, names)), options.decimal)
+    for old, new in () if quiet else zip(columns.used, adapted.used, strict=True):
+        if old != new:
+            what = f"holds {new.description} in {data!r}, beside {old.description} in training"
+            say(f"column {old.name!r} {what}, and is read in the form of the file.")
+    return tables.Scan(source, adapted, output_id)
 
 
 def choose_id(
@@ -75,7 +86,7 @@ class Sample:
 
 
 def open_with_label(
-    model: Model, data: str, options: TableOptions, id: str | None, label: str | None, quiet: bool
+    model: Model, data: str, options: RowOptions, id: str | None, label: str | None, quiet: bool
 ) -> tables.Scan:
     """Open a table of rows to show, with a column of labels."""
     rows = open_rows(model, data, options, id, quiet, label=label)

@@ -19,7 +19,7 @@ from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output
 from keras_tied.cli._output import Printing, print_json, print_table
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._rows import open_rows
-from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, say_doubtful
+from keras_tied.cli._table import STANDARD_OUTPUT, RowOptions, say_doubtful
 
 DEFAULT_TOP = 10  # rows that are printed without --output and --top
 BATCH_ROWS = 2**16  # that are written at a time
@@ -44,7 +44,7 @@ def score(
     ),
     *,
     id: Id = None,
-    options: TableOptions,
+    options: RowOptions,
     safe_csv: SafeCsv = False,
     cluster: ClusterOptions,
     printing: Printing,

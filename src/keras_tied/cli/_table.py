@@ -41,15 +41,29 @@ class TableOptions:
     array: str | None = option("Which array of an .npz file to read.", metavar="NAME")
     sheet: str | None = option("The sheet of a workbook, instead of the first.", metavar="NAME")
     query: str | None = option("The rows of a database to read.", metavar="SQL")
+    skip: int = option("Lines of CSV or a sheet before the names.", default=0, min=0)
+    comment: str | None = option("How lines of CSV begin to pass over, such as #.", metavar="TEXT")
 
-    def open(self, path: str, text: Collection[str] = ()) -> tables.Source:
-        """Open a table."""
+    def open(
+        self, path: str, text: Collection[str] = (), absent: Collection[str] = ()
+    ) -> tables.Source:
+        """Open a table, with the absent columns only if that is an option, and chosen."""
         with hide_modules("pandas"):
             pa.array([0])  # imports pandas if it can, which takes 0.2 s, for nothing
         options = dict(vars(self))
         header = not options.pop("no_header")
+        options["absent"] = absent if options.pop("impute_absent", False) else ()
         options["delimiter"] = DELIMITER_NAMES.get(self.delimiter or "", self.delimiter)
         return tables.open_table(path, text=text, header=header, **options)
+
+
+@dataclass(frozen=True)
+class RowOptions(TableOptions):
+    """The options of how to read a table for a model."""
+
+    impute_absent: bool = option(
+        "Impute the columns that DATA lacks.", "--impute-absent", default=False
+    )
 
 
 @dataclass(frozen=True)
@@ -174,4 +188,6 @@ def say_doubtful(rows: tables.Scan, quiet: bool) -> None:
             in_training = rows.columns.left_out.get(column, "another")
             what = f"beside what it was in training, {in_training}, and reconstruct keeps them"
         say(f"column {column!r} holds {values} {what}: {rows.unseen.describe(column)}.")
+    for column in () if quiet else rows.empty:
+        say(f"column {column!r} has no value in any row, and is imputed.")
     say_misread(rows.misread, quiet)

@@ -3,9 +3,10 @@
 import codecs
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from io import StringIO, TextIOWrapper
+from functools import partial
+from io import BytesIO, StringIO, TextIOWrapper
 from itertools import islice
 
 import pyarrow as pa
@@ -26,16 +27,34 @@ from keras_tied.tables._file import Batches, ReadOptions, Request, TableFile, fi
 
 DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
 SEPARATOR = "sep="  # how Excel names the delimiter, in a line before the names
-ROWS_TO_FIND_NAMES = 8
 MOST_LINES = 0.9  # the share of lines with as many cells as the first, if a delimiter is right
 CHARACTERS_TO_LOOK_AT = 2**16
 MOST_ACCENTS = 0.6  # of the letters of words with an accent, in the languages of Western Europe
 BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, 2**26, 64
-UNCLOSED = "look for a quotation mark that is not closed."
+LINES_AT_ONCE = 2**12
+COMMENTS = ("#", "%")
 
 
 class _EncodingError(TableError):
     """A file is not text in its encoding."""
+
+
+class _LengthError(TableError):
+    """A line does not fit into a block."""
+
+
+class _Utf8(BytesIO):
+    """Lines as a file of UTF-8, for Arrow."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines, self._rest = lines, b""
+
+    def read(self, size: int | None = None, /) -> bytes:
+        """Return the next bytes, fewer at the end alone."""
+        while len(self._rest) < (size or 0) and (lines := list(islice(self._lines, LINES_AT_ONCE))):
+            self._rest += "".join(lines).encode()
+        part, self._rest = self._rest[:size], self._rest[size:]
+        return part
 
 
 def open_csv(name: str, options: ReadOptions) -> TableFile:
@@ -46,6 +65,7 @@ def open_csv(name: str, options: ReadOptions) -> TableFile:
         codecs.lookup(options.encoding or "utf-8")
     except LookupError as error:
         raise TableError(f"{error}; name one such as utf-8 or latin-1.") from error
+    csv.field_size_limit(max(LARGEST_BLOCK, csv.field_size_limit()))  # which all threads share
     encodings = [options.encoding] if options.encoding else _guess_encodings(name)
     for encoding in encodings[:-1]:
         with suppress(_EncodingError):
@@ -82,18 +102,21 @@ class _CsvFile:
         """Find the delimiter, the names and types of the columns, and the number of rows."""
         header = self._options.header
         self._delimiter = self._options.delimiter or self._find_delimiter()
-        cells, rows_before, longest = self._read_header()
+        cells, longest = self._read_header()
         self._several = len(cells) > 1  # of a single one, an empty line is a missing value
         self._block = min(max(BLOCK, LINES_IN_BLOCK * longest), LARGEST_BLOCK)
-        self._skip = rows_before + header
         names = [f"x{index}" for index in range(len(cells))]
         if header:
             trimmed = [name.strip() for name in cells]
             names = make_distinct(trimmed)
             if renamed := [new for new, old in zip(names, trimmed, strict=True) if new != old]:
                 self._notes.append(f"names that are empty or stand twice are now {quote(renamed)}")
-        self._names = None if names == cells and header and not rows_before else names
-        self._schema, n_rows, decimal = self._scan(names)
+        self._names = None if names == cells and header else names
+        try:
+            self._schema, n_rows, decimal = self._scan(names)
+        except _LengthError:
+            self._block = LARGEST_BLOCK
+            self._schema, n_rows, decimal = self._scan(names)
         return TableFile(self._name, self._schema, [n_rows], self.read, self._notes, decimal)
 
     def read(self, request: Request) -> Batches:
@@ -105,13 +128,16 @@ class _CsvFile:
 
     def _find_delimiter(self) -> str:
         """Find the delimiter of which nearly all lines at the beginning hold as many."""
-        with self._report_errors(), self._open_text() as file:
-            head = file.read(CHARACTERS_TO_LOOK_AT)
-        lines = head.splitlines(keepends=True)
-        head = "".join(lines if len(head) < CHARACTERS_TO_LOOK_AT else lines[:-1])
+        lines, size = list[str](), 0
+        with self._report_errors():
+            for line in self._read_lines():
+                if (size := size + len(line)) > CHARACTERS_TO_LOOK_AT:
+                    break
+                lines.append(line)
+        head = "".join(lines).lstrip("\r\n")
         if head.startswith(SEPARATOR) and len(head) > len(SEPARATOR):
             return head[len(SEPARATOR)]
-        usual = "\t" if find_format(self._name) == "tsv" else ","
+        doubt, usual = list[str](), "\t" if find_format(self._name) == "tsv" else ","
         for delimiter, description in DELIMITERS.items() if head.strip() else ():
             with suppress(csv.Error):
                 rows = csv.reader(StringIO(head), delimiter=delimiter)
@@ -121,26 +147,30 @@ class _CsvFile:
                     if delimiter != usual:
                         self._notes.append(f"its delimiter is {description}")
                     return delimiter
+                if lengths[-1] > 1 and lengths.count(lengths[-1]) >= len(lengths) / 2:
+                    what = f"most lines hold {description}, and the first ones do not as often"
+                    doubt = [f"{what}: --skip passes over those before the names"]
+        self._notes += doubt
         return usual
 
-    def _read_header(self) -> tuple[list[str], int, int]:
-        """Return the cells of the first line, the rows before it, and the longer of two lines."""
-        with self._report_errors(), self._open_text() as file:
-            reader = csv.reader(file, delimiter=self._delimiter)
-            try:
-                rows = list(islice(reader, ROWS_TO_FIND_NAMES))
-                while len(list(filter(None, rows))) < 2 and (row := next(reader, None)) is not None:
-                    rows.append(row)
-            except csv.Error as error:
-                fault = f"{self._name!r} cannot be read as a CSV file: {error}; {UNCLOSED}"
-                raise TableError(fault) from error
-        places = [place for place, cells in enumerate(rows) if cells]
-        if places and rows[places[0]][0].startswith(SEPARATOR):
-            del places[0]
-        if not places:
+    def _read_header(self) -> tuple[list[str], int]:
+        """Return the cells of the first line, and the longer of two; note the lines before it."""
+        self._skip, rows = 0, list[list[str]]()
+        with self._report_errors():
+            for cells in (reader := csv.reader(self._read_lines(), delimiter=self._delimiter)):
+                if cells and (rows or not cells[0].startswith(SEPARATOR)):
+                    rows.append(cells)
+                if len(rows) == 2:
+                    break
+                if not rows:
+                    self._skip = reader.line_num
+        if not rows:
             raise TableError(f"{self._name!r} is empty; give a file with names and rows.")
-        cells = rows[places[0]]
-        if len(places) < 2 and self._options.header:
+        longest = max(sum(len(cell.encode()) + 1 for cell in row) for row in rows)
+        if longest > CHARACTERS_TO_LOOK_AT and (fault := self._find_open_quote()):
+            raise fault
+        self._first = cells = rows[0]
+        if len(rows) < 2 and self._options.header:
             raise TableError(f"{self._name!r} has a line of names and no rows; give it rows.")
         are_whole = all(cell.strip().isdecimal() for cell in cells)
         if self._options.header and not are_whole and all(map(is_number, cells)):
@@ -148,9 +178,7 @@ class _CsvFile:
                 f"{self._name!r} begins with a line of numbers; put a line with the names of the "
                 "columns before it, or say --no-header (header=False)."
             )
-        lengths = [sum(len(cell.encode()) + 1 for cell in rows[place]) for place in places[:2]]
-        # Arrow itself passes over empty lines before the names, but not over others.
-        return cells, places[0], max(lengths)
+        return cells, longest
 
     def _scan(self, names: Sequence[str]) -> tuple[pa.Schema, int, str | None]:
         """Return the types of the columns, the number of rows and the decimal mark."""
@@ -208,19 +236,21 @@ class _CsvFile:
     def _open(
         self, types: Mapping[str, pa.DataType], names: Sequence[str] | None = None
     ) -> arrow.CSVStreamingReader:
+        has_comments = bool(self._options.comment)
         return arrow.open_csv(
-            self._name,
+            pa.PythonFile(_Utf8(self._read_lines()), "r") if has_comments else self._name,
             arrow.ReadOptions(
                 use_threads=False,  # or else an error does not tell the row
                 block_size=self._block,
-                encoding=self._encoding.replace("utf-8", "utf8"),
+                encoding="utf8" if has_comments else self._encoding.replace("utf-8", "utf8"),
                 column_names=self._names,
-                skip_rows_after_names=self._skip if self._names else 0,
+                skip_rows=self._skip,
+                skip_rows_after_names=int(self._names is not None and self._options.header),
             ),
             arrow.ParseOptions(
                 delimiter=self._delimiter,
                 newlines_in_values=True,
-                ignore_empty_lines=self._several,
+                ignore_empty_lines=self._several or has_comments,
                 invalid_row_handler=self._refuse,
             ),
             arrow.ConvertOptions(
@@ -235,6 +265,17 @@ class _CsvFile:
         encoding = "utf-8-sig" if codecs.lookup(self._encoding).name == "utf-8" else self._encoding
         return TextIOWrapper(pa.input_stream(self._name), encoding, newline="")
 
+    def _read_lines(self) -> Iterator[str]:
+        """Yield the lines, with an empty one for each that is skipped or a comment."""
+        mark, in_quotes = self._options.comment, False
+        with self._open_text() as file:
+            for number, line in enumerate(file):
+                is_comment = mark and not in_quotes and line.startswith(mark)
+                if number < self._options.skip or is_comment:
+                    line = "\n"
+                in_quotes ^= line.count('"') % 2 == 1
+                yield line
+
     def _refuse(self, row: arrow.InvalidRow) -> str:
         self._ragged_row = row
         return "error"
@@ -247,16 +288,20 @@ class _CsvFile:
     def _explain(self, name: str, error: Exception) -> Exception:
         message = str(error) if isinstance(error, pa.ArrowInvalid) else ""
         if message and (row := self._ragged_row):
+            todo = "say with --skip (skip=...) how many lines stand before the names"
+            if (mark := self._first[0][:1]) in COMMENTS:
+                todo = f"pass over comments with --comment {mark!r} (comment={mark!r})"
             return TableError(
                 f"{name!r} has {row.actual_columns} cells in line {self._find_line(row)}, where "
                 f"its first line has {row.expected_columns}; put text that holds the delimiter in "
-                "quotes, name another delimiter, or delete what stands before the names."
+                f"quotes, name another delimiter, or {todo}."
             )
         if isinstance(error, UnicodeDecodeError) or "UTF8" in message:
             return self._encoding_error()
-        if "straddling" in message:
-            longest = f"{self._block // 2**20} million characters"
-            return TableError(f"{name!r} has a line of more than {longest}; {UNCLOSED}")
+        if "straddling" in message or isinstance(error, csv.Error):
+            limit = f"{LARGEST_BLOCK:,} bytes, which are the most; shorten it, or use Parquet."
+            fault = f"{name!r} has a cell or line of more than {limit}"
+            return self._find_open_quote() or _LengthError(fault)
         if match := re.search(r"column #(\d+): (?:Row #(\d+): )?.*?(invalid value '.*')", message):
             column = self._schema.names[int(match[1])]
             return TableError(
@@ -267,14 +312,19 @@ class _CsvFile:
 
     def _find_line(self, row: arrow.InvalidRow) -> int:
         """Return the line in which a row begins; Arrow counts rows without empty lines."""
-        with self._open_text() as file:
-            reader = csv.reader(file, delimiter=self._delimiter)
-            begins = 1
-            for cells in reader:
-                if cells and len(cells) != row.expected_columns:
-                    return begins
-                begins = reader.line_num + 1
+        begins = 1
+        for cells in (reader := csv.reader(self._read_lines(), delimiter=self._delimiter)):
+            if begins > self._skip and cells and len(cells) != row.expected_columns:
+                return begins
+            begins = reader.line_num + 1
         return int(row.number or 0)
+
+    def _find_open_quote(self) -> TableError | None:
+        """Return an error if one of the quotation marks is without another."""
+        with self._open_text() as file:
+            n = sum(part.count('"') for part in iter(partial(file.read, BLOCK), ""))
+        fault = f"{self._name!r} has a very long line and {n:,} quotation marks, an odd number"
+        return TableError(f"{fault}; look for one that is not closed.") if n % 2 else None
 
     def _encoding_error(self) -> TableError:
         """Make the error that tells where the file is not text in its encoding."""

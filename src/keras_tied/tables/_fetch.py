@@ -22,7 +22,9 @@ MAGICS = {  # how a file of each format begins; any other is CSV
     b"PAR1": "parquet",
     b"ORC": "orc",
     b"\x93NUMPY": "npy",
-    b'{"': "jsonl",
+    b'{"': "json",
+    b"[{": "json",
+    b"[\n": "json",
     b"\x1f\x8b": "csv.gz",
 }
 

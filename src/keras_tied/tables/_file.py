@@ -16,12 +16,12 @@ from keras_tied.tables._errors import report_read_errors
 TEXTS = {"csv": ",", "tsv": "\t"}  # the formats that are text, and the delimiter of each
 COMPRESSIONS = {"gz": "gzip", "bz2": "bz2", "zst": "zstd"}  # as Arrow calls them
 ARROWS = ("feather", "arrow")
-JSON_LINES = ("jsonl", "ndjson")
+JSON = ("json", "jsonl", "ndjson")
 WORKBOOKS = ("xlsx", "xlsm", "xlsb", "xls", "ods")
 DATABASES = ("duckdb", "ddb", "sqlite", "sqlite3", "db")
 WRITTEN = (*TEXTS, "parquet", *ARROWS, "npy", "npz")
-FORMATS = (*WRITTEN, *JSON_LINES, "orc", *WORKBOOKS, *DATABASES)
-COMPRESSED = (*TEXTS, *JSON_LINES)
+FORMATS = (*WRITTEN, *JSON, "orc", *WORKBOOKS, *DATABASES)
+COMPRESSED = (*TEXTS, *JSON)
 ENDINGS = (*FORMATS, *(f"{name}.{ending}" for name in COMPRESSED for ending in COMPRESSIONS))
 # Arrow fails at bzip2 on a full disk, which is why it is only read.
 OUTPUT_ENDINGS = (*WRITTEN, *(f"{name}.{ending}" for name in TEXTS for ending in ("gz", "zst")))
@@ -44,6 +44,9 @@ class ReadOptions:
         format: what the files are, such as `"csv"`, where their endings do not tell.
         sheet: the name of the sheet of a workbook. Defaults to the first.
         query: the rows of a database to read, in SQL. Defaults to its only table.
+        skip: how many lines of CSV, or of a sheet, stand before the names. Defaults to 0.
+        comment: how lines of CSV begin that are passed over, such as `"#"`. Defaults to none.
+        absent: columns that are missing in each row of a file that lacks them. Defaults to none.
 
     Raises:
         TableError: if there is no such format or decimal mark.
@@ -58,6 +61,9 @@ class ReadOptions:
     format: str | None = None
     sheet: str | None = None
     query: str | None = None
+    skip: int = 0
+    comment: str | None = None
+    absent: Collection[str] = ()
 
     def __post_init__(self) -> None:
         if self.format not in (None, *FORMATS):

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from keras_tied._files import temporary_folder
+from keras_tied._text import quote
 from keras_tied.tables import _binary, _file
 from keras_tied.tables._csv import open_csv
 from keras_tied.tables._errors import report_read_errors
@@ -37,7 +38,7 @@ def open_table(
 ) -> Source:
     r"""Open a table, or several files that are one.
 
-    The ending tells the format: CSV, TSV and JSON lines (`.jsonl`, `.ndjson`), also compressed
+    The ending tells the format: CSV, TSV and JSON (`.jsonl`, `.ndjson`, `.json`), also compressed
     (`.gz`, `.bz2`, `.zst`), Parquet, ORC, Arrow, Feather, NumPy's arrays of rows and columns
     (`.npy`, `.npz`), whose columns are called x0, x1 and so on, workbooks (`.xlsx`, `.xls`, `.ods`)
     and databases (`.duckdb`, `.sqlite`, `.db`). Arrays of `.npz` and sheets are taken into memory;
@@ -92,7 +93,13 @@ def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[Tabl
             address = (f"{root}/{inside}" if os.path.isdir(place) else root) + settings
             read = partial(_read_copy, file, str(path), address, options)
             files[index] = replace(file, name=address, read=read)
-    return _add_partitions(files, root) if os.path.isdir(place) else files
+    files = _add_partitions(files, root) if os.path.isdir(place) else files
+    null = pa.scalar(None)
+    for index, file in enumerate(files):
+        if absent := [name for name in options.absent if name not in file.schema.names]:
+            note = f"has no column {quote(absent)}, which is imputed"
+            files[index] = _add_columns(file, dict.fromkeys(absent, null), [note])
+    return files
 
 
 def _read_copy(
@@ -117,10 +124,10 @@ def _open(file: str, options: ReadOptions, copies: ExitStack) -> TableFile:
         return _binary.open_npz(file, options.array)
     from keras_tied.tables import _fetch, _rows  # take long to import
 
-    if format in _file.JSON_LINES:
-        return _rows.open_json_lines(file)
+    if format in _file.JSON:
+        return _rows.open_json(file)
     if format in _file.WORKBOOKS:
-        return _rows.open_workbook(file, options.sheet, options.header)
+        return _rows.open_workbook(file, options)
     with report_read_errors(file, "a database"), open(file, "rb") as start:
         is_sqlite = start.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
     if is_sqlite:
@@ -140,10 +147,18 @@ def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:
     partitions = []
     for file, of in zip(files, keys, strict=True):
         values = {name: pa.scalar(of.get(name), pa.string()).cast(types[name]) for name in types}
-        fields = [field for field in file.schema if field.name not in types]
-        schema = pa.schema([*fields, *types.items()])
-        partitions.append(replace(file, schema=schema, read=partial(_read_partition, file, values)))
+        partitions.append(_add_columns(file, values))
     return partitions if types else list(files)
+
+
+def _add_columns(
+    file: TableFile, values: Mapping[str, pa.Scalar], notes: Sequence[str] = ()
+) -> TableFile:
+    """Return a file with more columns, or others, of one value each."""
+    fields = {field.name: field.type for field in file.schema if field.name not in values}
+    schema = pa.schema([*fields.items(), *((name, of.type) for name, of in values.items())])
+    read, notes = partial(_read_columns, file, values), [*file.notes, *notes]
+    return replace(file, schema=schema, read=read, notes=notes)
 
 
 def _find_keys(file: str, root: str) -> dict[str, str | None]:
@@ -152,7 +167,7 @@ def _find_keys(file: str, root: str) -> dict[str, str | None]:
     return {name: None if value == NO_VALUE else value for name, _, value in pairs}
 
 
-def _read_partition(file: TableFile, values: Mapping[str, pa.Scalar], request: Request) -> Batches:
+def _read_columns(file: TableFile, values: Mapping[str, pa.Scalar], request: Request) -> Batches:
     names = list(request.names)
     stored = [name for name in names if name not in values]
     # A column tells how many rows there are.

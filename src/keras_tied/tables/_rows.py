@@ -1,9 +1,11 @@
-"""Tables whose rows come as Python values: JSON lines, sheets of workbooks and SQLite databases."""
+"""Tables whose rows come as Python values: JSON, sheets of workbooks and SQLite databases."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, datetime, time
 from functools import partial
 from io import TextIOWrapper
@@ -16,11 +18,12 @@ import pyarrow as pa
 from keras_tied._text import quote
 from keras_tied.estimator.columns import TableError, make_distinct
 from keras_tied.tables._errors import report_read_errors
-from keras_tied.tables._file import Batches, Request, TableFile
+from keras_tied.tables._file import Batches, ReadOptions, Request, TableFile
 
 Row: TypeAlias = dict[str, Any]
 
-LONGEST_LINE = 2**26
+PART, LONGEST = 2**18, 2**26  # characters of JSON that are read at a time, and of an object
+BETWEEN = re.compile(r"[\s,]*")
 ROWS = 4096  # rows that are turned into Arrow's columns at a time
 TYPES = {  # of a column, by the types of its values; any others are text together
     frozenset[type](): pa.null(),
@@ -76,47 +79,66 @@ def _to_text(value: Any) -> str | None:
     return json.dumps(value) if isinstance(value, dict | list | bool) else str(value)
 
 
-def open_json_lines(name: str) -> TableFile:
-    """Open a file with a JSON object in each line, compressed or not."""
-    return _open(name, "a file of JSON lines", partial(_parse_lines, name))
+def open_json(name: str) -> TableFile:
+    """Open a file of JSON objects, in lines or in one array, compressed or not."""
+    return _open(name, "a file of JSON objects", partial(_parse_objects, name))
 
 
-def _parse_lines(name: str) -> Iterator[Row]:
+def _parse_objects(name: str) -> Iterator[Row]:
+    """Yield the objects of a file, of which a part is in memory, or as much as the longest."""
+    decode = json.JSONDecoder().raw_decode
     with TextIOWrapper(pa.input_stream(name), "utf-8-sig") as file:
-        lines = iter(partial(file.readline, LONGEST_LINE), "")
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            fault = f"{name!r} has no JSON object in line {number}"
+        text, line = file.read(PART), 1
+        is_array = text.lstrip().startswith("[")
+        place = text.find("[") + 1 if is_array else 0
+        while True:
+            between = BETWEEN.match(text, place)
+            begin = between.end() if between else place
+            row, reason = None, "it is of another type"
             try:
-                row = json.loads(line)
+                row, place = decode(text, begin)
             except ValueError as error:
-                raise TableError(f"{fault}: {error}; put each row in a line of its own.") from error
-            if not isinstance(row, dict):
-                raise TableError(f"{fault}; write {{name: value}}.")
-            yield row
+                reason = str(error).partition(": line")[0]
+            if isinstance(row, dict):
+                yield row
+                continue
+            line += text.count("\n", 0, begin)
+            text, place = text[begin:], 0
+            if len(text) < LONGEST and (more := file.read(max(PART, len(text)))):
+                text += more
+            elif text.rstrip() == "]" * is_array:
+                return
+            else:
+                raise TableError(
+                    f"{name!r} has no JSON object in line {line}: {reason}; write each row as "
+                    "{name: value}, in a line of its own or all in one array."
+                )
 
 
-def open_workbook(name: str, sheet: str | None, header: bool) -> TableFile:
+def open_workbook(name: str, options: ReadOptions) -> TableFile:
     """Open a sheet of a workbook, by name or else the first; it is taken into memory."""
     try:
         from python_calamine import CalamineWorkbook
     except ImportError as error:
         fault = f'{name!r} needs python-calamine; run pip install "keras-tied[excel]".'
         raise TableError(fault) from error
+    header, sheet = options.header, options.sheet
     with report_read_errors(name, "a workbook"), CalamineWorkbook.from_path(str(name)) as book:
         sheets = book.sheet_names
         if sheet is not None and sheet not in sheets:
             raise TableError(f"{name!r} has no sheet {sheet!r}; name one of {quote(sheets)}.")
-        cells = book.get_sheet_by_name(sheet or sheets[0]).to_python()
+        first, *others = [sheet] if sheet else sheets
+        cells = book.get_sheet_by_name(first).to_python()[options.skip :]
         lines = [[_simplify(cell) for cell in line] for line in cells]
     lines = [line for line in lines if any(cell is not None for cell in line)]
     if not lines:
-        raise TableError(f"{name!r} has an empty sheet; name another as the sheet.")
+        raise TableError(f"{name!r} has an empty sheet {first!r}; name one of {quote(sheets)}.")
     names = [f"x{index}" for index in range(len(lines[0]))]
     if header:
         names = make_distinct(["" if cell is None else str(cell) for cell in lines.pop(0)])
-    return _open(name, "a workbook", lambda: (dict(zip(names, row, strict=True)) for row in lines))
+    rows = partial(map, lambda line: dict(zip(names, line, strict=True)), lines)
+    notes = [f"reads the sheet {first!r}; --sheet names another: {quote(others)}"] * bool(others)
+    return replace(_open(name, "a workbook", rows), notes=notes)
 
 
 def _simplify(cell: Any) -> Any:

@@ -59,15 +59,18 @@ class Scan:
     advance: Callable[[int], object] = ignore  # is called with the rows of each batch after its use
     unseen: MisreadValues = field(default_factory=MisreadValues)  # rare or new categories
     misread: MisreadValues = field(default_factory=MisreadValues)  # both are of the last loop
+    empty: list[str] = field(default_factory=list)  # the columns in which it found no value
 
     def __iter__(self) -> Iterator[Batch]:
-        for tally in (self.unseen, self.misread):
+        for tally in (self.unseen, self.misread, self.empty):
             tally.clear()
         beside = [name for name in (self.id, self.label) if name is not None]
         restored = [of.name for of in self.columns.restored] if self.restores else []
         beside += [name for name in restored if name in self.source.schema.names]
         names = list(dict.fromkeys([*self.columns.names, *beside]))
         n_rows, promised = 0, self.source.n_rows
+        ends = np.cumsum([len(of.features) for of in self.columns.used], dtype=int)
+        blank = np.arange(len(ends))
         for rows in self.source.batches(names=names):
             first_row = self.source.first_row + n_rows
             n_rows += rows.num_rows
@@ -75,7 +78,9 @@ class Scan:
                 break
             for name, is_other in self.columns.find_differences(rows).items():
                 self.unseen.add(name, rows.column(name), np.flatnonzero(is_other), first_row)
-            yield Batch(rows, self.columns.encode(rows, first_row, self.unseen, self.misread))
+            numbers = self.columns.encode(rows, first_row, self.unseen, self.misread)
+            blank = blank[np.isnan(numbers[:, ends[blank] - 1]).all(axis=0)]
+            yield Batch(rows, numbers)
             self.advance(rows.num_rows)
         if n_rows != promised:
             raise TableError(
@@ -83,6 +88,9 @@ class Scan:
                 f"{'more' if n_rows > promised else f'{n_rows:,}'} now; run the command again when "
                 "nobody writes to it."
             )
+
+        names = [self.columns.names[place] for place in blank]
+        self.empty[:] = [name for name in names if name not in self.unseen.counts]
 
     def split(self) -> list[Scan]:
         """Return a scan of each part of the table; each can be sent to another process."""

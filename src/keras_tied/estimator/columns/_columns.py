@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import msgspec
@@ -15,6 +15,7 @@ from keras_tied._text import list_some, quote
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.estimator._fitted.pca import TINY
+from keras_tied.estimator.columns._adapting import adapt_column
 from keras_tied.estimator.columns._column import (
     MOST_MISREAD,
     Column,
@@ -26,7 +27,7 @@ from keras_tied.estimator.columns._facts import ColumnChoice, Fact, Restoration,
 from keras_tied.estimator.columns._frames import FrameSchema, find_library, make_alike, wrap
 from keras_tied.estimator.columns._kinds import Kind, find_kind
 from keras_tied.estimator.columns._learning import choose_columns
-from keras_tied.estimator.columns._number_text import is_number
+from keras_tied.estimator.columns._number_text import find_decimal, is_number
 
 MOST_EXAMPLES = 3
 MOST_TEXTS = 100  # different values of a column that are noted
@@ -209,9 +210,40 @@ class Columns:
         """Return the columns of another table that are unknown here; raise if it lacks some."""
         given = set(names)
         if absent := [name for name in self.names if name not in given]:
-            raise TableError(f"the table has no column {quote(absent)}, which the model uses.")
+            fault = f"the table has no column {quote(absent)}, which the model uses"
+            raise TableError(f"{fault}; add it, or have it imputed: --impute-absent (absent=...).")
         known_names = {*self.names, *self.left_out, self.label, self.id}
         return [name for name in names if name not in known_names]
+
+    def adapt(self, sample: pa.RecordBatch, decimal: str | None = None) -> Self:
+        """Return these columns in the form in which another table is written.
+
+        The form of numbers, times and truth values that do not read as learned is decided anew, as
+        by `survey`; the order of dates that do not tell is the one learned.
+
+        Args:
+            sample: some rows of the table, or of some of its columns.
+            decimal: the decimal mark, where the text does not tell. Defaults to that of most
+                columns, or the one learned.
+
+        Raises:
+            TableError: if a column has another unit than the one learned.
+
+        Examples:
+            >>> import pyarrow as pa
+            >>> from keras_tied.tables import Columns
+            >>> columns, _ = Columns.survey(pa.record_batch({"weight": [31.5, 182.0]}))
+            >>> other = pa.record_batch({"weight": ["31,5 g", "182 g"]})
+            >>> columns.adapt(other).encode(other).tolist()
+            [[31.5], [182.0]]
+        """
+        sample = _drop_marks(sample, self.na)
+        texts = (values for values in sample.columns if find_kind(values.type) is Kind.text)
+        decimal = decimal or find_decimal(texts)
+        used = {of.name: of for of in self.used}
+        for name in used.keys() & set(sample.schema.names):
+            used[name] = adapt_column(used[name], sample.column(name), decimal)
+        return replace(self, used=tuple(used.values()))
 
     def encode(
         self,

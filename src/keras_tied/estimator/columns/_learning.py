@@ -150,7 +150,7 @@ def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
         share = pc.mean(pc.match_substring_regex(cells, r"^\d+$")).as_py()
         if share > 1 - MOST_MISREAD:
             return _decide_words(values, words, "codes of digits")
-    column, share, warning = _read_text(name, cells, choice)
+    column, share, warning = read_text(name, cells, choice)
     if column is not None and share >= 1 - MOST_MISREAD:
         return _decide_numbers(column, values, choice, warning)
     decision = _decide_words(values, words)
@@ -169,7 +169,7 @@ def _decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     return Decision(replace(fact, refused=True))
 
 
-def _read_text(name: str, text: pa.Array, choice: ColumnChoice) -> tuple[Column | None, float, str]:
+def read_text(name: str, text: pa.Array, choice: ColumnChoice) -> tuple[Column | None, float, str]:
     """Return the numbers or times that text reads as, for which share of it, and a warning."""
     some = text.slice(0, ROWS_TO_DECIDE)
     if pc.all(pc.match_substring_regex(text, r"^\d{8}$")).as_py() and (

@@ -88,6 +88,11 @@ class NumberText(Struct, frozen=True, tag_field="form", tag="number", forbid_unk
         return self == NumberText(self.decimal, places=0)
 
     @property
+    def unit(self) -> str:
+        """The unit, wherever it stands."""
+        return f"{self.prefix}{self.suffix}".strip()
+
+    @property
     def _units(self) -> tuple[str, str]:
         """The patterns of what may stand before and after the digits."""
         prefix, suffix = (re.escape(unit.strip()) for unit in (self.prefix, self.suffix))
