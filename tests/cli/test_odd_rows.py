@@ -65,8 +65,9 @@ def test_an_absurd_value_is_listed_and_comes_first_with_why(name, keras_tied, tm
     assert odd["why"].endswith("with that the row would be ordinary")
     report = keras_tied("report", "m.safetensors", "rows.csv", "-o", "r.html")
     assert report.code == 0, report.err
-    sentence = f"The oddest row is c{row:03} (fewer than one row in {N} are as odd): {column} "
-    assert sentence in (tmp_path / "r.html").read_text()
+    page = (tmp_path / "r.html").read_text()
+    assert f"The oddest row is {row + 1:,} (id c{row:03}): {column} " in page
+    assert f" times the median; fewer than one row in {N} are as odd." in page
 
 
 def test_the_codes_of_others_are_those_without_it(keras_tied, tmp_path):

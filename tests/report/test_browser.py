@@ -447,6 +447,150 @@ def test_hexagons_are_seen_whatever_the_ranges_of_two_units(rng, opened, across,
     assert np.ptp(corners, axis=1).min() > 3  # pixels
 
 
+def of_kinds(rng):
+    """A report on a number with a gap, years, categories and days, with labels."""
+    n = 60
+    days, kinds = np.arange(n) + 0.0, rng.integers(2, size=n)
+    X = np.column_stack([rng.normal(size=n), 1990 + np.arange(n), np.eye(2)[kinds], days])
+    X[7, 0] = np.nan
+    columns = [
+        Column("size_in_metres"),
+        Column("year", "whole"),
+        Column("kind", "category", 2, {"levels": ["plum", "pear"]}),
+        Column("day", "time", 1, {"origin": 18262.0}),
+    ]
+    errors = np.where(np.isnan(X), np.nan, np.square(rng.normal(size=X.shape)))
+    names = [f"feature {i}" for i in range(5)]
+    labels = np.array(["low", "high"])[np.arange(n) % 2]
+    return Report(
+        *(X, X[:, 1:3], np.nan_to_num(X), errors),
+        columns=columns,
+        feature_names=names,
+        labels=labels,
+        label_name="level",
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "wanted", "expected"),
+    [
+        ("year", "", range(59, 9, -1)),
+        ("year", ">= 2040", range(59, 49, -1)),
+        ("year", "= 2003", [13]),
+        ("year", "<1,992", [1, 0]),
+        ("year", "204", range(59, 49, -1)),
+        ("day", "> 2020-02-27", [59, 58]),
+        ("day", "2020-01-0", range(8, -1, -1)),
+        ("size_in_metres", "missing", [7]),
+        ("level", "= HIGH", range(1, 60, 2)),
+        ("kind", "no such kind", []),
+    ],
+)
+def test_all_rows_are_sorted_and_filtered_by_any_column(rng, opened, column, wanted, expected):
+    report = opened(of_kinds(rng))
+    report.page.select_option("#by", label=column)
+    report.page.fill("#wanted", wanted)
+    rows = report.page.locator("#table tbody tr").evaluate_all("a => a.map(r => +r.dataset.row)")
+    if column == "level":
+        assert sorted(rows) == list(expected)
+    else:
+        assert rows == list(expected)
+    assert len(report.column("chosen")) == len(rows)
+    n_wanted = 60 if wanted == "" else len(expected)
+    assert f"{n_wanted} of the 60 rows" in report.page.inner_text("#more")
+    report.page.locator("#mark-listed").click()
+    assert len(report.marked()) == n_wanted
+
+
+def test_numbers_are_sorted_both_ways_with_what_is_missing_last(rng, opened):
+    made = of_kinds(rng)
+    report = opened(made)
+    report.page.select_option("#by", label="size_in_metres")
+    report.page.fill("#wanted", "")
+    for direction in ("descending", "ascending"):
+        shown = "a => a.map(r => +r.dataset.row)"
+        rows = report.page.locator("#table tbody tr").evaluate_all(shown)
+        sizes = made.X[:, 0] * (-1 if direction == "descending" else 1)
+        assert rows == np.argsort(sizes, kind="stable")[:50].tolist()
+        assert report.page.locator("th.chosen").get_attribute("aria-sort") == direction
+        report.page.locator("th.chosen button").click()
+    report.page.fill("#wanted", "s")  # a part of "missing" alone
+    assert report.column("chosen") == ["missing"]
+    report.page.select_option("#by", label="the oddest rows")
+    assert len(report.column("id")) == 20
+    assert report.page.locator("th.chosen").is_hidden()
+
+
+def test_a_year_is_shown_without_a_comma(rng, opened):
+    page = opened(of_kinds(rng)).page
+    page.select_option("#by", label="year")
+    assert page.locator("#table td.chosen").first.inner_text() == "2049"
+    assert "2,0" not in page.inner_text("main")
+
+
+def test_what_the_drawn_units_follow_is_said_in_full(rng, opened):
+    X = rng.normal(size=(50, 3))
+    names = [f"{'a long name of a column, number ' * 1}{i}" for i in range(3)]
+    report = opened(Report(X, X * [1, -1, 1], X, X**2, feature_names=names), width=390)
+    said = report.page.locator("#axes div")
+    assert said.all_inner_texts()[0] == f"\N{RIGHTWARDS ARROW} Unit 1 rises with {names[0]}"
+    assert said.all_inner_texts()[1] == f"\N{UPWARDS ARROW} Unit 2 falls with {names[1]}"
+    report.page.select_option("#across", "2")
+    assert said.all_inner_texts()[0] == f"\N{RIGHTWARDS ARROW} Unit 3 rises with {names[2]}"
+
+
+def test_names_break_between_words_only(rng, opened):
+    X = rng.normal(size=(50, 3))
+    names = ["verification_status_of_loan", "totalHighCreditLimit", "mean.of.fractal.dimension"]
+    page = opened(Report(X, X, X, X**2, feature_names=names), width=390).page
+    broken = page.locator(".bars th bdi, .columns bdi").evaluate_all(
+        """all => all.flatMap((name) => [...name.childNodes].filter((node) => {
+            const range = document.createRange();
+            range.selectNodeContents(node);
+            return node.nodeType === Node.TEXT_NODE && range.getClientRects().length > 1;
+        }).map((node) => node.textContent))"""
+    )
+    assert broken == []
+
+
+@pytest.mark.parametrize("by", ["", "year"])
+def test_no_row_of_the_table_has_an_empty_line_on_a_telephone(rng, opened, by):
+    page = opened(of_kinds(rng), width=390).page
+    if by:
+        page.select_option("#by", label=by)
+    tops = page.locator("#table tbody tr").evaluate_all(
+        """all => all.map((row) => [...row.cells].map((cell) => [
+            cell.className, cell.getBoundingClientRect().top,
+            cell.textContent || cell.children.length,
+        ]))"""
+    )
+    for row in tops:
+        top = {kind: at for kind, at, _ in row}
+        assert top["mark"] == top["id"] == top["score"] == top["error"]
+        assert all(what for _, _, what in row)
+
+
+def test_a_row_that_no_column_makes_odd_says_so(opened):
+    X, zeros = np.arange(8.0).reshape(4, 2), np.zeros((4, 2))
+    report = opened(Report(X, X, X, zeros))
+    assert report.column("contributing") == ["no column alone"] * 4
+
+
+def test_histograms_are_drawn_without_a_script(rng, chromium, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(of_kinds(rng).to_html(), encoding="utf-8")
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    charts = page.locator(".columns svg")
+    assert charts.count() == 4
+    for index in range(4):
+        picture = pixels(charts.nth(index))
+        assert 0.02 < (picture.max(axis=2) - picture.min(axis=2) > 40).mean() < 1
+    assert "1.7 % missing" in page.locator(".columns li").first.inner_text()
+    context.close()
+
+
 def test_a_category_is_one_column_with_its_levels(opened, rng):
     X = np.column_stack([rng.normal(size=30), np.eye(2)[np.arange(30) % 2]])
     made = np.column_stack([X[:, 0], np.tile([0.2, 0.8], (30, 1))])

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_tied import TiedAutoencoder
+from keras_tied._text import format_number
 from keras_tied.comparison import compare_widths
-from keras_tied.report import Column, Report
-from keras_tied.report._columns import correlate, format_features
+from keras_tied.report import Column, Report, Tally
+from keras_tied.report._columns import Driver, correlate, format_features, format_pair, name_axis
+from keras_tied.report._histograms import draw_histograms
 
 
 class Elements(HTMLParser):
@@ -89,7 +91,7 @@ def test_the_columns_with_the_largest_errors_are_shown_in_order(rng):
     X = rng.normal(size=(40, 30))
     errors = np.tile(np.arange(30.0), (40, 1))
     text = Elements(Report(X, X[:, :2], X, errors).to_html()).text
-    bars = text[text.index("Error by column") :]
+    bars = text[text.index("Error by column") : text.index("The columns")]
     assert re.findall(r"column \d+", bars) == [f"column {i}" for i in range(30, 0, -1)]
 
 
@@ -220,7 +222,10 @@ def test_the_oddest_row_comes_first_with_its_reason(rng):
         estimator = TiedAutoencoder(1, max_iter=2, random_state=0).fit(X)
     report = Report.from_estimator(estimator, X, feature_names=["a", "b", "c"])
     page = Elements(report.to_html())
-    said = "The oddest row is 8 (fewer than one row in 300 are as odd): c 900; the other columns "
+    assert "The oddest row is 8: c 900; the other columns suggest " in page.text
+    scores = -estimator.score_samples(X)
+    times = format_number(scores[7] / np.median(scores))
+    said = f"Its score is {times} times the median; fewer than one row in 300 are as odd."
     assert said in page.text
     assert "1 of 300 rows stands out." in page.text
     rows = page.rows()
@@ -246,7 +251,7 @@ def test_a_unit_follows_the_columns_that_it_correlates_with(rng):
     ]
     np.testing.assert_allclose(correlate(X, code), expected, atol=1e-12)
     rows = Elements(Report(X, code, X, np.ones((300, 3)), feature_names=["a", "b", "c"]).to_html())
-    assert rows.rows()["axes"] == ["unit 1 (a)", "unit 2"]
+    assert rows.rows()["axes"] == ["Unit 1 rises with a", "Unit 2 follows no column closely"]
 
 
 @pytest.mark.parametrize(
@@ -303,6 +308,130 @@ def test_importing_the_report_imports_neither_bokeh_nor_keras():
 
 
 def test_features_are_shown_as_the_value_that_they_stand_for():
-    assert format_features(Column("age", "whole"), np.array([1234.4])) == "1,234"
+    assert format_features(Column("income", "whole"), np.array([12345.4])) == "12,345"
+    price = Column("price", "number", 1, {"separator": "'", "decimal": ",", "places": 2})
+    assert format_features(price, np.array([12345.678])) == "12'345,68"
     fruit = Column("fruit", "category", 2, {"levels": ["apple", "plum"]})
     assert format_features(fruit, np.array([0.2, 0.7])) == "plum"
+
+
+@pytest.mark.parametrize("kind", ["whole", "number"])
+def test_a_year_has_no_comma(kind):
+    assert format_features(Column("year", kind), np.array([2003.0])) == "2003"
+    assert format_features(Column("year", kind), np.array([-2003.0])) == "-2003"
+
+
+def test_what_is_expected_has_decimals_where_it_rounds_to_the_value():
+    count = Column("count", "whole")
+    assert format_pair(count, np.array([1.0]), np.array([0.737])) == ("1", "0.737")
+    assert format_pair(count, np.array([1.0]), np.array([3.7])) == ("1", "4")
+
+
+def test_an_axis_says_what_rises_and_what_falls_with_it():
+    columns = [Column("rate"), Column("grade", "category", 2, {"levels": ["D1", "D2"]})]
+    drivers: list[Driver] = [
+        {"column": 1, "level": "D2", "r": -0.9},
+        {"column": 0, "level": "", "r": 0.5},
+    ]
+    assert name_axis(0, columns, drivers) == "Unit 1 falls where grade is D2 and rises with rate"
+    drivers[1]["r"] = -0.5
+    assert name_axis(0, columns, drivers) == "Unit 1 falls where grade is D2 and with rate"
+
+
+def test_of_a_table_without_an_odd_row_it_is_said_that_even_the_oddest_is_usual(rng):
+    X = rng.uniform(size=(300, 3))
+    estimator = TiedAutoencoder(1, max_iter=2, random_state=0).fit(X)
+    report = Report.from_estimator(estimator, X, ids=[f"row {i}" for i in range(300)])
+    assert report.whole.n_outstanding == 0
+    oddest = int(estimator.score_samples(X).argmin())
+    text = Elements(report.to_html()).text
+    said = f"Even the oddest row, {oddest + 1} (id row {oddest}), is within what is usual: "
+    assert said in text
+    assert "stand out" not in text
+
+
+def test_without_an_estimator_the_oddest_row_has_the_largest_error(arrays):
+    squares = np.full((80, 2), 0.5)
+    squares[6] = [1.0, 7.0]
+    names = ["width", "height"]
+    report = Report(**(arrays | {"feature_errors": squares}), feature_names=names)
+    given, made = (f"{arrays[name][6, 1]:.3g}" for name in ("X", "reconstruction"))
+    said = (
+        f"The oddest row is 7: 88 % of its error is in height, where {given} is given and {made} "
+        "is reconstructed. Its score is 8 times the median."
+    )
+    assert said in Elements(report.to_html()).text
+
+
+def test_rows_columns_what_is_missing_and_what_repeats_are_on_top(rng):
+    X = rng.normal(size=(40, 5))
+    X[:, 1:3] = np.eye(2)[rng.integers(2, size=40)]
+    X[:10, 1:3] = np.nan
+    X[20:22] = X[5]
+    X[3, 0], X[30] = 0.0, X[3]
+    X[30, 0] = -0.0
+    columns = [Column("a"), Column("b", "category", 2), Column("c"), Column("d")]
+    report = Report(X, X[:, :2] * 0, X, X * 0 + 1, columns=columns)
+    n_missing = 10 + 2 + 1
+    text = " ".join(Elements(report.to_html()).text.split())
+    size = "40 rows \N{MULTIPLICATION SIGN} 4 columns"
+    share = f"{100 * n_missing / 160:.1f} %"
+    assert f"{size}; {share} of the values are missing; 3 rows repeat another." in text
+    np.testing.assert_allclose(report.missing, [0, n_missing / 40, 0, 0])
+
+
+@given(rows=st.lists(st.tuples(*[st.sampled_from([0.0, 1.0, None])] * 2), min_size=1, max_size=30))
+def test_rows_that_repeat_are_counted_however_they_come_in_batches(rows):
+    X = np.array(rows, dtype=np.float32)
+    tally = Tally()
+    for batch in np.array_split(X, [len(X) // 3, len(X) // 2]):
+        tally.add(batch)
+    assert tally.n_repeated == len(rows) - len(set(rows))
+    expected = [sum(row[i] is None for row in rows) for i in range(2)]
+    np.testing.assert_array_equal(tally.missing, expected)
+
+
+def test_histograms_count_the_values_of_each_column(rng):
+    n = 200
+    ages, kinds = rng.integers(18, 25, n), rng.integers(3, size=n)
+    X = np.column_stack([rng.normal(size=n), ages, np.eye(3)[kinds], rng.random(n) < 0.3])
+    X[::10, 0] = np.nan
+    columns = [
+        Column("size"),
+        Column("age", "whole"),
+        Column("kind", "category", 3, {"levels": ["plum", "pear", "fig"]}),
+        Column("ripe", "truth"),
+    ]
+    of_size, of_age, of_kind, of_ripe = draw_histograms(
+        Report(X, X[:, :2] * 0, X, X * 0, columns=columns)
+    )
+    assert of_size.missing == pytest.approx(0.1)
+    counts = np.histogram(X[~np.isnan(X[:, 0]), 0], 30)[0]
+    np.testing.assert_allclose([height for _, height in of_size.bars], counts / counts.max())
+    by_age = {age: int((ages == age).sum()) for age in range(18, 25)}
+    assert [what for what, _ in of_age.bars] == [f"{age}: {k} rows" for age, k in by_age.items()]
+    assert of_age.ends == ("18", "24")
+    by_kind = sorted(np.bincount(kinds).tolist(), reverse=True)
+    assert [what.split(": ")[1] for what, _ in of_kind.bars] == [f"{k} rows" for k in by_kind]
+    assert of_kind.ends[1] == "3 categories"
+    assert {what.split(":")[0] for what, _ in of_ripe.bars} == {"true", "false"}
+
+
+@pytest.mark.parametrize(
+    "values", [[1.0] * 9, [np.nan] * 9, [3e38, -3e38, 0] * 3, [1e15, 1e15 + 1, 0] * 3]
+)
+@pytest.mark.parametrize("kind", ["number", "whole", "truth"])
+def test_any_values_have_a_histogram_of_all_of_them(values, kind):
+    X = np.array(values)[:, None]
+    [histogram] = draw_histograms(Report(X, X * 0 + 1, X, X * 0 + 1, columns=[Column("a", kind)]))
+    counted = [int(what.split(": ")[1].split()[0]) for what, _ in histogram.bars]
+    assert sum(counted) == np.isfinite(values).sum()
+
+
+def test_a_share_of_more_than_all_is_shown_and_explained(arrays):
+    report = Report(**arrays)
+    for lost, is_said in ([1.01, 0.5], True), ([0.99, 0.5], False):
+        report.whole = replace(report.whole, kept=0.5, lost=np.array(lost))
+        text = Elements(report.to_html()).text
+        assert ("101 %" in text) == is_said
+        assert ("More than 100 %: its mean would be closer." in text) == is_said

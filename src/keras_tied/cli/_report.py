@@ -83,24 +83,26 @@ def survey_rows(model: Model, rows: tables.Scan, quiet: bool) -> tuple[Sample, p
     sample = take(rows, quiet)
     n_rows = rows.source.n_rows
     sums, places, planes = np.zeros((4, fitted.n_features)), sample.places, None
+    tally = pages.Tally()
 
-    def add_squares(numbers: Array) -> None:
+    def add_up(numbers: Array) -> None:
+        tally.add(numbers)
         ordinary = numbers[~fitted.find_far_rows(numbers)]
         sums[:] += fitted.sums_of_squares(ordinary, np.ones(len(ordinary)))
 
     if len(places) == n_rows:
         scores, errors = fitted.measure_rows(sample.numbers)
-        add_squares(sample.numbers)
+        add_up(sample.numbers)
     else:
         with show_rows("scoring", rows, quiet) as shown_rows:
-            scores, errors = distributed.measure_rows(shown_rows, fitted, add_squares)
+            scores, errors = distributed.measure_rows(shown_rows, fitted, add_up)
         ordinary = sample.numbers[~fitted.find_far_rows(sample.numbers)]
         planes = pages.Planes(*_compute(fitted, ordinary), rows.columns.features)
         worst = np.sort(np.argsort(-scores, kind="stable")[:N_WORST])
         places, count = np.union1d(places, worst), planes.count
         sample = take(rows, quiet, places, "drawing", lambda some: count(*_compute(fitted, some)))
     n_outstanding = int(fitted.stand_out(scores, n_rows).sum())
-    return sample, pages.measure_sums(scores, errors, sums, places, n_outstanding, planes)
+    return sample, pages.measure_sums(scores, errors, sums, places, tally, n_outstanding, planes)
 
 
 def _compute(fitted: internal.Fitted, numbers: Array) -> tuple[Array, Array, Array, Array]:
@@ -122,6 +124,8 @@ def _describe(page: pages.Report, pca_error: float | None) -> dict[str, Any]:
         "pca_error": pca_error,
         "kept": page.whole.kept,
         "standing_out": page.whole.n_outstanding,
+        "missing": float(page.missing.mean()),
+        "repeated": page.whole.tally.n_repeated,
     }
     if page.old is None:
         return facts
@@ -167,7 +171,7 @@ def _make_page(
         whole=whole,
         feature_names=rows.columns.features,
         columns=describe_columns(rows.columns),
-        ids=sample.ids,
+        ids=sample.ids if rows.id else None,
         labels=sample.labels,
         label_name=rows.label or "label",
         facts=model.find_facts(),

@@ -3,6 +3,6 @@
 from keras_tied.report._columns import Column
 from keras_tied.report._contents import name_model
 from keras_tied.report._report import Report
-from keras_tied.report._whole import Planes, Whole, measure_sums
+from keras_tied.report._whole import Planes, Tally, Whole, measure_sums
 
-__all__ = ["Column", "Planes", "Report", "Whole", "measure_sums", "name_model"]
+__all__ = ["Column", "Planes", "Report", "Tally", "Whole", "measure_sums", "name_model"]

@@ -11,7 +11,7 @@ from keras_tied._types import Array
 
 Kind = Literal["number", "whole", "truth", "category", "time"]
 LONGEST = 60  # characters of a name that are shown
-WEAKEST = 0.3  # a correlation below this is not named on an axis
+WEAKEST = 0.3  # a correlation below this is not named
 MOST_NAMED = 2
 
 
@@ -63,10 +63,25 @@ def format_features(column: Column, features: Array) -> str:
         case "time":
             return format_days(number + form.get("origin", 0.0))
         case "whole":
-            return f"{round(number):,}"
+            return _ungroup(f"{round(number):,}")
     places = form.get("places")
-    text = format_number(number) if places is None else f"{number:,.{places}f}"
+    text = _ungroup(format_number(number)) if places is None else f"{number:,.{places}f}"
+    marks = {",": form.get("separator", ","), ".": form.get("decimal", ".")}
+    text = text.translate(str.maketrans(marks))
     return format_value(f"{form.get('prefix', '')}{text}{form.get('suffix', '')}")
+
+
+def _ungroup(number: str) -> str:
+    """Write a number of four digits as 2003: it may be a year."""
+    return number.replace(",", "") if len(number.lstrip("-")) == len("2,003") else number
+
+
+def format_pair(column: Column, given: Array, expected: Array) -> tuple[str, str]:
+    """Format a value and what is expected, with decimals where it is about as large."""
+    texts = format_features(column, given), format_features(column, expected)
+    if column.kind == "whole" and texts[0] == texts[1]:
+        return texts[0], _ungroup(format_number(float(expected[0])))
+    return texts
 
 
 def format_typical(column: Column, rows: Array) -> str:
@@ -83,7 +98,7 @@ def format_typical(column: Column, rows: Array) -> str:
     median = float(np.median(rows[:, 0]))
     if column.kind == "time":
         return format_days(median + column.form.get("origin", 0.0))
-    return format_number(median)
+    return _ungroup(format_number(median))
 
 
 def format_days(days: float) -> str:
@@ -149,12 +164,13 @@ def describe_units(columns: Sequence[Column], correlations: Array) -> list[list[
 
 
 def name_axis(unit: int, columns: Sequence[Column], drivers: Sequence[Driver]) -> str:
-    """Name the axis of a unit, counted from 0, by the columns that it follows most."""
-    names = [
-        ("-" if driver["r"] < 0 else "")
-        + format_value(columns[driver["column"]].name, 24)
-        + (f"={driver['level']}" if driver["level"] else "")
-        for driver in drivers[:MOST_NAMED]
-        if abs(driver["r"]) >= WEAKEST
-    ]
-    return f"unit {unit + 1}" + (f" ({', '.join(names)})" if names else "")
+    """Say which columns a unit, counted from 0, follows most."""
+    texts: list[str] = []
+    for driver in drivers[:MOST_NAMED]:
+        if abs(driver["r"]) < WEAKEST:
+            continue
+        name, verb = columns[driver["column"]].title, "rises" if driver["r"] > 0 else "falls"
+        how = f"where {name} is {driver['level']}" if driver["level"] else f"with {name}"
+        is_same = bool(texts) and texts[0].startswith(verb)
+        texts.append(how if is_same else f"{verb} {how}")
+    return f"Unit {unit + 1} {' and '.join(texts) or 'follows no column closely'}"

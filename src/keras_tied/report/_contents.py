@@ -10,9 +10,9 @@ from keras_tied._text import format_quantity
 from keras_tied._types import Array
 from keras_tied.drawing import collect_history
 from keras_tied.estimator.internal import Fitted
-from keras_tied.report._columns import Column, sum_columns
+from keras_tied.report._columns import Column, slice_columns, sum_columns
 from keras_tied.report._drift import Drift, find_drift
-from keras_tied.report._whole import Whole, measure_rows, measure_sums
+from keras_tied.report._whole import Tally, Whole, measure_rows, measure_sums
 
 
 class Contents:
@@ -80,7 +80,10 @@ class Contents:
             rows = _check_table(old[1], "the rows of old", n_columns=n_features)
             old_scores = _check_column(old[2], "the scores of old", len(rows))
             self.old = old[0], rows, old_scores.astype(np.float64)
-        self.whole = whole or measure_rows(self.feature_errors, self.errors, self.scores)
+        if whole is None:
+            (tally := Tally()).add(self.X)
+            whole = measure_rows(tally, self.feature_errors, self.errors, self.scores)
+        self.whole = whole
         self.most_points, self.n_worst, self.random_state = most_points, n_worst, random_state
 
     @classmethod
@@ -118,7 +121,8 @@ class Contents:
             sums = fitted.sums_of_squares(ordinary, np.ones(len(ordinary)))
             scores, places = report.scores, np.arange(len(report.X))
             n_outstanding = int(fitted.stand_out(scores, len(places)).sum())
-            report.whole = measure_sums(scores, report.errors, sums, places, n_outstanding)
+            tally = report.whole.tally
+            report.whole = measure_sums(scores, report.errors, sums, places, tally, n_outstanding)
         return report
 
     @property
@@ -127,6 +131,12 @@ class Contents:
         present = ~np.isnan(self.feature_errors)
         total = np.nansum(self.feature_errors, axis=1)
         return np.where(present.any(axis=1), total / np.maximum(present.sum(axis=1), 1), np.nan)
+
+    @property
+    def missing(self) -> Array:
+        """(columns,) the share of the values of each column that are missing, in all rows."""
+        starts = [part.start for part in slice_columns(self.columns)]
+        return np.asarray(self.whole.tally.missing)[starts] / self.whole.n_rows
 
     @property
     def explainer(self) -> Fitted | None:

@@ -154,7 +154,7 @@ def _make_plot(
 ) -> Any:
     """Make an empty plot, with logarithmic axes of the named directions, such as "x"."""
     look: dict[str, Any] = {"sizing_mode": "stretch_both", "toolbar_location": None}
-    look |= {"background_fill_color": None, "outline_line_color": None, "min_border": 4}
+    look |= {"background_fill_color": None, "outline_line_color": None, "min_border": 8}
     look |= {f"{direction}_axis_type": "log" for direction in log}
     plot: Any = figure(tools=[], name=name, x_range=x_range, y_range=y_range, **look)
     for axis, text in zip((plot.xaxis, plot.yaxis), axes, strict=True):

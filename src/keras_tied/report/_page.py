@@ -28,6 +28,7 @@ from keras_tied.estimator.internal import Fitted
 from keras_tied.report import _columns
 from keras_tied.report._contents import Contents
 from keras_tied.report._figures import draw_errors, draw_losses, draw_panels, draw_widths, to_json
+from keras_tied.report._histograms import draw_histograms
 from keras_tied.report._summary import describe_shift, rank_columns, summarize
 from keras_tied.report._whole import LARGEST, Planes
 
@@ -82,9 +83,10 @@ def render_html(report: Contents) -> str:
         policy=_make_policy(scripts),
         style=Markup(_read("page.css")),
         scripts=[Markup(script) for script in scripts],
-        figures=_embed_json(_draw(report, planes, rows, worst, axes)),
+        figures=_embed_json(_draw(report, planes, rows, worst)),
         rows=_embed_json(json.dumps(data)),
-        sentence=summarize(report, bars, int(rows[worst[0]])),
+        histograms=draw_histograms(report),
+        sentences=summarize(report, bars, int(rows[worst[0]])),
         shift=describe_shift(report),
         n_drawn=len(rows),
         n_worst=len(worst),
@@ -146,12 +148,12 @@ def _fit_planes(report: Contents, n_drawn: int) -> Planes:
     return planes
 
 
-def _draw(report: Contents, planes: Planes, rows: Array, worst: Array, axes: list[str]) -> str:
+def _draw(report: Contents, planes: Planes, rows: Array, worst: Array) -> str:
     """Return the figures as JSON."""
     whole, curves = report.whole, _select_curves(report)
     points = planes.project(report.X, report.code, report.reconstruction, report.errors)
     titles = dict.fromkeys(points, planes.plane.names)
-    titles["code"] = axes[0], axes[1] if len(axes) > 1 else "error"
+    titles["code"] = "unit 1", "unit 2" if report.code.shape[1] > 1 else "error"
     mean = {} if whole.mean_error is None else {"mean": whole.mean_error}
     pca = {} if report.pca_error is None else {"pca": float(report.pca_error)}
     drawn, rings = {name: of[rows] for name, of in points.items()}, worst[: whole.n_outstanding]

@@ -8,13 +8,13 @@ from keras_tied.report._contents import Contents
 class Report(Contents):
     """A page on the rows of a table, their code, their reconstruction and their errors.
 
-    It begins with sentences: which row is the oddest and why, how much of the table the code keeps,
-    which column is hardest to reconstruct and how many rows stand out. Below are a map of the code
-    and the errors by column. A row that is marked in one place is marked everywhere. It is
-    explained by the share of each column in its oddness and by what the other columns make likely,
-    a unit of the code by the columns that it follows and by a slider that decodes. Many rows are
-    drawn as a density, with the oddest and a random sample as points. The page is one file, loads
-    nothing, and shows texts as plain text.
+    It begins with sentences: which row is the oddest, why and how odd, how much of the table the
+    code keeps, which column is hardest to reconstruct and how many rows stand out. Below are a map
+    of the code and the errors by column, and a histogram of each column. A row that is marked in
+    one place is marked everywhere. It is explained by the share of each column in its oddness and
+    by what the other columns make likely, a unit of the code by the columns that it follows and by
+    a slider that decodes. Many rows are drawn as a density, with the oddest and a random sample as
+    points. The page is one file, loads nothing, and shows texts as plain text.
 
     Args:
         X: (n, features) the rows, NaN where a value is missing. Of more than two features the first

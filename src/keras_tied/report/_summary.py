@@ -6,9 +6,13 @@ import numpy as np
 
 from keras_tied import _text
 from keras_tied._reasons import ORDINARY, Cause, describe_reason
-from keras_tied.estimator.internal import Fitted
-from keras_tied.report import _columns
-from keras_tied.report._columns import LONGEST, format_typical, slice_columns, sum_columns
+from keras_tied.report._columns import (
+    LONGEST,
+    format_pair,
+    format_typical,
+    slice_columns,
+    sum_columns,
+)
 from keras_tied.report._contents import Contents
 from keras_tied.report._drift import ALARM, Drift
 
@@ -30,8 +34,8 @@ def rank_columns(report: Contents) -> list[Bar]:
     ]
 
 
-def summarize(report: Contents, bars: Sequence[Bar], oddest: int) -> str:
-    """Say why a row is the oddest, what is kept, what is lost, and how many rows stand out."""
+def summarize(report: Contents, bars: Sequence[Bar], oddest: int) -> list[str]:
+    """Say why a row is the oddest; and what is kept, what is lost, and how many rows stand out."""
     whole, n_columns = report.whole, _text.format_quantity(len(report.columns), "column")
     n_units = report.code.shape[1]
     numbers, s = _text.format_quantity(n_units, "number"), "s" if n_units == 1 else ""
@@ -45,28 +49,41 @@ def summarize(report: Contents, bars: Sequence[Bar], oddest: int) -> str:
     if n:
         parts.append(f"{n:,} {of_rows} stand{'s' if n == 1 else ''} out")
     sentence = "; ".join(parts) + "."
-    if report.explainer is None or np.isnan(report.scores[oddest]):
-        return sentence
-    why = _describe_oddest(report, report.explainer, oddest)
-    return f"{why} {sentence}" if n else f"{sentence} {why}"
+    has_score = not np.isnan(report.scores[oddest])
+    return [*([_describe_oddest(report, oddest)] if has_score else []), sentence]
 
 
-def _describe_oddest(report: Contents, explainer: Fitted, oddest: int) -> str:
-    """Say which row is the oddest, and why."""
+def _describe_oddest(report: Contents, oddest: int) -> str:
+    """Say which row is the oddest, why, how odd it is, and whether a table has such a row."""
     [shares], [expected], [rarity] = report.explain(np.array([oddest]))
     causes, parts = [], slice_columns(report.columns)
-    rows = report.X[oddest], expected
     for place in np.argsort(-shares, kind="stable")[:3].tolist():
         column, part = report.columns[place], parts[place]
-        given, likely = (_columns.format_features(column, row[part]) for row in rows)
+        given, likely = format_pair(column, report.X[oddest, part], expected[part])
         if shares[place] > 0:
             causes.append(Cause(column.title, shares[place], given, likely))
+    name = f"{report.whole.places[oddest] + 1:,}"
+    if report.ids is not None:
+        name += f" (id {_text.format_value(report.ids[oddest], LONGEST)})"
+    score, median = report.scores[oddest], np.nanmedian(report.whole.scores)
+    size = f"Its score is {_text.format_number(score)}"
+    if median > 0 and np.isfinite(score):
+        size = f"Its score is {_text.format_number(score / median)} times the median"
+    if report.explainer is None:
+        reason = "no error is in a column"
+        if causes:
+            first, share = causes[0], _text.format_share(causes[0].share)
+            values = f"{first.given} is given and {first.expected} is reconstructed"
+            reason = f"{share} of its error is in {first.column}, where {values}"
+        return f"The oddest row is {name}: {reason}. {size}."
     reason = describe_reason(causes, bool(rarity < ORDINARY))
-    place = report.whole.places[oddest] + 1
-    name = f"{place:,}" if report.ids is None else _text.format_value(report.ids[oddest], LONGEST)
-    [one_in] = explainer.find_rarity(report.scores[[oddest]])
-    rare = _text.describe_rarity(_text.format_rarity(one_in, explainer.largest_rarity))
-    return f"The oddest row is {name} ({rare}): {reason}."
+    [one_in] = report.explainer.find_rarity(report.scores[[oddest]])
+    most = report.explainer.largest_rarity
+    rare = _text.describe_rarity(_text.format_rarity(one_in, most))
+    start = f"The oddest row is {name}"
+    if report.whole.n_outstanding == 0:
+        start = f"Even the oddest row, {name}, is within what is usual"
+    return f"{start}: {reason}. {size}; {rare}."
 
 
 def describe_shift(report: Contents) -> dict[str, object] | None:

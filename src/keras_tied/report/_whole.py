@@ -100,6 +100,28 @@ def _round(points: Array) -> Array:
     return np.clip(points, -LARGEST, LARGEST).astype(np.float32).astype(np.float64)
 
 
+class Tally:
+    """Counts the missing values of each feature, and the rows that repeat another."""
+
+    def __init__(self) -> None:
+        self.missing: Array | float = 0  # (features,)
+        self._hashes: list[Array] = []
+
+    def add(self, X: Array) -> None:
+        """Count some more rows, (n, features)."""
+        missing = np.isnan(X)
+        self.missing += missing.sum(axis=0)
+        rows = np.where(missing, np.nan, X).astype(np.float32) + np.float32(0)  # one NaN, one zero
+        texts = rows.view(f"V{rows.shape[1] * rows.itemsize}").ravel().tolist()
+        self._hashes.append(np.fromiter(map(hash, texts), np.int64, len(texts)))
+
+    @property
+    def n_repeated(self) -> int:
+        """How many rows are equal to an earlier one."""
+        hashes = np.concatenate(self._hashes)
+        return len(hashes) - len(np.unique(hashes))
+
+
 @dataclass(frozen=True)
 class Whole:
     """What a report says of all rows."""
@@ -108,6 +130,7 @@ class Whole:
     scores: Array  # (N,) the outlier score of each row, or its error, which ranks follow
     feature_errors: Array  # (features,) their mean squared errors, NaN where all is missing
     places: Array  # (n,) which rows the report holds, from 0, in order; with the oddest ones
+    tally: Tally  # of all rows
     n_outstanding: int = 0  # how many rows are so odd that hardly any table has such rows by chance
     lost: Array | None = None  # (features,) the share of each one's variance that is lost, or None
     kept: float | None = None  # the share of the variance of all that is kept, or None
@@ -138,11 +161,12 @@ class Whole:
         return None if self.mean_error is None else float(np.nanmedian(errors))
 
 
-def measure_rows(feature_errors: Array, errors: Array, scores: Array) -> Whole:
+def measure_rows(tally: Tally, feature_errors: Array, errors: Array, scores: Array) -> Whole:
     """Measure a table of which the report holds all rows."""
     present = (~np.isnan(feature_errors)).sum(axis=0)
     means = np.nansum(feature_errors, axis=0) / np.maximum(present, 1)
-    return Whole(errors, scores, np.where(present > 0, means, np.nan), np.arange(len(errors)))
+    means = np.where(present > 0, means, np.nan)
+    return Whole(errors, scores, means, np.arange(len(errors)), tally)
 
 
 def measure_sums(
@@ -150,6 +174,7 @@ def measure_sums(
     errors: Array,
     sums: Array,
     places: Array,
+    tally: Tally,
     n_outstanding: int,
     planes: Planes | None = None,
 ) -> Whole:
@@ -164,4 +189,4 @@ def measure_sums(
     lost = np.where(varying, unexplained / np.where(varying, of_mean, 1), np.nan)
     total = of_mean.sum()
     kept = float(max(0.0, 1 - unexplained.sum() / total)) if total > 0 else None
-    return Whole(errors, scores, feature_errors, places, n_outstanding, lost, kept, planes)
+    return Whole(errors, scores, feature_errors, places, tally, n_outstanding, lost, kept, planes)

@@ -21,6 +21,9 @@ const Format = (() => {
     return size >= 1000 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(3)));
   }
 
+  /** Four digits as 2003: they may be a year. */
+  const ungroup = (text) => text.replace(/^(-?\d),(\d{3})$/, "$1$2");
+
   /** A number as its column writes it, such as CHF 1'200.50. */
   function written(value, form) {
     const { decimal = ".", separator = "", prefix = "", suffix = "", places = null, parentheses = false } = form;
@@ -87,15 +90,22 @@ const Format = (() => {
       case "truth":
         return features[0] >= 0.5 ? (form.true ?? "true") : (form.false ?? "false");
       case "whole":
-        return round(features[0]).toLocaleString("en");
+        return ungroup(round(features[0]).toLocaleString("en"));
       case "time":
         return time(features, form);
       default:
-        return Object.keys(form).length ? written(features[0], form) : number(features[0]);
+        return Object.keys(form).length ? written(features[0], form) : ungroup(number(features[0]));
     }
   }
 
-  return { count, percent, number, value };
+  /** A value and what is expected, which has decimals where it is about as large. */
+  function pair(column, ...rows) {
+    const texts = rows.map((row) => value(column, row));
+    const isClose = column.kind === "whole" && texts[0] === texts[1] && texts[0] !== "missing";
+    return isClose ? [texts[0], ungroup(number(rows[1][column.begin]))] : texts;
+  }
+
+  return { count, percent, number, value, pair };
 })();
 
 /** Make an element; its children are elements or text, and never markup. */
@@ -103,4 +113,10 @@ function make(tag, properties, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...children);
   return made;
+}
+
+/** A name, which may break where its words end. */
+function makeName(name) {
+  const words = name.split(/(?<=[_.\/:])|(?<=[a-z])(?=[A-Z])/);
+  return make("bdi", {}, ...words.flatMap((word) => [word, make("wbr")]));
 }

@@ -23,6 +23,7 @@ const Plots = (() => {
     bins = models.get_model_by_name("bins");
     Marks.connect(source);
     watchHistogram();
+    nameAxes(0, 1);
     Colours.start(showColours);
     dark.addEventListener("change", paint);
     addEventListener("beforeprint", picture);
@@ -145,6 +146,12 @@ const Plots = (() => {
     return null;
   }
 
+  /** Say which columns the units follow that are drawn. */
+  function nameAxes(across, upwards) {
+    const names = [["→", Data.axes[across]], ["↑", Data.axes[upwards] ?? "Error"]];
+    document.getElementById("axes").replaceChildren(...names.map(([arrow, name]) => make("div", {}, `${arrow} ${name}`)));
+  }
+
   /** Draw two units of the code, and how many rows lie where, if it is known of them. */
   function chooseUnits(across, upwards) {
     const plot = find("code");
@@ -153,8 +160,9 @@ const Plots = (() => {
     for (const renderer of plot.renderers) {
       if (renderer.name.startsWith("density")) renderer.visible = renderer.name === `density ${across} ${upwards}`;
     }
-    plot.below[0].axis_label.text = Data.axes[across];
-    plot.left[0].axis_label.text = Data.axes[upwards];
+    plot.below[0].axis_label.text = `unit ${across + 1}`;
+    plot.left[0].axis_label.text = `unit ${upwards + 1}`;
+    nameAxes(across, upwards);
     const view = findView(across, upwards);
     for (const [range, axis, values] of [[plot.x_range, 0, source.data.code_x], [plot.y_range, 1, source.data.code_y]]) {
       if (view) range.setv({ start: view[axis][0], end: view[axis][1] });

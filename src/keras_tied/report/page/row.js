@@ -32,11 +32,10 @@ const Row = (() => {
     const bar = make("span", { className: "bar" });
     bar.style.width = `${((100 * share) / (largest || 1)).toFixed(1)}%`;
     const cells = [
-      make("td", {}, Format.value(column, Data.given(row))),
-      make("td", {}, Format.value(column, Data.expected(row))),
+      ...Format.pair(column, Data.given(row), Data.expected(row)).map((text) => make("td", {}, text)),
       make("td", { className: "share" }, make("span", { className: "track" }, bar), Format.percent(share)),
     ];
-    const header = make("th", { scope: "row" }, make("bdi", {}, column.name));
+    const header = make("th", { scope: "row" }, makeName(column.name));
     return make("tr", {}, header, ...cells);
   }
 
@@ -44,7 +43,7 @@ const Row = (() => {
   function reason(row, shares) {
     const causes = shares.filter(({ share }) => share > 0).slice(0, 3).map(({ index, share }) => {
       const column = Data.columns[index];
-      const [given, expected] = [Data.given(row), Data.expected(row)].map((features) => Format.value(column, features));
+      const [given, expected] = Format.pair(column, Data.given(row), Data.expected(row));
       return { name: column.name, share, given, expected };
     });
     if (causes.length === 0) return "No column alone makes it odd.";
@@ -80,7 +79,7 @@ const Row = (() => {
     element("row-columns").tBodies[0].replaceChildren(...shares.map((share) => line(share, shares[0].share, row)));
     element("row-nearest").replaceChildren(
       ...nearest(row).map(([other, far]) => {
-        const button = make("button", { type: "button" }, make("bdi", {}, Data.ids[other]));
+        const button = make("button", { type: "button" }, makeName(Data.ids[other]));
         button.addEventListener("click", () => openRow(other));
         return make("li", {}, button, ` ${Format.number(far)}`);
       }),

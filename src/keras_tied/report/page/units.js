@@ -23,7 +23,7 @@ const Units = (() => {
     bar.style.width = `${(50 * Math.abs(r)).toFixed(1)}%`;
     const track = make("span", { className: "track signed" }, bar);
     track.setAttribute("aria-hidden", "true");
-    return make("li", {}, make("bdi", {}, name), track, make("span", { className: "r" }, r.toFixed(2)));
+    return make("li", {}, makeName(name), track, make("span", { className: "r" }, r.toFixed(2)));
   }
 
   function makeSlider(unit, values) {
@@ -67,7 +67,7 @@ const Units = (() => {
     });
     decoded.tBodies[0].replaceChildren(
       ...lines.map(({ column, value, track }) =>
-        make("tr", {}, make("th", { scope: "row" }, make("bdi", {}, column.name)), value, make("td", {}, track))),
+        make("tr", {}, make("th", { scope: "row" }, makeName(column.name)), value, make("td", {}, track))),
     );
   }
 
