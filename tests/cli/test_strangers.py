@@ -176,3 +176,61 @@ def test_work_is_said_to_go_on_however_long_a_step_takes(monkeypatch, capfd):
     capfd.readouterr()
     with _progress.show_stages("reading", quiet=True):
         assert not capfd.readouterr().err
+
+
+def test_fill_writes_the_table_with_only_its_gaps_filled(keras_tied, clients, tmp_path):
+    clients.insert(0, "who", [f"client {i}, Ltd." for i in range(ROWS)])
+    clients["month"], clients["paid"] = "Jan", np.where(clients["visits"] > 10, "yes", "no")
+    clients["since"] = [f"{i % 28 + 1:02}.01.26" for i in range(ROWS)]
+    path = write(clients, tmp_path / "clients.csv")
+    assert keras_tied("fit", path, "-o", "m.safetensors").code == 0
+    gaps = clients.astype(str).replace({"month": "Feb"})
+    rng = np.random.default_rng(1)
+    for name in ("who", "region", "spend", "visits", "paid", "since"):
+        gaps.loc[rng.choice(ROWS, 9, replace=False), name] = rng.choice(["", "NA"])
+    gaps.loc[0, ["spend", "visits"]] = "0097.50", " 12 "
+    path = write(gaps, tmp_path / "gaps.csv")
+    done = keras_tied("fill", "m.safetensors", path, "-o", "filled.csv")
+    assert (done.code, done.out[:14]) == (0, "filled 60 rows")
+    filled = pd.read_csv("filled.csv", dtype=str, keep_default_na=False)
+    assert list(filled) == list(gaps)
+    is_gap = gaps.isin(["", "NA"])
+    assert (filled.where(~is_gap, "") == gaps.where(~is_gap, "")).all(axis=None)
+    assert filled["who"].equals(gaps["who"])  # nobody knows
+    used = filled.drop(columns="who")
+    assert not used.isin(["", "NA"]).any(axis=None)
+    assert set(used["region"]) <= {"north", "south", "east"}
+    assert set(used["paid"]) == {"yes", "no"}
+    assert used["visits"].str.strip().str.fullmatch(r"\d+").all()
+    assert used["spend"].str.fullmatch(r"\d+\.\d\d?").all()
+    pd.to_datetime(used["since"], format="%d.%m.%y")
+    error = (filled["spend"].astype(float) - clients["spend"])[is_gap["spend"]]
+    assert error.std() < clients["spend"].std()
+
+
+def test_fill_keeps_the_types_of_a_file_that_has_some(keras_tied, clients, tmp_path):
+    path = write(clients, tmp_path / "clients.csv")
+    assert keras_tied("fit", path, "-o", "m.safetensors").code == 0
+    gaps = clients.astype({"visits": "Int64"})
+    gaps.loc[[1, 5], "visits"], gaps.loc[2, "spend"], gaps.loc[3, "region"] = None, None, None
+    gaps.to_parquet(tmp_path / "gaps.parquet")
+    keras_tied("fill", "m.safetensors", "gaps.parquet", "-o", "filled.parquet")
+    filled = pd.read_parquet("filled.parquet")
+    assert filled["visits"].dtype == np.int64
+    assert not filled.isna().any(axis=None)
+    rest = [i for i in range(ROWS) if i not in (1, 2, 3, 5)]
+    pd.testing.assert_frame_equal(filled.loc[rest], clients.loc[rest], check_dtype=False)
+
+
+def test_a_constant_that_has_changed_is_drift(keras_tied, clients, tmp_path):
+    pytest.importorskip("bokeh")
+    january = write(clients.assign(month="Jan"), tmp_path / "january.csv")
+    march = write(clients.assign(month="Mar"), tmp_path / "march.csv")
+    assert keras_tied("fit", january, "-o", "m.safetensors").code == 0
+    report = "report", "m.safetensors", march, "-o", "r.html", "--against", january, "--json"
+    assert json.loads(keras_tied(*report).out)["drifted"] == ["month"]
+    page = (tmp_path / "r.html").read_text()
+    assert "1 of 4 columns has drifted since january.csv: month" in page
+    same = keras_tied("report", "m.safetensors", january, "-o", "s.html", "--against", january)
+    assert "Nothing has drifted since" in (tmp_path / "s.html").read_text()
+    assert "month" not in same.err

@@ -17,7 +17,7 @@ from keras_tied.cli import _app
 __all__ = ["app", "main", "run"]
 # In the order of --help.
 COMMANDS = (
-    "demo check fit encode reconstruct decode score plot report compare export inspect".split()
+    "demo check fit encode reconstruct decode fill score plot report compare export inspect".split()
 )
 
 
@@ -32,7 +32,7 @@ def __getattr__(name: str) -> Any:
 def load(commands: Iterable[str]) -> None:
     """Import the modules of some commands, each of which takes its time."""
     for name in commands:
-        module = "apply" if name in ("encode", "reconstruct", "decode") else name
+        module = "apply" if name in ("encode", "reconstruct", "decode", "fill") else name
         import_module(f"keras_tied.cli._{module}")
     _app.app.registered_commands.sort(key=lambda each: COMMANDS.index(each.name or ""))
 

@@ -60,6 +60,12 @@ def reconstruct(task: RowTask, cluster: ClusterOptions, printing: Printing) -> N
     _transform("reconstructed", "reconstructions", task, cluster, printing)
 
 
+@command("keras-tied fill model.safetensors rows.csv -o filled.csv")
+def fill(task: RowTask, cluster: ClusterOptions, printing: Printing) -> None:
+    """Fill the gaps of a table, and write all else as it is."""
+    _transform("filled", "filled", task, cluster, printing)
+
+
 @command("keras-tied decode model.safetensors codes.csv -o rows.csv")
 def decode(task: Task, printing: Printing) -> None:
     """Decode codes, such as those that encode writes, into rows."""
@@ -87,9 +93,13 @@ def _transform(
     """Transform the rows of a table, here or on workers."""
     options.require_output(task.output, printing.json)
     model = load(task.model)
-    rows = open_rows(model, task.data, task.options, task.id, printing.quiet, task.output)
-    rows.restores = output == "reconstructions"
+    is_fill = output == "filled"  # which writes what it does not fill as it stands
+    id = None if is_fill else task.id
+    rows = open_rows(
+        model, task.data, task.options, id, printing.quiet, task.output, as_text=is_fill
+    )
     transform = distributed.BatchTransform(model.fitted_value, rows.columns, output, rows.id)
+    rows.reads = transform.reads
     with options.connect() as workers:
         write = partial(task.write, function=transform.apply)
         if workers is not None:

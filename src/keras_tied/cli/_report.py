@@ -18,7 +18,7 @@ from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output
 from keras_tied.cli._output import Printing, replace_output
 from keras_tied.cli._progress import show_rows, show_stages
 from keras_tied.cli._rows import Label, Sample, open_rows, open_with_label, take
-from keras_tied.cli._table import RowOptions, describe_misread, explain_left_out, say_doubtful
+from keras_tied.cli._table import RowOptions, describe_doubtful, explain_left_out, say_doubtful
 
 N_WORST = 20  # the oddest rows, which a report always holds
 # Of times that are no text.
@@ -55,6 +55,7 @@ def report(
     quiet = printing.quiet
     fitted_model = load(model)
     rows = open_with_label(fitted_model, data, options, id, label, quiet)
+    rows.reads = "restored"
     sample, whole = survey_rows(fitted_model, rows, quiet)
     say_doubtful(rows, quiet)
     warnings, old = _describe_doubtful(rows), None
@@ -67,6 +68,7 @@ def report(
             _, pca_error = internal.baseline_errors(fitted_model.fitted_value, sample.numbers)
         warnings += map(str, fitted_model.find_note([], "table", "warnings"))
         facts: dict[str, Any] = {"old": old, "safe_csv": safe_csv, "pca_error": pca_error}
+        facts["changed"] = _find_changed(rows)
         facts["warnings"] = list(dict.fromkeys(warnings))
         page = _make_page(fitted_model, rows, sample, whole, **facts)
         with replace_output(output, target) as part:
@@ -185,15 +187,18 @@ def _make_page(
 
 
 def _describe_doubtful(rows: tables.Scan) -> list[str]:
-    """Return which values of a table were misread or new, as sentences that name it."""
-    name = rows.source.name
-    misread = [f"{name}: column {c!r} {t}." for c, t in describe_misread(rows.misread).items()]
-    unseen = [
-        f"{name}: column {column!r} holds {format_quantity(times, 'value')} of rare or new "
-        f"categories: {rows.unseen.describe(column)}."
-        for column, times in rows.unseen.counts.items()
+    """Return which values of a table were doubtful, as sentences that name it."""
+    return [f"{rows.source.name}: {sentence}" for sentence in describe_doubtful(rows)]
+
+
+def _find_changed(rows: tables.Scan) -> list[pages.Changed]:
+    """Return the columns that had one value in training, or were copies, and are not any more."""
+    n, of_training = rows.source.n_rows, rows.columns.left_out
+    return [
+        pages.Changed(name, of_training.get(name, ""), rows.unseen.describe(name), times / n)
+        for name, times in rows.unseen.counts.items()
+        if name not in rows.columns.names
     ]
-    return [*misread, *unseen]
 
 
 def describe_columns(columns: tables.Columns) -> list[pages.Column]:

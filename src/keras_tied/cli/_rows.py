@@ -38,12 +38,13 @@ def open_rows(
     quiet: bool,
     output: str = "",
     label: str | None = None,
+    as_text: bool = False,
 ) -> tables.Scan:
     """Open a table for a model, with the id column if the output can hold it."""
     of_model = model.columns
     text = [*(of_model.text if of_model else []), *([id] if id else [])]
     known = of_model.names if of_model else model.fitted_value.feature_names
-    source = options.open(data, text, known or ())
+    source = options.open(data, None if as_text else text, known or ())
     say_notes(source, quiet)
     output_id = choose_id(source, id, of_model.id if of_model else None, output)
     columns = model.columns_of(source)
@@ -58,7 +59,7 @@ def open_rows(
     if names:
         adapted = columns.adapt(next(source.batches(ROWS_TO_ADAPT, names)), options.decimal)
     for old, new in () if quiet else zip(columns.used, adapted.used, strict=True):
-        if old != new:
+        if old != new and not as_text:
             what = f"holds {new.description} in {data!r}, beside {old.description} in training"
             say(f"column {old.name!r} {what}, and is read in the form of the file.")
     return tables.Scan(source, adapted, output_id)

@@ -45,7 +45,7 @@ class TableOptions:
     comment: str | None = option("How lines of CSV begin to pass over, such as #.", metavar="TEXT")
 
     def open(
-        self, path: str, text: Collection[str] = (), absent: Collection[str] = ()
+        self, path: str, text: Collection[str] | None = (), absent: Collection[str] = ()
     ) -> tables.Source:
         """Open a table, with the absent columns only if that is an option, and chosen."""
         with hide_modules("pandas"):
@@ -179,15 +179,23 @@ def say_misread(misread: tables.MisreadValues, quiet: bool) -> None:
         say(f"column {column!r} {text}.")
 
 
-def say_doubtful(rows: tables.Scan, quiet: bool) -> None:
-    """Print which values were in no category of the model, or not of the kind of their column."""
-    for column, times in () if quiet else rows.unseen.counts.items():
-        values = format_quantity(times, "value")
+def describe_doubtful(rows: tables.Scan) -> list[str]:
+    """Tell which values were in no category of the model, not of their kind, or all missing."""
+    sentences = []
+    for column, times in rows.unseen.counts.items():
         what = "of rare or new categories, which count as one or as missing"
         if column not in rows.columns.names:
             in_training = rows.columns.left_out.get(column, "another")
-            what = f"beside what it was in training, {in_training}, and reconstruct keeps them"
-        say(f"column {column!r} holds {values} {what}: {rows.unseen.describe(column)}.")
-    for column in () if quiet else rows.empty:
-        say(f"column {column!r} has no value in any row, and is imputed.")
-    say_misread(rows.misread, quiet)
+            what = f"beside what it was in training, {in_training}, which are kept"
+        values = f"{format_quantity(times, 'value')} {what}: {rows.unseen.describe(column)}"
+        sentences.append(f"column {column!r} holds {values}.")
+    for column in rows.empty:
+        sentences.append(f"column {column!r} has no value in any row, and is imputed.")
+    misread = describe_misread(rows.misread).items()
+    return [*sentences, *(f"column {column!r} {text}." for column, text in misread)]
+
+
+def say_doubtful(rows: tables.Scan, quiet: bool) -> None:
+    """Print what is doubtful in rows."""
+    for sentence in () if quiet else describe_doubtful(rows):
+        say(sentence)

@@ -62,8 +62,7 @@ def transform_table(
         TableError: if the table cannot be used, or the folder holds something else.
         ClusterError: if workers are lost.
     """
-    restores = transform.output == "reconstructions"
-    rows = Scan(source, transform.columns, transform.id, restores=restores)
+    rows = Scan(source, transform.columns, transform.id, reads=transform.reads)
     parts = rows.split()
     names = [f"part-{index:05}.{folder.format}" for index in range(len(parts))]
     facts = _describe([part.source for part in parts], transform)

@@ -2,7 +2,8 @@
 
 from keras_tied.report._columns import Column
 from keras_tied.report._contents import name_model
+from keras_tied.report._drift import Changed
 from keras_tied.report._report import Report
 from keras_tied.report._whole import Planes, Tally, Whole, measure_sums
 
-__all__ = ["Column", "Planes", "Report", "Tally", "Whole", "measure_sums", "name_model"]
+__all__ = ["Changed", "Column", "Planes", "Report", "Tally", "Whole", "measure_sums", "name_model"]

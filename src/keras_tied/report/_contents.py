@@ -11,7 +11,7 @@ from keras_tied._types import Array
 from keras_tied.drawing import collect_history
 from keras_tied.estimator.internal import Fitted
 from keras_tied.report._columns import Column, slice_columns, sum_columns
-from keras_tied.report._drift import Drift, find_drift
+from keras_tied.report._drift import Changed, Drift, find_drift
 from keras_tied.report._whole import Tally, Whole, measure_rows, measure_sums
 
 
@@ -38,6 +38,7 @@ class Contents:
         fitted: Fitted | None = None,
         whole: Whole | None = None,
         old: tuple[str, ArrayLike, ArrayLike] | None = None,
+        changed: Sequence[Changed] = (),
         facts: Sequence[Any] = (),
         warnings: Sequence[str] = (),
         title: str = "Autoencoder",
@@ -75,7 +76,7 @@ class Contents:
         self.title, self.command, self.versions = title, command, versions or {}
         self.notes, self.facts, self.warnings = notes, facts, warnings
         self.model, self.fitted, self.safe_csv = model, fitted, safe_csv
-        self.old = None
+        self.old, self.changed = None, changed
         if old is not None:
             rows = _check_table(old[1], "the rows of old", n_columns=n_features)
             old_scores = _check_column(old[2], "the scores of old", len(rows))
@@ -174,7 +175,8 @@ class Contents:
         """Tell how far columns, the most first, and the score have drifted from an older table."""
         if self.old is None:
             raise ValueError("the report has no older table; give it one as old.")
-        return find_drift(self.columns, self.old[1], self.X, self.old[2], self.scores)
+        drifts, score = find_drift(self.columns, self.old[1], self.X, self.old[2], self.scores)
+        return [*(Drift(of.name, None, of.share, 0.0) for of in self.changed), *drifts], score
 
 
 def name_model(fitted: Fitted, is_pca: bool) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,12 +14,21 @@ ALARM = 0.01  # the probability that anything is said to have drifted where noth
 FEWEST_EXPECTED = 5.0  # categories that are rarer than this are tested together (Cochran's rule)
 
 
+class Changed(NamedTuple):
+    """A column that had one value, or those of another, in training, and has others now."""
+
+    name: str
+    before: str
+    now: str
+    share: float  # of the rows that have another value
+
+
 @dataclass(frozen=True)
 class Drift:
     """How far a column, or the score (None), has drifted."""
 
     name: str
-    column: int | None
+    column: int | None  # its place; None for the score, and for columns that are not used
     moved: float
     """The share of the rows that lie elsewhere: the largest difference of the two distribution
     functions, or half the sum of the differences of the categories' shares."""

@@ -36,6 +36,7 @@ class Report(Contents):
         fitted: explains rows and decodes a code, as `from_estimator` gives it. Else errors explain.
         whole: facts of all rows, where `X` is some of them. Defaults to those of `X`.
         old: the name, the rows and the outlier scores of an older table, to tell what has drifted.
+        changed: columns that had one value in training, and have others now: they have drifted.
         facts: of the columns that the model was fitted to, such as `keras_tied.tables.Fact`.
         warnings: sentences on what to look at in the table.
         title: the page's heading, such as the name of the file. Defaults to "Autoencoder".

@@ -93,8 +93,11 @@ def describe_shift(report: Contents) -> dict[str, object] | None:
     name, old, old_scores = report.old
     drifts, of_score = report.find_drift()
     parts, entries = slice_columns(report.columns), []
+    values = {of.name: (of.before, of.now) for of in report.changed}
     for drift in drifts:
-        assert drift.column is not None
+        if drift.column is None:
+            entries.append((drift, *values[drift.name], ""))
+            continue
         tables = [rows[:, parts[drift.column]] for rows in (old, report.X)]
         before, now = (format_typical(report.columns[drift.column], rows) for rows in tables)
         shares = [np.isnan(rows).any(axis=1).mean() for rows in tables]

@@ -19,7 +19,7 @@ from keras_tied.estimator.columns import (
 from keras_tied.tables._errors import WriteError
 from keras_tied.tables._file import ENDINGS, OUTPUT_ENDINGS, ReadOptions
 from keras_tied.tables._open import open_table
-from keras_tied.tables._scan import Batch, Here, Scan, Workers
+from keras_tied.tables._scan import Batch, Here, Reads, Scan, Workers
 from keras_tied.tables._source import Source
 from keras_tied.tables._total import describe_total
 from keras_tied.tables._write import check_output, write_table
@@ -40,6 +40,7 @@ __all__ = [
     "MisreadValues",
     "NumberText",
     "ReadOptions",
+    "Reads",
     "Scan",
     "Source",
     "TableError",

@@ -95,7 +95,6 @@ class _CsvFile:
 
     def __init__(self, name: str, options: ReadOptions, encoding: str, notes: list[str]) -> None:
         self._name, self._options, self._encoding, self._notes = name, options, encoding, notes
-        self._text = set(options.text)
         self._ragged_row: arrow.InvalidRow | None = None
 
     def learn(self) -> TableFile:
@@ -182,7 +181,7 @@ class _CsvFile:
 
     def _scan(self, names: Sequence[str]) -> tuple[pa.Schema, int, str | None]:
         """Return the types of the columns, the number of rows and the decimal mark."""
-        as_text = {name: pa.string() for name in names if name in self._text}
+        as_text = {name: pa.string() for name in names if self._is_text(name)}
         with self._report_errors():
             reader = self._open(as_text)
             texts, decimal = self._find_text(names, reader.schema)
@@ -215,7 +214,7 @@ class _CsvFile:
         if batch is None:
             return [], decimal
         of, columns = pa.types, list(zip(schema.names, schema.types, batch.columns, strict=True))
-        strings = [c for n, dtype, c in columns if of.is_string(dtype) and n not in self._text]
+        strings = [c for n, dtype, c in columns if of.is_string(dtype) and not self._is_text(n)]
         decimal = decimal or find_decimal(strings)
         texts = []
         for name, dtype, cells in columns:
@@ -260,6 +259,10 @@ class _CsvFile:
                 strings_can_be_null=True,
             ),
         )
+
+    def _is_text(self, name: str) -> bool:
+        """Whether a column is to be read as text, whatever it holds."""
+        return self._options.text is None or name in self._options.text
 
     def _open_text(self) -> TextIOWrapper:
         encoding = "utf-8-sig" if codecs.lookup(self._encoding).name == "utf-8" else self._encoding

@@ -36,7 +36,8 @@ class ReadOptions:
             or else a comma, or a tab for TSV.
         encoding: of CSV. Defaults to UTF-8, UTF-16 if the file is marked as such, or else
             Windows-1252 if most characters are ASCII.
-        text: columns of CSV to take for text, though they look like numbers. Defaults to none.
+        text: columns of CSV to take for text, though they look like numbers; all, if it is `None`.
+            Defaults to none.
         array: the name of the array in an `.npz` file, where there are several.
         decimal: the decimal mark of CSV, `"."` or `","`. Defaults to that of most columns.
         header: whether the first line of CSV, or of a sheet, holds the names of the columns, which
@@ -54,7 +55,7 @@ class ReadOptions:
 
     delimiter: str | None = None
     encoding: str | None = None
-    text: Collection[str] = ()
+    text: Collection[str] | None = ()
     array: str | None = None
     decimal: str | None = None
     header: bool = True

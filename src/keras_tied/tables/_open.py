@@ -83,7 +83,7 @@ def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[Tabl
     files = [_open(path, options, copies) for path in paths]
     if _file.find_format(paths[0], options.format) in TEXTS and (clashes := find_clashes(files)):
         # A word in one file makes text of what are numbers in another.
-        options = replace(options, text={*options.text, *clashes})
+        options = replace(options, text={*(options.text or ()), *clashes})
         files = [_open(path, options, copies) for path in paths]
     root = place
     if is_address:

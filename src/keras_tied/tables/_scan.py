@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ from keras_tied.estimator.columns import Columns, MisreadValues, TableError
 from keras_tied.tables._source import Source
 
 Result = TypeVar("Result")
+Reads = Literal["used", "restored", "all"]  # what is used, what `decode` restores too, all columns
 
 
 class Batch(NamedTuple):
@@ -55,7 +56,7 @@ class Scan:
     columns: Columns  # that become numbers
     id: str | None = None  # a column that is read too
     label: str | None = None  # another
-    restores: bool = False  # whether those are read that the columns restore, too
+    reads: Reads = "used"  # which columns are read, beside those
     advance: Callable[[int], object] = ignore  # is called with the rows of each batch after its use
     unseen: MisreadValues = field(default_factory=MisreadValues)  # rare or new categories
     misread: MisreadValues = field(default_factory=MisreadValues)  # both are of the last loop
@@ -65,9 +66,11 @@ class Scan:
         for tally in (self.unseen, self.misread, self.empty):
             tally.clear()
         beside = [name for name in (self.id, self.label) if name is not None]
-        restored = [of.name for of in self.columns.restored] if self.restores else []
-        beside += [name for name in restored if name in self.source.schema.names]
+        given = self.source.schema.names
+        if self.reads == "restored":
+            beside += [of.name for of in self.columns.restored if of.name in given]
         names = list(dict.fromkeys([*self.columns.names, *beside]))
+        names = given if self.reads == "all" else names
         n_rows, promised = 0, self.source.n_rows
         ends = np.cumsum([len(of.features) for of in self.columns.used], dtype=int)
         blank = np.arange(len(ends))
@@ -95,7 +98,7 @@ class Scan:
     def split(self) -> list[Scan]:
         """Return a scan of each part of the table; each can be sent to another process."""
         return [
-            Scan(part, self.columns, self.id, self.label, self.restores)
+            Scan(part, self.columns, self.id, self.label, self.reads)
             for part in self.source.split()
         ]
 

@@ -27,7 +27,7 @@ from keras_tied.estimator.columns._facts import ColumnChoice, Fact, Restoration,
 from keras_tied.estimator.columns._frames import FrameSchema, find_library, make_alike, wrap
 from keras_tied.estimator.columns._kinds import Kind, find_kind
 from keras_tied.estimator.columns._learning import choose_columns
-from keras_tied.estimator.columns._number_text import find_decimal, is_number
+from keras_tied.estimator.columns._number_text import decide_number_text, find_decimal, is_number
 
 MOST_EXAMPLES = 3
 MOST_TEXTS = 100  # different values of a column that are noted
@@ -369,7 +369,11 @@ class Columns:
             is_text = find_kind(cells.type) is Kind.text
             gaps = (column.clean(cells) if is_text else cells).is_null(nan_is_null=True)
             if pc.any(gaps).as_py():
-                new = make_alike(values.column(column.name), own)
+                new = values.column(column.name)
+                if is_text and pa.types.is_floating(new.type):  # with as many decimals as others
+                    form, _ = decide_number_text(own.filter(pc.invert(gaps)).slice(0, 1000), ".")
+                    new = form.format(np.asarray(new))
+                new = make_alike(new, own)
                 filled[column.name] = pc.if_else(gaps, new, own)
         return pa.record_batch(filled)
 
