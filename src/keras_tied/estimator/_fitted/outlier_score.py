@@ -240,8 +240,7 @@ class OutlierScore:
         $$(P x)_j \frac{n}{n - m} \Big/ \left(P_{jj} + \frac{(P x)_j^2}{n - m}\right)$$
 
         For a column of classes b, $P_{bb}^{-1} (P x)_b$ is multiplied by
-
-        $$n \big/ \left(n - m + (P x)_b^T P_{bb}^{-1} (P x)_b\right)$$
+        $n / (n - m + (P x)_b^T P_{bb}^{-1} (P x)_b)$.
 
         Squared residuals grow by the optimism, the error of rows held out divided by that of
         training rows, more for a row that is far from the others: the network bends towards it.
