@@ -229,7 +229,7 @@ def test_surprises_weigh_more_beside_classes_and_only_there(rng, monkeypatch):
         z = (X - X.mean(axis=0)) @ score.surprise[:, :3]
         z = (z - score.median[-3 - (kinds[3] == 0) :][:3]) / score.scale[-3 - (kinds[3] == 0) :][:3]
         given = score.compare_classes(X, X).given[:, 3]
-        expected = 16 * (huber(2, z).sum(axis=1) - 4 * np.log(given)) * kinds[3]
+        expected = 12 * (huber(2, z).sum(axis=1) - 4 * np.log(given)) * kinds[3]
         found = score.score(make_rows(X))
         with monkeypatch.context() as patch:
             patch.setattr(outlier_score, "SURPRISE_WEIGHT", 0.0)
@@ -249,7 +249,7 @@ def test_classes_of_rows_that_were_not_fitted_to_are_as_likely_as_in_a_fit_witho
     score = fit_outlier_score(make_rows(X), np.ones(60), without_gaps(layout), fit_fences(X))
     held_out = score.score_held_out(make_rows(X), 1.0)
     monkeypatch.setattr(outlier_score, "CLASS_WEIGHT", 0.0)
-    found = (held_out - score.score_held_out(make_rows(X), 1.0)) / 64
+    found = (held_out - score.score_held_out(make_rows(X), 1.0)) / 48
     mean = X.mean(axis=0)
     deviations = X - mean
     ridge = RIDGE * np.trace(empirical_covariance(X)) / (2 + k) * np.eye(2 + k)
