@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.special import huber
 from sklearn.covariance import empirical_covariance
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
@@ -217,6 +218,50 @@ def test_classes_are_as_likely_as_linear_regression_on_the_others_makes_them(rng
     unknown = score.compare_classes(np.zeros((1, 2 + k)), np.zeros((1, 2 + k)))
     if k > 1:  # no class at all
         assert unknown.given[0, 2] == pytest.approx(0.05 * classes.mean(axis=0).min())
+
+
+def test_surprises_weigh_more_beside_classes_and_only_there(rng, monkeypatch):
+    X = np.column_stack([rng.normal(size=(200, 3)), rng.integers(0, 2, 200)])
+    X[:, 1] += X[:, 0] + X[:, 3]
+    for kinds in ([0, 0, 0, 1], [0, 0, 0, 0]):
+        layout = Layout(np.arange(4), np.array(kinds))
+        score = fit_outlier_score(make_rows(X), np.ones(200), without_gaps(layout), fit_fences(X))
+        z = (X - X.mean(axis=0)) @ score.surprise[:, :3]
+        z = (z - score.median[-3 - (kinds[3] == 0) :][:3]) / score.scale[-3 - (kinds[3] == 0) :][:3]
+        given = score.compare_classes(X, X).given[:, 3]
+        expected = 12 * (huber(2, z).sum(axis=1) - 4 * np.log(given)) * kinds[3]
+        found = score.score(make_rows(X))
+        with monkeypatch.context() as patch:
+            patch.setattr(outlier_score, "SURPRISE_WEIGHT", 0.0)
+            rest = score.score(make_rows(X))
+        np.testing.assert_allclose(found - rest, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["boolean", "category"])
+def test_classes_of_rows_that_were_not_fitted_to_are_as_likely_as_in_a_fit_without_them(
+    rng, monkeypatch, kind
+):
+    level = rng.integers(0, 3, 60)
+    classes = np.eye(3)[level] if kind == "category" else (level > 0)[:, None] * 1.0
+    k = classes.shape[1]
+    X = np.column_stack([level + rng.normal(size=60), rng.normal(size=60), classes])
+    layout = Layout(np.r_[0, 1, np.full(k, 2)], np.r_[0, 0, np.full(k, 2 if k > 1 else 1)])
+    score = fit_outlier_score(make_rows(X), np.ones(60), without_gaps(layout), fit_fences(X))
+    held_out = score.score_held_out(make_rows(X), 1.0)
+    monkeypatch.setattr(outlier_score, "CLASS_WEIGHT", 0.0)
+    found = (held_out - score.score_held_out(make_rows(X), 1.0)) / 48
+    mean = X.mean(axis=0)
+    deviations = X - mean
+    ridge = RIDGE * np.trace(empirical_covariance(X)) / (2 + k) * np.eye(2 + k)
+    for row in range(60):
+        covariance = (deviations.T @ deviations - np.outer(*2 * [deviations[row]])) / 60 + ridge
+        slope = np.linalg.solve(covariance[:2, :2], covariance[:2, 2:])
+        p, least = mean[2:] + deviations[row, :2] @ slope, 0.05 * mean[2:]
+        place = level[row]
+        if k == 1:
+            p, least, place = np.r_[1 - p, p], np.r_[0.05 - least, least], int(level[row] > 0)
+        p = np.maximum(p, least)
+        assert found[row] == pytest.approx(-np.log(p[place] / p.sum()), rel=1e-5)
 
 
 def test_a_class_that_contradicts_the_number_beside_it_is_odd(rng):
