@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keras_tied import cli
+from keras_tied.cli import _progress
 
 
 class Done(NamedTuple):
@@ -51,6 +52,12 @@ def interrupted(tmp_path):
         return Done(process.returncode, "", said.decode())
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch):
+    """What is said after a second of work depends on the machine."""
+    monkeypatch.setattr(_progress, "SECONDS_TO_FIRST_LINE", 1e6)
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from keras_tied.estimator.columns._kinds import Kind, find_kind
 from keras_tied.estimator.columns._names import (
     IDS,
     ROW_NUMBERS,
+    counts_seconds,
     find_names,
     is_id,
     list_digit_formats,
@@ -54,6 +55,7 @@ SMALLEST_GAP = 9.0
 SENTINEL_DATES = frozenset(  # that programs write where there is none
     "1753-01-01 1899-12-30 1899-12-31 1900-01-01 1970-01-01 2099-12-31 9999-12-31".split()
 )
+FEET = r"^\d+ ?['′] ?\d+(?:\.\d+)? ?(?:[\"″]|'')?$"  # noqa: RUF001
 EXAMPLES = 3
 REMEDY = "correct them, name them with --na, or choose --categorical or --exclude for the column"
 
@@ -239,6 +241,17 @@ def _decide_numbers(
     examples, reads_as = _show(some), column.description
     if isinstance(column.form, Times) and column.form.format and examples:
         reads_as += f" such as {examples[0]}"
+    becomes = "1 number" if len(column.features) == 1 else _list_features(column)
+    different = np.unique(present[:ROWS_TO_COUNT])
+    if (
+        column.kind is Kind.integer
+        and choice.begin is not None
+        and column.name not in choice.numeric
+    ):
+        if np.array_equal(different, np.arange(1, len(different) + 1)) and 3 <= len(different) <= 9:
+            becomes = f"1 number; if 1 to {len(different)} name kinds, say --categorical"
+        elif counts_seconds(column.name, present):
+            warning = "may hold seconds since 1970, and is read as numbers; write dates if it does"
     if column.kind is Kind.integer and np.abs(present).max() >= MOST_DIGITS:
         warning = "holds whole numbers of 16 digits or more, which may be names; say --exclude"
     elif sentinel := _describe_sentinel(column, values, numbers):
@@ -246,10 +259,10 @@ def _decide_numbers(
     fact = Fact(
         column.name,
         reads_as,
-        "1 number" if len(column.features) == 1 else _list_features(column),
+        becomes,
         int(is_missing.sum()) - len(misread),
         len(misread),
-        len(np.unique(present[:ROWS_TO_COUNT])),
+        len(different),
         examples,
         warning,
     )
@@ -321,6 +334,9 @@ def _decide_words(values: pa.Array, column: Column, reads_as: str = "") -> Decis
         reason = f"text of {len(counts)} categories, all of which are rare"
     elif other and looks > MOST_NUMERIC:
         reason = "text that looks like numbers, of too many kinds for categories"
+    if not reads_as and pc.mean(pc.match_substring_regex(some, FEET)).as_py() > FEWEST_READ:
+        warning = "seems to hold feet and inches, which are no numbers so; write inches alone"
+        fact = replace(fact, warning=warning)
     if reason and looks > MOST_NUMERIC:
         warning = f"looks like numbers in {looks:.0%} of its values, but not of one kind, and is "
         warning += "left out; say --categorical for the column if it names kinds"

@@ -5,6 +5,7 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from keras_tied._types import Array
 from keras_tied.estimator.columns._kinds import Kind, find_kind
 
 ROW_NUMBERS, IDS = "row numbers", "ids"
@@ -29,6 +30,7 @@ _KINDS = frozenset(
     "species state station status strain strata stratum style tract treat treatment trt type "
     "variety zip zipcode zone".split()
 )
+_MOMENTS = frozenset("at created date epoch modified stamp time timestamp ts updated".split())
 _DIGITS = {"date": ("%y%m%d", "%m%d%y"), "time": ("%H%M",)}
 _ROW_NAME = re.compile(r"(?i)(?:unnamed: ?\d+|column1|row[ _.]?(?:names?|no|nr|num|number)|index)")
 _GROWING = frozenset(  # what may grow by one from row to row, and is a quantity
@@ -74,6 +76,13 @@ def list_digit_formats(name: str) -> tuple[str, ...]:
     """How whole numbers may write a date or time that the name of their column tells of."""
     words = _split(name)
     return tuple(form for word, forms in _DIGITS.items() if word in words for form in forms)
+
+
+def counts_seconds(name: str, numbers: Array) -> bool:
+    """Whether whole numbers may be seconds, or thousandths, since 1970, by their column's name."""
+    least, most = numbers.min(), numbers.max()
+    in_range = any(5e8 * unit <= least <= most < 2.2e9 * unit for unit in (1, 1000))
+    return in_range and not _MOMENTS.isdisjoint(_split(name))
 
 
 def is_id(name: str) -> bool:
