@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest, norm
 from sklearn.preprocessing import minmax_scale
 
-from keras_tied.datasets import load_donuts, make_correlated_donuts, prepare
+from keras_tied.datasets import load_donuts, make_clients, make_correlated_donuts, prepare
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -221,3 +221,29 @@ def test_damaged_bytes_never_end_in_another_error(tmp_path_factory, noise, start
     path.write_bytes(whole)
     with suppress(ValueError, MemoryError):
         load_donuts(path)
+
+
+def test_clients_follow_their_formula():
+    n = 30_000
+    clients = {name: np.array(values) for name, values in make_clients(n, 0).items()}
+    is_odd = np.isin(np.arange(n), [n // 3, 2 * n // 3])
+    is_known = clients["income"] != None  # noqa: E711
+    assert abs(np.mean(is_known) - 0.9) < 0.01
+    income, age = clients["income"][is_known].astype(float), clients["age"][is_known]
+    assert kstest((np.log(income) - 10 - np.minimum(age, 50) / 50) / 0.3, "norm").pvalue > 0.01
+    orders = clients["orders"][is_known & ~is_odd].astype(float)
+    of = income[~is_odd[is_known]] / 4000
+    assert abs(np.mean((orders - of) ** 2 / of) - 1) < 0.05
+    buys = (clients["orders"] > 0) & ~is_odd
+    each = clients["spent"][buys] / clients["orders"][buys]
+    assert abs(np.mean(each) - 40) < 0.2
+    assert set(clients["plan"]) == {"basic", "plus", "premium"}
+    assert income[clients["plan"][is_known] == "basic"].max() <= 40_000
+
+
+def test_clients_are_those_of_their_seed():
+    assert make_clients(9, random_state=1) == make_clients(9, random_state=1)
+    assert make_clients(9, random_state=1) != make_clients(9, random_state=2)
+    assert [len(values) for values in make_clients(1).values()] == [1] * 9
+    with pytest.raises(ValueError, match="n_samples is 0"):
+        make_clients(0)

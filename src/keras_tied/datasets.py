@@ -1,4 +1,4 @@
-"""The correlated donuts of the article "Autoencoder in Keras", and their preparation."""
+"""The correlated donuts of the article "Autoencoder in Keras", and a table of clients."""
 
 from os import PathLike
 from typing import Any, TypeAlias
@@ -44,6 +44,53 @@ def make_correlated_donuts(
     first = radius * np.cos(angle)
     copies = first[:, None] * rng.uniform(0.9, 1.1, (n_samples, 2))
     return np.column_stack([first, radius * np.sin(angle), copies]), y
+
+
+def make_clients(n_samples: int = 300, random_state: RandomState = None) -> dict[str, list[Any]]:
+    """Make up a table of clients, by column: text, whole numbers, decimals, dates and truth values.
+
+    With e ~ N(0, 1) anew each time, an age is U{18..79}, the income exp(10 + min(age, 50) / 50 +
+    0.3 e), the orders are Poisson(income / 4000), and 40 + 5 e is spent on each. The plan follows
+    the income, and all else is uniform. One income in ten is missing. Two rows are odd: a third
+    down the table, 25 times as much is spent, and two thirds down, 1500 are spent on no order.
+
+    Args:
+        n_samples: Rows to draw.
+        random_state: As in scikit-learn.
+
+    Raises:
+        ValueError: If n_samples is below 1.
+
+    Examples:
+        >>> list(make_clients())
+        ['client', 'town', 'age', 'income', 'plan', 'orders', 'spent', 'joined', 'newsletter']
+    """
+    if n_samples < 1:
+        raise ValueError(f"n_samples is {n_samples}; ask for at least 1 row.")
+    from sklearn.utils import check_random_state
+
+    rng: np.random.RandomState = check_random_state(random_state)
+    n = n_samples
+    age = rng.randint(18, 80, n)
+    income = np.exp(10 + np.minimum(age, 50) / 50 + 0.3 * rng.normal(size=n)).round(-2).astype(int)
+    orders = rng.poisson(income / 4000)
+    spent = (orders * (40 + 5 * rng.normal(size=n))).round(2)
+    plans = np.array(["basic", "plus", "premium"])[np.searchsorted([40_000, 60_000], income)]
+    spent[n // 3] *= 25
+    orders[2 * n // 3], spent[2 * n // 3] = 0, 1500.0
+    days = rng.randint(0, 2000, n)
+    incomes = zip(income.tolist(), rng.uniform(size=n) > 0.1, strict=True)
+    return {
+        "client": [f"C{row:04}" for row in range(1, n + 1)],
+        "town": rng.choice(["Aachen", "Bergen", "Cork", "Delft"], n).tolist(),
+        "age": age.tolist(),
+        "income": [of if is_known else None for of, is_known in incomes],
+        "plan": plans.tolist(),
+        "orders": orders.tolist(),
+        "spent": spent.tolist(),
+        "joined": (np.datetime64("2020-01-01") + days).tolist(),
+        "newsletter": (rng.uniform(size=n) < 0.4).tolist(),
+    }
 
 
 def load_donuts(path: str | PathLike[str]) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:

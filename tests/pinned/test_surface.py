@@ -59,7 +59,7 @@ LISTED = {
 UNLISTED = {
     "keras_tied.autoencoder": "Autoencoder",
     "keras_tied.comparison": "MethodResult Width choose_width compare compare_widths",
-    "keras_tied.datasets": "load_donuts make_correlated_donuts prepare",
+    "keras_tied.datasets": "load_donuts make_clients make_correlated_donuts prepare",
     "keras_tied.experiment": "Experiment build_model run split",
     "keras_tied.losses": "NanMeanSquaredError",
 }
@@ -100,6 +100,7 @@ ARGUMENTS = {
     "keras_tied.TiedAutoencoder.transform": "X",
     "keras_tied.comparison.compare": "X n_components others random_state on_method",
     "keras_tied.datasets.load_donuts": "path",
+    "keras_tied.datasets.make_clients": "n_samples random_state",
     "keras_tied.datasets.make_correlated_donuts": "n_samples random_state",
     "keras_tied.datasets.prepare": "X y random_state",
     "keras_tied.experiment.build_model": "kernel",
@@ -154,6 +155,7 @@ ARGUMENTS = {
 POSITIONAL = {
     "": "",
     "demo": "",
+    "sample": "output",
     "fit": "data",
     "encode": "model data",
     "reconstruct": "model data",
@@ -174,16 +176,17 @@ OPTIONS = {
     "demo": """
         --output -o --show --data --epochs --seed --backend --engine --quiet -q --debug
         """,
+    "sample": "--seed --quiet -q --debug --no-clobber",
     "fit": f"""
         --output -o --components --hidden --solver --epochs --validation --scaler --seed --columns
         --exclude --label --id --backend {READING} {COMMON}
         """,
-    "encode": f"--output -o --id --safe-csv {READING} {COMMON}",
-    "reconstruct": f"--output -o --id --safe-csv {READING} {COMMON}",
+    "encode": f"--output -o --id --safe-csv --impute-absent {READING} {COMMON}",
+    "reconstruct": f"--output -o --id --safe-csv --impute-absent {READING} {COMMON}",
     "decode": f"--output -o --id --safe-csv {READING} {COMMON}",
-    "score": f"--output -o --top --id --safe-csv {READING} {COMMON}",
-    "plot": f"--output -o --label {READING} {COMMON}",
-    "report": f"--output -o --label --id {READING} {COMMON}",
+    "score": f"--output -o --top --id --safe-csv --impute-absent {READING} {COMMON}",
+    "plot": f"--output -o --label --impute-absent {READING} {COMMON}",
+    "report": f"--output -o --label --id --impute-absent {READING} {COMMON}",
     "compare": f"""
         --output -o --components --rows --seed --columns --exclude --label --id --backend {READING}
         {COMMON}

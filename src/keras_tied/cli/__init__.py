@@ -17,8 +17,8 @@ from keras_tied.cli import _app
 __all__ = ["app", "main", "run"]
 # In the order of --help.
 COMMANDS = (
-    "demo check fit encode reconstruct decode fill score plot report compare export inspect".split()
-)
+    "demo sample check fit encode reconstruct decode fill score plot report compare export inspect"
+).split()
 
 
 def __getattr__(name: str) -> Any:

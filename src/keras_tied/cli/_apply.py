@@ -15,14 +15,8 @@ from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, output_option
 from keras_tied.cli._output import Printing
 from keras_tied.cli._progress import show_rows
-from keras_tied.cli._rows import choose_id, open_rows
-from keras_tied.cli._table import (
-    STANDARD_OUTPUT,
-    RowOptions,
-    TableOptions,
-    require_output,
-    say_doubtful,
-)
+from keras_tied.cli._rows import RowOptions, choose_id, open_rows
+from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, require_output, say_doubtful
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +37,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class RowTask(Task):
-    """Rows that are transformed."""
+    """What is encoded, with the options of rows."""
 
     options: RowOptions
 
@@ -84,11 +78,7 @@ def decode(task: Task, printing: Printing) -> None:
 
 
 def _transform(
-    verb: str,
-    output: distributed.Output,
-    task: RowTask,
-    options: ClusterOptions,
-    printing: Printing,
+    verb: str, output: distributed.Output, task: Task, options: ClusterOptions, printing: Printing
 ) -> None:
     """Transform the rows of a table, here or on workers."""
     options.require_output(task.output, printing.json)

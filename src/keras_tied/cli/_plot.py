@@ -9,8 +9,8 @@ from keras_tied.cli._model import load
 from keras_tied.cli._options import FIGURE, Data, ModelFile, output_option
 from keras_tied.cli._output import Printing, check_figure_path, save_figure
 from keras_tied.cli._progress import show_stages
-from keras_tied.cli._rows import Label, open_with_label, take
-from keras_tied.cli._table import RowOptions, say_doubtful
+from keras_tied.cli._rows import Label, RowOptions, open_with_label, take
+from keras_tied.cli._table import say_doubtful
 
 
 @command("keras-tied plot model.safetensors rows.csv -o rows.png --label kind")

@@ -17,8 +17,8 @@ from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output_option
 from keras_tied.cli._output import Printing, replace_output
 from keras_tied.cli._progress import show_rows, show_stages
-from keras_tied.cli._rows import Label, Sample, open_rows, open_with_label, take
-from keras_tied.cli._table import RowOptions, describe_doubtful, explain_left_out, say_doubtful
+from keras_tied.cli._rows import Label, RowOptions, Sample, open_rows, open_with_label, take
+from keras_tied.cli._table import TableOptions, describe_doubtful, explain_left_out, say_doubtful
 
 N_WORST = 20  # the oddest rows, which a report always holds
 # Of times that are no text.
@@ -139,7 +139,7 @@ def _describe(page: pages.Report, pca_error: float | None) -> dict[str, Any]:
 
 
 def _read_old(
-    model: Model, data: str, options: RowOptions, quiet: bool
+    model: Model, data: str, options: TableOptions, quiet: bool
 ) -> tuple[tuple[str, Any, Any], list[str]]:
     """Read a sample of an older table: its name, its rows, their scores, and what is doubtful."""
     try:

@@ -12,8 +12,9 @@ import typer
 from keras_tied._text import list_some
 from keras_tied.cli._lazy import Array, drawing, np, pa, tables
 from keras_tied.cli._messages import say
+from keras_tied.cli._options import option
 from keras_tied.cli._progress import show_rows
-from keras_tied.cli._table import RowOptions, require_column, say_notes
+from keras_tied.cli._table import TableOptions, require_column, say_notes
 
 if TYPE_CHECKING:
     from keras_tied.cli._model import Model
@@ -30,10 +31,17 @@ Label = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class RowOptions(TableOptions):
+    """The options of how to read a table for a model."""
+
+    impute_absent: bool = option("Impute what DATA lacks.", "--impute-absent", default=False)
+
+
 def open_rows(
     model: Model,
     data: str,
-    options: RowOptions,
+    options: TableOptions,
     id: str | None,
     quiet: bool,
     output: str = "",
@@ -53,16 +61,15 @@ def open_rows(
     if unknown and not quiet:
         some = list_some(list(map(repr, unknown)))
         say(f"ignored the column {some} of {data!r}, which the model has never seen.")
-    kinds, forms = source.kinds, (tables.Kind.text, tables.Kind.integer)
-    names = [name for name in columns.names if kinds[name] in forms]
-    adapted = columns
-    if names:
-        adapted = columns.adapt(next(source.batches(ROWS_TO_ADAPT, names)), options.decimal)
-    for old, new in () if quiet else zip(columns.used, adapted.used, strict=True):
-        if old != new and not as_text:
+    kinds, used = source.kinds, columns.used
+    written = [of.name for of in used if kinds[of.name] in (tables.Kind.text, tables.Kind.integer)]
+    if written:
+        columns = columns.adapt(next(source.batches(ROWS_TO_ADAPT, written)), options.decimal)
+    for old, new in zip(used, columns.used, strict=True):
+        if old != new and not (quiet or as_text):
             what = f"holds {new.description} in {data!r}, beside {old.description} in training"
             say(f"column {old.name!r} {what}, and is read in the form of the file.")
-    return tables.Scan(source, adapted, output_id)
+    return tables.Scan(source, columns, output_id)
 
 
 def choose_id(
@@ -87,7 +94,7 @@ class Sample:
 
 
 def open_with_label(
-    model: Model, data: str, options: RowOptions, id: str | None, label: str | None, quiet: bool
+    model: Model, data: str, options: TableOptions, id: str | None, label: str | None, quiet: bool
 ) -> tables.Scan:
     """Open a table of rows to show, with a column of labels."""
     rows = open_rows(model, data, options, id, quiet, label=label)

@@ -18,8 +18,8 @@ from keras_tied.cli._model import load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output_option
 from keras_tied.cli._output import Printing, print_json, print_table
 from keras_tied.cli._progress import show_rows
-from keras_tied.cli._rows import open_rows
-from keras_tied.cli._table import STANDARD_OUTPUT, RowOptions, say_doubtful
+from keras_tied.cli._rows import RowOptions, open_rows
+from keras_tied.cli._table import STANDARD_OUTPUT, say_doubtful
 
 DEFAULT_TOP = 10  # rows that are printed without --output and --top
 BATCH_ROWS = 2**16  # that are written at a time

@@ -58,15 +58,6 @@ class TableOptions:
 
 
 @dataclass(frozen=True)
-class RowOptions(TableOptions):
-    """The options of how to read a table for a model."""
-
-    impute_absent: bool = option(
-        "Impute the columns that DATA lacks.", "--impute-absent", default=False
-    )
-
-
-@dataclass(frozen=True)
 class ColumnOptions:
     """The options of which columns to use, and what they read as; see `Columns.survey`."""
 

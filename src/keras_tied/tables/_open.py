@@ -94,11 +94,11 @@ def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[Tabl
             read = partial(_read_copy, file, str(path), address, options)
             files[index] = replace(file, name=address, read=read)
     files = _add_partitions(files, root) if os.path.isdir(place) else files
-    null = pa.scalar(None)
     for index, file in enumerate(files):
         if absent := [name for name in options.absent if name not in file.schema.names]:
-            note = f"has no column {quote(absent)}, which is imputed"
-            files[index] = _add_columns(file, dict.fromkeys(absent, null), [note])
+            notes = [*file.notes, f"has no column {quote(absent)}, which is imputed"]
+            whole = _add_columns(file, dict.fromkeys(absent, pa.scalar(None)))
+            files[index] = replace(whole, notes=notes)
     return files
 
 
@@ -151,14 +151,11 @@ def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:
     return partitions if types else list(files)
 
 
-def _add_columns(
-    file: TableFile, values: Mapping[str, pa.Scalar], notes: Sequence[str] = ()
-) -> TableFile:
+def _add_columns(file: TableFile, values: Mapping[str, pa.Scalar]) -> TableFile:
     """Return a file with more columns, or others, of one value each."""
-    fields = {field.name: field.type for field in file.schema if field.name not in values}
-    schema = pa.schema([*fields.items(), *((name, of.type) for name, of in values.items())])
-    read, notes = partial(_read_columns, file, values), [*file.notes, *notes]
-    return replace(file, schema=schema, read=read, notes=notes)
+    fields = [field for field in file.schema if field.name not in values]
+    fields += [pa.field(name, value.type) for name, value in values.items()]
+    return replace(file, schema=pa.schema(fields), read=partial(_read_columns, file, values))
 
 
 def _find_keys(file: str, root: str) -> dict[str, str | None]:

@@ -122,7 +122,7 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
     except ImportError as error:
         fault = f'{name!r} needs python-calamine; run pip install "keras-tied[excel]".'
         raise TableError(fault) from error
-    header, sheet = options.header, options.sheet
+    sheet = options.sheet
     with report_read_errors(name, "a workbook"), CalamineWorkbook.from_path(str(name)) as book:
         sheets = book.sheet_names
         if sheet is not None and sheet not in sheets:
@@ -134,7 +134,7 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
     if not lines:
         raise TableError(f"{name!r} has an empty sheet {first!r}; name one of {quote(sheets)}.")
     names = [f"x{index}" for index in range(len(lines[0]))]
-    if header:
+    if options.header:
         names = make_distinct(["" if cell is None else str(cell) for cell in lines.pop(0)])
     rows = partial(map, lambda line: dict(zip(names, line, strict=True)), lines)
     notes = [f"reads the sheet {first!r}; --sheet names another: {quote(others)}"] * bool(others)

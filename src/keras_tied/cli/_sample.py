@@ -1,0 +1,28 @@
+"""``keras-tied sample``: write a table to try the other commands on."""
+
+from typing import Annotated
+
+import typer
+
+from keras_tied.cli._app import command
+from keras_tied.cli._lazy import pa, tables
+from keras_tied.cli._messages import say
+from keras_tied.cli._options import Quiet, Seed
+
+
+@command("keras-tied sample clients.csv")
+def sample(
+    output: Annotated[
+        str, typer.Argument(metavar="OUT", help="The file to write, its format by ending.")
+    ],
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Write a made-up table of 300 clients, two of them odd, to try the other commands on."""
+    from keras_tied import datasets
+
+    tables.check_output(output)
+    rows = pa.record_batch(datasets.make_clients(random_state=seed))
+    tables.write_table(output, [rows])
+    if not quiet:
+        say(f"wrote {rows.num_rows} rows to {output}; next, keras-tied check {output}.")
