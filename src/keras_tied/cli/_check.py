@@ -89,7 +89,8 @@ def show_survey(survey: Survey, json: bool) -> None:
     if n > tables.ROWS_TO_COUNT:
         some += f", {tables.ROWS_TO_COUNT:,} of these for distinct numbers"
     features = len(survey.columns.features)
-    print(f"{source.name}: {source.n_rows:,} rows{some}, {features:,} numbers a row")
+    rows, numbers = format_quantity(source.n_rows, "row"), format_quantity(features, "number")
+    print(f"{source.name}: {rows}{some}, {numbers} a row")
     print_columns(survey.facts)
 
 

@@ -84,8 +84,8 @@ def survey_rows(model: Model, rows: tables.Scan, quiet: bool) -> tuple[Sample, p
     fitted = model.fitted_value
     sample = take(rows, quiet)
     n_rows = rows.source.n_rows
-    sums, places, planes = np.zeros((4, fitted.n_features)), sample.places, None
-    tally = pages.Tally()
+    sums, tally = np.zeros((4, fitted.n_features)), pages.Tally()
+    places, planes = sample.places, None
 
     def add_up(numbers: Array) -> None:
         tally.add(numbers)
@@ -126,8 +126,6 @@ def _describe(page: pages.Report, pca_error: float | None) -> dict[str, Any]:
         "pca_error": pca_error,
         "kept": page.whole.kept,
         "standing_out": page.whole.n_outstanding,
-        "missing": float(page.missing.mean()),
-        "repeated": page.whole.tally.n_repeated,
     }
     if page.old is None:
         return facts

@@ -66,7 +66,7 @@ def open_rows(
     if written:
         columns = columns.adapt(next(source.batches(ROWS_TO_ADAPT, written)), options.decimal)
     for old, new in zip(used, columns.used, strict=True):
-        if old != new and not (quiet or as_text):
+        if old != new and old.kind is not tables.Kind.boolean and not (quiet or as_text):
             what = f"holds {new.description} in {data!r}, beside {old.description} in training"
             say(f"column {old.name!r} {what}, and is read in the form of the file.")
     return tables.Scan(source, columns, output_id)

@@ -61,7 +61,8 @@ def format_features(column: Column, features: Array) -> str:
             name = "true" if number >= 0.5 else "false"
             return format_value(form.get(name, name))
         case "time":
-            return format_days(number + form.get("origin", 0.0))
+            nearest = 0.5 if form.get("hour") is None else 0.0
+            return format_days(number + nearest + form.get("origin", 0.0) + form.get("offset", 0.0))
         case "whole":
             return _ungroup(f"{round(number):,}")
     places = form.get("places")
@@ -156,7 +157,7 @@ def describe_units(columns: Sequence[Column], correlations: Array) -> list[list[
         for index, (column, part) in enumerate(zip(columns, slice_columns(columns), strict=True)):
             strongest, level = int(np.abs(row[part]).argmax()), ""
             if column.kind == "category" and "levels" in column.form:
-                level = format_value(column.form["levels"][strongest], 30)
+                level = format_value(column.form["levels"][strongest], LONGEST)
             r = round(float(row[part][strongest]), 3)
             drivers.append({"column": index, "level": level, "r": r})
         units.append(sorted(drivers, key=lambda driver: -abs(driver["r"])))

@@ -12,7 +12,7 @@ from keras_tied.drawing import collect_history
 from keras_tied.estimator.internal import Fitted
 from keras_tied.report._columns import Column, slice_columns, sum_columns
 from keras_tied.report._drift import Changed, Drift, find_drift
-from keras_tied.report._whole import Tally, Whole, measure_rows, measure_sums
+from keras_tied.report._whole import Whole, measure_rows, measure_sums
 
 
 class Contents:
@@ -81,10 +81,7 @@ class Contents:
             rows = _check_table(old[1], "the rows of old", n_columns=n_features)
             old_scores = _check_column(old[2], "the scores of old", len(rows))
             self.old = old[0], rows, old_scores.astype(np.float64)
-        if whole is None:
-            (tally := Tally()).add(self.X)
-            whole = measure_rows(tally, self.feature_errors, self.errors, self.scores)
-        self.whole = whole
+        self.whole = whole or measure_rows(self.X, self.feature_errors, self.errors, self.scores)
         self.most_points, self.n_worst, self.random_state = most_points, n_worst, random_state
 
     @classmethod

@@ -6,13 +6,8 @@ import numpy as np
 
 from keras_tied import _text
 from keras_tied._reasons import ORDINARY, Cause, describe_reason
-from keras_tied.report._columns import (
-    LONGEST,
-    format_pair,
-    format_typical,
-    slice_columns,
-    sum_columns,
-)
+from keras_tied.report import _columns
+from keras_tied.report._columns import LONGEST, format_typical, slice_columns, sum_columns
 from keras_tied.report._contents import Contents
 from keras_tied.report._drift import ALARM, Drift
 
@@ -59,31 +54,28 @@ def _describe_oddest(report: Contents, oddest: int) -> str:
     causes, parts = [], slice_columns(report.columns)
     for place in np.argsort(-shares, kind="stable")[:3].tolist():
         column, part = report.columns[place], parts[place]
-        given, likely = format_pair(column, report.X[oddest, part], expected[part])
+        given, likely = _columns.format_pair(column, report.X[oddest, part], expected[part])
         if shares[place] > 0:
             causes.append(Cause(column.title, shares[place], given, likely))
     name = f"{report.whole.places[oddest] + 1:,}"
     if report.ids is not None:
         name += f" (id {_text.format_value(report.ids[oddest], LONGEST)})"
     score, median = report.scores[oddest], np.nanmedian(report.whole.scores)
-    size = f"Its score is {_text.format_number(score)}"
-    if median > 0 and np.isfinite(score):
-        size = f"Its score is {_text.format_number(score / median)} times the median"
+    size = f"Its score is {_text.format_number(score / median if median > 0 else score)}"
+    size += " times the median" if median > 0 else ""
     if report.explainer is None:
-        reason = "no error is in a column"
-        if causes:
-            first, share = causes[0], _text.format_share(causes[0].share)
-            values = f"{first.given} is given and {first.expected} is reconstructed"
-            reason = f"{share} of its error is in {first.column}, where {values}"
-        return f"The oddest row is {name}: {reason}. {size}."
+        share = _text.format_share(shares.max(initial=0.0))
+        part = f": {share} of its error is in {causes[0].column}" if causes else ""
+        return f"The oddest row is {name}{part}. {size}."
     reason = describe_reason(causes, bool(rarity < ORDINARY))
-    [one_in] = report.explainer.find_rarity(report.scores[[oddest]])
-    most = report.explainer.largest_rarity
-    rare = _text.describe_rarity(_text.format_rarity(one_in, most))
-    start = f"The oddest row is {name}"
     if report.whole.n_outstanding == 0:
-        start = f"Even the oddest row, {name}, is within what is usual"
-    return f"{start}: {reason}. {size}; {rare}."
+        of_rows = _text.format_quantity(report.whole.n_rows, "row")
+        return (
+            f"Even the oddest row, {name}, is within what is usual in {of_rows}: {reason}. {size}."
+        )
+    [one_in] = report.explainer.find_rarity(report.scores[[oddest]])
+    rare = _text.describe_rarity(_text.format_rarity(one_in, report.explainer.largest_rarity))
+    return f"The oddest row is {name}: {reason}. {size}; {rare}."
 
 
 def describe_shift(report: Contents) -> dict[str, object] | None:

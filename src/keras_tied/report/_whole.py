@@ -161,8 +161,9 @@ class Whole:
         return None if self.mean_error is None else float(np.nanmedian(errors))
 
 
-def measure_rows(tally: Tally, feature_errors: Array, errors: Array, scores: Array) -> Whole:
+def measure_rows(X: Array, feature_errors: Array, errors: Array, scores: Array) -> Whole:
     """Measure a table of which the report holds all rows."""
+    (tally := Tally()).add(X)
     present = (~np.isnan(feature_errors)).sum(axis=0)
     means = np.nansum(feature_errors, axis=0) / np.maximum(present, 1)
     means = np.where(present > 0, means, np.nan)

@@ -117,6 +117,6 @@ function make(tag, properties, ...children) {
 
 /** A name, which may break where its words end. */
 function makeName(name) {
-  const words = name.split(/(?<=[_.\/:])|(?<=[a-z])(?=[A-Z])/);
+  const words = name.split(/(?<=[_.:])(?!\d)|(?<=[a-z])(?=[A-Z])/);
   return make("bdi", {}, ...words.flatMap((word) => [word, make("wbr")]));
 }

@@ -17,7 +17,7 @@
     if (!hover.hidden) place();
   });
 
-  for (const name of document.querySelectorAll("bdi")) name.replaceWith(makeName(name.textContent));
+  for (const name of document.querySelectorAll("th bdi, li > bdi")) name.replaceWith(makeName(name.textContent));
   await Plots.draw();
   Toolbar.start();
   Table.start();
