@@ -53,6 +53,8 @@ def test_a_reason_names_a_column_or_two_that_contradict_each_other():
     [
         (9999999, "9,999,999", "1.00e+07"),
         (33912, "33,912", "33,900"),
+        (2003, "2003", "2003"),
+        (1998.6, "1998.6", "1999"),
         (2.4449, "2.4449", "2.44"),
         (None, "missing", "missing"),
         ("plum", "plum", "plum"),

@@ -8,6 +8,7 @@ from keras_tied._text import format_number, format_value
 MAIN_SHARE = 0.75  # a column with such a share is the reason alone
 CONTRADICTION = 0.5
 """Two columns contradict each other if the second share is at least so much of the first."""
+SMALLEST_WITH_COMMA = 10_000  # of numbers; a year has none
 ORDINARY = 20  # a row is ordinary if at least one in so many is as odd
 
 
@@ -58,14 +59,16 @@ def format_given(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return format_value(value, 40)
     is_whole = value % 1 == 0 and abs(value) < 1e15  # whole decimals, as a column with gaps has
-    return f"{value:,.0f}" if is_whole else f"{value:,.6g}"
+    comma = "," if abs(value) >= SMALLEST_WITH_COMMA else ""
+    return format(value, f"{comma}.0f" if is_whole else f"{comma}.6g")
 
 
 def format_suggestion(value: Any) -> str:
     """Format a value that is about what is expected."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return format_given(value)
-    if abs(value) >= 1000:
-        digits = len(str(abs(int(value))))
-        value = round(value, 3 - digits)
+    if abs(value) >= SMALLEST_WITH_COMMA:
+        value = round(value, 3 - len(str(abs(int(value)))))
+    elif abs(value) >= 1000:  # a year, which three digits would make another
+        return f"{value:.0f}"
     return format_number(float(value))
