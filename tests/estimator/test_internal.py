@@ -86,3 +86,17 @@ def test_of_classes_both_errors_are_deviances_and_the_network_s_is_less(rng):
     relative = squares.mean(axis=0) / X[:, 4:].var(axis=0)
     np.testing.assert_allclose(error, np.mean([deviance, *relative]), rtol=0.02)
     assert error < of_pca < 1
+
+
+@pytest.mark.parametrize(
+    ("n", "missing"), [(400, 0.15), pytest.param(2_000, 0.15, marks=pytest.mark.slow), (2_000, 0.0)]
+)
+def test_the_error_of_rows_held_out_is_that_of_rows_from_elsewhere(n, missing):
+    rng = np.random.default_rng(n)
+    sources = rng.normal(size=(6 * n, 3))
+    X = sources @ rng.normal(size=(3, 10)) + np.sin(2 * sources @ rng.normal(size=(3, 10)))
+    X += 0.3 * rng.normal(size=X.shape)
+    X[rng.random(X.shape) < missing] = np.nan
+    outcome = fit_rows(Parameters(n_components=3, random_state=0), X[:n])
+    elsewhere = baseline_errors(outcome.fitted, X[:n], X[n:])
+    np.testing.assert_allclose(outcome.held_out_errors, elsewhere, rtol=0.15)

@@ -30,7 +30,7 @@ class Solution:
     # the places of rows that the network has not learned from; None without such rows
     held_out: Array | None = None
     # the mean errors of the network and of PCA on rows that neither has learned from
-    held_out_errors: tuple[float, float] | None = None
+    held_out_errors: tuple[float, ...] | None = None
     is_pca: bool = False  # whether the network is PCA
     link: Link | None = None  # of the network
     pca_link: Link | None = None  # of PCA

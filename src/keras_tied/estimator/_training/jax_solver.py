@@ -96,10 +96,12 @@ def fit(
         pca_link, of_pca = _calibrate(members, [pca_network(each.principal) for each in members])
     errors = [e + m.weights * m.held_out.lost for e, m in zip(errors, members, strict=True)]
     weight = sum(member.weights.sum() for member in members)
-    own, others = (float(sum(map(np.sum, each)) / weight) for each in (errors, of_pca))
+    means = tuple(float(sum(map(np.sum, each)) / weight) for each in (errors, of_pca))
+    if rows.plain is not None:
+        means = _measure_plain(rows.plain, members, networks, (link, pca_link))
     better, held_out = _is_better(members, errors, of_pca), members[-1].places
     solution = Solution(network, curve, validation_curve, len(curve), better, held_out)
-    return replace(solution, held_out_errors=(own, others), link=link, pca_link=pca_link)
+    return replace(solution, held_out_errors=means, link=link, pca_link=pca_link)
 
 
 @dataclass
@@ -288,6 +290,28 @@ def _calibrate(members: list[_Member], networks: list[DenseNetwork]) -> tuple[Li
     link = rows.link.calibrate(outputs, rows.targets, weights)
     errors = replace(rows, link=link).errors(link.apply(outputs))
     return link, [member.weights * errors for member in members]
+
+
+def _measure_plain(
+    plain: TrainingRows,
+    members: list[_Member],
+    networks: list[DenseNetwork],
+    links: tuple[Link | None, Link | None],
+) -> tuple[float, ...]:
+    """The mean errors of the networks and of PCA for the values in rows held out, none hidden."""
+    totals = np.zeros(3)
+    for member, network in zip(members, networks, strict=True):
+        places = member.places
+        if places is None:
+            places = np.flatnonzero(member.weights[: plain.count])
+        rows = plain.select(places)
+        totals[2] += rows.weights @ np.mean(~np.isnan(rows.targets), axis=1)
+        for of, link in enumerate(links):
+            each = pca_network(member.principal) if of else network
+            outputs = each.decode(each.encode(rows.flat))
+            outputs = outputs if link is None else link.apply(outputs)
+            totals[of] += rows.weights @ replace(rows, link=link).errors(outputs)
+    return tuple((totals[:2] / totals[2]).tolist())
 
 
 def _is_better(members: list[_Member], errors: list[Array], of_pca: list[Array]) -> bool:

@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
     # on held-out rows, as long as `losses`; empty without such rows
     validation_errors: Sequence[float] = ()
     # the mean errors of the model and of PCA on rows that they have not learned from, if any were
-    held_out_errors: tuple[float, float] | None = None
+    held_out_errors: tuple[float, ...] | None = None
     interrupted: bool = False  # whether Ctrl-C ended training, and no caller reports it
     # the model that `partial_fit` trains further, or the variables of its optimizer, as a file has
     # them; None after `fit`

@@ -84,6 +84,7 @@ def prepare_batch(rows: GivenRows, preprocessing: Preprocessing) -> PreparedRows
 def make_training_rows(plan: Plan, rows: PreparedRows) -> TrainingRows:
     """The rows in the shape that the encoder takes, in copies where some values are hidden."""
     inputs, targets, weights = rows.complete, rows.scaled, rows.weights
+    plain = TrainingRows(inputs, targets, weights) if plan.n_copies else None
     if plan.n_copies:
         inputs, targets = rows.preprocessing.hide(targets, plan.n_copies, plan.random)
         weights = np.tile(weights, plan.n_copies)
@@ -92,7 +93,7 @@ def make_training_rows(plan: Plan, rows: PreparedRows) -> TrainingRows:
         complete = inputs is targets
         inputs = inputs.reshape(shape)
         targets = inputs if complete else targets.reshape(shape)
-    return TrainingRows(inputs, targets, weights, max(1, plan.n_copies))
+    return TrainingRows(inputs, targets, weights, max(1, plan.n_copies), plain=plain)
 
 
 def canonicalize_few_rows(X: Array, weights: Array) -> tuple[Array, Array]:

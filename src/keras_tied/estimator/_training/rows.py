@@ -53,6 +53,7 @@ class TrainingRows:
     lost: Array | float = 0.0
     link: Link | None = None  # that training begins with; None if all errors are squares
     axes: Components | None = None  # of `inputs`, if `targets` are features and these are scores
+    plain: TrainingRows | None = None  # the rows as they are, if values of these are hidden
 
     @property
     def count(self) -> int:
