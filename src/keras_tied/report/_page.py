@@ -26,9 +26,9 @@ from keras_tied._types import Array
 from keras_tied.drawing import DENSE_POINTS, MOST_COLOURS, classify_labels, palette
 from keras_tied.estimator.internal import Fitted
 from keras_tied.report import _columns
-from keras_tied.report._contents import Contents
 from keras_tied.report._figures import draw_errors, draw_losses, draw_panels, draw_widths, to_json
 from keras_tied.report._histograms import draw_histograms
+from keras_tied.report._report import Report
 from keras_tied.report._summary import describe_shift, rank_columns, summarize
 from keras_tied.report._whole import LARGEST, Planes
 
@@ -58,7 +58,7 @@ PALETTES = {  # each on a light page and on a dark one
 }
 
 
-def render_html(report: Contents) -> str:
+def render_html(report: Report) -> str:
     """Return the whole page."""
     whole, ordinary = report.whole, ~report.is_far
     rows, worst = _choose_rows(report)
@@ -120,7 +120,7 @@ def _embed_json(text: str) -> Markup:
     return Markup(text)
 
 
-def _choose_rows(report: Contents) -> tuple[Array, Array]:
+def _choose_rows(report: Report) -> tuple[Array, Array]:
     """Choose the rows to draw, in order, and which of them are the oddest, the oddest first."""
     n = len(report.X)
     most = min(report.most_points, max(200, MOST_NUMBERS // (3 * report.X.shape[1])))
@@ -135,7 +135,7 @@ def _choose_rows(report: Contents) -> tuple[Array, Array]:
     return rows, np.searchsorted(rows, worst)
 
 
-def _fit_planes(report: Contents, n_drawn: int) -> Planes:
+def _fit_planes(report: Report, n_drawn: int) -> Planes:
     """Return the planes of the panels, with all rows counted if they are not all drawn."""
     if report.whole.planes is not None:
         return report.whole.planes
@@ -148,7 +148,7 @@ def _fit_planes(report: Contents, n_drawn: int) -> Planes:
     return planes
 
 
-def _draw(report: Contents, planes: Planes, rows: Array, worst: Array) -> str:
+def _draw(report: Report, planes: Planes, rows: Array, worst: Array) -> str:
     """Return the figures as JSON."""
     whole, curves = report.whole, _select_curves(report)
     points = planes.project(report.X, report.code, report.reconstruction, report.errors)
@@ -166,14 +166,14 @@ def _draw(report: Contents, planes: Planes, rows: Array, worst: Array) -> str:
     return to_json(plots)
 
 
-def _select_curves(report: Contents) -> dict[str, list[float]]:
+def _select_curves(report: Report) -> dict[str, list[float]]:
     """Return the losses of each epoch that are finite, by the name of the curve."""
     names = {"training": "loss", "validation": "val_loss"}
     curves = {name: list(map(float, report.history.get(key, ()))) for name, key in names.items()}
     return {name: losses for name, losses in curves.items() if np.isfinite(losses).any()}
 
 
-def _describe_rows(report: Contents, rows: Array, worst: Array) -> dict[str, Any]:
+def _describe_rows(report: Report, rows: Array, worst: Array) -> dict[str, Any]:
     """Return the data of the drawn rows, of which `worst` are the oddest, the oddest first."""
     whole, scores = report.whole, report.scores[rows]
     shares, expected, rarity = report.explain(rows)
@@ -220,7 +220,7 @@ def _round(numbers: Array) -> list[float | None]:
     return [None if np.isnan(number) else float(f"{number:.7g}") for number in numbers]
 
 
-def _describe_labels(report: Contents, rows: Array) -> dict[str, Any] | None:
+def _describe_labels(report: Report, rows: Array) -> dict[str, Any] | None:
     """Return the labels of the drawn rows, as groups or as a number for each; None if none."""
     if report.labels is None:
         return None

@@ -8,14 +8,14 @@ from keras_tied import _text
 from keras_tied._reasons import ORDINARY, Cause, describe_reason
 from keras_tied.report import _columns
 from keras_tied.report._columns import LONGEST, format_typical, slice_columns, sum_columns
-from keras_tied.report._contents import Contents
 from keras_tied.report._drift import ALARM, Drift
+from keras_tied.report._report import Report
 
 # A column: its name, mean squared error, share of the variance that is lost, and length.
 Bar = tuple[str, float, float | None, float]
 
 
-def rank_columns(report: Contents) -> list[Bar]:
+def rank_columns(report: Report) -> list[Bar]:
     """Return the columns that have values, the largest error first."""
     whole, columns = report.whole, report.columns
     sizes = np.array([column.n_features for column in columns])
@@ -29,7 +29,7 @@ def rank_columns(report: Contents) -> list[Bar]:
     ]
 
 
-def summarize(report: Contents, bars: Sequence[Bar], oddest: int) -> list[str]:
+def summarize(report: Report, bars: Sequence[Bar], oddest: int) -> list[str]:
     """Say why a row is the oddest; and what is kept, what is lost, and how many rows stand out."""
     whole, n_columns = report.whole, _text.format_quantity(len(report.columns), "column")
     n_units = report.code.shape[1]
@@ -48,7 +48,7 @@ def summarize(report: Contents, bars: Sequence[Bar], oddest: int) -> list[str]:
     return [*([_describe_oddest(report, oddest)] if has_score else []), sentence]
 
 
-def _describe_oddest(report: Contents, oddest: int) -> str:
+def _describe_oddest(report: Report, oddest: int) -> str:
     """Say which row is the oddest, why, how odd it is, and whether a table has such a row."""
     [shares], [expected], [rarity] = report.explain(np.array([oddest]))
     causes, parts = [], slice_columns(report.columns)
@@ -78,7 +78,7 @@ def _describe_oddest(report: Contents, oddest: int) -> str:
     return f"The oddest row is {name}: {reason}. {size}; {rare}."
 
 
-def describe_shift(report: Contents) -> dict[str, object] | None:
+def describe_shift(report: Report) -> dict[str, object] | None:
     """Return what has drifted since the older table, for the page; None if there is none."""
     if report.old is None:
         return None
