@@ -189,11 +189,13 @@ def _describe_doubtful(rows: tables.Scan) -> list[str]:
     return [f"{rows.source.name}: {sentence}" for sentence in describe_doubtful(rows)]
 
 
-def _find_changed(rows: tables.Scan) -> list[pages.Changed]:
+def _find_changed(rows: tables.Scan) -> list[pages.Drift]:
     """Return the columns that had one value in training, or were copies, and are not any more."""
     n, of_training = rows.source.n_rows, rows.columns.left_out
     return [
-        pages.Changed(name, of_training.get(name, ""), rows.unseen.describe(name), times / n)
+        pages.Drift(
+            name, times / n, before=of_training.get(name, ""), now=rows.unseen.describe(name)
+        )
         for name, times in rows.unseen.counts.items()
         if name not in rows.columns.names
     ]

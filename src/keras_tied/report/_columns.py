@@ -87,7 +87,6 @@ def format_pair(column: Column, given: Array, expected: Array) -> tuple[str, str
 
 def format_typical(column: Column, rows: Array) -> str:
     """Format the median of numbers or days, or the most frequent category with its share."""
-    rows = rows[~np.isnan(rows).any(axis=1)]
     if not len(rows):
         return "-"
     if column.kind == "category":

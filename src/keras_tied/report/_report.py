@@ -12,7 +12,7 @@ from keras_tied._types import Array
 from keras_tied.drawing import collect_history
 from keras_tied.estimator.internal import Fitted
 from keras_tied.report._columns import Column, slice_columns, sum_columns
-from keras_tied.report._drift import Changed, Drift, find_drift
+from keras_tied.report._drift import Drift, find_drift
 from keras_tied.report._whole import Whole, measure_rows, measure_sums
 
 
@@ -91,7 +91,7 @@ class Report:
         fitted: Fitted | None = None,
         whole: Whole | None = None,
         old: tuple[str, ArrayLike, ArrayLike] | None = None,
-        changed: Sequence[Changed] = (),
+        changed: Sequence[Drift] = (),
         facts: Sequence[Any] = (),
         warnings: Sequence[str] = (),
         title: str = "Autoencoder",
@@ -226,7 +226,7 @@ class Report:
         if self.old is None:
             raise ValueError("the report has no older table; give it one as old.")
         drifts, score = find_drift(self.columns, self.old[1], self.X, self.old[2], self.scores)
-        return [*(Drift(of.name, None, of.share, 0.0) for of in self.changed), *drifts], score
+        return [*self.changed, *drifts], score
 
     def to_html(self) -> str:
         """Return the page, to be written as UTF-8.

@@ -7,7 +7,7 @@ import numpy as np
 from keras_tied import _text
 from keras_tied._reasons import ORDINARY, Cause, describe_reason
 from keras_tied.report import _columns
-from keras_tied.report._columns import LONGEST, format_typical, slice_columns, sum_columns
+from keras_tied.report._columns import LONGEST, slice_columns, sum_columns
 from keras_tied.report._drift import ALARM, Drift
 from keras_tied.report._report import Report
 
@@ -82,24 +82,12 @@ def describe_shift(report: Report) -> dict[str, object] | None:
     """Return what has drifted since the older table, for the page; None if there is none."""
     if report.old is None:
         return None
-    name, old, old_scores = report.old
+    name, old, _ = report.old
     drifts, of_score = report.find_drift()
-    parts, entries = slice_columns(report.columns), []
-    values = {of.name: (of.before, of.now) for of in report.changed}
-    for drift in drifts:
-        if drift.column is None:
-            entries.append((drift, *values[drift.name], ""))
-            continue
-        tables = [rows[:, parts[drift.column]] for rows in (old, report.X)]
-        before, now = (format_typical(report.columns[drift.column], rows) for rows in tables)
-        shares = [np.isnan(rows).any(axis=1).mean() for rows in tables]
-        missing = " → ".join(map(_text.format_share, shares)) if any(shares) else ""
-        entries.append((drift, before, now, missing))
-    before, now = (_text.format_number(float(np.nanmedian(s))) for s in (old_scores, report.scores))
     return {
         "name": _text.format_value(name, LONGEST),
         "sentence": _summarize_drift(name, drifts, of_score),
-        "entries": [*entries, (of_score, before, now, "")],
+        "drifts": [*drifts, of_score],
         "alarm": f"{ALARM * 100:.0f} %",
         "rows": (len(old), len(report.X)),
     }
