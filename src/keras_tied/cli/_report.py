@@ -83,28 +83,21 @@ def survey_rows(model: Model, rows: tables.Scan, quiet: bool) -> tuple[Sample, p
     """Read a sample of rows and the oddest, and measure all rows, holding scores and errors."""
     fitted = model.fitted_value
     sample = take(rows, quiet)
-    n_rows = rows.source.n_rows
-    sums, tally = np.zeros((4, fitted.n_features)), pages.Tally()
+    n_rows, tally = rows.source.n_rows, pages.Tally(fitted)
     places, planes = sample.places, None
-
-    def add_up(numbers: Array) -> None:
-        tally.add(numbers)
-        ordinary = numbers[~fitted.find_far_rows(numbers)]
-        sums[:] += fitted.sums_of_squares(ordinary, np.ones(len(ordinary)))
-
     if len(places) == n_rows:
         scores, errors = fitted.measure_rows(sample.numbers)
-        add_up(sample.numbers)
+        tally.add(sample.numbers)
     else:
         with show_rows("scoring", rows, quiet) as shown_rows:
-            scores, errors = distributed.measure_rows(shown_rows, fitted, add_up)
+            scores, errors = distributed.measure_rows(shown_rows, fitted, tally.add)
         ordinary = sample.numbers[~fitted.find_far_rows(sample.numbers)]
         planes = pages.Planes(*_compute(fitted, ordinary), rows.columns.features)
         worst = np.sort(np.argsort(-scores, kind="stable")[:N_WORST])
         places, count = np.union1d(places, worst), planes.count
         sample = take(rows, quiet, places, "drawing", lambda some: count(*_compute(fitted, some)))
     n_outstanding = int(fitted.stand_out(scores, n_rows).sum())
-    return sample, pages.measure_sums(scores, errors, sums, places, tally, n_outstanding, planes)
+    return sample, pages.Whole(errors, scores, places, tally, n_outstanding, planes)
 
 
 def _compute(fitted: internal.Fitted, numbers: Array) -> tuple[Array, Array, Array, Array]:

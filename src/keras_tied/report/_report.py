@@ -13,7 +13,7 @@ from keras_tied.drawing import collect_history
 from keras_tied.estimator.internal import Fitted
 from keras_tied.report._columns import Column, slice_columns, sum_columns
 from keras_tied.report._drift import Drift, find_drift
-from keras_tied.report._whole import Whole, measure_rows, measure_sums
+from keras_tied.report._whole import Whole, measure_rows
 
 
 class Report:
@@ -134,7 +134,9 @@ class Report:
             rows = _check_table(old[1], "the rows of old", n_columns=n_features)
             old_scores = _check_column(old[2], "the scores of old", len(rows))
             self.old = old[0], rows, old_scores.astype(np.float64)
-        self.whole = whole or measure_rows(self.X, self.feature_errors, self.errors, self.scores)
+        self.whole = whole or measure_rows(
+            self.X, self.feature_errors, self.errors, self.scores, self.explainer
+        )
         self.most_points, self.n_worst, self.random_state = most_points, n_worst, random_state
 
     @classmethod
@@ -166,15 +168,7 @@ class Report:
             defaults["scores"] = np.negative(estimator.score_samples(X))
         code, reconstruction = estimator.transform(X), estimator.reconstruct(X)
         errors = estimator.reconstruction_error(X, per_feature=True)
-        report = cls(X, code, reconstruction, errors, **(defaults | kwargs))
-        if isinstance(fitted, Fitted) and kwargs.get("whole") is None:
-            ordinary = report.X[~fitted.find_far_rows(report.X)]
-            sums = fitted.sums_of_squares(ordinary, np.ones(len(ordinary)))
-            scores, places = report.scores, np.arange(len(report.X))
-            n_outstanding = int(fitted.stand_out(scores, len(places)).sum())
-            tally = report.whole.tally
-            report.whole = measure_sums(scores, report.errors, sums, places, tally, n_outstanding)
-        return report
+        return cls(X, code, reconstruction, errors, **(defaults | kwargs))
 
     @property
     def errors(self) -> Array:

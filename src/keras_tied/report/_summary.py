@@ -12,7 +12,7 @@ from keras_tied.report._drift import ALARM, Drift
 from keras_tied.report._report import Report
 
 # A column: its name, mean squared error, share of the variance that is lost, and length.
-Bar = tuple[str, float, float | None, float]
+Bar = tuple[str, float, float, float]
 
 
 def rank_columns(report: Report) -> list[Bar]:
@@ -20,11 +20,11 @@ def rank_columns(report: Report) -> list[Bar]:
     whole, columns = report.whole, report.columns
     sizes = np.array([column.n_features for column in columns])
     errors = sum_columns(columns, np.asarray(whole.feature_errors, np.float64)) / sizes
-    lost = None if whole.lost is None else (sum_columns(columns, whole.lost) / sizes).tolist()
+    lost = sum_columns(columns, whole.lost) / sizes
     order = [i for i in np.argsort(-errors, kind="stable").tolist() if np.isfinite(errors[i])]
     largest = max((errors[i] for i in order), default=0.0) or 1.0
     return [
-        (columns[i].title, float(errors[i]), lost and lost[i], float(errors[i] / largest))
+        (columns[i].title, float(errors[i]), float(lost[i]), float(errors[i] / largest))
         for i in order
     ]
 
