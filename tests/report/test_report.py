@@ -337,11 +337,11 @@ def test_what_is_expected_has_decimals_where_it_rounds_to_the_value():
 def test_an_axis_says_what_rises_and_what_falls_with_it():
     columns = [Column("rate"), Column("grade", "category", 2, {"levels": ["D1", "D2"]})]
     drivers: list[Driver] = [
-        {"column": 1, "level": "D2", "r": -0.9},
-        {"column": 0, "level": "", "r": 0.5},
+        (1, "D2", -0.9),
+        (0, "", 0.5),
     ]
     assert name_axis(0, columns, drivers) == "Unit 1 falls where grade is D2 and rises with rate"
-    drivers[1]["r"] = -0.5
+    drivers[1] = (0, "", -0.5)
     assert name_axis(0, columns, drivers) == "Unit 1 falls where grade is D2 and with rate"
 
 

@@ -100,14 +100,10 @@ def survey_rows(model: Model, rows: tables.Scan, quiet: bool) -> tuple[Sample, p
     return sample, pages.Whole(errors, scores, places, tally, n_outstanding, planes)
 
 
-def _compute(fitted: internal.Fitted, numbers: Array) -> tuple[Array, Array, Array, Array]:
-    """Return rows, their codes, reconstructions and errors."""
-    return (
-        numbers,
-        fitted.transform(numbers),
-        fitted.reconstruct(numbers),
-        fitted.reconstruction_error(numbers),
-    )
+def _compute(fitted: internal.Fitted, numbers: Array) -> tuple[Array, Array, Array]:
+    """Return rows, their codes as they are drawn, and reconstructions."""
+    code, errors = fitted.transform(numbers), fitted.reconstruction_error(numbers)
+    return numbers, drawing.pair_with_errors(code, errors), fitted.reconstruct(numbers)
 
 
 def _describe(page: pages.Report, pca_error: float | None) -> dict[str, Any]:

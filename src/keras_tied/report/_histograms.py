@@ -25,10 +25,8 @@ def draw_histograms(report: Report) -> list[Histogram]:
         if len(rows):
             is_class = column.kind in ("category", "truth")
             names, counts, ends = (_count_classes if is_class else _count_numbers)(column, rows)
-            texts = (
-                f"{x}: {format_quantity(n, 'row')}" for x, n in zip(names, counts, strict=True)
-            )
-            bars = list(zip(texts, (counts / counts.max()).tolist(), strict=True))
+            pairs, most = zip(names, counts.tolist(), strict=True), max(counts)
+            bars = [(f"{name}: {format_quantity(n, 'row')}", n / most) for name, n in pairs]
         histograms.append((column.title, bars, ends, float(missing)))
     return histograms
 

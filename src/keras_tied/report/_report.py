@@ -13,19 +13,16 @@ from keras_tied.drawing import collect_history
 from keras_tied.estimator.internal import Fitted
 from keras_tied.report._columns import Column, slice_columns, sum_columns
 from keras_tied.report._drift import Drift, find_drift
-from keras_tied.report._whole import Whole, measure_rows
+from keras_tied.report._whole import Tally, Whole
 
 
 class Report:
     """A page on the rows of a table, their code, their reconstruction and their errors.
 
-    It begins with sentences: which row is the oddest, why and how odd, how much of the table the
-    code keeps, which column is hardest to reconstruct and how many rows stand out. Below are a map
-    of the code and the errors by column, and a histogram of each column. A row that is marked in
-    one place is marked everywhere. It is explained by the share of each column in its oddness and
-    by what the other columns make likely, a unit of the code by the columns that it follows and by
-    a slider that decodes. Many rows are drawn as a density, with the oddest and a random sample as
-    points. The page is one file, loads nothing, and shows texts as plain text.
+    It says which row is the oddest and why, how much of the table the code keeps, and which column
+    is hardest to reconstruct; it draws the code, the errors and each column, and explains a row or
+    a unit of the code that is chosen. Many rows are drawn as a density, with the oddest and a
+    random sample as points. The page is one file, loads nothing, and shows texts as plain text.
 
     Args:
         X: (n, features) the rows, NaN where a value is missing. Of more than two features the first
@@ -134,9 +131,7 @@ class Report:
             rows = _check_table(old[1], "the rows of old", n_columns=n_features)
             old_scores = _check_column(old[2], "the scores of old", len(rows))
             self.old = old[0], rows, old_scores.astype(np.float64)
-        self.whole = whole or measure_rows(
-            self.X, self.feature_errors, self.errors, self.scores, self.explainer
-        )
+        self.whole = whole or self._measure()
         self.most_points, self.n_worst, self.random_state = most_points, n_worst, random_state
 
     @classmethod
@@ -169,6 +164,17 @@ class Report:
         code, reconstruction = estimator.transform(X), estimator.reconstruct(X)
         errors = estimator.reconstruction_error(X, per_feature=True)
         return cls(X, code, reconstruction, errors, **(defaults | kwargs))
+
+    def _measure(self) -> Whole:
+        """Measure the table, of which the report holds all rows."""
+        fitted, n = self.explainer, len(self.X)
+        (tally := Tally(fitted)).add(self.X)
+        if fitted is None:  # nor is it known what the errors of the mean would be
+            unknown, squares = np.zeros((2, self.X.shape[1])), self.feature_errors
+            present = (~np.isnan(squares)).sum(axis=0)
+            tally.sums = np.stack([*unknown, present, np.nansum(squares, axis=0)])
+        n_outstanding = int(fitted.stand_out(self.scores, n).sum()) if fitted else 0
+        return Whole(self.errors, self.scores, np.arange(n), tally, n_outstanding)
 
     @property
     def errors(self) -> Array:

@@ -56,43 +56,35 @@ class Hexagons:
 class Planes:
     """The planes of the input, the code and the reconstruction, fitted to some rows.
 
-    `errors`, (n,), are those that a code of one unit is drawn against, `names` those of features.
+    `code`, (n, 2) or more, has the errors beside a single unit; `names` are those of features.
     `hexagons` hold how many rows lie where, by the name of the panel, and `pairs` the same by two
-    units of the code, counted from 0; it is empty for a code of one.
+    columns of the code, counted from 0.
     """
 
-    def __init__(
-        self, X: Array, code: Array, reconstruction: Array, errors: Array, names: Sequence[str]
-    ) -> None:
+    def __init__(self, X: Array, code: Array, reconstruction: Array, names: Sequence[str]) -> None:
         self.plane = drawing.fit_plane(X, names)
-        points = self.project(X, code, reconstruction, errors)
-        shared = np.concatenate([points["input"], points["reconstruction"]])
-        shown = {"input": shared, "code": points["code"], "reconstruction": shared}
-        self.hexagons = {name: Hexagons(drawing.choose_view(of)) for name, of in shown.items()}
-        code = _round(code)
-        pairs = list(itertools.combinations(range(min(code.shape[1], drawing.MOST_UNITS)), 2))
+        points = self.project(X, code, reconstruction)
+        pairs = itertools.combinations(range(min(code.shape[1], drawing.MOST_UNITS)), 2)
+        code = points["code"]
         self.pairs = {pair: Hexagons(drawing.choose_view(code[:, pair])) for pair in pairs}
-        if pairs:
-            self.pairs[0, 1] = self.hexagons["code"]
+        view = drawing.choose_view(np.concatenate([points["input"], points["reconstruction"]]))
+        self.hexagons = {name: Hexagons(view) for name in points} | {"code": self.pairs[0, 1]}
 
-    def project(
-        self, X: Array, code: Array, reconstruction: Array, errors: Array
-    ) -> dict[str, Array]:
-        """Return the points of rows in each plane, (n, 2)."""
+    def project(self, X: Array, code: Array, reconstruction: Array) -> dict[str, Array]:
+        """Return the points of rows in each plane, (n, 2), and all columns of their code."""
         return {
             "input": _round(self.plane.project(X)),
-            "code": _round(drawing.pair_with_errors(code, errors)),
+            "code": _round(code),
             "reconstruction": _round(self.plane.project(reconstruction)),
         }
 
-    def count(self, X: Array, code: Array, reconstruction: Array, errors: Array) -> None:
+    def count(self, X: Array, code: Array, reconstruction: Array) -> None:
         """Count some more rows in the hexagons of each plane."""
-        for name, points in self.project(X, code, reconstruction, errors).items():
-            self.hexagons[name].add(points)
-        code = _round(code)
+        points = self.project(X, code, reconstruction)
+        self.hexagons["input"].add(points["input"])
+        self.hexagons["reconstruction"].add(points["reconstruction"])
         for pair, hexagons in self.pairs.items():
-            if pair != (0, 1):
-                hexagons.add(code[:, pair])
+            hexagons.add(points["code"][:, pair])
 
 
 def _round(points: Array) -> Array:
@@ -184,15 +176,3 @@ class Whole:
         """The median error of all rows."""
         errors = np.asarray(self.errors, np.float64)
         return None if self.mean_error is None else float(np.nanmedian(errors))
-
-
-def measure_rows(
-    X: Array, feature_errors: Array, errors: Array, scores: Array, fitted: Fitted | None
-) -> Whole:
-    """Measure a table of which the report holds all rows."""
-    (tally := Tally(fitted)).add(X)
-    if fitted is None:  # nor is it known what the errors of the mean would be
-        present, unknown = (~np.isnan(feature_errors)).sum(axis=0), np.zeros((2, X.shape[1]))
-        tally.sums = np.stack([*unknown, present, np.nansum(feature_errors, axis=0)])
-    n_outstanding = int(fitted.stand_out(scores, len(X)).sum()) if fitted else 0
-    return Whole(errors, scores, np.arange(len(X)), tally, n_outstanding)
