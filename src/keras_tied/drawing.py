@@ -126,8 +126,8 @@ def fit_plane(X: ArrayLike, feature_names: Sequence[str], is_principal: bool = T
 
 
 def pair_with_errors(code: Points, errors: Points) -> Points:
-    """Return the first two units of a code, or a single one beside the errors: (n, 2)."""
-    return code[:, :2] if code.shape[1] > 1 else np.column_stack([code[:, 0], errors])
+    """Return a code with the errors beside a single unit: (n, 2) or more."""
+    return code if code.shape[1] > 1 else np.column_stack([code[:, 0], errors])
 
 
 class View(NamedTuple):

@@ -711,6 +711,15 @@ def test_nothing_is_wider_than_the_screen(rng, opened, width):
     assert page.locator("#row-content").evaluate(inside) <= 0
 
 
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 390)])
+def test_axe_finds_nothing_that_keeps_people_out(everything, opened, scheme, width):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = opened(everything, width=width, scheme=scheme).page
+    page.locator("#oddest").click()
+    found = axe.run(page).response["violations"]
+    assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
+
+
 def test_a_finger_that_scrolls_over_a_panel_selects_nothing(arrays, opened):
     page = opened(Report(**arrays), width=375, has_touch=True, is_mobile=True).page
     active = page.evaluate("Bokeh.documents[0].roots().map(plot => plot.toolbar.active_drag)")

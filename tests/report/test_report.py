@@ -2,7 +2,6 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -265,7 +264,8 @@ def test_a_unit_follows_the_columns_that_it_correlates_with(rng):
 def test_the_first_sentence_says_what_is_kept_and_what_is_hardest(arrays, kept, sentence):
     errors = np.tile([1.0, 3.0], (80, 1))
     report = Report(**(arrays | {"feature_errors": errors}), feature_names=["width", "height"])
-    report.whole = replace(report.whole, kept=kept, lost=None if kept is None else np.ones(2))
+    if kept is not None:
+        report.whole.tally.sums[:2] = [[1 - kept] * 2, [1, 1]]
     said = f"{sentence}; height is hardest to reconstruct."
     assert said in Elements(report.to_html()).text
 
@@ -337,11 +337,11 @@ def test_what_is_expected_has_decimals_where_it_rounds_to_the_value():
 def test_an_axis_says_what_rises_and_what_falls_with_it():
     columns = [Column("rate"), Column("grade", "category", 2, {"levels": ["D1", "D2"]})]
     drivers: list[Driver] = [
-        {"column": 1, "level": "D2", "r": -0.9},
-        {"column": 0, "level": "", "r": 0.5},
+        (1, "D2", -0.9),
+        (0, "", 0.5),
     ]
     assert name_axis(0, columns, drivers) == "Unit 1 falls where grade is D2 and rises with rate"
-    drivers[1]["r"] = -0.5
+    drivers[1] = (0, "", -0.5)
     assert name_axis(0, columns, drivers) == "Unit 1 falls where grade is D2 and with rate"
 
 
@@ -437,7 +437,7 @@ def test_any_values_have_a_histogram_of_all_of_them(values, kind):
 def test_a_share_of_more_than_all_is_shown_and_explained(arrays):
     report = Report(**arrays)
     for lost, is_said in ([1.01, 0.5], True), ([0.99, 0.5], False):
-        report.whole = replace(report.whole, kept=0.5, lost=np.array(lost))
+        report.whole.tally.sums[:2] = [lost, [1, 1]]
         text = Elements(report.to_html()).text
         assert ("101 %" in text) == is_said
         assert ("More than 100 %: its mean would be closer." in text) == is_said

@@ -83,38 +83,27 @@ def survey_rows(model: Model, rows: tables.Scan, quiet: bool) -> tuple[Sample, p
     """Read a sample of rows and the oddest, and measure all rows, holding scores and errors."""
     fitted = model.fitted_value
     sample = take(rows, quiet)
-    n_rows = rows.source.n_rows
-    sums, tally = np.zeros((4, fitted.n_features)), pages.Tally()
+    n_rows, tally = rows.source.n_rows, pages.Tally(fitted)
     places, planes = sample.places, None
-
-    def add_up(numbers: Array) -> None:
-        tally.add(numbers)
-        ordinary = numbers[~fitted.find_far_rows(numbers)]
-        sums[:] += fitted.sums_of_squares(ordinary, np.ones(len(ordinary)))
-
     if len(places) == n_rows:
         scores, errors = fitted.measure_rows(sample.numbers)
-        add_up(sample.numbers)
+        tally.add(sample.numbers)
     else:
         with show_rows("scoring", rows, quiet) as shown_rows:
-            scores, errors = distributed.measure_rows(shown_rows, fitted, add_up)
+            scores, errors = distributed.measure_rows(shown_rows, fitted, tally.add)
         ordinary = sample.numbers[~fitted.find_far_rows(sample.numbers)]
         planes = pages.Planes(*_compute(fitted, ordinary), rows.columns.features)
         worst = np.sort(np.argsort(-scores, kind="stable")[:N_WORST])
         places, count = np.union1d(places, worst), planes.count
         sample = take(rows, quiet, places, "drawing", lambda some: count(*_compute(fitted, some)))
     n_outstanding = int(fitted.stand_out(scores, n_rows).sum())
-    return sample, pages.measure_sums(scores, errors, sums, places, tally, n_outstanding, planes)
+    return sample, pages.Whole(errors, scores, places, tally, n_outstanding, planes)
 
 
-def _compute(fitted: internal.Fitted, numbers: Array) -> tuple[Array, Array, Array, Array]:
-    """Return rows, their codes, reconstructions and errors."""
-    return (
-        numbers,
-        fitted.transform(numbers),
-        fitted.reconstruct(numbers),
-        fitted.reconstruction_error(numbers),
-    )
+def _compute(fitted: internal.Fitted, numbers: Array) -> tuple[Array, Array, Array]:
+    """Return rows, their codes as they are drawn, and reconstructions."""
+    code, errors = fitted.transform(numbers), fitted.reconstruction_error(numbers)
+    return numbers, drawing.pair_with_errors(code, errors), fitted.reconstruct(numbers)
 
 
 def _describe(page: pages.Report, pca_error: float | None) -> dict[str, Any]:
@@ -189,11 +178,13 @@ def _describe_doubtful(rows: tables.Scan) -> list[str]:
     return [f"{rows.source.name}: {sentence}" for sentence in describe_doubtful(rows)]
 
 
-def _find_changed(rows: tables.Scan) -> list[pages.Changed]:
+def _find_changed(rows: tables.Scan) -> list[pages.Drift]:
     """Return the columns that had one value in training, or were copies, and are not any more."""
     n, of_training = rows.source.n_rows, rows.columns.left_out
     return [
-        pages.Changed(name, of_training.get(name, ""), rows.unseen.describe(name), times / n)
+        pages.Drift(
+            name, times / n, before=of_training.get(name, ""), now=rows.unseen.describe(name)
+        )
         for name, times in rows.unseen.counts.items()
         if name not in rows.columns.names
     ]

@@ -145,7 +145,7 @@ class AutoencoderDisplay:
             is_outside |= _figure.scatter_pairs(code_axes, self.code, labels)
         else:
             pair = drawing.pair_with_errors(self.code, self.errors)
-            is_outside |= _figure.scatter(code_axes, pair, labels)
+            is_outside |= _figure.scatter(code_axes, pair[:, :2], labels)
         _figure.label_axes(reconstruction_axes, f"Decoded data, {n_features}-D", *plane.names)
         if labels is not None:
             title = format_value(self.label_name, _LONGEST)

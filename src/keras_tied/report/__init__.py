@@ -1,9 +1,8 @@
 """`Report`: the rows of a table, their code and reconstruction, as one self-contained HTML page."""
 
 from keras_tied.report._columns import Column
-from keras_tied.report._contents import name_model
-from keras_tied.report._drift import Changed
-from keras_tied.report._report import Report
-from keras_tied.report._whole import Planes, Tally, Whole, measure_sums
+from keras_tied.report._drift import Drift
+from keras_tied.report._report import Report, name_model
+from keras_tied.report._whole import Planes, Tally, Whole
 
-__all__ = ["Changed", "Column", "Planes", "Report", "Tally", "Whole", "measure_sums", "name_model"]
+__all__ = ["Column", "Drift", "Planes", "Report", "Tally", "Whole", "name_model"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,6 +13,9 @@ Kind = Literal["number", "whole", "truth", "category", "time"]
 LONGEST = 60  # characters of a name that are shown
 WEAKEST = 0.3  # a correlation below this is not named
 MOST_NAMED = 2
+
+# A column that a unit follows: its place, its level if it is a category, and the correlation.
+Driver = tuple[int, str, float]
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,6 @@ def format_pair(column: Column, given: Array, expected: Array) -> tuple[str, str
 
 def format_typical(column: Column, rows: Array) -> str:
     """Format the median of numbers or days, or the most frequent category with its share."""
-    rows = rows[~np.isnan(rows).any(axis=1)]
     if not len(rows):
         return "-"
     if column.kind == "category":
@@ -126,14 +128,6 @@ def describe_columns(columns: Sequence[Column]) -> list[dict[str, Any]]:
     ]
 
 
-class Driver(TypedDict):
-    """A column that a unit follows: its place, the level if it is a category, the correlation."""
-
-    column: int
-    level: str
-    r: float
-
-
 def correlate(X: Array, code: Array) -> Array:
     """Correlate each unit with each feature (Pearson), `(units, features)`; 0 if constant."""
     correlations = np.zeros((code.shape[1], X.shape[1]))
@@ -158,20 +152,19 @@ def describe_units(columns: Sequence[Column], correlations: Array) -> list[list[
             strongest, level = int(np.abs(row[part]).argmax()), ""
             if column.kind == "category" and "levels" in column.form:
                 level = format_value(column.form["levels"][strongest], LONGEST)
-            r = round(float(row[part][strongest]), 3)
-            drivers.append({"column": index, "level": level, "r": r})
-        units.append(sorted(drivers, key=lambda driver: -abs(driver["r"])))
+            drivers.append((index, level, round(float(row[part][strongest]), 3)))
+        units.append(sorted(drivers, key=lambda driver: -abs(driver[2])))
     return units
 
 
 def name_axis(unit: int, columns: Sequence[Column], drivers: Sequence[Driver]) -> str:
     """Say which columns a unit, counted from 0, follows most."""
     texts: list[str] = []
-    for driver in drivers[:MOST_NAMED]:
-        if abs(driver["r"]) < WEAKEST:
+    for place, level, r in drivers[:MOST_NAMED]:
+        if abs(r) < WEAKEST:
             continue
-        name, verb = columns[driver["column"]].title, "rises" if driver["r"] > 0 else "falls"
-        how = f"where {name} is {driver['level']}" if driver["level"] else f"with {name}"
+        name, verb = columns[place].title, "rises" if r > 0 else "falls"
+        how = f"where {name} is {level}" if level else f"with {name}"
         is_same = bool(texts) and texts[0].startswith(verb)
         texts.append(how if is_same else f"{verb} {how}")
     return f"Unit {unit + 1} {' and '.join(texts) or 'follows no column closely'}"

@@ -2,38 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_tied._text import format_number, format_share
 from keras_tied._types import Array
-from keras_tied.report._columns import Column, slice_columns
+from keras_tied.report._columns import Column, format_typical, slice_columns
 
 ALARM = 0.01  # the probability that anything is said to have drifted where nothing has
 FEWEST_EXPECTED = 5.0  # categories that are rarer than this are tested together (Cochran's rule)
 
 
-class Changed(NamedTuple):
-    """A column that had one value, or those of another, in training, and has others now."""
-
-    name: str
-    before: str
-    now: str
-    share: float  # of the rows that have another value
-
-
 @dataclass(frozen=True)
 class Drift:
-    """How far a column, or the score (None), has drifted."""
+    """How far a column, or the score, has drifted."""
 
     name: str
-    column: int | None  # its place; None for the score, and for columns that are not used
     moved: float
     """The share of the rows that lie elsewhere: the largest difference of the two distribution
     functions, or half the sum of the differences of the categories' shares."""
-    p: float  # the probability of as much where nothing has drifted, corrected for all tests
+    p: float = 0.0  # the probability of as much where nothing has drifted, corrected for all tests
     by_missing: bool = False  # whether most of it is in how many values are missing
+    before: str = ""  # the typical value
+    now: str = ""
+    missing: str = ""  # the shares of missing values, before and now, if there are any
 
     @property
     def has_drifted(self) -> bool:
@@ -50,24 +43,28 @@ def find_drift(
     Pearson do, with Holm's correction (1979). Such tests detect shifts as well as those of all
     columns together: Rabanser, Günnemann and Lipton, "Failing loudly", NeurIPS 2019.
     """
-    tests = [Drift("outlier score", None, *_compare_numbers(old_scores, new_scores))]
-    for index, (column, part) in enumerate(zip(columns, slice_columns(columns), strict=True)):
+    before, now = (format_number(float(np.nanmedian(s))) for s in (old_scores, new_scores))
+    moved, p = _compare_numbers(old_scores, new_scores)
+    tests = [Drift("outlier score", moved, p, before=before, now=now)]
+    for column, part in zip(columns, slice_columns(columns), strict=True):
         missing = [np.isnan(rows[:, part]).any(axis=1) for rows in (old, new)]
-        tests.append(Drift(column.name, index, *_compare_counts(missing, 2), by_missing=True))
         a, b = (rows[~no, part] for rows, no in zip((old, new), missing, strict=True))
         if column.kind == "category":
             levels = [rows.argmax(axis=1) for rows in (a, b)]
-            result = _compare_counts(levels, column.n_features)
+            moved, p = _compare_counts(levels, column.n_features)
         else:
-            result = _compare_numbers(a[:, 0], b[:, 0])
-        tests.append(Drift(column.name, index, *result))
-    strongest: dict[int | None, Drift] = {}
-    for test, p in zip(tests, _correct([test.p for test in tests]), strict=True):
-        drift = replace(test, p=p)
-        other = strongest.get(drift.column, drift)
-        strongest[drift.column] = min(other, drift, key=lambda d: (d.p, -d.moved))
-    of_score = strongest.pop(None)
-    return sorted(strongest.values(), key=lambda d: (not d.has_drifted, -d.moved)), of_score
+            moved, p = _compare_numbers(a[:, 0], b[:, 0])
+        shares = [no.mean() for no in missing]
+        before, now = format_typical(column, a), format_typical(column, b)
+        lacking = " → ".join(map(format_share, shares)) if any(shares) else ""
+        drift = Drift(column.name, moved, p, False, before, now, lacking)
+        moved, p = _compare_counts(missing, 2)
+        tests += [replace(drift, moved=moved, p=p, by_missing=True), drift]
+    corrected = _correct([test.p for test in tests])
+    of_score, *drifts = (replace(test, p=p) for test, p in zip(tests, corrected, strict=True))
+    pairs = zip(drifts[::2], drifts[1::2], strict=True)  # what is missing, and what is there
+    strongest = [min(pair, key=lambda drift: (drift.p, -drift.moved)) for pair in pairs]
+    return sorted(strongest, key=lambda drift: (not drift.has_drifted, -drift.moved)), of_score
 
 
 def _compare_numbers(a: Array, b: Array) -> tuple[float, float]:

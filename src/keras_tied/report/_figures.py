@@ -16,8 +16,6 @@ from bokeh.plotting import figure
 from keras_tied._types import Array
 from keras_tied.report._whole import Hexagons, Orientation, Planes
 
-Pair = tuple[int, int]
-
 _MOST_BINS = 60
 _MIRRORED: dict[Orientation, Orientation] = {"pointytop": "flattop", "flattop": "pointytop"}
 
@@ -31,12 +29,13 @@ def draw_panels(
 ) -> list[Any]:
     """Return the linked panels of the same rows, with rings around those that stand out.
 
-    `points` are (n, 2) in each panel; if they are some of the rows, hexagons are drawn too.
+    `points` are (n, 2) in each panel, or more of a code; hexagons are drawn below them if they are
+    some of the rows.
     """
     n = len(points["code"])
     data: dict[str, Any] = {"colour": np.zeros(n, np.float32), "shape": ["circle"] * n}
     for name in points:
-        x, y = np.ascontiguousarray(points[name].T, np.float32)
+        x, y = np.ascontiguousarray(points[name][:, :2].T, np.float32)
         data |= {f"{name}_x": x, f"{name}_y": y}
     source = ColumnDataSource(data, name="rows")
     mapper = models.LinearColorMapper(palette=["#808080"], name="colours")
@@ -57,8 +56,8 @@ def draw_panels(
         plot.toolbar.active_drag = box
         plot.toolbar.active_scroll = None  # the page scrolls, until the tool is chosen
         if is_dense:
-            pairs = planes.pairs if name == "code" else {}
-            for pair, each in pairs.items() or [(None, hexagons)]:
+            pairs = planes.pairs if name == "code" else {None: hexagons}
+            for pair, each in pairs.items():
                 _add_hexagons(plot, each, density, pair)
         at = partial(models.Scatter, x=f"{name}_x", y=f"{name}_y")
         colour = {"field": "colour", "transform": mapper}
@@ -176,7 +175,7 @@ def _add_lines(plot: Any, lines: Mapping[str, float], along: Literal["width", "h
 
 
 def _add_hexagons(
-    plot: Any, hexagons: Hexagons, colours: models.LinearColorMapper, pair: Pair | None
+    plot: Any, hexagons: Hexagons, colours: models.LinearColorMapper, pair: tuple[int, int] | None
 ) -> None:
     """Add hexagons; those of two units in both orders, of which the first two are shown."""
     cells, counts = hexagons.counts()

@@ -5,7 +5,7 @@ import numpy as np
 from keras_tied._text import format_quantity, format_share
 from keras_tied._types import Array
 from keras_tied.report._columns import Column, format_features, slice_columns
-from keras_tied.report._contents import Contents
+from keras_tied.report._report import Report
 from keras_tied.report._whole import LARGEST
 
 MOST_BINS = 30
@@ -16,7 +16,7 @@ MOST_CLASSES = 12  # the most frequent ones
 Histogram = tuple[str, list[tuple[str, float]], tuple[str, str], float]
 
 
-def draw_histograms(report: Contents) -> list[Histogram]:
+def draw_histograms(report: Report) -> list[Histogram]:
     """Count the values of each column, but for rows with a value far outside of its column."""
     X, histograms = report.X[~report.is_far], []
     parts = zip(report.columns, slice_columns(report.columns), report.missing, strict=True)
@@ -25,10 +25,8 @@ def draw_histograms(report: Contents) -> list[Histogram]:
         if len(rows):
             is_class = column.kind in ("category", "truth")
             names, counts, ends = (_count_classes if is_class else _count_numbers)(column, rows)
-            texts = (
-                f"{x}: {format_quantity(n, 'row')}" for x, n in zip(names, counts, strict=True)
-            )
-            bars = list(zip(texts, (counts / counts.max()).tolist(), strict=True))
+            pairs, most = zip(names, counts.tolist(), strict=True), max(counts)
+            bars = [(f"{name}: {format_quantity(n, 'row')}", n / most) for name, n in pairs]
         histograms.append((column.title, bars, ends, float(missing)))
     return histograms
 

@@ -13,25 +13,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import ArrayLike
 
+from keras_tied import _text, drawing
 from keras_tied._reasons import CONTRADICTION, MAIN_SHARE, ORDINARY
-from keras_tied._text import (
-    describe_rarity,
-    format_number,
-    format_quantity,
-    format_rarity,
-    format_share,
-    format_value,
-)
+from keras_tied._text import format_number, format_quantity, format_share, format_value
 from keras_tied._types import Array
-from keras_tied.drawing import DENSE_POINTS, MOST_COLOURS, classify_labels, palette
 from keras_tied.estimator.internal import Fitted
 from keras_tied.report import _columns
-from keras_tied.report._contents import Contents
 from keras_tied.report._figures import draw_errors, draw_losses, draw_panels, draw_widths, to_json
 from keras_tied.report._histograms import draw_histograms
+from keras_tied.report._report import Report
 from keras_tied.report._summary import describe_shift, rank_columns, summarize
 from keras_tied.report._whole import LARGEST, Planes
 
+FOLDER = resources.files(__package__) / "page"
 MOST_NUMBERS = 180_000  # of the drawn rows: given and expected in their columns, and shares
 N_BARS = 12  # columns whose errors are shown at first; of many, those with the largest
 SCRIPTS = (  # in the order that they are loaded
@@ -50,15 +44,15 @@ PALETTES = {  # each on a light page and on a dark one
         ["#1d2024", "#25292e", "#2d3238", "#363c43", "#3f464e", "#49515a"],
     ],
     "groups": [
-        [[*palette(n)], [_LIGHTER.get(colour, colour) for colour in palette(n)]]
-        for n in range(MOST_COLOURS + 1)
+        [[*drawing.palette(n)], [_LIGHTER.get(colour, colour) for colour in drawing.palette(n)]]
+        for n in range(drawing.MOST_COLOURS + 1)
     ],
     # Of rows without a label, or whose label is one of too many.
     "neutral": ["#8A8F96", "#7D838B"],
 }
 
 
-def render_html(report: Contents) -> str:
+def render_html(report: Report) -> str:
     """Return the whole page."""
     whole, ordinary = report.whole, ~report.is_far
     rows, worst = _choose_rows(report)
@@ -76,12 +70,12 @@ def render_html(report: Contents) -> str:
     filters = {"text": format_value, "number": format_number, "quantity": format_quantity}
     environment.filters |= filters | {"count": "{:,}".format, "share": format_share}
     bokeh = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
-    scripts = [*bokeh, *(_read(f"{name}.js") for name in SCRIPTS)]
+    scripts = [*bokeh, *((FOLDER / f"{name}.js").read_text("utf-8") for name in SCRIPTS)]
     return environment.get_template("page.html").render(
         report=report,
         whole=whole,
         policy=_make_policy(scripts),
-        style=Markup(_read("page.css")),
+        style=Markup((FOLDER / "page.css").read_text("utf-8")),
         scripts=[Markup(script) for script in scripts],
         figures=_embed_json(_draw(report, planes, rows, worst)),
         rows=_embed_json(json.dumps(data)),
@@ -97,10 +91,6 @@ def render_html(report: Contents) -> str:
         most_weights=MOST_WEIGHTS,
         n_bars=N_BARS,
     )
-
-
-def _read(name: str) -> str:
-    return resources.files(__package__).joinpath(f"page/{name}").read_text("utf-8")
 
 
 def _make_policy(scripts: list[str]) -> str:
@@ -120,12 +110,12 @@ def _embed_json(text: str) -> Markup:
     return Markup(text)
 
 
-def _choose_rows(report: Contents) -> tuple[Array, Array]:
+def _choose_rows(report: Report) -> tuple[Array, Array]:
     """Choose the rows to draw, in order, and which of them are the oddest, the oddest first."""
     n = len(report.X)
     most = min(report.most_points, max(200, MOST_NUMBERS // (3 * report.X.shape[1])))
     if report.whole.n_rows > most:
-        most = min(most, DENSE_POINTS)
+        most = min(most, drawing.DENSE_POINTS)
     order = np.argsort(-np.nan_to_num(report.scores, nan=-1.0), kind="stable")
     worst, rows = order[: report.n_worst], np.arange(n)
     if n > most:
@@ -135,23 +125,23 @@ def _choose_rows(report: Contents) -> tuple[Array, Array]:
     return rows, np.searchsorted(rows, worst)
 
 
-def _fit_planes(report: Contents, n_drawn: int) -> Planes:
+def _fit_planes(report: Report, n_drawn: int) -> Planes:
     """Return the planes of the panels, with all rows counted if they are not all drawn."""
     if report.whole.planes is not None:
         return report.whole.planes
-    parts = report.X, report.code, report.reconstruction, report.errors
-    X, code, reconstruction, errors = (part[~report.is_far] for part in parts)
-    names = [format_value(name) for name in report.feature_names]
-    planes = Planes(X, code, reconstruction, errors, names)
+    parts = report.X, drawing.pair_with_errors(report.code, report.errors), report.reconstruction
+    X, code, reconstruction = (part[~report.is_far] for part in parts)
+    planes = Planes(X, code, reconstruction, [format_value(name) for name in report.feature_names])
     if report.whole.n_rows > n_drawn:
         planes.count(*parts)
     return planes
 
 
-def _draw(report: Contents, planes: Planes, rows: Array, worst: Array) -> str:
+def _draw(report: Report, planes: Planes, rows: Array, worst: Array) -> str:
     """Return the figures as JSON."""
     whole, curves = report.whole, _select_curves(report)
-    points = planes.project(report.X, report.code, report.reconstruction, report.errors)
+    code = drawing.pair_with_errors(report.code, report.errors)
+    points = planes.project(report.X, code, report.reconstruction)
     titles = dict.fromkeys(points, planes.plane.names)
     titles["code"] = "unit 1", "unit 2" if report.code.shape[1] > 1 else "error"
     mean = {} if whole.mean_error is None else {"mean": whole.mean_error}
@@ -166,22 +156,22 @@ def _draw(report: Contents, planes: Planes, rows: Array, worst: Array) -> str:
     return to_json(plots)
 
 
-def _select_curves(report: Contents) -> dict[str, list[float]]:
+def _select_curves(report: Report) -> dict[str, list[float]]:
     """Return the losses of each epoch that are finite, by the name of the curve."""
     names = {"training": "loss", "validation": "val_loss"}
     curves = {name: list(map(float, report.history.get(key, ()))) for name, key in names.items()}
     return {name: losses for name, losses in curves.items() if np.isfinite(losses).any()}
 
 
-def _describe_rows(report: Contents, rows: Array, worst: Array) -> dict[str, Any]:
+def _describe_rows(report: Report, rows: Array, worst: Array) -> dict[str, Any]:
     """Return the data of the drawn rows, of which `worst` are the oddest, the oddest first."""
     whole, scores = report.whole, report.scores[rows]
     shares, expected, rarity = report.explain(rows)
     one_in, rarities = None, {}
-    if report.explainer is not None:
-        most = report.explainer.largest_rarity
-        one_in = [format_rarity(n, most) for n in report.explainer.find_rarity(scores).tolist()]
-        rarities = {text: describe_rarity(text) for text in one_in}
+    if explainer := report.explainer:
+        most = explainer.largest_rarity
+        one_in = [_text.format_rarity(n, most) for n in explainer.find_rarity(scores).tolist()]
+        rarities = {text: _text.describe_rarity(text) for text in one_in}
     return {
         "ids": [f"{row + 1:,}" for row in whole.places[rows]]
         if report.ids is None
@@ -220,11 +210,11 @@ def _round(numbers: Array) -> list[float | None]:
     return [None if np.isnan(number) else float(f"{number:.7g}") for number in numbers]
 
 
-def _describe_labels(report: Contents, rows: Array) -> dict[str, Any] | None:
+def _describe_labels(report: Report, rows: Array) -> dict[str, Any] | None:
     """Return the labels of the drawn rows, as groups or as a number for each; None if none."""
     if report.labels is None:
         return None
-    labels = classify_labels(report.labels)
+    labels = drawing.classify_labels(report.labels)
     return {
         "name": format_value(report.label_name),
         "values": [None if x != x else x for x in labels.values[rows].tolist()],

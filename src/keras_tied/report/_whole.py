@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from keras_tied import drawing
 from keras_tied._types import Array
-from keras_tied.estimator.internal import ranks
+from keras_tied.estimator.internal import Fitted, ranks
 
 Orientation = Literal["pointytop", "flattop"]
 
@@ -56,43 +56,35 @@ class Hexagons:
 class Planes:
     """The planes of the input, the code and the reconstruction, fitted to some rows.
 
-    `errors`, (n,), are those that a code of one unit is drawn against, `names` those of features.
+    `code`, (n, 2) or more, has the errors beside a single unit; `names` are those of features.
     `hexagons` hold how many rows lie where, by the name of the panel, and `pairs` the same by two
-    units of the code, counted from 0; it is empty for a code of one.
+    columns of the code, counted from 0.
     """
 
-    def __init__(
-        self, X: Array, code: Array, reconstruction: Array, errors: Array, names: Sequence[str]
-    ) -> None:
+    def __init__(self, X: Array, code: Array, reconstruction: Array, names: Sequence[str]) -> None:
         self.plane = drawing.fit_plane(X, names)
-        points = self.project(X, code, reconstruction, errors)
-        shared = np.concatenate([points["input"], points["reconstruction"]])
-        shown = {"input": shared, "code": points["code"], "reconstruction": shared}
-        self.hexagons = {name: Hexagons(drawing.choose_view(of)) for name, of in shown.items()}
-        code = _round(code)
-        pairs = list(itertools.combinations(range(min(code.shape[1], drawing.MOST_UNITS)), 2))
+        points = self.project(X, code, reconstruction)
+        pairs = itertools.combinations(range(min(code.shape[1], drawing.MOST_UNITS)), 2)
+        code = points["code"]
         self.pairs = {pair: Hexagons(drawing.choose_view(code[:, pair])) for pair in pairs}
-        if pairs:
-            self.pairs[0, 1] = self.hexagons["code"]
+        view = drawing.choose_view(np.concatenate([points["input"], points["reconstruction"]]))
+        self.hexagons = {name: Hexagons(view) for name in points} | {"code": self.pairs[0, 1]}
 
-    def project(
-        self, X: Array, code: Array, reconstruction: Array, errors: Array
-    ) -> dict[str, Array]:
-        """Return the points of rows in each plane, (n, 2)."""
+    def project(self, X: Array, code: Array, reconstruction: Array) -> dict[str, Array]:
+        """Return the points of rows in each plane, (n, 2), and all columns of their code."""
         return {
             "input": _round(self.plane.project(X)),
-            "code": _round(drawing.pair_with_errors(code, errors)),
+            "code": _round(code),
             "reconstruction": _round(self.plane.project(reconstruction)),
         }
 
-    def count(self, X: Array, code: Array, reconstruction: Array, errors: Array) -> None:
+    def count(self, X: Array, code: Array, reconstruction: Array) -> None:
         """Count some more rows in the hexagons of each plane."""
-        for name, points in self.project(X, code, reconstruction, errors).items():
-            self.hexagons[name].add(points)
-        code = _round(code)
+        points = self.project(X, code, reconstruction)
+        self.hexagons["input"].add(points["input"])
+        self.hexagons["reconstruction"].add(points["reconstruction"])
         for pair, hexagons in self.pairs.items():
-            if pair != (0, 1):
-                hexagons.add(code[:, pair])
+            hexagons.add(points["code"][:, pair])
 
 
 def _round(points: Array) -> Array:
@@ -101,14 +93,23 @@ def _round(points: Array) -> Array:
 
 
 class Tally:
-    """Counts the missing values of each feature, and the rows that repeat another."""
+    """Adds up the errors and the missing values of features, and finds rows that repeat another.
 
-    def __init__(self) -> None:
+    `sums`, (4, features), are the errors, those of the mean, the number of values and the squared
+    errors of each scaled feature; of rows without a value far outside its column.
+    """
+
+    def __init__(self, fitted: Fitted | None = None) -> None:
+        self.sums = np.zeros((4, fitted.n_features if fitted else 0))
         self.missing: Array | float = 0  # (features,)
+        self._fitted = fitted
         self._hashes: list[Array] = []
 
     def add(self, X: Array) -> None:
         """Count some more rows, (n, features)."""
+        if self._fitted:
+            ordinary = X[~self._fitted.find_far_rows(X)]
+            self.sums += self._fitted.sums_of_squares(ordinary, np.ones(len(ordinary)))
         missing = np.isnan(X)
         self.missing += missing.sum(axis=0)
         rows = np.where(missing, np.nan, X).astype(np.float32) + np.float32(0)  # one NaN, one zero
@@ -128,12 +129,9 @@ class Whole:
 
     errors: Array  # (N,) the reconstruction error of each row, NaN where all is missing
     scores: Array  # (N,) the outlier score of each row, or its error, which ranks follow
-    feature_errors: Array  # (features,) their mean squared errors, NaN where all is missing
     places: Array  # (n,) which rows the report holds, from 0, in order; with the oddest ones
     tally: Tally  # of all rows
     n_outstanding: int = 0  # how many rows are so odd that hardly any table has such rows by chance
-    lost: Array | None = None  # (features,) the share of each one's variance that is lost, or None
-    kept: float | None = None  # the share of the variance of all that is kept, or None
     planes: Planes | None = None  # the planes that rows are drawn in, with all rows counted
 
     @property
@@ -149,6 +147,25 @@ class Whole:
             return ranks(scores.astype(np.float32))[self.places]
 
     @property
+    def feature_errors(self) -> Array:
+        """(features,) the mean squared error of each, NaN where all is missing."""
+        _, _, present, squares = self.tally.sums
+        return np.where(present > 0, squares / np.maximum(present, 1), np.nan)
+
+    @property
+    def lost(self) -> Array:
+        """(features,) the share of the variance of each that is lost, NaN where it is unknown."""
+        unexplained, of_mean, present, _ = self.tally.sums
+        varying = of_mean > TINY * np.maximum(present, 1)
+        return np.where(varying, unexplained / np.where(varying, of_mean, 1), np.nan)
+
+    @property
+    def kept(self) -> float | None:
+        """The share of the variance of all features that is kept, None where it is unknown."""
+        unexplained, of_mean = self.tally.sums[:2].sum(axis=1)
+        return float(max(0.0, 1 - unexplained / of_mean)) if of_mean > 0 else None
+
+    @property
     def mean_error(self) -> float | None:
         """The mean error of the rows whose errors count."""
         present = self.feature_errors[~np.isnan(self.feature_errors)]
@@ -159,35 +176,3 @@ class Whole:
         """The median error of all rows."""
         errors = np.asarray(self.errors, np.float64)
         return None if self.mean_error is None else float(np.nanmedian(errors))
-
-
-def measure_rows(X: Array, feature_errors: Array, errors: Array, scores: Array) -> Whole:
-    """Measure a table of which the report holds all rows."""
-    (tally := Tally()).add(X)
-    present = (~np.isnan(feature_errors)).sum(axis=0)
-    means = np.nansum(feature_errors, axis=0) / np.maximum(present, 1)
-    means = np.where(present > 0, means, np.nan)
-    return Whole(errors, scores, means, np.arange(len(errors)), tally)
-
-
-def measure_sums(
-    scores: Array,
-    errors: Array,
-    sums: Array,
-    places: Array,
-    tally: Tally,
-    n_outstanding: int,
-    planes: Planes | None = None,
-) -> Whole:
-    """Measure a table by its sums of squares; see `Whole` for the other arguments.
-
-    `sums` are the errors, those of the mean, the number of values and the squared errors, of each
-    scaled feature, (4, features); of rows without a value far outside its column.
-    """
-    unexplained, of_mean, present, squares = sums
-    some, varying = present > 0, of_mean > TINY * np.maximum(present, 1)
-    feature_errors = np.where(some, squares / np.where(some, present, 1), np.nan)
-    lost = np.where(varying, unexplained / np.where(varying, of_mean, 1), np.nan)
-    total = of_mean.sum()
-    kept = float(max(0.0, 1 - unexplained.sum() / total)) if total > 0 else None
-    return Whole(errors, scores, feature_errors, places, tally, n_outstanding, lost, kept, planes)

@@ -17,7 +17,7 @@ const Units = (() => {
   const sorted = (values) => Float64Array.from(values).filter(Number.isFinite).sort();
   const quantile = (values, share) => values[Math.round(share * (values.length - 1))] ?? 0;
 
-  function driver({ column, level, r }) {
+  function driver([column, level, r]) {
     const name = Data.columns[column].name + (level ? `: ${level}` : "");
     const bar = make("span", { className: r < 0 ? "bar falls" : "bar rises" });
     bar.style.width = `${(50 * Math.abs(r)).toFixed(1)}%`;
