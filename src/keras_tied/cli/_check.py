@@ -164,8 +164,7 @@ def learn(survey: Survey, seed: int, quiet: bool, workers: tables.Workers | None
         raise UsageError(f"{source.name!r} has one row, and training needs 2 at least; add rows.")
     columns.require_usable(survey.facts)
     _table.say_notes(source, quiet)
-    for warning in () if quiet else survey.warnings:
-        say(warning)
+    say(*survey.warnings, quiet=quiet)
     rows = tables.Scan(source, columns)
     if survey.whole:
         with show_stages("reading", quiet):
@@ -178,5 +177,6 @@ def learn(survey: Survey, seed: int, quiet: bool, workers: tables.Workers | None
     for fact in survey.facts:
         if fact.misread:  # among the warnings already, as of all rows
             measured.misread.counts.pop(fact.name, None)
-    _table.say_misread(measured.misread, quiet)
+    rows.misread.update(measured.misread)
+    say(*_table.describe_doubtful(rows), quiet=quiet)
     return Table(survey, measured.rows, measured.moments)

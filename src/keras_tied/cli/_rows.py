@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keras_tied._text import list_some
+from keras_tied._text import quote
 from keras_tied.cli._lazy import Array, drawing, np, pa, tables
 from keras_tied.cli._messages import say
 from keras_tied.cli._options import option
@@ -57,18 +57,17 @@ def open_rows(
     output_id = choose_id(source, id, of_model.id if of_model else None, output)
     columns = model.columns_of(source)
     named = replace(columns, id=output_id or columns.id, label=label or columns.label)
-    unknown = named.match(source.schema.names)
-    if unknown and not quiet:
-        some = list_some(list(map(repr, unknown)))
-        say(f"ignored the column {some} of {data!r}, which the model has never seen.")
+    if unknown := named.match(source.schema.names):
+        ignored = f"ignored the column {quote(unknown)} of {data!r}"
+        say(f"{ignored}, which the model has never seen.", quiet=quiet)
     kinds, used = source.kinds, columns.used
     written = [of.name for of in used if kinds[of.name] in (tables.Kind.text, tables.Kind.integer)]
     if written:
         columns = columns.adapt(next(source.batches(ROWS_TO_ADAPT, written)), options.decimal)
     for old, new in zip(used, columns.used, strict=True):
-        if old != new and not (quiet or as_text):
+        if old != new and not as_text:
             what = f"holds {new.description} in {data!r}, beside {old.description} in training"
-            say(f"column {old.name!r} {what}, and is read in the form of the file.")
+            say(f"column {old.name!r} {what}, and is read in the form of the file.", quiet=quiet)
     return tables.Scan(source, columns, output_id)
 
 

@@ -19,7 +19,7 @@ from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output
 from keras_tied.cli._output import Printing, print_json, print_table
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._rows import RowOptions, open_rows
-from keras_tied.cli._table import STANDARD_OUTPUT, say_doubtful
+from keras_tied.cli._table import STANDARD_OUTPUT, describe_doubtful
 
 DEFAULT_TOP = 10  # rows that are printed without --output and --top
 BATCH_ROWS = 2**16  # that are written at a time
@@ -72,22 +72,16 @@ def score(
             measured = distributed.measure_rows(shown_rows, fitted)
         scores, batches = measured[0], _describe_all(transform, rows, measured, printing.quiet)
     n_written = tables.write_table(output, batches, safe_csv=safe_csv) if output is not None else 0
-    say_doubtful(rows, printing.quiet)
+    say(*describe_doubtful(rows), quiet=printing.quiet)
     if output is None:
         _print_oddest(table, reasons, fitted.largest_rarity, printing.json)
-        _check_threshold(scores, threshold)
-        return
-    n_rows = rows.source.n_rows
-    n = int(fitted.stand_out(scores, n_rows).sum())
-    some = "none of which stands out" if n == 0 else f"of which {n:,} stand{'s' * (n == 1)} out"
-    text = f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}"
-    facts = {"scored": n_rows, "written": n_written, "output": output}
-    printing.print_result(facts, "" if output == STANDARD_OUTPUT else text)
-    _check_threshold(scores, threshold)
-
-
-def _check_threshold(scores: Array, threshold: float | None) -> None:
-    """Exit with a code of its own, and say so, if rows reach a threshold."""
+    else:
+        n_rows = rows.source.n_rows
+        n = int(fitted.stand_out(scores, n_rows).sum())
+        some = "none of which stands out" if n == 0 else f"of which {n:,} stand{'s' * (n == 1)} out"
+        text = f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}"
+        facts = {"scored": n_rows, "written": n_written, "output": output}
+        printing.print_result(facts, "" if output == STANDARD_OUTPUT else text)
     if threshold is not None and (n := int((scores >= threshold).sum())):
         say(f"{format_quantity(n, 'row')} reached the threshold of {threshold:g}.")
         raise typer.Exit(ALARM_CODE)
