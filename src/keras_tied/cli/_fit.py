@@ -229,8 +229,7 @@ def _find_doubts(table: Table, notes: dict[str, Any]) -> Iterator[str]:
             f"the {notes['components']} components hold all {n_features} numbers of a row, so that "
             "every row is reconstructed and none is odd; ask for fewer with --components."
         )
-    elif notes["held_out"] and notes["held_out"][0] > MOST_OPTIMISM * max(error, 1e-12):
-        held_out = notes["held_out"][0]
+    elif (held_out := (notes["held_out"] or [0.0])[0]) > MOST_OPTIMISM * max(error, 1e-12):
         yield (
             f"the error of rows held out, {held_out:.4g}, is {held_out / max(error, 1e-12):.3g} "
             "times that of the rows trained on: the model knows these by heart; add rows, or ask "

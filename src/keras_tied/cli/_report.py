@@ -65,9 +65,8 @@ def report(
         if fitted_model.fitted_value.link is None:
             _, pca_error = internal.baseline_errors(fitted_model.fitted_value, sample.numbers)
         warnings += map(str, fitted_model.find_note([], "table", "warnings"))
-        facts: dict[str, Any] = {"old": old, "safe_csv": safe_csv, "pca_error": pca_error}
-        facts["changed"] = _find_changed(rows)
-        facts["warnings"] = list(dict.fromkeys(warnings))
+        warnings = list(dict.fromkeys(warnings))
+        facts = {"old": old, "safe_csv": safe_csv, "pca_error": pca_error, "warnings": warnings}
         page = _make_page(fitted_model, rows, sample, whole, **facts)
         with replace_output(output) as part:
             part.write_text(page.to_html(), encoding="utf-8")
@@ -170,13 +169,14 @@ def _make_page(
         whole=whole,
         feature_names=rows.columns.features,
         columns=describe_columns(rows.columns),
-        ids=sample.ids if rows.id else None,
+        ids=sample.ids,
         labels=sample.labels,
         label_name=rows.label or "label",
         facts=model.find_facts(),
         title=Path(rows.source.name).name or rows.source.name,
         command=" && ".join(filter(None, commands)),
         versions={str(name): str(what) for name, what in noted.items()},
+        changed=_find_changed(rows),
         notes=[f"Columns that the model does not use: {left_out}."] if left_out else [],
         n_worst=N_WORST,
         **facts,

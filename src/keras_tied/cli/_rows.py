@@ -88,8 +88,8 @@ class Sample:
 
     numbers: Array  # (n, features) float32
     places: Array  # (n,) in the table, counted from 0
-    ids: Array  # (n,) or else the places, counted from 1
-    labels: Array | None
+    ids: Array | None  # (n,) text
+    labels: Array | None  # (n,)
 
 
 def open_with_label(
@@ -137,9 +137,10 @@ def take(
             ids += some.column(rows.id).to_pylist() if rows.id else []
             labels += some.column(rows.label).to_pylist() if rows.label else []
             first += len(batch.numbers)
-    names = map(_to_text, ids) if rows.id else (f"{place:,}" for place in (places + 1).tolist())
-    named_labels = _to_labels(labels) if rows.label else None
-    return Sample(np.concatenate(numbers), places, np.array(list(names)), named_labels)
+    names = np.array([_to_text(value) for value in ids]) if rows.id else None
+    return Sample(
+        np.concatenate(numbers), places, names, _to_labels(labels) if rows.label else None
+    )
 
 
 def _to_text(value: Any) -> str:
