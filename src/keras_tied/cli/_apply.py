@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from keras_tied.cli._app import command
-from keras_tied.cli._cluster import ClusterOptions, write_folder
+from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._lazy import distributed, pa, tables
 from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._model import Model, load
@@ -89,11 +89,14 @@ def _transform(
         model, task.data, task.options, id, printing.quiet, task.output, as_text=is_fill
     )
     transform = distributed.BatchTransform(model.fitted_value, rows.columns, output, rows.id)
-    rows.reads = transform.reads
+    rows = transform.scan(rows.source)
     with options.connect() as workers:
         write = partial(task.write, function=transform.apply)
         if workers is not None:
-            write = partial(write_folder, workers, transform=transform, output=task.output)
+            folder = distributed.OutputFolder(task.output)
+            write = partial(
+                distributed.transform_table, workers, transform=transform, folder=folder
+            )
         write_rows(verb, rows, write, task.output, printing)
 
 

@@ -170,13 +170,12 @@ def learn(survey: Survey, seed: int, quiet: bool, workers: tables.Workers | None
         with show_stages("reading", quiet):
             return Table(survey, np.concatenate([batch.numbers for batch in rows]))
     with show_rows("measuring", rows, quiet) as shown_rows:
-        n, advance = survey.sample.num_rows, shown_rows.advance
-        measured = distributed.measure_table(
-            workers or tables.Here(), source, columns, n, seed, advance, survey.fences
+        moments, some = distributed.measure_table(
+            workers or tables.Here(), shown_rows, survey.sample.num_rows, seed, survey.fences
         )
     for fact in survey.facts:
         if fact.misread:  # among the warnings already, as of all rows
-            measured.misread.counts.pop(fact.name, None)
-    rows.misread.update(measured.misread)
+            rows.misread.counts.pop(fact.name, None)
+    rows.unseen.clear()  # which are the rare categories, as the facts tell
     say(*_table.describe_doubtful(rows), quiet=quiet)
-    return Table(survey, measured.rows, measured.moments)
+    return Table(survey, some, moments)

@@ -11,7 +11,7 @@ import typer
 from keras_tied._text import format_number, format_quantity, format_rarity
 from keras_tied.cli._app import command
 from keras_tied.cli._apply import write_rows
-from keras_tied.cli._cluster import ClusterOptions, write_folder
+from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._lazy import Array, distributed, internal, np, pa, tables
 from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._model import load
@@ -61,7 +61,10 @@ def score(
     transform = distributed.BatchTransform(fitted, rows.columns, "scores", rows.id, explain)
     with cluster.connect() as workers:
         if workers is not None and output is not None:
-            write = partial(write_folder, workers, transform=transform, output=output)
+            folder = distributed.OutputFolder(output)
+            write = partial(
+                distributed.transform_table, workers, transform=transform, folder=folder
+            )
             write_rows("scored", rows, write, output, printing)
             return
     if output is None or top is not None:

@@ -11,7 +11,16 @@ import pyarrow as pa
 from keras_tied._reasons import ORDINARY, Cause, describe_reason, format_given, format_suggestion
 from keras_tied._types import Array
 from keras_tied.estimator.internal import Explanation, Fitted, read
-from keras_tied.tables import Batch, Columns, MisreadValues, Reads, Scan, TableError, get_value
+from keras_tied.tables import (
+    Batch,
+    Columns,
+    MisreadValues,
+    Reads,
+    Scan,
+    Source,
+    TableError,
+    get_value,
+)
 
 Output = Literal["codes", "reconstructions", "scores", "filled"]
 MOST_COLUMNS = 3  # that are named for each row that is explained
@@ -44,11 +53,10 @@ class BatchTransform:
     id: str | None = None
     explain: bool = False
 
-    @property
-    def reads(self) -> Reads:
-        """The columns that a `Scan` reads for it."""
+    def scan(self, source: Source) -> Scan:
+        """Return the rows of a table, with the columns that are read for it."""
         more: dict[Output, Reads] = {"reconstructions": "restored", "filled": "all"}
-        return more.get(self.output, "used")
+        return Scan(source, self.columns, self.id, reads=more.get(self.output, "used"))
 
     def __call__(
         self,
