@@ -157,7 +157,9 @@ def _find_far_values(
     }
 
 
-def learn(survey: Survey, seed: int, quiet: bool, workers: tables.Workers | None = None) -> Table:
+def learn(
+    survey: Survey, seed: int, quiet: bool, workers: distributed.Workers | None = None
+) -> Table:
     """Read the rows that fit into memory, measure all of a larger table, and print warnings."""
     source, columns = survey.source, survey.columns
     if source.n_rows < 2:
@@ -171,7 +173,7 @@ def learn(survey: Survey, seed: int, quiet: bool, workers: tables.Workers | None
             return Table(survey, np.concatenate([batch.numbers for batch in rows]))
     with show_rows("measuring", rows, quiet) as shown_rows:
         moments, some = distributed.measure_table(
-            workers or tables.Here(), shown_rows, survey.sample.num_rows, seed, survey.fences
+            workers or distributed.Here(), shown_rows, survey.sample.num_rows, seed, survey.fences
         )
     for fact in survey.facts:
         if fact.misread:  # among the warnings already, as of all rows

@@ -36,7 +36,7 @@ class ClusterOptions:
             )
 
     @contextmanager
-    def connect(self) -> Iterator[tables.Workers | None]:
+    def connect(self) -> Iterator[distributed.Workers | None]:
         """Connect to the workers of a cluster; without one, yield None."""
         if self.cluster is None:
             if self.workers is not None:

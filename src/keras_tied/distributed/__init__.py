@@ -17,7 +17,7 @@ from keras_tied.distributed._transform import (
     measure_rows,
     prepend_id,
 )
-from keras_tied.tables import Here, Workers
+from keras_tied.distributed._workers import Here, Workers
 
 __all__ = [
     "BatchTransform",

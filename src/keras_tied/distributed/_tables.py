@@ -14,9 +14,10 @@ import pyarrow as pa
 from keras_tied._types import Array
 from keras_tied.distributed._folder import OutputFolder, resume
 from keras_tied.distributed._transform import BatchTransform, measure_rows
+from keras_tied.distributed._workers import Workers, fold
 from keras_tied.estimator import internal
 from keras_tied.estimator.internal import Fences, Moments, measure_moments, ranks
-from keras_tied.tables import Scan, Source, Workers
+from keras_tied.tables import Scan, Source
 
 
 def transform_table(
@@ -49,9 +50,8 @@ def transform_table(
     if transform.output == "scores" and left:
         places = _rank(workers, Scan(rows.source, transform.columns), transform)
     rows.advance(sum(done.values()))
-    items = [(places[index], transform, folder, names[index]) for index in left]
-    some = [parts[index] for index in left]
-    for place, n_rows in rows.fold(workers, _write_part, some, items):
+    items = [(parts[index], places[index], transform, folder, names[index]) for index in left]
+    for place, n_rows in fold(workers, rows, _write_part, items):
         done[names[left[place]]] = n_rows
         complete = len(done) == len(parts)
         folder.write_manifest({"of": facts, "parts": done, "complete": complete})
@@ -76,9 +76,9 @@ def measure_table(
     """
     parts = rows.split()
     places = internal.choose_places([part.source.n_rows for part in parts], n, seed)
-    items = [(some, fences) for some in places]
+    items = [(part, some, fences) for part, some in zip(parts, places, strict=True)]
     results = {}
-    for index, result in rows.fold(workers, _measure_part, parts, items):
+    for index, result in fold(workers, rows, _measure_part, items):
         results[index] = result
         rows.advance(parts[index].source.n_rows)
     moments, chosen = zip(*(results[index] for index in range(len(parts))), strict=True)
@@ -119,10 +119,9 @@ def _measure_part(part: Scan, places: Array, fences: Fences | None) -> tuple[lis
 
 def _rank(workers: Workers, rows: Scan, transform: BatchTransform) -> list[Array]:
     """Return the ranks of the scores of all rows, by part."""
-    parts = rows.split()
-    items = [(transform.fitted,)] * len(parts)
-    measured = dict(rows.fold(workers, measure_rows, parts, items))
-    scores = [measured[index][0] for index in range(len(parts))]
+    items = [(part, transform.fitted) for part in rows.split()]
+    measured = dict(fold(workers, rows, measure_rows, items))
+    scores = [measured[index][0] for index in range(len(items))]
     return np.split(ranks(np.concatenate(scores)), np.cumsum(list(map(len, scores)))[:-1])
 
 
