@@ -12,7 +12,7 @@ from keras_tied._text import format_number, format_quantity, format_rarity
 from keras_tied.cli._app import command
 from keras_tied.cli._apply import write_rows
 from keras_tied.cli._cluster import ClusterOptions
-from keras_tied.cli._lazy import Array, distributed, internal, np, pa, tables
+from keras_tied.cli._lazy import Array, distributed, internal, pa, tables
 from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._model import load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output_option
@@ -68,7 +68,8 @@ def score(
             write_rows("scored", rows, write, output, printing)
             return
     if output is None or top is not None:
-        table, reasons = _find_oddest(transform, rows, top or DEFAULT_TOP, printing.quiet)
+        with show_rows("scoring", rows, printing.quiet) as shown_rows:
+            table, reasons = distributed.find_oddest(transform, shown_rows, top or DEFAULT_TOP)
         scores, batches = table.column("score").to_numpy(), iter([table])
     else:
         with show_rows("scoring", rows, printing.quiet) as shown_rows:
@@ -112,32 +113,6 @@ def _describe_all(
             if transform.explain:
                 facts |= transform.describe_causes(transform.find_causes(batch))
             yield distributed.prepend_id(rows.id, batch.rows, facts)
-
-
-def _find_oddest(
-    transform: distributed.BatchTransform, rows: tables.Scan, top: int, quiet: bool
-) -> tuple[pa.RecordBatch, list[str]]:
-    """Find the oddest rows, the oddest first, and say why they are; holds few rows and a batch."""
-    kept: list[pa.RecordBatch] = []
-    arrays: list[Array] = []  # of the rows that are kept: scores, errors, places, numbers
-    first = 1
-    with show_rows("scoring", rows, quiet) as shown_rows:
-        for batch in shown_rows:
-            scores, errors = transform.fitted.measure_rows(batch.numbers)
-            some = np.argsort(-scores, kind="stable")[:top]
-            more = [scores[some], errors[some], first + some, batch.numbers[some]]
-            pairs = zip(arrays, more, strict=True) if arrays else ([part] for part in more)
-            arrays = [np.concatenate(pair) for pair in pairs]
-            order = np.argsort(-arrays[0], kind="stable")[:top]
-            arrays = [array[order] for array in arrays]
-            table = pa.Table.from_batches([*kept, batch.rows.take(pa.array(some))])
-            kept = table.take(pa.array(order)).combine_chunks().to_batches()
-            first += batch.rows.num_rows
-    scores, errors, places, numbers = arrays
-    facts = {"row": places, "score": scores, "rank": np.arange(1, len(places) + 1, dtype=np.int32)}
-    facts |= transform.describe_scores(scores, errors)
-    reasons, causes = distributed.describe_reasons(transform, tables.Batch(kept[0], numbers))
-    return distributed.prepend_id(rows.id, kept[0], facts | causes), reasons
 
 
 def _print_oddest(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from keras_tied._reasons import ORDINARY, Cause, describe_reason, format_given, format_suggestion
+from keras_tied._reasons import Cause, format_given, format_suggestion
 from keras_tied._types import Array
 from keras_tied.estimator.internal import Explanation, Fitted, read
 from keras_tied.tables import (
@@ -136,17 +136,6 @@ class BatchTransform:
             ]
             for row, columns in enumerate(order.tolist())
         ]
-
-
-def describe_reasons(transform: BatchTransform, batch: Batch) -> tuple[list[str], dict[str, Any]]:
-    """Tell why rows are odd, in words and as columns."""
-    explanation = transform.fitted.explain(batch.numbers)
-    causes = transform.find_causes(batch, explanation)
-    first = explanation.shares.argmax(axis=1)[:, None]
-    mended = np.take_along_axis(explanation.scores, first, axis=1)[:, 0]
-    ordinary = transform.fitted.find_rarity(mended) < ORDINARY
-    words = map(describe_reason, causes, ordinary.tolist())
-    return list(words), transform.describe_causes(causes)
 
 
 def load_transform(
