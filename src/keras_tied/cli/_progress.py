@@ -55,7 +55,7 @@ def _show(
         yield lambda state, is_new=False, **now: None
         return
     if not sys.stderr.isatty():
-        with _say_states(what) as note:
+        with _say_states(what if text_format else "") as note:  # of stages, the state alone
             yield lambda state, is_new=False, **now: note(state)
         return
     from rich import progress
@@ -104,7 +104,7 @@ def show_rows(what: str, rows: tables.Scan, quiet: bool) -> Iterator[tables.Scan
 @contextmanager
 def show_stages(first: str, quiet: bool) -> Iterator[Callable[[str], None]]:
     """Show a spinner with the name of a stage; yield the function that renames it."""
-    with _show("", quiet, total=None) as tell:
+    with _show(first, quiet, total=None) as tell:
 
         def rename(stage: str) -> None:
             tell(stage, description=stage)
