@@ -62,7 +62,8 @@ def test_a_part_is_read_where_its_copy_is_not(store, folder):
 def test_a_killed_writer_leaves_no_object_that_looks_whole(store, model, tmp_path):
     whole = OutputFolder("s3://bucket/whole")
     source = open_table("s3://bucket/rows")
-    transform_table(Here(), source, load_transform(model), whole)
+    transform = load_transform(model)
+    transform_table(Here(), transform.scan(source), transform, whole)
     sizes = {
         info.base_name: info.size for info in store.get_file_info(fs.FileSelector("bucket/whole"))
     }

@@ -14,7 +14,11 @@ from keras_tied.distributed import (
     measure_table,
     transform_table,
 )
-from keras_tied.tables import TableError, open_table
+from keras_tied.tables import Scan, TableError, open_table
+
+
+def write(workers, source, transform, output):
+    return transform_table(workers, transform.scan(source), transform, output)
 
 
 def test_parts_hold_all_rows_in_order(folder):
@@ -31,7 +35,7 @@ def test_parts_hold_all_rows_in_order(folder):
 def test_a_folder_holds_what_the_function_gives_for_all_rows(kind, model, folder, tmp_path):
     source, transform = open_table(folder), load_transform(model, kind, id="who")
     output = OutputFolder(str(tmp_path / "out"))
-    assert transform_table(Here(), source, transform, output).n_rows == 4000
+    assert write(Here(), source, transform, output) == 4000
     found = parquet.read_table(tmp_path / "out")
     expected = transform(next(source.batches(4000)))
     assert found.select(expected.schema.names).equals(pa.Table.from_batches([expected]))
@@ -53,25 +57,23 @@ def test_parts_that_are_there_are_not_made_again(model, folder, tmp_path):
                 yield index, function(*item)
 
     with pytest.raises(OSError, match="lost"):
-        transform_table(Failing(), source, transform, output)
+        write(Failing(), source, transform, output)
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.parquet")}
     assert len(times) == 2
-    assert transform_table(Here(), source, load_transform(model, id="who"), output).n_rows == 4000
+    assert write(Here(), source, load_transform(model, id="who"), output) == 4000
     assert times == {path: path.stat().st_mtime_ns for path in times}
     assert parquet.read_table(tmp_path / "out")["who"].to_pylist() == [f"r{i}" for i in range(4000)]
 
 
 def test_a_folder_of_something_else_is_left_alone(model, folder, tmp_path):
     source = open_table(folder)
-    transform_table(Here(), source, load_transform(model), OutputFolder(str(tmp_path / "out")))
+    write(Here(), source, load_transform(model), OutputFolder(str(tmp_path / "out")))
     with pytest.raises(TableError, match="parts of another model, table or command"):
-        transform_table(
-            Here(), source, load_transform(model, "scores"), OutputFolder(str(tmp_path / "out"))
-        )
+        write(Here(), source, load_transform(model, "scores"), OutputFolder(str(tmp_path / "out")))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     with pytest.raises(TableError, match=r"holds 'letter\.txt'"):
-        transform_table(Here(), source, load_transform(model), OutputFolder(str(tmp_path / "mine")))
+        write(Here(), source, load_transform(model), OutputFolder(str(tmp_path / "mine")))
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
 
 
@@ -85,7 +87,7 @@ def test_a_value_that_cannot_be_used_is_named_with_file_and_row(model, folder, t
     parquet.write_table(broken, tmp_path / "rows" / "1.parquet", row_group_size=10)
     output = OutputFolder(str(tmp_path / "out"))
     with pytest.raises(TableError, match=r"1\.parquet'.*column 'b' holds inf in row 43"):
-        transform_table(Here(), open_table(tmp_path / "rows"), load_transform(model), output)
+        write(Here(), open_table(tmp_path / "rows"), load_transform(model), output)
 
 
 def test_values_that_count_as_missing_are_told_with_their_rows(model, folder, tmp_path):
@@ -95,23 +97,24 @@ def test_values_that_count_as_missing_are_told_with_their_rows(model, folder, tm
     words = table.set_column(2, "b", pa.array(column))
     parquet.write_table(words, tmp_path / "rows.parquet", row_group_size=100)
     source, transform = open_table(tmp_path / "rows.parquet"), load_transform(model)
-    written = transform_table(Here(), source, transform, OutputFolder(str(tmp_path / "out")))
-    measured = measure_table(Here(), source, transform.columns, 10, seed=0)
-    for misread in (written.misread, measured.misread):
-        assert misread.counts == {"b": 2}
-        assert misread.describe("b") == "'n/a?' in row 43, 'x' in row 901"
-    assert measured.moments.counts.tolist() == [1000, 998, 1000, 1000, 1000]
+    written, measured = transform.scan(source), transform.scan(source)
+    transform_table(Here(), written, transform, OutputFolder(str(tmp_path / "out")))
+    moments, _ = measure_table(Here(), measured, 10, seed=0)
+    for rows in (written, measured):
+        assert rows.misread.counts == {"b": 2}
+        assert rows.misread.describe("b") == "'n/a?' in row 43, 'x' in row 901"
+    assert moments.counts.tolist() == [1000, 998, 1000, 1000, 1000]
 
 
 def test_a_sample_comes_from_everywhere_beside_the_moments_of_all(folder, columns):
     source = open_table(folder)
-    measured = measure_table(Here(), source, columns, 500, seed=3)
+    moments, chosen = measure_table(Here(), Scan(source, columns), 500, seed=3)
     X = np.column_stack([pa.Table.from_batches(source.batches())[name] for name in "abcde"])
-    np.testing.assert_allclose(measured.moments.means, X.mean(axis=0, dtype=float), rtol=1e-12)
+    np.testing.assert_allclose(moments.means, X.mean(axis=0, dtype=float), rtol=1e-12)
     rows = {row.tobytes(): place for place, row in enumerate(X)}
-    places = [rows[row.tobytes()] for row in measured.rows]
+    places = [rows[row.tobytes()] for row in chosen]
     assert len(set(places)) == 500
     np.testing.assert_allclose(np.histogram(places, 4, (0, 4000))[0], 125, atol=40)
     assert places != sorted(places)
-    again = measure_table(Here(), source, columns, 500, seed=3)
-    np.testing.assert_array_equal(again.rows, measured.rows)
+    _, again = measure_table(Here(), Scan(source, columns), 500, seed=3)
+    np.testing.assert_array_equal(again, chosen)

@@ -1,13 +1,11 @@
 """Passes over the rows of a table."""
 
-import pickle
-
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from keras_tied.tables import Column, Columns, Here, Kind, Scan, TableError, open_table
+from keras_tied.tables import Column, Columns, Kind, Scan, TableError, open_table
 
 NUMBER = Columns((Column("x", Kind.number),))
 
@@ -60,27 +58,3 @@ def test_a_table_that_breaks_its_promise_is_an_error(rows, tmp_path, n_rows, now
     write_csv(tmp_path / "rows.csv", range(n_rows))
     with pytest.raises(TableError, match=f"had 300 rows when it was opened, and {now}"):
         list(rows)
-
-
-class Reversed(Here):
-    def map(self, function, items):
-        yield from reversed(list(super().map(function, pickle.loads(pickle.dumps(items)))))
-
-
-def last_number(part, factor):
-    return [factor * int(batch.numbers[-1, 0]) for batch in part]
-
-
-@pytest.mark.parametrize("workers", [Here(), Reversed()])
-def test_parts_are_folded_in_any_order_and_counted_in_theirs(parts, workers):
-    results = parts.fold(workers, last_number, parts.split(), [(1,), (2,), (3,)])
-    assert [result for _, result in sorted(results)] == [[39], [78], [117]]
-    assert parts.misread.describe("x") == "'word' 2 times, first in row 2"
-
-
-def test_an_error_in_a_part_names_its_file(tmp_path):
-    for part, value in enumerate((0.5, np.inf)):
-        parquet.write_table(pa.table({"x": [1.5, value]}), tmp_path / f"{part}.parquet")
-    rows = Scan(open_table(tmp_path), NUMBER)
-    with pytest.raises(TableError, match=r"1\.parquet': column 'x' holds inf in row 2"):
-        list(rows.fold(Here(), last_number, rows.split(), [(1,), (1,)]))

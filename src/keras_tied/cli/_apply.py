@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from keras_tied.cli._app import command
-from keras_tied.cli._cluster import ClusterOptions, write_folder
+from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._lazy import distributed, pa, tables
-from keras_tied.cli._messages import UsageError
+from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, output_option
 from keras_tied.cli._output import Printing
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._rows import RowOptions, choose_id, open_rows
-from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, require_output, say_doubtful
+from keras_tied.cli._table import STANDARD_OUTPUT, TableOptions, describe_doubtful, require_output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +89,14 @@ def _transform(
         model, task.data, task.options, id, printing.quiet, task.output, as_text=is_fill
     )
     transform = distributed.BatchTransform(model.fitted_value, rows.columns, output, rows.id)
-    rows.reads = transform.reads
+    rows = transform.scan(rows.source)
     with options.connect() as workers:
         write = partial(task.write, function=transform.apply)
         if workers is not None:
-            write = partial(write_folder, workers, transform=transform, output=task.output)
+            folder = distributed.OutputFolder(task.output)
+            write = partial(
+                distributed.transform_table, workers, transform=transform, folder=folder
+            )
         write_rows(verb, rows, write, task.output, printing)
 
 
@@ -109,7 +112,7 @@ def write_rows(
     with show_rows(verb, rows, printing.quiet) as shown_rows:
         n_rows = write(shown_rows)
     seconds = time.perf_counter() - start
-    say_doubtful(rows, printing.quiet)
+    say(*describe_doubtful(rows), quiet=printing.quiet)
     rate = n_rows / max(seconds, 1e-9)
     text = f"{verb} {n_rows:,} rows to {output} in {seconds:.1f} s, {rate:,.0f} a second"
     facts = {verb: n_rows, "output": output, "seconds": seconds, "unseen": rows.unseen.counts}

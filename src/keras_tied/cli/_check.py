@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from keras_tied._reasons import format_suggestion
 from keras_tied._text import format_quantity
 from keras_tied.cli import _table
 from keras_tied.cli._app import command
@@ -116,7 +115,7 @@ def survey(
         used, facts = columns.survey(sample, source)
         doubtful = [fact.name for fact in facts if fact.misread and not fact.refused]
         misread = used.find_misread(source.batches(names=doubtful), doubtful)
-        fences, far = _find_far_values(source, sample, used)
+        fences, far = distributed.find_far_values(source, sample, used)
         total = tables.describe_total(source) if sample.num_rows == source.n_rows else ""
     lost = _table.describe_misread(misread)
     texts = [
@@ -129,55 +128,27 @@ def survey(
     return Survey(source, sample, used, facts, warnings, fences)
 
 
-def _find_far_values(
-    source: tables.Source, sample: pa.RecordBatch, columns: tables.Columns
-) -> tuple[internal.Fences, dict[str, str]]:
-    """Find the fences of a table, and the values beyond them, described by column."""
-    far, first_row = tables.MisreadValues(), 0
-    try:
-        numbers = columns.encode(sample)
-        fences = internal.fit_fences(numbers)
-        places = np.unique(columns.column_numbers[fences.find(numbers).any(axis=0)]).tolist()
-        some = replace(columns, used=tuple(columns.used[place] for place in places))
-        of_some = fences.select(np.isin(columns.column_numbers, places))
-        for rows, numbers in tables.Scan(source, some) if places else ():
-            beyond = of_some.find(numbers)
-            for number, column in enumerate(some.names):
-                odd = np.flatnonzero(beyond[:, some.column_numbers == number].any(axis=1))
-                far.add(column, rows.column(column), odd, first_row)
-            first_row += rows.num_rows
-    except tables.TableError:  # which `learn` raises again
-        return internal.keep_all(len(columns.features)), {}
-    typical = columns.decode(fences.middle[None])
-    middle = {name: tables.get_value(typical.column(name), 0) for name in far.counts}
-    return fences, {
-        name: f"holds {far.describe(name)}, far outside its other values (median "
-        f"{format_suggestion(middle[name])}): correct them, or name them "
-        "with --na; the rows are not trained on, and come first in score"
-        for name in far.counts
-    }
-
-
-def learn(survey: Survey, seed: int, quiet: bool, workers: tables.Workers | None = None) -> Table:
+def learn(
+    survey: Survey, seed: int, quiet: bool, workers: distributed.Workers | None = None
+) -> Table:
     """Read the rows that fit into memory, measure all of a larger table, and print warnings."""
     source, columns = survey.source, survey.columns
     if source.n_rows < 2:
         raise UsageError(f"{source.name!r} has one row, and training needs 2 at least; add rows.")
     columns.require_usable(survey.facts)
     _table.say_notes(source, quiet)
-    for warning in () if quiet else survey.warnings:
-        say(warning)
+    say(*survey.warnings, quiet=quiet)
     rows = tables.Scan(source, columns)
     if survey.whole:
         with show_stages("reading", quiet):
             return Table(survey, np.concatenate([batch.numbers for batch in rows]))
     with show_rows("measuring", rows, quiet) as shown_rows:
-        n, advance = survey.sample.num_rows, shown_rows.advance
-        measured = distributed.measure_table(
-            workers or tables.Here(), source, columns, n, seed, advance, survey.fences
+        moments, some = distributed.measure_table(
+            workers or distributed.Here(), shown_rows, survey.sample.num_rows, seed, survey.fences
         )
     for fact in survey.facts:
         if fact.misread:  # among the warnings already, as of all rows
-            measured.misread.counts.pop(fact.name, None)
-    _table.say_misread(measured.misread, quiet)
-    return Table(survey, measured.rows, measured.moments)
+            rows.misread.counts.pop(fact.name, None)
+    rows.unseen.clear()  # which are the rare categories, as the facts tell
+    say(*_table.describe_doubtful(rows), quiet=quiet)
+    return Table(survey, some, moments)

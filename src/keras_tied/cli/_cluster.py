@@ -36,7 +36,7 @@ class ClusterOptions:
             )
 
     @contextmanager
-    def connect(self) -> Iterator[tables.Workers | None]:
+    def connect(self) -> Iterator[distributed.Workers | None]:
         """Connect to the workers of a cluster; without one, yield None."""
         if self.cluster is None:
             if self.workers is not None:
@@ -53,15 +53,3 @@ class ClusterOptions:
             raise UsageError(str(error)) from error
         except distributed.ClusterError as error:
             raise FailedError(str(error)) from error
-
-
-def write_folder(
-    workers: tables.Workers, rows: tables.Scan, transform: distributed.BatchTransform, output: str
-) -> int:
-    """Transform rows on workers, into a folder; return how many there are."""
-    done = distributed.transform_table(
-        workers, rows.source, transform, distributed.OutputFolder(output), rows.advance
-    )
-    rows.unseen.update(done.unseen)
-    rows.misread.update(done.misread)
-    return done.n_rows

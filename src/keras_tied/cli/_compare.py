@@ -15,7 +15,7 @@ from keras_tied.cli._keras import hide_modules, require_backend
 from keras_tied.cli._lazy import comparison, plotting
 from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._options import Data, OnBackend, Seed, option, output_option
-from keras_tied.cli._output import Printing, check_figure_path, print_json, print_table, save_figure
+from keras_tied.cli._output import Printing, check_output, print_json, print_table, save_figure
 from keras_tied.cli._progress import show_stages
 from keras_tied.cli._rows import choose_places
 from keras_tied.cli._table import ColumnOptions, TableOptions
@@ -51,9 +51,9 @@ def compare(
             f"--components {components!r} is not a number from 1 on, or at most "
             f"{_widths.MOST_WIDTHS} of them; give one such as 2, or several such as 1..16 or 1,2,4."
         )
-    with report_wrong_use():
-        target = check_figure_path(output) if output else None
-        if target:
+    if output:
+        with report_wrong_use():
+            check_output(output, plotting.FORMATS)
             plotting.new_figure()  # raises where Matplotlib is not installed
     require_backend(backend)
     quiet = printing.quiet
@@ -76,14 +76,14 @@ def compare(
                 methods = comparison.compare(
                     numbers, widths[0], random_state=seed, n_seeds=seeds, on_method=on_method
                 )
-    if output and target:
+    if output:
         if curve:
             n_components, _, _, hidden, errors, pca_errors = zip(*curve, strict=True)
             figure = plotting.width_curve(n_components, errors, pca_errors, hidden_errors=hidden)
         else:
             ratios, seconds = [row.relatives for row in methods], [row.seconds for row in methods]
             figure = plotting.comparison([row.name for row in methods], ratios, seconds)
-        save_figure(figure, output, target, quiet)
+        save_figure(figure, output, quiet)
     if printing.json:
         key, results = ("widths", curve) if curve else ("methods", methods)
         print_json({key: _describe(results)} | facts)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from keras_tied import _backend
 from keras_tied.cli._app import command
 from keras_tied.cli._keras import Backend, import_keras, require_backend
+from keras_tied.cli._lazy import plotting
 from keras_tied.cli._messages import UsageError, report_wrong_use
 from keras_tied.cli._options import FIGURE, OnBackend, Quiet, option, output_option
-from keras_tied.cli._output import check_figure_path, print_facts, print_table, save_figure
+from keras_tied.cli._output import check_output, print_facts, print_table, save_figure
 from keras_tied.cli._progress import show_training
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def demo(
 ) -> None:
     """Train the article's 4-2-4 autoencoder on two correlated rings, and draw it."""
     with report_wrong_use():
-        target = check_figure_path(output)
+        check_output(output, plotting.FORMATS)
         _require_engine(engine, backend)
-        from keras_tied import datasets, experiment, plotting
+        from keras_tied import datasets, experiment
 
         figure = plotting.new_window() if show else plotting.new_figure()
         table = datasets.load_donuts(data) if data else None
@@ -65,7 +66,7 @@ def demo(
         )
     pictured = rows, result.code, result.reconstruction, result.history
     plotting.four_panels(*pictured, y=labels, pca_mse=result.pca_train_mse, figure=figure)
-    save_figure(figure, output, target, quiet)
+    save_figure(figure, output, quiet)
     if not quiet:
         _print_result(result, engine, output)
     if show:

@@ -4,13 +4,12 @@ from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
-from keras_tied._files import check_writable
 from keras_tied.cli._app import command
 from keras_tied.cli._lazy import internal
 from keras_tied.cli._messages import report_wrong_use
 from keras_tied.cli._model import load
 from keras_tied.cli._options import ModelFile, option, output_option
-from keras_tied.cli._output import Printing, report_write_errors
+from keras_tied.cli._output import Printing, check_output, report_write_errors
 
 Part = StrEnum("Part", ["encoder", "decoder", "reconstruction"])
 
@@ -26,13 +25,12 @@ def export(
     printing: Printing,
 ) -> None:
     """Write a model as ONNX, with the names of the numbers that it takes."""
-    with report_wrong_use():
-        target = check_writable(output, ["onnx"], "--output")
+    check_output(output, ["onnx"])
     fitted_model = load(model)
     value = fitted_model.fitted_value
     if fitted_model.columns is not None:
         value = replace(value, feature_names=tuple(fitted_model.columns.features))
     with report_wrong_use(), report_write_errors(output):
-        internal.write_onnx(value, target, part.value)
+        internal.write_onnx(value, output.resolve(), part.value)
     facts = {"output": str(output), "part": part.value}
     printing.print_result(facts, f"exported the {part.value} to {output}")

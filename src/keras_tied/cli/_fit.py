@@ -15,7 +15,6 @@ from typing import Any
 
 import typer
 
-from keras_tied._files import check_writable
 from keras_tied._interrupts import interrupts
 from keras_tied._text import format_quantity, list_some
 from keras_tied.cli import _widths
@@ -26,7 +25,7 @@ from keras_tied.cli._keras import collect_versions, import_keras_alone, require_
 from keras_tied.cli._lazy import comparison, internal
 from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, report_wrong_use, say
 from keras_tied.cli._options import Data, OnBackend, Seed, option, output_option
-from keras_tied.cli._output import Printing, print_facts, print_json, report_write_errors
+from keras_tied.cli._output import Printing, check_output, report_write_errors
 from keras_tied.cli._progress import show_stages, show_training
 from keras_tied.cli._rows import choose_places
 from keras_tied.cli._table import ColumnOptions, TableOptions, explain_left_out
@@ -88,8 +87,7 @@ def fit(
     printing: Printing,
 ) -> None:
     """Train an autoencoder on a table, and write it to one file."""
-    with report_wrong_use():
-        target = check_writable(output, ["safetensors"], "--output")
+    check_output(output, ["safetensors"])
     widths = _parse_components(training.components)
     settings, seed = training.to_arguments(), training.seed
     require_backend(backend)
@@ -113,15 +111,12 @@ def fit(
             "table": table_survey.to_json(MOST_FACTS),
             "versions": versions,
         }
-        file = OutputFile(output, target, start, notes | curve)
+        file = OutputFile(output, start, notes | curve)
     with interrupts() as is_interrupted:
         notes = _train_and_measure(table, settings, file, quiet)
-    for warning in () if quiet else _find_doubts(table, notes):
-        say(warning)
-    if printing.json:
-        print_json({"output": str(output), "columns": table_survey.columns.names} | notes)
-    elif not quiet:
-        print_facts(_summarize(table, notes, output))
+    say(*_find_doubts(table, notes), quiet=quiet)
+    facts = {"output": str(output), "columns": table_survey.columns.names} | notes
+    printing.print_result(facts, _summarize(table, notes, output))
     if is_interrupted():
         say(f"interrupted; {str(output)!r} is the best model so far.")
         raise typer.Exit(INTERRUPT_CODE)
@@ -131,8 +126,7 @@ def fit(
 class OutputFile:
     """The file of the model, which is written after training, and again with more results."""
 
-    output: Path  # as the user gave it
-    target: Path  # absolute
+    path: Path
     start: float
     notes: dict[str, Any]  # which are known before training
 
@@ -147,8 +141,8 @@ class OutputFile:
             "is_pca": outcome.is_pca,
             **results,
         }
-        with report_write_errors(self.output):
-            internal.save(outcome, parameters, self.target, notes)
+        with report_write_errors(self.path):
+            internal.save(outcome, parameters, self.path.resolve(), notes)
         return notes
 
 
@@ -192,7 +186,7 @@ def _train_and_measure(
     except Exception as failure:
         reason = f"{type(failure).__name__}: {failure}".rstrip(".: ")
         raise FailedError(
-            f"failed after training with {reason}; {str(file.output)!r} holds the model so far, "
+            f"failed after training with {reason}; {str(file.path)!r} holds the model so far, "
             "and --debug shows where."
         ) from failure
 
@@ -235,8 +229,7 @@ def _find_doubts(table: Table, notes: dict[str, Any]) -> Iterator[str]:
             f"the {notes['components']} components hold all {n_features} numbers of a row, so that "
             "every row is reconstructed and none is odd; ask for fewer with --components."
         )
-    elif notes["held_out"] and notes["held_out"][0] > MOST_OPTIMISM * max(error, 1e-12):
-        held_out = notes["held_out"][0]
+    elif (held_out := (notes["held_out"] or [0.0])[0]) > MOST_OPTIMISM * max(error, 1e-12):
         yield (
             f"the error of rows held out, {held_out:.4g}, is {held_out / max(error, 1e-12):.3g} "
             "times that of the rows trained on: the model knows these by heart; add rows, or ask "

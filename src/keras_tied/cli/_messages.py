@@ -21,9 +21,10 @@ class FailedError(Exception):
     """The command was used rightly, and failed; the message is one sentence for the user."""
 
 
-def say(message: str) -> None:
-    """Print a message in one line to the standard error."""
-    print("keras-tied:", replace_controls(" ".join(message.split())), file=sys.stderr)
+def say(*messages: str, quiet: bool = False) -> None:
+    """Print messages to the standard error, a line each; none where only errors are wanted."""
+    for message in () if quiet else messages:
+        print("keras-tied:", replace_controls(" ".join(message.split())), file=sys.stderr)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tied._files import check_writable, replace_atomically
 from keras_tied._text import replace_controls
-from keras_tied.cli._lazy import plotting
-from keras_tied.cli._messages import FailedError, say
+from keras_tied.cli._messages import FailedError, report_wrong_use, say
 from keras_tied.cli._options import Json, Quiet
 
 if TYPE_CHECKING:
@@ -34,12 +33,12 @@ class Printing:
     json: Json = False
     quiet: Quiet = False
 
-    def print_result(self, facts: Mapping[str, Any], text: str) -> None:
-        """Print the result as JSON, or as text if there is one."""
+    def print_result(self, facts: Mapping[str, Any], text: str | Mapping[str, str]) -> None:
+        """Print the result as JSON, or as text if there is one, or as names and texts."""
         if self.json:
             print_json(facts)
         elif text and not self.quiet:
-            print(text)
+            print(text) if isinstance(text, str) else print_facts(text)
 
 
 def print_json(facts: Mapping[str, Any]) -> None:
@@ -73,15 +72,16 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Console(highlight=False, width=width).print(table)
 
 
-def check_figure_path(output: Path) -> Path:
-    """Return the absolute path of a figure, if it can be written."""
-    return check_writable(output, plotting.FORMATS, "--output")
+def check_output(output: Path, endings: Collection[str]) -> None:
+    """Raise if a file could not be written, before any work is done."""
+    with report_wrong_use():
+        check_writable(output, endings, "--output")
 
 
 @contextmanager
-def replace_output(output: Path, target: Path) -> Iterator[Path]:
-    """Yield a temporary file, which replaces the target; the messages name `output`."""
-    with report_write_errors(output), replace_atomically(target) as part:
+def replace_output(output: Path) -> Iterator[Path]:
+    """Yield a temporary file, which replaces the output, or what it links to."""
+    with report_write_errors(output), replace_atomically(output.resolve()) as part:
         yield part
 
 
@@ -95,13 +95,14 @@ def report_write_errors(output: Path) -> Iterator[None]:
         raise FailedError(f"{reason}; free some space, or name another file.") from error
 
 
-def save_figure(figure: Figure, output: Path, target: Path, quiet: bool) -> None:
+def save_figure(figure: Figure, output: Path, quiet: bool) -> None:
     """Write a figure; say once that a character which no font has is drawn as a box."""
-    with replace_output(output, target) as part, warnings.catch_warnings(record=True) as remarks:
+    with replace_output(output) as part, warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always")
         figure.savefig(part, dpi=160)
     missing = [GLYPH.match(str(warning.message)) for warning in remarks]
     characters = "".join(dict.fromkeys(chr(int(match[1])) for match in missing if match))
-    if characters and not quiet:
+    if characters:
         some = characters if len(characters) <= 8 else f"{characters[:8]} and others"
-        say(f"no font here has {some}, drawn as boxes; install one that does, such as Noto Sans.")
+        todo = "install one that does, such as Noto Sans."
+        say(f"no font here has {some}, drawn as boxes; {todo}", quiet=quiet)

@@ -4,13 +4,13 @@ from pathlib import Path
 
 from keras_tied.cli._app import command
 from keras_tied.cli._lazy import drawing, internal, plotting
-from keras_tied.cli._messages import report_wrong_use
+from keras_tied.cli._messages import report_wrong_use, say
 from keras_tied.cli._model import load
 from keras_tied.cli._options import FIGURE, Data, ModelFile, output_option
-from keras_tied.cli._output import Printing, check_figure_path, save_figure
+from keras_tied.cli._output import Printing, check_output, save_figure
 from keras_tied.cli._progress import show_stages
 from keras_tied.cli._rows import Label, RowOptions, open_with_label, take
-from keras_tied.cli._table import say_doubtful
+from keras_tied.cli._table import describe_doubtful
 
 
 @command("keras-tied plot model.safetensors rows.csv -o rows.png --label kind")
@@ -25,13 +25,13 @@ def plot(
 ) -> None:
     """Draw rows, their codes, their reconstructions, and the cost of training."""
     with report_wrong_use():
-        target = check_figure_path(output)
+        check_output(output, plotting.FORMATS)
         figure = plotting.new_figure()
     quiet = printing.quiet
     fitted_model = load(model)
     rows = open_with_label(fitted_model, data, options, None, label, quiet)
     sample = take(rows, quiet)
-    say_doubtful(rows, quiet)
+    say(*describe_doubtful(rows), quiet=quiet)
     with show_stages("drawing", quiet):
         fitted = fitted_model.fitted_value
         error, pca_error = internal.baseline_errors(fitted, sample.numbers)
@@ -45,7 +45,7 @@ def plot(
             feature_names=rows.columns.features,
             pca_error=pca_error,
         )
-        save_figure(figure, output, target, quiet)
+        save_figure(figure, output, quiet)
     n = len(sample.numbers)
     facts = {"rows": rows.source.n_rows, "drawn": n, "error": error, "pca_error": pca_error}
     printing.print_result(

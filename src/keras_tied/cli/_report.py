@@ -7,18 +7,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from keras_tied._files import check_writable
 from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._lazy import Array, distributed, drawing, internal, np, tables
 from keras_tied.cli._lazy import report as pages
-from keras_tied.cli._messages import UsageError, report_wrong_use, say
+from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._model import Model, load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output_option
-from keras_tied.cli._output import Printing, replace_output
+from keras_tied.cli._output import Printing, check_output, replace_output
 from keras_tied.cli._progress import show_rows, show_stages
 from keras_tied.cli._rows import Label, RowOptions, Sample, open_rows, open_with_label, take
-from keras_tied.cli._table import TableOptions, describe_doubtful, explain_left_out, say_doubtful
+from keras_tied.cli._table import TableOptions, describe_doubtful, explain_left_out
 
 N_WORST = 20  # the oddest rows, which a report always holds
 # Of times that are no text.
@@ -43,8 +42,7 @@ def report(
     Scores, errors and densities are those of all rows. PCA's error on it is that of PCA of a
     sample of 20,000 rows, where there are more.
     """
-    with report_wrong_use():
-        target = check_writable(output, ["html"], "--output")
+    check_output(output, ["html"])
     try:
         import bokeh  # noqa: F401
         import jinja2  # noqa: F401
@@ -57,7 +55,7 @@ def report(
     rows = open_with_label(fitted_model, data, options, id, label, quiet)
     rows.reads = "restored"
     sample, whole = survey_rows(fitted_model, rows, quiet)
-    say_doubtful(rows, quiet)
+    say(*describe_doubtful(rows), quiet=quiet)
     warnings, old = _describe_doubtful(rows), None
     if against is not None:
         old, doubtful = _read_old(fitted_model, against, options, quiet)
@@ -67,11 +65,10 @@ def report(
         if fitted_model.fitted_value.link is None:
             _, pca_error = internal.baseline_errors(fitted_model.fitted_value, sample.numbers)
         warnings += map(str, fitted_model.find_note([], "table", "warnings"))
-        facts: dict[str, Any] = {"old": old, "safe_csv": safe_csv, "pca_error": pca_error}
-        facts["changed"] = _find_changed(rows)
-        facts["warnings"] = list(dict.fromkeys(warnings))
+        warnings = list(dict.fromkeys(warnings))
+        facts = {"old": old, "safe_csv": safe_csv, "pca_error": pca_error, "warnings": warnings}
         page = _make_page(fitted_model, rows, sample, whole, **facts)
-        with replace_output(output, target) as part:
+        with replace_output(output) as part:
             part.write_text(page.to_html(), encoding="utf-8")
     printing.print_result(
         {"output": str(output)} | (_describe(page, pca_error) if printing.json else {}),
@@ -136,8 +133,7 @@ def _read_old(
         raise UsageError(f"--against {data}: {error}") from error
     scores, _ = model.fitted_value.measure_rows(numbers)
     doubtful = _describe_doubtful(rows)
-    for sentence in () if quiet else doubtful:
-        say(sentence)
+    say(*doubtful, quiet=quiet)
     return (Path(rows.source.name).name or rows.source.name, numbers, scores), doubtful
 
 
@@ -160,13 +156,14 @@ def _make_page(
         whole=whole,
         feature_names=rows.columns.features,
         columns=describe_columns(rows.columns),
-        ids=sample.ids if rows.id else None,
+        ids=sample.ids,
         labels=sample.labels,
         label_name=rows.label or "label",
         facts=model.find_facts(),
         title=Path(rows.source.name).name or rows.source.name,
         command=" && ".join(filter(None, commands)),
         versions={str(name): str(what) for name, what in noted.items()},
+        changed=_find_changed(rows),
         notes=[f"Columns that the model does not use: {left_out}."] if left_out else [],
         n_worst=N_WORST,
         **facts,

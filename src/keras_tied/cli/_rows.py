@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keras_tied._text import list_some
+from keras_tied._text import quote
 from keras_tied.cli._lazy import Array, drawing, np, pa, tables
 from keras_tied.cli._messages import say
 from keras_tied.cli._options import option
@@ -57,18 +57,17 @@ def open_rows(
     output_id = choose_id(source, id, of_model.id if of_model else None, output)
     columns = model.columns_of(source)
     named = replace(columns, id=output_id or columns.id, label=label or columns.label)
-    unknown = named.match(source.schema.names)
-    if unknown and not quiet:
-        some = list_some(list(map(repr, unknown)))
-        say(f"ignored the column {some} of {data!r}, which the model has never seen.")
+    if unknown := named.match(source.schema.names):
+        ignored = f"ignored the column {quote(unknown)} of {data!r}"
+        say(f"{ignored}, which the model has never seen.", quiet=quiet)
     kinds, used = source.kinds, columns.used
     written = [of.name for of in used if kinds[of.name] in (tables.Kind.text, tables.Kind.integer)]
     if written:
         columns = columns.adapt(next(source.batches(ROWS_TO_ADAPT, written)), options.decimal)
     for old, new in zip(used, columns.used, strict=True):
-        if old != new and old.kind is not tables.Kind.boolean and not (quiet or as_text):
+        if old != new and old.kind is not tables.Kind.boolean and not as_text:
             what = f"holds {new.description} in {data!r}, beside {old.description} in training"
-            say(f"column {old.name!r} {what}, and is read in the form of the file.")
+            say(f"column {old.name!r} {what}, and is read in the form of the file.", quiet=quiet)
     return tables.Scan(source, columns, output_id)
 
 
@@ -89,8 +88,8 @@ class Sample:
 
     numbers: Array  # (n, features) float32
     places: Array  # (n,) in the table, counted from 0
-    ids: Array  # (n,) or else the places, counted from 1
-    labels: Array | None
+    ids: Array | None  # (n,) text
+    labels: Array | None  # (n,)
 
 
 def open_with_label(
@@ -138,9 +137,10 @@ def take(
             ids += some.column(rows.id).to_pylist() if rows.id else []
             labels += some.column(rows.label).to_pylist() if rows.label else []
             first += len(batch.numbers)
-    names = map(_to_text, ids) if rows.id else (f"{place:,}" for place in (places + 1).tolist())
-    named_labels = _to_labels(labels) if rows.label else None
-    return Sample(np.concatenate(numbers), places, np.array(list(names)), named_labels)
+    names = np.array([_to_text(value) for value in ids]) if rows.id else None
+    return Sample(
+        np.concatenate(numbers), places, names, _to_labels(labels) if rows.label else None
+    )
 
 
 def _to_text(value: Any) -> str:

@@ -24,5 +24,5 @@ def sample(
     tables.check_output(output)
     rows = pa.record_batch(datasets.make_clients(random_state=seed))
     tables.write_table(output, [rows])
-    if not quiet:
-        say(f"wrote {rows.num_rows} rows to {output}; next, keras-tied check {output}.")
+    done = f"wrote {rows.num_rows} rows to {output}"
+    say(f"{done}; next, keras-tied check {output}.", quiet=quiet)

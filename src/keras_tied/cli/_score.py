@@ -11,15 +11,15 @@ import typer
 from keras_tied._text import format_number, format_quantity, format_rarity
 from keras_tied.cli._app import command
 from keras_tied.cli._apply import write_rows
-from keras_tied.cli._cluster import ClusterOptions, write_folder
-from keras_tied.cli._lazy import Array, distributed, internal, np, pa, tables
+from keras_tied.cli._cluster import ClusterOptions
+from keras_tied.cli._lazy import Array, distributed, internal, pa, tables
 from keras_tied.cli._messages import UsageError, say
 from keras_tied.cli._model import load
 from keras_tied.cli._options import Data, Id, ModelFile, SafeCsv, option, output_option
 from keras_tied.cli._output import Printing, print_json, print_table
 from keras_tied.cli._progress import show_rows
 from keras_tied.cli._rows import RowOptions, open_rows
-from keras_tied.cli._table import STANDARD_OUTPUT, say_doubtful
+from keras_tied.cli._table import STANDARD_OUTPUT, describe_doubtful
 
 DEFAULT_TOP = 10  # rows that are printed without --output and --top
 BATCH_ROWS = 2**16  # that are written at a time
@@ -61,33 +61,31 @@ def score(
     transform = distributed.BatchTransform(fitted, rows.columns, "scores", rows.id, explain)
     with cluster.connect() as workers:
         if workers is not None and output is not None:
-            write = partial(write_folder, workers, transform=transform, output=output)
+            folder = distributed.OutputFolder(output)
+            write = partial(
+                distributed.transform_table, workers, transform=transform, folder=folder
+            )
             write_rows("scored", rows, write, output, printing)
             return
     if output is None or top is not None:
-        table, reasons = _find_oddest(transform, rows, top or DEFAULT_TOP, printing.quiet)
+        with show_rows("scoring", rows, printing.quiet) as shown_rows:
+            table, reasons = distributed.find_oddest(transform, shown_rows, top or DEFAULT_TOP)
         scores, batches = table.column("score").to_numpy(), iter([table])
     else:
         with show_rows("scoring", rows, printing.quiet) as shown_rows:
             measured = distributed.measure_rows(shown_rows, fitted)
         scores, batches = measured[0], _describe_all(transform, rows, measured, printing.quiet)
     n_written = tables.write_table(output, batches, safe_csv=safe_csv) if output is not None else 0
-    say_doubtful(rows, printing.quiet)
+    say(*describe_doubtful(rows), quiet=printing.quiet)
     if output is None:
         _print_oddest(table, reasons, fitted.largest_rarity, printing.json)
-        _check_threshold(scores, threshold)
-        return
-    n_rows = rows.source.n_rows
-    n = int(fitted.stand_out(scores, n_rows).sum())
-    some = "none of which stands out" if n == 0 else f"of which {n:,} stand{'s' * (n == 1)} out"
-    text = f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}"
-    facts = {"scored": n_rows, "written": n_written, "output": output}
-    printing.print_result(facts, "" if output == STANDARD_OUTPUT else text)
-    _check_threshold(scores, threshold)
-
-
-def _check_threshold(scores: Array, threshold: float | None) -> None:
-    """Exit with a code of its own, and say so, if rows reach a threshold."""
+    else:
+        n_rows = rows.source.n_rows
+        n = int(fitted.stand_out(scores, n_rows).sum())
+        some = "none of which stands out" if n == 0 else f"of which {n:,} stand{'s' * (n == 1)} out"
+        text = f"scored {format_quantity(n_rows, 'row')}, {some}, to {output}"
+        facts = {"scored": n_rows, "written": n_written, "output": output}
+        printing.print_result(facts, "" if output == STANDARD_OUTPUT else text)
     if threshold is not None and (n := int((scores >= threshold).sum())):
         say(f"{format_quantity(n, 'row')} reached the threshold of {threshold:g}.")
         raise typer.Exit(ALARM_CODE)
@@ -115,32 +113,6 @@ def _describe_all(
             if transform.explain:
                 facts |= transform.describe_causes(transform.find_causes(batch))
             yield distributed.prepend_id(rows.id, batch.rows, facts)
-
-
-def _find_oddest(
-    transform: distributed.BatchTransform, rows: tables.Scan, top: int, quiet: bool
-) -> tuple[pa.RecordBatch, list[str]]:
-    """Find the oddest rows, the oddest first, and say why they are; holds few rows and a batch."""
-    kept: list[pa.RecordBatch] = []
-    arrays: list[Array] = []  # of the rows that are kept: scores, errors, places, numbers
-    first = 1
-    with show_rows("scoring", rows, quiet) as shown_rows:
-        for batch in shown_rows:
-            scores, errors = transform.fitted.measure_rows(batch.numbers)
-            some = np.argsort(-scores, kind="stable")[:top]
-            more = [scores[some], errors[some], first + some, batch.numbers[some]]
-            pairs = zip(arrays, more, strict=True) if arrays else ([part] for part in more)
-            arrays = [np.concatenate(pair) for pair in pairs]
-            order = np.argsort(-arrays[0], kind="stable")[:top]
-            arrays = [array[order] for array in arrays]
-            table = pa.Table.from_batches([*kept, batch.rows.take(pa.array(some))])
-            kept = table.take(pa.array(order)).combine_chunks().to_batches()
-            first += batch.rows.num_rows
-    scores, errors, places, numbers = arrays
-    facts = {"row": places, "score": scores, "rank": np.arange(1, len(places) + 1, dtype=np.int32)}
-    facts |= transform.describe_scores(scores, errors)
-    reasons, causes = distributed.describe_reasons(transform, tables.Batch(kept[0], numbers))
-    return distributed.prepend_id(rows.id, kept[0], facts | causes), reasons
 
 
 def _print_oddest(

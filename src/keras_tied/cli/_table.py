@@ -152,8 +152,7 @@ def explain_left_out(columns: tables.Columns) -> list[str]:
 
 def say_notes(source: tables.Source, quiet: bool) -> None:
     """Print what was detected when a table was opened."""
-    for note in () if quiet else source.notes:
-        say(f"{source.name!r}: {note}.")
+    say(*(f"{source.name!r}: {note}." for note in source.notes), quiet=quiet)
 
 
 def describe_misread(misread: tables.MisreadValues) -> dict[str, str]:
@@ -162,12 +161,6 @@ def describe_misread(misread: tables.MisreadValues) -> dict[str, str]:
         column: f"holds {times:,} values that count as missing: {misread.describe(column)}"
         for column, times in misread.counts.items()
     }
-
-
-def say_misread(misread: tables.MisreadValues, quiet: bool) -> None:
-    """Print which values were not of the kind of their column."""
-    for column, text in () if quiet else describe_misread(misread).items():
-        say(f"column {column!r} {text}.")
 
 
 def describe_doubtful(rows: tables.Scan) -> list[str]:
@@ -184,9 +177,3 @@ def describe_doubtful(rows: tables.Scan) -> list[str]:
         sentences.append(f"column {column!r} has no value in any row, and is imputed.")
     misread = describe_misread(rows.misread).items()
     return [*sentences, *(f"column {column!r} {text}." for column, text in misread)]
-
-
-def say_doubtful(rows: tables.Scan, quiet: bool) -> None:
-    """Print what is doubtful in rows."""
-    for sentence in () if quiet else describe_doubtful(rows):
-        say(sentence)

@@ -7,17 +7,17 @@ needs. Whole tables go through Dask: `connect` reaches its workers. Needs `keras
 
 from keras_tied.distributed._cluster import ClusterError, connect
 from keras_tied.distributed._folder import OutputFolder
+from keras_tied.distributed._odd import find_far_values, find_oddest
 from keras_tied.distributed._tables import measure_table, transform_table
 from keras_tied.distributed._transform import (
     BatchTransform,
     Output,
     code_names,
-    describe_reasons,
     load_transform,
     measure_rows,
     prepend_id,
 )
-from keras_tied.tables import Here, Workers
+from keras_tied.distributed._workers import Here, Workers
 
 __all__ = [
     "BatchTransform",
@@ -28,7 +28,8 @@ __all__ = [
     "Workers",
     "code_names",
     "connect",
-    "describe_reasons",
+    "find_far_values",
+    "find_oddest",
     "load_transform",
     "measure_rows",
     "measure_table",

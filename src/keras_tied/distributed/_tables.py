@@ -3,10 +3,10 @@
 import hashlib
 import os
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,55 +14,33 @@ import pyarrow as pa
 from keras_tied._types import Array
 from keras_tied.distributed._folder import OutputFolder, resume
 from keras_tied.distributed._transform import BatchTransform, measure_rows
+from keras_tied.distributed._workers import Workers, fold
 from keras_tied.estimator import internal
 from keras_tied.estimator.internal import Fences, Moments, measure_moments, ranks
-from keras_tied.tables import Columns, MisreadValues, Scan, Source, Workers
-
-Advance = Callable[[int], object]  # is called with the rows that are done since the last call
-
-
-class Transformation(NamedTuple):
-    """What `transform_table` returns."""
-
-    n_rows: int
-    unseen: MisreadValues
-    misread: MisreadValues
-
-
-class Measurement(NamedTuple):
-    """What `measure_table` returns."""
-
-    moments: Moments
-    rows: Array  # (n, features) float32
-    misread: MisreadValues
+from keras_tied.tables import Scan, Source
 
 
 def transform_table(
-    workers: Workers,
-    source: Source,
-    transform: BatchTransform,
-    folder: OutputFolder,
-    advance: Advance = lambda rows: None,
-) -> Transformation:
+    workers: Workers, rows: Scan, transform: BatchTransform, folder: OutputFolder
+) -> int:
     """Transform a table into a folder with a file for each part of it, in order, and a manifest.
 
     Parts that an earlier run has finished are kept: after a failure, run the same again.
 
     Args:
         workers: what runs the work.
-        source: the table.
+        rows: those of the table, as `BatchTransform.scan` gives them; they collect the unseen and
+            misread values of the parts that are written now.
         transform: the function of batches; scores get a column `rank`, 1 for the oddest row.
         folder: the output.
-        advance: is called with the rows that are done.
 
     Returns:
-        The rows of all parts, and the unseen and misread values of those that were written now.
+        The number of rows of all parts.
 
     Raises:
         TableError: if the table cannot be used, or the folder holds something else.
         ClusterError: if workers are lost.
     """
-    rows = Scan(source, transform.columns, transform.id, reads=transform.reads)
     parts = rows.split()
     names = [f"part-{index:05}.{folder.format}" for index in range(len(parts))]
     facts = _describe([part.source for part in parts], transform)
@@ -70,52 +48,42 @@ def transform_table(
     left = [index for index, name in enumerate(names) if name not in done]
     places: Sequence[Array | None] = [None] * len(parts)
     if transform.output == "scores" and left:
-        places = _rank(workers, Scan(source, transform.columns), transform)
-    advance(sum(done.values()))
-    items = [(places[index], transform, folder, names[index]) for index in left]
-    some = [parts[index] for index in left]
-    for place, n_rows in rows.fold(workers, _write_part, some, items):
+        places = _rank(workers, Scan(rows.source, transform.columns), transform)
+    rows.advance(sum(done.values()))
+    items = [(parts[index], places[index], transform, folder, names[index]) for index in left]
+    for place, n_rows in fold(workers, rows, _write_part, items):
         done[names[left[place]]] = n_rows
         complete = len(done) == len(parts)
         folder.write_manifest({"of": facts, "parts": done, "complete": complete})
-        advance(n_rows)
-    return Transformation(sum(done.values()), rows.unseen, rows.misread)
+        rows.advance(n_rows)
+    return sum(done.values())
 
 
 def measure_table(
-    workers: Workers,
-    source: Source,
-    columns: Columns,
-    n: int,
-    seed: int,
-    advance: Advance = lambda rows: None,
-    fences: Fences | None = None,
-) -> Measurement:
+    workers: Workers, rows: Scan, n: int, seed: int, fences: Fences | None = None
+) -> tuple[Moments, Array]:
     """Measure all rows of a table, and choose n of them at random.
 
     Args:
         workers: what runs the work.
-        source: the table, of at least n rows.
-        columns: the columns to use.
+        rows: those of the table, at least n; they collect misread values.
         n: the rows to choose.
         seed: of the choice.
-        advance: is called with the rows that are done.
         fences: the rows beyond them are not measured, but may be chosen. Defaults to none.
 
     Returns:
-        The moments of all rows, and the chosen rows in random order.
+        The moments of all rows, and the chosen rows in random order, `(n, features)`.
     """
-    whole = Scan(source, columns)
-    parts = whole.split()
+    parts = rows.split()
     places = internal.choose_places([part.source.n_rows for part in parts], n, seed)
-    items = [(some, fences) for some in places]
+    items = [(part, some, fences) for part, some in zip(parts, places, strict=True)]
     results = {}
-    for index, result in whole.fold(workers, _measure_part, parts, items):
+    for index, result in fold(workers, rows, _measure_part, items):
         results[index] = result
-        advance(parts[index].source.n_rows)
-    moments, rows = zip(*(results[index] for index in range(len(parts))), strict=True)
-    shuffled = np.random.default_rng(seed).permutation(np.concatenate(rows))
-    return Measurement(reduce(Moments.merge, chain(*moments)), shuffled, whole.misread)
+        rows.advance(parts[index].source.n_rows)
+    moments, chosen = zip(*(results[index] for index in range(len(parts))), strict=True)
+    shuffled = np.random.default_rng(seed).permutation(np.concatenate(chosen))
+    return reduce(Moments.merge, chain(*moments)), shuffled
 
 
 def _write_part(
@@ -151,10 +119,9 @@ def _measure_part(part: Scan, places: Array, fences: Fences | None) -> tuple[lis
 
 def _rank(workers: Workers, rows: Scan, transform: BatchTransform) -> list[Array]:
     """Return the ranks of the scores of all rows, by part."""
-    parts = rows.split()
-    items = [(transform.fitted,)] * len(parts)
-    measured = dict(rows.fold(workers, measure_rows, parts, items))
-    scores = [measured[index][0] for index in range(len(parts))]
+    items = [(part, transform.fitted) for part in rows.split()]
+    measured = dict(fold(workers, rows, measure_rows, items))
+    scores = [measured[index][0] for index in range(len(items))]
     return np.split(ranks(np.concatenate(scores)), np.cumsum(list(map(len, scores)))[:-1])
 
 

@@ -8,10 +8,19 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from keras_tied._reasons import ORDINARY, Cause, describe_reason, format_given, format_suggestion
+from keras_tied._reasons import Cause, format_given, format_suggestion
 from keras_tied._types import Array
 from keras_tied.estimator.internal import Explanation, Fitted, read
-from keras_tied.tables import Batch, Columns, MisreadValues, Reads, Scan, TableError, get_value
+from keras_tied.tables import (
+    Batch,
+    Columns,
+    MisreadValues,
+    Reads,
+    Scan,
+    Source,
+    TableError,
+    get_value,
+)
 
 Output = Literal["codes", "reconstructions", "scores", "filled"]
 MOST_COLUMNS = 3  # that are named for each row that is explained
@@ -44,11 +53,10 @@ class BatchTransform:
     id: str | None = None
     explain: bool = False
 
-    @property
-    def reads(self) -> Reads:
-        """The columns that a `Scan` reads for it."""
+    def scan(self, source: Source) -> Scan:
+        """Return the rows of a table, with the columns that are read for it."""
         more: dict[Output, Reads] = {"reconstructions": "restored", "filled": "all"}
-        return more.get(self.output, "used")
+        return Scan(source, self.columns, self.id, reads=more.get(self.output, "used"))
 
     def __call__(
         self,
@@ -128,17 +136,6 @@ class BatchTransform:
             ]
             for row, columns in enumerate(order.tolist())
         ]
-
-
-def describe_reasons(transform: BatchTransform, batch: Batch) -> tuple[list[str], dict[str, Any]]:
-    """Tell why rows are odd, in words and as columns."""
-    explanation = transform.fitted.explain(batch.numbers)
-    causes = transform.find_causes(batch, explanation)
-    first = explanation.shares.argmax(axis=1)[:, None]
-    mended = np.take_along_axis(explanation.scores, first, axis=1)[:, 0]
-    ordinary = transform.fitted.find_rarity(mended) < ORDINARY
-    words = map(describe_reason, causes, ordinary.tolist())
-    return list(words), transform.describe_causes(causes)
 
 
 def load_transform(

@@ -5,7 +5,6 @@ from keras_tied.estimator.columns import (
     OTHER,
     ROWS_TO_COUNT,
     Column,
-    ColumnChoice,
     Columns,
     Fact,
     Kind,
@@ -19,7 +18,7 @@ from keras_tied.estimator.columns import (
 from keras_tied.tables._errors import WriteError
 from keras_tied.tables._file import ENDINGS, OUTPUT_ENDINGS, ReadOptions
 from keras_tied.tables._open import open_table
-from keras_tied.tables._scan import Batch, Here, Reads, Scan, Workers
+from keras_tied.tables._scan import Batch, Reads, Scan
 from keras_tied.tables._source import Source
 from keras_tied.tables._total import describe_total
 from keras_tied.tables._write import check_output, write_table
@@ -32,10 +31,8 @@ __all__ = [
     "ROWS_TO_COUNT",
     "Batch",
     "Column",
-    "ColumnChoice",
     "Columns",
     "Fact",
-    "Here",
     "Kind",
     "MisreadValues",
     "NumberText",
@@ -46,7 +43,6 @@ __all__ = [
     "TableError",
     "Times",
     "TruthText",
-    "Workers",
     "WriteError",
     "check_output",
     "describe_total",

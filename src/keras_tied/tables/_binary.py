@@ -63,8 +63,7 @@ def _read_arrow(name: str, schema: pa.Schema, request: Request) -> Batches:
 def _read_stream(name: str, request: Request) -> Batches:
     for _ in request.pieces:
         with _open(name, ARROW) as source:
-            for batch in ipc.open_stream(source):
-                yield _validate(batch).select(list(request.names))
+            yield from map(_validate, ipc.open_stream(source))
 
 
 def open_parquet(name: str) -> TableFile:
@@ -103,8 +102,7 @@ def _read_orc(name: str, request: Request) -> Batches:
     with _open(name, "an ORC file") as source:
         file = orc.ORCFile(source)
         for piece in request.pieces:
-            batch = _validate(file.read_stripe(piece, columns=list(request.names)))
-            yield batch.select(list(request.names))
+            yield _validate(file.read_stripe(piece, columns=list(request.names)))
 
 
 def open_npz(name: str, array: str | None) -> TableFile:

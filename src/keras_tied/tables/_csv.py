@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from io import BytesIO, StringIO, TextIOWrapper
+from io import BufferedReader, BytesIO, StringIO, TextIOWrapper
 from itertools import islice
 
 import pyarrow as pa
@@ -181,12 +181,13 @@ class _CsvFile:
 
     def _scan(self, names: Sequence[str]) -> tuple[pa.Schema, int, str | None]:
         """Return the types of the columns, the number of rows and the decimal mark."""
-        as_text = {name: pa.string() for name in names if self._is_text(name)}
+        text = self._options.text
+        of_text = [name for name in names if text is None or name in text]
         with self._report_errors():
-            reader = self._open(as_text)
-            texts, decimal = self._find_text(names, reader.schema)
-            if texts:
-                reader = self._open(as_text | dict.fromkeys(texts, pa.string()))
+            reader = self._open(dict.fromkeys(of_text, pa.string()))
+            more, decimal = self._find_text(of_text, reader.schema)
+            if more:
+                reader = self._open(dict.fromkeys([*of_text, *more], pa.string()))
             schema = reader.schema
             if any(pa.types.is_binary(dtype) for dtype in schema.types):
                 raise self._encoding_error()
@@ -203,18 +204,18 @@ class _CsvFile:
                 types = [_widen_type(*pair) for pair in zip(types, batch.columns, strict=True)]
         return pa.schema(list(zip(names, types, strict=True))), n_rows, decimal
 
-    def _find_text(self, names: Sequence[str], schema: pa.Schema) -> tuple[list[str], str | None]:
-        """Find the columns to read as text, though Arrow takes them for another type, and the mark.
+    def _find_text(self, known: Sequence[str], schema: pa.Schema) -> tuple[list[str], str | None]:
+        """Find more columns to read as text than the known ones, and the decimal mark.
 
         These are dates, truth values but "true" and "false", digits that name something, and
         numbers with a point where other columns have a decimal comma.
         """
         decimal = self._options.decimal
-        batch = next(self._open(dict.fromkeys(names, pa.string())), None)
+        batch = next(self._open(dict.fromkeys(schema.names, pa.string())), None)
         if batch is None:
             return [], decimal
         of, columns = pa.types, list(zip(schema.names, schema.types, batch.columns, strict=True))
-        strings = [c for n, dtype, c in columns if of.is_string(dtype) and not self._is_text(n)]
+        strings = [cells for n, dtype, cells in columns if of.is_string(dtype) and n not in known]
         decimal = decimal or find_decimal(strings)
         texts = []
         for name, dtype, cells in columns:
@@ -259,10 +260,6 @@ class _CsvFile:
                 strings_can_be_null=True,
             ),
         )
-
-    def _is_text(self, name: str) -> bool:
-        """Whether a column is to be read as text, whatever it holds."""
-        return self._options.text is None or name in self._options.text
 
     def _open_text(self) -> TextIOWrapper:
         encoding = "utf-8-sig" if codecs.lookup(self._encoding).name == "utf-8" else self._encoding
@@ -332,19 +329,17 @@ class _CsvFile:
     def _encoding_error(self) -> TableError:
         """Make the error that tells where the file is not text in its encoding."""
         decoder = codecs.getincrementaldecoder(self._encoding)()
-        position, lines = 0, 1
+        lines, position = 0, 0
         with pa.input_stream(self._name) as file:
-            while chunk := file.read(BLOCK):
+            for line in BufferedReader(file):
+                lines += 1
                 try:
-                    decoder.decode(chunk)
-                    sound = len(chunk)
+                    decoder.decode(line)
                 except UnicodeDecodeError as error:
-                    # The decoder may hold back the beginning of a character of the chunk before.
-                    sound = max(0, error.start - (len(error.object) - len(chunk)))
-                lines += chunk[:sound].count(b"\n")
-                position += sound
-                if sound < len(chunk):
+                    # The decoder may hold back the beginning of a character of the line before.
+                    position += max(0, error.start - (len(error.object) - len(line)))
                     break
+                position += len(line)
         return _EncodingError(
             f"{self._name!r} is not {self._encoding} text in line {lines} (byte {position}); save "
             "it as UTF-8, or name its encoding, such as latin-1."

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from keras_tied.estimator.columns import Columns, MisreadValues, TableError
 from keras_tied.tables._source import Source
 
-Result = TypeVar("Result")
 Reads = Literal["used", "restored", "all"]  # what is used, what `decode` restores too, all columns
 
 
@@ -22,26 +21,6 @@ class Batch(NamedTuple):
 
     rows: pa.RecordBatch
     numbers: NDArray[np.float32]  # (n, features)
-
-
-class Workers(Protocol):
-    """What runs a function on several items: this process, or workers of Dask."""
-
-    def map(
-        self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]
-    ) -> Iterable[tuple[int, Any]]:
-        """Yield the index of each item and the result of the function, in any order."""
-
-
-class Here:
-    """Runs functions in this process, one after the other."""
-
-    def map(
-        self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]
-    ) -> Iterator[tuple[int, Any]]:
-        """Call a function with the arguments of each item; yield index and result."""
-        for index, arguments in enumerate(items):
-            yield index, function(*arguments)
 
 
 def ignore(n_rows: int) -> None:
@@ -101,34 +80,3 @@ class Scan:
             Scan(part, self.columns, self.id, self.label, self.reads)
             for part in self.source.split()
         ]
-
-    def fold(
-        self,
-        workers: Workers,
-        function: Callable[..., Result],
-        parts: Sequence[Scan],
-        items: Sequence[tuple[Any, ...]],
-    ) -> Iterator[tuple[int, Result]]:
-        """Yield index and result of a function of each part and its item, in any order.
-
-        What is unseen and misread in the parts becomes that of the table, in their order.
-        """
-        tasks = [(function, part, *more) for part, more in zip(parts, items, strict=True)]
-        tallies = {}
-        for index, (result, *tally) in workers.map(_fold_part, tasks):
-            tallies[index] = tally
-            yield index, result
-        for _, (unseen, misread) in sorted(tallies.items()):
-            self.unseen.update(unseen)
-            self.misread.update(misread)
-
-
-def _fold_part(
-    function: Callable[..., Result], part: Scan, *more: Any
-) -> tuple[Result, MisreadValues, MisreadValues]:
-    """Call a function with a part, in the process of a worker; its errors name the file."""
-    try:
-        return function(part, *more), part.unseen, part.misread
-    except TableError as error:
-        name, message = repr(part.source.name), str(error)
-        raise TableError(message if name in message else f"{name}: {message}") from error

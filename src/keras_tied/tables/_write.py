@@ -6,9 +6,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from io import StringIO
 from itertools import chain
 from pathlib import Path
@@ -80,30 +79,23 @@ def write_table(
         ...     n_rows, path.read_text()
         (1, 'name,weight\nplum,31.5\n')
     """
-    name, target = os.fspath(path), check_output(path)
-    if target is None:
-        sys.stdout.flush()
-        return _write_all(batches, partial(_write_text, sys.stdout.buffer, safe=safe_csv))
-    with _report_errors(name), _files.replace_atomically(target) as part:
-        return _write_all(batches, partial(_write_rows, name, part, safe_csv))
-
-
-def _write_all(
-    batches: Iterable[pa.RecordBatch], write: Callable[[pa.Schema, Batches], None]
-) -> int:
-    """Write batches with a function of their schema and of themselves; return how many rows."""
-    rows, n_rows = iter(batches), 0
-    first = next(rows, None)
-    if first is None:
+    name, target, n_rows = os.fspath(path), check_output(path), 0
+    rest = iter(batches)
+    if (first := next(rest, None)) is None:
         raise TableError("there are no rows to write.")
 
     def count_rows() -> Batches:
         nonlocal n_rows
-        for batch in chain([first], rows):
+        for batch in chain([first], rest):
             n_rows += batch.num_rows
             yield batch
 
-    write(first.schema, count_rows())
+    if target is None:
+        sys.stdout.flush()
+        _write_text(sys.stdout.buffer, first.schema, count_rows(), safe=safe_csv)
+        return n_rows
+    with _report_errors(name), _files.replace_atomically(target) as part:
+        _write_rows(name, part, first.schema, count_rows(), safe_csv)
     return n_rows
 
 
@@ -123,7 +115,7 @@ def _report_errors(name: str) -> Iterator[None]:
         raise WriteError(f"cannot write {name!r}: {reason}; use Parquet.") from error
 
 
-def _write_rows(name: str, part: Path, safe_csv: bool, schema: pa.Schema, batches: Batches) -> None:
+def _write_rows(name: str, part: Path, schema: pa.Schema, batches: Batches, safe_csv: bool) -> None:
     """Write rows to `part`, in the format of `name`."""
     format, ending = find_format(name), Path(name).suffix[1:].lower()
     if format in TEXTS:
