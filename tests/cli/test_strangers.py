@@ -99,6 +99,8 @@ def test_a_last_row_of_totals_is_warned_of(keras_tied, clients, tmp_path, name, 
     path = write(clients, tmp_path / "totals.csv")
     for done in (keras_tied("check", path), keras_tied("fit", path, "-o", "m.safetensors")):
         assert f"row 61, the last, {says}" in done.out + done.err
+    few = pd.DataFrame({"a": [0, 1, 0, 0, 1], "b": [1, 0, 0, 0, 1], "c": range(5)})
+    assert "the last" not in keras_tied("check", write(few, tmp_path / "few.csv")).out
     clients.insert(0, "Total", "Total")  # a constant, and no row of totals
     path = write(clients[:ROWS], tmp_path / "constant.csv")
     assert "the last" not in keras_tied("check", path).out

@@ -116,7 +116,7 @@ def survey(
         doubtful = [fact.name for fact in facts if fact.misread and not fact.refused]
         misread = used.find_misread(source.batches(names=doubtful), doubtful)
         fences, far = distributed.find_far_values(source, sample, used)
-        total = tables.describe_total(source) if sample.num_rows == source.n_rows else ""
+        total = tables.describe_total(source) if source.n_rows <= tables.ROWS_TO_COUNT else ""
     lost = _table.describe_misread(misread)
     texts = [
         (fact.name, text)
