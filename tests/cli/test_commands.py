@@ -95,7 +95,7 @@ def test_a_row_that_does_not_fit_is_the_worst_and_its_column_is_named(
     )
     (odd,) = json.loads(keras_tied("score", model, "odd.csv", "--top", 1, "--json").out)["oddest"]
     assert (odd["name"], odd["row"], odd["column1"]) == ("9999", 301, "count")
-    assert odd["why"].startswith("count 4,000; the other columns suggest ")
+    assert odd["why"].startswith("count 4000; the other columns suggest ")
 
 
 def test_columns_are_matched_by_name(keras_tied, model, fruit_csv, tmp_path):

@@ -88,8 +88,12 @@ def test_of_classes_both_errors_are_deviances_and_the_network_s_is_less(rng):
     assert error < of_pca < 1
 
 
+SLOW = pytest.mark.slow
+
+
 @pytest.mark.parametrize(
-    ("n", "missing"), [(400, 0.15), pytest.param(2_000, 0.15, marks=pytest.mark.slow), (2_000, 0.0)]
+    ("n", "missing"),
+    [(400, 0.15), *(pytest.param(2_000, missing, marks=SLOW) for missing in (0.15, 0.0))],
 )
 def test_the_error_of_rows_held_out_is_that_of_rows_from_elsewhere(n, missing):
     rng = np.random.default_rng(n)
