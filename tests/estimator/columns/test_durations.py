@@ -67,6 +67,12 @@ def test_durations_of_arrow_come_back_as_durations():
     assert again == values
 
 
+def test_whole_seconds_stay_whole():
+    batch = pa.record_batch({"x": [datetime.timedelta(seconds=i) for i in range(30)]})
+    columns, _ = Columns.survey(batch)
+    assert columns.decode([[12.4]])["x"].to_pylist() == [datetime.timedelta(seconds=12)]
+
+
 QUARTERS = [(year, quarter) for year in range(1990, 1998) for quarter in (1, 2, 3, 4)]
 
 

@@ -189,9 +189,9 @@ class Column:
         if isinstance(self.form, Times):
             days = decode_days(numbers, self.cycles) + self.origin
             return self.form.format_days(np.rint(days) if self.whole else days)
-        if isinstance(self.form, TruthText | Durations) or not (
-            self.form is None or self.form.is_whole
-        ):
+        if isinstance(self.form, Durations):
+            return self.form.format(np.rint(single) if self.whole else single)
+        if isinstance(self.form, TruthText) or not (self.form is None or self.form.is_whole):
             return self.form.format(single)
         if self.kind is Kind.boolean:
             return pa.array(single >= 0.5, mask=is_missing)
