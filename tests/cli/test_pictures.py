@@ -249,6 +249,7 @@ def test_a_file_that_cannot_be_written_whole_is_not_there(
     model, fruit_csv, tmp_path, command, output
 ):
     keras_tied = sys.executable, "-m", "keras_tied.cli", command, model, fruit_csv, "-o", output
+    keras_tied += ("--quiet",)  # else a slow machine says that it is at work
     done = subprocess.run(
         ["sh", "-c", 'ulimit -f 200; exec "$@"', "-", *keras_tied],
         cwd=tmp_path,
