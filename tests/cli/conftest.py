@@ -56,8 +56,8 @@ def interrupted(tmp_path):
 
 @pytest.fixture(autouse=True)
 def no_progress(monkeypatch):
-    """What is said after a second of work depends on the machine."""
-    monkeypatch.setattr(_progress, "SECONDS_TO_FIRST_LINE", 1e6)
+    """What is said of work that takes long depends on the machine."""
+    monkeypatch.setattr(_progress, "SECONDS_BETWEEN_LINES", 1e6)
 
 
 @pytest.fixture

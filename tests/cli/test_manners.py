@@ -78,7 +78,7 @@ def test_cells_are_quoted_where_they_need_it_in_every_batch(keras_tied, tmp_path
 
 
 def test_progress_in_a_pipe_is_a_line_now_and_then(keras_tied, model, fruit_csv, monkeypatch):
-    monkeypatch.setattr(_progress, "SECONDS_TO_FIRST_LINE", 0)
+    monkeypatch.setattr(_progress, "SECONDS_BETWEEN_LINES", 0.001)
     arguments = "encode", model, fruit_csv, "-o", "codes.csv"
     assert "keras-tied: encoded: " in keras_tied(*arguments).err
     assert keras_tied(*arguments, "--quiet").err == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,21 +14,22 @@ from keras_tied._signals import clean_up_at_signal
 from keras_tied.cli._lazy import tables
 from keras_tied.cli._messages import say
 
-SECONDS_TO_FIRST_LINE, SECONDS_BETWEEN_LINES = 1, 10
+SECONDS_TO_FIRST_LINE, SECONDS_BETWEEN_LINES = 0.5, 10
+_last_line = time.monotonic() + SECONDS_TO_FIRST_LINE - SECONDS_BETWEEN_LINES
 
 
 @contextmanager
 def _say_states(what: str) -> Iterator[Callable[[str], None]]:
-    """Print how far the work has come, after a second and then every ten, however long a step is.
+    """Print how far the work has come, soon and then every ten seconds, however long a step is.
 
     Yields the function that tells the state.
     """
     state, is_over = "at work", threading.Event()
 
     def say_often() -> None:
-        wait = SECONDS_TO_FIRST_LINE
-        while not is_over.wait(wait):
-            wait = SECONDS_BETWEEN_LINES
+        global _last_line
+        while not is_over.wait(max(0.0, _last_line + SECONDS_BETWEEN_LINES - time.monotonic())):
+            _last_line = time.monotonic()
             say(f"{what}: {state}" if what else state)
 
     def note(now: str) -> None:
