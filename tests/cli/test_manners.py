@@ -77,8 +77,15 @@ def test_cells_are_quoted_where_they_need_it_in_every_batch(keras_tied, tmp_path
     assert [row[0] for row in csv.reader(io.StringIO("\n".join(lines)))][1:] == names
 
 
-def test_progress_in_a_pipe_is_a_line_now_and_then(keras_tied, model, fruit_csv, monkeypatch):
-    monkeypatch.setattr(_progress, "SECONDS_BETWEEN_LINES", 0.001)
-    arguments = "encode", model, fruit_csv, "-o", "codes.csv"
-    assert "keras-tied: encoded: " in keras_tied(*arguments).err
-    assert keras_tied(*arguments, "--quiet").err == ""
+def test_progress_in_a_pipe_is_a_line_now_and_then(
+    keras_tied, model, fruit_csv, monkeypatch, capfd
+):
+    for name in ("SECONDS_BETWEEN_LINES", "SHORTEST_STAGE"):
+        monkeypatch.setattr(_progress, name, 0.001)
+    source = open_table(fruit_csv)
+    with _progress.show_rows("encoded", Scan(source, Columns(())), quiet=False) as rows:
+        rows.advance(7)
+        said = ""
+        while "keras-tied: encoded: 7 of 300 rows\n" not in said:
+            said += capfd.readouterr().err
+    assert keras_tied("encode", model, fruit_csv, "-o", "codes.csv", "--quiet").err == ""

@@ -167,6 +167,7 @@ def test_a_pipe_gets_a_row_in_a_line(keras_tied, clients, tmp_path):
 
 def test_work_is_said_to_go_on_however_long_a_step_takes(monkeypatch, capfd):
     monkeypatch.setattr(_progress, "SECONDS_BETWEEN_LINES", 0.01)
+    monkeypatch.setattr(_progress, "SHORTEST_STAGE", 0.001)
     with _progress.show_stages("reading", quiet=False) as on_stage:
         said = ""
         while said.count("reading") < 2:

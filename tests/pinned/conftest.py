@@ -5,6 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from keras_tied import cli
+from keras_tied.cli import _progress
 
 
 class Done(NamedTuple):
@@ -33,6 +34,7 @@ def model() -> Path:
 def keras_tied(tmp_path, monkeypatch, capfd):
     """The command in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_progress, "SECONDS_BETWEEN_LINES", 1e6)
 
     def run(*arguments) -> Done:
         monkeypatch.setattr(sys, "argv", ["keras-tied", *map(str, arguments)])

@@ -15,6 +15,7 @@ from keras_tied.cli._lazy import tables
 from keras_tied.cli._messages import say
 
 SECONDS_TO_FIRST_LINE, SECONDS_BETWEEN_LINES = 0.5, 10
+SHORTEST_STAGE = 0.3  # seconds of work before it is said
 _last_line = time.monotonic() + SECONDS_TO_FIRST_LINE - SECONDS_BETWEEN_LINES
 
 
@@ -28,7 +29,9 @@ def _say_states(what: str) -> Iterator[Callable[[str], None]]:
 
     def say_often() -> None:
         global _last_line
-        while not is_over.wait(max(0.0, _last_line + SECONDS_BETWEEN_LINES - time.monotonic())):
+        while not is_over.wait(
+            max(SHORTEST_STAGE, _last_line + SECONDS_BETWEEN_LINES - time.monotonic())
+        ):
             _last_line = time.monotonic()
             say(f"{what}: {state}" if what else state)
 
