@@ -10,6 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from keras_tied.cli import _progress
+from keras_tied.tables import Columns, Scan, open_table
 
 
 @pytest.fixture
