@@ -156,6 +156,9 @@ def test_a_threshold_has_an_exit_code(keras_tied, clients, tmp_path):
     assert f"{(scores >= some).sum()} rows reached the threshold" in done.err
     assert keras_tied("score", "m.safetensors", path, "--threshold", some).code == 3
     pd.testing.assert_series_equal(pd.read_csv("scores.csv")["score"], scores)
+    few = keras_tied("score", "m.safetensors", path, "--threshold", -1, "--top", 2)
+    assert (few.code, "at least 2 rows reached" in few.err) == (3, True)
+    assert keras_tied("score", "m.safetensors", path, "--threshold", "nan").code == 2
 
 
 def test_a_pipe_gets_a_row_in_a_line(keras_tied, clients, tmp_path):

@@ -390,7 +390,7 @@ def test_rows_that_repeat_are_counted_however_they_come_in_batches(rows):
     tally = Tally()
     for batch in np.array_split(X, [len(X) // 3, len(X) // 2]):
         tally.add(batch)
-    assert tally.n_repeated == len(rows) - len(set(rows))
+    assert tally.n_duplicates == len(rows) - len(set(rows))
     expected = [sum(row[i] is None for row in rows) for i in range(2)]
     np.testing.assert_array_equal(tally.missing, expected)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from keras_tied._text import format_quantity
 from keras_tied.cli._app import command
 from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._lazy import distributed, pa, tables
@@ -114,7 +115,8 @@ def write_rows(
     seconds = time.perf_counter() - start
     say(*describe_doubtful(rows), quiet=printing.quiet)
     rate = n_rows / max(seconds, 1e-9)
-    text = f"{verb} {n_rows:,} rows to {output} in {seconds:.1f} s, {rate:,.0f} a second"
+    done = f"{verb} {format_quantity(n_rows, 'row')} to {output}"
+    text = f"{done} in {seconds:.1f} s, {rate:,.0f} a second"
     facts = {verb: n_rows, "output": output, "seconds": seconds, "unseen": rows.unseen.counts}
     printing.print_result(facts, "" if output == STANDARD_OUTPUT else text)
 

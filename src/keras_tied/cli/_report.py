@@ -163,7 +163,7 @@ def _make_page(
         title=Path(rows.source.name).name or rows.source.name,
         command=" && ".join(filter(None, commands)),
         versions={str(name): str(what) for name, what in noted.items()},
-        changed=_find_changed(rows),
+        changed=_list_changes(rows),
         notes=[f"Columns that the model does not use: {left_out}."] if left_out else [],
         n_worst=N_WORST,
         **facts,
@@ -175,7 +175,7 @@ def _describe_doubtful(rows: tables.Scan) -> list[str]:
     return [f"{rows.source.name}: {sentence}" for sentence in describe_doubtful(rows)]
 
 
-def _find_changed(rows: tables.Scan) -> list[pages.Drift]:
+def _list_changes(rows: tables.Scan) -> list[pages.Drift]:
     """Return the columns that had one value in training, or were copies, and are not any more."""
     n, of_training = rows.source.n_rows, rows.columns.left_out
     return [

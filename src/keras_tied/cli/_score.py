@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -53,6 +54,8 @@ def score(
     if cluster.cluster is not None and (output is None or (top, threshold) != (None, None)):
         what = "give --output, and leave out --top and --threshold"
         raise UsageError(f"--cluster writes all rows: {what}.")
+    if threshold is not None and math.isnan(threshold):
+        raise UsageError("--threshold nan is no score; give a number.")
     if output is not None:
         cluster.require_output(output, printing.json)
     fitted_model = load(model)
@@ -87,7 +90,8 @@ def score(
         facts = {"scored": n_rows, "written": n_written, "output": output}
         printing.print_result(facts, "" if output == STANDARD_OUTPUT else text)
     if threshold is not None and (n := int((scores >= threshold).sum())):
-        say(f"{format_quantity(n, 'row')} reached the threshold of {threshold:g}.")
+        more = "at least " * (n == len(scores) < rows.source.n_rows)  # of those that are shown
+        say(f"{more}{format_quantity(n, 'row')} reached the threshold of {threshold:g}.")
         raise typer.Exit(ALARM_CODE)
 
 

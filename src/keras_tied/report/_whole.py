@@ -117,7 +117,7 @@ class Tally:
         self._hashes.append(np.fromiter(map(hash, texts), np.int64, len(texts)))
 
     @property
-    def n_repeated(self) -> int:
+    def n_duplicates(self) -> int:
         """How many rows are equal to an earlier one."""
         hashes = np.concatenate(self._hashes)
         return len(hashes) - len(np.unique(hashes))
