@@ -21,15 +21,13 @@ from sklearn.utils import check_array
 
 from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
-from keras_tied.estimator import TiedAutoencoder
+from keras_tied.estimator import TiedAutoencoder, internal
 
 TEST_SHARE = 0.3
 FEWEST_ROWS = 10  # rows that a comparison needs
 NEGLIGIBLE_ERROR = 1e-10  # a smaller error is one of rounding, and nothing to divide by
 UNITS, MOST_UNITS = 64, 512  # of the hidden layers of other autoencoders
 MOST_FOR_UMAP = 3  # components
-HIDDEN_SHARE, REPEATS = 0.15, 4  # of the columns of a row, and how often in others of each row
-ITERATIONS = 10  # after which reconstructions of hidden values hardly change
 
 Reconstruct = Callable[[Array, Array], Array]  # learns from some rows, and reconstructs others
 
@@ -244,16 +242,9 @@ def _measure_width(
     """Return the error of an autoencoder, of PCA, and of the former at hidden values."""
     autoencoder = _fit_autoencoder(n_components, seed, train)
     by_pca = _transform_back(PCA(n_components, random_state=seed), train, test)
-    rows = np.tile(test, (REPEATS, 1))
-    chances = np.random.default_rng(seed).random((len(rows), columns.max() + 1))
-    # One column of each row stays at least.
-    hidden = (chances < HIDDEN_SHARE) & (chances < chances.max(axis=1, keepdims=True))
-    hidden = hidden[:, columns] & ~np.isnan(rows)
-    imputed = np.where(hidden, 0.0, rows)
-    for _ in range(ITERATIONS):
-        imputed = np.where(hidden, autoencoder.reconstruct(imputed), imputed)
+    hidden_error = internal.measure_hidden(autoencoder.reconstruct, test, columns, seed)
     error = _mean_square(autoencoder.reconstruct(test) - test)
-    return error, _mean_square(by_pca - test), _mean_square((imputed - rows)[hidden])
+    return error, _mean_square(by_pca - test), hidden_error
 
 
 def _list_seeds(random_state: int, n_seeds: int) -> range:

@@ -191,3 +191,19 @@ def test_without_any_backend_the_message_says_what_to_install(monkeypatch, given
     monkeypatch.setattr(_backend, "is_installed", lambda _: False)
     with pytest.raises(_keras.UsageError, match="installed; install"):
         _keras.require_backend(given)
+
+
+def test_a_fit_of_few_rows_imports_neither_jax_nor_keras(tmp_path):
+    rows = "".join(f"{i},{i * i % 7},{i % 5}\n" for i in range(80))
+    (tmp_path / "rows.csv").write_text("a,b,c\n" + rows)
+    code = (
+        "import sys; from keras_tied.cli import main\n"
+        "sys.argv[1:] = ['fit', 'rows.csv', '-o', 'model.safetensors', '--quiet', '--epochs', '3']\n"
+        "try: main()\n"
+        "finally: print({'jax', 'keras'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.stderr == "set()\n"
+    assert (tmp_path / "model.safetensors").exists()

@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import KFold
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._training import jax_solver, keras_solvers
+from keras_tied.estimator._training import array_solver, keras_solvers
 
 
 @pytest.mark.parametrize("solver", ["auto", "lbfgs"])
@@ -15,13 +15,13 @@ def test_each_fold_starts_from_the_pca_of_its_training_rows(monkeypatch, solver)
     rows = np.random.default_rng(0).normal(size=(60, 5)) * [5, 4, 3, 2, 1]
     rows = rows[rows[:, 0].argsort()]  # the order in which an estimator takes them
     splits = list(KFold(5, shuffle=True, random_state=0).split(rows))
-    starts, real = [], jax_solver.start_network
+    starts, real = [], array_solver.start_network
 
     def start_network(principal, *arguments):
         starts.append(principal.vectors)
         return real(principal, *arguments)
 
-    for solvers in (jax_solver, keras_solvers):
+    for solvers in (array_solver, keras_solvers):
         monkeypatch.setattr(solvers, "start_network", start_network)
         monkeypatch.setattr(solvers, "make_folds", lambda *_: [test for _, test in splits])
     TiedAutoencoder(2, solver=solver, scaler=None, max_iter=3, random_state=0).fit(rows)

@@ -19,6 +19,8 @@ from keras_tied.estimator._fitted.scaling import fit_scaling
 from keras_tied.estimator._training import fit as fitting
 from keras_tied.estimator._training import jax_steps
 from keras_tied.estimator._training.fit import fit
+from keras_tied.estimator._training.likelihood import Likelihood
+from keras_tied.estimator._training.numpy_steps import Stack
 from keras_tied.estimator._training.rows import TrainingRows
 from keras_tied.estimator._training.start import start_network
 from keras_tied.estimator.internal import Parameters
@@ -131,14 +133,14 @@ def start_of(rows: TrainingRows):
 
 
 def take_no_step(rows: TrainingRows, network, axes=None):
-    """The state after a step of rate 0, the loss before it, and the errors of all rows."""
+    """What to give to JAX for a step of rate 0."""
     assert rows.link is not None
     of_jax = jax_steps.Rows(rows.inputs, rows.targets, np.ones(len(rows.inputs), np.float32))
-    likelihood = jax_steps.to_likelihood(rows.link, axes)
+    likelihood = Likelihood.of_link(rows.link, axes)
     batches, rates = np.arange(len(rows.inputs), dtype=np.int32)[None], np.zeros(1, np.float32)
     units = {"activation": network.activation, "linear_units": network.linear_units}
     state = jax_steps.begin(network)
-    args = of_jax, of_jax, batches, rates, np.float32(0), likelihood
+    args = of_jax, batches, rates, np.float32(0), likelihood
     return state, args, units
 
 
@@ -149,9 +151,30 @@ def test_the_loss_in_training_is_that_of_the_link(projected):
     rows = rows.project(fit_pca(rows.flat).truncate(4)) if projected else rows
     network = start_of(rows)
     state, args, units = take_no_step(rows, network, rows.axes)
-    errors = np.asarray(jax_steps.take_steps(state, *args, **units).errors)
+    loss = np.asarray(jax_steps.take_steps(state, *args, **units).losses)
     outputs = rows.undo_projection(network.decode(network.encode(rows.flat)))
-    np.testing.assert_allclose(errors, rows.errors(rows.link.apply(outputs)), rtol=1e-4)
+    expected = rows.errors(rows.link.apply(outputs)).mean()
+    np.testing.assert_allclose(loss, [expected], rtol=1e-4)
+    stack = Stack([network], rows.inputs, rows.targets, np.ones((1, 60)), 60, args[-1])
+    np.testing.assert_allclose(stack.take_steps(args[1], args[2], 0.0), [[expected]], rtol=1e-4)
+
+
+@pytest.mark.parametrize("projected", [False, True])
+def test_the_gradient_in_numpy_is_that_of_jax(projected):
+    link, scaled = make_link(make_rows(60, missing=0.0 if projected else 0.2))
+    rows = TrainingRows(np.nan_to_num(scaled), scaled, np.ones(60), link=link)
+    rows = rows.project(fit_pca(rows.flat).truncate(4)) if projected else rows
+    network = start_of(rows)
+    state, args, units = take_no_step(rows, network, rows.axes)
+    stack = Stack([network], rows.inputs, rows.targets, np.ones((1, 60)), 60, args[-1])
+    stack.take_steps(args[1], args[2], 0.0)
+    averages = jax_steps.take_steps(state, *args, **units).state.averages
+    for found, kernel in zip(stack.gradients, averages.kernels, strict=True):
+        scale = np.abs(kernel).max() * 10
+        # The step has multiplied the gradient by its factor, 1.
+        np.testing.assert_allclose(found[0, :-1, :-1], kernel * 10, atol=2e-4 * scale)
+    for found, gain in zip(stack.gain_gradients, averages.gains, strict=True):
+        np.testing.assert_allclose(found[0, 0], gain * 10, atol=2e-4 * np.abs(gain).max() * 10)
 
 
 def test_the_gradient_of_the_loss_equals_central_differences():

@@ -5,9 +5,9 @@ import platform
 import sys
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
-from importlib import import_module
+from importlib import import_module, metadata
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -66,13 +66,21 @@ def import_keras_alone() -> None:
 
 def collect_versions(with_keras: bool) -> dict[str, str]:
     """Return the versions of the libraries that train a model."""
-    # Those of the modules: tensorflow may come from the distribution tensorflow-cpu.
     names = ["keras", "numpy", os.environ["KERAS_BACKEND"]] if with_keras else ["numpy", "jax"]
     return {
         "python": platform.python_version(),
         "keras-tied": __version__,
-        **{name: str(getattr(import_module(name), "__version__", "?")) for name in names},
+        **{name: _find_version(name) for name in names},
     }
+
+
+def _find_version(name: str) -> str:
+    """The version of a library, without importing it if it is a distribution of that name."""
+    if name not in sys.modules:
+        with suppress(metadata.PackageNotFoundError):
+            return metadata.version(name)
+    # TensorFlow may come from the distribution tensorflow-cpu.
+    return str(getattr(import_module(name), "__version__", "?"))
 
 
 class _MissingModules(MetaPathFinder, Loader):

@@ -8,10 +8,16 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from numpy.typing import ArrayLike
+from scipy import sparse
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 
 from keras_tied._text import format_quantity
+from keras_tied.estimator._callbacks import (
+    CallbackSupportMixin,
+    call_callbacks,
+    with_callbacks,
+)
 from keras_tied.estimator._collections import (
     is_collection,
     measure_collection,
@@ -21,16 +27,19 @@ from keras_tied.estimator._fitted.fences import fit_fences, keep_all
 from keras_tied.estimator._row_methods import RowMethods
 from keras_tied.estimator._training.fit import fit, fit_batch
 from keras_tied.estimator._training.plan import Parameters
-from keras_tied.estimator._validation import validate_training_rows
+from keras_tied.estimator._training.width import resolve_width
+from keras_tied.estimator._validation import validate_more_rows, validate_training_rows
 
 if TYPE_CHECKING:
     import keras
 
+    from keras_tied._types import Array
     from keras_tied.estimator._fitted.layout import Layout
+    from keras_tied.estimator._training.judge import Outcome
     from keras_tied.estimator.columns import Columns
 
 
-class TiedAutoencoder(RowMethods):
+class TiedAutoencoder(CallbackSupportMixin, RowMethods):
     """An autoencoder that reduces a table, reconstructs it, and detects outliers.
 
     Its decoder is its encoder transposed, with a gain for each unit. Some hidden units are linear
@@ -51,8 +60,10 @@ class TiedAutoencoder(RowMethods):
 
     Args:
         n_components: the number of components of the code, at most `min(n_samples, n_features)`;
-            or a share of variance in (0, 1), for the smallest number with which PCA keeps it. Not
-            used where an `encoder` is given. Defaults to 2.
+            a share of variance in (0, 1), for the smallest number with which PCA keeps it; or
+            `"auto"`, for that from 1 to 16 which reconstructs values best that are hidden in rows
+            held out, which takes a fit for each (`comparison.compare_widths`). Not used where an
+            `encoder` is given. Defaults to 2.
         hidden_layer_sizes: the units of each hidden layer of the encoder besides the linear ones,
             a number or a sequence. Defaults to `"auto"`: twice as many units as there are features,
             between 48 and 512, and at most one for every eight rows, in three layers for 1,000 rows
@@ -146,6 +157,7 @@ class TiedAutoencoder(RowMethods):
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
         "n_components": [
+            StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
             Interval(RealNotInt, 0, 1, closed="neither"),
         ],
@@ -177,7 +189,7 @@ class TiedAutoencoder(RowMethods):
 
     def __init__(
         self,
-        n_components: int | float = 2,
+        n_components: int | float | Literal["auto"] = 2,
         *,
         hidden_layer_sizes: Any = "auto",
         activation: Any = "auto",
@@ -227,12 +239,14 @@ class TiedAutoencoder(RowMethods):
         if n_components is None or n_components == "mle":
             raise ValueError(
                 f"n_components={n_components!r} of PCA is not supported: give a number of "
-                "components, or a share of variance such as 0.95 for as many as PCA needs for it."
+                "components, 'auto', or a share of variance such as 0.95 for as many as PCA needs."
             )
         super()._validate_params()
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None, *, X_val: Any = None
+    ) -> Self:
         """Train on some rows.
 
         Ctrl-C ends training with the best weights so far, and with a warning unless the call is
@@ -247,6 +261,9 @@ class TiedAutoencoder(RowMethods):
                 counts as two in scale, loss and scores. Training is exactly that of two rows only
                 with L-BFGS, `early_stopping=False`, and `hidden_layer_sizes` and `weight_decay`
                 that do not depend on the number of rows. Defaults to 1 each.
+            X_val: rows to hold out, like those of `X`, instead of some of these or folds: the
+                network is compared with PCA on them, and its weights are kept where their error is
+                least. Defaults to none.
 
         Returns:
             The estimator.
@@ -262,11 +279,18 @@ class TiedAutoencoder(RowMethods):
                 raise ValueError("sample_weight is not supported for rows of Dask.")
             X, blocks = sample_collection(X, self.random_state)
         X, weights, columns = validate_training_rows(self, X, sample_weight, reset=True)
+        if X_val is not None:
+            if not self.early_stopping:
+                raise ValueError("X_val is not used with early_stopping=False: leave one of them.")
+            X_val = validate_more_rows(self, columns, X_val)
+            X_val = X_val.toarray() if sparse.issparse(X_val) else X_val
         if blocks:
             fences = fit_fences(X) if self.trim else keep_all(X.shape[1])
             moments = measure_collection(blocks, columns, fences)
         parameters, layout, text = self._read_parameters(columns)
-        outcome = fit(parameters, X, weights, layout=layout, moments=moments, fences=fences)
+        outcome = self._fit(
+            parameters, X, weights, layout, moments=moments, fences=fences, validation=X_val
+        )
         if outcome.interrupted:
             warnings.warn(
                 f"Training was interrupted: this {type(self).__name__} is the best so far.",
@@ -281,6 +305,14 @@ class TiedAutoencoder(RowMethods):
                 stacklevel=3,
             )
         return self
+
+    @with_callbacks
+    def _fit(
+        self, parameters: Parameters, X: Array, weights: Array, layout: Layout | None, **others: Any
+    ) -> Outcome:
+        with call_callbacks(self, X):
+            parameters = resolve_width(parameters, X, layout)
+            return fit(parameters, X, weights, layout=layout, **others)
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train on a batch of rows, once, and keep what was learned from those before.
@@ -306,6 +338,8 @@ class TiedAutoencoder(RowMethods):
         if not first:
             before = self._make_outcome()._replace(trainable=self._trainable_model())
         parameters, layout, text = self._read_parameters(columns)
+        if first:
+            parameters = resolve_width(parameters, X, layout)
         outcome = fit_batch(parameters, X, weights, before, layout)
         self._keep(outcome._replace(fitted=replace(outcome.fitted, columns_json=text)))
         if outcome.interrupted:

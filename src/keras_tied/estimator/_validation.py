@@ -17,6 +17,7 @@ from keras_tied.estimator._training.prepare import check_columns
 if TYPE_CHECKING:
     from keras_tied.estimator.columns import Columns
 
+DTYPES = np.dtype(np.float64), np.dtype(np.float32)
 FEW_NUMBERS = 10_000  # of so few, scikit-learn's validation takes longer than arithmetic
 
 
@@ -55,8 +56,13 @@ def validate_rows(estimator: BaseEstimator, X: Any) -> Any:
     if _is_valid(estimator, X):
         return X
     check_is_fitted(estimator)
-    if estimator._columns is not None:
-        return encode(estimator, estimator._columns, X, reset=False)
+    return validate_more_rows(estimator, estimator._columns, X)
+
+
+def validate_more_rows(estimator: BaseEstimator, columns: Columns | None, X: Any) -> Any:
+    """Rows like those that were validated for a fit, an array or a CSR matrix."""
+    if columns is not None:
+        return encode(estimator, columns, X, reset=False)
     return _validate(estimator, X, reset=False)
 
 
@@ -113,15 +119,16 @@ def _may_have_kinds(X: Any) -> bool:
 
 def _is_valid(estimator: BaseEstimator, X: Any) -> bool:
     """Whether a quick check shows that validation would neither change nor refuse the rows."""
+    if type(X) is not np.ndarray or X.ndim != 2 or not 0 < X.size <= FEW_NUMBERS:
+        return False
+    state = vars(estimator)  # in which to look up what is not there takes no time
+    fitted = state.get("_fitted")
     return (
-        type(X) is np.ndarray
-        and X.ndim == 2
-        and 0 < X.size <= FEW_NUMBERS
-        and X.dtype in (np.float64, np.float32)
-        and X.shape[1] == getattr(estimator, "n_features_in_", None)
-        and not hasattr(estimator, "feature_names_in_")
-        and estimator._columns is None
-        and hasattr(estimator, "_fitted")
+        fitted is not None
+        and fitted.columns_json is None
+        and X.shape[1] == state["n_features_in_"]
+        and "feature_names_in_" not in state
+        and X.dtype in DTYPES
         and not np.isinf(X).any()
     )
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from keras_tied.estimator._training.plan import Parameters
     from keras_tied.estimator._training.progress import epoch_callback
     from keras_tied.estimator._training.sample import choose_places, choose_sample_size
+    from keras_tied.estimator._training.width import measure_hidden
     from keras_tied.estimator.columns import Columns
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "fit_fences",
     "fit_rows",
     "keep_all",
+    "measure_hidden",
     "measure_moments",
     "ranks",
     "read",
@@ -56,6 +58,7 @@ LAZY = {
     "choose_places": "_training.sample",
     "choose_sample_size": "_training.sample",
     "epoch_callback": "_training.progress",
+    "measure_hidden": "_training.width",
     "write_onnx": "_onnx",
 }
 

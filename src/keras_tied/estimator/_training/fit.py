@@ -19,7 +19,7 @@ from keras_tied.estimator._training import prepare
 from keras_tied.estimator._training.held_out import Solution
 from keras_tied.estimator._training.judge import Outcome, judge, weigh_imputations
 from keras_tied.estimator._training.plan import Parameters, Plan, choose_n_components, make_plan
-from keras_tied.estimator._training.rows import PreparedRows, TrainingRows
+from keras_tied.estimator._training.rows import GivenRows, PreparedRows, TrainingRows
 from keras_tied.estimator._training.start import pca_network
 
 EFFORT = 4  # the factor of the most steps of training on a sample: reading all rows takes as long
@@ -33,17 +33,22 @@ def fit(
     layout: Layout | None = None,
     moments: Moments | None = None,
     fences: Fences | None = None,
+    validation: Array | None = None,
 ) -> Outcome:
     """Fit PCA and, where there are enough rows, a network; keep the better one.
 
-    The rows are `(n, d)`, finite or NaN, with positive weights `(n,)` of mean 1. For the other
-    arguments see `internal.fit_rows`.
+    The rows are `(n, d)`, finite or NaN, with positive weights `(n,)` of mean 1. `validation` are
+    those that are held out, instead of some of the rows. For the other arguments see
+    `internal.fit_rows`.
     """
     random, seed = _make_generator(parameters.random_state)
     given = prepare.trim(X, weights, parameters.trim if fences is None else fences)
     X, weights = prepare.canonicalize_few_rows(given.X, given.weights)
     given = replace(given, X=X, weights=weights)
     rows, principal = prepare.prepare_rows(given, layout, parameters.scaler, random, moments)
+    if validation is not None:
+        held_out = GivenRows(validation, np.ones(len(validation)), validation[:0], given.fences)
+        rows = replace(rows, validation=prepare.prepare_batch(held_out, rows.preprocessing))
     n_components = choose_n_components(parameters, X.shape, principal)
     effort = 1 if moments is None else EFFORT
     plan = make_plan(parameters, rows, n_components, random, seed, effort=effort)
@@ -113,7 +118,7 @@ def _solve(plan: Plan, rows: PreparedRows, principal: Components) -> tuple[Solut
     if plan.method == "pca":
         solution = Solution(pca, [], [], 1, is_pca=True, link=link)
         return solution, compute_block(pca, rows.scaled, rows.complete, link)
-    training_rows = replace(prepare.make_training_rows(plan, rows), link=link)
+    training_rows = prepare.make_training_rows(plan, rows).with_link(link)
     solution = _train(plan, training_rows, principal)
     if solution.better is not False or not plan.may_be_pca:
         block = compute_block(solution.network, rows.scaled, rows.complete, solution.link)
@@ -140,9 +145,9 @@ def _train(plan: Plan, rows: TrainingRows, principal: Components) -> Solution:
     """Train a network; Ctrl-C keeps the best so far."""
     with interrupts() as is_interrupted:
         if plan.method == "arrays":
-            from keras_tied.estimator._training import jax_solver
+            from keras_tied.estimator._training import array_solver
 
-            solution = jax_solver.fit(plan, rows, principal, is_interrupted)
+            solution = array_solver.fit(plan, rows, principal, is_interrupted)
         else:
             from keras_tied.estimator._training import keras_solvers
 

@@ -15,9 +15,8 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
-from keras_tied.estimator._fitted.layout import BOOLEAN, NUMBER
-from keras_tied.estimator._fitted.link import Link
-from keras_tied.estimator._fitted.pca import Components
+from keras_tied.estimator._training.likelihood import LARGEST, Likelihood
+from keras_tied.estimator._training.nadam import BETA_1, BETA_2, EPSILON, find_factors
 
 Activate = Callable[[Any], Any]
 ACTIVATIONS: dict[str, Activate] = {
@@ -32,8 +31,6 @@ ACTIVATIONS: dict[str, Activate] = {
     "softsign": jax.nn.soft_sign,
     "tanh": jnp.tanh,
 }
-BETA_1, BETA_2, EPSILON = 0.9, 0.99, 1e-7
-LARGEST = 30.0  # no logit is larger in training: single precision has no larger odds
 
 
 class Weights(NamedTuple):
@@ -55,24 +52,11 @@ class State(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Rows to train on or to compare on."""
+    """Rows to train on."""
 
     inputs: Any  # `(n, d)`, complete
     targets: Any  # `(n, d)`, with NaN where a number is missing; None for the inputs themselves
     weights: Any  # `(n,)`
-
-
-class Likelihood(NamedTuple):
-    """What the errors of a `Link` are computed from; of features `(d, 1)` each."""
-
-    slopes: Any  # of the logits of classes; 0 for numbers
-    intercepts: Any
-    scale: Any  # from scaled features to indicators; 1 for numbers
-    shift: Any
-    weights: Any  # of the squared errors of numbers and the deviances of classes
-    is_boolean: Any
-    owners: Any  # 1 where a feature belongs to a column of classes, else 0, `(columns, d)`
-    axes: Components | None  # that outputs are scores on; None if they are features
 
 
 class Steps(NamedTuple):
@@ -80,7 +64,6 @@ class Steps(NamedTuple):
 
     state: State  # after the last of them
     losses: Any  # the loss before each of them, `(steps,)`
-    errors: Any  # of the rows that are held out, times their weights, `(n,)`, after the last
 
 
 def begin(network: DenseNetwork) -> State:
@@ -89,18 +72,6 @@ def begin(network: DenseNetwork) -> State:
     weights = Weights(network.kernels, network.biases, network.decoder_biases, network.gains)
     zeros = jax.tree.map(np.zeros_like, weights)
     return State(weights, zeros, zeros, np.int32(0))
-
-
-def to_likelihood(link: Link, axes: Components | None) -> Likelihood:
-    """What training needs of a link, for outputs that are features or scores on some axes."""
-    is_class, columns = link.layout.kinds != NUMBER, link.layout.columns
-    owners = columns == np.unique(columns[is_class])[:, None]
-    scale, shift = np.where(is_class, link.scaling.scale, 1.0), is_class * link.scaling.shift
-    # An error of a class is that of the column, of which `Link.weights` gives each feature a share.
-    weights = link.weights / len(columns) * np.where(is_class, np.bincount(columns)[columns], 1)
-    arrays = *link.logits, scale, shift, weights, link.layout.kinds == BOOLEAN
-    a, b, scale, shift, weights, is_boolean = (array.astype(float)[:, None] for array in arrays)
-    return Likelihood(a, b, scale, shift, weights, is_boolean, owners * 1.0, axes)
 
 
 def to_network(state: State, like: DenseNetwork) -> DenseNetwork:
@@ -113,7 +84,6 @@ def to_network(state: State, like: DenseNetwork) -> DenseNetwork:
 def take_steps(
     state: State,
     train: Rows,
-    held_out: Rows,
     batches: Array,
     rates: Array,
     weight_decay: float,
@@ -139,8 +109,7 @@ def take_steps(
         value, gradient = jax.value_and_grad(loss)(state.weights, batch)
         return _update(state, gradient, rate), value
 
-    state, losses = jax.lax.scan(take_step, state, (batches, rates))
-    return Steps(state, losses, _errors(state.weights, held_out, activate, likelihood))
+    return Steps(*jax.lax.scan(take_step, state, (batches, rates)))
 
 
 def _activate(function: Activate, linear_units: int, units: Any) -> Any:
@@ -193,16 +162,11 @@ def _reconstruct(weights: Weights, units: Any, activate: Activate) -> Any:
 
 
 def _update(state: State, gradient: Weights, rate: Any) -> State:
-    """A step of Nadam, as `keras.optimizers.Nadam` takes it but for its momentum's schedule.
-
-    Dozat, "Incorporating Nesterov momentum into Adam", 2016.
-    """
+    """A step of Nadam; see `nadam`."""
     step = state.step + 1
     averages = jax.tree.map(lambda m, g: BETA_1 * m + (1 - BETA_1) * g, state.averages, gradient)
     squares = jax.tree.map(lambda v, g: BETA_2 * v + (1 - BETA_2) * g * g, state.squares, gradient)
-    of_average = BETA_1 / (1 - BETA_1 ** (step + 1))
-    of_gradient = (1 - BETA_1) / (1 - BETA_1**step)
-    of_square = 1 / (1 - BETA_2**step)
+    of_average, of_gradient, of_square = find_factors(step)
 
     def move(weight: Any, m: Any, v: Any, g: Any) -> Any:
         direction = of_average * m + of_gradient * g

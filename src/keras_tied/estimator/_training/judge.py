@@ -78,6 +78,9 @@ def judge(
 
     sums = np.sum(map_blocks(add_up, n, network.block_rows, network.threads), axis=0)
     held_out = None if solution.held_out is None else block.select(solution.held_out)
+    if rows.validation is not None:
+        others = rows.validation.scaled, rows.validation.complete
+        held_out = compute_block(network, *others, fitted.link)
     if n > outlier_score.MOST_ROWS:
         sample = plan.random.permutation(n)[: outlier_score.MOST_ROWS]
         block, weights = block.select(sample), weights[sample]

@@ -1,4 +1,4 @@
-"""Solvers for Keras models, which `jax_solver` does not train: L-BFGS, Nadam, a batch at a time."""
+"""Solvers for Keras models, which `array_solver` does not train: L-BFGS, Nadam, single batches."""
 
 from __future__ import annotations
 
@@ -81,8 +81,9 @@ class _EpochCallback(training.Watcher):
     """Calls the function that is registered for each epoch."""
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if on_epoch := get_epoch_callback():
-            on_epoch(epoch + 1, self.params["epochs"], logs or {})
+        on_epoch = get_epoch_callback()
+        if on_epoch is not None and on_epoch(epoch + 1, self.params["epochs"], logs or {}):
+            self.model.stop_training = True
 
 
 class _Patience(training.Watcher):
@@ -119,13 +120,19 @@ def _fit_lbfgs(
     def fit(train_mask: Array, iterations: int, callbacks: list[Any], verbose: int = 0) -> Any:
         train_mask = np.tile(train_mask, rows.copies)
         weights = rows.weights * train_mask
-        others = rows.weights * ~train_mask if not train_mask.all() else rows.weights
+        others, unseen = rows.weights, rows
+        if rows.validation is not None:
+            unseen = rows.validation
+            others = unseen.weights
+        elif not train_mask.all():
+            others = rows.weights * ~train_mask
+        validation_weights = rows.keras_weights(others / others.mean())
         return training.fit(
             model,
             rows.inputs,
             rows.targets,
             sample_weight=rows.keras_weights(weights / weights.mean()),
-            validation_data=(rows.inputs, rows.targets, rows.keras_weights(others / others.mean())),
+            validation_data=(unseen.inputs, unseen.targets, validation_weights),
             epochs=iterations,
             callbacks=[*callbacks, _EpochCallback()],
             verbose=verbose,
@@ -133,7 +140,8 @@ def _fit_lbfgs(
 
     if plan.early_stopping:
         curves, of_pca, weight = [], [], 0.0
-        for left_out in make_folds(n, plan):
+        no_fold = [np.arange(0)]
+        for left_out in make_folds(n, plan) if rows.validation is None else no_fold:
             train_mask = np.ones(n, bool)
             train_mask[left_out] = False
             of_fold = rows.select(np.flatnonzero(train_mask)).principal.truncate(plan.n_components)
@@ -143,7 +151,7 @@ def _fit_lbfgs(
                 fit(train_mask, max_iter, [patience])
             if is_interrupted():
                 raise KeyboardInterrupt  # no model of all rows exists yet
-            validation_rows = rows.select(left_out)
+            validation_rows = rows.validation or rows.select(left_out)
             share = validation_rows.weights
             errors = validation_rows.pca_errors(of_fold)
             of_pca.append(np.average(errors, weights=share) * share.sum())
@@ -175,9 +183,9 @@ def _align(curves: list[Array]) -> Array:
 def _fit_nadam(plan: Plan, model: Autoencoder, start: Start, rows: TrainingRows) -> Solution:
     """Train in batches, with a warm-up and a cosine decay of the learning rate."""
     places, left_out = np.arange(rows.count), np.arange(0)
-    if plan.early_stopping:
+    if plan.early_stopping and rows.validation is None:
         places, left_out = held_out.split_rows(rows.count, plan)
-    train, validation = rows.select(places), rows.select(left_out)
+    train, validation = rows.select(places), rows.validation or rows.select(left_out)
     n = len(train.inputs)
     size = min(plan.batch_size, n)
     steps = -(-n // size)
@@ -214,7 +222,7 @@ def _fit_nadam(plan: Plan, model: Autoencoder, start: Start, rows: TrainingRows)
         of_pca = validation.pca_errors(principal)
         block = compute_block(network, validation.flat, validation.flat)
         errors = validation.errors(block.reconstruction)
-        better = held_out.is_clearly_less(errors, of_pca, validation.weights, len(left_out))
+        better = held_out.is_clearly_less(errors, of_pca, validation.weights, validation.count)
     losses = history["loss"]
     n_iter = max(1, round(passes * len(losses)))
     unseen = left_out if len(left_out) else None

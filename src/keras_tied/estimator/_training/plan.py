@@ -37,7 +37,7 @@ class Parameters:
     `feature_names` are those of the columns, or None.
     """
 
-    n_components: int | float = 2
+    n_components: Any = 2
     hidden_layer_sizes: Any = "auto"
     activation: Any = "auto"
     solver: str = "auto"

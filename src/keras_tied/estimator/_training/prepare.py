@@ -93,7 +93,10 @@ def make_training_rows(plan: Plan, rows: PreparedRows) -> TrainingRows:
         complete = inputs is targets
         inputs = inputs.reshape(shape)
         targets = inputs if complete else targets.reshape(shape)
-    return TrainingRows(inputs, targets, weights, max(1, plan.n_copies), plain=plain)
+    copies, validation = max(1, plan.n_copies), None
+    if rows.validation is not None:
+        validation = make_training_rows(plan, rows.validation)
+    return TrainingRows(inputs, targets, weights, copies, plain=plain, validation=validation)
 
 
 def canonicalize_few_rows(X: Array, weights: Array) -> tuple[Array, Array]:

@@ -4,8 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-OnEpoch = Callable[[int, int, Mapping[str, float]], None]
-"""Takes the number of the epoch, counted from 1, the number of epochs, and Keras's logs."""
+OnEpoch = Callable[[int, int, Mapping[str, float]], object]
+"""Takes the number of the epoch, counted from 1, the number of epochs, and Keras's logs.
+
+Returns whether training ends, with the best weights so far.
+"""
 
 _on_epoch: ContextVar[OnEpoch | None] = ContextVar("on_epoch", default=None)
 

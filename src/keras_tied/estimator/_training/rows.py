@@ -33,6 +33,7 @@ class PreparedRows:
     complete: Array  # the same, with missing values imputed; the same array where none are missing
     weights: Array  # `(n,)`, with mean 1
     given: GivenRows  # the rows as they were given, and those that were left out
+    validation: PreparedRows | None = None  # those to hold out; None for some of these
 
     @property
     def missing(self) -> float:
@@ -54,11 +55,17 @@ class TrainingRows:
     link: Link | None = None  # that training begins with; None if all errors are squares
     axes: Components | None = None  # of `inputs`, if `targets` are features and these are scores
     plain: TrainingRows | None = None  # the rows as they are, if values of these are hidden
+    validation: TrainingRows | None = None  # those to hold out; None for some of these
 
     @property
     def count(self) -> int:
         """The number of different rows."""
         return len(self.inputs) // self.copies
+
+    def with_link(self, link: Link | None) -> TrainingRows:
+        """These rows, with a link that training begins with."""
+        validation = self.validation and self.validation.with_link(link)
+        return replace(self, link=link, validation=validation)
 
     def select(self, rows: Array) -> TrainingRows:
         """All copies of the rows at these places, which are indices and not a mask."""
@@ -70,16 +77,23 @@ class TrainingRows:
             self, inputs=inputs, targets=targets, weights=self.weights[places], lost=lost
         )
 
+    def select_places(self, places: Array) -> TrainingRows:
+        """The rows at these places in the arrays, of a copy each."""
+        return replace(self, copies=1).select(places)
+
     def project(self, principal: Components) -> TrainingRows:
         """The scores of complete rows on the components, `(n, k)`."""
         deviations = self.flat - principal.mean.astype(np.float32)
         scores = deviations @ principal.vectors.astype(np.float32)
+        validation = self.validation and self.validation.project(principal)
         if self.link is not None:
-            return replace(self, inputs=scores, axes=principal)
+            return replace(self, inputs=scores, axes=principal, validation=validation)
         lost = np.square(deviations).sum(axis=1) - np.square(scores).sum(axis=1)
         n, width = scores.shape[1], deviations.shape[1]
         lost = np.maximum(lost, 0) / width
-        return replace(self, inputs=scores, targets=scores, share=n / width, lost=lost)
+        share = n / width
+        new = {"inputs": scores, "targets": scores, "share": share, "lost": lost}
+        return replace(self, **new, validation=validation)
 
     def keras_weights(self, weights: Array) -> Array:
         """Weights of the rows as Keras takes them: with as many axes as losses have."""

@@ -1,19 +1,21 @@
-"""The solver of the estimator's own networks: Nadam on arrays, part by part, with rows held out."""
+"""The solver of the estimator's own networks: Nadam on arrays, part by part, with rows held out.
+
+Of few rows NumPy takes the steps, of others JAX.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 
+from keras_tied._blas import blas_limit
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.pca import Components
-from keras_tied.estimator._training import jax_steps
+from keras_tied.estimator._fitted.value import compute_block
 from keras_tied.estimator._training.held_out import (
     Solution,
     is_clearly_less,
@@ -21,7 +23,8 @@ from keras_tied.estimator._training.held_out import (
     make_folds,
     split_rows,
 )
-from keras_tied.estimator._training.jax_steps import Likelihood, Rows, State, Steps
+from keras_tied.estimator._training.likelihood import Likelihood
+from keras_tied.estimator._training.numpy_steps import Stack
 from keras_tied.estimator._training.plan import Plan
 from keras_tied.estimator._training.progress import get_epoch_callback
 from keras_tied.estimator._training.rows import TrainingRows
@@ -39,6 +42,9 @@ WARMUP = 0.05  # the share of the steps in which the learning rate rises
 MOST_HELD_OUT = 20_000  # at most so many rows are held out: more would only take time
 
 Start = Callable[[Components], DenseNetwork]  # makes the network that computes PCA
+Steps = Callable[[Array, Array], tuple[Array, list[DenseNetwork]]]
+"""Takes steps, with places of rows, `(steps, batch_size)`, and rates, `(steps,)`, and returns the
+losses before them of the last network, and the networks after them."""
 
 
 def fit(
@@ -58,33 +64,32 @@ def fit(
         draws = np.random.default_rng(seed)  # the same for each network
         return start_network(principal, plan.hidden, str(plan.activation), draws)
 
-    if plan.few_rows and plan.early_stopping:
+    if plan.few_rows and plan.early_stopping and rows.validation is None:
         members = _hold_out_folds(plan, start, rows)
     else:
         members = [_hold_out_part(plan, start, rows)]
     schedule = _Schedule.make(members, plan)
+    weight = sum(float(member.weights.sum()) for member in members)
     best, losses, link = _Best(), [], rows.link
-    likelihood = None if link is None else jax_steps.to_likelihood(link, rows.axes)
-    with ThreadPoolExecutor(len(members)) as pool:
-        for part in range(len(schedule.rates)):
-            steps = schedule.next_part(part)
-            train = partial(
-                _Member.train, steps=steps, decay=plan.weight_decay, likelihood=likelihood
+    likelihood = None if link is None else Likelihood.of_link(link, rows.axes)
+    take_steps = (_use_numpy if plan.few_rows else _use_jax)(members, plan, likelihood)
+    for part, rates in enumerate(schedule.rates):
+        part_losses, networks = take_steps(schedule.draw_batches(len(rates)), rates)
+        losses += part_losses[:, -1].tolist()
+        if not np.isfinite(part_losses[-1]).all():
+            raise FloatingPointError(
+                f"The loss came out not finite at learning_rate={schedule.rate:.3g}: "
+                f"try {schedule.rate / 10:.3g}."
             )
-            # The first call compiles the program for all.
-            results = list(pool.map(train, members) if part else map(train, members))
-            losses += np.asarray(results[-1].losses, np.float64).tolist()
-            if not all(np.isfinite(np.asarray(result.losses)[-1]) for result in results):
-                raise FloatingPointError(
-                    f"The loss came out not finite at learning_rate={schedule.rate:.3g}: "
-                    f"try {schedule.rate / 10:.3g}."
-                )
-            best.update(part, results)
-            _report(part + 1, len(schedule.rates), losses[-1], best, plan.verbose)
-            if is_interrupted() or (plan.few_rows and part - best.part >= PATIENCE):
-                break
-    curve = schedule.average_by_pass(losses, best.part)
-    networks = [jax_steps.to_network(state, members[0].network) for state in best.states]
+        errors = [m.measure(network) for m, network in zip(members, networks, strict=True)]
+        best.update(part, networks, errors)
+        logs = {"loss": losses[-1]}
+        if plan.early_stopping:
+            logs["val_error"] = best.totals[-1] / weight
+        is_stopped = _report(part + 1, len(schedule.rates), logs, plan.verbose)
+        if is_stopped or is_interrupted() or (plan.few_rows and part - best.part >= PATIENCE):
+            break
+    curve, networks = schedule.average_by_pass(losses, best.part), best.networks
     network = networks[-1] if axes is None else undo_projection(networks[-1], axes)
     if not plan.early_stopping:
         return Solution(network, curve, [], len(curve))
@@ -95,10 +100,10 @@ def fit(
         link, errors = _calibrate(members, networks)
         pca_link, of_pca = _calibrate(members, [pca_network(each.principal) for each in members])
     errors = [e + m.weights * m.held_out.lost for e, m in zip(errors, members, strict=True)]
-    weight = sum(member.weights.sum() for member in members)
     means = tuple(float(sum(map(np.sum, each)) / weight) for each in (errors, of_pca))
-    if rows.plain is not None:
-        means = _measure_plain(rows.plain, members, networks, (link, pca_link))
+    plain = rows.plain if rows.validation is None else rows.validation.plain
+    if plain is not None:
+        means = _measure_plain(plain, members, networks, (link, pca_link))
     better, held_out = _is_better(members, errors, of_pca), members[-1].places
     solution = Solution(network, curve, validation_curve, len(curve), better, held_out)
     return replace(solution, held_out_errors=means, link=link, pca_link=pca_link)
@@ -109,29 +114,63 @@ class _Member:
     """A network in training, the rows that it learns from, and those held out of it."""
 
     network: DenseNetwork  # the network at the start
-    rows: Rows  # those to learn from
+    rows: TrainingRows  # those to learn from
+    learning_weights: Array  # of these, `(n,)`, 0 for those that are held out
     held_out: TrainingRows  # those with a weight in `weights`
     weights: Array  # of the held-out rows, `(n,)`
     of_pca: Array  # the error of PCA on each row of `held_out`, `(n,)`
     principal: Components  # PCA of the rows to learn from
     # of the rows that are held out, among all; None if they are those of a fold
     places: Array | None = None
-    state: State = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.state = jax_steps.begin(self.network)
+    def measure(self, network: DenseNetwork) -> Array:
+        """The errors of a network on the held-out rows, times their weights, `(n,)`."""
+        errors, places = np.zeros(len(self.weights)), np.flatnonzero(self.weights)
+        if len(places):
+            all_held_out = len(places) == len(errors)
+            rows = self.held_out if all_held_out else self.held_out.select_places(places)
+            block = compute_block(network, rows.flat, rows.flat)
+            outputs = rows.undo_projection(block.reconstruction)
+            outputs = outputs if rows.link is None else rows.link.apply(outputs)
+            errors[places] = self.weights[places] * (rows.errors(outputs) - rows.lost)
+        return errors
 
-    def train(
-        self, steps: tuple[Array, Array], decay: float, likelihood: Likelihood | None
-    ) -> Steps:
-        """Take some steps, with these places of rows and rates."""
-        network, held_out = self.network, _to_rows(self.held_out, self.weights)
-        units = {"activation": network.activation, "linear_units": network.linear_units}
-        inputs = self.state, self.rows, held_out, *steps, np.float32(decay), likelihood
-        result = jax_steps.take_steps(*inputs, **units)
-        self.state = result.state
-        result.losses.block_until_ready()
-        return result
+
+def _use_numpy(members: list[_Member], plan: Plan, likelihood: Likelihood | None) -> Steps:
+    """Steps of all networks at a time."""
+    rows = members[-1].rows
+    targets = None if rows.targets is rows.inputs else rows.targets
+    weights = np.array([member.learning_weights for member in members]) * rows.share
+    size = min(plan.batch_size, len(rows.inputs))
+    networks = [member.network for member in members]
+    stack = Stack(networks, rows.inputs, targets, weights, size, likelihood)
+
+    def take_steps(batches: Array, rates: Array) -> tuple[Array, list[DenseNetwork]]:
+        with blas_limit.limit_to_one():  # for products so small, threads only wait for each other
+            losses = stack.take_steps(batches, rates, plan.weight_decay)
+        return losses, stack.make_networks()
+
+    return take_steps
+
+
+def _use_jax(members: list[_Member], plan: Plan, likelihood: Likelihood | None) -> Steps:
+    """Steps of the one network."""
+    from keras_tied.estimator._training import jax_steps
+
+    [member] = members
+    network, rows, decay = member.network, member.rows, np.float32(plan.weight_decay)
+    targets = None if rows.targets is rows.inputs else rows.targets
+    weights = (member.learning_weights * rows.share).astype(np.float32)
+    units = {"activation": network.activation, "linear_units": network.linear_units}
+    learned, state = jax_steps.Rows(rows.inputs, targets, weights), jax_steps.begin(network)
+
+    def take_steps(batches: Array, rates: Array) -> tuple[Array, list[DenseNetwork]]:
+        nonlocal state
+        inputs = state, learned, batches, rates, decay, likelihood
+        state, losses = jax_steps.take_steps(*inputs, **units)
+        return np.asarray(losses, np.float64)[:, None], [jax_steps.to_network(state, network)]
+
+    return take_steps
 
 
 def _hold_out_folds(plan: Plan, start: Start, rows: TrainingRows) -> list[_Member]:
@@ -145,33 +184,31 @@ def _hold_out_folds(plan: Plan, start: Start, rows: TrainingRows) -> list[_Membe
         mask[held_out] = False
         principal = rows.select(np.flatnonzero(mask)).principal.truncate(plan.n_components)
         weights, others = rows.weights * mask, rows.weights * ~mask
-        train_rows = _to_rows(rows, weights / weights.mean())
+        learned = weights / weights.mean()
         of_pca = rows.pca_errors(principal)
-        members.append(_Member(start(principal), train_rows, rows, others, of_pca, principal))
+        members.append(_Member(start(principal), rows, learned, rows, others, of_pca, principal))
     return members
 
 
 def _hold_out_part(plan: Plan, start: Start, rows: TrainingRows) -> _Member:
     """A network, and the part of the rows that is held out of it, if any is."""
-    if plan.early_stopping:
+    places: Array | None = None
+    if rows.validation is not None:
+        train_rows, held_out = rows, rows.validation
+        weights = held_out.weights
+    elif plan.early_stopping:
         train_places, places = split_rows(rows.count, plan)
         train_rows = rows.select(np.concatenate([train_places, places[MOST_HELD_OUT:]]))
         places = places[:MOST_HELD_OUT]
         held_out = rows.select(places)
         weights = held_out.weights
     else:
-        train_rows, held_out, places = rows, rows.select(np.arange(1)), None
+        train_rows, held_out = rows, rows.select(np.arange(1))
         weights = np.zeros(len(held_out.weights))
     principal = train_rows.principal.truncate(plan.n_components)
     network, of_pca = start(principal), held_out.pca_errors(principal)
-    learned = _to_rows(train_rows, train_rows.weights)
-    return _Member(network, learned, held_out, weights, of_pca, principal, places)
-
-
-def _to_rows(rows: TrainingRows, weights: Array) -> Rows:
-    """Rows whose errors are the mean over all features, also those that a projection lost."""
-    targets = None if rows.targets is rows.inputs else rows.targets
-    return Rows(rows.inputs, targets, (weights * rows.share).astype(np.float32))
+    learned = train_rows, train_rows.weights
+    return _Member(network, *learned, held_out, weights, of_pca, principal, places)
 
 
 @dataclass
@@ -186,7 +223,7 @@ class _Schedule:
 
     @classmethod
     def make(cls, members: list[_Member], plan: Plan) -> _Schedule:
-        network, n = members[-1].network, len(members[-1].rows.weights)
+        network, n = members[-1].network, len(members[-1].rows.inputs)
         size = min(plan.batch_size, n)
         steps_per_pass = -(-n // size)
         multiplications = 6 * network.n_parameters * size * len(members)
@@ -205,10 +242,9 @@ class _Schedule:
         rates = _make_rates(rate, steps, part_steps)
         return cls(_draw_batches(n, size, plan.random), rate, rates, steps, steps_per_pass)
 
-    def next_part(self, part: int) -> tuple[Array, Array]:
-        """The places of the rows, `(steps, batch_size)`, and the rates, `(steps,)`, of a part."""
-        rates = self.rates[part]
-        return np.array([next(self.batches) for _ in rates], np.int32), rates
+    def draw_batches(self, steps: int) -> Array:
+        """The places of the rows of the next steps, `(steps, batch_size)`."""
+        return np.array([next(self.batches) for _ in range(steps)], np.int32)
 
     def average_by_pass(self, losses: list[float], last_part: int) -> list[float]:
         """The mean loss of each pass up to the end of a part."""
@@ -250,19 +286,18 @@ class _Best:
 
     error: float = np.inf
     part: int = 0
-    states: list[State] = field(default_factory=list)  # of each network
+    networks: list[DenseNetwork] = field(default_factory=list)
     # of the held-out rows of each network, times their weights
     errors: list[Array] = field(default_factory=list)
     totals: list[float] = field(default_factory=list)  # the sum of these errors after each part
 
-    def update(self, part: int, results: list[Steps]) -> None:
+    def update(self, part: int, networks: list[DenseNetwork], errors: list[Array]) -> None:
         """Compare a part with the best one before."""
-        errors = [np.asarray(result.errors, np.float64) for result in results]
         total = float(sum(map(np.sum, errors)))
         self.totals.append(total)
         if total <= self.error:
             self.error, self.part = total, part
-            self.states, self.errors = [result.state for result in results], errors
+            self.networks, self.errors = networks, errors
 
 
 def _make_validation_curve(members: list[_Member], best: _Best, schedule: _Schedule) -> list[float]:
@@ -302,7 +337,7 @@ def _measure_plain(
     totals = np.zeros(3)
     for member, network in zip(members, networks, strict=True):
         places = member.places
-        if places is None:
+        if places is None:  # a fold, or all
             places = np.flatnonzero(member.weights[: plain.count])
         rows = plain.select(places)
         totals[2] += rows.weights @ np.mean(~np.isnan(rows.targets), axis=1)
@@ -323,9 +358,9 @@ def _is_better(members: list[_Member], errors: list[Array], of_pca: list[Array])
     return is_clearly_less_in_folds(of_folds[0], of_folds[1], len(members[0].weights))
 
 
-def _report(part: int, parts: int, loss: float, best: _Best, verbose: int) -> None:
-    """Tell who wants to know after a part."""
-    if (on_epoch := get_epoch_callback()) is not None:
-        on_epoch(part, parts, {"loss": loss, "val_error": best.error})
+def _report(part: int, parts: int, logs: dict[str, float], verbose: int) -> bool:
+    """Tell who wants to know after a part; whether training shall end."""
     if verbose:
-        print(f"Part {part}/{parts} - loss: {loss:.4g}", flush=True)
+        print(f"Part {part}/{parts} - loss: {logs['loss']:.4g}", flush=True)
+    on_epoch = get_epoch_callback()
+    return on_epoch is not None and bool(on_epoch(part, parts, logs))
