@@ -198,7 +198,7 @@ def test_a_fit_of_few_rows_imports_neither_jax_nor_keras(tmp_path):
     (tmp_path / "rows.csv").write_text("a,b,c\n" + rows)
     code = (
         "import sys; from keras_tied.cli import main\n"
-        "sys.argv[1:] = ['fit', 'rows.csv', '-o', 'model.safetensors', '--quiet', '--epochs', '3']\n"
+        "sys.argv[1:] = 'fit rows.csv -o model.safetensors --quiet --epochs 3'.split()\n"
         "try: main()\n"
         "finally: print({'jax', 'keras'} & set(sys.modules), file=sys.stderr)"
     )

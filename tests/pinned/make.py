@@ -73,7 +73,7 @@ def missing() -> tuple[TiedAutoencoder, Any]:
 
 def imputation() -> tuple[TiedAutoencoder, Any]:
     """A network takes part in filling in, and numbers have pieces."""
-    X = bent_rows(600)
+    X = bent_rows(900)
     X[np.random.default_rng(2).uniform(size=X.shape) < 0.2] = np.nan
     estimator = TiedAutoencoder(hidden_layer_sizes=(16, 16), random_state=0).fit(X)
     return estimator, X[:40]

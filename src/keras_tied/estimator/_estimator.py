@@ -66,9 +66,10 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             `encoder` is given. Defaults to 2.
         hidden_layer_sizes: the units of each hidden layer of the encoder besides the linear ones,
             a number or a sequence. Defaults to `"auto"`: twice as many units as there are features,
-            between 48 and 512, and at most one for every eight rows, in three layers for 1,000 rows
-            and more of up to 32 features, else in two. Tables of many more features than components
-            count as their first principal components, at least 64 and twice `n_components`.
+            from 48, or 32 for fewer than 1,000 rows, to 512, and at most one for every eight rows,
+            in three layers for 1,000 rows and more of up to 32 features, else in two. Tables of
+            many more features than components count as their first principal components, at least
+            64 and twice `n_components`.
         activation: the activation of the hidden units, the name of one of Keras or a registered
             function. Defaults to `"auto"`: `"silu"`, and `"tanh"`, which is bounded, for fewer than
             1,000 rows.
@@ -83,8 +84,8 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         contraction: the factor of the squared Jacobian of the encoder (Rifai et al., 2011).
             Defaults to 0. With noise, sparsity or contraction the network is kept even where PCA's
             reconstruction is better.
-        weight_decay: the factor of the squares of the kernels. Defaults to `"auto"`: 600 divided by
-            n (n + 1000) for n rows.
+        weight_decay: the factor of the squares of the kernels. Defaults to `"auto"`: 20,000 divided
+            by n³ for n rows, and 200 divided by n (n + 1000) for fewer than 1,000.
         encoder: a Keras model to use instead of `n_components`, `hidden_layer_sizes` and
             `activation`, with one input of known shape that has as many numbers as a row, such as
             an image. A copy with new weights is trained, and mirrored; it neither starts from PCA
@@ -94,10 +95,10 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             be categories, text, booleans, dates and times; None for numbers alone. Defaults to
             `"from_dtype"`.
         max_iter: iterations of L-BFGS, or epochs of Nadam. Defaults to None: at most 500
-            iterations; or as many epochs as make 2,400 steps of Nadam, or one for every four rows
-            up to 9,600, but 400 for fewer than 1,000 rows; fewer for large networks (of 75,000
-            weights for 2,400 steps, of 19,000 for these 400), and at least one epoch.
-        batch_size: rows in a step of Nadam. Defaults to 256.
+            iterations; or as many epochs as make 4,200 steps of Nadam, or one for every two rows
+            up to 16,800, but 450 for fewer than 1,000 rows; fewer for large networks (of 85,000
+            weights for 4,200 steps, of 33,000 for these 450), and at least one epoch.
+        batch_size: rows in a step of Nadam. Defaults to 128.
         learning_rate: the largest learning rate of Nadam, which rises to it for a twentieth of the
             steps and falls to 0 along a cosine. Defaults to `"auto"`: 0.02, divided by the fourth
             root of the number of steps over 2,400 where there are more; and 0.003 for an `encoder`
@@ -202,7 +203,7 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         encoder: keras.Model | None = None,
         categorical_features: Any = "from_dtype",
         max_iter: int | None = None,
-        batch_size: int = 256,
+        batch_size: int = 128,
         learning_rate: float | Literal["auto"] = "auto",
         early_stopping: bool = True,
         validation_fraction: float = 0.1,

@@ -30,9 +30,9 @@ from keras_tied.estimator._training.progress import get_epoch_callback
 from keras_tied.estimator._training.rows import TrainingRows
 from keras_tied.estimator._training.start import pca_network, start_network, undo_projection
 
-STEPS, STEPS_OF_FEW_ROWS = 2400, 400  # at least, but for what `MULTIPLICATIONS` allows
-MOST_STEPS, ROWS_PER_STEP = 9600, 4
-"""At most, and the rows for each step: in batches of 256, each row is used 64 times."""
+STEPS, STEPS_OF_FEW_ROWS = 4200, 450  # at least, but for what `MULTIPLICATIONS` allows
+MOST_STEPS, ROWS_PER_STEP = 16_800, 2
+"""At most, and the rows for each step: in batches of 128, each row is used 64 times."""
 PART_STEPS, PART_STEPS_OF_FEW_ROWS = 200, 25  # at most so many steps in a part
 FEWEST_STEPS = 100
 MULTIPLICATIONS, MULTIPLICATIONS_OF_FEW_ROWS = 2**38, 2**36  # at most, but for the fewest steps

@@ -25,7 +25,7 @@ from keras_tied.estimator._training.start import start_network
 from keras_tied.losses import NanMeanSquaredError
 
 ITERATIONS = 500  # the most iterations of L-BFGS
-STEPS = 3000  # the steps of Nadam, about
+STEPS = 5000  # the steps of Nadam, about
 STEPS_PER_EPOCH = 400  # at least: an epoch repeats the rows where they are few
 VALIDATION_NUMBERS = 2**22  # the most numbers in a validation batch
 

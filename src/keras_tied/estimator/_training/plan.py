@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 FEW_ROWS = 1000  # with fewer, cross-validation and other defaults: a validation part is too small
 FEWEST_NETWORK_ROWS = 50  # with fewer rows, only PCA is fitted: any other structure may be noise
-WEIGHT_DECAY = 600.0  # divided by n (n + 1000) for n rows
+WEIGHT_DECAY, WEIGHT_DECAY_OF_FEW_ROWS = 2e4, 200.0  # divided by n³, and by n (n + 1000)
 MISSING_MUCH = 0.1  # from this share of missing values on, the network is trained to impute
 HIDING_ROWS, MOST_COPIES = 20_000, 10
 LEARNING_RATE, LEARNING_RATE_OF_ENCODER = 0.02, 0.003
-UNITS, MOST_UNITS, FEWEST_UNITS = 48, 512, 8
+UNITS, UNITS_OF_FEW_ROWS, MOST_UNITS, FEWEST_UNITS = 48, 32, 512, 8
 ROWS_PER_UNIT = 8  # at least: fewer rows, fewer units
 LAYERS, FEWER_LAYERS = 3, 2
 MANY_FEATURES = 32  # with more, or few rows, a third layer gained nothing where this was chosen
@@ -49,7 +49,7 @@ class Parameters:
     encoder: keras.Model | None = None
     categorical_features: Any = "from_dtype"
     max_iter: int | None = None
-    batch_size: int = 256
+    batch_size: int = 128
     learning_rate: float | Literal["auto"] = "auto"
     early_stopping: bool = True
     validation_fraction: float = 0.1
@@ -172,14 +172,16 @@ def make_plan(
     if rate == "auto":
         rate, scales_rate = LEARNING_RATE if is_own else LEARNING_RATE_OF_ENCODER, True
     decay = parameters.weight_decay
-    decay = WEIGHT_DECAY / (n_rows * (n_rows + FEW_ROWS)) if decay == "auto" else float(decay)
+    if decay == "auto":
+        decay = WEIGHT_DECAY_OF_FEW_ROWS / (n_rows * (n_rows + FEW_ROWS))
+        decay = decay if few else WEIGHT_DECAY / n_rows**3
     return Plan(
         **vars(parameters)
         | {
             "n_components": n_components,
             "activation": activation,
             "learning_rate": float(rate),
-            "weight_decay": decay if is_own else 0.0,
+            "weight_decay": float(decay) if is_own else 0.0,
             "verbose": int(parameters.verbose),
         },
         hidden=tuple(hidden),
@@ -198,7 +200,8 @@ def _choose_hidden(sizes: Any, n: int, n_features: int) -> list[int]:
     """The units of the hidden layers for `hidden_layer_sizes` and `n` rows."""
     if isinstance(sizes, str):
         most = max(FEWEST_UNITS, n // ROWS_PER_UNIT)
-        size = min(max(UNITS, 2 * n_features), MOST_UNITS, most)
+        units = UNITS if n >= FEW_ROWS else UNITS_OF_FEW_ROWS
+        size = min(max(units, 2 * n_features), MOST_UNITS, most)
         deep = n_features <= MANY_FEATURES and n >= FEW_ROWS
         return [size + size % 2] * (LAYERS if deep else FEWER_LAYERS)
     array = np.atleast_1d(np.asarray(sizes))
