@@ -118,6 +118,12 @@ def in_training_loop() -> bool:
     return any(module.endswith((".trainer", "._loop")) for module in ours)
 
 
+def holds_numbers(variable: keras.Variable) -> bool:
+    """Whether a variable holds its numbers: Keras's JAX trainer takes them away while it runs."""
+    value = variable._value
+    return value is not None and not (hasattr(value, "is_deleted") and value.is_deleted())
+
+
 def stored_numbers(variable: keras.Variable) -> Any:
     """What a variable holds, as a NumPy array, also while a program is traced."""
     if keras.backend.backend() != "tensorflow":

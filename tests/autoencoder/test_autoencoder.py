@@ -222,6 +222,21 @@ def test_contraction_penalises_the_jacobian_of_the_encoder_in_training():
     np.testing.assert_allclose(model.test_on_batch(X), error, rtol=1e-5)
 
 
+def test_its_shapes_are_those_of_the_halves():
+    autoencoder = Autoencoder(encoder(3))
+    assert (autoencoder.input_shape, autoencoder.output_shape) == ((None, 5), (None, 5))
+
+
+@pytest.mark.parametrize("name", ["encoder", "decoder"])
+def test_a_half_cannot_be_replaced_in_silence(name):
+    autoencoder = Autoencoder(encoder(3))
+    before = getattr(autoencoder, name)
+    with pytest.raises(AttributeError, match=f"make an Autoencoder of the other {name}"):
+        setattr(autoencoder, name, encoder(3))
+    assert getattr(autoencoder, name) is before
+    setattr(autoencoder, name, before)
+
+
 def test_encode_and_decode_are_the_halves():
     model = make_compiled_model()
     code = model.encode(X)

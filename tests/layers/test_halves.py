@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import pytest
 
+import keras_tied
+
 from .cases import (
     CASES,
     Case,
@@ -221,6 +223,32 @@ def test_halves_saved_at_two_times_and_joined_warn_that_they_are_not_tied(case, 
     inputs = encoder.inputs[0]
     with pytest.warns(UserWarning, match="'out' .* not tied to 'code', which now stands before it"):
         outputs(keras.Model(inputs, decoder(encoder(inputs))), case.inputs())
+
+
+@pytest.mark.filterwarnings("ignore:.* not tied to 'code'", "ignore:.* trains a kernel of its own")
+@pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
+@pytest.mark.parametrize("kind", ["model", "sequential", "autoencoder"])
+@pytest.mark.parametrize("method", ["fit", "predict", "evaluate", "train_on_batch"])
+def test_halves_that_carry_other_numbers_work_side_by_side(case, model, tmp_path, kind, method):
+    """Keras's JAX trainer takes the numbers away while it runs, and they cannot be compared."""
+    encoder = loaded(half(model, "encoder"), tmp_path)
+    kernel = kernel_variable(find(model, "code"))
+    kernel.assign(2 * kernel.value)
+    decoder = loaded(half(model, "decoder"), tmp_path)
+    x = case.inputs()
+    if kind == "sequential":
+        joined = keras.Sequential([keras.Input(encoder.input_shape[1:]), encoder, decoder])
+    elif kind == "model":
+        joined = keras.Model(encoder.inputs[0], decoder(encoder(encoder.inputs[0])))
+    else:
+        joined = keras_tied.Autoencoder(encoder, decoder)
+    joined.compile("sgd", "mse")
+    expected = decoder.predict(encoder.predict(x, verbose=0), verbose=0)
+    for _ in range(2):
+        targets = () if method == "predict" else (expected,)
+        settings = {} if method == "train_on_batch" else {"verbose": 0}
+        getattr(joined, method)(x, *targets, **settings)
+    assert find(decoder, "out").tied_to is not find(encoder, "code")
 
 
 @pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))

@@ -176,7 +176,7 @@ def test_a_layer_of_another_class_is_refused():
         retie(decoder, halves()[0])
 
 
-@pytest.mark.parametrize("function", [ties, assert_tied, trainable_variables])
+@pytest.mark.parametrize("function", [ties, assert_tied, trainable_variables, keras_tied.variables])
 def test_what_is_no_layer_is_refused(function):
     with pytest.raises(ValueError, match="takes Keras models or layers; received 3"):
         function(3)
@@ -189,6 +189,15 @@ def test_variables_are_listed_once_in_their_order():
     assert [id(v) for v in found] == [id(kernel), id(bias), id(decoder.get_layer("out_0").bias)]
 
 
+def test_a_loop_over_all_variables_moves_each_once():
+    encoder, decoder = halves()
+    before = [variable.numpy().copy() for variable in encoder.weights]
+    for variable in keras_tied.variables(encoder, decoder):
+        variable.assign(variable + 1)
+    for variable, value in zip(encoder.weights, before, strict=True):
+        np.testing.assert_allclose(variable.numpy(), value + 1, atol=1e-6)
+
+
 def test_the_names_are_in_the_package():
-    names = ("ties", "assert_tied", "retie", "trainable_variables")
+    names = ("ties", "assert_tied", "retie", "trainable_variables", "variables")
     assert all(getattr(keras_tied, name) is getattr(keras_tied.layers, name) for name in names)

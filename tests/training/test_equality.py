@@ -140,6 +140,27 @@ def test_weights_of_rows_and_weighted_metrics(x):
     )
 
 
+class Moments(keras.metrics.Metric):
+    """A metric whose result is a dict, as some of Keras's users write them."""
+
+    def __init__(self):
+        super().__init__(name="moments")
+        self.total = self.add_weight(name="total", initializer="zeros")
+        self.square = self.add_weight(name="square", initializer="zeros")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.total.assign_add(keras.ops.sum(y_pred))
+        self.square.assign_add(keras.ops.sum(keras.ops.square(y_pred)))
+
+    def result(self):
+        return {"total": self.total * 1, "square": self.square * 1}
+
+
+def test_metrics_whose_result_is_a_dict(x):
+    compiled = lambda: {"metrics": ["mae", Moments()]}  # noqa: E731
+    assert_same(by_both(build_tied, x, compiled=compiled, validation_data=(x[:10], x[:10])))
+
+
 @slow
 @pytest.mark.parametrize("one_hot", [False, True])
 def test_weights_of_classes(one_hot, x):

@@ -15,7 +15,8 @@ from keras_tied.autoencoder._mirror import fits, mirror
 from keras_tied.autoencoder._pca_init import start_from_pca
 from keras_tied.autoencoder._pretraining import BATCH_SIZE, pretrain
 
-PARTS = ("encoder", "decoder", "noise")
+HALVES = ("encoder", "decoder")
+PARTS = (*HALVES, "noise")
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
@@ -44,7 +45,8 @@ class Autoencoder(UnlockedModel):
         contraction: the factor of the contractive penalty, not negative. Defaults to 0.
         **kwargs: `name`, `dtype` and `trainable` of `keras.Model`.
 
-    Each is an attribute of the same name; `noise` is a layer or None.
+    Each is an attribute of the same name; `noise` is a layer or None. No half can be replaced, as
+    the two are tied to each other: make another `Autoencoder`.
 
     Raises:
         ValueError: if the shapes of the halves do not fit or are not known.
@@ -85,6 +87,26 @@ class Autoencoder(UnlockedModel):
             )
         self.contraction = float(factor)
         self(source)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in HALVES and getattr(self, "built", False) and value is not getattr(self, name):
+            raise AttributeError(
+                f"The {name} of '{self.name}' cannot be replaced, as its halves are tied to each "
+                f"other: make an Autoencoder of the other {name}, or set the weights of this one."
+            )
+        super().__setattr__(name, value)
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """That of the encoder."""
+        shape: tuple[int | None, ...] = self.encoder.input_shape
+        return shape
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """That of the decoder."""
+        shape: tuple[int | None, ...] = self.decoder.output_shape
+        return shape
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Join the halves in one graph, in which ties find their partners, and check the shapes."""

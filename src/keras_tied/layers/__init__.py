@@ -1,6 +1,14 @@
 """Keras layers for autoencoders: those tied to another layer's kernel, and classic objectives."""
 
-from keras_tied.layers._ties import Tie, assert_tied, retie, tie, ties, trainable_variables
+from keras_tied.layers._ties import (
+    Tie,
+    assert_tied,
+    retie,
+    tie,
+    ties,
+    trainable_variables,
+    variables,
+)
 from keras_tied.layers.contractive import Contractive, squared_jacobian_norm
 from keras_tied.layers.k_sparse import KSparse
 from keras_tied.layers.noise import MaskingNoise, SaltAndPepperNoise
@@ -25,4 +33,5 @@ __all__ = [
     "tie",
     "ties",
     "trainable_variables",
+    "variables",
 ]

@@ -313,8 +313,8 @@ def find_partner(tied: Any, reference: Reference, models: tuple[keras.Layer, ...
 
 def look_for_another(tied: Any, own: keras.Layer) -> None:
     """Tie a layer that was loaded without its partner to that, if it has been put behind it."""
-    if internals.is_reading_file():
-        return  # the numbers come later
+    if internals.is_reading_file() or not all(map(internals.holds_numbers, kernel_variables(own))):
+        return  # the numbers come later, or are elsewhere while Keras trains
     around, strangers = homes(tied), False
     for layers, partners in layers_before(tied, around):
         others = [layer for layer in [*layers, *partners] if layer is not own]

@@ -239,8 +239,33 @@ def trainable_variables(*models: keras.Layer) -> list[keras.Variable]:
         >>> [variable.path for variable in keras_tied.trainable_variables(encoder, decoder)]
         ['code/kernel', 'code/bias', 'out/bias']
     """
-    listed = [_require_layer(model, "trainable_variables").trainable_variables for model in models]
-    return list({id(variable): variable for each in listed for variable in each}.values())
+    lists = [_require_layer(model, "trainable_variables").trainable_variables for model in models]
+    return _list_once(lists)
+
+
+def variables(*models: keras.Layer) -> list[keras.Variable]:
+    """All variables of several models or layers, in their order, each once.
+
+    A decoder's `weights` list the kernels that it uses, and its encoder's list them too: a loop
+    that moves both, such as a moving average of weights by hand, would move these twice.
+
+    Raises:
+        ValueError: where something passed is not a layer.
+
+    Examples:
+        >>> import keras, keras_tied
+        >>> inputs, codes = keras.Input((4,)), keras.Input((2,))
+        >>> code = keras.layers.Dense(2, name="code")
+        >>> encoder = keras.Model(inputs, code(inputs))
+        >>> decoder = keras.Model(codes, keras_tied.tie(code, name="out")(codes))
+        >>> len(encoder.weights) + len(decoder.weights), len(keras_tied.variables(encoder, decoder))
+        (4, 3)
+    """
+    return _list_once([_require_layer(model, "variables").variables for model in models])
+
+
+def _list_once(lists: list[list[keras.Variable]]) -> list[keras.Variable]:
+    return list({id(variable): variable for each in lists for variable in each}.values())
 
 
 def _require_layer(model: Any, function: str) -> keras.Layer:

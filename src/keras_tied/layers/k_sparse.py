@@ -63,7 +63,8 @@ class KSparse(keras.Layer):
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         kept = self.k if training else min(round(self.alpha * self.k), inputs.shape[-1])
-        least = ops.top_k(inputs, kept)[0][..., -1:]
+        # Not the last of them, for which XLA sorts all on a CPU.
+        least = ops.min(ops.top_k(inputs, kept)[0], axis=-1, keepdims=True)
         larger, equal = inputs > least, inputs == least
         room = kept - ops.sum(ops.cast(larger, "int32"), axis=-1, keepdims=True)
         first = ops.cumsum(ops.cast(equal, "int32"), axis=-1) <= room

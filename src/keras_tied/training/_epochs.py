@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -126,13 +126,13 @@ class InPlace(Epochs):
 
     def train(self) -> dict[str, Any]:
         self.model.reset_metrics()
-        return dict(self.model.train_step(self.batches[0]))
+        return flatten_logs(self.model.train_step(self.batches[0]))
 
     def validate(self) -> dict[str, Any]:
         if len(self.batches) == 1:
             return {}
         self.model.reset_metrics()
-        logs = self.model.test_step(self.batches[1])
+        logs = flatten_logs(self.model.test_step(self.batches[1]))
         return {f"val_{name}": value for name, value in logs.items()}
 
     def compile_step(self, step: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, float]]:
@@ -142,6 +142,14 @@ class InPlace(Epochs):
         epoch = self.compile_step(lambda: self.train() | self.validate())
         logs = [epoch() for _ in range(epochs)]
         return {name: np.array([values[name] for values in logs]) for name in logs[0]}
+
+
+def flatten_logs(logs: Mapping[str, Any]) -> dict[str, Any]:
+    """The logs of a step in one dict, with those of metrics whose result is a dict, as Keras's."""
+    flat: dict[str, Any] = {}
+    for name, value in logs.items():
+        flat |= flatten_logs(value) if isinstance(value, dict) else {name: value}
+    return flat
 
 
 class InPlaceObjective(Objective):

@@ -10,6 +10,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 
 from keras_tied.training._data import BatchedRows
+from keras_tied.training._epochs import flatten_logs
 from keras_tied.training._evaluation import Evaluation
 from keras_tied.training._jax.bfloat16 import WideEvaluation, multiplies_bfloat16
 from keras_tied.training._jax.features_first import FeaturesFirst, FlippedMatrix, is_worthwhile
@@ -106,7 +107,8 @@ class Program:
         def trace(step: Any, state: Any, part: Part) -> dict[int, TracedFunction]:
             sizes = {part.size if part.full else 0, part.last} - {0}
             examples = {size: _make_example(part.rows.data, size) for size in sizes}
-            return {n: TracedFunction(step, state, examples[n], widen=widen) for n in examples}
+            flat = _flatten_logs_of(step)
+            return {n: TracedFunction(flat, state, examples[n], widen=widen) for n in examples}
 
         self.train_steps, self.test_steps = trace(model.train_step, state, self.train), {}
         for part in self.validation:
@@ -207,6 +209,14 @@ def _make_example(data: Any, size: int) -> Any:
     """The shapes and dtypes of a batch of so many rows, on the device."""
     describe, canonical = jax.ShapeDtypeStruct, jax.dtypes.canonicalize_dtype
     return jax.tree.map(lambda x: describe((size, *x.shape[1:]), canonical(x.dtype)), data)
+
+
+def _flatten_logs_of(step: Any) -> Any:
+    def flat(state: Any, data: Any) -> Any:
+        logs, state = step(state, data)
+        return flatten_logs(logs), state
+
+    return flat
 
 
 def _make_empty_logs(steps: dict[int, TracedFunction]) -> dict[str, Any]:
