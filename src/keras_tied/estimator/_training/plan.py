@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 FEW_ROWS = 1000  # with fewer, cross-validation and other defaults: a validation part is too small
 FEWEST_NETWORK_ROWS = 50  # with fewer rows, only PCA is fitted: any other structure may be noise
-WEIGHT_DECAY, WEIGHT_DECAY_OF_FEW_ROWS = 2e4, 200.0  # divided by n³, and by n (n + 1000)
+WEIGHT_DECAY, WEIGHT_DECAY_OF_FEW_ROWS = 3000.0, 200.0
+"""Times d / n³ for n rows of d features, and divided by n (n + 1000) where they are few."""
 MISSING_MUCH = 0.1  # from this share of missing values on, the network is trained to impute
 HIDING_ROWS, MOST_COPIES = 20_000, 10
 LEARNING_RATE, LEARNING_RATE_OF_ENCODER = 0.02, 0.003
@@ -174,7 +175,7 @@ def make_plan(
     decay = parameters.weight_decay
     if decay == "auto":
         decay = WEIGHT_DECAY_OF_FEW_ROWS / (n_rows * (n_rows + FEW_ROWS))
-        decay = decay if few else WEIGHT_DECAY / n_rows**3
+        decay = decay if few else WEIGHT_DECAY * n_features / n_rows**3
     return Plan(
         **vars(parameters)
         | {
