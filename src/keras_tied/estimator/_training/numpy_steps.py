@@ -1,7 +1,6 @@
-"""Steps of Nadam for networks of few rows: NumPy, which needs no compilation, and is exact.
+"""Steps of Nadam for networks of few rows, in NumPy, which needs no compilation.
 
-The same input gives the same network, bit by bit. `jax_steps` takes these steps too, and is faster
-where there are many of them.
+`jax_steps` takes these steps too, and is faster where there are many of them.
 """
 
 from __future__ import annotations

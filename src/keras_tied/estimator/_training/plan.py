@@ -27,7 +27,9 @@ ROWS_PER_UNIT = 8  # at least: fewer rows, fewer units
 LAYERS, FEWER_LAYERS = 3, 2
 MANY_FEATURES = 32  # with more, or few rows, a third layer gained nothing where this was chosen
 FEWEST_AXES = 64
-JAX_ACTIVATIONS = frozenset("elu gelu relu relu6 selu sigmoid silu softplus softsign tanh".split())
+ARRAY_ACTIVATIONS = frozenset(
+    "elu gelu relu relu6 selu sigmoid silu softplus softsign tanh".split()
+)
 """Those of the networks that are trained on arrays, without Keras."""
 
 
@@ -163,7 +165,7 @@ def make_plan(
             method = "pca"
         elif solver == "lbfgs":
             method = "lbfgs"
-        elif is_plain and hidden and activation in JAX_ACTIVATIONS:
+        elif is_plain and hidden and activation in ARRAY_ACTIVATIONS:
             method, n_axes = "arrays", max(FEWEST_AXES, 2 * n_components)
             n_axes = min(n_axes, n_rows) if not missing and n_features > 2 * n_axes else None
             hidden = _choose_hidden(parameters.hidden_layer_sizes, n_rows, n_axes or n_features)
