@@ -84,8 +84,9 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         contraction: the factor of the squared Jacobian of the encoder (Rifai et al., 2011).
             Defaults to 0. With noise, sparsity or contraction the network is kept even where PCA's
             reconstruction is better.
-        weight_decay: the factor of the squares of the kernels. Defaults to `"auto"`: 3,000 d / n³
-            for n rows of d features, and 200 divided by n (n + 1000) for fewer than 1,000.
+        weight_decay: the factor of the squares of the kernels. Defaults to `"auto"`: 1,500 d k / n³
+            for n rows of d features and k components, but at most 600 divided by n (n + 1000), and
+            200 divided by that for fewer than 1,000 rows.
         encoder: a Keras model to use instead of `n_components`, `hidden_layer_sizes` and
             `activation`, with one input of known shape that has as many numbers as a row, such as
             an image. A copy with new weights is trained, and mirrored; it neither starts from PCA

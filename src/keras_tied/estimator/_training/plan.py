@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 FEW_ROWS = 1000  # with fewer, cross-validation and other defaults: a validation part is too small
 FEWEST_NETWORK_ROWS = 50  # with fewer rows, only PCA is fitted: any other structure may be noise
-WEIGHT_DECAY, WEIGHT_DECAY_OF_FEW_ROWS = 3000.0, 200.0
-"""Times d / n³ for n rows of d features, and divided by n (n + 1000) where they are few."""
+WEIGHT_DECAY, MOST_WEIGHT_DECAY, WEIGHT_DECAY_OF_FEW_ROWS = 1500.0, 600.0, 200.0
+"""Times d k / n³ for n rows of d features and k components, but at most the second divided by
+n (n + 1000); and the third divided by that where rows are few."""
 MISSING_MUCH = 0.1  # from this share of missing values on, the network is trained to impute
 HIDING_ROWS, MOST_COPIES = 20_000, 10
 LEARNING_RATE, LEARNING_RATE_OF_ENCODER = 0.02, 0.003
@@ -176,8 +177,10 @@ def make_plan(
         rate, scales_rate = LEARNING_RATE if is_own else LEARNING_RATE_OF_ENCODER, True
     decay = parameters.weight_decay
     if decay == "auto":
-        decay = WEIGHT_DECAY_OF_FEW_ROWS / (n_rows * (n_rows + FEW_ROWS))
-        decay = decay if few else WEIGHT_DECAY * n_features / n_rows**3
+        divisor = n_rows * (n_rows + FEW_ROWS)
+        decay = WEIGHT_DECAY * n_features * n_components / n_rows**3
+        decay = min(decay, MOST_WEIGHT_DECAY / divisor)
+        decay = WEIGHT_DECAY_OF_FEW_ROWS / divisor if few else decay
     return Plan(
         **vars(parameters)
         | {
