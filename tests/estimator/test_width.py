@@ -6,6 +6,7 @@ import pytest
 from sklearn.base import clone
 
 from keras_tied import TiedAutoencoder
+from keras_tied.estimator.internal import measure_hidden
 
 
 def make_table(n_factors, n=900, d=8, seed=0):
@@ -41,11 +42,32 @@ def test_a_generator_is_used_once_for_the_fit_itself():
     assert TiedAutoencoder("auto", random_state=state).fit(X).n_components_ == width
 
 
-def test_levels_of_a_category_are_hidden_together():
+def test_what_belongs_to_a_column_is_hidden_together_and_a_column_stays():
+    rows, columns = np.random.default_rng(0).normal(size=(200, 6)), np.array([0, 1, 1, 1, 2, 2])
+    seen = []
+
+    def reconstruct(imputed):
+        seen.append(imputed.copy())
+        return np.full_like(imputed, 0.5)
+
+    error = measure_hidden(reconstruct, rows, columns, seed=0)
+    hidden = seen[0] == 0
+    for column in range(3):
+        part = hidden[:, columns == column]
+        assert (part.all(axis=1) | ~part.any(axis=1)).all()
+    assert hidden.any(axis=0).all()
+    assert not hidden.all(axis=1).any()
+    np.testing.assert_array_equal(seen[-1][~hidden], np.tile(rows, (4, 1))[~hidden])
+    assert error == pytest.approx(np.mean((np.tile(rows, (4, 1))[hidden] - 0.5) ** 2))
+
+
+def test_a_frame_with_categories_is_taken():
     kinds = np.resize(["plum", "fig", "pear"], 45)
-    sizes = np.random.default_rng(0).normal(size=45) + (kinds == "fig")
+    sizes = np.random.default_rng(0).normal(size=45)
     frame = pd.DataFrame({"kind": kinds, "size": sizes, "weight": 2 * sizes})
-    assert 1 <= TiedAutoencoder("auto", random_state=0).fit(frame).n_components_ <= 4
+    autoencoder = TiedAutoencoder("auto", random_state=0).fit(frame)
+    # Size and weight, which are hidden values of each other, are in the code, whatever else is.
+    np.testing.assert_allclose(autoencoder.feature_r2_[-2:], 1.0, atol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(8, 4), (30, 1)])

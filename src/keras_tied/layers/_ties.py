@@ -254,10 +254,8 @@ def variables(*models: keras.Layer) -> list[keras.Variable]:
 
     Examples:
         >>> import keras, keras_tied
-        >>> inputs, codes = keras.Input((4,)), keras.Input((2,))
-        >>> code = keras.layers.Dense(2, name="code")
-        >>> encoder = keras.Model(inputs, code(inputs))
-        >>> decoder = keras.Model(codes, keras_tied.tie(code, name="out")(codes))
+        >>> encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> decoder = keras_tied.mirror(encoder)
         >>> len(encoder.weights) + len(decoder.weights), len(keras_tied.variables(encoder, decoder))
         (4, 3)
     """

@@ -315,9 +315,9 @@ class TiedLayer(internals.CallObserver):
         partner: keras.Layer | partners.Reference = partners.Reference(serialized, place, likeness)
         if alone:
             partner = keras.saving.deserialize_keras_object(serialized)
+            partner.trainable = config["trainable"]
         layer: Self = super().from_config({**config, "tied_to": partner})
         layer._link.kernel_shape = None if kernel_shape is None else tuple(kernel_shape)
         layer._link.alone = alone
-        layer.trainable = layer.trainable
         partners.Link.changes += alone
         return layer

@@ -41,7 +41,7 @@ def fit(
     those that are held out, instead of some of the rows. For the other arguments see
     `internal.fit_rows`.
     """
-    random, seed = _make_generator(parameters.random_state)
+    random, seed = make_generator(parameters.random_state)
     given = prepare.trim(X, weights, parameters.trim if fences is None else fences)
     X, weights = prepare.canonicalize_few_rows(given.X, given.weights)
     given = replace(given, X=X, weights=weights)
@@ -68,7 +68,7 @@ def fit_batch(
     """Train on some rows once, further than the batches before have, if there were any."""
     from keras_tied.estimator._training import keras_solvers
 
-    random, seed = _make_generator(parameters.random_state)
+    random, seed = make_generator(parameters.random_state)
     given = prepare.trim(X, weights, parameters.trim)
     with interrupts() as is_interrupted:
         if before is None:
@@ -99,7 +99,7 @@ def fit_batch(
     )
 
 
-def _make_generator(state: Any) -> tuple[np.random.RandomState, int]:
+def make_generator(state: Any) -> tuple[np.random.RandomState, int]:
     """The generator of all random numbers of a fit, and the seed of what Keras draws."""
     if isinstance(state, Integral):
         random = np.random.RandomState(int(state))

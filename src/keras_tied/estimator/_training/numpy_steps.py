@@ -109,11 +109,7 @@ class Stack:
         losses = self._compare(targets, self.weights[:, batch])
         errors = self.errors[0]
         for index, matrix in enumerate(self.matrices):
-            kernel, scaled, of_decoder = (
-                matrix[:, :-1, :-1],
-                self.scaled[index],
-                self.of_decoder[index],
-            )
+            kernel, of_decoder = matrix[:, :-1, :-1], self.of_decoder[index]
             np.matmul(errors, _turn(self.decoded[index + 1]), out=of_decoder)
             gradient, of_gains = self.gradients[index], self.gain_gradients[index]
             np.einsum("nio,nio->no", of_decoder[:, :, :-1], kernel, out=of_gains[:, 0])
@@ -122,7 +118,8 @@ class Stack:
             gradient[:, -1] = 0
             losses += weight_decay * np.einsum("nio,nio->n", kernel, kernel)
             gradient[:, :-1, :-1] += (2 * weight_decay) * kernel
-            errors = np.matmul(_turn(scaled[:, :, :-1]), errors, out=self.errors[index + 1])
+            scaled = self.scaled[index][:, :, :-1]
+            errors = np.matmul(_turn(scaled), errors, out=self.errors[index + 1])
             if index + 1 < len(self.matrices):
                 errors[:, self.linear_units :] *= slopes_of_decoder[index + 1]
         for index in reversed(range(len(self.matrices))):
@@ -158,12 +155,10 @@ class Stack:
     def _compare(self, targets: Array | None, weights: Array) -> Array:
         """The losses, `(networks,)`; their gradient in what is decoded is in `errors[0]`."""
         outputs, errors = self.decoded[0][:, :-1], self.errors[0]
-        size = weights.shape[1]
+        size, known = weights.shape[1], self.encoded[0][0, :-1] if targets is None else targets
         if self.likelihood is not None:
-            known = self.encoded[0][0, :-1] if targets is None else targets
             costs = self.likelihood.compare(outputs, known, errors)
         else:
-            known = self.encoded[0][0, :-1] if targets is None else targets
             np.subtract(outputs, known, out=errors)
             if targets is not None:
                 errors[np.isnan(errors)] = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.layout import Layout
 from keras_tied.estimator._fitted.scaling import fit_scaling
-from keras_tied.estimator._training.fit import fit
+from keras_tied.estimator._training.fit import fit, make_generator
 from keras_tied.estimator._training.plan import Parameters
 
 MOST_COMPONENTS = 16  # that are compared
@@ -35,7 +36,8 @@ def _choose_width(parameters: Parameters, X: Array, layout: Layout | None) -> in
     The error is least where the code holds what the columns have in common, and
     rises where it holds the noise of single ones; see `comparison.compare_widths`.
     """
-    (n, d), random = X.shape, np.random.RandomState(_draw_seed(parameters.random_state))
+    (n, d), state = X.shape, copy.deepcopy(parameters.random_state)  # the fit uses the original
+    random, seed = make_generator(state)
     columns = np.arange(d) if layout is None else layout.columns
     places = random.permutation(n)[:MOST_ROWS]
     n_test = int(np.ceil(TEST_SHARE * len(places)))
@@ -48,7 +50,7 @@ def _choose_width(parameters: Parameters, X: Array, layout: Layout | None) -> in
     train, test = X[places[n_test:]], X[places[:n_test]]
     scaling = fit_scaling(train, "standard", np.ones(len(train)))
     train, test = (scaling.forward_in_double(part) for part in (train, test))
-    settings = replace(parameters, random_state=int(random.randint(2**31 - 1)), verbose=0)
+    settings = replace(parameters, random_state=seed, verbose=0)
     best, least = 1, np.inf
     for width in range(1, most + 1):
         outcome = fit(replace(settings, n_components=width), train, np.ones(len(train)))
@@ -79,12 +81,3 @@ def measure_hidden(
         imputed = np.where(hidden, reconstruct(imputed), imputed)
     squares = np.square((imputed - rows)[hidden], dtype=np.float64)
     return float(squares.mean()) if len(squares) else float("nan")
-
-
-def _draw_seed(state: object) -> int:
-    """A seed that is the same for the same integer, and leaves a generator where it was."""
-    if isinstance(state, np.random.RandomState):
-        copy = np.random.RandomState()
-        copy.set_state(state.get_state())
-        state = copy.randint(2**31 - 1)
-    return int(np.random.RandomState(state).randint(2**31 - 1))  # type: ignore[arg-type]
