@@ -257,7 +257,7 @@ def variables(*models: keras.Layer) -> list[keras.Variable]:
         >>> encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
         >>> decoder = keras_tied.mirror(encoder)
         >>> len(encoder.weights) + len(decoder.weights), len(keras_tied.variables(encoder, decoder))
-        (4, 3)
+        (5, 4)
     """
     return _list_once([_require_layer(model, "variables").variables for model in models])
 
