@@ -141,10 +141,10 @@ def test_threads_agree_on_an_encoder_of_ones_own(digits):
 
 
 FORKS = """
-import os, pickle, signal, sys, threading, time
+import faulthandler, os, signal, threading, time
+faulthandler.dump_traceback_later(250, exit=True)
 import numpy as np
 from threadpoolctl import threadpool_info
-from sklearn.exceptions import NotFittedError
 
 from keras_tied import TiedAutoencoder
 blas = lambda: [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]

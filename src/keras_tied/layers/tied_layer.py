@@ -263,6 +263,8 @@ class TiedLayer(internals.CallObserver):
         partner = self.tied_to
         if partner is None or getattr(partner, "quantization_mode", None) is not None:
             return
+        if any(partner in internals.flatten_layers(model) for model in internals.callers(self)):
+            return  # whose turn comes
         if type(partner).quantize not in (keras.Layer.quantize, TiedLayer.quantize):
             warnings.warn(
                 f"{self.label} computes with the kernel of '{partner.name}', which is not "
