@@ -112,6 +112,13 @@ def reader_of_variables() -> tuple[str, keras.Layer] | None:
     return read
 
 
+def model_being_trained() -> keras.Layer | None:
+    """The model whose `fit` or `train_on_batch`, Keras's or this package's, is running."""
+    modules, methods = ("keras.", "keras_tied.training."), ("fit", "train_on_batch")
+    trained = _first_layers(lambda module, name: name in methods and module.startswith(modules))
+    return trained[-1] if trained else None
+
+
 def in_training_loop() -> bool:
     """Whether Keras or this package is training, evaluating or predicting."""
     ours = (each for each in map(_module, _frames()) if each.startswith(("keras.", "keras_tied.")))

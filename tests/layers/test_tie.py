@@ -72,6 +72,42 @@ def test_a_tied_dense_can_be_tied_to():
     assert tie(first).tied_to is first
 
 
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("reverse_dtype", [None, "float32"])
+@pytest.mark.parametrize("cap", [None, 0.5])
+def test_tied_to_a_reversible_embedding_it_gives_what_reverse_gives(dtype, reverse_dtype, cap):
+    settings = {"reverse_dtype": reverse_dtype, "logit_soft_cap": cap, "dtype": dtype}
+    embedding = layers.ReversibleEmbedding(7, 4, "glorot_normal", **settings)
+    inputs, tied = keras.Input((3,), dtype="int32"), tie(embedding, name="out")
+    model = keras.Model(inputs, tied(embedding(inputs)))
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    tokens = np.array([[1, 2, 6], [0, 0, 3]], "int32")
+    expected = embedding(embedding(tokens), reverse=True)
+    for each in (model(tokens), clone(tokens)):
+        assert each.dtype == expected.dtype
+        found, wanted = (
+            keras.ops.convert_to_numpy(keras.ops.cast(x, "float32")) for x in (each, expected)
+        )
+        # Keras rounds the kernel to its compute dtype before it casts it to `reverse_dtype`.
+        rounding = 1e-2 if dtype == "mixed_bfloat16" and reverse_dtype else 1e-6
+        np.testing.assert_allclose(found, wanted, rtol=rounding, atol=rounding / 100)
+    assert tied.bias is None
+    assert tie(embedding, use_bias=True).use_bias
+
+
+def test_an_embedding_with_a_second_kernel_is_not_tied_to():
+    embedding = layers.ReversibleEmbedding(7, 4, tie_weights=False)
+    with pytest.raises(ValueError, match="has a second kernel .* make it with tie_weights=True"):
+        tie(embedding)
+
+
+@pytest.mark.parametrize("cap", [0, -1.0])
+def test_the_bound_of_logits_is_positive(cap):
+    with pytest.raises(ValueError, match=f"by a positive number; received logit_soft_cap={cap}"):
+        tie(layers.Dense(3), logit_soft_cap=cap)
+
+
 @pytest.mark.parametrize(
     ("layer", "instead"),
     [

@@ -71,7 +71,8 @@ class Link:
 
     The tied layer is `alone` where it was loaded without its partner and has one of its own. A
     partner is `doubtful` that was found by its name alone, or trains apart from another. `listed`
-    tells whether the user was warned that two models list the kernel.
+    tells whether the user was warned that two models list the kernel, and `apart` that a model
+    trains it which does not hold the partner.
     """
 
     changes = 0  # how often a tied layer has got another partner, or its own, in this process
@@ -79,7 +80,7 @@ class Link:
     def __init__(self, partner: keras.Layer | Reference) -> None:
         self.partner = partner
         self.kernel_shape: tuple[int, ...] | None = None
-        self.alone = self.doubtful = self.listed = False
+        self.alone = self.doubtful = self.listed = self.apart = False
         self.homes: list[weakref.ref[keras.Layer]] = []
 
 

@@ -39,7 +39,9 @@ def tie(layer: keras.Layer, **kwargs: Any) -> TiedLayer:
         layer: a `Dense`, an `Embedding`, an `EinsumDense`, a `Conv1D`, `Conv2D` or `Conv3D`, a
             `Conv1DTranspose`, `Conv2DTranspose` or `Conv3DTranspose`, a `DepthwiseConv1D` or
             `DepthwiseConv2D`, a layer of a class derived from these, or any other that has been
-            built and has a `kernel` of two axes.
+            built and has a `kernel` of two axes. Tied to a `ReversibleEmbedding`, the tied layer
+            has by default the settings of its `reverse=True`: no bias, `reverse_dtype` and
+            `logit_soft_cap`.
         **kwargs: arguments of the tied layer: `transpose`, `gain`, `activation` and so on.
 
     Raises:
@@ -56,6 +58,8 @@ def tie(layer: keras.Layer, **kwargs: Any) -> TiedLayer:
             f"`tie` takes the layer to tie to; received {layer!r} ({type(layer).__name__}): pass "
             "the layer object itself, for example `model.get_layer(name)`."
         )
+    if isinstance(layer, keras.layers.ReversibleEmbedding) and kwargs.get("transpose", True):
+        kwargs = {**_reverse_settings(layer), **kwargs}
     for cls, tied in TIES.items():
         if isinstance(layer, cls):
             return tied(layer, **kwargs)
@@ -69,6 +73,17 @@ def tie(layer: keras.Layer, **kwargs: Any) -> TiedLayer:
         f"No tied layer fits '{layer.name}' ({type(layer).__name__}), which has not one kernel "
         f"that could be used backwards: {instead}."
     )
+
+
+def _reverse_settings(layer: keras.layers.ReversibleEmbedding) -> dict[str, Any]:
+    """The arguments of the `TiedDense` that computes what the layer does with `reverse=True`."""
+    if not layer.tie_weights:
+        raise ValueError(
+            f"'{layer.name}' (ReversibleEmbedding) was made with tie_weights=False and has a "
+            "second kernel for `reverse=True`: make it with tie_weights=True to tie to it."
+        )
+    dtype = layer.reverse_dtype or layer.dtype_policy
+    return {"use_bias": False, "logit_soft_cap": layer.logit_soft_cap, "dtype": dtype}
 
 
 class Tie(NamedTuple):

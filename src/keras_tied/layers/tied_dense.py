@@ -33,6 +33,8 @@ class TiedDense(TiedLayer):
         activation: a name or a callable. Defaults to none.
         use_bias: whether to add a bias, which is this layer's own. Defaults to `True`.
         bias_initializer, bias_regularizer, bias_constraint: default to `"zeros"` and none.
+        logit_soft_cap: c in $c \tanh(y / c)$, which bounds the outputs $y$ before the activation,
+            as in `keras.layers.ReversibleEmbedding`. Defaults to none.
         **kwargs: `name`, `dtype`, `trainable` and `activity_regularizer` of `keras.layers.Layer`.
 
     Raises:
@@ -49,6 +51,23 @@ class TiedDense(TiedLayer):
         >>> model.count_params()  # 4 * 2 + 2 in the encoder, 4 in the decoder
         14
     """
+
+    def __init__(
+        self,
+        tied_to: keras.Layer,
+        transpose: bool = True,
+        gain: bool = False,
+        activation: Any = None,
+        logit_soft_cap: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(tied_to, transpose, gain, activation, **kwargs)
+        if logit_soft_cap is not None and not logit_soft_cap > 0:
+            raise ValueError(
+                f"{self.label} bounds its outputs by a positive number; received "
+                f"logit_soft_cap={logit_soft_cap}: leave it out for no bound."
+            )
+        self.logit_soft_cap = logit_soft_cap
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         shape = self._matrix_shape()
@@ -87,7 +106,12 @@ class TiedDense(TiedLayer):
             outputs = outputs if self.gain is None else ops.multiply(outputs, self.gain)
         if self.bias is not None:
             outputs = ops.add(outputs, self.bias)
+        if (cap := self.logit_soft_cap) is not None:
+            outputs = ops.multiply(ops.tanh(ops.divide(outputs, cap)), cap)
         return self.activation(outputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "logit_soft_cap": self.logit_soft_cap}
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         features, units = self._matrix_shape()

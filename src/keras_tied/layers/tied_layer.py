@@ -234,9 +234,38 @@ class TiedLayer(internals.CallObserver):
         partner = self.tied_to if hasattr(self, "_link") else None
         if partner is None:
             return own
-        if not (self._link.alone or self._link.listed):
-            self._warn_of_a_second_listing(partner)
+        if not self._link.alone:
+            if not self._link.apart:
+                self._warn_of_training_apart(partner)
+            if not self._link.listed:
+                self._warn_of_a_second_listing(partner)
         return [*own, *kernel_variables(partner, kind)]
+
+    def _warn_of_training_apart(self, partner: keras.Layer) -> None:
+        model = internals.model_being_trained()
+        held = internals.flatten_layers(model)
+        if not held or partner in held or not any(v.trainable for v in kernel_variables(partner)):
+            return
+        own_kernels = [each for each in held if kernel_name(each) and partners.link_of(each) is None]
+        fitting = [each.name for each in own_kernels if self._has_shape_of_kernel(each)]
+        if not self.trainable:
+            what = f"{self.label} is frozen, and '{model.name}' trains the kernel that it uses"
+            advice = f"freeze '{partner.name}' as well"
+        elif fitting:
+            what = f"'{model.name}' trains the kernel of '{fitting[0]}' and, through {self.label}, "
+            what += "another of that shape"
+            advice = "tie them with `keras_tied.retie(decoder, encoder)`"
+        else:
+            return
+        self._link.apart = True
+        warnings.warn(
+            f"{what}, of '{partner.name}', which '{model.name}' does not hold: {advice}.",
+            stacklevel=2,
+        )
+
+    def _has_shape_of_kernel(self, layer: keras.Layer) -> bool:
+        # Of its variables: Keras's JAX trainer has taken away what a kernel is computed from.
+        return any(tuple(v.shape) == self._link.kernel_shape for v in kernel_variables(layer))
 
     def _warn_of_a_second_listing(self, partner: keras.Layer) -> None:
         read = internals.reader_of_variables()
