@@ -54,10 +54,16 @@ def callers(layer: keras.Layer) -> list[keras.Layer]:
     return [each for each in others if layer in flatten_layers(each)]
 
 
-def model_being_saved() -> keras.Layer | None:
-    """What a file or a pickle is being written of, configuration and weights; None if none is."""
+def model_of_file() -> keras.Layer | None:
+    """What a file or a pickle is being written of, or read into; None if none is."""
     written = _first_layers(lambda module, _: module in FILES)
     return written[-1] if written else None
+
+
+def model_being_loaded() -> keras.Layer | None:
+    """The model, or the layer, whose weights are being read from a file; None if none are."""
+    loaded = _first_layers(lambda module, name: module in FILES and name == "_load_state")
+    return loaded[-1] if loaded else None
 
 
 def is_reading_file() -> bool:
@@ -181,6 +187,18 @@ class CallObserver(keras.Layer):
     def _clear_losses(self) -> None:
         super()._clear_losses()
         self.before_call()
+
+    @property
+    def kernel_layer(self) -> keras.Layer | None:
+        """A layer beside its own that Keras saves and loads as a part of this one."""
+        return None
+
+    def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> Any:
+        """What TensorFlow puts into its checkpoints."""
+        children = super()._trackable_children(save_type, **kwargs)
+        if save_type == "checkpoint" and (layer := self.kernel_layer) is not None:
+            children = {**children, "kernel_layer": layer}
+        return children
 
 
 class UnlockedModel(keras.Model):

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import scipy.sparse
 
 from keras_tied import Autoencoder, mirror
 
@@ -438,3 +439,21 @@ def test_encoder_of_several_inputs_is_an_error():
     several = keras.Model(inputs, keras.layers.Concatenate()(inputs), name="several")
     with pytest.raises(ValueError, match="'several' has 2: concatenate"):
         Autoencoder(several, small(5, 5))
+
+
+def test_sparse_rows_are_taken_as_dense_ones_are():
+    rows = np.where(np.abs(X) > 0.8, X, 0)
+    histories, errors = [], []
+    for given in (rows, scipy.sparse.csr_matrix(rows)):
+        model = make_compiled_model()
+        histories.append(model.fit(given, epochs=2, shuffle=False, verbose=0).history)
+        errors.append([*model.evaluate(given, verbose=0), *model.reconstruction_error(given)])
+    assert histories[0].keys() == histories[1].keys()
+    assert_same(*([np.ravel(list(each.values())) for each in histories]))
+    assert_same(*errors)
+
+
+def test_the_inputs_are_those_of_the_encoder():
+    model = Autoencoder(encoder(3))
+    inner = keras.Model(model.inputs[0], model.encoder.layers[0].output)
+    assert inner(X).shape == (40, 3)

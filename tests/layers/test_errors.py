@@ -210,3 +210,15 @@ def test_place_beyond_the_model_is_no_place_in_it():
     config["layers"][-1]["config"]["place"] = place
     with pytest.raises(ValueError, match=r"'out' is tied to .* and no such layer was found"):
         keras.Model.from_config(config)(np.ones((2, 4), "float32"))
+
+
+def test_a_copy_of_other_widths_names_both_kernels():
+    inputs, code = keras.Input((6,)), keras.layers.Dense(4, name="code")
+    out = TiedDense(code, name="out")
+    model = keras.Model(inputs, keras.layers.Dense(1)(out(code(inputs))), name="whole")
+    other = keras.models.clone_model(model, input_tensors=keras.Input((9,)))
+    message = (
+        r"'out' was made for a kernel of shape \(6, 4\), and 'code', .* \(9, 4\) in 'whole': .*tie"
+    )
+    with pytest.raises(ValueError, match=message):
+        other(np.zeros((2, 9), "float32"))

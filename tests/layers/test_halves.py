@@ -314,3 +314,29 @@ def summary(model: Any) -> str:
 def test_summary_of_the_decoder_alone_counts_the_kernels_once(decoder):
     total = sum(int(np.prod(variable.shape)) for variable in decoder.weights)
     assert f"Total params: {total} " in summary(decoder)
+
+
+@pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
+def test_the_weights_of_a_half_leave_the_bias_of_the_other_as_it_is(case, model, tmp_path):
+    decoder, path = half(model, "decoder"), tmp_path / "decoder.weights.h5"
+    decoder.save_weights(path)
+    code, expected = find(model, "code"), np.array(find(model, "code").kernel)
+    for variable in code.variables:
+        variable.assign(variable * 0 + 7)
+    decoder.load_weights(path)
+    np.testing.assert_array_equal(np.array(code.kernel), expected)
+    assert (np.array(code.bias) == 7).all()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's checkpoints")
+@pytest.mark.parametrize("case", parameters(select("nested", family="Dense")))
+def test_a_checkpoint_of_a_decoder_holds_its_kernel(case, model, tmp_path):
+    import tensorflow as tf
+
+    decoder = half(model, "decoder")
+    expected = outputs(decoder, [codes(decoder)])
+    path = tf.train.Checkpoint(decoder=decoder).save(tmp_path / "checkpoint")
+    for variable in model.variables:
+        variable.assign(variable * 0)
+    tf.train.Checkpoint(decoder=decoder).restore(path).assert_consumed()
+    np.testing.assert_array_equal(*outputs(decoder, [codes(decoder)]), *expected)

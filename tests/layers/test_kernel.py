@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_tied.layers import TiedDense
+from keras_tied.layers import TiedDense, tie
 
 from .cases import (
     VOCABULARY,
@@ -341,3 +341,55 @@ def test_copy_of_an_adapted_quantized_model_gives_nearly_the_same_outputs(case, 
     adapt(layer, NAMES.get(case.family.name, "kernel"))
     copied = copy.deepcopy(model)
     assert relative_rms(outputs(copied, case.inputs()), outputs(model, case.inputs())) < 0.02
+
+
+class Tokens:
+    """A tokenizer of texts that are tokens already."""
+
+    def tokenize(self, tokens: np.ndarray) -> np.ndarray:
+        return tokens
+
+
+def calibrated(mode: str, code: keras.Layer, inside: bool) -> keras.Model:
+    """A language model of one block, whose `code` is tied to in or behind it, quantised."""
+    tokens = np.random.default_rng(0).integers(0, 20, size=(16, 1, 6))
+    inputs, hidden = keras.Input((6,), dtype="int32"), keras.Input((6, 8))
+    embedding = keras.layers.Embedding(20, 8, "glorot_normal")
+    out = tie(code, name="out")
+    block = keras.Model(hidden, out(code(hidden)) if inside else code(hidden))
+    outputs = block(embedding(inputs))
+    model = keras.Model(inputs, outputs if inside else out(outputs))
+    structure = {"pre_block_layers": [embedding], "sequential_blocks": [block]}
+    kind = keras.quantizers.GPTQConfig if mode == "gptq" else keras.quantizers.AWQConfig
+    sizes = {"num_samples": 16, "sequence_length": 6, "group_size": 4}
+    config = kind(list(tokens), Tokens(), **sizes, quantization_layer_structure=structure)
+    model.quantize(mode, config=config)
+    return model
+
+
+@pytest.mark.filterwarnings("ignore:Invalid quantization mode")  # of the Embedding
+@pytest.mark.parametrize("inside", [True, False], ids=["inside", "behind"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        lambda: keras.layers.Dense(12, "relu", name="code"),
+        lambda: keras.layers.EinsumDense("btd,de->bte", (6, 12), bias_axes="e", name="code"),
+        lambda: keras.layers.EinsumDense("btd,dnh->btnh", (6, 3, 4), bias_axes="nh", name="code"),
+    ],
+    ids=["Dense", "EinsumDense", "heads"],
+)
+@pytest.mark.parametrize("mode", ["gptq", "awq"])
+def test_a_calibrated_kernel_is_read_as_its_layer_computes_with_it(mode, code, inside):
+    code = code()
+    model = calibrated(mode, code, inside)
+    assert code.quantization_mode == mode
+    code.activation = keras.activations.linear
+    rows = np.concatenate([np.eye(8), np.zeros((1, 8))])[None].astype("float32")
+    found = keras.ops.convert_to_numpy(code(rows))[0]
+    kernel = keras.ops.convert_to_numpy(find(model, "out").kernel)
+    kernel = kernel.T if kernel.ndim == 2 and isinstance(code, keras.layers.Dense) else kernel
+    np.testing.assert_allclose(
+        kernel.reshape(8, -1), (found[:8] - found[8]).reshape(8, -1), atol=1e-6
+    )
+    retied = tie(code)
+    assert retied.tied_kernel_shape() == find(model, "out").tied_kernel_shape()

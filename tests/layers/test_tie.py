@@ -98,7 +98,7 @@ def test_tied_to_a_reversible_embedding_it_gives_what_reverse_gives(dtype, rever
 
 def test_an_embedding_with_a_second_kernel_is_not_tied_to():
     embedding = layers.ReversibleEmbedding(7, 4, tie_weights=False)
-    with pytest.raises(ValueError, match="has a second kernel .* make it with tie_weights=True"):
+    with pytest.raises(ValueError, match=r"has a second kernel .* make it with tie_weights=True"):
         tie(embedding)
 
 

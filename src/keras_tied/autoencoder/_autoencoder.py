@@ -97,6 +97,12 @@ class Autoencoder(UnlockedModel):
         super().__setattr__(name, value)
 
     @property
+    def inputs(self) -> list[Any]:
+        """Those of the encoder; a subclassed one has none."""
+        inputs: list[Any] = self.encoder.inputs
+        return inputs
+
+    @property
     def input_shape(self) -> tuple[int | None, ...]:
         """That of the encoder."""
         shape: tuple[int | None, ...] = self.encoder.input_shape
@@ -153,10 +159,10 @@ class Autoencoder(UnlockedModel):
 
     def compute_loss(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """The loss against `y` or, where there is none, the clean input `x`."""
-        return super().compute_loss(x, x if y is None else y, *args, **kwargs)
+        return super().compute_loss(x, _make_dense(x) if y is None else y, *args, **kwargs)
 
     def compute_metrics(self, x: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().compute_metrics(x, x if y is None else y, *args, **kwargs)
+        return super().compute_metrics(x, _make_dense(x) if y is None else y, *args, **kwargs)
 
     def fit(
         self,
@@ -305,7 +311,7 @@ class Autoencoder(UnlockedModel):
 
         The mean over the features, `(n,)`, or `per_feature`, in the shape of `x`.
         """
-        x = np.asarray(x)
+        x = x.toarray() if hasattr(x, "toarray") else np.asarray(x)
         reconstruction = np.asarray(self.predict(x, batch_size=batch_size, verbose=0))
         errors: NDArray[Any] = np.square(reconstruction - x)
         return errors if per_feature else errors.reshape(len(errors), -1).mean(axis=1)
@@ -326,6 +332,11 @@ class Autoencoder(UnlockedModel):
 def _get_target(x: Any, y: Any, sample_weight: Any) -> Any:
     """The target; `x` where there are weights, which Keras ignores if there is no target."""
     return x if y is None and sample_weight is not None else y
+
+
+def _make_dense(x: Any) -> Any:
+    """A batch as a loss takes it: Keras hands on SciPy's sparse rows as they are."""
+    return keras.ops.convert_to_tensor(x, sparse=False) if keras.ops.is_tensor(x) else x
 
 
 def _check_model(half: Any, role: str) -> keras.Model:

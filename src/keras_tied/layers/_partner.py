@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from keras_tied import _keras_internals as internals
-from keras_tied.layers.kernel import kernel_name, kernel_variables
+from keras_tied.layers.kernel import kernel_name, kernel_shape, kernel_variables
 
 Json = dict[str, Any]
 
@@ -82,6 +82,7 @@ class Link:
         self.kernel_shape: tuple[int, ...] | None = None
         self.alone = self.doubtful = self.listed = self.apart = False
         self.homes: list[weakref.ref[keras.Layer]] = []
+        self.bias: Any = None  # the partner's, as long as the file of a half is read
 
 
 def link_of(layer: Any) -> Link | None:
@@ -172,7 +173,7 @@ def with_kernel(layers: Iterable[keras.Layer], brings: set[int]) -> Iterator[ker
 
 def survey_original(tied: keras.Layer) -> Survey:
     """The survey of the largest model that is being saved, or copied, and holds a tied layer."""
-    if (saved := internals.model_being_saved()) is not None:
+    if (saved := internals.model_of_file()) is not None:
         return survey(saved, saved=True)
     surveys = map(survey, internals.models_being_copied())
     return next((each for each in surveys if id(tied) in each.members.places), survey(tied))
@@ -312,6 +313,14 @@ def find_partner(tied: Any, reference: Reference, models: tuple[keras.Layer, ...
             return
 
 
+def with_other_shape(tied: Any, around: list[keras.Layer]) -> keras.Layer | None:
+    """The layer at the partner's place, if it has a kernel of another shape there."""
+    if tied._link.partner.place is None:
+        return None
+    found = [layer for each, layer in partners_at_places(tied, around) if each is tied]
+    return next((layer for layer in found if layer.built and kernel_shape(layer)), None)
+
+
 def look_for_another(tied: Any, own: keras.Layer) -> None:
     """Tie a layer that was loaded without its partner to that, if it has been put behind it."""
     if internals.is_reading_file() or not all(map(internals.holds_numbers, kernel_variables(own))):
@@ -349,8 +358,7 @@ def kernel_fits(tied: Any, layer: keras.Layer) -> bool:
     link = link_of(layer)
     if tied._link.kernel_shape is None or (link and isinstance(link.partner, Reference)):
         return True  # one of the two kernels is not known yet
-    name = kernel_name(layer)
-    return name is not None and tuple(getattr(layer, name).shape) == tied._link.kernel_shape
+    return bool(kernel_shape(layer) == tied._link.kernel_shape)
 
 
 def _equal_kernels(first: keras.Layer, second: keras.Layer) -> bool:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_tied._keras_internals import flatten_layers
-from keras_tied.layers.kernel import kernel_name
+from keras_tied.layers.kernel import kernel_name, kernel_shape
 from keras_tied.layers.tied_conv import CONVOLUTIONS, TiedConv
 from keras_tied.layers.tied_dense import TiedDense
 from keras_tied.layers.tied_einsum_dense import TiedEinsumDense
@@ -63,7 +63,7 @@ def tie(layer: keras.Layer, **kwargs: Any) -> TiedLayer:
     for cls, tied in TIES.items():
         if isinstance(layer, cls):
             return tied(layer, **kwargs)
-    if (name := kernel_name(layer)) and layer.built and len(getattr(layer, name).shape) == 2:
+    if layer.built and len(kernel_shape(layer) or ()) == 2:
         return TiedDense(layer, **kwargs)
     instead = next(
         (text for cls, text in INSTEAD.items() if isinstance(layer, cls)),
@@ -226,7 +226,7 @@ def _choose(tied: TiedLayer, kernels: list[keras.Layer], encoder: str) -> keras.
     chosen = named if len(named) == 1 else fitting
     if len(chosen) == 1:
         return chosen[0]
-    shapes = [tuple(getattr(layer, str(kernel_name(layer))).shape) for layer in kernels]
+    shapes = [kernel_shape(layer) for layer in kernels]
     pairs = zip(kernels, shapes, strict=True)
     given = ", ".join(f"'{layer.name}' {shape}" for layer, shape in pairs) or "none"
     raise ValueError(

@@ -9,6 +9,9 @@ from keras import ops
 
 NAMES = ("kernel", "embeddings")  # the attributes that hold a kernel, in Keras's own layers
 
+CALIBRATED = ("gptq", "awq")
+"""The ways to quantise that look at data first; until then a layer computes as it did."""
+
 
 def kernel_name(layer: keras.Layer) -> str | None:
     """The attribute that holds the layer's kernel; None also where `build` is to set it."""
@@ -34,10 +37,13 @@ def kernel_of(layer: keras.Layer) -> Any:
     mode = getattr(layer, "quantization_mode", None)
     if mode in (None, "float8"):
         return stored
+    if mode in CALIBRATED:
+        return _dequantize_calibrated(layer, stored) if _is_calibrated(layer) else stored
     if mode not in ("int8", "int4"):
         raise ValueError(
             f"Layer '{layer.name}' was quantized as '{mode}', whose kernel a tied layer cannot "
-            "read; quantize it as 'int8', 'int4' or 'float8', or leave it out with `filters`."
+            "read; quantize it as 'int8', 'int4', 'float8', 'gptq' or 'awq', or leave it out with "
+            "`filters`."
         )
     adapter = _adapter(layer, name)
     stored = ops.cast(stored, layer.compute_dtype)
@@ -45,6 +51,38 @@ def kernel_of(layer: keras.Layer) -> Any:
         return _dequantize(layer, name, stored)
     # Keras adds the adapter to the integers here, but to the dequantized kernel when it computes.
     return ops.add(_dequantize(layer, name, ops.subtract(stored, adapter)), adapter)
+
+
+def kernel_shape(layer: keras.Layer) -> tuple[int, ...] | None:
+    """The shape of the kernel that a built layer computes with; None if it has none."""
+    name = kernel_name(layer)
+    if name is None:
+        return None
+    shape = tuple(getattr(layer, name).shape)
+    if not _is_calibrated(layer):
+        return shape
+    return tuple(getattr(layer, "original_kernel_shape", shape[::-1]))
+
+
+def _is_calibrated(layer: keras.Layer) -> bool:
+    """Whether the kernel is in the form that GPTQ or AWQ leave behind: a matrix, transposed."""
+    mode = getattr(layer, "quantization_mode", None)
+    return mode in CALIBRATED and bool(getattr(layer, f"is_{mode}_calibrated", False))
+
+
+def _dequantize_calibrated(layer: Any, stored: Any) -> Any:
+    """`(stored - zero) * scale`, transposed, less the factors that AWQ gives the inputs."""
+    groups = ops.cast(layer.g_idx, "int32")
+    scale, zero = (
+        ops.cast(ops.take(grouped, groups, axis=-1), layer.compute_dtype)
+        for grouped in (layer.kernel_scale, layer.kernel_zero)
+    )
+    stored = ops.cast(stored, layer.compute_dtype)
+    matrix = ops.transpose(ops.multiply(ops.subtract(stored, zero), scale))
+    if layer.quantization_mode == "awq":
+        factors = ops.cast(layer.awq_scales, layer.compute_dtype)
+        matrix = ops.divide(matrix, ops.expand_dims(factors, -1))
+    return ops.reshape(matrix, kernel_shape(layer))
 
 
 def _adapter(layer: keras.Layer, name: str) -> Any:

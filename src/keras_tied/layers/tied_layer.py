@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_tied import _keras_internals as internals
 from keras_tied.layers import _partner as partners
-from keras_tied.layers.kernel import kernel_name, kernel_of, kernel_variables
+from keras_tied.layers.kernel import kernel_name, kernel_of, kernel_shape, kernel_variables
 
 LISTS = ("trainable_variables", "trainable_weights", "losses", "count_params")
 """What a loop of the user's own adds up over the two halves of an autoencoder."""
@@ -122,18 +122,40 @@ class TiedLayer(internals.CallObserver):
     @property
     def kernel_layer(self) -> keras.Layer | None:
         """What Keras saves and loads as a part of this layer, unless it has done so already."""
-        return self.tied_to
+        partner, half = self.tied_to, internals.model_being_loaded()
+        if half is not None and partner is not None and self._is_elsewhere(partner, half):
+            bias = getattr(partner, "bias", None)
+            self._link.bias = None if bias is None else internals.stored_numbers(bias)
+        return partner
+
+    @property
+    def kernel_layer_is_loaded(self) -> None:
+        """Give the layer tied to back its bias, which is no part of a half that was loaded alone.
+
+        Keras asks for all attributes in alphabetical order, and loads each before the next.
+        """
+        partner: Any = self.tied_to
+        if self._link.bias is not None:
+            partner.bias.assign(self._link.bias)
+            self._link.bias = None
+
+    def _is_elsewhere(self, partner: keras.Layer, half: keras.Layer) -> bool:
+        """Whether a half uses the kernel of a layer that it neither holds nor has brought."""
+        held = internals.flatten_layers(half)
+        links = filter(None, map(partners.link_of, held))
+        brought = (link.partner for link in links if link.alone)
+        return not any(each is partner for each in (*held, *brought))
 
     def tied_kernel_shape(self) -> tuple[int, ...]:
         if self._link.kernel_shape is None:
             partner = self._require_partner()
-            name = kernel_name(partner)
-            if not partner.built or name is None:
+            shape = kernel_shape(partner) if partner.built else None
+            if shape is None:
                 raise ValueError(
                     f"{self.label} is tied to '{partner.name}' ({type(partner).__name__}), which "
                     f"has no kernel yet: build or call '{partner.name}' before '{self.name}'."
                 )
-            self._link.kernel_shape = tuple(getattr(partner, name).shape)
+            self._link.kernel_shape = shape
         return self._link.kernel_shape
 
     def tied_kernel(self) -> Any:
@@ -195,6 +217,14 @@ class TiedLayer(internals.CallObserver):
             return partner
         reference, around = self._link.partner, partners.homes(self)
         place = f"'{around[-1].name}'" if around else "the graph around it"
+        changed = partners.with_other_shape(self, around)
+        if changed is not None:
+            raise ValueError(
+                f"{self.label} was made for a kernel of shape {self._link.kernel_shape}, and "
+                f"'{changed.name}', which it is tied to, has one of shape {kernel_shape(changed)} "
+                f"in {place}: where widths change, make the tied layer anew, with "
+                "`keras_tied.tie(layer)` or `keras_tied.mirror(encoder)`."
+            )
         raise ValueError(
             f"{self.label} is tied to layer '{reference.name}' with a kernel of shape "
             f"{self._link.kernel_shape}, and no such layer was found in {place}: call, clone or "
@@ -244,10 +274,12 @@ class TiedLayer(internals.CallObserver):
     def _warn_of_training_apart(self, partner: keras.Layer) -> None:
         model = internals.model_being_trained()
         held = internals.flatten_layers(model)
-        if not held or partner in held or not any(v.trainable for v in kernel_variables(partner)):
+        if model is None or partner in held:
             return
-        own_kernels = [each for each in held if kernel_name(each) and partners.link_of(each) is None]
-        fitting = [each.name for each in own_kernels if self._has_shape_of_kernel(each)]
+        if not any(variable.trainable for variable in kernel_variables(partner)):
+            return
+        kernels = [each for each in held if kernel_name(each) and not partners.link_of(each)]
+        fitting = [each.name for each in kernels if self._has_shape_of_kernel(each)]
         if not self.trainable:
             what = f"{self.label} is frozen, and '{model.name}' trains the kernel that it uses"
             advice = f"freeze '{partner.name}' as well"
