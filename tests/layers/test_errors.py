@@ -222,3 +222,10 @@ def test_a_copy_of_other_widths_names_both_kernels():
     )
     with pytest.raises(ValueError, match=message):
         other(np.zeros((2, 9), "float32"))
+
+
+def test_a_layer_that_was_copied_attribute_by_attribute_is_an_error():
+    out = object.__new__(TiedDense)  # as nnx.clone does
+    vars(out).update(vars(TiedDense(keras.layers.Dense(4), name="out")))
+    with pytest.raises(ValueError, match=r"'out' was copied attribute by attribute, .*clone_model"):
+        out.tied_to  # noqa: B018

@@ -77,7 +77,8 @@ class Link:
 
     changes = 0  # how often a tied layer has got another partner, or its own, in this process
 
-    def __init__(self, partner: keras.Layer | Reference) -> None:
+    def __init__(self, owner: keras.Layer, partner: keras.Layer | Reference) -> None:
+        self.owner = weakref.ref(owner)
         self.partner = partner
         self.kernel_shape: tuple[int, ...] | None = None
         self.alone = self.doubtful = self.listed = self.apart = False

@@ -41,7 +41,7 @@ class TiedLayer(internals.CallObserver):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._link = partners.Link(self._validate_partner(tied_to))
+        self._link = partners.Link(self, self._validate_partner(tied_to))
         self.transpose = transpose
         self.use_gain = gain
         self.activation = keras.activations.get(activation)
@@ -86,6 +86,12 @@ class TiedLayer(internals.CallObserver):
 
     def partner_in(self, *models: keras.Layer) -> keras.Layer | None:
         """The layer tied to, looked for in these models as well if it has not been met yet."""
+        if self._link.owner() is not self:
+            raise ValueError(
+                f"{self.label} was copied attribute by attribute, and would go on using the kernel "
+                "of the original: copy the model with `keras.models.clone_model`, or save and load "
+                "it, instead of with nnx.clone or nnx.merge."
+            )
         if isinstance(self._link.partner, partners.Reference):
             partners.find_partner(self, self._link.partner, models)
         elif self._link.alone:
