@@ -154,9 +154,11 @@ def refresh_parameters(layer: keras.Layer) -> None:
 
 
 def producer(tensor: Any) -> tuple[Any, list[Any]]:
-    """The operation that a symbolic tensor came out of, and the tensors that it was called on."""
+    """The operation that a symbolic tensor came out of, and what it was called on, less masks."""
     operation, node_index, _ = tensor._keras_history
-    return operation, operation._inbound_nodes[node_index].input_tensors
+    node = operation._inbound_nodes[node_index]
+    masks = set(map(id, keras.tree.flatten(node.arguments.kwargs.get("mask"))))
+    return operation, [each for each in node.input_tensors if id(each) not in masks]
 
 
 def layer_chain(model: Any) -> list[keras.Layer] | None:

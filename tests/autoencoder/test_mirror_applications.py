@@ -20,7 +20,7 @@ def encoder(name: str) -> keras.Model:
 
 @pytest.mark.parametrize(
     ("name", "n_ties"),
-    [("VGG16", 13), ("ResNet50", 53), ("MobileNetV2", 52)],
+    [("VGG16", 13), ("DenseNet121", 120), ("MobileNetV2", 52)],
 )
 def test_a_mirror_trains_a_step_and_comes_back_from_a_file_tied(name, n_ties, tmp_path):
     model = Autoencoder(encoder(name))
@@ -41,7 +41,6 @@ def test_a_mirror_trains_a_step_and_comes_back_from_a_file_tied(name, n_ties, tm
     [
         ("EfficientNetB0", r"'block1a_se_excite' \(Multiply\)"),
         ("ConvNeXtTiny", r"'convnext_tiny_stage_0_block_0_layer_scale' \(LayerScale\)"),
-        ("DenseNet121", r"'conv2_block1_concat' \(Concatenate\)"),
     ],
 )
 def test_a_layer_without_a_rule_is_named_with_the_way_out(name, layer):

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from keras import layers
 
-from keras_tied import mirror
+from keras_tied import Autoencoder, mirror
 from keras_tied.layers import KSparse, MaskingNoise, SaltAndPepperNoise
 
 ROWS = 3
@@ -381,3 +381,135 @@ def test_channels_first_convolution_and_pooling_are_restored(rank):
 def test_layers_in_half_precision_have_a_mirror_in_half_precision(layer, shape):
     decoder = mirror(encoder_of(layer, shape=shape))
     assert decoder.outputs[0].dtype == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    "layer", [layers.Masking(), layers.RandomFlip(), layers.RandomContrast(0.5)]
+)
+def test_masks_and_augmentation_are_left_out(layer):
+    decoder = mirror(encoder_of(layer, layers.Dense(3), shape=(4, 5, 2)))
+    assert [type(each).__name__ for each in decoder.layers] == ["InputLayer", "TiedDense"]
+
+
+def test_each_branch_that_was_concatenated_gets_its_part():
+    inputs = keras.Input((4,))
+    branches = [layers.Dense(units, use_bias=False)(inputs) for units in (3, 2)]
+    encoder = keras.Model(inputs, layers.Concatenate()(branches))
+    np.testing.assert_allclose(matrix(mirror(encoder)), matrix(encoder).T, atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [1, -2])
+def test_what_was_concatenated_along_another_axis_comes_apart_there(axis):
+    inputs = keras.Input((4, 2))
+    branches = [layers.EinsumDense("bic,ij->bjc", (units, 2))(inputs) for units in (3, 2)]
+    encoder = keras.Model(inputs, layers.Concatenate(axis)(branches))
+    np.testing.assert_allclose(matrix(mirror(encoder)), matrix(encoder).T, atol=1e-6)
+
+
+def test_a_layer_at_each_step_is_reversed_at_each_step():
+    encoder = encoder_of(layers.TimeDistributed(layers.Conv1D(3, 2)), shape=(2, 4, 2))
+    np.testing.assert_allclose(matrix(mirror(encoder)), matrix(encoder).T, atol=1e-6)
+    stack = [layers.Conv1D(3, 2, activation="relu"), layers.Flatten(), layers.Dense(2)]
+    encoder = encoder_of(*map(layers.TimeDistributed, stack), shape=(2, 4, 2))
+    alone = encoder_of(*(type(each).from_config(each.get_config()) for each in stack), shape=(4, 2))
+    alone.set_weights(encoder.get_weights())
+    x = arrays_of((2, 2))
+    expected = [run(mirror(alone), x[:, step]) for step in range(2)]
+    np.testing.assert_allclose(run(mirror(encoder), x), np.stack(expected, axis=1), atol=1e-6)
+
+
+def test_a_spectral_normalization_is_mirrored_as_what_it_holds():
+    inner = layers.Dense(3, use_bias=False)
+    decoder = mirror(encoder_of(layers.SpectralNormalization(inner), shape=(4,)))
+    kernel = keras.ops.convert_to_numpy(inner.kernel)
+    np.testing.assert_allclose(matrix(decoder), kernel.T, atol=1e-6)
+
+
+@pytest.mark.parametrize("data_format", FORMATS)
+def test_a_resizing_goes_back_to_the_size_before(data_format):
+    shape = make_shape((7, 5), data_format)
+    layer = layers.Resizing(4, 8, "nearest", data_format=data_format)
+    encoder = encoder_of(layer, shape=shape)
+    ones = np.ones((ROWS, *encoder.output_shape[1:]), "float32")
+    np.testing.assert_array_equal(run(mirror(encoder), ones), np.ones((ROWS, *shape)))
+
+
+@pytest.mark.parametrize("name", ["relu", "relu6", "sigmoid", "tanh", "silu", "selu", "softplus"])
+def test_an_operation_is_mirrored_as_the_activation_of_its_name(name):
+    inputs, codes = keras.Input((4,)), arrays_of((2,))
+    first, second = layers.Dense(3), layers.Dense(2)
+    decoders = []
+    for activation in (getattr(keras.ops, name), layers.Activation(name)):
+        encoder = keras.Model(inputs, second(activation(first(inputs))))
+        decoders.append(mirror(encoder))
+    np.testing.assert_array_equal(*(run(decoder, codes) for decoder in decoders))
+    assert [each.activation.__name__ for each in decoders[0].layers[1:]] == [name, "linear"]
+
+
+RECURRENT = {
+    "SimpleRNN": lambda **k: layers.SimpleRNN(3, **k),
+    "GRU": lambda **k: layers.GRU(3, **k),
+    "LSTM": lambda **k: layers.LSTM(3, **k),
+    "Bidirectional": lambda **k: layers.Bidirectional(layers.GRU(3, **k)),
+}
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_the_mirror_of_a_recurrent_layer_is_the_usual_decoder_of_sequences(kind):
+    encoder = encoder_of(RECURRENT[kind](), layers.Dense(2), shape=(5, 4))
+    decoder = mirror(encoder)
+    tied, recurrent, out = decoder.layers[1], decoder.layers[3], decoder.layers[4]
+    for weight in decoder.weights:
+        weight.assign(np.random.default_rng(weight.shape).normal(size=weight.shape))
+    codes = arrays_of((2,))
+    repeated = np.repeat(run(tied, codes)[:, None], 5, axis=1)
+    twin = RECURRENT[kind](return_sequences=True)
+    twin.build(repeated.shape)
+    twin.set_weights(recurrent.get_weights())
+    np.testing.assert_allclose(run(decoder, codes), run(out, run(twin, repeated)), atol=1e-5)
+    own = {id(each) for each in recurrent.weights}
+    assert own.isdisjoint(map(id, encoder.weights))
+    is_tied = [type(each).__name__ for each in (tied, out)]
+    assert is_tied == ["TiedDense", "TiedDense" if kind == "SimpleRNN" else "Dense"]
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_a_recurrent_autoencoder_learns_and_comes_back_from_a_file(kind, tmp_path):
+    parts = [layers.Masking(), RECURRENT[kind](return_sequences=True), RECURRENT[kind]()]
+    model = Autoencoder(encoder_of(*parts, shape=(5, 4)))
+    model.compile(keras.optimizers.Adam(0.05))
+    x = np.sin(np.arange(20).reshape(1, 5, 4) + np.arange(40).reshape(-1, 1, 1)).astype("float32")
+    losses = model.fit(x, batch_size=8, epochs=30, verbose=0).history["loss"]
+    assert losses[-1] < 0.8 * losses[0]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-5)
+
+
+def test_a_sequence_of_unknown_length_is_repeated_by_nobody():
+    with pytest.raises(ValueError, match=r"'lstm.*' \(LSTM\) .*: give the number of steps"):
+        mirror(encoder_of(layers.LSTM(3), shape=(None, 4)))
+    assert mirror(encoder_of(layers.LSTM(3, return_sequences=True), shape=(None, 4)))
+
+
+@pytest.mark.parametrize("kind", [layers.Embedding, layers.ReversibleEmbedding])
+def test_tokens_come_back_as_logits(kind):
+    embedding = kind(7, 4)
+    encoder = keras.Sequential([keras.Input((5,), dtype="int32"), embedding, layers.Dense(3)])
+    decoder, codes = mirror(encoder), arrays_of((5, 3))
+    embeddings = keras.ops.convert_to_numpy(embedding.embeddings)
+    expected = run(decoder.layers[1], codes) @ embeddings.T
+    np.testing.assert_allclose(run(decoder, codes), expected, atol=1e-6)
+
+
+def test_an_output_is_chosen_by_its_name():
+    inputs = keras.Input((4,))
+    hidden = layers.Dense(5, "relu")(inputs)
+    outputs = {name: layers.Dense(2, name=f"dense_{name}")(hidden) for name in ("mean", "variance")}
+    encoder = keras.Model(inputs, outputs)
+    names = [f"{name}_mirror" for name in ("dense_mean", encoder.layers[1].name)]
+    for code in ("mean", "dense_mean"):
+        assert [each.name for each in mirror(encoder, code=code).layers[1:]] == names
+    for code in (None, "z"):
+        with pytest.raises(ValueError, match=r"has 'dense_mean', 'dense_variance'.*: pass code="):
+            mirror(encoder, code=code)

@@ -5,17 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
 
 from keras_tied._keras_internals import producer
 from keras_tied.autoencoder import _mirror_rules as rules
 from keras_tied.autoencoder._mirror_rules import LayerContext, Shape
-from keras_tied.layers import Contractive
 
 INSTEAD: dict[type, str] = {
     layers.SeparableConv1D: "use a DepthwiseConv1D and a Conv1D with kernel size 1",
     layers.SeparableConv2D: "use a DepthwiseConv2D and a Conv2D with kernel size 1",
-    layers.Embedding: "start the encoder behind it, with what it gives",
     keras.Model: "write it as a Sequential or Functional model",
 }
 
@@ -27,6 +26,7 @@ def mirror(
     *,
     gain: bool = True,
     output_activation: Any = None,
+    code: str | None = None,
     name: str | None = None,
 ) -> keras.Model:
     """Build a decoder for an encoder: its layers in reverse, each kernel tied.
@@ -39,18 +39,20 @@ def mirror(
     `mirror.register` adds to them.
 
     Args:
-        encoder: a built Sequential or Functional model, nested models included, with one input
-            and one output.
+        encoder: a built Sequential or Functional model, nested models included, with one input.
         gain: whether tied layers learn one factor for each unit of their kernel, which lets the
             decoder undo the encoder's scale. Defaults to `True`.
         output_activation: activation of the decoder's output, a name, a callable or a layer.
             Where the encoder starts with Normalization or Rescaling, it is applied before these
             are undone. Defaults to none.
+        code: the name of the encoder's output that is the code, or of the layer that gives it,
+            where it has several. The layers that lead to the others are left out.
         name: name of the decoder. Defaults to the encoder's with `_mirror` appended.
 
     Returns:
-        A Functional model from the code, `encoder.output_shape`, to `encoder.input_shape`. It
-        shares the encoder's kernels, and works, saves and loads by itself.
+        A Functional model from the code to `encoder.input_shape`; to the logits of each token
+        where the encoder begins with an Embedding. It shares the encoder's kernels, and works,
+        saves and loads by itself.
 
     Raises:
         ValueError: for a layer that no rule mirrors, or an encoder of another kind, or not built.
@@ -64,10 +66,12 @@ def mirror(
         >>> mirror(encoder, output_activation="sigmoid").output_shape
         (None, 28, 28, 1)
     """
-    steps = _walk(encoder)
+    output = _find_code(encoder, code)
+    steps = [_Step("output", tuple(encoder.inputs[0].shape[1:]))]
+    _visit(output, {id(encoder.inputs[0]): 0}, steps)
     _settle_activations(steps, keras.activations.get(output_activation))
-    code = keras.Input(encoder.outputs[0].shape[1:], dtype=encoder.outputs[0].dtype, name="code")
-    return keras.Model(code, _reverse(steps, code, gain), name=name or f"{encoder.name}_mirror")
+    codes = keras.Input(output.shape[1:], dtype=output.dtype, name="code")
+    return keras.Model(codes, _reverse(steps, codes, gain), name=name or f"{encoder.name}_mirror")
 
 
 mirror.register = rules.register  # type: ignore[attr-defined]
@@ -100,8 +104,8 @@ class _Step:
         return self.activation if alone and not isinstance(self.activation, layers.Layer) else None
 
 
-def _walk(encoder: Any) -> list[_Step]:
-    """The steps of an encoder in the order of computation, with those of nested models."""
+def _find_code(encoder: Any, code: str | None) -> Any:
+    """The output of an encoder, the one named `code` of several."""
     if not isinstance(encoder, keras.Model) or not _has_graph(encoder):
         layer_name = f" '{encoder.name}'" if isinstance(encoder, layers.Layer) else ""
         raise ValueError(
@@ -109,14 +113,24 @@ def _walk(encoder: Any) -> list[_Step]:
             f"be walked through; received {type(encoder).__name__}{layer_name}: start it with a "
             "`keras.Input`, or write it as a Functional model."
         )
-    if len(encoder.inputs) != 1 or len(encoder.outputs) != 1:
+    if len(encoder.inputs) != 1:
         raise ValueError(
-            f"mirror takes an encoder with one input and one output; '{encoder.name}' has "
-            f"{len(encoder.inputs)} and {len(encoder.outputs)}: mirror its parts one by one."
+            f"mirror takes an encoder with one input; '{encoder.name}' has {len(encoder.inputs)}: "
+            "mirror its parts one by one."
         )
-    steps = [_Step("output", tuple(encoder.inputs[0].shape[1:]))]
-    _visit(encoder.outputs[0], {id(encoder.inputs[0]): 0}, steps)
-    return steps
+    if code is None and len(encoder.outputs) == 1:
+        return encoder.outputs[0]
+    named = {producer(output)[0].name: output for output in encoder.outputs}
+    names = [*named]
+    named |= dict(zip(encoder.output_names, encoder.outputs, strict=True))
+    named |= encoder.output if isinstance(encoder.output, dict) else {}
+    if code not in named:
+        given = "" if code is None else f"; received code={code!r}"
+        raise ValueError(
+            f"mirror takes an encoder with one output, or `code`, the name of one; '{encoder.name}'"
+            f" has {', '.join(map(repr, names))}{given}: pass code={names[0]!r}, for example."
+        )
+    return named[code]
 
 
 def _visit(tensor: Any, places: dict[int, int], steps: list[_Step]) -> int:
@@ -124,8 +138,7 @@ def _visit(tensor: Any, places: dict[int, int], steps: list[_Step]) -> int:
     if id(tensor) in places:
         return places[id(tensor)]
     operation, inputs = producer(tensor)
-    if isinstance(operation, Contractive):
-        operation = operation.layer
+    operation = rules.to_layer(operation)
     sources = []
     for source in inputs:  # a comprehension would double the depth of the recursion
         sources.append(_visit(source, places, steps))
@@ -146,12 +159,13 @@ def _visit(tensor: Any, places: dict[int, int], steps: list[_Step]) -> int:
 def _add_step(operation: Any, sources: list[int], shape: Shape, steps: list[_Step]) -> int:
     """The index of a new step, or of the one before it where the decoder leaves the layer out."""
     entry = rules.entry_for(operation)
-    if entry is None or (len(sources) != 1 and entry.rule is not rules.mirror_branches):
+    joins = entry is not None and entry.rule in (rules.mirror_branches, rules.split_branches)
+    if entry is None or (len(sources) != 1 and not joins):
         kind = type(operation).__name__
         if not isinstance(operation, layers.Layer):
             raise ValueError(
                 f"mirror has no rule for the operation '{operation.name}' ({kind}): use a layer "
-                "that does the same, such as keras.layers.Activation, Reshape or Permute."
+                "that does the same, such as Activation, Rescaling, Reshape or Permute."
             )
         advice = next(
             (text for cls, text in INSTEAD.items() if isinstance(operation, cls)),
@@ -175,7 +189,8 @@ def _add_step(operation: Any, sources: list[int], shape: Shape, steps: list[_Ste
     if entry.rule is rules.repeat and not isinstance(operation, layers.Activation):
         step.activation = operation
     elif entry.rule is rules.repeat or entry.kernel:
-        step.activation = keras.activations.get(getattr(operation, "activation", None))
+        inner = operation.layer if isinstance(operation, layers.Wrapper) else operation
+        step.activation = keras.activations.get(getattr(inner, "activation", None))
     for source in sources:
         steps[source].consumers.append(step)
     steps.append(step)
@@ -228,9 +243,26 @@ def _reverse(steps: list[_Step], code: Any, gain: bool) -> Any:
             source, name = steps[step.sources[0]], make_name(step, "mirror")
             context = LayerContext(source.shape, step.shape, name, gain, source.fused_activation)
             tensor = _undo(step, context, tensor)
-        for index in step.sources:
-            parts[index].append(tensor)
+        for index, part in zip(step.sources, _split(step, steps, tensor), strict=True):
+            parts[index].append(part)
     return tensor
+
+
+def _split(step: _Step, steps: list[_Step], tensor: Any) -> list[Any]:
+    """What each source of a step gets: the tensor, or its part of what was concatenated."""
+    if step.entry is None or step.entry.rule is not rules.split_branches:
+        return [tensor] * len(step.sources)
+    axis = step.operation.axis
+    axis = axis - 1 if axis > 0 else axis  # of a shape without the batch
+    sizes = [steps[source].shape[axis] for source in step.sources]
+    if axis == -1 - len(step.shape) or None in sizes:
+        raise ValueError(
+            f"mirror splits what layer '{step.name}' (Concatenate) joins, and its axis "
+            f"{step.operation.axis} is the batch or of unknown length: give all lengths in the "
+            "encoder's Input."
+        )
+    ends = np.cumsum(sizes)[:-1].tolist()
+    return list(keras.ops.split(tensor, ends, axis=step.operation.axis))
 
 
 def _undo(step: _Step, context: LayerContext, tensor: Any) -> Any:
@@ -238,7 +270,12 @@ def _undo(step: _Step, context: LayerContext, tensor: Any) -> Any:
     reverse = step.entry.rule(step.operation, context)
     for layer in [reverse] if isinstance(reverse, layers.Layer) else reverse:
         tensor = layer(tensor)
-    if not fits(tuple(tensor.shape[1:]), context.input_shape):
+    expected = context.input_shape
+    if step.entry.rule is rules.split_branches:
+        return tensor
+    if isinstance(step.operation, layers.Embedding):
+        expected = (*expected, step.operation.input_dim)
+    if not fits(tuple(tensor.shape[1:]), expected):
         raise ValueError(
             f"The rule of mirror for layer '{step.name}' ({type(step.operation).__name__}) gives "
             f"the shape {tuple(tensor.shape[1:])}, and the layer takes in {context.input_shape}: "

@@ -1,7 +1,7 @@
 """The rules of `mirror`, one for each class of layers. The docs have the first line of each."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -9,10 +9,19 @@ import numpy as np
 from keras import layers
 
 from keras_tied._keras_internals import producer
-from keras_tied.layers import KSparse, MaskingNoise, PartlyLinear, SaltAndPepperNoise, tie
+from keras_tied.layers import (
+    Contractive,
+    KSparse,
+    MaskingNoise,
+    PartlyLinear,
+    SaltAndPepperNoise,
+    tie,
+)
 from keras_tied.layers.tied_conv import CONVOLUTIONS
 
 Shape = tuple[int | None, ...]
+
+AUGMENTATION = {name for name in dir(layers) if name.startswith("Random")} - {"RandomCrop"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,24 @@ def register(*classes: type, kernel: bool = False) -> Callable[[Rule], Rule]:
 
 
 def entry_for(operation: Any) -> Entry | None:
+    if isinstance(operation, layers.TimeDistributed):
+        return _at_each_step(entry_for(operation.layer))
     return next((RULES[each] for each in type(operation).__mro__ if each in RULES), None)
+
+
+def _at_each_step(entry: Entry | None) -> Entry | None:
+    """The rule of a layer in a TimeDistributed: what reverses it, in a TimeDistributed each."""
+    if entry is None or entry.rule in (leave_out, repeat):
+        return entry
+
+    def rule(wrapper: Any, context: LayerContext) -> list[layers.Layer]:
+        each, given = context.input_shape[1:], context.output_shape[1:]
+        inner = replace(context, input_shape=each, output_shape=given)
+        reverse = entry.rule(wrapper.layer, inner)
+        steps = [reverse] if isinstance(reverse, layers.Layer) else reverse
+        return [layers.TimeDistributed(step, name=f"{step.name}_steps") for step in steps]
+
+    return Entry(rule, entry.kernel)
 
 
 def of_each_rank(*names: str) -> list[type]:
@@ -82,6 +108,44 @@ def mirror_kernel(layer: Any, context: LayerContext) -> layers.Layer:
     """The tied layer, its kernel transposed; followed by the activation that stood before."""
     settings = {"use_bias": layer.bias is not None, **_get_settings(layer, context.name)}
     return tie(layer, gain=context.gain, activation=context.activation, **settings)
+
+
+@register(layers.Embedding, kernel=True)
+def mirror_embedding(layer: Any, context: LayerContext) -> layers.Layer:
+    """The logits of each token, by the embeddings transposed; for a ReversibleEmbedding its own."""
+    settings = _get_settings(layer, context.name)
+    if isinstance(layer, layers.ReversibleEmbedding):
+        del settings["dtype"]  # `reverse_dtype` if it has one
+    return tie(layer, gain=context.gain, activation=context.activation, **settings)
+
+
+RECURRENT = (layers.SimpleRNN, layers.GRU, layers.LSTM, layers.Bidirectional)
+
+
+@register(*RECURRENT, kernel=True)
+def mirror_sequence(layer: Any, context: LayerContext) -> list[layers.Layer]:
+    """A RepeatVector, a layer of its own of the same kind, a Dense: tied for a SimpleRNN only."""
+    steps, features = context.input_shape
+    before = []
+    if len(context.output_shape) == 1:
+        if steps is None:
+            raise ValueError(
+                f"mirror repeats what layer '{layer.name}' ({type(layer).__name__}) gives for each "
+                f"step, and it takes in {context.input_shape}: give the number of steps in the "
+                "encoder's Input, or the layer return_sequences=True."
+            )
+        before = [layers.RepeatVector(steps, **_get_settings(layer, f"{context.name}_repeat"))]
+    config = {**layer.get_config(), "name": context.name, "trainable": True}
+    inner = [config[part] for part in ("layer", "backward_layer") if config.get(part)]
+    for each in inner:  # of a Bidirectional
+        each["config"]["return_sequences"] = True
+        each.pop("build_config", None)
+    if not inner:
+        config["return_sequences"] = True
+    settings = {**_get_settings(layer, f"{context.name}_out"), "activation": context.activation}
+    is_simple = isinstance(layer, layers.SimpleRNN)
+    out = tie(layer.cell, gain=context.gain, **settings) if is_simple else None
+    return [*before, type(layer).from_config(config), out or layers.Dense(features, **settings)]
 
 
 @register(
@@ -101,6 +165,12 @@ ADDITION = type(producer(keras.KerasTensor((1,)) + keras.KerasTensor((1,)))[0])
 def mirror_branches(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """Each branch reversed; where the branches began, what comes out of them is added."""
     return []  # `mirror` gives the sum to every branch
+
+
+@register(layers.Concatenate)
+def split_branches(layer: Any, context: LayerContext) -> list[layers.Layer]:
+    """Each branch reversed, from its own part; where the branches began, the results are added."""
+    return []  # `mirror` splits the tensor
 
 
 @register(layers.Flatten, layers.Reshape)
@@ -185,6 +255,14 @@ def spread_globally(layer: Any, context: LayerContext) -> list[layers.Layer]:
     return [reshape, *_make_layers("UpSampling", sizes, layer, context)]
 
 
+@register(layers.Resizing)
+def undo_resizing(layer: Any, context: LayerContext) -> layers.Layer:
+    """A Resizing to the size that the layer took in."""
+    height, width = _get_sizes(layer, context.input_shape)
+    settings = {"data_format": layer.data_format, **_get_settings(layer, context.name)}
+    return layers.Resizing(height, width, layer.interpolation, **settings)
+
+
 @register(layers.Normalization)
 def undo_normalization(layer: Any, context: LayerContext) -> layers.Layer:
     """A Normalization with the same mean and variance, and `invert=True`."""
@@ -226,11 +304,31 @@ def renormalize(layer: Any, context: LayerContext) -> layers.Layer:
 @register(
     *(layers.Dropout, *of_each_rank("SpatialDropout"), layers.AlphaDropout),
     *(layers.GaussianDropout, layers.GaussianNoise, MaskingNoise, SaltAndPepperNoise),
-    *(layers.ActivityRegularization, layers.Identity, KSparse),
+    *(layers.ActivityRegularization, layers.Identity, KSparse, layers.Masking),
+    *(getattr(layers, name) for name in sorted(AUGMENTATION)),
 )
 def leave_out(layer: Any, context: LayerContext) -> list[layers.Layer]:
     """Nothing."""
     return []
+
+
+def _find_operation(name: str) -> type | None:
+    """The class of the operation that an activation's name in `keras.ops` makes, not public."""
+    operation = getattr(keras.ops, name, None)
+    return operation and type(producer(operation(keras.KerasTensor((1,))))[0])
+
+
+PLAIN = "relu relu6 sigmoid tanh silu selu softplus softsign hard_sigmoid hard_silu".split()
+OPERATIONS = {_find_operation(name): name for name in PLAIN}
+
+
+def to_layer(operation: Any) -> Any:
+    """The layer that does what an operation does, or what a wrapper holds; else the same."""
+    if isinstance(operation, (Contractive, layers.SpectralNormalization)):
+        return operation.layer
+    if (name := OPERATIONS.get(type(operation))) is not None:
+        return layers.Activation(name, name=operation.name)
+    return operation
 
 
 def copy_layer(layer: Any, name: str) -> layers.Layer:
