@@ -10,7 +10,9 @@ from keras import layers
 
 from keras_tied._keras_internals import producer
 from keras_tied.layers import (
+    BatchTopK,
     Contractive,
+    JumpReLU,
     KSparse,
     MaskingNoise,
     PartlyLinear,
@@ -304,7 +306,8 @@ def renormalize(layer: Any, context: LayerContext) -> layers.Layer:
 @register(
     *(layers.Dropout, *of_each_rank("SpatialDropout"), layers.AlphaDropout),
     *(layers.GaussianDropout, layers.GaussianNoise, MaskingNoise, SaltAndPepperNoise),
-    *(layers.ActivityRegularization, layers.Identity, KSparse, layers.Masking),
+    *(layers.ActivityRegularization, layers.Identity, layers.Masking),
+    *(KSparse, BatchTopK, JumpReLU),
     *(getattr(layers, name) for name in sorted(AUGMENTATION)),
 )
 def leave_out(layer: Any, context: LayerContext) -> list[layers.Layer]:

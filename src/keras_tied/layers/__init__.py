@@ -9,7 +9,9 @@ from keras_tied.layers._ties import (
     trainable_variables,
     variables,
 )
+from keras_tied.layers.batch_top_k import BatchTopK
 from keras_tied.layers.contractive import Contractive, squared_jacobian_norm
+from keras_tied.layers.jump_relu import JumpReLU
 from keras_tied.layers.k_sparse import KSparse
 from keras_tied.layers.noise import MaskingNoise, SaltAndPepperNoise
 from keras_tied.layers.partly_linear import PartlyLinear
@@ -18,7 +20,9 @@ from keras_tied.layers.tied_dense import TiedDense
 from keras_tied.layers.tied_einsum_dense import TiedEinsumDense
 
 __all__ = [
+    "BatchTopK",
     "Contractive",
+    "JumpReLU",
     "KSparse",
     "MaskingNoise",
     "PartlyLinear",

@@ -318,8 +318,9 @@ def with_other_shape(tied: Any, around: list[keras.Layer]) -> keras.Layer | None
     """The layer at the partner's place, if it has a kernel of another shape there."""
     if tied._link.partner.place is None:
         return None
-    found = [layer for each, layer in partners_at_places(tied, around) if each is tied]
-    return next((layer for layer in found if layer.built and kernel_shape(layer)), None)
+    pairs = partners_at_places(tied, around)
+    partners = [layer for each, layer in pairs if each is tied and layer.built]
+    return next((layer for layer in partners if kernel_shape(layer)), None)
 
 
 def look_for_another(tied: Any, own: keras.Layer) -> None:

@@ -1,11 +1,11 @@
 """The tied layer that fits a layer, and the ties of a model: list them, check them, mend them."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import keras
 
 from keras_tied._keras_internals import flatten_layers
-from keras_tied.layers.kernel import kernel_name, kernel_shape
+from keras_tied.layers.kernel import kernel_name, kernel_of, kernel_shape
 from keras_tied.layers.tied_conv import CONVOLUTIONS, TiedConv
 from keras_tied.layers.tied_dense import TiedDense
 from keras_tied.layers.tied_einsum_dense import TiedEinsumDense
@@ -32,7 +32,15 @@ INSTEAD: dict[type[keras.Layer], str] = {
 }
 
 
-def tie(layer: keras.Layer, **kwargs: Any) -> TiedLayer:
+@overload
+def tie(layer: keras.Layer, *, untie: Literal[False] = False, **kwargs: Any) -> TiedLayer: ...
+
+
+@overload
+def tie(layer: keras.Layer, *, untie: Literal[True], **kwargs: Any) -> keras.layers.Dense: ...
+
+
+def tie(layer: keras.Layer, *, untie: bool = False, **kwargs: Any) -> keras.Layer:
     """The `TiedDense`, `TiedEinsumDense` or `TiedConv` that uses a layer's kernel, transposed.
 
     Args:
@@ -42,7 +50,11 @@ def tie(layer: keras.Layer, **kwargs: Any) -> TiedLayer:
             built and has a `kernel` of two axes. Tied to a `ReversibleEmbedding`, the tied layer
             has by default the settings of its `reverse=True`: no bias, `reverse_dtype` and
             `logit_soft_cap`.
-        **kwargs: arguments of the tied layer: `transpose`, `gain`, `activation` and so on.
+        untie: whether to begin as the transpose and to be free afterwards, as sparse autoencoders
+            do: the result is a `keras.layers.Dense` with a kernel of its own, which has the numbers
+            that the kernel of `layer`, of two axes and built, has now. Defaults to `False`.
+        **kwargs: arguments of the tied layer: `transpose`, `gain`, `activation` and so on; of the
+            `Dense` with `untie`.
 
     Raises:
         ValueError: where no tied layer fits `layer`. It says what to do instead.
@@ -58,6 +70,8 @@ def tie(layer: keras.Layer, **kwargs: Any) -> TiedLayer:
             f"`tie` takes the layer to tie to; received {layer!r} ({type(layer).__name__}): pass "
             "the layer object itself, for example `model.get_layer(name)`."
         )
+    if untie:
+        return _make_transpose(layer, **kwargs)
     if isinstance(layer, keras.layers.ReversibleEmbedding) and kwargs.get("transpose", True):
         kwargs = {**_reverse_settings(layer), **kwargs}
     for cls, tied in TIES.items():
@@ -73,6 +87,20 @@ def tie(layer: keras.Layer, **kwargs: Any) -> TiedLayer:
         f"No tied layer fits '{layer.name}' ({type(layer).__name__}), which has not one kernel "
         f"that could be used backwards: {instead}."
     )
+
+
+def _make_transpose(layer: keras.Layer, **kwargs: Any) -> keras.layers.Dense:
+    shape = kernel_shape(layer) if layer.built else None
+    if shape is None or len(shape) != 2:
+        state = "no kernel yet" if not layer.built else f"a kernel of shape {shape}"
+        raise ValueError(
+            f"`tie` with untie=True takes a layer with a kernel of two axes; '{layer.name}' "
+            f"({type(layer).__name__}) has {state}: build a Dense or an Embedding first."
+        )
+    dense = keras.layers.Dense(shape[0], **kwargs)
+    dense.build((None, shape[1]))
+    dense.kernel.assign(keras.ops.transpose(kernel_of(layer)))
+    return dense
 
 
 def _reverse_settings(layer: keras.layers.ReversibleEmbedding) -> dict[str, Any]:
