@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, optimizers, regularizers
 
-from keras_tied.layers import TiedDense
+from keras_tied.layers import BatchTopK, JumpReLU, KSparse, TiedDense
 from keras_tied.training import fit
 
 slow = pytest.mark.slow
@@ -78,6 +78,9 @@ MODELS = {
     "batch normalisation": lambda: build_tied([layers.BatchNormalization()]),
     "dropout": lambda: build_tied([layers.Dropout(0.2)]),
     "noise": lambda: build_tied([layers.GaussianNoise(0.1), layers.GaussianDropout(0.1)]),
+    "k-sparse": lambda: build_tied([KSparse(1)]),
+    "batch top k": lambda: build_tied([BatchTopK(1)]),
+    "jump relu": lambda: build_tied([JumpReLU(0.1, 0.2, l0_coefficient=0.01)]),
 }
 
 
@@ -89,6 +92,7 @@ MODELS = {
         *(pytest.param(f"{kind} regulariser", marks=slow) for kind in ("kernel", "activity")),
         *(pytest.param(kind, marks=slow) for kind in ("kernel constraint", "add_loss")),
         *(pytest.param(kind, marks=slow) for kind in ("batch normalisation", "dropout", "noise")),
+        *(pytest.param(kind, marks=slow) for kind in ("k-sparse", "batch top k", "jump relu")),
     ],
 )
 def test_models(kind, shuffle, x):
