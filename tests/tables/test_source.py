@@ -1,7 +1,9 @@
 import bz2
 import csv
 import gzip
+import os
 import pickle
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyarrow import feather, ipc
 
-from keras_tied.tables import MISSING, Kind, ReadOptions, Source, open_table
+from keras_tied.tables import MISSING, Kind, ReadOptions, Source, TableError, open_table
 
 N = 1000
 
@@ -293,3 +295,25 @@ def test_parts_may_be_pickled_and_read_elsewhere(rows, folder, name):
     parts = pickle.loads(pickle.dumps(source.split(300)))
     together = [batch for part in parts for batch in part.batches()]
     assert pa.Table.from_batches(together).equals(read(source))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_a_file_that_is_cut_short_while_it_is_read_is_an_error(kind, share, tmp_path):
+    path, n = tmp_path / f"rows.{kind}", 300_000
+    table = pa.table({"a": np.arange(n) + 0.5, "b": np.arange(n) - 0.5})
+    if kind == "parquet":
+        pq.write_table(table, path, row_group_size=50_000, compression="none")
+    else:
+        with pa.ipc.new_file(path, table.schema) as file:
+            file.write_table(table, max_chunksize=50_000)
+    source, n_read, size = open_table(str(path)), 0, path.stat().st_size
+    try:
+        for batch in source.batches():
+            n_read += batch.num_rows
+            os.truncate(path, int(share * size))
+    except TableError as error:
+        assert re.search("promised 300,000 rows and gave|cannot be read", str(error))  # noqa: PT017
+    else:
+        assert n_read == n
+        assert share > 0.5

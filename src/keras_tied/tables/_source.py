@@ -144,9 +144,16 @@ class Source:
     ) -> Batches:
         schema = pa.schema([self.schema.field(name) for name in names])
         for file, indices in pieces:
+            awaited, read = sum(file.rows[index] for index in indices), 0
             for batch in file.read(Request(indices, names, n_rows)):
+                read += batch.num_rows
                 selected = batch if batch.schema.names == names else batch.select(names)
                 yield selected if selected.schema.equals(schema) else selected.cast(schema)
+            if read != awaited:
+                raise TableError(
+                    f"{file.name!r} promised {awaited:,} rows and gave {read:,}: it was changed or "
+                    "cut short while it was read; wait until it is whole, and run again."
+                )
 
 
 def _read_part(file: TableFile, begin: int, request: Request) -> Batches:
