@@ -7,12 +7,15 @@ import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from keras_tied._signals import clean_up_at_signal
 
-MACHINE = os.uname().nodename if hasattr(os, "uname") else ""
+# Not on Windows, where a file that is open cannot be replaced.
+fcntl: Any = import_module("fcntl") if os.name == "posix" else None
 
 
 def check_writable(output: Path, endings: Collection[str], option: str = "") -> Path:
@@ -26,6 +29,8 @@ def check_writable(output: Path, endings: Collection[str], option: str = "") -> 
         raise ValueError(f"{name} has not one of the endings {endings_text}; choose one.")
     if output.is_dir():
         raise ValueError(f"{name} is a folder; name a file in it.")
+    if output.exists() and not output.is_file():
+        raise ValueError(f"{name} is a pipe or a device, and would be replaced; name a file.")
     target = output.resolve()
     if not target.parent.is_dir():
         folder = repr(str(output.parent))
@@ -47,36 +52,66 @@ def temporary_folder() -> Iterator[str]:
 
 @contextmanager
 def replace_atomically(target: Path) -> Iterator[Path]:
-    """A new file beside the target, which becomes the target once it is whole.
+    """A new file beside the target, which becomes the target once it is whole, and on the disk.
 
     Errors and interruptions leave nothing of it; what a killed process left, the next one deletes.
     """
-    # The name is short, whatever the target's, and tells this machine's processes apart.
-    digest = hashlib.sha256(os.fsencode(f"{MACHINE}/{target.name}")).hexdigest()[:12]
+    # The name is short, whatever the target's.
+    digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]
     for left in target.parent.glob(f".keras-tied-{digest}-*"):
-        if not _is_running(left.name.split("-")[3]):
-            left.unlink(missing_ok=True)
-    token = f"{os.getpid()}-{secrets.token_hex(4)}"
-    part = target.with_name(f".keras-tied-{digest}-{token}{target.suffix}")
+        _delete_if_left(left)
+    part = target.with_name(f".keras-tied-{digest}-{secrets.token_hex(8)}{target.suffix}")
     remove = partial(part.unlink, missing_ok=True)
-    with clean_up_at_signal(remove):
+    with clean_up_at_signal(remove), _hold(part):
         try:
             yield part
             with suppress(FileNotFoundError):  # there is no target yet
                 shutil.copymode(target, part)
+            _flush(part)
             os.replace(part, target)
+            _flush(target.parent)
         finally:
             remove()
 
 
-def _is_running(process: str) -> bool:
-    """Whether there is a process of this number; on Windows, where asking ends it, always."""
-    if os.name == "nt":
-        return True
+@contextmanager
+def _hold(part: Path) -> Iterator[None]:
+    """Create a file, locked as long as this process lives: the lock tells others that it is used.
+
+    A number of a process would not, where containers share a folder and count from 1 each.
+    """
+    while fcntl is not None:
+        descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(part)):
+                break
+        os.close(descriptor)  # another has deleted it before it was locked
     try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return False
-    except (OverflowError, PermissionError, ValueError):
-        pass
-    return True
+        yield
+    finally:
+        if fcntl is not None:
+            os.close(descriptor)
+
+
+def _delete_if_left(part: Path) -> None:
+    """Delete a file unless a process holds it, or where one cannot tell."""
+    if fcntl is None:
+        return
+    with suppress(OSError):
+        descriptor = os.open(part, os.O_RDWR)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk, where the system can tell."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

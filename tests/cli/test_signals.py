@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -153,3 +154,56 @@ def test_the_part_of_a_running_process_stays(tmp_path):
         assert first.exists()
     assert target.read_text() == "one"
     assert os.listdir(tmp_path) == ["codes.csv"]
+
+
+def test_the_part_of_another_process_stays_whatever_its_number(tmp_path):
+    target = tmp_path / "codes.csv"
+    code = (
+        "import pathlib; from keras_tied._files import replace_atomically\n"
+        f"with replace_atomically(pathlib.Path({str(target)!r})) as part:\n"
+        "    part.write_text('slow'); print(part, flush=True); input()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as other:
+        part = Path(other.stdout.readline().strip())
+        with _files.replace_atomically(target) as own:
+            own.write_text("fast")
+        assert part.exists()
+        other.communicate("\n")
+    assert target.read_text() == "slow"
+    assert os.listdir(tmp_path) == ["codes.csv"]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_after(tmp_path, monkeypatch):
+    target, calls = tmp_path / "codes.csv", []
+    fsync, replace = os.fsync, os.replace
+
+    def note_fsync(descriptor):
+        calls.append(os.path.samestat(os.fstat(descriptor), os.stat(tmp_path)))
+        fsync(descriptor)
+
+    def note_replace(*names):
+        calls.append("replace")
+        replace(*names)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    with _files.replace_atomically(target) as part:
+        part.write_text("whole")
+    assert calls == [False, "replace", True]
+
+
+def test_permissions_of_the_file_before_are_kept(tmp_path):
+    target = tmp_path / "codes.csv"
+    target.write_text("old")
+    target.chmod(0o600)
+    with _files.replace_atomically(target) as part:
+        part.write_text("new")
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_a_pipe_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "codes.csv")
+    with pytest.raises(ValueError, match=r"codes\.csv' is a pipe or a device, .* name a file"):
+        _files.check_writable(tmp_path / "codes.csv", ["csv"])
