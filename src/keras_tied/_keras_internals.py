@@ -9,10 +9,12 @@ from typing import Any
 import keras
 from keras.src.backend.common import global_state
 from keras.src.layers.layer import CallContext
+from keras.src.optimizers import ALL_OBJECTS_DICT
 
 FILES = {"keras.src.saving.saving_lib", "keras.src.legacy.saving.legacy_h5_format"}
 COPIES = {"keras.src.models.cloning", "keras.src.saving.serialization_lib"}
 """The modules of Keras that write a model to a file, and those that copy its configuration."""
+NAMED_OPTIMIZERS: dict[str, Any] = ALL_OBJECTS_DICT
 
 
 def flatten_layers(layer: Any, recursive: bool = True) -> list[keras.Layer]:
@@ -145,6 +147,12 @@ def stored_numbers(variable: keras.Variable) -> Any:
 
     with tf.init_scope():
         return variable._value.numpy()
+
+
+def dequantized_kernel(layer: keras.Layer) -> Any:
+    """The kernel of a quantised layer, as Keras gives it from 3.16 on; None before."""
+    view = getattr(layer, "_quantized_weight", lambda: None)()
+    return None if view is None else view.dequantize(layer.compute_dtype)
 
 
 def refresh_parameters(layer: keras.Layer) -> None:

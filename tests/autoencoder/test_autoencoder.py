@@ -411,8 +411,10 @@ ERRORS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "never called": (lambda: Autoencoder(Halving(), small(5, 3)), "call it on data once"),
     "no mirror": (
-        lambda: Autoencoder(keras.Sequential([keras.Input((5, 3)), keras.layers.LSTM(2)])),
-        r"mirror has no rule for layer 'lstm.*' \(LSTM\)",
+        lambda: Autoencoder(
+            keras.Sequential([keras.Input((4, 5, 3)), keras.layers.RandomCrop(2, 2)])
+        ),
+        r"mirror has no rule for layer 'random_crop.*' \(RandomCrop\)",
     ),
     "decoder of other codes": (
         lambda: Autoencoder(encoder(), small(5, 3)),

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tied import _keras_internals as internals
+
 NAMES = ("kernel", "embeddings")  # the attributes that hold a kernel, in Keras's own layers
 
 CALIBRATED = ("gptq", "awq")
@@ -38,7 +40,10 @@ def kernel_of(layer: keras.Layer) -> Any:
     if mode in (None, "float8"):
         return stored
     if mode in CALIBRATED:
-        return _dequantize_calibrated(layer, stored) if _is_calibrated(layer) else stored
+        if _is_calibrated(layer):
+            return _dequantize_calibrated(layer, stored)
+        kernel = internals.dequantized_kernel(layer)
+        return stored if kernel is None else kernel
     if mode not in ("int8", "int4"):
         raise ValueError(
             f"Layer '{layer.name}' was quantized as '{mode}', whose kernel a tied layer cannot "

@@ -14,6 +14,8 @@ from keras_tied import _keras_internals as internals
 from keras_tied.layers import _partner as partners
 from keras_tied.layers.kernel import kernel_name, kernel_of, kernel_shape, kernel_variables
 
+QUANTIZED = (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Embedding)
+"""The layers with a kernel that Keras quantises."""
 LISTS = ("trainable_variables", "trainable_weights", "losses", "count_params")
 """What a loop of the user's own adds up over the two halves of an autoencoder."""
 
@@ -332,7 +334,7 @@ class TiedLayer(internals.CallObserver):
             return
         if any(partner in internals.flatten_layers(model) for model in internals.callers(self)):
             return  # whose turn comes
-        if type(partner).quantize not in (keras.Layer.quantize, TiedLayer.quantize):
+        if isinstance(partner, QUANTIZED):
             warnings.warn(
                 f"{self.label} computes with the kernel of '{partner.name}', which is not "
                 f"quantized: quantize '{partner.name}', or the model that holds it.",

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_tied._blas import blas_limit
-from keras_tied._keras_internals import variable_index
+from keras_tied._keras_internals import NAMED_OPTIMIZERS, variable_index
 from keras_tied.training._epochs import Objective
 
 
@@ -79,6 +79,7 @@ class LBFGS(keras.optimizers.Optimizer):
 
 
 keras.saving.get_custom_objects()["lbfgs"] = LBFGS
+NAMED_OPTIMIZERS["lbfgs"] = LBFGS  # where Keras looks from 3.16 on
 
 
 Report = Callable[[dict[str, float], Any], bool]  # from logs and weights to whether to go on
