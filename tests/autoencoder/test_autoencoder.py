@@ -443,12 +443,14 @@ def test_encoder_of_several_inputs_is_an_error():
         Autoencoder(several, small(5, 5))
 
 
-def test_sparse_rows_are_taken_as_dense_ones_are():
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alone", "weights"])
+def test_sparse_rows_are_taken_as_dense_ones_are(weights):
     rows = np.where(np.abs(X) > 0.8, X, 0)
     histories, errors = [], []
     for given in (rows, scipy.sparse.csr_matrix(rows)):
         model = make_compiled_model()
-        histories.append(model.fit(given, epochs=2, shuffle=False, verbose=0).history)
+        options = {"sample_weight": weights, "epochs": 2, "shuffle": False, "verbose": 0}
+        histories.append(model.fit(given, **options).history)
         errors.append([*model.evaluate(given, verbose=0), *model.reconstruction_error(given)])
     assert histories[0].keys() == histories[1].keys()
     assert_same(*([np.ravel(list(each.values())) for each in histories]))

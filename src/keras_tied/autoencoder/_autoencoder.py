@@ -159,10 +159,10 @@ class Autoencoder(UnlockedModel):
 
     def compute_loss(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """The loss against `y` or, where there is none, the clean input `x`."""
-        return super().compute_loss(x, _make_dense(x) if y is None else y, *args, **kwargs)
+        return super().compute_loss(x, _make_dense(x if y is None else y), *args, **kwargs)
 
     def compute_metrics(self, x: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().compute_metrics(x, _make_dense(x) if y is None else y, *args, **kwargs)
+        return super().compute_metrics(x, _make_dense(x if y is None else y), *args, **kwargs)
 
     def fit(
         self,

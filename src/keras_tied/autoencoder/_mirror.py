@@ -120,10 +120,12 @@ def _find_code(encoder: Any, code: str | None) -> Any:
         )
     if code is None and len(encoder.outputs) == 1:
         return encoder.outputs[0]
-    named = {producer(output)[0].name: output for output in encoder.outputs}
-    names = [*named]
-    named |= dict(zip(encoder.output_names, encoder.outputs, strict=True))
-    named |= encoder.output if isinstance(encoder.output, dict) else {}
+    # The first of several that one layer gives, such as the states of an LSTM.
+    named = {producer(output)[0].name: output for output in reversed(encoder.outputs)}
+    names = [*reversed(named)]
+    if hasattr(encoder, "output_names"):  # a Sequential model has none
+        named |= dict(zip(encoder.output_names, encoder.outputs, strict=True))
+        named |= encoder.output if isinstance(encoder.output, dict) else {}
     if code not in named:
         given = "" if code is None else f"; received code={code!r}"
         raise ValueError(

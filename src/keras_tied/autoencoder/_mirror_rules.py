@@ -140,10 +140,9 @@ def mirror_sequence(layer: Any, context: LayerContext) -> list[layers.Layer]:
     config = {**layer.get_config(), "name": context.name, "trainable": True}
     inner = [config[part] for part in ("layer", "backward_layer") if config.get(part)]
     for each in inner:  # of a Bidirectional
-        each["config"]["return_sequences"] = True
         each.pop("build_config", None)
-    if not inner:
-        config["return_sequences"] = True
+    for each in [part["config"] for part in inner] or [config]:
+        each |= {"return_sequences": True, "return_state": False, "stateful": False}
     settings = {**_get_settings(layer, f"{context.name}_out"), "activation": context.activation}
     is_simple = isinstance(layer, layers.SimpleRNN)
     out = tie(layer.cell, gain=context.gain, **settings) if is_simple else None
