@@ -82,7 +82,8 @@ def _hold(part: Path) -> Iterator[None]:
     """
     while fcntl is not None:
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(OSError):  # some file systems of networks have no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), os.stat(part)):
                 break
