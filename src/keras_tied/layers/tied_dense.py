@@ -58,10 +58,15 @@ class TiedDense(TiedLayer):
         transpose: bool = True,
         gain: bool = False,
         activation: Any = None,
+        use_bias: bool = True,
+        bias_initializer: Any = "zeros",
+        bias_regularizer: Any = None,
+        bias_constraint: Any = None,
         logit_soft_cap: float | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(tied_to, transpose, gain, activation, **kwargs)
+        bias = (use_bias, bias_initializer, bias_regularizer, bias_constraint)
+        super().__init__(tied_to, transpose, gain, activation, *bias, **kwargs)
         if logit_soft_cap is not None and not logit_soft_cap > 0:
             raise ValueError(
                 f"{self.label} bounds its outputs by a positive number; received "

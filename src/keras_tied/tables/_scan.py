@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from keras_tied.estimator.columns import Columns, MisreadValues, TableError
+from keras_tied.estimator.columns import Columns, MisreadValues
 from keras_tied.tables._source import Source
 
 Reads = Literal["used", "restored", "all"]  # what is used, what `decode` restores too, all columns
@@ -50,27 +50,18 @@ class Scan:
             beside += [of.name for of in self.columns.restored if of.name in given]
         names = list(dict.fromkeys([*self.columns.names, *beside]))
         names = given if self.reads == "all" else names
-        n_rows, promised = 0, self.source.n_rows
+        n_rows = 0
         ends = np.cumsum([len(of.features) for of in self.columns.used], dtype=int)
         blank = np.arange(len(ends))
         for rows in self.source.batches(names=names):
             first_row = self.source.first_row + n_rows
             n_rows += rows.num_rows
-            if n_rows > promised:
-                break
             for name, is_other in self.columns.find_differences(rows).items():
                 self.unseen.add(name, rows.column(name), np.flatnonzero(is_other), first_row)
             numbers = self.columns.encode(rows, first_row, self.unseen, self.misread)
             blank = blank[np.isnan(numbers[:, ends[blank] - 1]).all(axis=0)]
             yield Batch(rows, numbers)
             self.advance(rows.num_rows)
-        if n_rows != promised:
-            raise TableError(
-                f"{self.source.name!r} had {promised:,} rows when it was opened, and has "
-                f"{'more' if n_rows > promised else f'{n_rows:,}'} now; run the command again when "
-                "nobody writes to it."
-            )
-
         names = [self.columns.names[place] for place in blank]
         self.empty[:] = [name for name in names if name not in self.unseen.counts]
 

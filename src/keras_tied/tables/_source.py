@@ -147,12 +147,15 @@ class Source:
             awaited, read = sum(file.rows[index] for index in indices), 0
             for batch in file.read(Request(indices, names, n_rows)):
                 read += batch.num_rows
+                if read > awaited:
+                    break
                 selected = batch if batch.schema.names == names else batch.select(names)
                 yield selected if selected.schema.equals(schema) else selected.cast(schema)
             if read != awaited:
                 raise TableError(
-                    f"{file.name!r} promised {awaited:,} rows and gave {read:,}: it was changed or "
-                    "cut short while it was read; wait until it is whole, and run again."
+                    f"{file.name!r} had {awaited:,} rows when it was opened, and has "
+                    f"{'more' if read > awaited else f'{read:,}'} now; run the command again when "
+                    "nobody writes to it."
                 )
 
 
