@@ -11,7 +11,7 @@ from keras_tied import assert_tied, tie, ties
 
 from .cases import arrays
 
-keras_hub = pytest.importorskip("keras_hub")
+keras_hub = pytest.importorskip("keras_hub", exc_type=ImportError)
 
 pytestmark = [
     pytest.mark.slow,
