@@ -65,11 +65,12 @@ def replace_atomically(target: Path) -> Iterator[Path]:
     with clean_up_at_signal(remove), _hold(part):
         try:
             yield part
+            _flush(part, os.O_RDWR)
             with suppress(FileNotFoundError):  # there is no target yet
                 shutil.copymode(target, part)
-            _flush(part)
             os.replace(part, target)
-            _flush(target.parent)
+            with suppress(OSError):  # not all systems can
+                _flush(target.parent, os.O_RDONLY)
         finally:
             remove()
 
@@ -108,11 +109,10 @@ def _delete_if_left(part: Path) -> None:
             os.close(descriptor)
 
 
-def _flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk, where the system can tell."""
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _flush(path: Path, flags: int) -> None:
+    """Wait until a file, or the names in a folder, are on the disk, or raise if it refuses."""
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

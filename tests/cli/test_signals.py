@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM at random moments of every command, which runs as a process of its own."""
 
+import errno
 import os
 import random
 import signal
@@ -191,6 +192,20 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_after(tmp_pat
     with _files.replace_atomically(target) as part:
         part.write_text("whole")
     assert calls == [False, "replace", True]
+
+
+def test_what_the_disk_refuses_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    target = tmp_path / "codes.csv"
+    target.write_text("old")
+
+    def refuse(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="No space left"), _files.replace_atomically(target) as part:
+        part.write_text("new")
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["codes.csv"]
 
 
 def test_permissions_of_the_file_before_are_kept(tmp_path):
