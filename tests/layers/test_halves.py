@@ -334,9 +334,9 @@ def test_a_checkpoint_of_a_decoder_holds_its_kernel(case, model, tmp_path):
     import tensorflow as tf
 
     decoder = half(model, "decoder")
-    expected = outputs(decoder, [codes(decoder)])
+    expected = outputs(decoder, codes(decoder))
     path = tf.train.Checkpoint(decoder=decoder).save(tmp_path / "checkpoint")
     for variable in model.variables:
         variable.assign(variable * 0)
     tf.train.Checkpoint(decoder=decoder).restore(path).assert_consumed()
-    np.testing.assert_array_equal(*outputs(decoder, [codes(decoder)]), *expected)
+    np.testing.assert_array_equal(*outputs(decoder, codes(decoder)), *expected)
