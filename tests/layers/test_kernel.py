@@ -380,6 +380,7 @@ def calibrated(mode: str, code: keras.Layer, inside: bool) -> keras.Model:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Invalid quantization mode")  # of the Embedding
 @pytest.mark.parametrize("inside", [True, False], ids=["inside", "behind"])
 @pytest.mark.parametrize(

@@ -98,6 +98,7 @@ def test_what_cannot_be_is_named(make, message):
         make()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "activation", [lambda: JumpReLU(0.1, 0.1, 1e-3), lambda: BatchTopK(3)], ids=["jump", "batch"]
 )
