@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_tied.layers import BatchTopK, JumpReLU, tie
+from keras_tied.layers import BatchTopK, JumpReLU, KSparse, tie
 
 from .cases import arrays
 from .oracles import gradient
@@ -145,3 +145,14 @@ def test_only_a_built_kernel_of_two_axes_is_untied(layer, state):
         layer.build((None, 8, 4))
     with pytest.raises(ValueError, match=f"untie=True takes .* has {state}: build"):
         tie(layer, untie=True)
+
+
+@pytest.mark.parametrize(
+    "layer", [JumpReLU(0.1), BatchTopK(2), KSparse(2)], ids=["jump", "batch", "k"]
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_what_is_no_number_is_not_hidden(layer, training):
+    rows = ROWS.copy()
+    rows[3, 2] = np.nan
+    options = {} if isinstance(layer, JumpReLU) else {"training": training}
+    assert np.isnan(arrays(layer(rows, **options))[0][3, 2])

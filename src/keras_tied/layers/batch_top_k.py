@@ -63,7 +63,7 @@ class BatchTopK(keras.Layer):
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         if not training:
             least = ops.cast(self.threshold, inputs.dtype)
-            return ops.where(inputs > least, inputs, ops.zeros_like(inputs))
+            return ops.where(inputs <= least, ops.zeros_like(inputs), inputs)
         numbers = ops.reshape(inputs, (-1,))
         kept = self.k * (ops.shape(numbers)[0] // inputs.shape[-1])
         least = ops.min(ops.top_k(ops.stop_gradient(numbers), kept, sorted=False)[0])
@@ -71,8 +71,8 @@ class BatchTopK(keras.Layer):
         before, new = self.threshold, ops.cast(least, self.threshold.dtype)
         mean = self.momentum * before + (1 - self.momentum) * new
         before.assign(ops.where(ops.equal(before, 0), new, mean))  # the first batch sets it
-        keep = ops.logical_and(inputs >= least, inputs > 0)
-        return ops.where(keep, inputs, ops.zeros_like(inputs))
+        drop = ops.logical_or(inputs < least, inputs <= 0)  # not NaN, which must show
+        return ops.where(drop, ops.zeros_like(inputs), inputs)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape

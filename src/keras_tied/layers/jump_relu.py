@@ -70,15 +70,15 @@ class JumpReLU(keras.Layer):
 
     def call(self, inputs: Any) -> Any:
         threshold = ops.exp(ops.cast(self.log_threshold, self.compute_dtype))
-        passes = inputs > threshold
+        closed = inputs <= threshold  # not of NaN, which must show
         near = ops.cast(ops.abs(inputs - threshold) < self.bandwidth / 2, self.compute_dtype)
         slope = ops.divide(near, self.bandwidth)
         nothing = threshold - ops.stop_gradient(threshold)  # 0, with a gradient of 1
         if self.l0_coefficient:
-            steps = ops.cast(passes, self.compute_dtype) - slope * nothing
+            steps = ops.cast(inputs > threshold, self.compute_dtype) - slope * nothing
             counts = ops.sum(steps, axis=-1)
             self.add_loss(self.l0_coefficient * ops.mean(counts))
-        outputs = ops.where(passes, inputs, ops.zeros_like(inputs))
+        outputs = ops.where(closed, ops.zeros_like(inputs), inputs)
         return outputs - ops.stop_gradient(threshold) * slope * nothing
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

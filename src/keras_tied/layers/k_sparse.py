@@ -68,8 +68,9 @@ class KSparse(keras.Layer):
         larger, equal = inputs > least, inputs == least
         room = kept - ops.sum(ops.cast(larger, "int32"), axis=-1, keepdims=True)
         first = ops.cumsum(ops.cast(equal, "int32"), axis=-1) <= room
-        keep = ops.logical_or(larger, ops.logical_and(equal, first))
-        return ops.where(keep, inputs, ops.zeros_like(inputs))
+        later = ops.logical_and(equal, ops.logical_not(first))
+        drop = ops.logical_or(inputs < least, later)  # not NaN, which must show
+        return ops.where(drop, ops.zeros_like(inputs), inputs)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape

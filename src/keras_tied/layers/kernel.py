@@ -41,7 +41,7 @@ def kernel_of(layer: keras.Layer) -> Any:
         return stored
     if mode in CALIBRATED:
         if _is_calibrated(layer):
-            return _dequantize_calibrated(layer, stored)
+            return _undo_calibration(layer, stored)
         kernel = internals.dequantized_kernel(layer)
         return stored if kernel is None else kernel
     if mode not in ("int8", "int4"):
@@ -75,7 +75,7 @@ def _is_calibrated(layer: keras.Layer) -> bool:
     return mode in CALIBRATED and bool(getattr(layer, f"is_{mode}_calibrated", False))
 
 
-def _dequantize_calibrated(layer: Any, stored: Any) -> Any:
+def _undo_calibration(layer: Any, stored: Any) -> Any:
     """`(stored - zero) * scale`, transposed, less the factors that AWQ gives the inputs."""
     groups = ops.cast(layer.g_idx, "int32")
     scale, zero = (
