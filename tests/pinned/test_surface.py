@@ -52,7 +52,9 @@ LISTED = {
         ENDINGS MISSING OTHER OUTPUT_ENDINGS Column Columns Kind Source TableError WriteError
         check_output open_table write_table
         """,
-    "keras_tied.training": "LBFGS Watcher fit interrupts",
+    "keras_tied.training": """
+        LBFGS CountUnits LayerOutputs Watcher fit interrupts recovered_loss
+        """,
 }
 """The names in `__all__`, by module."""
 

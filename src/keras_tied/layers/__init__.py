@@ -18,8 +18,10 @@ from keras_tied.layers.partly_linear import PartlyLinear
 from keras_tied.layers.tied_conv import TiedConv
 from keras_tied.layers.tied_dense import TiedDense
 from keras_tied.layers.tied_einsum_dense import TiedEinsumDense
+from keras_tied.layers.unit_activity import AuxK, UnitActivity
 
 __all__ = [
+    "AuxK",
     "BatchTopK",
     "Contractive",
     "JumpReLU",
@@ -31,6 +33,7 @@ __all__ = [
     "TiedConv",
     "TiedDense",
     "TiedEinsumDense",
+    "UnitActivity",
     "assert_tied",
     "retie",
     "squared_jacobian_norm",

@@ -37,8 +37,10 @@ def kernel_of(layer: keras.Layer) -> Any:
         )
     stored = getattr(layer, name)
     mode = getattr(layer, "quantization_mode", None)
-    if mode in (None, "float8"):
+    if mode is None:
         return stored
+    if mode == "float8":
+        return _round_to_float8(layer, stored)
     if mode in CALIBRATED:
         if _is_calibrated(layer):
             return _undo_calibration(layer, stored)
@@ -88,6 +90,15 @@ def _undo_calibration(layer: Any, stored: Any) -> Any:
         factors = ops.cast(layer.awq_scales, layer.compute_dtype)
         matrix = ops.divide(matrix, ops.expand_dims(factors, -1))
     return ops.reshape(matrix, kernel_shape(layer))
+
+
+def _round_to_float8(layer: Any, stored: Any) -> Any:
+    """The kernel in the steps of float8; the gradient passes as if it were not rounded."""
+    rounded = keras.quantizers.quantize_and_dequantize(
+        stored, layer.kernel_scale, "float8_e4m3fn", layer.compute_dtype
+    )
+    stored = ops.cast(stored, layer.compute_dtype)
+    return ops.add(stored, ops.stop_gradient(ops.subtract(rounded, stored)))
 
 
 def _adapter(layer: keras.Layer, name: str) -> Any:

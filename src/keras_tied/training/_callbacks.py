@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_tied._keras_internals import advance_start
+from keras_tied._keras_internals import advance_start, flatten_layers
 from keras_tied._processes import gather
 
 STEPS = ("batch", "train_batch", "test", "test_batch")
@@ -27,6 +27,36 @@ class Watcher(keras.callbacks.Callback):
         ...     def on_epoch_end(self, epoch, logs=None):
         ...         print(f"epoch {epoch}: {logs['loss']:.3g}")
     """
+
+
+class CountUnits(keras.callbacks.Callback):
+    """Writes into the logs, after each epoch, how many units of a sparse code are active and dead.
+
+    Of the layers `UnitActivity` and `AuxK` of a model, nested ones too: `active_units`, the running
+    mean of how many numbers of a row's code are not 0 (L0), and `dead_units`, how many units were 0
+    for every row of the last `window` batches. Of several such layers each with its name before it.
+    Put it before callbacks that shall see these logs.
+
+    Examples:
+        >>> import keras
+        >>> from keras_tied.layers import KSparse, UnitActivity
+        >>> from keras_tied.training import CountUnits, fit
+        >>> layers = [keras.layers.Dense(32), KSparse(4), UnitActivity(), keras.layers.Dense(8)]
+        >>> model = keras.Sequential([keras.Input((8,)), *layers])
+        >>> model.compile("adam", "mse")
+        >>> rows = keras.random.normal((64, 8), seed=0)
+        >>> history = fit(model, rows, rows, callbacks=[CountUnits()], verbose=0).history
+        >>> [round(number) for number in history["active_units"]]
+        [4]
+    """
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        layers = flatten_layers(self.model)
+        counters = {layer.name: layer.counter for layer in layers if hasattr(layer, "counter")}
+        for layer, counter in counters.items():
+            prefix = f"{layer}_" if len(counters) > 1 else ""
+            logs[f"{prefix}active_units"] = counter.active_units
+            logs[f"{prefix}dead_units"] = counter.dead_units
 
 
 def flatten_callbacks(callbacks: Any) -> list[keras.callbacks.Callback]:
