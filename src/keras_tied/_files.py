@@ -4,17 +4,19 @@ import hashlib
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from keras_tied._signals import clean_up_at_signal
 
 # Not on Windows, where a file that is open cannot be replaced.
+LOCK = ".lock"  # the file in a temporary folder that tells that a process uses it
 fcntl: Any = import_module("fcntl") if os.name == "posix" else None
 
 
@@ -42,10 +44,19 @@ def check_writable(output: Path, endings: Collection[str], option: str = "") -> 
 
 @contextmanager
 def temporary_folder() -> Iterator[str]:
-    """A folder of the system's that is deleted at the end, also of a command by a signal."""
+    """A folder of the system's that is deleted at the end, also of a command by a signal.
+
+    What a killed process left, the next one deletes.
+    """
+    for left in Path(gettempdir()).glob(f"keras-tied-*/{LOCK}"):
+        with suppress(OSError):
+            # One that is new may be about to be locked.
+            if time.time() - left.stat().st_mtime > 60 and _delete_if_left(left):
+                shutil.rmtree(left.parent, ignore_errors=True)
     with (
         TemporaryDirectory(prefix="keras-tied-", ignore_cleanup_errors=True) as folder,
         clean_up_at_signal(partial(shutil.rmtree, folder, ignore_errors=True)),
+        _hold(Path(folder, LOCK)),
     ):
         yield folder
 
@@ -96,10 +107,10 @@ def _hold(part: Path) -> Iterator[None]:
             os.close(descriptor)
 
 
-def _delete_if_left(part: Path) -> None:
-    """Delete a file unless a process holds it, or where one cannot tell."""
+def _delete_if_left(part: Path) -> bool:
+    """Delete a file unless a process holds it, or where one cannot tell; return if it is gone."""
     if fcntl is None:
-        return
+        return False
     with suppress(OSError):
         descriptor = os.open(part, os.O_RDWR)
         try:
@@ -107,6 +118,8 @@ def _delete_if_left(part: Path) -> None:
             part.unlink(missing_ok=True)
         finally:
             os.close(descriptor)
+        return True
+    return False
 
 
 def _flush(path: Path, flags: int) -> None:

@@ -171,7 +171,7 @@ POSITIONAL = {
 }
 """What each command is given by place, in order; the first is the command without a name."""
 
-READING = "--delimiter --encoding --array --sheet --skip --comment"
+READING = "--delimiter --encoding --array --sheet --skip --comment --max-columns"
 COMMON = "--json --quiet -q --debug"
 OPTIONS = {
     "": "--version --install-completion --show-completion",

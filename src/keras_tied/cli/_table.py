@@ -43,6 +43,7 @@ class TableOptions:
     query: str | None = option("The rows of a database to read.", metavar="SQL")
     skip: int = option("Lines of CSV or a sheet before the names.", default=0, min=0)
     comment: str | None = option("How lines of CSV begin to pass over, such as #.", metavar="TEXT")
+    max_columns: int = option("The most columns that are read.", default=50_000, min=1)
 
     def open(
         self, path: str, text: Collection[str] | None = (), absent: Collection[str] = ()

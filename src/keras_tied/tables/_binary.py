@@ -15,7 +15,7 @@ from pyarrow import ipc
 from keras_tied._text import quote
 from keras_tied.estimator.columns import TableError
 from keras_tied.tables._errors import report_read_errors
-from keras_tied.tables._file import Batches, Request, TableFile
+from keras_tied.tables._file import Batches, ReadOptions, Request, TableFile, check_width
 
 CELLS = 2**20  # numbers in a piece of an array
 ARROW = "an Arrow or Feather (version 2) file"
@@ -105,8 +105,9 @@ def _read_orc(name: str, request: Request) -> Batches:
             yield _validate(file.read_stripe(piece, columns=list(request.names)))
 
 
-def open_npz(name: str, array: str | None) -> TableFile:
+def open_npz(name: str, options: ReadOptions) -> TableFile:
     """Open an array of an `.npz` file, by name where there are several."""
+    array = options.array
     with report_read_errors(name, "an .npz file", _explain), open(name, "rb") as file:
         arrays = np.load(file, allow_pickle=False)
         if not isinstance(arrays, np.lib.npyio.NpzFile):
@@ -117,10 +118,10 @@ def open_npz(name: str, array: str | None) -> TableFile:
             raise TableError(f"{name!r} holds {held}; name the one to use.")
         if array is not None and array not in names:
             raise TableError(f"{name!r} has no array {array!r}; name one of {quote(names)}.")
-        return open_npy(name, arrays[array or names[0]])
+        return open_npy(name, options, arrays[array or names[0]])
 
 
-def open_npy(name: str, array: NDArray[Any] | None = None) -> TableFile:
+def open_npy(name: str, options: ReadOptions, array: NDArray[Any] | None = None) -> TableFile:
     """Open a file of rows and columns, which are called x0, x1 and so on, or an array from one."""
     rows = _map_rows(name) if array is None else array
     if rows.ndim != 2 or not rows.shape[1]:
@@ -131,6 +132,7 @@ def open_npy(name: str, array: NDArray[Any] | None = None) -> TableFile:
             f"{name!r} holds values of the type {rows.dtype}; save real numbers, or text as CSV or "
             "Parquet."
         )
+    check_width(name, rows.shape[1], options)
     dtype = pa.from_numpy_dtype(_to_native(rows.dtype))
     schema = pa.schema([(f"x{index}", dtype) for index in range(rows.shape[1])])
     size = max(1, CELLS // rows.shape[1])

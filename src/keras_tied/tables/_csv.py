@@ -23,7 +23,14 @@ from keras_tied.estimator.columns import (
     make_distinct,
 )
 from keras_tied.tables._errors import report_read_errors
-from keras_tied.tables._file import Batches, ReadOptions, Request, TableFile, find_format
+from keras_tied.tables._file import (
+    Batches,
+    ReadOptions,
+    Request,
+    TableFile,
+    check_width,
+    find_format,
+)
 
 DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
 SEPARATOR = "sep="  # how Excel names the delimiter, in a line before the names
@@ -32,7 +39,9 @@ CHARACTERS_TO_LOOK_AT = 2**16
 MOST_ACCENTS = 0.6  # of the letters of words with an accent, in the languages of Western Europe
 BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, 2**26, 64
 LINES_AT_ONCE = 2**12
+BLOCKS_TO_LOOK_AT = 2**8
 COMMENTS = ("#", "%")
+QUOTED = re.compile('"[^"]*"')
 
 
 class _EncodingError(TableError):
@@ -156,7 +165,7 @@ class _CsvFile:
         """Return the cells of the first line, and the longer of two; note the lines before it."""
         self._skip, rows = 0, list[list[str]]()
         with self._report_errors():
-            for cells in (reader := csv.reader(self._read_lines(), delimiter=self._delimiter)):
+            for cells in (reader := csv.reader(self._read_narrow(), delimiter=self._delimiter)):
                 if cells and (rows or not cells[0].startswith(SEPARATOR)):
                     rows.append(cells)
                 if len(rows) == 2:
@@ -269,12 +278,21 @@ class _CsvFile:
         """Yield the lines, with an empty one for each that is skipped or a comment."""
         mark, in_quotes = self._options.comment, False
         with self._open_text() as file:
-            for number, line in enumerate(file):
+            for number, line in enumerate(iter(partial(file.readline, LARGEST_BLOCK), "")):
+                if len(line) == LARGEST_BLOCK:
+                    raise csv.Error("a line is longer than any may be")
                 is_comment = mark and not in_quotes and line.startswith(mark)
                 if number < self._options.skip or is_comment:
                     line = "\n"
                 in_quotes ^= line.count('"') % 2 == 1
                 yield line
+
+    def _read_narrow(self) -> Iterator[str]:
+        """Yield the lines, unless one has more cells than a file may have columns."""
+        for line in self._read_lines():
+            n_cells = 1 + QUOTED.sub("", line).count(self._delimiter)
+            check_width(self._name, n_cells, self._options)
+            yield line
 
     def _refuse(self, row: arrow.InvalidRow) -> str:
         self._ragged_row = row
@@ -320,9 +338,12 @@ class _CsvFile:
         return int(row.number or 0)
 
     def _find_open_quote(self) -> TableError | None:
-        """Return an error if one of the quotation marks is without another."""
+        """Return an error if a quotation mark of a file that is not huge is without another."""
         with self._open_text() as file:
-            n = sum(part.count('"') for part in iter(partial(file.read, BLOCK), ""))
+            parts = islice(iter(partial(file.read, BLOCK), ""), BLOCKS_TO_LOOK_AT)
+            n = sum(part.count('"') for part in parts)
+            if file.read(1):
+                return None
         fault = f"{self._name!r} has a very long line and {n:,} quotation marks, an odd number"
         return TableError(f"{fault}; look for one that is not closed.") if n % 2 else None
 
@@ -331,7 +352,7 @@ class _CsvFile:
         decoder = codecs.getincrementaldecoder(self._encoding)()
         lines, position = 0, 0
         with pa.input_stream(self._name) as file:
-            for line in BufferedReader(file):
+            for line in iter(partial(BufferedReader(file).readline, LARGEST_BLOCK), b""):
                 lines += 1
                 try:
                     decoder.decode(line)

@@ -5,6 +5,7 @@ import glob
 import os
 import shutil
 import sys
+from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ from pyarrow import fs, ipc
 
 from keras_tied.estimator.columns import TableError
 from keras_tied.tables._errors import report_read_errors
-from keras_tied.tables._file import find_format
+from keras_tied.tables._file import ReadOptions, check_width, find_format, is_pipe
 from keras_tied.tables._rows import select_all
 
 PAGES = ("http://", "https://")
@@ -42,21 +43,24 @@ def copy_here(path: str, format: str | None, folder: str) -> Copy:
     """Copy the standard input, or the files of an address, to a folder; return their path."""
     with report_read_errors(path, "a table"):
         is_page = path.startswith(PAGES)
-        copy_from = _copy_input if path == "-" else _copy_page if is_page else _copy_files
+        is_stream = path == "-" or is_pipe(path)
+        copy_from = _copy_stream if is_stream else _copy_page if is_page else _copy_files
         copy = Copy(copy_from(path, format, folder))
     copy.origin = path
     return copy
 
 
-def _copy_input(_: str, format: str | None, folder: str) -> str:
-    file = sys.stdin.buffer
-    if not (head := file.read(8)):
-        raise TableError("there is nothing on the standard input; pipe a table to it.")
-    ending = next((name for magic, name in MAGICS.items() if head.startswith(magic)), "csv")
-    place = os.path.join(folder, f"input.{format or ending}")
-    with open(place, "wb") as target:
-        target.write(head)
-        shutil.copyfileobj(file, target, 2**20)
+def _copy_stream(path: str, format: str | None, folder: str) -> str:
+    """Copy the standard input, or a pipe, which is what its first bytes tell."""
+    with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
+        if not (head := file.read(8)):
+            where = "on the standard input" if path == "-" else f"in {path!r}"
+            raise TableError(f"there is nothing {where}; pipe a table to it.")
+        ending = next((name for magic, name in MAGICS.items() if head.startswith(magic)), "csv")
+        place = os.path.join(folder, f"input.{format or find_format(path) or ending}")
+        with open(place, "wb") as target:
+            target.write(head)
+            shutil.copyfileobj(file, target, 2**20)
     return place
 
 
@@ -107,7 +111,7 @@ def _copy_files(address: str, format: str | None, folder: str) -> str:
     return os.path.join(folder, PurePosixPath(root).name) if paths == [root] else folder
 
 
-def copy_query(name: str, query: str | None, folder: str) -> Copy:
+def copy_query(name: str, options: ReadOptions, folder: str) -> Copy:
     """Write the result of a query of a DuckDB database, or its only table, to an Arrow file."""
     try:
         import duckdb
@@ -121,10 +125,13 @@ def copy_query(name: str, query: str | None, folder: str) -> Copy:
         report_read_errors(name, "a DuckDB database"),
         duckdb.connect(str(name), read_only=True, config=config) as database,
     ):
-        if query is None:
-            tables = database.execute("SELECT table_name FROM information_schema.tables").fetchall()
-            query = select_all(name, [table for (table,) in tables])
+        kinds = database.execute("SELECT table_name, table_type FROM information_schema.tables")
+        views = {name: kind == "VIEW" for name, kind in kinds.fetchall()}
+        query = options.query or select_all(
+            name, *([name for name in views if views[name] is of] for of in (False, True))
+        )
         reader = pa.RecordBatchReader.from_stream(database.sql(query))
+        check_width(name, len(reader.schema), options)
         with pa.OSFile(str(place), "wb") as file, ipc.new_file(file, reader.schema) as writer:
             for batch in reader:
                 writer.write_batch(batch)

@@ -2,7 +2,9 @@
 
 import glob
 import os
+import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -48,6 +50,8 @@ class ReadOptions:
         skip: how many lines of CSV, or of a sheet, stand before the names. Defaults to 0.
         comment: how lines of CSV begin that are passed over, such as `"#"`. Defaults to none.
         absent: columns that are missing in each row of a file that lacks them. Defaults to none.
+        max_columns: how many columns a file may have, whatever it says: a small file can name more
+            than memory holds. Defaults to 50,000.
 
     Raises:
         TableError: if there is no such format or decimal mark.
@@ -65,6 +69,7 @@ class ReadOptions:
     skip: int = 0
     comment: str | None = None
     absent: Collection[str] = ()
+    max_columns: int = 50_000
 
     def __post_init__(self) -> None:
         if self.format not in (None, *FORMATS):
@@ -72,6 +77,15 @@ class ReadOptions:
             raise TableError(f"there is no format {self.format!r}; name one of {known}.")
         if self.decimal not in (None, ".", ","):
             raise TableError(f"the decimal mark is {self.decimal!r}; give a point or a comma.")
+
+
+def check_width(name: str, n_columns: int, options: ReadOptions) -> None:
+    """Raise if a file has more columns than may be read."""
+    if n_columns > options.max_columns:
+        raise TableError(
+            f"{name!r} has {n_columns:,} columns, more than {options.max_columns:,}; let it have "
+            "more with --max-columns (max_columns=...)."
+        )
 
 
 @dataclass(frozen=True)
@@ -107,6 +121,13 @@ def find_format(path: str, format: str | None = None) -> str | None:
     return endings[-2] if compression else None
 
 
+def is_pipe(path: str) -> bool:
+    """Whether a path is a pipe with a name, such as a shell makes of <(...), which is read once."""
+    with suppress(OSError, ValueError):
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    return False
+
+
 def find_files(path: str, format: str | None = None) -> list[str]:
     """Return the files of a path, a folder or a pattern, sorted, all of one format.
 
@@ -118,7 +139,9 @@ def find_files(path: str, format: str | None = None) -> list[str]:
         if os.path.isdir(path):
             paths = list(_walk(path))
         elif os.path.exists(path) or not glob.has_magic(path):
-            os.stat(path)  # says why it cannot be read
+            mode = os.stat(path).st_mode  # says why it cannot be read
+            if not stat.S_ISREG(mode):
+                raise TableError(f"{path!r} is a device or a socket; name a file or a pipe.")
             if find_format(path, format) is None:
                 raise TableError(
                     f"{path!r} has not one of the endings {endings}; say what it is with --format "

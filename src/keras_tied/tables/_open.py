@@ -26,7 +26,6 @@ OPENERS: dict[str | None, Callable[[str], TableFile]] = {  # of files without op
     "parquet": _binary.open_parquet,
     **dict.fromkeys(_file.ARROWS, _binary.open_arrow),
     "orc": _binary.open_orc,
-    "npy": _binary.open_npy,
 }
 SQLITE_MAGIC = b"SQLite format 3\0"
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
@@ -75,7 +74,7 @@ def open_table(
 def _open_files(name: str, options: ReadOptions, copies: ExitStack) -> list[TableFile]:
     """Open the files of a path; what is copied for that is deleted with `copies`."""
     place, is_address = name, "://" in name
-    if name == "-" or is_address:
+    if name == "-" or is_address or _file.is_pipe(name):
         from keras_tied.tables import _fetch  # pyarrow's file systems take long to import
 
         place = _fetch.copy_here(name, options.format, copies.enter_context(temporary_folder()))
@@ -117,23 +116,26 @@ def _read_copy(
 def _open(file: str, options: ReadOptions, copies: ExitStack) -> TableFile:
     format = _file.find_format(file, options.format)
     if format in OPENERS:
-        return OPENERS[format](file)
+        opened = OPENERS[format](file)
+        _file.check_width(file, len(opened.schema), options)
+        return opened
     if format in TEXTS:
         return open_csv(file, options)
-    if format == "npz":
-        return _binary.open_npz(file, options.array)
+    if format in ("npy", "npz"):
+        open_array = _binary.open_npy if format == "npy" else _binary.open_npz
+        return open_array(file, options)
     from keras_tied.tables import _fetch, _rows  # take long to import
 
     if format in _file.JSON:
-        return _rows.open_json(file)
+        return _rows.open_json(file, options)
     if format in _file.WORKBOOKS:
         return _rows.open_workbook(file, options)
     with report_read_errors(file, "a database"), open(file, "rb") as start:
         is_sqlite = start.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
     if is_sqlite:
-        return _rows.open_sqlite(file, options.query)
+        return _rows.open_sqlite(file, options)
     folder = copies.enter_context(temporary_folder())
-    return _binary.open_arrow(_fetch.copy_query(file, options.query, folder))
+    return _binary.open_arrow(_fetch.copy_query(file, options, folder))
 
 
 def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:

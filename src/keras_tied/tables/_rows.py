@@ -15,10 +15,10 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from keras_tied._text import quote
+from keras_tied._text import format_quantity, quote
 from keras_tied.estimator.columns import TableError, make_distinct
 from keras_tied.tables._errors import report_read_errors
-from keras_tied.tables._file import Batches, ReadOptions, Request, TableFile
+from keras_tied.tables._file import Batches, ReadOptions, Request, TableFile, check_width
 
 Row: TypeAlias = dict[str, Any]
 
@@ -38,7 +38,9 @@ TYPES = {  # of a column, by the types of its values; any others are text togeth
 }
 
 
-def _open(name: str, what: str, get_rows: Callable[[], Iterable[Row]]) -> TableFile:
+def _open(
+    name: str, what: str, get_rows: Callable[[], Iterable[Row]], options: ReadOptions
+) -> TableFile:
     """Open a file of rows, which is one piece, and read it once to learn the types of columns."""
     types: dict[str, set[type]] = {}
     n_rows = 0
@@ -48,8 +50,9 @@ def _open(name: str, what: str, get_rows: Callable[[], Iterable[Row]]) -> TableF
             for column, value in row.items():
                 too_large = type(value) is int and not -(2**63) <= value < 2**63
                 types.setdefault(column, set()).add(str if too_large else type(value))
-    kinds = {column: frozenset(of - {type(None)}) for column, of in types.items()}
-    schema = pa.schema([(column, TYPES.get(of, pa.string())) for column, of in kinds.items()])
+            check_width(name, len(types), options)
+        kinds = {column: frozenset(of - {type(None)}) for column, of in types.items()}
+        schema = pa.schema([(column, TYPES.get(of, pa.string())) for column, of in kinds.items()])
     return TableFile(name, schema, [n_rows], partial(_read, name, what, get_rows, schema))
 
 
@@ -79,9 +82,9 @@ def _to_text(value: Any) -> str | None:
     return json.dumps(value) if isinstance(value, dict | list | bool) else str(value)
 
 
-def open_json(name: str) -> TableFile:
+def open_json(name: str, options: ReadOptions) -> TableFile:
     """Open a file of JSON objects, in lines or in one array, compressed or not."""
-    return _open(name, "a file of JSON objects", partial(_parse_objects, name))
+    return _open(name, "a file of JSON objects", partial(_parse_objects, name), options)
 
 
 def _parse_objects(name: str) -> Iterator[Row]:
@@ -138,7 +141,7 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
         names = make_distinct(["" if cell is None else str(cell) for cell in lines.pop(0)])
     rows = partial(map, lambda line: dict(zip(names, line, strict=True)), lines)
     notes = [f"reads the sheet {first!r}; --sheet names another: {quote(others)}"] * bool(others)
-    return replace(_open(name, "a workbook", rows), notes=notes)
+    return replace(_open(name, "a workbook", rows, options), notes=notes)
 
 
 def _simplify(cell: Any) -> Any:
@@ -148,16 +151,21 @@ def _simplify(cell: Any) -> Any:
     return None if cell == "" else cell
 
 
-def open_sqlite(name: str, query: str | None) -> TableFile:
+def open_sqlite(name: str, options: ReadOptions) -> TableFile:
     """Open the result of a query of a SQLite database, or its only table."""
     with report_read_errors(name, "a SQLite database"), closing(_connect(name)) as database:
-        tables = database.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
-        query = query or select_all(name, [table for (table,) in tables])
-    return _open(name, "the result of the query", partial(_run_query, name, query))
+        kinds = database.execute("SELECT name, type FROM sqlite_master").fetchall()
+    query = options.query or select_all(
+        name, *([name for name, kind in kinds if kind == of] for of in ("table", "view"))
+    )
+    return _open(name, "the result of the query", partial(_run_query, name, query), options)
 
 
 def _connect(name: str) -> sqlite3.Connection:
-    return sqlite3.connect(Path(name).absolute().as_uri() + "?mode=ro", uri=True)
+    database = sqlite3.connect(Path(name).absolute().as_uri() + "?mode=ro", uri=True)
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)  # of a value, also a computed one
+    database.execute("PRAGMA trusted_schema = OFF")
+    return database
 
 
 def _run_query(name: str, query: str) -> Iterator[Row]:
@@ -168,11 +176,17 @@ def _run_query(name: str, query: str) -> Iterator[Row]:
             yield dict(zip(names, row, strict=True))
 
 
-def select_all(name: str, tables: Sequence[str]) -> str:
-    """Return the query for the only table of a database."""
+def select_all(name: str, tables: Sequence[str], views: Sequence[str]) -> str:
+    """Return the query for the only table of a database; a view runs only when it is asked for."""
     if len(tables) != 1:
+        counts = {"table": tables, "view": views}
+        held = [
+            f"{format_quantity(len(of), kind)} ({quote(sorted(of))})"
+            for kind, of in counts.items()
+            if of
+        ]
         raise TableError(
-            f"{name!r} holds {len(tables)} tables, {quote(sorted(tables))}; say which rows to read "
-            'with --query "SELECT ... FROM ..." (query=...).'
+            f"{name!r} holds {' and '.join(held) or 'no table'}; say which rows to read with "
+            '--query "SELECT ... FROM ..." (query=...).'
         )
     return 'SELECT * FROM "{}"'.format(tables[0].replace('"', '""'))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from keras_tied.estimator.columns import Columns, MisreadValues
 from keras_tied.tables._source import Source
 
+BATCH_BYTES = 2**27  # of decoded rows, whatever the columns of a model hold
 Reads = Literal["used", "restored", "all"]  # what is used, what `decode` restores too, all columns
 
 
@@ -53,7 +54,8 @@ class Scan:
         n_rows = 0
         ends = np.cumsum([len(of.features) for of in self.columns.used], dtype=int)
         blank = np.arange(len(ends))
-        for rows in self.source.batches(names=names):
+        most_rows = max(1, BATCH_BYTES // max(1, self.columns.row_bytes))
+        for rows in self.source.batches(names=names, most_rows=most_rows):
             first_row = self.source.first_row + n_rows
             n_rows += rows.num_rows
             for name, is_other in self.columns.find_differences(rows).items():

@@ -73,16 +73,22 @@ class Source:
             and find_kind(of.type) in (Kind.text, Kind.integer)
         ]
 
-    def batches(self, n_rows: int | None = None, names: Sequence[str] | None = None) -> Batches:
+    def batches(
+        self,
+        n_rows: int | None = None,
+        names: Sequence[str] | None = None,
+        most_rows: int = LARGEST_BATCH,
+    ) -> Batches:
         """Yield all rows in order, of named columns or all.
 
-        A batch has `n_rows` rows, the last maybe fewer; by default about a million numbers.
+        A batch has `n_rows` rows, the last maybe fewer; by default about a million numbers, and at
+        most `most_rows`.
         """
         known = dict.fromkeys(self.schema.names)
         names = list(known if names is None else names)
         if absent := [name for name in names if name not in known]:
             raise TableError(f"{self.name!r} has no column {quote(absent)}.")
-        size = n_rows or _choose_batch_size(names)
+        size = n_rows or min(most_rows, _choose_batch_size(names))
         whole = ((file, range(len(file.rows))) for file in self._files)
         yield from _resize_batches(self._read(whole, names, size), size)
 

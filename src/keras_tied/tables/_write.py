@@ -29,8 +29,10 @@ from keras_tied.tables._file import COMPRESSIONS, OUTPUT_ENDINGS, TEXTS, Batches
 
 STANDARD_OUTPUT = "-"
 ROWS_IN_GROUP = 2**17
-# How a cell begins that a spreadsheet may run (OWASP, CSV Injection).
+# How a cell begins that a spreadsheet may run (OWASP, CSV Injection): also behind what is not seen,
+# and behind what is a delimiter in other places of the world.
 FORMULA = "^([=+\\-@\t\r\n＝＋－＠])"  # noqa: RUF001
+HIDDEN_FORMULA = "((?:^|[;,\t\r\n])[\\s\\p{Z}\\p{C}]*)([=+\\-@＝＋－＠])"  # noqa: RUF001
 NUMBERS = (Kind.boolean, Kind.integer, Kind.number)
 # The types whose values single precision holds.
 SINGLE = (pa.bool_(), pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.float16(), pa.float32())
@@ -64,7 +66,8 @@ def write_table(
         batches: its rows, with the same columns in each; at least one batch. For `.npy` and `.npz`
             all columns are numbers or booleans, and their names are not kept.
         safe_csv: whether to put a `'` before text and names of columns, in CSV, that begin with
-            `=`, `+`, `-`, `@`, a tab or a line break, as a formula does. Defaults to `False`.
+            `=`, `+`, `-`, `@`, a tab or a line break, as a formula does, and before such a sign
+            behind a delimiter or behind what is not seen. Defaults to `False`.
 
     Raises:
         TableError: if the path or the columns cannot be written; a `WriteError` of a full disk.
@@ -188,7 +191,8 @@ def _join_cells(batch: pa.RecordBatch, delimiter: str) -> pa.Buffer:
 def _escape_formulas(values: pa.Array) -> pa.Array:
     if find_kind(values.type) is not Kind.text:
         return values
-    return pc.replace_substring_regex(values.cast(pa.string()), FORMULA, r"'\1")
+    escaped = pc.replace_substring_regex(values.cast(pa.string()), FORMULA, r"'\1")
+    return pc.replace_substring_regex(escaped, HIDDEN_FORMULA, r"\1'\2")
 
 
 def _write_parquet(part: Path, schema: pa.Schema, batches: Batches) -> None:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from keras_tied._text import format_value
 from keras_tied._types import Array
 from keras_tied.estimator.columns._durations import Durations
-from keras_tied.estimator.columns._kinds import Kind, find_kind
+from keras_tied.estimator.columns._kinds import LONGEST_TEXT, Kind, find_kind
 from keras_tied.estimator.columns._number_text import (
     DASHES,
     MISSING,
@@ -70,6 +70,13 @@ class Column:
         return [f"{self.name}={category}" for category in self._labels]
 
     @property
+    def longest_text(self) -> int:
+        """About how many characters the text of a value has at most, besides digits."""
+        names = () if self.form is None else self.form.__struct_fields__
+        texts = [text for name in names if isinstance(text := getattr(self.form, name), str)]
+        return max(map(len, [*self.categories, "".join(texts)]))
+
+    @property
     def description(self) -> str:
         """What its values are, for people."""
         if self.form is not None:
@@ -98,6 +105,7 @@ class Column:
             ),
             "a form of another kind": is_time != isinstance(self.form, Times),
             "an invalid first time": not abs(self.origin) < 2**31,
+            "text that is too long": self.longest_text > LONGEST_TEXT,
         }
         for fault in (what for what, is_so in faults.items() if is_so):
             raise ValueError(f"column {self.name!r} has {fault}")

@@ -25,7 +25,7 @@ from keras_tied.estimator.columns._column import (
 )
 from keras_tied.estimator.columns._facts import ColumnChoice, Fact, Restoration, TableError
 from keras_tied.estimator.columns._frames import FrameSchema, find_library, make_alike, wrap
-from keras_tied.estimator.columns._kinds import Kind, find_kind
+from keras_tied.estimator.columns._kinds import LONGEST_TEXT, Kind, find_kind
 from keras_tied.estimator.columns._learning import choose_columns
 from keras_tied.estimator.columns._number_text import decide_number_text, find_decimal, is_number
 
@@ -321,6 +321,13 @@ class Columns:
                 changed[lost.name] = pc.and_(is_given, is_other).to_numpy(zero_copy_only=False)
         return changed
 
+    @property
+    def row_bytes(self) -> int:
+        """About how many bytes a decoded row takes at most."""
+        texts = [column.longest_text for column in self.used]
+        texts += [lost.longest_text for lost in self.restored]
+        return sum(8 + n_characters for n_characters in texts)
+
     def decode(
         self, numbers: ArrayLike, named: bool = False, rows: pa.RecordBatch | None = None
     ) -> pa.RecordBatch:
@@ -430,6 +437,8 @@ class Columns:
             raise ValueError("it has no columns, or two of one name")
         for lost in self.restored:
             lost.repeat(0)  # raises if the value is not of its type
+            if lost.longest_text > LONGEST_TEXT:
+                raise ValueError(f"column {lost.name!r} has text that is too long")
         if self.frame is not None:
             self.frame.require_consistent()
         if names & others or not names.issuperset(

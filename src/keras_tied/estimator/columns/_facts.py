@@ -101,6 +101,11 @@ class Restoration:
         """Whether the column had no value."""
         return self.copy_of is None and self.value is None
 
+    @property
+    def longest_text(self) -> int:
+        """How many characters its value has, if it is text."""
+        return len(self.value) if isinstance(self.value, str) else 0
+
     def repeat(self, n_rows: int) -> pa.Array:
         """Return its value in so many rows."""
         value = pa.array([self.value])

@@ -57,14 +57,18 @@ def merge_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
     return pa.float64() if kinds <= {Kind.integer, Kind.number} else None
 
 
+LONGEST_TEXT = 2**12
+"""Characters of a category, a constant or a unit, which a model's file holds and writes in rows."""
+
+
 def make_distinct(names: Sequence[str]) -> list[str]:
     """Return names that differ, and are not empty: a, "", a, a_2 become a, column2, a_3, a_2."""
-    given, distinct = set(names), dict[str, None]()
+    given, distinct, numbers = set(names), dict[str, None](), dict[str, int]()
     for index, name in enumerate(names):
         new = name = name or f"column{index + 1}"
-        number = 1
+        number = numbers.get(name, 1)  # those below it are taken
         while new in distinct or (number > 1 and new in given):
             number += 1
             new = f"{name}_{number}"
-        distinct[new] = None
+        distinct[new], numbers[name] = None, number
     return list(distinct)

@@ -27,7 +27,7 @@ from keras_tied.estimator.columns._facts import (
     Restoration,
     TableError,
 )
-from keras_tied.estimator.columns._kinds import Kind, find_kind
+from keras_tied.estimator.columns._kinds import LONGEST_TEXT, Kind, find_kind
 from keras_tied.estimator.columns._names import (
     IDS,
     ROW_NUMBERS,
@@ -105,6 +105,8 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
     dtype, kind = values.type, find_kind(values.type)
     if kind is Kind.other:
         return Decision(Fact(name, "other values", f"left out: values of type {dtype}"))
+    if kind is Kind.text and _find_longest(values) > LONGEST_TEXT:
+        return Decision(_leave_out(name, values, f"text of over {LONGEST_TEXT:,} characters", {}))
     if pc.all(values.is_null(nan_is_null=True)).as_py():
         return _decide_empty(name, values)
     if name in choice.categorical and kind is Kind.number:
@@ -130,6 +132,12 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Decision:
         # In another file of the same form, 1.234 is a whole number.
         form = NumberText(",", places=0)
     return _decide_numbers(Column(name, kind, form=form), values, choice)
+
+
+def _find_longest(values: pa.Array) -> int:
+    """Return how many characters the longest text has."""
+    words = values.dictionary if pa.types.is_dictionary(values.type) else values
+    return pc.max(pc.utf8_length(words.cast(pa.string()))).as_py() or 0
 
 
 def _require_whole(name: str, values: pa.Array) -> pa.Array:
