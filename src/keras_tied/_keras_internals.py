@@ -226,6 +226,17 @@ def advance_start(progress: keras.utils.Progbar, seconds: float) -> None:
     progress._start -= seconds
 
 
+def monitors(callback: keras.callbacks.Callback) -> bool:
+    """Whether a callback has decided if less or more of what it monitors is better."""
+    return getattr(callback, "monitor_op", None) is not None
+
+
+def settle_monitor(callback: Any) -> None:
+    """Let a callback decide that, as it does at the end of the first epoch."""
+    if callback.monitor_op is None:
+        callback._set_monitor_op()
+
+
 @contextmanager
 def inference_scope() -> Iterator[None]:
     """Make calls an inference of their own, without the `training` and losses of an outer call."""

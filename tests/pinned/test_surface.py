@@ -149,7 +149,7 @@ ARGUMENTS = {
     "keras_tied.training.fit": """
         model x y batch_size epochs verbose callbacks validation_split validation_data shuffle
         class_weight sample_weight initial_epoch steps_per_epoch validation_steps
-        validation_batch_size validation_freq
+        validation_batch_size validation_freq checkpoint
         """,
 }
 """The arguments of what the reference in the documentation lists, in their order."""

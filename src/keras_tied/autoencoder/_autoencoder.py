@@ -1,6 +1,7 @@
 """`Autoencoder`: an encoder and its decoder, trained to reconstruct the input."""
 
 import math
+import os
 from numbers import Real
 from typing import Any, Literal, Self
 
@@ -184,6 +185,7 @@ class Autoencoder(UnlockedModel):
         validation_freq: int = 1,
         *,
         start: Literal["pca"] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
     ) -> keras.callbacks.History:
         """Train the model to reconstruct `x`, with the arguments of `keras_tied.training.fit`.
 
@@ -210,7 +212,17 @@ class Autoencoder(UnlockedModel):
         steps = (initial_epoch, steps_per_epoch, validation_steps)
         validation = (validation_batch_size, validation_freq)
         arguments = (validation_split, validation_data, shuffle, *weights, *steps, *validation)
-        return training.fit(self, x, target, batch_size, epochs, verbose, callbacks, *arguments)
+        return training.fit(
+            self,
+            x,
+            target,
+            batch_size,
+            epochs,
+            verbose,
+            callbacks,
+            *arguments,
+            checkpoint=checkpoint,
+        )
 
     def evaluate(
         self,

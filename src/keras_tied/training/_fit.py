@@ -1,5 +1,6 @@
 """`fit`: `keras.Model.fit` with many epochs in one program, where that is possible."""
 
+import os
 import warnings
 from contextlib import suppress
 from dataclasses import replace
@@ -8,9 +9,10 @@ from typing import Any
 import keras
 
 from keras_tied._interrupts import interrupts
-from keras_tied._processes import count_places, end_together
+from keras_tied._processes import count_places, count_processes, end_together
 from keras_tied.training import _data
 from keras_tied.training._callbacks import Guard, flatten_callbacks, works_within_epochs
+from keras_tied.training._checkpoint import Checkpoint
 from keras_tied.training._data import NotInMemoryError, Parts
 from keras_tied.training._epochs import Epochs, InPlace, is_seed
 from keras_tied.training._loop import Loop
@@ -35,6 +37,8 @@ def fit(
     validation_steps: int | None = None,
     validation_batch_size: int | None = None,
     validation_freq: Any = 1,
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> keras.callbacks.History:
     """Train a compiled Keras model as `model.fit` does, many steps and epochs at a time.
 
@@ -70,9 +74,17 @@ def fit(
         validation_steps: as in Keras.
         validation_batch_size: rows a step of validation. Defaults to `batch_size`.
         validation_freq: as in Keras.
+        checkpoint: a folder. The state of the training is kept in a file in it, written about every
+            ten seconds, at the end of an epoch, and whole or not at all. Where the process dies or
+            Ctrl-C ends it, the same call in a new process goes on there and ends in bitwise the
+            same model and history; the file is deleted once the training is over. Callbacks go on
+            with what they have in plain attributes and lists of arrays, such as the best weights;
+            give a `CSVLogger` `append=True`. Of arrays in memory, with any optimizer but `LBFGS`,
+            in one process. Defaults to none.
 
     Raises:
-        ValueError: if the model is not compiled, and for what Keras refuses.
+        ValueError: if the model is not compiled, for what Keras refuses, and if `checkpoint` holds
+            that of another training, or cannot be kept.
         FloatingPointError: as soon as an epoch ends with a loss or weights that are not finite.
             The model keeps the last weights whose loss was.
 
@@ -111,6 +123,16 @@ def fit(
         if is_search:
             parts = _join_batches(model, parts, callbacks)
         trainer = parts and _make_trainer(model, parts, shuffle, epochs - initial_epoch)
+        kept = None
+        if checkpoint is not None:
+            if parts is None or trainer is None or is_search or count_processes() > 1:
+                raise ValueError(
+                    "`checkpoint` keeps the state of a training of arrays in memory, without "
+                    "callbacks at single steps, steps_per_epoch and validation_freq, by another "
+                    "optimizer than LBFGS, in one process; this is another: leave `checkpoint` "
+                    "out, and use keras.callbacks.BackupAndRestore."
+                )
+            kept = Checkpoint(checkpoint, model, parts, settings)
         if parts is None or trainer is None:
             weights = (class_weight, sample_weight)
             steps = (initial_epoch, steps_per_epoch, validation_steps)
@@ -118,7 +140,7 @@ def fit(
             arguments = (validation_split, validation_data, shuffle, *weights, *steps, *validation)
             callbacks = [*callbacks, Guard(is_interrupted)]
             return keras.Model.fit(model, x, y, batch_size, epochs, verbose, callbacks, *arguments)
-        loop = Loop(model, trainer, parts[0], callbacks, verbose, is_interrupted)
+        loop = Loop(model, trainer, parts[0], callbacks, verbose, is_interrupted, kept)
         return loop.run(initial_epoch, epochs)
 
 

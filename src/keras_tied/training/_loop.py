@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_tied._processes import gather
 from keras_tied.training._callbacks import Bar, make_divergence_error, only_reads_logs
+from keras_tied.training._checkpoint import Checkpoint
 from keras_tied.training._data import BatchedRows
 from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Epochs, Logs
 from keras_tied.training.lbfgs import LBFGS, search
@@ -27,6 +28,7 @@ class Loop:
     callbacks: list[keras.callbacks.Callback]
     verbose: Any
     is_interrupted: Callable[[], bool]
+    checkpoint: Checkpoint | None = None
 
     def __post_init__(self) -> None:
         self.only_read = bool(gather(all(map(only_reads_logs, self.callbacks))).all())
@@ -43,14 +45,21 @@ class Loop:
         if isinstance(model.optimizer, LBFGS):
             self.hooks.on_train_end(self._run_search(begin, end))
             return model.history
+        bar = keras.callbacks.ProgbarLogger
+        self.noted = [each for each in self.hooks.callbacks if not isinstance(each, bar)]
+        start = self.checkpoint.restore(self.noted) if self.checkpoint else None
+        if start is not None:
+            self.trainer.pull()
         try:
-            logs = self._run_bunches(begin, end)
+            logs = self._run_bunches(begin if start is None else start, end)
         finally:
             if self.only_read:
                 self.trainer.push()
             if end > begin:
                 model.optimizer.finalize_variable_values(model.trainable_weights)
         self.hooks.on_train_end(logs)
+        if self.checkpoint and not self.is_interrupted():
+            self.checkpoint.delete()
         return model.history
 
     def _run_search(self, epoch: int, end: int) -> dict[str, float]:
@@ -118,8 +127,20 @@ class Loop:
             bunch = int(paces[0, 0])
             if self.model.stop_training or paces[:, 1].any():
                 self.model.stop_training = True
+            if self.checkpoint:
+                self._save(epoch)
+            if self.model.stop_training:
                 break
         return logs
+
+    def _save(self, epoch: int) -> None:
+        """Save the state after so many epochs, if it is time, or Ctrl-C ends the training."""
+        assert self.checkpoint is not None
+        is_due = self.checkpoint.is_due or self.is_interrupted()
+        if is_due and self.only_read:
+            self.trainer.push()
+        if is_due:
+            self.checkpoint.save(epoch, self.noted)
 
     def _report(self, epoch: int, epochs: list[dict[str, float]], has_begun: bool) -> int:
         """Call back for each epoch until one stops training, or raises; return how many ended."""
