@@ -56,9 +56,9 @@ class Checkpoint:
             raise ValueError(f"{str(self.path)!r} is no checkpoint; delete it.") from error
         if not complete:
             raise ValueError(f"{str(self.path)!r} is damaged; delete it to begin anew.")
-        saved = notes["fingerprint"]
-        wanted = self.fingerprint | {"callbacks": _list_kinds(callbacks)}
-        if others := [of for of, value in wanted.items() if saved.get(of) != value]:
+        theirs = notes["fingerprint"]
+        ours = self.fingerprint | {"callbacks": _list_kinds(callbacks)}
+        if others := [of for of, value in ours.items() if theirs.get(of) != value]:
             raise ValueError(
                 f"{str(self.path)!r} is of a training with other {' and '.join(others)}; delete "
                 "it, or name another folder as checkpoint."
@@ -173,8 +173,8 @@ def _take_fingerprint(model: keras.Model, parts: Parts, settings: dict[str, Any]
     variables = [[list(v.shape), str(v.dtype)] for v in model.variables]
     optimizer = keras.saving.serialize_keras_object(model.optimizer)
     optimizer["config"].pop("name", None)  # which may only count the optimizers of the process
-    found = {"settings": settings, "layers": variables, "optimizer": optimizer}
-    texts = {name: json.dumps(value, sort_keys=True, default=str) for name, value in found.items()}
+    values = {"settings": settings, "layers": variables, "optimizer": optimizer}
+    texts = {name: json.dumps(value, sort_keys=True, default=str) for name, value in values.items()}
     prints = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     for name, rows in zip(("rows", "validation rows"), parts, strict=True):
         leaves = keras.tree.flatten(rows.data) if rows else []
