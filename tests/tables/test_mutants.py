@@ -22,7 +22,11 @@ def read_mutants(form, first, count):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "form", ["csv", "parquet", "arrow", "feather", "npy", "npz", "jsonl", "orc"]
+    "form",
+    [
+        *("csv", "csv.gz", "parquet", "arrow", "feather", "npy", "npz", "jsonl", "json", "orc"),
+        *("sqlite", "xlsx"),
+    ],
 )
 def test_mutants_are_read_or_refused(form):
     read_mutants(form, 0, 40)
