@@ -1,4 +1,4 @@
-"""Write files while the n-th call that writes fails, for every n; a process with the shim before it.
+"""Write files while the n-th call that writes fails, for every n; a process with the shim first.
 
     LD_PRELOAD=failing_io.so python tests/fuzz/failing_io.py
 
