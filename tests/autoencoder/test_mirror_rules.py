@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from keras import layers
 
 from keras_tied import Autoencoder, mirror
-from keras_tied.layers import KSparse, MaskingNoise, SaltAndPepperNoise
+from keras_tied.layers import KSparse, MaskingNoise, SaltAndPepperNoise, UnitActivity
 
 ROWS = 3
 FORMATS = ["channels_last", "channels_first"]
@@ -297,6 +297,7 @@ class TestNormalized:
         MaskingNoise(0.5),
         SaltAndPepperNoise(0.5),
         KSparse(2),
+        UnitActivity(),
     ],
     ids=lambda layer: type(layer).__name__,
 )

@@ -17,6 +17,7 @@ from keras_tied.layers import (
     MaskingNoise,
     PartlyLinear,
     SaltAndPepperNoise,
+    UnitActivity,
     tie,
 )
 from keras_tied.layers.tied_conv import CONVOLUTIONS
@@ -306,7 +307,7 @@ def renormalize(layer: Any, context: LayerContext) -> layers.Layer:
     *(layers.Dropout, *of_each_rank("SpatialDropout"), layers.AlphaDropout),
     *(layers.GaussianDropout, layers.GaussianNoise, MaskingNoise, SaltAndPepperNoise),
     *(layers.ActivityRegularization, layers.Identity, layers.Masking),
-    *(KSparse, BatchTopK, JumpReLU),
+    *(KSparse, BatchTopK, JumpReLU, UnitActivity),
     *(getattr(layers, name) for name in sorted(AUGMENTATION)),
 )
 def leave_out(layer: Any, context: LayerContext) -> list[layers.Layer]:
