@@ -170,6 +170,10 @@ def test_dead_units_are_revived():
             lambda: auxiliary()(CODE, ROWS, SCORES[:, :4]),
             r"scores of all units .* shape \(20, 9\) and scores of shape \(20, 4\)",
         ),
+        (
+            lambda: auxiliary()(CODE, ROWS[:, :4], SCORES),
+            r"that its decoder reconstructs, of 6 features; received .* \(20, 4\)",
+        ),
     ],
 )
 def test_what_cannot_be_is_named(make, message):
@@ -235,6 +239,12 @@ def test_a_model_is_whole_after_a_reconstruction_failed():
     with pytest.raises(RuntimeError):
         recovered_loss(model, model.layers[0], fail, np.ones((2, 3, 4)), np.ones((2, 3, 2)), "mse")
     assert "call" not in vars(model.layers[0])
+
+
+def test_recovered_loss_asks_for_a_layer_that_is_called():
+    x, y = np.ones((2, 3, 4)), np.ones((2, 3, 2))
+    with pytest.raises(ValueError, match=r"of 'alien' .* give a layer that the model calls"):
+        recovered_loss(network(), layers.Dense(2, name="alien"), lambda rows: rows, x, y, "mse")
 
 
 def test_recovered_loss_asks_for_a_loss():

@@ -1,5 +1,6 @@
 """A training that dies and is run again ends in bitwise the same model as one that does not."""
 
+import errno
 import os
 import random
 import signal
@@ -186,6 +187,18 @@ def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(tmp_path):
     assert 12 <= len(epochs) < EPOCHS
     press.at = None
     assert_same(train("one batch", tmp_path, callbacks=[press]), expected)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files are flushed in another way")
+def test_a_full_disk_costs_no_training(tmp_path, monkeypatch, at_every_chance):
+    def fail(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    expected = train("one batch")
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.warns(UserWarning, match=r"cannot be written .No space left on device.: training"):
+        assert_same(train("one batch", tmp_path), expected)
+    assert list(tmp_path.iterdir()) == []
 
 
 def leave_checkpoint(folder, monkeypatch):

@@ -176,6 +176,12 @@ class AuxK(keras.layers.Wrapper):
             )
         if not self.layer.built:
             self.layer.build(code_shape)
+        features = self.layer.compute_output_shape(code_shape)[-1]
+        if rows_shape[-1] != features:
+            raise ValueError(
+                f"AuxK '{self.name}' takes the rows that its decoder reconstructs, of {features} "
+                f"features; received rows of shape {tuple(rows_shape)}."
+            )
         self.counter = UnitCounter(self, code_shape[-1], self.window)
 
     def call(self, code: Any, rows: Any, scores: Any, training: bool | None = False) -> Any:

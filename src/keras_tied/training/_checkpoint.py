@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import time
+import warnings
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -115,8 +116,15 @@ class Checkpoint:
         text = np.frombuffer(json.dumps(notes).encode(), np.uint8)
         content = BytesIO()
         np.savez(content, allow_pickle=False, notes=text, **arrays)
-        with replace_atomically(self.path.resolve()) as part:
-            part.write_bytes(content.getbuffer())
+        try:
+            with replace_atomically(self.path.resolve()) as part:
+                part.write_bytes(content.getbuffer())
+        except OSError as error:  # a full disk shall not cost the training
+            warnings.warn(
+                f"The checkpoint {str(self.path)!r} of epoch {epochs} cannot be written "
+                f"({error.strerror or error}): training goes on, from an earlier one if it dies.",
+                stacklevel=2,
+            )
         self.last = time.monotonic()
         self.pause = max(SECONDS, SHARE * (self.last - begin))
 

@@ -114,7 +114,8 @@ def recovered_loss(
         batch_size: Defaults to 32.
 
     Raises:
-        ValueError: if no loss is given and the model is not compiled with one.
+        ValueError: if no loss is given and the model is not compiled with one, or the layer does
+            nothing for it.
 
     Examples:
         >>> import keras
@@ -147,8 +148,13 @@ def recovered_loss(
         rows = autoencoder(ops.reshape(outputs, (-1, shape[-1])))
         return ops.cast(ops.reshape(rows, shape), outputs.dtype)
 
-    nothing = mean_loss(ops.zeros_like)
-    return (nothing - mean_loss(reconstruct)) / (nothing - mean_loss(lambda outputs: outputs))
+    nothing, whole = mean_loss(ops.zeros_like), mean_loss(lambda outputs: outputs)
+    if nothing == whole:
+        raise ValueError(
+            f"The loss of '{model.name}' is {whole:.3g} with the outputs of '{layer.name}' and with "
+            "zeros in their place: give a layer that the model calls."
+        )
+    return (nothing - mean_loss(reconstruct)) / (nothing - whole)
 
 
 @contextmanager
