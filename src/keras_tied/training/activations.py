@@ -151,8 +151,8 @@ def recovered_loss(
     nothing, whole = mean_loss(ops.zeros_like), mean_loss(lambda outputs: outputs)
     if nothing == whole:
         raise ValueError(
-            f"The loss of '{model.name}' is {whole:.3g} with the outputs of '{layer.name}' and with "
-            "zeros in their place: give a layer that the model calls."
+            f"The loss of '{model.name}' is {whole:.3g} with the outputs of '{layer.name}', and "
+            "with zeros in their place: give a layer that the model calls."
         )
     return (nothing - mean_loss(reconstruct)) / (nothing - whole)
 
