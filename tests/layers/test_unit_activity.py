@@ -243,7 +243,7 @@ def test_a_model_is_whole_after_a_reconstruction_failed():
 
 def test_recovered_loss_asks_for_a_layer_that_is_called():
     x, y = np.ones((2, 3, 4)), np.ones((2, 3, 2))
-    with pytest.raises(ValueError, match=r"of 'alien' .* give a layer that the model calls"):
+    with pytest.raises(ValueError, match=r"of 'alien', and .* give a layer that the model calls"):
         recovered_loss(network(), layers.Dense(2, name="alien"), lambda rows: rows, x, y, "mse")
 
 
