@@ -133,6 +133,20 @@ def in_training_loop() -> bool:
     return any(module.endswith((".trainer", "._loop")) for module in ours)
 
 
+def is_watched(tensor: Any) -> bool:
+    """Whether a gradient may be taken with respect to a variable, as far as the backend tells."""
+    value = getattr(tensor, "value", tensor)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return isinstance(value, jax.core.Tracer)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.is_grad_enabled() and bool(value.requires_grad)
+    return True
+
+
 def holds_numbers(variable: keras.Variable) -> bool:
     """Whether a variable holds its numbers: Keras's JAX trainer takes them away while it runs."""
     value = variable._value
