@@ -122,7 +122,7 @@ def error(given: argparse.Namespace, train: np.ndarray, test: np.ndarray) -> Non
         epochs=given.epochs,
         validation_data=test,
         validation_batch_size=1000,
-        callbacks=[PrintErrors(max(1, given.epochs // 12))],
+        callbacks=[PrintErrors(max(1, given.epochs // 6))],
         verbose=0,
     )
 

@@ -95,6 +95,8 @@ HARMFUL = {
     "generated.sqlite": (save_generated, "too big"),
 }
 
+QUICK = ("no rows.npy", "commas.csv", "endless.sqlite", "name.jsonl")
+
 READ = """
 import resource, sys
 from keras_tied.tables import TableError, open_table
@@ -110,7 +112,9 @@ except TableError as error:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory differ elsewhere")
-@pytest.mark.parametrize("name", HARMFUL)
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in HARMFUL]
+)
 def test_a_small_table_takes_neither_much_memory_nor_time(name, folder):
     save, message = HARMFUL[name]
     save(folder / name)
