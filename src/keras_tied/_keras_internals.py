@@ -133,7 +133,7 @@ def in_training_loop() -> bool:
     return any(module.endswith((".trainer", "._loop")) for module in ours)
 
 
-def is_watched(tensor: Any) -> bool:
+def tracks_gradient(tensor: Any) -> bool:
     """Whether a gradient may be taken with respect to a variable, as far as the backend tells."""
     value = getattr(tensor, "value", tensor)
     if keras.backend.backend() == "jax":

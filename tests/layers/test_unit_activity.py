@@ -126,7 +126,9 @@ def test_both_loops_log_the_same_counts():
 
 
 def test_several_counts_are_told_apart():
-    code = [layers.Dense(8), KSparse(2), UnitActivity(name="one"), UnitActivity(name="other")]
+    own = layers.Dense(8)
+    own.counter = 3  # of the user's own
+    code = [own, KSparse(2), UnitActivity(name="one"), UnitActivity(name="other")]
     model = keras.Sequential([keras.Input((6,)), *code, layers.Dense(6)])
     model.compile("sgd", "mse")
     logs = model.fit(ROWS, ROWS, verbose=0, callbacks=[CountUnits()]).history

@@ -242,12 +242,18 @@ def test_what_is_no_checkpoint_is_refused(change, tmp_path, monkeypatch, at_ever
         train("one batch", tmp_path)
 
 
-def test_a_changed_checkpoint_is_refused(tmp_path, monkeypatch, at_every_chance):
+@pytest.mark.parametrize("what", ["weights", "epochs"])
+def test_a_changed_checkpoint_is_refused(what, tmp_path, monkeypatch, at_every_chance):
     leave_checkpoint(tmp_path, monkeypatch)
     path = tmp_path / _checkpoint.FILE
     with np.load(path) as file:
         arrays = dict(file)
-    arrays["variable.0"] = arrays["variable.0"] ^ 1
+    if what == "weights":
+        arrays["variable.0"] = arrays["variable.0"] ^ 1
+    else:
+        text = arrays["notes"].tobytes().replace(b'"epochs": ', b'"epochs": 1')
+        assert text != arrays["notes"].tobytes()
+        arrays["notes"] = np.frombuffer(text, np.uint8)
     np.savez(path, **arrays)
     with pytest.raises(ValueError, match="is damaged; delete it to begin anew"):
         train("one batch", tmp_path)

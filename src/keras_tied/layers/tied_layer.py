@@ -170,7 +170,7 @@ class TiedLayer(internals.CallObserver):
         """The kernel of the layer tied to, as that layer computes with it, in our compute dtype."""
         kernel = kernel_of(self._require_partner())
         in_doubt = self._link.alone and not self._link.doubtful
-        if in_doubt and internals.is_watched(kernel) and not internals.in_training_loop():
+        if in_doubt and internals.tracks_gradient(kernel) and not internals.in_training_loop():
             kernel = self._warn_when_trained(kernel)
         return ops.cast(kernel, self.compute_dtype)
 

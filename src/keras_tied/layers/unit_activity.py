@@ -111,7 +111,7 @@ class AuxK(keras.layers.Wrapper):
     Args:
         decoder: a linear layer, from `(batch, ..., units)` to `(batch, ..., features)`.
         k: how many dead units of a row. Defaults to half as many as the rows have features.
-        coefficient: Defaults to 1/32, as in the paper.
+        coefficient: the factor of what is added to the loss. Defaults to 1/32, as in the paper.
         window: after how many batches without activity a unit counts as dead. Defaults to 1,000, as
             in SAELens.
         **kwargs: `name` and `trainable` of `keras.layers.Layer`. The decoder computes in the dtype
@@ -224,13 +224,6 @@ class AuxK(keras.layers.Wrapper):
         config = super().get_config()
         names = ("k", "coefficient", "window")
         return {**config, **{name: getattr(self, name) for name in names}}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "AuxK":
-        config = dict(config)
-        layer = config.pop("layer")
-        decoder = keras.saving.deserialize_keras_object(layer, custom_objects=custom_objects)
-        return cls(decoder, **config)
 
 
 def check_window(layer: keras.Layer, window: int) -> int:

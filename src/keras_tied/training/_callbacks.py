@@ -51,8 +51,11 @@ class CountUnits(keras.callbacks.Callback):
     """
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        layers = flatten_layers(self.model)
-        counters = {layer.name: layer.counter for layer in layers if hasattr(layer, "counter")}
+        counters = {
+            layer.name: layer.counter
+            for layer in flatten_layers(self.model)
+            if hasattr(getattr(layer, "counter", None), "dead_units")
+        }
         for layer, counter in counters.items():
             prefix = f"{layer}_" if len(counters) > 1 else ""
             logs[f"{prefix}active_units"] = counter.active_units

@@ -52,7 +52,7 @@ class Checkpoint:
             with np.load(BytesIO(self.path.read_bytes()), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             notes = json.loads(arrays.pop("notes").tobytes())
-            complete = notes["sha256"] == _digest(arrays, notes["fingerprint"], notes["callbacks"])
+            complete = notes.pop("sha256") == _digest(arrays, notes)
         except Exception as error:  # whatever a file may hold
             raise ValueError(f"{str(self.path)!r} is no checkpoint; delete it.") from error
         if not complete:
@@ -65,7 +65,8 @@ class Checkpoint:
                 "it, or name another folder as checkpoint."
             )
         for index, variable in enumerate(self._variables):
-            variable.assign(_decode(arrays[f"variable.{index}"], notes["dtypes"][index]))
+            dtype, shape = notes["dtypes"][index]
+            variable.assign(arrays[f"variable.{index}"].view(np.dtype(dtype)).reshape(shape))
         name, *state = notes["random"]
         np.random.set_state((name, arrays["random"], *state))  # noqa: NPY002
         for index, (callback, values) in enumerate(zip(callbacks, notes["callbacks"], strict=True)):
@@ -111,8 +112,8 @@ class Checkpoint:
             "lists": lists,
             "monitors": [monitors(callback) for callback in callbacks],
             "fingerprint": fingerprint,
-            "sha256": _digest(arrays, fingerprint, plain),
         }
+        notes["sha256"] = _digest(arrays, notes)
         text = np.frombuffer(json.dumps(notes).encode(), np.uint8)
         content = BytesIO()
         np.savez(content, allow_pickle=False, notes=text, **arrays)
@@ -164,12 +165,7 @@ def _to_plain(value: Any) -> Any:
     raise TypeError
 
 
-def _decode(array: Any, description: Any) -> Any:
-    name, shape = description
-    return array.view(np.dtype(name)).reshape(shape)
-
-
-def _digest(arrays: dict[str, Any], *notes: Any) -> str:
+def _digest(arrays: dict[str, Any], notes: Any = None) -> str:
     digest = hashlib.sha256(json.dumps(notes, sort_keys=True).encode())
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype} {array.shape}".encode())

@@ -66,7 +66,7 @@ class LayerOutputs(keras.utils.PyDataset):
                 f"{len(model.inputs)}: make a keras.Model of the one that leads to '{layer.name}'."
             )
         self.model = keras.Model(model.inputs[0], output)
-        self.x, self.batch_size = x, batch_size
+        self.x, self.batch_size = np.asarray(x), batch_size
         self.random = None if seed is None else np.random.default_rng(seed)
         self.order = np.arange(len(x))
         self.on_epoch_end()
@@ -76,7 +76,7 @@ class LayerOutputs(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         places = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        outputs = np.asarray(self.model.predict_on_batch(np.asarray(self.x)[places]), "float32")
+        outputs = np.asarray(self.model.predict_on_batch(self.x[places]), "float32")
         rows = outputs.reshape(-1, outputs.shape[-1])
         return rows, rows
 
@@ -136,7 +136,7 @@ def recovered_loss(
 
     def mean_loss(function: Callable[[Any], Any]) -> float:
         total = 0.0
-        with replaced_outputs(layer, function):
+        with replace_outputs(layer, function):
             for begin in range(0, len(x), batch_size):
                 rows, targets = x[begin : begin + batch_size], y[begin : begin + batch_size]
                 value = ops.mean(compute(targets, model(rows, training=False)))
@@ -158,8 +158,8 @@ def recovered_loss(
 
 
 @contextmanager
-def replaced_outputs(layer: keras.Layer, function: Callable[[Any], Any]) -> Iterator[None]:
-    """A function of a layer's outputs takes their place, for as long."""
+def replace_outputs(layer: keras.Layer, function: Callable[[Any], Any]) -> Iterator[None]:
+    """Let a function of a layer's outputs take their place, for as long."""
     call = layer.call
     layer.call = lambda *args, **kwargs: function(call(*args, **kwargs))
     try:
