@@ -2,8 +2,8 @@
 
 `rounds`: the error that data-parallel training of a table network reaches, with 256 rows a worker
 in each round; the workers are simulated by their batches together, which is what the sum of their
-gradients is. `costs`: the constants of the model in docs/scale.md, measured on this machine, and
-what follows for 1 to 1,024 machines.
+gradients is. `costs`: the constants of the model in docs/guide/scale.md, measured on this machine,
+and what follows for 1 to 1,024 machines.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The scripts and launch files of `docs/scale.md`."""
+"""The scripts and launch files of `docs/guide/scale.md`."""
 
 import os
 import re
@@ -14,7 +14,7 @@ import pytest
 
 import keras_tied
 
-PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guide" / "scale.md"
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 

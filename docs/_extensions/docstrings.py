@@ -1,0 +1,54 @@
+"""Reads the Markdown of the docstrings as reStructuredText, which autodoc expects."""
+
+import re
+from typing import Any
+
+from sphinx.application import Sphinx
+
+LINK = re.compile(r"\[([^\]`]+)\]\((https?://[^)\s]+)\)")
+BLOCK_FORMULA = re.compile(r"^( *)\$\$(.+?)\$\$(\S?)$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"``.+?``|`([^`]+)`|(?<![\\$\w])\$([^$]+?)\$(?!\w)", re.DOTALL)
+NAME = re.compile(r"[A-Za-z_][\w.]*")
+
+
+def translate_inline(match: re.Match[str]) -> str:
+    """A name becomes a link where the reference has it, other code a literal, math math."""
+    text, formula = match[1], match[2]
+    if formula is not None:
+        return rf":math:`{' '.join(formula.split())}`\ "
+    if text is None:
+        return match[0]
+    text = " ".join(text.split())
+    return rf":py:obj:`{text}`\ " if NAME.fullmatch(text) else rf"``{text}``\ "
+
+
+def translate(text: str) -> str:
+    """Translate the Markdown that the docstrings use, outside of examples."""
+    text = BLOCK_FORMULA.sub(
+        lambda match: f"{match[1]}.. math::\n\n{match[1]}    {' '.join(match[2].split())}\n", text
+    )
+    text = LINK.sub(r"`\1 <\2>`__", text)
+    return INLINE.sub(translate_inline, text)
+
+
+def on_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]):
+    """Translate paragraphs; an example in a docstring is code already."""
+    paragraphs = re.split(r"(\n\s*\n)", "\n".join(lines))
+    lines[:] = "".join(
+        part if re.search(r"^\s*>>> ", part, re.MULTILINE) else translate(part)
+        for part in paragraphs
+    ).split("\n")
+
+
+def skip_tuple_fields(
+    app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any
+) -> bool | None:
+    """The fields of a named tuple stand in its docstring, under "Attributes"."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Translate before napoleon, which listens with priority 500."""
+    app.connect("autodoc-process-docstring", on_docstring, priority=400)
+    app.connect("autodoc-skip-member", skip_tuple_fields)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,109 @@
+"""How Sphinx builds the documentation: `python -m sphinx -W --keep-going docs site`.
+
+The galleries run the scripts of `examples/tutorials` and `examples/gallery`, and the reference is
+made from the docstrings, which are Markdown. `SITE_OFFLINE=1` builds without the links into other
+projects' references, which need their indices from the net.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+
+import keras_tied
+
+project = "keras-tied"
+author = copyright = "The keras-tied developers"
+release = version = keras_tied.__version__
+html_title = "keras-tied"
+html_baseurl = "https://keras-tied.github.io/keras-tied/"
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "docstrings",  # before napoleon, which reads what it gives
+    "sphinx.ext.napoleon",
+    "sphinx.ext.intersphinx",
+    "myst_parser",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "sphinx_llms_txt",
+    "sphinxext.opengraph",
+    "mathml",
+    "mirror_rules",
+]
+exclude_patterns = ["_extensions", "_static", "_templates", "Thumbs.db", ".DS_Store"]
+templates_path = ["_templates"]
+nitpicky = False
+suppress_warnings = ["config.cache", "toc"]  # options that are functions; empty folders
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 4
+html_math_renderer = "mathml"
+
+autosummary_generate = True
+autodoc_typehints = "none"  # the docstrings give types, shapes and units in words
+autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_preserve_defaults = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+add_module_names = False
+python_use_unqualified_type_names = True
+
+intersphinx_mapping = (
+    {}
+    if os.environ.get("SITE_OFFLINE")
+    else {
+        "python": ("https://docs.python.org/3", None),
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "sklearn": ("https://scikit-learn.org/stable", None),
+    }
+)
+
+sphinx_gallery_conf = {
+    "examples_dirs": ["../examples/tutorials", "../examples/gallery"],
+    "gallery_dirs": ["tutorials", "gallery"],
+    "backreferences_dir": "reference/backreferences",
+    "doc_module": ("keras_tied",),
+    "reference_url": {"keras_tied": None},
+    "filename_pattern": r"\.py",
+    "ignore_pattern": r"/_",
+    "within_subsection_order": "FileNameSortKey",
+    "plot_gallery": "True",
+    "abort_on_example_error": True,
+    "matplotlib_animations": False,
+    "min_reported_time": 5,
+    "show_memory": False,
+    "show_signature": False,
+    "remove_config_comments": True,
+    "write_computation_times": False,
+    "first_notebook_cell": '%pip install --quiet "keras-tied[cli]"',
+}
+
+html_theme = "pydata_sphinx_theme"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_sidebars = {"index": [], "changelog": [], "cite": [], "contributing": []}
+html_theme_options = {
+    "github_url": "https://github.com/keras-tied/keras-tied",
+    "header_links_before_dropdown": 6,
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc", "sg_download_links"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+
+ogp_site_url = html_baseurl
+ogp_image = html_baseurl + "_images/report.png"
+ogp_social_cards = {"enable": False}
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .gp, .go"
