@@ -1,0 +1,86 @@
+"""Every block of the README and of the documentation runs, as a reader would paste it.
+
+In page order: all blocks of a page, one after another, in one process. Alone: in a new process, for
+each block that does not continue the one before; the first of a page has been alone already.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .blocks import PAGES, ROOT, Block, read_blocks
+
+pytestmark = pytest.mark.slow
+
+RUNNER = Path(__file__).with_name("run_blocks.py")
+BLOCKS = {page: blocks for page in PAGES if (blocks := read_blocks(page))}
+ALONE = [
+    block
+    for blocks in BLOCKS.values()
+    for block in blocks[1:]
+    if not block.continues and not block.why_left_out
+]
+
+
+@pytest.fixture(scope="session")
+def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The table that the pages begin with."""
+    path = tmp_path_factory.mktemp("clients") / "clients.csv"
+    subprocess.run(["keras-tied", "sample", "--quiet", str(path)], check=True)
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path, clients: Path):
+    """Runs blocks in an empty folder but for the table, by a user who has set no backend."""
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    environment |= {"KERAS_HOME": str(tmp_path / ".keras"), "MPLBACKEND": "agg"}
+    folder = tmp_path / "here"
+    folder.mkdir()
+    shutil.copy(clients, folder)
+
+    def run_blocks(blocks: list[Block]) -> None:
+        result = subprocess.run(
+            [sys.executable, str(RUNNER)],
+            input=json.dumps([[str(block), block.language, block.source] for block in blocks]),
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        if result.returncode:
+            pytest.fail(result.stdout[-4000:] + result.stderr[-4000:], pytrace=False)
+
+    return run_blocks
+
+
+def choose_runnable(blocks: list[Block]) -> list[Block]:
+    """Leave out what cannot run here, with what continues it."""
+    chosen: list[Block] = []
+    is_left_out = False
+    for block in blocks:
+        is_left_out = bool(block.why_left_out) or (block.continues and is_left_out)
+        if not is_left_out:
+            chosen.append(block)
+    return chosen
+
+
+@pytest.mark.parametrize("page", BLOCKS, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_blocks_run_in_page_order(page, run, record_property):
+    blocks = choose_runnable(BLOCKS[page])
+    if blocks:
+        run(blocks)
+    record_property("in page order", len(blocks))
+    record_property("left out", len(BLOCKS[page]) - len(blocks))
+
+
+@pytest.mark.parametrize("block", ALONE, ids=str)
+def test_block_runs_alone(block, run, record_property):
+    run([block])
+    record_property("alone", 1)
