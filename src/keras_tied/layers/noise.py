@@ -16,8 +16,9 @@ class Corruption(keras.Layer):
                 f"{type(self).__name__} '{self.name}' takes a rate from 0 to 1, the share of "
                 f"features that it spoils; received rate={rate!r}."
             )
-        self.rate, self.seed = rate, seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.rate: float = rate
+        self.seed: int | None = seed
+        self.seed_generator: keras.random.SeedGenerator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:

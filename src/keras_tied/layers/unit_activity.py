@@ -15,9 +15,9 @@ class UnitCounter:
     def __init__(self, layer: keras.Layer, units: int | None, window: int) -> None:
         self.window = window
         add = partial(layer.add_weight, initializer="zeros", trainable=False)
-        self.idle = add((units,), dtype="int32", name="idle_batches")
-        self.mean = add((), dtype="float32", name="mean_active_units")
-        self.n_batches = add((), dtype="int32", name="n_batches")
+        self.idle: Any = add((units,), dtype="int32", name="idle_batches")
+        self.mean: Any = add((), dtype="float32", name="mean_active_units")
+        self.n_batches: Any = add((), dtype="int32", name="n_batches")
 
     def count(self, code: Any) -> Any:
         """Count what a batch's code has; which units are dead now, `(units,)`, boolean."""

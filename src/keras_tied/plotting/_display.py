@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from keras_tied import drawing
 from keras_tied._text import format_quantity, format_value
+from keras_tied._types import Array
 from keras_tied.plotting import _figure
 
 if TYPE_CHECKING:
@@ -73,19 +74,21 @@ class AutoencoderDisplay:
     ) -> None:
         n = len(np.asarray(X))
         self.X = _check_table(X, "X", n)
-        self.code = _check_table(code, "code", n)
-        self.reconstruction = _check_table(reconstruction, "reconstruction", n)
-        self.history = {} if history is None else dict(history)
-        self.y = None if y is None else np.asarray(y)
+        self.code: Array = _check_table(code, "code", n)
+        self.reconstruction: Array = _check_table(reconstruction, "reconstruction", n)
+        self.history: History = {} if history is None else dict(history)
+        self.y: Array | None = None if y is None else np.asarray(y)
         if self.y is not None and self.y.shape != (n,):
             raise ValueError(f"y has the shape {self.y.shape}; give one label per row of X.")
         if errors is None:
             squares = np.square(self.X - self.reconstruction)
             present = np.maximum((~np.isnan(squares)).sum(axis=1), 1)
             errors = np.nansum(squares, axis=1) / present
-        self.errors = np.asarray(errors)
-        self.pca_error, self.plane = pca_error, plane
-        self.feature_names, self.label_name = feature_names, label_name
+        self.errors: Array = np.asarray(errors)
+        self.pca_error: float | None = pca_error
+        self.plane = plane
+        self.feature_names: Sequence[str] | None = feature_names
+        self.label_name: str = label_name
 
     @classmethod
     def from_estimator(
@@ -119,8 +122,8 @@ class AutoencoderDisplay:
         Raises:
             ImportError: If Matplotlib is not installed.
         """
-        self.figure_ = _figure.lay_out(figure)
-        self.axes_ = self.figure_.subplots(2, 2)
+        self.figure_: Figure = _figure.lay_out(figure)
+        self.axes_: Any = self.figure_.subplots(2, 2)
         (input_axes, code_axes), (reconstruction_axes, cost_axes) = self.axes_
         for axes in self.axes_.flat:
             axes.set_box_aspect(1)

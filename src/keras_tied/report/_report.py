@@ -102,37 +102,53 @@ class Report:
     ) -> None:
         self.X = _check_table(X, "X")
         n, n_features = self.X.shape
-        self.code = _check_table(code, "code", n)
-        self.reconstruction = _check_table(reconstruction, "reconstruction", n, n_features)
-        self.feature_errors = _check_table(feature_errors, "feature_errors", n, n_features)
+        self.code: Array = _check_table(code, "code", n)
+        self.reconstruction: Array = _check_table(reconstruction, "reconstruction", n, n_features)
+        self.feature_errors: Array = _check_table(feature_errors, "feature_errors", n, n_features)
         scores = self.errors if scores is None else _check_column(scores, "scores", n)
-        self.scores = scores.astype(np.float64)
+        self.scores: Array = scores.astype(np.float64)
         if feature_names is None:
             feature_names = [f"column {i + 1}" for i in range(n_features)]
-        self.feature_names = _check_column(feature_names, "feature_names", n_features, "column")
-        self.columns = [Column(str(n)) for n in self.feature_names] if columns is None else columns
+        self.feature_names: Array = _check_column(
+            feature_names, "feature_names", n_features, "column"
+        )
+        if columns is None:
+            columns = [Column(str(name)) for name in self.feature_names]
+        self.columns: Sequence[Column] = columns
         if (held := sum(column.n_features for column in self.columns)) != n_features:
             raise ValueError(f"columns have {held} features in all; give columns of {n_features}.")
-        self.ids = None if ids is None else _check_column(ids, "ids", n)
-        self.labels = None if labels is None else _check_column(labels, "labels", n)
+        self.ids: Array | None = None if ids is None else _check_column(ids, "ids", n)
+        self.labels: Array | None = None if labels is None else _check_column(labels, "labels", n)
         self.label_name = label_name
-        self.history = {key: list(losses) for key, losses in (history or {}).items()}
-        self.pca_error, self.widths = pca_error, [tuple(width[:4]) for width in widths]
+        self.history: dict[str, list[float]] = {
+            key: list(losses) for key, losses in (history or {}).items()
+        }
+        self.pca_error: float | None = pca_error
+        self.widths: list[tuple[Any, ...]] = [tuple(width[:4]) for width in widths]
         if any(len(width) < 4 for width in self.widths):
             raise ValueError(
                 "widths has an entry of fewer than 4 numbers; give a number of components and "
                 "three errors in each, as keras_tied.comparison.compare_widths does."
             )
-        self.title, self.command, self.versions = title, command, versions or {}
-        self.notes, self.facts, self.warnings = notes, facts, warnings
-        self.model, self.fitted, self.safe_csv = model, fitted, safe_csv
-        self.old, self.changed = None, changed
+        self.title: str = title
+        self.command: str | None = command
+        self.versions: Mapping[str, str] = versions or {}
+        self.notes: Sequence[str] = notes
+        self.facts: Sequence[Any] = facts
+        self.warnings: Sequence[str] = warnings
+        self.model: str = model
+        self.fitted: Fitted | None = fitted
+        self.safe_csv: bool = safe_csv
+        self.changed: Sequence[Drift] = changed
+        self.old: tuple[str, Array, Array] | None = None
         if old is not None:
             rows = _check_table(old[1], "the rows of old", n_columns=n_features)
             old_scores = _check_column(old[2], "the scores of old", len(rows))
             self.old = old[0], rows, old_scores.astype(np.float64)
-        self.whole = whole or self._measure()
-        self.most_points, self.n_worst, self.random_state = most_points, n_worst, random_state
+        self.whole: Whole = whole or self._measure()
+        self.most_points: int = most_points
+        self.n_worst: int = n_worst
+        self.random_state: int = random_state
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, **kwargs: Any) -> Self:

@@ -62,13 +62,16 @@ class Planes:
     """
 
     def __init__(self, X: Array, code: Array, reconstruction: Array, names: Sequence[str]) -> None:
-        self.plane = drawing.fit_plane(X, names)
+        self.plane: drawing.Plane = drawing.fit_plane(X, names)
         points = self.project(X, code, reconstruction)
         pairs = itertools.combinations(range(min(code.shape[1], drawing.MOST_UNITS)), 2)
         code = points["code"]
-        self.pairs = {pair: Hexagons(drawing.choose_view(code[:, pair])) for pair in pairs}
+        self.pairs: dict[tuple[int, int], Hexagons] = {
+            pair: Hexagons(drawing.choose_view(code[:, pair])) for pair in pairs
+        }
         view = drawing.choose_view(np.concatenate([points["input"], points["reconstruction"]]))
-        self.hexagons = {name: Hexagons(view) for name in points} | {"code": self.pairs[0, 1]}
+        self.hexagons: dict[str, Hexagons] = {name: Hexagons(view) for name in points}
+        self.hexagons["code"] = self.pairs[0, 1]
 
     def project(self, X: Array, code: Array, reconstruction: Array) -> dict[str, Array]:
         """Return the points of rows in each plane, (n, 2), and all columns of their code."""
@@ -100,7 +103,7 @@ class Tally:
     """
 
     def __init__(self, fitted: Fitted | None = None) -> None:
-        self.sums = np.zeros((4, fitted.n_features if fitted else 0))
+        self.sums: Array = np.zeros((4, fitted.n_features if fitted else 0))
         self.missing: Array | float = 0  # (features,)
         self._fitted = fitted
         self._hashes: list[Array] = []

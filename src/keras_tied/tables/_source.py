@@ -39,18 +39,20 @@ class Source:
         schema: pa.Schema | None = None,
         first_row: int = 0,
     ) -> None:
-        self.name, self.first_row, self._files = name, first_row, files
+        self.name: str = name
+        self.first_row: int = first_row
+        self._files = files
         for file in files if schema is None else ():
             with report_read_errors(file.name, "a table"):  # a name or a zone may be no text
                 if twice := [of for of, times in Counter(file.schema.names).items() if times > 1]:
                     fault = f"has several columns of the name {quote(twice)}; rename them"
                     raise TableError(f"{file.name!r} {fault}.")
                 _ = [getattr(dtype, "tz", None) for dtype in file.schema.types]
-        self.schema = _merge_schemas(files) if schema is None else schema
-        self.n_rows = sum(sum(file.rows) for file in files)
-        self.notes = list(dict.fromkeys(note for file in files for note in file.notes))
+        self.schema: pa.Schema = _merge_schemas(files) if schema is None else schema
+        self.n_rows: int = sum(sum(file.rows) for file in files)
+        self.notes: list[str] = list(dict.fromkeys(note for file in files for note in file.notes))
         marks = {file.decimal for file in files}
-        self.decimal = marks.pop() if len(marks) == 1 else None
+        self.decimal: str | None = marks.pop() if len(marks) == 1 else None
         if not self.n_rows:
             raise TableError(f"{name!r} has columns and no rows; give it rows.")
 

@@ -31,7 +31,9 @@ class Objective(ABC):
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
-        self.shapes = [tuple(variable.shape) for variable in model.trainable_variables]
+        self.shapes: list[tuple[int, ...]] = [
+            tuple(variable.shape) for variable in model.trainable_variables
+        ]
 
     def get_weights(self) -> Any:
         return _flatten(self.model.trainable_variables)

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_tied._types import Array
+
 
 class LayerOutputs(keras.utils.PyDataset):
     """The outputs of a layer of a model, batch by batch, to train an autoencoder on.
@@ -65,10 +67,13 @@ class LayerOutputs(keras.utils.PyDataset):
                 f"LayerOutputs takes a model with one input; '{model.name}' has "
                 f"{len(model.inputs)}: make a keras.Model of the one that leads to '{layer.name}'."
             )
-        self.model = keras.Model(model.inputs[0], output)
-        self.x, self.batch_size = np.asarray(x), batch_size
-        self.random = None if seed is None else np.random.default_rng(seed)
-        self.order = np.arange(len(x))
+        self.model: Any = keras.Model(model.inputs[0], output)
+        self.x: Array = np.asarray(x)
+        self.batch_size: int = batch_size
+        self.random: np.random.Generator | None = (
+            None if seed is None else np.random.default_rng(seed)
+        )
+        self.order: Array = np.arange(len(x))
         self.on_epoch_end()
 
     def __len__(self) -> int:

@@ -42,8 +42,8 @@ class CompiledNetwork:
 
     def __init__(self, model: Autoencoder, like: CompiledNetwork | None = None) -> None:
         self.model = model
-        self.input_shape = tuple(model.encoder.input_shape[1:])
-        self.code_shape = tuple(model.encoder.output_shape[1:])
+        self.input_shape: tuple[int, ...] = tuple(model.encoder.input_shape[1:])
+        self.code_shape: tuple[int, ...] = tuple(model.encoder.output_shape[1:])
         self.weights: list[Array] = [np.array(weight) for weight in model.get_weights()]
         if like is not None and like.model is model:
             self._halves = like._halves
