@@ -265,6 +265,13 @@ def test_configure_refuses_in_a_sentence_and_changes_nothing(backend, reason, tm
     assert (tmp_path / "keras.json").read_text() == "{'backend': "
 
 
+def test_a_backend_that_keras_lacks_is_said_in_one_sentence(tmp_path):
+    assert configure("mxnet", home=tmp_path, code=2) == (
+        "keras-tied: Invalid value for 'backend': 'mxnet' is not one of 'jax', 'tensorflow', "
+        "'torch'; see keras-tied --help."
+    )
+
+
 def test_configure_follows_a_link(tmp_path):
     (tmp_path / "dotfiles.json").write_text("{}")
     (tmp_path / "keras.json").symlink_to("dotfiles.json")

@@ -129,7 +129,7 @@ def run() -> int:
 
 def _format_error(error: Any) -> str:
     """Return Typer's message on a bad command line, without its full stop."""
-    message = str(error.format_message()).rstrip(".")
+    message = str(error.format_message()).rstrip(".").replace("Value error, ", "")  # Pydantic's
     name = getattr(error, "option_name", None)
     words = [word for word in sys.argv[1:] if name and word.startswith(name)]
     if files := list(filter(os.path.lexists, words)):
