@@ -33,14 +33,15 @@ extensions = [
     "sphinx_llms_txt",
     "sphinxext.opengraph",
     "mathml",
+    "live_report",
     "mirror_rules",
 ]
-exclude_patterns = ["_extensions", "_static", "_templates", "Thumbs.db", ".DS_Store"]
+exclude_patterns = ["_extensions", "_live", "_static", "_templates", "Thumbs.db", ".DS_Store"]
 templates_path = ["_templates"]
 nitpicky = False
 suppress_warnings = ["config.cache", "toc"]  # options that are functions; empty folders
 
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
 html_math_renderer = "mathml"
 
@@ -85,6 +86,7 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
+html_extra_path = ["_live"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_sidebars = {"index": [], "changelog": [], "cite": [], "contributing": []}

@@ -1,6 +1,8 @@
 """Reads the Markdown of the docstrings as reStructuredText, which autodoc expects."""
 
+import inspect
 import re
+from types import FunctionType
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -47,8 +49,20 @@ def skip_tuple_fields(
     return True if type(obj).__name__ == "_tuplegetter" else None
 
 
+def sign_class(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str, returns: str
+) -> tuple[str, None] | None:
+    """A class takes what its `__init__` takes; Keras's `__new__` takes anything."""
+    if what != "class" or not isinstance(obj.__init__, FunctionType):
+        return None
+    parameters = inspect.signature(obj.__init__).parameters.values()
+    plain = [each.replace(annotation=inspect.Parameter.empty) for each in parameters]
+    return str(inspect.Signature(plain[1:])), None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Translate before napoleon, which listens with priority 500."""
     app.connect("autodoc-process-docstring", on_docstring, priority=400)
+    app.connect("autodoc-process-signature", sign_class)
     app.connect("autodoc-skip-member", skip_tuple_fields)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
