@@ -1,18 +1,20 @@
 """How Sphinx builds the documentation: `python -m sphinx -W --keep-going docs site`.
 
 The galleries run the scripts of `examples/tutorials` and `examples/gallery`, and the reference is
-made from the docstrings, which are Markdown. `SITE_OFFLINE=1` builds without the links into other
-projects' references, which need their indices from the net.
+made from the docstrings, which are Markdown. It builds without a network, too.
 """
 
 import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
-sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
-
 import keras_tied
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_extensions"))
+
+from inventories import map_projects  # noqa: E402
 
 project = "keras-tied"
 author = copyright = "The keras-tied developers"
@@ -36,7 +38,15 @@ extensions = [
     "live_report",
     "mirror_rules",
 ]
-exclude_patterns = ["_extensions", "_live", "_static", "_templates", "Thumbs.db", ".DS_Store"]
+exclude_patterns = [
+    "_extensions",
+    "_inventories",
+    "_live",
+    "_static",
+    "_templates",
+    "Thumbs.db",
+    ".DS_Store",
+]
 templates_path = ["_templates"]
 nitpicky = False
 suppress_warnings = ["config.cache", "toc"]  # options that are functions; empty folders
@@ -52,17 +62,11 @@ autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 python_use_unqualified_type_names = True
 
-intersphinx_mapping = (
-    {}
-    if os.environ.get("SITE_OFFLINE")
-    else {
-        "python": ("https://docs.python.org/3", None),
-        "numpy": ("https://numpy.org/doc/stable", None),
-        "sklearn": ("https://scikit-learn.org/stable", None),
-    }
-)
+intersphinx_mapping = map_projects(HERE / "_inventories")
+intersphinx_timeout = 5
 
 sphinx_gallery_conf = {
     "examples_dirs": ["../examples/tutorials", "../examples/gallery"],

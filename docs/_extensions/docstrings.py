@@ -10,6 +10,8 @@ from sphinx.application import Sphinx
 LINK = re.compile(r"\[([^\]`]+)\]\((https?://[^)\s]+)\)")
 BLOCK_FORMULA = re.compile(r"^( *)\$\$(.+?)\$\$(\S?)$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"``.+?``|`([^`]+)`|(?<![\\$\w])\$([^$]+?)\$(?!\w)", re.DOTALL)
+FOREIGN = {"builtins", "collections", "enum", "keras", "sklearn"}
+REQUEST = re.compile(r"set_\w+_request")
 NAME = re.compile(r"[A-Za-z_][\w.]*")
 
 
@@ -42,11 +44,18 @@ def on_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, line
     ).split("\n")
 
 
-def skip_tuple_fields(
+def skip_member(
     app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any
 ) -> bool | None:
-    """The fields of a named tuple stand in its docstring, under "Attributes"."""
-    return True if type(obj).__name__ == "_tuplegetter" else None
+    """Leave out what a class has from Keras or scikit-learn, and what "Attributes" lists already.
+
+    Those are the fields of named tuples, and what a fit leaves behind, whose names end with "_".
+    """
+    function = getattr(obj, "fget", obj)
+    module = getattr(function, "__module__", None) or ""
+    is_foreign = module.split(".")[0] in FOREIGN or REQUEST.fullmatch(name)
+    is_listed = type(obj).__name__ == "_tuplegetter" or name.endswith("_")
+    return True if is_foreign or is_listed else None
 
 
 def sign_class(
@@ -64,5 +73,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Translate before napoleon, which listens with priority 500."""
     app.connect("autodoc-process-docstring", on_docstring, priority=400)
     app.connect("autodoc-process-signature", sign_class)
-    app.connect("autodoc-skip-member", skip_tuple_fields)
+    app.connect("autodoc-skip-member", skip_member)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
