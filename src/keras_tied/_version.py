@@ -1,10 +1,10 @@
 """The version: that of the last tag, which the build writes into `_tag.py`."""
 
-__version__: str
-
 try:
-    from keras_tied._tag import __version__
+    from keras_tied._tag import __version__ as version
 except ImportError:  # a checkout that was not installed
-    __version__ = "0.1.0.dev0"
+    version = "0.1.0.dev0"
+
+__version__: str = version
 
 __all__ = ["__version__"]
