@@ -231,6 +231,15 @@ def configure(*arguments, home, code=0):
 
 
 @pytest.mark.slow
+def test_keras_can_be_imported_after_the_package_was_imported_twice():
+    forget = (
+        "for name in [each for each in sys.modules if 'keras_tied' in each]: del sys.modules[name]"
+    )
+    code = f"import sys, keras_tied\n{forget}\nimport keras_tied, keras; print(keras_tied.tie)"
+    assert "tie" in run(code)[1]
+
+
+@pytest.mark.slow
 def test_keras_can_be_imported_first_once_it_is_configured(tmp_path):
     assert "jax" in configure("jax", home=tmp_path / "new" / "home")
     first = "import keras, keras_tied.layers; print(keras.backend.backend())"

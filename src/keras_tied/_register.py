@@ -21,6 +21,9 @@ class _KerasImportHook:  # a base of importlib.abc would take long to import
         spec = next((spec for spec in specs if spec is not None), None)
         if spec is None or spec.loader is None or not hasattr(spec.loader, "exec_module"):
             return spec
+        from copy import copy  # Keras imports it, too
+
+        spec.loader = copy(spec.loader)  # a loader may serve several modules, as pytest's does
         execute = spec.loader.exec_module
 
         def execute_and_register(module: ModuleType) -> None:
@@ -44,4 +47,7 @@ def register() -> None:
         for module in MODULES:
             import_module(f"keras_tied.{module}")
     else:
+        # One of a package that was imported before, and forgotten, would call this one for ever.
+        name = _KerasImportHook.__name__
+        sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != name]
         sys.meta_path.insert(0, _KerasImportHook())

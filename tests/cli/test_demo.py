@@ -73,7 +73,7 @@ def quick(small_file):
 def test_demo_prints_a_table_with_errors_parameters_tie_and_figure(keras_tied, quick, tmp_path):
     done = keras_tied(*quick)
     for said in (
-        "tied autoencoder",
+        "the article's network",
         "PCA",
         "14, against 22 untied",
         "= 0\n",

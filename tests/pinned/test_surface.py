@@ -62,7 +62,7 @@ UNLISTED = {
     "keras_tied.autoencoder": "Autoencoder",
     "keras_tied.comparison": "MethodResult Width choose_width compare compare_widths",
     "keras_tied.datasets": "load_donuts make_clients make_correlated_donuts prepare",
-    "keras_tied.experiment": "Experiment build_model run split",
+    "keras_tied.experiment": "Experiment build_model run run_from_pca split",
     "keras_tied.losses": "NanMeanSquaredError",
 }
 """The public names of the modules that have no `__all__`."""
@@ -107,6 +107,7 @@ ARGUMENTS = {
     "keras_tied.datasets.prepare": "X y random_state",
     "keras_tied.experiment.build_model": "kernel",
     "keras_tied.experiment.run": "X epochs engine random_state on_epoch",
+    "keras_tied.experiment.run_from_pca": "X",
     "keras_tied.experiment.split": "X",
     "keras_tied.layers.Contractive": "encoder factor",
     "keras_tied.layers.KSparse": "k alpha",
