@@ -56,6 +56,24 @@ def gather(value: Any) -> Array:
     return np.frombuffer(data.tobytes(), array.dtype).reshape(-1, *array.shape)
 
 
+def gather_bytes(data: bytes | memoryview) -> list[bytes]:
+    """The bytes of all processes, which may be of different lengths; all have to call it."""
+    lengths = gather(len(data))
+    padded = np.zeros(lengths.max(), np.uint8)
+    padded[: len(data)] = np.frombuffer(data, np.uint8)
+    parts = zip(gather(padded), lengths, strict=True)
+    return [part[:length].tobytes() for part, length in parts]
+
+
+def find_place() -> int:
+    """The number of this process among those that train one model."""
+    if count_processes() == 1:
+        return 0
+    import jax
+
+    return jax.process_index()
+
+
 def read_whole(variable: keras.Variable) -> Array:
     """The value of a variable, also where other processes have parts of it: all have to call it."""
     value = variable.value

@@ -81,7 +81,7 @@ def test_steps_in_numpy_are_those_of_jax(activation, missing):
     losses = stack.take_steps(batches, np.array(rates), 0.01)
     for of_stack in losses.T:
         np.testing.assert_allclose(of_stack, expected.losses, rtol=1e-4)
-    like = jax_steps.to_network(expected.state, network)
+    like = jax_steps.to_network(expected.state.weights, network)
     for found in stack.make_networks():
         for name in ("kernels", "biases", "decoder_biases", "gains"):
             for a, b in zip(getattr(found, name), getattr(like, name), strict=True):

@@ -29,14 +29,15 @@ ESTIMATOR = keras_tied.TiedAutoencoder(1, max_iter=3, random_state=0).fit(X)
 def train(path: Path) -> None:
     import keras
 
-    from keras_tied.training import _checkpoint
+    from keras_tied.training._checkpoint import FILE, Checkpoint
+    from keras_tied.training._data import pack_parts
 
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
     model.compile("adam", "mse")
     model.fit(X, X, verbose=0)
-    checkpoint = _checkpoint.Checkpoint.__new__(_checkpoint.Checkpoint)
-    checkpoint.path, checkpoint.model, checkpoint.fingerprint = path, model, {}
-    checkpoint.save(1, [])
+    assert path.name == FILE
+    parts = pack_parts((X, X, None, None, None), (0.0, None, None))
+    Checkpoint(path.parent, model, parts, {}).save(1, [])
 
 
 WRITERS = {

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import keras_tied
+from keras_tied import _checkpoint_file
 from keras_tied.training import LBFGS, _checkpoint, fit
 
 ROWS = np.random.default_rng(0).normal(size=(120, 6)).astype("float32")
@@ -78,8 +79,8 @@ def undisturbed(request):
 
 @pytest.fixture
 def at_every_chance(monkeypatch):
-    monkeypatch.setattr(_checkpoint, "SECONDS", 0.0)
-    monkeypatch.setattr(_checkpoint, "SHARE", 0.0)
+    monkeypatch.setattr(_checkpoint_file, "SECONDS", 0.0)
+    monkeypatch.setattr(_checkpoint_file, "SHARE", 0.0)
     monkeypatch.setattr("keras_tied.training._loop.SECONDS_BETWEEN_VISITS", 0.0)
 
 
@@ -137,7 +138,7 @@ PROGRAM = """
 import sys
 import numpy as np
 from tests.training import test_checkpoint as test
-test._checkpoint.SECONDS = test._checkpoint.SHARE = 0.02
+test._checkpoint_file.SECONDS = test._checkpoint_file.SHARE = 0.02
 values, history, _ = test.train(sys.argv[1], sys.argv[2] or None, epochs=400)
 np.savez(sys.argv[3], *values, *map(np.array, history.values()))
 """

@@ -231,3 +231,35 @@ def test_rows_and_arguments_that_do_not_fit_together_are_refused(tmp_path, optio
     for printed in run.wait():
         assert sentence in printed
     assert [process.returncode for process in run.processes] == [1, 1]
+
+
+CHECKPOINTS = {
+    "orders, noise": ({"network": "random", "shuffle": True, "mesh": [2, 1]}, 1),
+    "kernels in parts": ({"mesh": [2, 2], "weighted": True, "optimizer": "adam"}, 2),
+}
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("case", CHECKPOINTS.values(), ids=CHECKPOINTS)
+def test_after_the_death_of_a_process_all_go_on_to_the_same_end(tmp_path, case, which):
+    options, devices = {**case[0], "callback": ["Mortal"] * 2}, case[1]
+    expected = Run(tmp_path, options, 2, devices).facts()
+    kept = tmp_path / "kept"
+    options["checkpoint"] = [str(kept)] * 2
+    run = Run(tmp_path, {**options, "dies": which}, 2, devices)
+    run.wait()
+    assert run.processes[which].returncode == -9
+    assert (kept / "checkpoint.npz").exists()
+    resumed = Run(tmp_path, options, 2, devices).facts()
+    for facts, undisturbed in zip(resumed, expected, strict=True):
+        assert facts["history"] == undisturbed["history"]
+        assert facts["weights"] == undisturbed["weights"]
+    assert list(kept.iterdir()) == []
+
+
+def test_processes_that_find_other_checkpoints_are_refused(tmp_path):
+    options = {"mesh": [2, 1], "callback": ["Mortal"] * 2}
+    options["checkpoint"] = [str(tmp_path / "0"), str(tmp_path / "1")]
+    Run(tmp_path, {**options, "dies": 1}, processes=2).wait()
+    for printed in Run(tmp_path, options, processes=2).wait():
+        assert "name a folder that they share" in printed

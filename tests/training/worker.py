@@ -22,8 +22,9 @@ import keras
 import numpy as np
 from keras import distribution, layers
 
+from keras_tied import _checkpoint_file
 from keras_tied._processes import read_whole
-from keras_tied.training import Watcher
+from keras_tied.training import Watcher, _loop
 
 PROCESS, PROCESSES = (int(os.environ.get(name, "0")) for name in ("PROCESS", "PROCESSES"))
 
@@ -44,6 +45,8 @@ DEFAULTS = {
     "late": 0.0,  # seconds that the last process starts later
     "equal": False,  # whether all are given the same rows
     "uneven": False,  # whether the last process trains for an epoch more
+    "checkpoint": None,  # a folder for each process; a checkpoint is written after each epoch
+    "dies": None,  # the process that dies in the last epoch
 }
 
 
@@ -82,6 +85,16 @@ class Raise(Watcher):
 class Kill(Watcher):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if epoch == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Mortal(Watcher):
+    """Dies in the last epoch if it is of the process to die."""
+
+    _dies = False  # a private name: what callbacks note is restored
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self._dies and epoch + 1 == self.params["epochs"]:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -182,8 +195,12 @@ def train(options: dict[str, Any]) -> tuple[keras.Model, dict[str, Any]]:
         arguments |= {"y": x, "sample_weight": x.reshape(len(x), -1)[:, 0]}
     if given["callback"][PROCESS]:
         arguments["callbacks"] = [globals()[given["callback"][PROCESS]]()]
+        arguments["callbacks"][0]._dies = given["dies"] == PROCESS
     if given["uneven"]:
         arguments["epochs"] += PROCESS
+    if given["checkpoint"]:
+        _checkpoint_file.SECONDS = _checkpoint_file.SHARE = _loop.SECONDS_BETWEEN_VISITS = 0.0
+        arguments["checkpoint"] = given["checkpoint"][PROCESS]
     if given["start"]:
         arguments["start"] = given["start"]
     if given["loop"] == "keras":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -23,7 +24,14 @@ from keras_tied.cli._check import MOST_FACTS, Table, learn, show_survey, survey
 from keras_tied.cli._cluster import ClusterOptions
 from keras_tied.cli._keras import collect_versions, import_keras_alone, require_backend
 from keras_tied.cli._lazy import comparison, internal
-from keras_tied.cli._messages import INTERRUPT_CODE, FailedError, UsageError, report_wrong_use, say
+from keras_tied.cli._messages import (
+    INTERRUPT_CODE,
+    FailedError,
+    UsageError,
+    report_wrong_use,
+    say,
+    say_warnings,
+)
 from keras_tied.cli._options import Data, OnBackend, Seed, option, output_option
 from keras_tied.cli._output import Printing, check_output, report_write_errors
 from keras_tied.cli._progress import show_stages, show_training
@@ -112,14 +120,18 @@ def fit(
             "versions": versions,
         }
         file = OutputFile(output, start, notes | curve)
+    checkpoint = output.resolve().with_name(f"{output.name}.checkpoint")
+    settings["checkpoint"] = checkpoint
     with interrupts() as is_interrupted:
         notes = _train_and_measure(table, settings, file, quiet)
     say(*_find_doubts(table, notes), quiet=quiet)
     facts = {"output": str(output), "columns": table_survey.columns.names} | notes
     printing.print_result(facts, _summarize(table, notes, output))
     if is_interrupted():
-        say(f"interrupted; {str(output)!r} is the best model so far.")
+        more = "; the same command goes on with the training" if checkpoint.exists() else ""
+        say(f"interrupted; {str(output)!r} is the best model so far{more}.")
         raise typer.Exit(INTERRUPT_CODE)
+    shutil.rmtree(checkpoint, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -156,7 +168,11 @@ def _train_and_measure(
     rows, validation_rows = table.rows[n:], table.rows[:n] if n else None
     start = time.perf_counter()
     title = f"training on {len(rows):,} rows" if n else "training"
-    with show_training(title, quiet) as on_epoch, internal.epoch_callback(on_epoch):
+    with (
+        show_training(title, quiet) as on_epoch,
+        internal.epoch_callback(on_epoch),
+        say_warnings(quiet),
+    ):
         outcome = internal.fit_rows(
             parameters, rows, columns=columns, moments=table.moments, fences=fences
         )

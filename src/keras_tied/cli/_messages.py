@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,6 +26,15 @@ def say(*messages: str, quiet: bool = False) -> None:
     """Print messages to the standard error, a line each; none where only errors are wanted."""
     for message in () if quiet else messages:
         print("keras-tied:", replace_controls(" ".join(message.split())), file=sys.stderr)
+
+
+@contextmanager
+def say_warnings(quiet: bool) -> Iterator[None]:
+    """Print the warnings of Python within as messages."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: say(str(message), quiet=quiet)
+        yield
 
 
 @contextmanager

@@ -37,17 +37,19 @@ def call_callbacks(estimator: Any, X: Any) -> Iterator[None]:
     root = estimator._init_callback_context(max_subtasks=None)
     root.call_on_fit_task_begin(estimator=estimator, X=X)
     training: Any = None
+    last = 0
 
     def finish() -> None:
         if training is not None:
             training.call_on_fit_task_end(estimator=estimator, X=X)
 
     def on_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> bool:
-        nonlocal training
-        if epoch == 1:
+        nonlocal training, last
+        if training is None or epoch != last + 1:  # the first of a fit that goes on is a later one
             finish()
             training = root.subcontext("train", max_subtasks=epochs)
             training.call_on_fit_task_begin(estimator=estimator, X=X)
+        last = epoch
         task = training.subcontext("epoch")
         task.call_on_fit_task_begin(estimator=estimator, X=X)
         stop = task.call_on_fit_task_end(estimator=estimator, X=X, metadata=dict(logs))

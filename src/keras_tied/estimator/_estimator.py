@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import replace
 from numbers import Integral, Real
@@ -119,6 +120,10 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             one in a thousand, at most, and none of fewer than 50. Defaults to `True`.
         random_state: seed of the weights, of the order of the rows and of held-out rows; as in
             scikit-learn. Defaults to None.
+        checkpoint: a folder. Nadam keeps the state of a fit to 1,000 rows or more in it, from the
+            tenth second on. Where the process dies, or Ctrl-C ends it, the same fit goes on there
+            and ends in bitwise the same model; other fits begin anew, and can share the folder.
+            It needs a number as `random_state`. Defaults to none.
         verbose: 0, 1 or 2, as in Keras. Defaults to 0.
 
     Attributes:
@@ -186,6 +191,7 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         "contamination": [Interval(Real, 0, 0.5, closed="right")],
         "trim": ["boolean"],
         "random_state": ["random_state"],
+        "checkpoint": [str, HasMethods(["__fspath__"]), None],
         "verbose": ["verbose"],
     }
 
@@ -212,6 +218,7 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         contamination: float = 0.1,
         trim: bool = True,
         random_state: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -234,6 +241,7 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         self.contamination = contamination
         self.trim = trim
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def _validate_params(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_tied._interrupts import interrupts
-from keras_tied._processes import count_places, count_processes, end_together
+from keras_tied._processes import count_places, end_together
 from keras_tied.training import _data
 from keras_tied.training._callbacks import Guard, flatten_callbacks, works_within_epochs
 from keras_tied.training._checkpoint import Checkpoint
@@ -79,8 +79,8 @@ def fit(
             Ctrl-C ends it, the same call in a new process goes on there and ends in bitwise the
             same model and history; the file is deleted once the training is over. Callbacks go on
             with what they have in plain attributes and lists of arrays, such as the best weights;
-            give a `CSVLogger` `append=True`. Of arrays in memory, with any optimizer but `LBFGS`,
-            in one process. Defaults to none.
+            give a `CSVLogger` `append=True`. Of arrays in memory, with any optimizer but `LBFGS`.
+            Several processes that train one model have to share the folder. Defaults to none.
 
     Raises:
         ValueError: if the model is not compiled, for what Keras refuses, and if `checkpoint` holds
@@ -125,12 +125,12 @@ def fit(
         trainer = parts and _make_trainer(model, parts, shuffle, epochs - initial_epoch)
         kept = None
         if checkpoint is not None:
-            if parts is None or trainer is None or is_search or count_processes() > 1:
+            if parts is None or trainer is None or is_search:
                 raise ValueError(
                     "`checkpoint` keeps the state of a training of arrays in memory, without "
                     "callbacks at single steps, steps_per_epoch and validation_freq, by another "
-                    "optimizer than LBFGS, in one process; this is another: leave `checkpoint` "
-                    "out, and use keras.callbacks.BackupAndRestore."
+                    "optimizer than LBFGS; this is another: leave `checkpoint` out, and use "
+                    "keras.callbacks.BackupAndRestore."
                 )
             kept = Checkpoint(checkpoint, model, parts, settings)
         if parts is None or trainer is None:

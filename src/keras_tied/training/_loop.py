@@ -32,6 +32,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.only_read = bool(gather(all(map(only_reads_logs, self.callbacks))).all())
+        self.was_interrupted = False
 
     def run(self, begin: int, end: int) -> keras.callbacks.History:
         model = self.model
@@ -58,7 +59,7 @@ class Loop:
             if end > begin:
                 model.optimizer.finalize_variable_values(model.trainable_weights)
         self.hooks.on_train_end(logs)
-        if self.checkpoint and not self.is_interrupted():
+        if self.checkpoint and not self.was_interrupted:
             self.checkpoint.delete()
         return model.history
 
@@ -123,24 +124,19 @@ class Loop:
             logs = epochs[n_reported - 1]
             pace = SECONDS_BETWEEN_VISITS / max(seconds, 1e-9)
             # All processes take the pace of the first; Ctrl-C in any of them stops all.
-            paces = gather([max(1, min(8 * count, int(count * pace))), self.is_interrupted()])
-            bunch = int(paces[0, 0])
-            if self.model.stop_training or paces[:, 1].any():
+            is_due = self.checkpoint is not None and self.checkpoint.file.is_due
+            pace = max(1, min(8 * count, int(count * pace)))
+            paces = gather([pace, self.is_interrupted(), is_due])
+            bunch, self.was_interrupted = int(paces[0, 0]), bool(paces[:, 1].any())
+            if self.was_interrupted:
                 self.model.stop_training = True
-            if self.checkpoint:
-                self._save(epoch)
+            if self.checkpoint and (paces[0, 2] or self.was_interrupted):
+                if self.only_read:
+                    self.trainer.push()
+                self.checkpoint.save(epoch, self.noted)
             if self.model.stop_training:
                 break
         return logs
-
-    def _save(self, epoch: int) -> None:
-        """Save the state after so many epochs, if it is time, or Ctrl-C ends the training."""
-        assert self.checkpoint is not None
-        is_due = self.checkpoint.is_due or self.is_interrupted()
-        if is_due and self.only_read:
-            self.trainer.push()
-        if is_due:
-            self.checkpoint.save(epoch, self.noted)
 
     def _report(self, epoch: int, epochs: list[dict[str, float]], has_begun: bool) -> int:
         """Call back for each epoch until one stops training, or raises; return how many ended."""

@@ -78,8 +78,11 @@ def name_file(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def serialize_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters as JSON has them; a generator of random numbers becomes None."""
-    return {name: _serialize(name, value) for name, value in params.items()}
+    """The parameters as JSON has them; a generator of random numbers becomes None.
+
+    Where a checkpoint was is left out, as it is not of the model.
+    """
+    return {name: _serialize(name, of) for name, of in params.items() if name != "checkpoint"}
 
 
 def deserialize_params(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,13 +5,16 @@ Of few rows NumPy takes the steps, of others JAX.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
 from keras_tied._blas import blas_limit
+from keras_tied._checkpoint_file import CheckpointFile
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.link import Link
@@ -72,10 +75,21 @@ def fit(
         members = [_hold_out_part(plan, start, rows)]
     schedule = _Schedule.make(members, plan)
     weight = sum(float(member.weights.sum()) for member in members)
-    best, losses, link = _Best(), [], rows.link
+    best, link = _Best(), rows.link
+    losses: list[float] = []
     likelihood = None if link is None else Likelihood.of_link(link, rows.axes)
-    take_steps = (_use_numpy if plan.few_rows else _use_jax)(members, plan, likelihood)
-    for part, rates in enumerate(schedule.rates):
+    take_steps: Steps
+    checkpoint, n_done = None, 0
+    if plan.few_rows:
+        take_steps = _use_numpy(members, plan, likelihood)
+    else:
+        take_steps = jax_network = _JaxNetwork(members[0], plan, likelihood)
+        if plan.checkpoint is not None:
+            checkpoint = _Checkpoint(Path(plan.checkpoint, "checkpoint.npz"), jax_network)
+            n_done = checkpoint.restore(losses, best)
+    for rates in schedule.rates[:n_done]:
+        schedule.draw_batches(len(rates))  # the orders of the rows are those after these
+    for part, rates in enumerate(schedule.rates[n_done:], n_done):
         part_losses, networks = take_steps(schedule.draw_batches(len(rates)), rates)
         losses += part_losses[:, -1].tolist()
         if not np.isfinite(part_losses[-1]).all():
@@ -85,6 +99,8 @@ def fit(
             )
         errors = [m.measure(network) for m, network in zip(members, networks, strict=True)]
         best.update(part, networks, errors)
+        if checkpoint and checkpoint.is_due:
+            checkpoint.save(part + 1, losses, best)
         logs = {"loss": losses[-1]}
         if plan.early_stopping:
             logs["val_error"] = best.totals[-1] / weight
@@ -157,24 +173,54 @@ def _use_numpy(members: list[_Member], plan: Plan, likelihood: Likelihood | None
     return take_steps
 
 
-def _use_jax(members: list[_Member], plan: Plan, likelihood: Likelihood | None) -> Steps:
+class _JaxNetwork:
     """Steps of the one network."""
-    from keras_tied.estimator._training import jax_steps
 
-    [member] = members
-    network, rows, decay = member.network, member.rows, np.float32(plan.weight_decay)
-    targets = None if rows.targets is rows.inputs else rows.targets
-    weights = (member.learning_weights * rows.share).astype(np.float32)
-    units = {"activation": network.activation, "linear_units": network.linear_units}
-    learned, state = jax_steps.Rows(rows.inputs, targets, weights), jax_steps.begin(network)
+    def __init__(self, member: _Member, plan: Plan, likelihood: Likelihood | None) -> None:
+        from keras_tied.estimator._training import jax_steps
 
-    def take_steps(batches: Array, rates: Array) -> tuple[Array, list[DenseNetwork]]:
-        nonlocal state
-        inputs = state, learned, batches, rates, decay, likelihood
-        state, losses = jax_steps.take_steps(*inputs, **units)
-        return np.asarray(losses, np.float64)[:, None], [jax_steps.to_network(state, network)]
+        rows, self.member, self.jax = member.rows, member, jax_steps
+        targets = None if rows.targets is rows.inputs else rows.targets
+        weights = (member.learning_weights * rows.share).astype(np.float32)
+        self.rows = jax_steps.Rows(rows.inputs, targets, weights)
+        self.settings = np.float32(plan.weight_decay), likelihood
+        self.state = jax_steps.begin(member.network)
 
-    return take_steps
+    def __call__(self, batches: Array, rates: Array) -> tuple[Array, list[DenseNetwork]]:
+        network = self.member.network
+        units = {"activation": network.activation, "linear_units": network.linear_units}
+        inputs = self.state, self.rows, batches, rates, *self.settings
+        self.state, losses = self.jax.take_steps(*inputs, **units)
+        network = self.jax.to_network(self.state.weights, network)
+        return np.asarray(losses, np.float64)[:, None], [network]
+
+
+class _Checkpoint(CheckpointFile):
+    """The state after a part, and what is best so far."""
+
+    def __init__(self, path: Path, network: _JaxNetwork) -> None:
+        super().__init__(path)
+        self.network = network
+
+    def restore(self, losses: list[float], best: _Best) -> int:
+        """Set the state that the file holds, if there is one; return after how many parts it is."""
+        content = self.read()
+        if content is None:
+            return 0
+        (arrays, notes), steps = content, self.network
+        steps.state, weights = steps.jax.read_arrays(arrays, steps.state)
+        network = steps.jax.to_network(weights, steps.member.network)
+        losses += notes["losses"]
+        best.part, best.totals = notes["best"], notes["totals"]
+        best.error, best.networks = best.totals[best.part], [network]
+        best.errors = [steps.member.measure(network)]
+        return int(notes["parts"])
+
+    def save(self, parts: int, losses: list[float], best: _Best) -> None:
+        begin = time.monotonic()
+        arrays = self.network.jax.list_arrays(self.network.state, best.networks[0])
+        notes = {"parts": parts, "losses": losses, "best": best.part, "totals": best.totals}
+        self.write(arrays, notes, begin)
 
 
 def _hold_out_folds(plan: Plan, start: Start, rows: TrainingRows) -> list[_Member]:

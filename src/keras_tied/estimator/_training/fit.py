@@ -1,13 +1,18 @@
 """A fit: rows are prepared, a plan is made, a network is trained, and the result is judged."""
 
+import shutil
+import warnings
 from dataclasses import replace
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keras_tied._checkpoint_file import take_fingerprint
 from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
+from keras_tied._version import __version__
 from keras_tied.estimator._fitted.fences import Fences
 from keras_tied.estimator._fitted.layout import Layout
 from keras_tied.estimator._fitted.link import Link, fit_link
@@ -55,7 +60,10 @@ def fit(
     solution, block = _solve(plan, rows, principal)
     fitted = Fitted(rows.preprocessing, solution.network, link=solution.link)
     fitted = replace(fitted, imputation_weights=weigh_imputations(plan, rows, fitted))
-    return judge(plan, rows, solution, fitted, block)
+    outcome = judge(plan, rows, solution, fitted, block)
+    if solution.checkpoint is not None:
+        shutil.rmtree(solution.checkpoint, ignore_errors=True)
+    return outcome
 
 
 def fit_batch(
@@ -143,6 +151,8 @@ def _fit_link(plan: Plan, rows: PreparedRows, principal: Components) -> Link | N
 
 def _train(plan: Plan, rows: TrainingRows, principal: Components) -> Solution:
     """Train a network; Ctrl-C keeps the best so far."""
+    folder = _choose_folder(plan, rows)
+    plan = replace(plan, checkpoint=folder)
     with interrupts() as is_interrupted:
         if plan.method == "arrays":
             from keras_tied.estimator._training import array_solver
@@ -152,7 +162,29 @@ def _train(plan: Plan, rows: TrainingRows, principal: Components) -> Solution:
             from keras_tied.estimator._training import keras_solvers
 
             solution = keras_solvers.fit(plan, rows, principal)
-    return replace(solution, interrupted=is_interrupted() and is_interrupted.outermost)
+    if is_interrupted():
+        return replace(solution, interrupted=is_interrupted.outermost)
+    return replace(solution, checkpoint=folder)
+
+
+def _choose_folder(plan: Plan, rows: TrainingRows) -> Path | None:
+    """The folder for the checkpoint of this training alone, in that of the plan, if it has one."""
+    if plan.checkpoint is None:
+        return None
+    if plan.random_state is None:
+        raise ValueError(
+            "`checkpoint` needs a number as `random_state`: without one, the next fit draws other "
+            "weights and goes on from nothing."
+        )
+    folder = Path(plan.checkpoint)
+    own = folder / take_fingerprint((__version__, replace(plan, checkpoint=None), rows))
+    if folder.is_dir() and not own.exists() and any(folder.iterdir()):
+        warnings.warn(
+            f"{str(folder)!r} holds the checkpoint of a fit to other rows or with other settings, "
+            "and this fit begins anew.",
+            stacklevel=2,
+        )
+    return own
 
 
 def _beats_pca(solution: Solution, rows: TrainingRows, principal: Components, block: Block) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -35,6 +36,7 @@ class Solution:
     link: Link | None = None  # of the network
     pca_link: Link | None = None  # of PCA
     interrupted: bool = False  # whether Ctrl-C ended training, and no caller reports it
+    checkpoint: Path | None = None  # the folder of its state, of no use once it is judged
 
 
 def make_folds(n: int, plan: Plan) -> list[Array]:

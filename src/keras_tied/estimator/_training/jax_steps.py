@@ -4,7 +4,7 @@ Rows are columns here, `(units, rows)`: XLA multiplies matrices of few features 
 functions are compiled once for each shape, and so serve every later fit of this process.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -74,10 +74,24 @@ def begin(network: DenseNetwork) -> State:
     return State(weights, zeros, zeros, np.int32(0))
 
 
-def to_network(state: State, like: DenseNetwork) -> DenseNetwork:
-    """The network with the weights of a state."""
-    weights = jax.tree.map(np.asarray, state.weights)
-    return replace(like, **weights._asdict())
+def to_network(weights: Weights, like: DenseNetwork) -> DenseNetwork:
+    """The network with some weights."""
+    return replace(like, **jax.tree.map(np.asarray, weights)._asdict())
+
+
+def list_arrays(state: State, network: DenseNetwork) -> dict[str, Array]:
+    """The arrays of a state and of a network, by their numbers."""
+    weights = [getattr(network, name) for name in Weights._fields]
+    leaves = jax.tree.leaves((state, weights))
+    return {str(number): np.asarray(leaf) for number, leaf in enumerate(leaves)}
+
+
+def read_arrays(arrays: Mapping[str, Array], like: State) -> tuple[State, Weights]:
+    """The state and the weights of the network that arrays are of."""
+    places, structure = jax.tree.flatten((like, like.weights))
+    leaves = [arrays[str(number)] for number in range(len(places))]
+    state, weights = jax.tree.unflatten(structure, leaves)
+    return state, weights
 
 
 @partial(jax.jit, static_argnames=("activation", "linear_units"))

@@ -216,6 +216,7 @@ def _fit_nadam(plan: Plan, model: Autoencoder, start: Start, rows: TrainingRows)
         epochs=epochs,
         callbacks=[*callbacks, _EpochCallback()],
         verbose=plan.verbose,
+        checkpoint=plan.checkpoint,
     ).history
     better, network = None, keras_network.inference_network(model, plan.encoder is None)
     if plan.early_stopping:

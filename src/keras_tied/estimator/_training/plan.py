@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -61,6 +62,7 @@ class Parameters:
     contamination: float = 0.1
     trim: bool = True
     random_state: Any = None
+    checkpoint: str | os.PathLike[str] | None = None
     verbose: int = 0
     feature_names: tuple[str, ...] | None = None
 
