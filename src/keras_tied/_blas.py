@@ -8,6 +8,8 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
+LONGEST_BLOCK = 2.0  # seconds that a fork waits, at most
+
 
 class BlasLimit:
     """Holds BLAS to one thread while some thread wants it so: the number is that of the process."""
@@ -16,6 +18,7 @@ class BlasLimit:
         self.lock = Lock()
         self.users = 0
         self.before: list[tuple[Any, int]] = []
+        self.blocks: set[Lock] = set()  # of the threads within
 
     def threads(self) -> int:
         """The threads of BLAS where it is not held to one; 1 if threadpoolctl does not know it."""
@@ -24,27 +27,48 @@ class BlasLimit:
             return min((number for _, number in numbers), default=1)
 
     @contextmanager
-    def limit_to_one(self) -> Iterator[None]:
-        """Hold BLAS to one thread; for where Ctrl-C does not raise, which could come in between."""
+    def limit_to_one(self) -> Iterator[Lock]:
+        """Hold BLAS to one thread; for where Ctrl-C does not raise, which could come in between.
+
+        Yields a lock: while a thread has it, no other thread forks.
+        """
+        block = Lock()
         with self.lock:
+            self.blocks.add(block)
             if self.users == 0:
                 self.before = _blas_threads()
             self.users += 1
             # By each of them: with OpenMP the number is the thread's own.
             _set_blas_threads([(library, 1) for library, _ in self.before])
         try:
-            yield
+            yield block
         finally:
             with self.lock:
+                self.blocks.discard(block)
                 self.users -= 1
                 if self.users == 0:
                     _set_blas_threads(self.before)
+
+    def wait_for_blocks(self) -> None:
+        """Before a fork, wait for the blocks that threads compute, and let none begin.
+
+        A thread can be within OpenBLAS, and hold its lock, which the child would wait for forever.
+        """
+        self.lock.acquire()
+        self.held = [block for block in self.blocks if block.acquire(timeout=LONGEST_BLOCK)]
+
+    def go_on(self) -> None:
+        """Go on after a fork."""
+        for block in self.held:
+            block.release()
+        self.lock.release()
 
     def begin_in_child(self) -> None:
         """Begin anew in a forked process, where the threads of its parent are not."""
         if self.users:
             _set_blas_threads(self.before)
         self.users = 0
+        self.blocks.clear()
         self.lock.release()
 
 
@@ -52,8 +76,8 @@ blas_limit = BlasLimit()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=blas_limit.lock.acquire,
-        after_in_parent=blas_limit.lock.release,
+        before=blas_limit.wait_for_blocks,
+        after_in_parent=blas_limit.go_on,
         after_in_child=blas_limit.begin_in_child,
     )
 

@@ -38,7 +38,7 @@ class CheckpointFile:
             return None
         try:
             arrays, notes = unpack(self.path.read_bytes())
-            complete = notes["sha256"] == digest(arrays, notes | {"sha256": ""})
+            complete = notes["digest"] == digest((arrays, notes | {"digest": ""}))
         except Exception as error:  # whatever a file may hold
             raise ValueError(f"{str(self.path)!r} is no checkpoint; delete it.") from error
         if not complete:
@@ -47,8 +47,8 @@ class CheckpointFile:
 
     def write(self, arrays: Mapping[str, Array], notes: Mapping[str, Any], begin: float) -> None:
         """Write arrays and notes, the work on which began at a time of `time.monotonic`."""
-        notes = {**notes, "sha256": ""}
-        content = pack(arrays, notes | {"sha256": digest(arrays, notes)})
+        notes = {**notes, "digest": ""}
+        content = pack(arrays, notes | {"digest": digest((arrays, notes))})
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with replace_atomically(self.path.resolve()) as part:
@@ -81,17 +81,8 @@ def unpack(content: Any) -> tuple[dict[str, Array], Any]:
     return arrays, json.loads(arrays.pop("notes").tobytes())
 
 
-def digest(arrays: Mapping[str, Array], notes: Any = None) -> str:
-    """The SHA-256 of some arrays and notes."""
-    sha256 = hashlib.sha256(json.dumps(notes, sort_keys=True).encode())
-    for name, array in sorted(arrays.items()):
-        sha256.update(f"{name} {array.dtype} {array.shape}".encode())
-        sha256.update(array.tobytes())
-    return sha256.hexdigest()
-
-
-def take_fingerprint(value: Any) -> str:
-    """A few letters that are others for another value, of plain ones, arrays and Keras objects."""
+def digest(value: Any) -> str:
+    """The SHA-256 of plain values, arrays, dataclasses and Keras objects, each in the others."""
     sha256 = hashlib.sha256()
 
     def add(value: Any) -> None:
@@ -105,13 +96,12 @@ def take_fingerprint(value: Any) -> str:
             value = list(value.items())
         if isinstance(value, np.ndarray):
             sha256.update(f"{value.dtype} {value.shape} ".encode())
-            sha256.update(np.ascontiguousarray(value).data)
+            sha256.update(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
         elif isinstance(value, list | tuple):
             sha256.update(f"{len(value)}:".encode())
-            for each in value:
-                add(each)
+            list(map(add, value))
         else:
             sha256.update(f"{getattr(value, '__qualname__', None) or repr(value)};".encode())
 
     add(value)
-    return sha256.hexdigest()[:16]
+    return sha256.hexdigest()

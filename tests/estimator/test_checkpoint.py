@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_tied import TiedAutoencoder, _checkpoint_file
-from keras_tied._checkpoint_file import CheckpointFile, take_fingerprint
+from keras_tied._checkpoint_file import CheckpointFile, digest
 
 DRAWS = np.random.default_rng(0)
 ROWS = DRAWS.normal(size=(1200, 2)) @ DRAWS.normal(size=(2, 6))
@@ -115,9 +115,9 @@ def test_a_model_file_does_not_tell_where_the_checkpoint_was(tmp_path):
     assert one == other
 
 
-def test_a_fingerprint_is_that_of_equal_values_alone():
+def test_a_digest_is_that_of_equal_values_alone():
     values = [1, 1.0, "1", [1], [[1]], (1, 2), {"1": 2}, None, np.ones(2), np.ones((2, 1)), np.tanh]
     values += [np.random.RandomState(0), np.random.RandomState(1), keras.layers.Dropout(0.1)]
     values += [np.ones(2, "float32"), keras.layers.Dropout(0.2), make_encoder]
-    assert len({take_fingerprint(value) for value in values}) == len(values)
-    assert take_fingerprint([np.ones(3), {"a": 1}]) == take_fingerprint([np.ones(3), {"a": 1}])
+    assert len({digest(value) for value in values}) == len(values)
+    assert digest([np.ones(3), {"a": 1}]) == digest([np.ones(3), {"a": 1}])

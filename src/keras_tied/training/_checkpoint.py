@@ -1,6 +1,5 @@
 """Training that goes on where a process died, to bitwise the same model."""
 
-import hashlib
 import json
 import os
 import time
@@ -44,7 +43,7 @@ class Checkpoint:
     def restore(self, callbacks: Sequence[keras.callbacks.Callback]) -> int | None:
         """Set the state that the file holds, and return how many epochs it is after, or None."""
         content, path = self.file.read(), repr(str(self.file.path))
-        if len({*gather_bytes(str(content and content[1]["sha256"]).encode())}) > 1:
+        if len({*gather_bytes(str(content and content[1]["digest"]).encode())}) > 1:
             raise ValueError(
                 f"The processes do not find the same checkpoint in {path}: name a folder that they "
                 "share."
@@ -155,14 +154,10 @@ def _to_plain(value: Any) -> Any:
 
 
 def _take_fingerprint(model: keras.Model, parts: Parts, settings: dict[str, Any]) -> dict[str, str]:
-    variables = [[list(v.shape), str(v.dtype)] for v in model.variables]
     optimizer = keras.saving.serialize_keras_object(model.optimizer)
     optimizer["config"].pop("name", None)  # which may only count the optimizers of the process
-    values = {"settings": settings, "layers": variables, "optimizer": optimizer}
-    values["devices"] = list_owners()
-    texts = {name: json.dumps(value, sort_keys=True, default=str) for name, value in values.items()}
-    prints = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    values = {"settings": settings, "optimizer": optimizer, "devices": list_owners()}
+    values["layers"] = [(tuple(variable.shape), variable.dtype) for variable in model.variables]
     for name, rows in zip(("rows", "validation rows"), parts, strict=True):
-        leaves = keras.tree.flatten(rows.data) if rows else []
-        prints[name] = digest({str(i): np.asarray(leaf) for i, leaf in enumerate(leaves)})
-    return prints
+        values[name] = list(map(np.asarray, keras.tree.flatten(rows.data))) if rows else []
+    return {name: digest(value) for name, value in values.items()}

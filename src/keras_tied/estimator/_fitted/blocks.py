@@ -29,13 +29,14 @@ def map_blocks(
 
     def work() -> None:
         try:
-            with blas_limit.limit_to_one():
+            with blas_limit.limit_to_one() as block:
                 while queue:
                     try:
                         index, part = queue.popleft()
                     except IndexError:  # another thread has taken the last one
                         break
-                    results[index] = function(part)
+                    with block:
+                        results[index] = function(part)
             outcomes.put(None)
         except BaseException as error:
             queue.clear()

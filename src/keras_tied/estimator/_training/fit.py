@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_tied._checkpoint_file import take_fingerprint
+from keras_tied._checkpoint_file import digest
 from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
 from keras_tied._version import __version__
@@ -177,7 +177,7 @@ def _choose_folder(plan: Plan, rows: TrainingRows) -> Path | None:
             "weights and goes on from nothing."
         )
     folder = Path(plan.checkpoint)
-    own = folder / take_fingerprint((__version__, replace(plan, checkpoint=None), rows))
+    own = folder / digest((__version__, replace(plan, checkpoint=None), rows))[:16]
     if folder.is_dir() and not own.exists() and any(folder.iterdir()):
         warnings.warn(
             f"{str(folder)!r} holds the checkpoint of a fit to other rows or with other settings, "
