@@ -107,6 +107,18 @@ def test_check_shows_warnings_before_columns(keras_tied, cases):
     assert "reads as" in done.out
 
 
+def test_of_many_columns_check_shows_some_or_all(keras_tied, tmp_path):
+    names = [f"c{place}" for place in range(503)]
+    rows = "\n".join(",".join(str(row * place % 7) for place in range(503)) for row in range(4))
+    (tmp_path / "rows.csv").write_text(",".join(names) + "\n" + rows)
+    done = keras_tied("check", "rows.csv")
+    assert done.out.endswith("and 3 more columns; check --all and --json show all\n")
+    assert ("c499 " in done.out, "c500 " in done.out) == (True, False)
+    done = keras_tied("check", "rows.csv", "--all")
+    assert "c502 " in done.out
+    assert "more columns" not in done.out
+
+
 def test_a_dry_run_of_fit_is_check_and_writes_nothing(keras_tied, cases, tmp_path):
     path = cases["de gaps"].path
     checked = keras_tied("check", path, "--json")

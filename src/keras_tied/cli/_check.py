@@ -17,6 +17,7 @@ from keras_tied.cli._progress import show_rows, show_stages
 from keras_tied.cli._table import ColumnOptions, TableOptions
 
 MOST_FACTS = 1_000  # columns that the notes of a model tell of, so that they can be read
+MOST_SHOWN = 500  # columns that are printed: a table of 40,000 takes half a minute to lay out
 
 
 @dataclass(frozen=True)
@@ -60,20 +61,21 @@ def check(
     seed: Seed = 0,
     *,
     strict: bool = option("Fail if there is a warning.", "--strict", default=False),
+    every: bool = option(f"Show more columns than {MOST_SHOWN}.", "--all", default=False),
     columns: ColumnOptions,
     options: TableOptions,
     json: Json = False,
 ) -> None:
     """Show what the columns of a table read as, and what fit would make of them."""
     of_table = survey(data, options, columns, seed, json)
-    show_survey(of_table, json)
+    show_survey(of_table, json, None if every else MOST_SHOWN)
     if strict:
         of_table.columns.require_usable(of_table.facts)
     if strict and of_table.warnings:
         raise FailedError(f"{data!r} has {format_quantity(len(of_table.warnings), 'warning')}.")
 
 
-def show_survey(survey: Survey, json: bool) -> None:
+def show_survey(survey: Survey, json: bool, most: int | None = MOST_SHOWN) -> None:
     """Print what the columns of a table read as, with the warnings first."""
     source = survey.source
     if json:
@@ -90,7 +92,9 @@ def show_survey(survey: Survey, json: bool) -> None:
     features = len(survey.columns.features)
     rows, numbers = format_quantity(source.n_rows, "row"), format_quantity(features, "number")
     print(f"{source.name}: {rows}{some}, {numbers} a row")
-    print_columns(survey.facts)
+    print_columns(survey.facts[:most])
+    if more := len(survey.facts[most:]) if most else 0:
+        print(f"and {format_quantity(more, 'more column')}; check --all and --json show all")
 
 
 def print_columns(facts: Sequence[tables.Fact]) -> None:
