@@ -97,6 +97,7 @@ html_sidebars = {"index": [], "changelog": [], "cite": [], "contributing": []}
 html_theme_options = {
     "github_url": "https://github.com/keras-tied/keras-tied",
     "header_links_before_dropdown": 6,
+    "collapse_navigation": True,
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "show_prev_next": False,
