@@ -92,10 +92,11 @@ html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_extra_path = ["_live"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_show_sourcelink = False
 html_sidebars = {"index": [], "changelog": [], "cite": [], "contributing": []}
 html_theme_options = {
-    "github_url": "https://github.com/keras-tied/keras-tied",
+    "external_links": [{"name": "GitHub", "url": "https://github.com/keras-tied/keras-tied"}],
     "header_links_before_dropdown": 6,
     "collapse_navigation": True,
     "navigation_with_keys": False,

@@ -123,9 +123,9 @@ def tab(chromium, request):
 @pytest.mark.parametrize("page", OPENED)
 def test_page_is_accessible_and_no_wider_than_the_window(page, tab, address):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    tab.goto(f"{address}/{page}")
     for width in WIDTHS:
         tab.set_viewport_size({"width": width, "height": 900})
+        tab.goto(f"{address}/{page}")
         inside = tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert inside, f"at {width} pixels the page scrolls sideways"
         violations = axe.run(tab, options={"iframes": False}).response["violations"]

@@ -1,0 +1,7 @@
+// Names the arrows of the side bar, which the theme leaves without a text.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const arrow of document.querySelectorAll("summary:has(> .toctree-toggle)")) {
+    const link = arrow.closest("li").querySelector("a");
+    arrow.setAttribute("aria-label", `Pages of ${link.textContent.trim()}`);
+  }
+});
