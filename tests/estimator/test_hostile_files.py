@@ -5,12 +5,10 @@ need no Keras there. Archives of Keras are read in this one.
 """
 
 import contextlib
-import hashlib
 import importlib
 import io
 import json
 import os
-import random
 import resource
 import struct
 import subprocess
@@ -24,14 +22,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-import safetensors.numpy
 
 from keras_tied import TiedAutoencoder
 from keras_tied.estimator import _files
 
-FOLDER = Path(__file__).parents[1] / "pinned" / "files"
-KINDS = "text missing pca deep partial objectives imputation".split()
-"""The files that are read without Keras."""
+from .model_files import FOLDER, pack, read_arrays, read_text, whole
+
 SPARE_BYTES = 2**27
 """That a file may take beyond four times its size."""
 KILLED_AFTER = 300
@@ -45,33 +41,6 @@ CASES: dict[str, Make] = {}
 def case(name: str, make: Make) -> None:
     assert name not in CASES, name
     CASES[name] = make
-
-
-@cache
-def whole(kind: str = "text") -> bytes:
-    return (FOLDER / f"{kind}{'.keras' if kind == 'encoder' else '.safetensors'}").read_bytes()
-
-
-@cache
-def read_arrays(kind: str = "text") -> dict[str, Any]:
-    return safetensors.numpy.load(whole(kind))
-
-
-@cache
-def read_text(kind: str = "text") -> str:
-    """The JSON of a file."""
-    (length,) = struct.unpack("<Q", whole(kind)[:8])
-    return json.loads(whole(kind)[8 : 8 + length])["__metadata__"]["keras_tied"]
-
-
-def pack(arrays: dict[str, Any], settings: Any, notes: Any, format: Any = 1) -> bytes:
-    """A file with a right checksum; settings and notes may be text already."""
-    texts = [t if isinstance(t, str) else json.dumps(t) for t in (settings, notes)]
-    digest = hashlib.sha256("".join(texts).encode())
-    for name, array in sorted(arrays.items()):
-        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes())
-    text = f'{{"format":{json.dumps(format)},"sha256":"{digest.hexdigest()}","settings":{texts[0]}'
-    return safetensors.numpy.save(arrays, {"keras_tied": f'{text},"notes":{texts[1]}}}'})
 
 
 def with_settings(kind: str = "text", **changes: Any) -> bytes:
@@ -335,8 +304,8 @@ case("an optimizer lacks a variable", lambda: with_arrays({"optimizer.3": None},
 # The other process.
 
 
-def main(folder: Path, n_mutants: int) -> None:
-    """Read what is in a folder, and print a line of JSON on each file, and on those of mutants."""
+def main(folder: Path) -> None:
+    """Read what is in a folder, and print a line of JSON on each file."""
     read_twice(FOLDER / "text.safetensors")  # to import all that it takes
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -347,8 +316,6 @@ def main(folder: Path, n_mutants: int) -> None:
         result = read_twice(file)
         result["bytes"] = measure_growth()
         print(json.dumps(result), flush=True)
-    result = read_mutants(folder / "mutant", n_mutants)
-    print(json.dumps({"file": "mutants", "bytes": measure_growth(), **result}))
 
 
 def read_twice(file: Path) -> dict[str, Any]:
@@ -377,63 +344,8 @@ def read_twice(file: Path) -> dict[str, Any]:
     }
 
 
-def read_mutants(file: Path, n: int) -> dict[str, Any]:
-    """Read files after random changes: of any bytes, and of JSON under a right checksum.
-
-    Gives what went wrong, and how often a file was refused.
-    """
-    import keras_tied
-
-    draw, wrong, refused = random.Random(0), [], 0
-    expected = {
-        kind: compute(keras_tied.load(FOLDER / f"{kind}.safetensors"), kind) for kind in KINDS
-    }
-    for index in range(n):
-        kind, is_checked = KINDS[index % len(KINDS)], index % 3 == 0
-        file.write_bytes(mutate_text(kind, draw) if is_checked else mutate(whole(kind), draw))
-        try:
-            results = compute(keras_tied.load(file), kind)
-            if not is_checked and results != expected[kind]:
-                wrong.append(f"mutant {index}: other results")
-        except ValueError as error:
-            refused += 1
-            if not one_sentence(str(error)):
-                wrong.append(f"mutant {index}: {error}")
-        except Exception as error:
-            wrong.append(f"mutant {index}: {error!r}")
-    return {"wrong": wrong, "refused": refused}
-
-
-def compute(fitted: Any, kind: str) -> list[bytes]:
-    with np.errstate(all="ignore"):
-        rows = np.load(FOLDER / f"{kind}.npz")["rows"]
-        names = ("transform", "reconstruct", "score_samples")
-        return [getattr(fitted, name)(rows).tobytes() for name in names]
-
-
-def mutate(content: bytes, draw: random.Random) -> bytes:
-    """Change, leave out or repeat up to 8 bytes in a row; half of these in the header."""
-    (length,) = struct.unpack("<Q", content[:8])
-    place = draw.randrange(draw.choice([8 + length, len(content)]))
-    n = draw.choice([1, 1, 2, 4, 8])
-    old = content[place : place + n]
-    return content[:place] + draw.choice([draw.randbytes(n), b"", old + old]) + content[place + n :]
-
-
-def mutate_text(kind: str, draw: random.Random) -> bytes:
-    document = json.loads(read_text(kind))
-    text = json.dumps(document["settings"])
-    place, n = draw.randrange(len(text)), draw.choice([1, 1, 2, 4, 8])
-    other = "".join(draw.choices('0123456789.-+eE{}[]",: truefalsn', k=n))
-    text = text[:place] + draw.choice([other, "", text[place : place + n] * 2]) + text[place + n :]
-    return pack(read_arrays(kind), text, document["notes"])
-
-
 def one_sentence(message: str) -> bool:
     return message.endswith(".") and message.isprintable() and len(message) < 600
-
-
-FEW_MUTANTS, MANY_MUTANTS = 100, 5_000
 
 
 def few_quick(names: Iterable[str], every: int) -> list[Any]:
@@ -444,15 +356,20 @@ def few_quick(names: Iterable[str], every: int) -> list[Any]:
     ]
 
 
-def run_main(folder: Path, names: list[str], n_mutants: int) -> dict[str, Any]:
-    """What came of each file, by the name of the case."""
+@pytest.fixture(scope="module")
+def read(request, tmp_path_factory) -> dict[str, Any]:
+    """What came of the files that some test asks for, by the name of the case."""
+    params = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    wanted = {each.get("name") for each in params}
+    names = [name for name in CASES if name in wanted]
+    folder = tmp_path_factory.mktemp("files")
     temporary = folder / "temporary"
     temporary.mkdir()
     for index, name in enumerate(names):
         (folder / f"{index}.safetensors").write_bytes(CASES[name]())
     done = subprocess.run(
-        [sys.executable, __file__, folder, str(n_mutants)],
-        cwd=folder,
+        [sys.executable, "-m", "tests.estimator.test_hostile_files", folder],
+        cwd=Path(__file__).parents[2],
         env=os.environ | {"TMPDIR": str(temporary)},
         capture_output=True,
         text=True,
@@ -461,18 +378,7 @@ def run_main(folder: Path, names: list[str], n_mutants: int) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     assert list(temporary.iterdir()) == []
     lines = {line["file"]: line for line in map(json.loads, done.stdout.splitlines())}
-    return {name: lines[str(index)] for index, name in enumerate(names)} | {
-        "mutants": lines["mutants"]
-    }
-
-
-@pytest.fixture(scope="module")
-def read(request, tmp_path_factory) -> dict[str, Any]:
-    """What came of the files that some test asks for."""
-    params = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
-    wanted = {each.get("name") for each in params}
-    names = [name for name in CASES if name in wanted]
-    return run_main(tmp_path_factory.mktemp("files"), names, 0)
+    return {name: lines[str(index)] for index, name in enumerate(names)}
 
 
 @pytest.mark.parametrize("name", few_quick(CASES, 11))
@@ -484,21 +390,6 @@ def test_a_hostile_file_is_refused_in_little_memory_without_keras(read, name):
     assert not read[name]["keras"]
     assert read[name]["code"] == 2
     assert one_sentence(read[name]["said"].removesuffix("\n"))
-
-
-def assert_refused_or_equal(mutants: dict[str, Any], n: int) -> None:
-    assert mutants["wrong"] == []
-    assert mutants["refused"] > n / 2
-    assert mutants["bytes"] <= 4 * max(len(whole(kind)) for kind in KINDS) + SPARE_BYTES
-
-
-def test_a_mutant_is_refused_or_gives_what_the_file_gave(tmp_path):
-    assert_refused_or_equal(run_main(tmp_path, [], FEW_MUTANTS)["mutants"], FEW_MUTANTS)
-
-
-@pytest.mark.slow
-def test_many_mutants_are_refused_or_give_what_the_file_gave(tmp_path):
-    assert_refused_or_equal(run_main(tmp_path, [], MANY_MUTANTS)["mutants"], MANY_MUTANTS)
 
 
 def test_a_scale_may_be_infinite(tmp_path):
@@ -780,4 +671,4 @@ def test_what_the_user_has_registered_is_known(iris, tmp_path):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]))
