@@ -13,6 +13,7 @@ import resource
 import struct
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -491,6 +492,8 @@ ARCHIVES: dict[str, Make] = {
     "an axis more": lambda: weights(put(lambda file, old: old[None])),
     "no kernel": lambda: weights(put(lambda *_: None)),
     "a part": lambda: whole("encoder")[:-9],
+    "other metadata": lambda: whole("encoder").replace(b"date_saved", b"date_laved", 1),
+    "400 MB of blanks beside": lambda: archive(zipfile.ZIP_DEFLATED, x=b" " * 400 * 2**20),
     "another model": lambda: archive(
         config__json=json.dumps(json.loads(members()[CONFIG])["config"]["encoder"]).encode()
     ),
@@ -500,10 +503,14 @@ ARCHIVES: dict[str, Make] = {
 
 
 @pytest.mark.parametrize("what", few_quick(ARCHIVES, 7))
-def test_a_hostile_archive_is_refused(tmp_path, what):
+def test_a_hostile_archive_is_refused_and_leaves_nothing(tmp_path, monkeypatch, what):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     file = tmp_path / "m.keras"
     file.write_bytes(ARCHIVES[what]())
     refuse(file)
+    assert list(temporary.iterdir()) == []
 
 
 CODE = ("Lambda", "TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from keras_tied.autoencoder import Autoencoder
 
 CONFIG, MEMBER = "config.json", "estimator.safetensors"
+PARTS, ASSETS = (CONFIG, "metadata.json", "model.weights.h5"), "assets/"  # that Keras writes
+SPARE_BYTES = 2**28  # of a part that is packed
 
 
 def write_archive(path: Path, model: Autoencoder, content: bytes) -> None:
@@ -33,21 +35,26 @@ def read_archive(
     path: str | os.PathLike[str], before_keras: Callable[[], object] | None
 ) -> Contents:
     """Read a model and a fitted value; Keras refuses members, weights and classes that do harm."""
+    require(zipfile.is_zipfile(path), NOT_OURS)
     with temporary_folder() as folder:
-        # A copy, as the file may be replaced meanwhile; Keras asks for this ending.
-        copy = shutil.copyfile(path, Path(folder, "model.keras"))
-        require(zipfile.is_zipfile(copy), NOT_OURS)
-        with zipfile.ZipFile(copy) as archive:
+        copy = Path(folder, "model.keras")  # as Keras asks for this ending
+        with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as parts:
             names = archive.namelist()
             require(MEMBER in names, "it holds no TiedAutoencoder; try keras.models.load_model")
             require(len(names) == len(set(names)), "two of its parts have one name")
-            for name in (MEMBER, CONFIG):
-                member = archive.getinfo(name)
-                most = MOST_BYTES if name == CONFIG else os.path.getsize(copy)
-                require(member.file_size <= most, f"its part {name!r} is too long")
-            with archive.open(CONFIG) as config:  # whose size may be a lie
-                require_plain(json.loads(config.read(MOST_BYTES)))
+            most = os.path.getsize(path)
+            for member in archive.infolist():
+                limit = MOST_BYTES if member.filename == CONFIG else 4 * most + SPARE_BYTES
+                require(member.file_size <= limit, f"its part {member.filename!r} is too long")
+            require(archive.getinfo(MEMBER).file_size <= most, f"its part {MEMBER!r} is too long")
+            require_plain(json.loads(archive.read(CONFIG)))
             fitted_file = archive.extract(MEMBER, folder)
+            # A copy, as the file may be replaced meanwhile, without the part that Keras does not
+            # know: at a fourth it extracts all to a folder, which it leaves there at an error.
+            for name in names:
+                if name in PARTS or name.startswith(ASSETS):
+                    with archive.open(name) as part, parts.open(name, "w", force_zip64=True) as it:
+                        shutil.copyfileobj(part, it)
         if before_keras is not None:
             before_keras()
         import keras
