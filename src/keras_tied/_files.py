@@ -1,5 +1,6 @@
 """Files that are written whole or not at all."""
 
+import errno
 import hashlib
 import os
 import secrets
@@ -40,6 +41,12 @@ def check_writable(output: Path, endings: Collection[str], option: str = "") -> 
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise ValueError(f"{name} is in a folder that you may not write to; name another.")
     return target
+
+
+def suggest_after(error: OSError) -> str:
+    """What to do where a file cannot be written."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "free some space" if is_full else "name another file"
 
 
 @contextmanager

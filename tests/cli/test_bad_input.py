@@ -1,5 +1,6 @@
 """What is wrong is told in one sentence, with the right exit code, and leaves no file behind."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -230,6 +231,52 @@ def test_a_disk_that_fills_up_is_exit_code_1_and_leaves_the_old_file_alone(
     assert name in done.err
     assert (full_disk / name).read_text() == "what was there before"
     assert sorted(path.name for path in full_disk.iterdir()) == [name, "other"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_disk_that_refuses_a_model_says_what_to_do(keras_tied, monkeypatch, fruit_csv, number):
+    def refuse(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    done = keras_tied("fit", fruit_csv, "-o", "model.safetensors", "--epochs", 2, "-q")
+    assert done.code == 1
+    todo = "name another file" if number == errno.EROFS else "free some space"
+    reason = f"cannot write 'model.safetensors': {os.strerror(number)}; {todo}."
+    assert done.err == f"keras-tied: {reason}\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 8. MiB for an array"),
+        pa.ArrowMemoryError("malloc of size 64 failed"),
+        RuntimeError("can't start new thread"),
+    ],
+    ids=["numpy", "arrow", "threads"],
+)
+def test_memory_at_its_limit_is_one_sentence(keras_tied, monkeypatch, model, fruit_csv, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("keras_tied.tables.write_table", fail)
+    done = keras_tied("encode", model, fruit_csv, "-o", "codes.csv", "-q")
+    assert done.code == 1
+    reason = f"there is too little memory ({error})"
+    assert done.err == f"keras-tied: {reason}; free some, or use fewer columns or rows.\n"
+
+
+def test_a_table_that_memory_does_not_hold_is_not_said_to_be_damaged(
+    keras_tied, monkeypatch, model, fruit_csv
+):
+    def fail(*_, **__):
+        raise pa.ArrowMemoryError("malloc of size 64 failed")
+
+    monkeypatch.setattr("pyarrow.csv.open_csv", fail)
+    done = keras_tied("encode", model, fruit_csv, "-o", "codes.csv", "-q")
+    assert done.code == 2
+    assert_one_sentence(done.err)
+    assert "malloc of size 64 failed, as there is too little memory" in done.err
 
 
 def test_an_all_missing_column_is_left_out_and_told_of(keras_tied, tmp_path, data):

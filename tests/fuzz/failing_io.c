@@ -1,5 +1,6 @@
 /* The n-th call that writes below a folder fails with EIO: fail_at(folder, n), 0 for none.
-   list_calls() tells the calls since then, a letter each. */
+   list_calls() tells the calls since then, a letter each. FAILING_IO="28:o:/folder" in the
+   environment lets all calls of the letters between the colons fail there, with that errno. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,7 +16,13 @@
 
 static char watched[PATH_MAX];
 static char calls[1 << 16];
-static int fails_at, n_calls;
+static char always[16];
+static int fails_at, n_calls, reason = EIO;
+
+__attribute__((constructor)) static void read_environment(void) {
+  const char *text = getenv("FAILING_IO");
+  if (text) sscanf(text, "%d:%15[a-z]:%4000s", &reason, always, watched);
+}
 
 void fail_at(const char *folder, int n) {
   strncpy(watched, folder, sizeof watched - 1);
@@ -44,8 +51,8 @@ static int is_file_below(int descriptor) {
 
 static int fails(char call) {
   if (n_calls + 1 < (int)sizeof calls) calls[n_calls++] = call;
-  if (n_calls != fails_at) return 0;
-  errno = EIO;
+  if (n_calls != fails_at && !strchr(always, call)) return 0;
+  errno = reason;
   return 1;
 }
 
@@ -84,6 +91,6 @@ int close(int fd) {
   /* The descriptor is gone all the same, as on Linux. */
   int bad = is_file_below(fd) && fails('c');
   int result = REAL(close)(fd);
-  if (bad) errno = EIO;
+  if (bad) errno = reason;
   return bad ? -1 : result;
 }

@@ -1,4 +1,5 @@
 import csv
+import errno
 import gzip
 import os
 import subprocess
@@ -215,7 +216,7 @@ def test_no_batches_are_refused(folder):
 
 
 @pytest.mark.parametrize("ending", OUTPUT_ENDINGS)
-@pytest.mark.parametrize("error", [KeyboardInterrupt, TableError, MemoryError])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TableError, MemoryError, pa.ArrowMemoryError])
 def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(folder, ending, error):
     def batches():
         yield pa.record_batch({"x": np.zeros(100_000)})
@@ -254,6 +255,23 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(small_disk, rng, ending,
     ):
         write_table(small_disk / f"rows.{ending}", batches)
     assert [path.name for path in small_disk.iterdir()] == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("number", "todo"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EDQUOT, "free some space"),
+        (errno.EROFS, "name another file"),
+    ],
+)
+def test_what_the_disk_refuses_is_one_sentence_with_what_to_do(folder, monkeypatch, number, todo):
+    def refuse(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(WriteError, match=rf"cannot write 'rows.csv': [\w -]+; {todo}\.$"):
+        write_table("rows.csv", [pa.record_batch({"x": [1]})])
 
 
 def test_a_table_may_be_written_over_the_file_that_it_is_read_from(folder):

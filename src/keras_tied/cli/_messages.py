@@ -58,6 +58,9 @@ def report_errors(debug: bool) -> Iterator[None]:
                 message, code = str(error), 2
             case FailedError():
                 message, code = str(error), 1
+            case MemoryError() | RuntimeError(args=("can't start new thread",)):
+                reason = f"there is too little memory ({str(error) or 'none is left'})"
+                message, code = f"{reason}; free some, or use fewer columns or rows.", 1
             case _:
                 reason = f"{type(error).__name__}: {error}".rstrip(".: ")
                 message, code = f"failed with {reason}; --debug shows where.", 1

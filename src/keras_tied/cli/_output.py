@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_tied._files import check_writable, replace_atomically
+from keras_tied._files import check_writable, replace_atomically, suggest_after
 from keras_tied._text import replace_controls
 from keras_tied.cli._messages import FailedError, report_wrong_use, say
 from keras_tied.cli._options import Json, Quiet
@@ -92,7 +92,7 @@ def report_write_errors(output: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = f"cannot write {str(output)!r}: {error.strerror or error}"
-        raise FailedError(f"{reason}; free some space, or name another file.") from error
+        raise FailedError(f"{reason}; {suggest_after(error)}.") from error
 
 
 def save_figure(figure: Figure, output: Path, quiet: bool) -> None:

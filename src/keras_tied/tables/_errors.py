@@ -36,4 +36,6 @@ def report_read_errors(
         cause = error.__cause__ if str(error) == name else None
         reason = " ".join(str(cause or error).split()).rstrip(".") or type(error).__name__
         reason = format_value(reason, 300)
+        if isinstance(error, MemoryError):
+            reason += ", as there is too little memory or it is damaged"
         raise TableError(f"{name!r} cannot be read as {what}: {reason}.") from error

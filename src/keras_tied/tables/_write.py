@@ -1,7 +1,6 @@
 """Tables written to disk, batch by batch."""
 
 import csv
-import errno
 import os
 import shutil
 import sys
@@ -107,11 +106,13 @@ def _report_errors(name: str) -> Iterator[None]:
     """Turn an error while a file is written into a `WriteError`."""
     try:
         yield
+    except MemoryError:  # Arrow's is an `ArrowException`
+        raise
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
         reason = os.strerror(error.errno) if error.errno else str(error)
-        todo = "free some space" if error.errno == errno.ENOSPC else "name another file"
+        todo = _files.suggest_after(error)
         raise WriteError(f"cannot write {name!r}: {reason}; {todo}.") from error
     except pa.ArrowException as error:
         reason = " ".join(str(error).split()).rstrip(".")

@@ -1,0 +1,240 @@
+"""Kill commands and trainings at random moments, run them again, and compare with undisturbed runs.
+
+    python tests/fuzz/kills.py fit encode score report --rows 2000000 --kills 100
+    python tests/fuzz/kills.py train --kills 100 --images FOLDER
+    python tests/fuzz/kills.py cost --images FOLDER
+
+A command is killed by SIGKILL at a moment drawn from the time that it takes; its output is then the
+one before it, or the new one, whole. It is run again to its end after each kill, or each `--again`
+kills: the output is that of an undisturbed run, and nothing is left beside it or in TMPDIR. `train`
+kills a deep autoencoder's training with checkpoints, and resumes it after each kill: it ends in
+bitwise the same weights, optimizer and history. `cost` prints what checkpoints take of a training.
+`--images` names the folder of MNIST's files; without it, images are drawn at random.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+COMMANDS = {
+    "fit": ["fit", "rows.parquet", "-o", "out/new.safetensors", "--epochs", "3"],
+    "encode": ["encode", "model.safetensors", "rows.parquet", "-o", "out/codes.parquet"],
+    "score": ["score", "model.safetensors", "rows.parquet", "-o", "out/scores.csv"],
+    "report": ["report", "model.safetensors", "rows.parquet", "-o", "out/report.html"],
+}
+OLD = b"the output of an earlier run"
+TIMES = ("trained", "seconds", "streamed")  # notes of a model that tell of time
+
+
+def save_rows(path: Path, n: int) -> None:
+    rng = np.random.default_rng(0)
+    code = rng.normal(size=(n, 2))
+    numbers = code @ rng.normal(size=(2, 5)) + 0.2 * rng.normal(size=(n, 5))
+    columns = {f"x{i}": numbers[:, i].round(4) for i in range(5)}
+    columns |= {"colour": np.array(["red", "green", "blue"])[rng.integers(3, size=n)]}
+    columns |= {"day": (np.datetime64("2020-01-01") + rng.integers(999, size=n)).astype("M8[D]")}
+    columns |= {"yes": code[:, 0] > 0}
+    pq.write_table(pa.table(columns), path)
+
+
+def start(arguments: list[str], folder: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "TMPDIR": str(folder / "tmp")}
+    return subprocess.Popen(arguments, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+
+
+def run(arguments: list[str], folder: Path) -> float:
+    """Run it to the end, and return the seconds that it takes."""
+    begin = time.monotonic()
+    if code := start(arguments, folder).wait():
+        raise SystemExit(f"{arguments} ended with {code}")
+    return time.monotonic() - begin
+
+
+def kill(seconds: float, arguments: list[str], folder: Path) -> bool:
+    """Kill it after so many seconds, and return whether it had not ended before."""
+    process = start(arguments, folder)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return True
+    return False
+
+
+def read_output(path: Path) -> Any:
+    """The bytes of an output; of a model file without what tells of time."""
+    content = path.read_bytes()
+    if path.suffix != ".safetensors" or content == OLD:
+        return content
+    (length,) = struct.unpack("<Q", content[:8])
+    document = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["keras_tied"])
+    notes = {k: v for k, v in document["notes"].items() if k not in TIMES}
+    return document["settings"], notes, content[8 + length :]
+
+
+def kill_command(
+    name: str, folder: Path, n_kills: int, n_again: int, chance: random.Random
+) -> None:
+    arguments = [sys.executable, "-m", "keras_tied", *COMMANDS[name], "--quiet"]
+    out = folder / COMMANDS[name][COMMANDS[name].index("-o") + 1]
+    seconds = run(arguments, folder)
+    whole, n_killed, n_parts, n_again_run, n_new = read_output(out), 0, 0, 0, 0
+    for n in range(n_kills):
+        out.unlink(missing_ok=True)
+        old = OLD if n % 2 else None
+        if old:
+            out.write_bytes(old)
+        n_killed += kill(chance.uniform(0, seconds), arguments, folder)
+        found = read_output(out) if out.exists() else None
+        assert found in (old, whole), f"{out} is torn"
+        n_new += found == whole
+        n_parts += len(os.listdir(out.parent)) > out.exists()
+        if (n + 1) % n_again == 0 or n + 1 == n_kills:
+            run(arguments, folder)
+            n_again_run += 1
+            assert read_output(out) == whole, "another output than that of an undisturbed run"
+            assert os.listdir(out.parent) == [out.name], os.listdir(out.parent)
+    left = [each for each in (folder / "tmp").iterdir() if each.name.startswith("keras-tied")]
+    out.unlink()
+    print(
+        f"{name}: {seconds:.1f} s; {n_killed} of {n_kills} killed before the end, {n_parts} left a "
+        f"part file, {n_new} outputs were new, the others as before; {n_again_run} runs to the end "
+        f"gave what an undisturbed one gives, with nothing beside it; left in TMPDIR: {len(left)}",
+        flush=True,
+    )
+
+
+def read_images(folder: str, n: int) -> Any:
+    if not folder:
+        return np.random.default_rng(0).random((n, 784), "f4")
+    with gzip.open(Path(folder, "train-images-idx3-ubyte.gz")) as file:
+        content = file.read(16 + 784 * n)
+    return np.frombuffer(content, np.uint8, offset=16).reshape(n, 784) / np.float32(255)
+
+
+def train(images: str, out: str, checkpoint: str, pace: float | None) -> None:
+    """Train a deep autoencoder, and write its variables and its history."""
+    import keras_tied
+
+    # isort: split
+    import keras
+
+    from keras_tied.training import _checkpoint, _loop, fit
+
+    if pace is not None:
+        _checkpoint.SECONDS = _loop.SECONDS_BETWEEN_VISITS = pace
+        _checkpoint.SHARE = 1
+    save, seconds = _checkpoint.Checkpoint.save, []
+
+    def save_and_time(*arguments: Any) -> None:
+        begin = time.perf_counter()
+        save(*arguments)
+        seconds.append(time.perf_counter() - begin)
+
+    _checkpoint.Checkpoint.save = save_and_time
+    keras.utils.set_random_seed(0)
+    rows, is_jax = read_images(images, 2560), keras.backend.backend() == "jax"
+    encoder = keras.Sequential([keras.Input((784,))])
+    for units in (1000, 500, 250):
+        encoder.add(keras.layers.Dense(units, "silu"))
+    encoder.add(keras.layers.Dense(30))
+    model = keras_tied.Autoencoder(encoder)
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, 1000)
+    model.compile(keras.optimizers.Adam(rate), "mse")
+    begin = time.perf_counter()
+    # Other backends take epochs together, and keep checkpoints, where all rows are one batch.
+    history = fit(
+        model,
+        rows,
+        rows,
+        batch_size=256 if is_jax else len(rows),
+        epochs=16 if pace is not None else 200,
+        validation_split=0.1,
+        verbose=0,
+        checkpoint=checkpoint,
+    )
+    whole = time.perf_counter() - begin
+    if pace is None:
+        print(
+            f"{len(seconds)} checkpoints of {1000 * np.median(seconds):.0f} ms in {whole:.1f} s: "
+            f"{100 * sum(seconds) / whole:.2f} %"
+        )
+    values = [*model.variables, *model.optimizer.variables]
+    arrays = [keras.ops.convert_to_numpy(value) for value in values]
+    np.savez(out, *arrays, *map(np.asarray, history.history.values()), history.epoch)
+
+
+def kill_training(folder: Path, images: str, n_kills: int, chance: random.Random) -> None:
+    kept, out = folder / "kept", folder / "out" / "trained.npz"
+    arguments = [sys.executable, __file__, "train-once", "--images", images, "--out", str(out)]
+    arguments += ["--checkpoint", str(kept)]
+    seconds = run(arguments, folder)
+    with np.load(out) as file:
+        whole = {name: file[name].tobytes() for name in file.files}
+    n_killed, n_resumed, n_ended = 0, 0, 0
+    while n_killed < n_kills or not out.exists():
+        out.unlink(missing_ok=True)
+        n_resumed += any(kept.iterdir())
+        limit = chance.uniform(0, seconds) if n_killed < n_kills else 3600.0
+        if kill(limit, arguments, folder):
+            n_killed += 1
+            continue
+        with np.load(out) as file:
+            assert {name: file[name].tobytes() for name in file.files} == whole, "other numbers"
+        assert not list(kept.iterdir()), "a checkpoint is left"
+        n_ended += 1
+    print(
+        f"train: {seconds:.1f} s; {n_killed} kills, {n_resumed} starts from a checkpoint, "
+        f"{n_ended} runs to the end, equal in {len(whole)} arrays to an undisturbed one, with "
+        "no checkpoint left",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", nargs="+", choices=[*COMMANDS, "train", "cost", "train-once"])
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--again", type=int, default=1)
+    parser.add_argument("--images", default="")
+    parser.add_argument("--out")
+    parser.add_argument("--checkpoint")
+    given = parser.parse_args()
+    if given.what == ["train-once"]:
+        return train(given.images, given.out, given.checkpoint, 0.2)
+    with tempfile.TemporaryDirectory() as name:
+        folder, chance = Path(name).resolve(), random.Random(0)
+        (folder / "out").mkdir()
+        (folder / "tmp").mkdir()
+        if set(given.what) & {*COMMANDS}:
+            save_rows(folder / "rows.parquet", given.rows)
+            model = folder / "model.safetensors"
+            fit = [sys.executable, "-m", "keras_tied", *COMMANDS["fit"], "--quiet"]
+            run(fit, folder)
+            (folder / "out" / "new.safetensors").rename(model)
+        for what in given.what:
+            if what == "train":
+                kill_training(folder, given.images, given.kills, chance)
+            elif what == "cost":
+                train(given.images, str(folder / "out.npz"), str(folder / "kept"), None)
+            else:
+                kill_command(what, folder, given.kills, given.again, chance)
+
+
+if __name__ == "__main__":
+    main()
