@@ -94,7 +94,7 @@ html_extra_path = ["_live"]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_show_sourcelink = False
-html_sidebars = {"index": [], "changelog": [], "cite": [], "contributing": []}
+html_sidebars = {"index": [], "questions": [], "changelog": [], "contributing": []}
 html_theme_options = {
     "external_links": [{"name": "GitHub", "url": "https://github.com/keras-tied/keras-tied"}],
     "header_links_before_dropdown": 6,
