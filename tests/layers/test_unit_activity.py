@@ -233,6 +233,13 @@ def test_recovered_loss_is_what_is_left_of_the_layers_effect():
     np.testing.assert_array_equal(arrays(model.layers[0](x))[0], hidden)
 
 
+def test_a_layer_of_which_the_loss_is_recovered_can_be_named():
+    model, random = network(), np.random.default_rng(3)
+    x, y = random.normal(size=(11, 3, 4)), random.normal(size=(11, 3, 2))
+    by_name = recovered_loss(model, "first", lambda rows: 0.7 * rows, x, y, "mse")
+    assert by_name == recovered_loss(model, model.layers[0], lambda rows: 0.7 * rows, x, y, "mse")
+
+
 def test_a_model_is_whole_after_a_reconstruction_failed():
     def fail(rows):
         raise RuntimeError

@@ -309,9 +309,10 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         self._keep(outcome._replace(fitted=replace(outcome.fitted, columns_json=text)))
         if self.n_trimmed_rows_:
             warnings.warn(
+                f"The fit of {type(self).__name__} leaves out "
                 f"{format_quantity(self.n_trimmed_rows_, 'row')} of {len(X):,} with a value far "
-                f"outside the rest of its column were left out of the fit of {type(self).__name__}"
-                ": correct them, or set trim=False; score_samples puts them first.",
+                "outside the rest of its column: correct the values, or set trim=False; "
+                "score_samples puts such rows first.",
                 stacklevel=3,
             )
         return self

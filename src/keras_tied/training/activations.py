@@ -93,7 +93,7 @@ class LayerOutputs(keras.utils.PyDataset):
 
 def recovered_loss(
     model: keras.Model,
-    layer: keras.Layer,
+    layer: keras.Layer | str,
     autoencoder: Callable[[Any], Any],
     x: Any,
     y: Any,
@@ -111,7 +111,7 @@ def recovered_loss(
 
     Args:
         model: any model that calls the layer.
-        layer: a layer in it.
+        layer: a layer in it, or its name.
         autoencoder: from rows `(n, features)` to rows `(n, features)`, such as a model.
         x: what the model takes, `(n, ...)`.
         y: what the loss compares with, `(n, ...)`.
@@ -138,6 +138,7 @@ def recovered_loss(
             "is not: give, for example, loss='mse'."
         )
     compute = keras.losses.get(loss)
+    layer = model.get_layer(layer) if isinstance(layer, str) else layer
 
     def mean_loss(function: Callable[[Any], Any]) -> float:
         total = 0.0
