@@ -80,3 +80,25 @@ def test_a_command_with_other_options_begins_anew(start, tmp_path):
     said = finish(start("model.safetensors", "--epochs", "20"))
     assert "of a fit to other rows or with other settings, and this fit begins anew." in said
     assert {file.name for file in tmp_path.iterdir()} == {"rows.npy", "model.safetensors"}
+
+
+def test_a_full_disk_leaves_no_folder(tmp_path):
+    program = (
+        "import errno, os\n"
+        "def refuse(descriptor): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
+        "os.fsync = refuse\n"
+    )
+    draws = np.random.default_rng(0)
+    np.save(tmp_path / "rows.npy", draws.normal(size=(1500, 4)))
+    command = ["fit", "rows.npy", "-o", "model.safetensors", "--epochs", "2"]
+    done = subprocess.run(
+        [sys.executable, "-c", program + PROGRAM, *command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "cannot be written (No space left on device): training goes on" in done.stderr
+    assert "cannot write 'model.safetensors': No space left" in done.stderr.splitlines()[-1]
+    assert os.listdir(tmp_path) == ["rows.npy"]

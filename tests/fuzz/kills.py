@@ -35,6 +35,7 @@ COMMANDS = {
     "score": ["score", "model.safetensors", "rows.parquet", "-o", "out/scores.csv"],
     "report": ["report", "model.safetensors", "rows.parquet", "-o", "out/report.html"],
 }
+N_IMAGES = 1280
 OLD = b"the output of an earlier run"
 TIMES = ("trained", "seconds", "streamed")  # notes of a model that tell of time
 
@@ -133,11 +134,12 @@ def train(images: str, out: str, checkpoint: str, pace: float | None) -> None:
     # isort: split
     import keras
 
+    from keras_tied import _checkpoint_file
     from keras_tied.training import _checkpoint, _loop, fit
 
     if pace is not None:
-        _checkpoint.SECONDS = _loop.SECONDS_BETWEEN_VISITS = pace
-        _checkpoint.SHARE = 1
+        _checkpoint_file.SECONDS = _loop.SECONDS_BETWEEN_VISITS = pace
+        _checkpoint_file.SHARE = 1
     save, seconds = _checkpoint.Checkpoint.save, []
 
     def save_and_time(*arguments: Any) -> None:
@@ -147,7 +149,7 @@ def train(images: str, out: str, checkpoint: str, pace: float | None) -> None:
 
     _checkpoint.Checkpoint.save = save_and_time
     keras.utils.set_random_seed(0)
-    rows, is_jax = read_images(images, 2560), keras.backend.backend() == "jax"
+    rows, is_jax = read_images(images, N_IMAGES), keras.backend.backend() == "jax"
     encoder = keras.Sequential([keras.Input((784,))])
     for units in (1000, 500, 250):
         encoder.add(keras.layers.Dense(units, "silu"))

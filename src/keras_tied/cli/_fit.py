@@ -122,8 +122,12 @@ def fit(
         file = OutputFile(output, start, notes | curve)
     checkpoint = output.resolve().with_name(f"{output.name}.checkpoint")
     settings["checkpoint"] = checkpoint
-    with interrupts() as is_interrupted:
-        notes = _train_and_measure(table, settings, file, quiet)
+    try:
+        with interrupts() as is_interrupted:
+            notes = _train_and_measure(table, settings, file, quiet)
+    finally:
+        with suppress(OSError):  # it is not there, or holds a training to go on with
+            checkpoint.rmdir()
     say(*_find_doubts(table, notes), quiet=quiet)
     facts = {"output": str(output), "columns": table_survey.columns.names} | notes
     printing.print_result(facts, _summarize(table, notes, output))
