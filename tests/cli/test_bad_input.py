@@ -10,6 +10,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from keras_tied.cli._messages import find_lack_of_memory
+
 HEAD = "a,b,c\n"
 ROWS = "".join(f"{i},{i * i % 7},{i % 5}\n" for i in range(40))
 
@@ -252,8 +254,9 @@ def test_a_disk_that_refuses_a_model_says_what_to_do(keras_tied, monkeypatch, fr
         MemoryError("Unable to allocate 8. MiB for an array"),
         pa.ArrowMemoryError("malloc of size 64 failed"),
         RuntimeError("can't start new thread"),
+        ImportError("liblapack.so: failed to map segment from shared object"),
     ],
-    ids=["numpy", "arrow", "threads"],
+    ids=["numpy", "arrow", "threads", "libraries"],
 )
 def test_memory_at_its_limit_is_one_sentence(keras_tied, monkeypatch, model, fruit_csv, error):
     def fail(*_, **__):
@@ -264,6 +267,20 @@ def test_memory_at_its_limit_is_one_sentence(keras_tied, monkeypatch, model, fru
     assert done.code == 1
     reason = f"there is too little memory ({error})"
     assert done.err == f"keras-tied: {reason}; free some, or use fewer columns or rows.\n"
+
+
+def test_a_library_that_memory_does_not_hold_is_not_said_to_be_missing():
+    def load():
+        try:
+            raise ImportError("libopenblas.so: failed to map segment from shared object")
+        except ImportError as error:
+            raise ImportError(f"Please read on.\\nThe error was: {error}") from error
+
+    with pytest.raises(ImportError) as raised:
+        load()
+    lack = find_lack_of_memory(raised.value)
+    assert str(lack) == "libopenblas.so: failed to map segment from shared object"
+    assert find_lack_of_memory(ValueError("no")) is None
 
 
 def test_a_table_that_memory_does_not_hold_is_not_said_to_be_damaged(

@@ -17,11 +17,13 @@ import gzip
 import json
 import os
 import random
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,7 @@ def kill_command(
         if (n + 1) % n_again == 0 or n + 1 == n_kills:
             run(arguments, folder)
             n_again_run += 1
+            print(name, n + 1, "kills,", n_killed, "before the end", flush=True)
             assert read_output(out) == whole, "another output than that of an undisturbed run"
             assert os.listdir(out.parent) == [out.name], os.listdir(out.parent)
     left = [each for each in (folder / "tmp").iterdir() if each.name.startswith("keras-tied")]
@@ -127,7 +130,7 @@ def read_images(folder: str, n: int) -> Any:
     return np.frombuffer(content, np.uint8, offset=16).reshape(n, 784) / np.float32(255)
 
 
-def train(images: str, out: str, checkpoint: str, pace: float | None) -> None:
+def train(images: str, out: Path, checkpoint: Path, pace: float | None) -> None:
     """Train a deep autoencoder, and write its variables and its history."""
     import keras_tied
 
@@ -164,7 +167,7 @@ def train(images: str, out: str, checkpoint: str, pace: float | None) -> None:
         rows,
         rows,
         batch_size=256 if is_jax else len(rows),
-        epochs=16 if pace is not None else 200,
+        epochs=12 if pace is not None else 200,
         validation_split=0.1,
         verbose=0,
         checkpoint=checkpoint,
@@ -181,24 +184,47 @@ def train(images: str, out: str, checkpoint: str, pace: float | None) -> None:
 
 
 def kill_training(folder: Path, images: str, n_kills: int, chance: random.Random) -> None:
+    import_module("keras_tied")
+    import_module("keras")  # once, as it takes longer than the training; a backend starts later
+    import_module("keras_tied.training")
     kept, out = folder / "kept", folder / "out" / "trained.npz"
-    arguments = [sys.executable, __file__, "train-once", "--images", images, "--out", str(out)]
-    arguments += ["--checkpoint", str(kept)]
-    seconds = run(arguments, folder)
+
+    def start() -> int:
+        """The number of a process that trains."""
+        if number := os.fork():
+            return number
+        code = 1
+        try:
+            train(images, out, kept, 0.2)
+            code = 0
+        finally:
+            os._exit(code)
+
+    begin = time.monotonic()
+    assert os.waitpid(start(), 0)[1] == 0
+    seconds = time.monotonic() - begin
     with np.load(out) as file:
         whole = {name: file[name].tobytes() for name in file.files}
     n_killed, n_resumed, n_ended = 0, 0, 0
     while n_killed < n_kills or not out.exists():
         out.unlink(missing_ok=True)
         n_resumed += any(kept.iterdir())
+        number, begin = start(), time.monotonic()
         limit = chance.uniform(0, seconds) if n_killed < n_kills else 3600.0
-        if kill(limit, arguments, folder):
-            n_killed += 1
-            continue
-        with np.load(out) as file:
-            assert {name: file[name].tobytes() for name in file.files} == whole, "other numbers"
-        assert not list(kept.iterdir()), "a checkpoint is left"
-        n_ended += 1
+        while (ended := os.waitpid(number, os.WNOHANG))[0] == 0:
+            if time.monotonic() - begin > limit:
+                os.kill(number, signal.SIGKILL)
+                n_killed += os.waitpid(number, 0)[1] == signal.SIGKILL
+                break
+            time.sleep(0.01)
+        else:
+            assert ended[1] == 0, ended
+            with np.load(out) as file:
+                found = {name: file[name].tobytes() for name in file.files}
+            assert found == whole, "other numbers than those of an undisturbed run"
+            assert not list(kept.iterdir()), "a checkpoint is left"
+            n_ended += 1
+            print(n_killed, "kills", n_resumed, "resumed", n_ended, "ended", flush=True)
     print(
         f"train: {seconds:.1f} s; {n_killed} kills, {n_resumed} starts from a checkpoint, "
         f"{n_ended} runs to the end, equal in {len(whole)} arrays to an undisturbed one, with "
@@ -209,16 +235,12 @@ def kill_training(folder: Path, images: str, n_kills: int, chance: random.Random
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", nargs="+", choices=[*COMMANDS, "train", "cost", "train-once"])
+    parser.add_argument("what", nargs="+", choices=[*COMMANDS, "train", "cost"])
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--again", type=int, default=1)
     parser.add_argument("--images", default="")
-    parser.add_argument("--out")
-    parser.add_argument("--checkpoint")
     given = parser.parse_args()
-    if given.what == ["train-once"]:
-        return train(given.images, given.out, given.checkpoint, 0.2)
     with tempfile.TemporaryDirectory() as name:
         folder, chance = Path(name).resolve(), random.Random(0)
         (folder / "out").mkdir()
@@ -233,7 +255,7 @@ def main() -> None:
             if what == "train":
                 kill_training(folder, given.images, given.kills, chance)
             elif what == "cost":
-                train(given.images, str(folder / "out.npz"), str(folder / "kept"), None)
+                train(given.images, folder / "out.npz", folder / "kept", None)
             else:
                 kill_command(what, folder, given.kills, given.again, chance)
 

@@ -12,6 +12,8 @@ import typer
 from keras_tied._text import replace_controls
 
 INTERRUPT_CODE = 130  # the exit code after Ctrl-C
+LACKS_OF_MEMORY = "can't start new thread", "failed to map segment", "RESOURCE_EXHAUSTED"
+"""What Python, the loader of libraries and XLA say where memory is at its limit."""
 
 
 class UsageError(Exception):
@@ -58,14 +60,25 @@ def report_errors(debug: bool) -> Iterator[None]:
                 message, code = str(error), 2
             case FailedError():
                 message, code = str(error), 1
-            case MemoryError() | RuntimeError(args=("can't start new thread",)):
-                reason = f"there is too little memory ({str(error) or 'none is left'})"
+            case _ if (lack := find_lack_of_memory(error)) is not None:
+                reason = f"there is too little memory ({str(lack) or 'none is left'})"
                 message, code = f"{reason}; free some, or use fewer columns or rows.", 1
             case _:
                 reason = f"{type(error).__name__}: {error}".rstrip(".: ")
                 message, code = f"failed with {reason}; --debug shows where.", 1
         say(message)
         raise typer.Exit(code) from error
+
+
+def find_lack_of_memory(error: BaseException | None) -> BaseException | None:
+    """The first cause of an error that tells that memory is at its limit, or None."""
+    lack = None
+    while error is not None:
+        says_so = any(words in str(error) for words in LACKS_OF_MEMORY)
+        if says_so or isinstance(error, MemoryError):
+            lack = error
+        error = error.__cause__
+    return lack
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import ClassVar
 from keras_tied._text import format_quantity
 from keras_tied.cli._keras import hide_modules
 from keras_tied.cli._lazy import pa, tables
-from keras_tied.cli._messages import FailedError, UsageError, say
+from keras_tied.cli._messages import FailedError, UsageError, find_lack_of_memory, say
 from keras_tied.cli._options import Id, option
 
 STANDARD_OUTPUT = "-"
@@ -122,6 +122,8 @@ def report_table_errors() -> Iterator[None]:
     try:
         _ = tables.TableError
     except ImportError as error:
+        if find_lack_of_memory(error):
+            raise
         raise UsageError(str(error)) from error
     try:
         yield
