@@ -17,6 +17,10 @@ from typing import Any
 from keras_tied._signals import clean_up_at_signal
 
 # Not on Windows, where a file that is open cannot be replaced.
+CANNOT_FLUSH_FOLDERS = {
+    getattr(errno, name) for name in "EACCES EBADF EINVAL EISDIR ENOSYS ENOTSUP EPERM".split()
+}
+"""What systems answer that cannot flush folders; others could, and say that they have not."""
 LOCK = ".lock"  # the file in a temporary folder that tells that a process uses it
 fcntl: Any = import_module("fcntl") if os.name == "posix" else None
 
@@ -87,8 +91,11 @@ def replace_atomically(target: Path) -> Iterator[Path]:
             with suppress(FileNotFoundError):  # there is no target yet
                 shutil.copymode(target, part)
             os.replace(part, target)
-            with suppress(OSError):  # not all systems can
+            try:
                 _flush(target.parent, os.O_RDONLY)
+            except OSError as error:
+                if error.errno not in CANNOT_FLUSH_FOLDERS:
+                    raise
         finally:
             remove()
 

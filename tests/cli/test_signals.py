@@ -1,9 +1,11 @@
 """Ctrl-C and SIGTERM at random moments of every command, which runs as a process of its own."""
 
+import contextlib
 import errno
 import os
 import random
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -205,6 +207,25 @@ def test_what_the_disk_refuses_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"), _files.replace_atomically(target) as part:
         part.write_text("new")
     assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["codes.csv"]
+
+
+@pytest.mark.parametrize(("number", "is_said"), [(errno.EIO, True), (errno.EINVAL, False)])
+def test_a_name_that_may_not_be_on_the_disk_is_said(number, is_said, tmp_path, monkeypatch):
+    """After a disk that fails, and not where a file system cannot flush folders."""
+    fsync = os.fsync
+
+    def refuse_folders(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    target = tmp_path / "codes.csv"
+    with pytest.raises(OSError, match="error") if is_said else contextlib.nullcontext():  # noqa: SIM117
+        with _files.replace_atomically(target) as part:
+            part.write_text("new")
+    assert target.read_text() == "new"
     assert os.listdir(tmp_path) == ["codes.csv"]
 
 

@@ -472,6 +472,12 @@ def create(shape: tuple[int, ...] | None = None, **options: Any) -> Callable[[An
     )
 
 
+def make_virtual(file: Any, old: Any) -> None:
+    layout = h5py.VirtualLayout(old.shape, "f4")
+    layout[...] = h5py.VirtualSource("/etc/passwd", "x", old.shape)
+    file.create_virtual_dataset(KERNEL, layout)
+
+
 LONG = 600 * 2**20
 ARCHIVES: dict[str, Make] = {
     **{f"no {name}": lambda name=name: archive(**{name: None}) for name in NEEDED},
@@ -484,6 +490,8 @@ ARCHIVES: dict[str, Make] = {
     },
     "an external link": lambda: weights(put(lambda *_: h5py.ExternalLink("pipe", "/x"))),
     "a soft link": lambda: weights(put(lambda *_: h5py.SoftLink("/x"))),
+    "a virtual dataset of another file": lambda: weights(put(make_virtual)),
+    "links in a circle": lambda: weights(put(lambda *_: h5py.SoftLink(f"/{KERNEL}"))),
     "a dataset in another file": lambda: weights(create(external=[("/etc/passwd", 0, 2**20)])),
     "10 ** 11 zeros that are packed": lambda: weights(
         create((10**11,), chunks=(10**6,), compression="gzip")
@@ -675,6 +683,96 @@ def test_what_the_user_has_registered_is_known(iris, tmp_path):
     loaded = TiedAutoencoder.load(tmp_path / "m.keras")
     assert loaded.encoder_.layers[0].activation is bend
     assert isinstance(loaded.model_.noise, Twice)
+
+
+def with_layer(layer: dict[str, Any]) -> Callable[[Path], Path]:
+    """A function that writes a file whose encoder has another last layer."""
+
+    def change(config: dict[str, Any]) -> None:
+        last = config["config"]["encoder"]["config"]["layers"][-1]
+        last |= {key: value for key, value in layer.items() if key != "config"}
+        last["config"] = {"name": last["config"]["name"], **layer["config"]}
+
+    return lambda folder: write_model(folder, change)
+
+
+def with_weights(what: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        (folder / "m.keras").write_bytes(ARCHIVES[what]())
+        return folder / "m.keras"
+
+    return write
+
+
+def write_legacy(folder: Path) -> Path:
+    """A model in Keras's former file, which knows no `safe_mode`, with the code of a lambda."""
+    import keras
+
+    layers = [keras.Input((2,)), keras.layers.Lambda(lambda x: x)]
+    keras.Sequential(layers).save(folder / "m.h5")
+    return (folder / "m.h5").rename(folder / "m.keras")
+
+
+LAMBDA = make_config(None, "__lambda__", {"code": "4wEAAA==", "defaults": None, "closure": None})
+TEXTS = {"max_tokens": None, "vocabulary": "/etc/passwd", "output_mode": "int"}
+HISTORY: dict[str, Callable[[Path], Path]] = {
+    "CVE-2024-3660": with_layer(make_config("keras.layers", "Lambda", {"function": LAMBDA})),
+    "CVE-2025-1550": with_layer(make_config("os", "system", {"command": "touch trap"})),
+    "CVE-2025-8747": with_layer(
+        make_config("keras.layers", "Lambda", {"function": REFUSED["get_file"]})
+    ),
+    "CVE-2025-9905": write_legacy,
+    "CVE-2025-9906": with_layer(REFUSED["enable_unsafe_deserialization"] | {"config": {}}),
+    "CVE-2025-12058": with_layer(make_config("keras.layers", "StringLookup", TEXTS)),
+    "CVE-2025-49655": with_layer(
+        make_config("keras.layers", "TorchModuleWrapper", {"module": {"class_name": "__bytes__"}})
+    ),
+    "CVE-2026-0897": with_weights("10 ** 11 zeros that are packed"),
+    "CVE-2026-1462": with_layer(make_config("keras.layers", "TFSMLayer", {"filepath": "trap"})),
+    "CVE-2026-1669": with_weights("a dataset in another file"),
+}
+"""By number: a function that writes a file such as Keras once did harm with."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", HISTORY)
+def test_what_keras_once_did_harm_with_is_refused(tmp_path, number):
+    refuse(HISTORY[number](tmp_path))
+
+
+@pytest.mark.slow
+def test_names_that_lead_out_of_an_archive_are_not_written(tmp_path):
+    """Nor is what they link to read."""
+    link = zipfile.ZipInfo("assets/link")
+    link.create_system, link.external_attr = 3, 0o120777 << 16
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    content = io.BytesIO(archive())
+    with zipfile.ZipFile(content, "a") as opened:
+        opened.writestr(link, "/etc/passwd")
+        for name in ("../outside", "assets/../../outside", str(tmp_path / "outside")):
+            opened.writestr(name, b"x")
+    (inner / "m.keras").write_bytes(content.getvalue())
+    with contextlib.suppress(ValueError):
+        TiedAutoencoder.load(inner / "m.keras")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["inner", "m.keras"]
+
+
+@pytest.mark.slow
+def test_groups_in_groups_cost_nothing(tmp_path):
+    """What is beside the weights is not walked through."""
+
+    def nest(file: Any) -> None:
+        for _ in range(14_000):
+            file = file.create_group("a")
+
+    file = tmp_path / "m.keras"
+    file.write_bytes(weights(nest))
+    rows = np.ones((2, np.prod(TiedAutoencoder.load(file).encoder_.input_shape[1:])))
+    whole_model = TiedAutoencoder.load(FOLDER / "encoder.keras")
+    np.testing.assert_array_equal(
+        TiedAutoencoder.load(file).transform(rows), whole_model.transform(rows)
+    )
 
 
 if __name__ == "__main__":

@@ -78,15 +78,11 @@ def fit(
     best, link = _Best(), rows.link
     losses: list[float] = []
     likelihood = None if link is None else Likelihood.of_link(link, rows.axes)
-    take_steps: Steps
-    checkpoint, n_done = None, 0
-    if plan.few_rows:
-        take_steps = _use_numpy(members, plan, likelihood)
-    else:
-        take_steps = jax_network = _JaxNetwork(members[0], plan, likelihood)
-        if plan.checkpoint is not None:
-            checkpoint = _Checkpoint(Path(plan.checkpoint, "checkpoint.npz"), jax_network)
-            n_done = checkpoint.restore(losses, best)
+    take_steps = (_use_numpy if plan.few_rows else _JaxNetwork)(members, plan, likelihood)
+    file, n_done = None, 0
+    if plan.checkpoint is not None and isinstance(take_steps, _JaxNetwork):
+        file = CheckpointFile(Path(plan.checkpoint, "checkpoint.npz"))
+        n_done = take_steps.restore(file, losses, best)
     for rates in schedule.rates[:n_done]:
         schedule.draw_batches(len(rates))  # the orders of the rows are those after these
     for part, rates in enumerate(schedule.rates[n_done:], n_done):
@@ -99,8 +95,8 @@ def fit(
             )
         errors = [m.measure(network) for m, network in zip(members, networks, strict=True)]
         best.update(part, networks, errors)
-        if checkpoint and checkpoint.is_due:
-            checkpoint.save(part + 1, losses, best)
+        if file and file.is_due and isinstance(take_steps, _JaxNetwork):
+            take_steps.save(file, part + 1, losses, best)
         logs = {"loss": losses[-1]}
         if plan.early_stopping:
             logs["val_error"] = best.totals[-1] / weight
@@ -176,9 +172,10 @@ def _use_numpy(members: list[_Member], plan: Plan, likelihood: Likelihood | None
 class _JaxNetwork:
     """Steps of the one network."""
 
-    def __init__(self, member: _Member, plan: Plan, likelihood: Likelihood | None) -> None:
+    def __init__(self, members: list[_Member], plan: Plan, likelihood: Likelihood | None) -> None:
         from keras_tied.estimator._training import jax_steps
 
+        [member] = members
         rows, self.member, self.jax = member.rows, member, jax_steps
         targets = None if rows.targets is rows.inputs else rows.targets
         weights = (member.learning_weights * rows.share).astype(np.float32)
@@ -194,33 +191,25 @@ class _JaxNetwork:
         network = self.jax.to_network(self.state.weights, network)
         return np.asarray(losses, np.float64)[:, None], [network]
 
-
-class _Checkpoint(CheckpointFile):
-    """The state after a part, and what is best so far."""
-
-    def __init__(self, path: Path, network: _JaxNetwork) -> None:
-        super().__init__(path)
-        self.network = network
-
-    def restore(self, losses: list[float], best: _Best) -> int:
-        """Set the state that the file holds, if there is one; return after how many parts it is."""
-        content = self.read()
+    def restore(self, file: CheckpointFile, losses: list[float], best: _Best) -> int:
+        """Set the state that a file holds, if it is there; return after how many parts it is."""
+        content = file.read()
         if content is None:
             return 0
-        (arrays, notes), steps = content, self.network
-        steps.state, weights = steps.jax.read_arrays(arrays, steps.state)
-        network = steps.jax.to_network(weights, steps.member.network)
+        arrays, notes = content
+        self.state, weights = self.jax.read_arrays(arrays, self.state)
+        network = self.jax.to_network(weights, self.member.network)
         losses += notes["losses"]
         best.part, best.totals = notes["best"], notes["totals"]
         best.error, best.networks = best.totals[best.part], [network]
-        best.errors = [steps.member.measure(network)]
+        best.errors = [self.member.measure(network)]
         return int(notes["parts"])
 
-    def save(self, parts: int, losses: list[float], best: _Best) -> None:
-        begin = time.monotonic()
-        arrays = self.network.jax.list_arrays(self.network.state, best.networks[0])
+    def save(self, file: CheckpointFile, parts: int, losses: list[float], best: _Best) -> None:
+        """Save the state after so many parts."""
+        begin, arrays = time.monotonic(), self.jax.list_arrays(self.state, best.networks[0])
         notes = {"parts": parts, "losses": losses, "best": best.part, "totals": best.totals}
-        self.write(arrays, notes, begin)
+        file.write(arrays, notes, begin)
 
 
 def _hold_out_folds(plan: Plan, start: Start, rows: TrainingRows) -> list[_Member]:
