@@ -50,6 +50,11 @@ class Block(NamedTuple):
         return f"{self.page}:{self.line}"
 
     @property
+    def chooses_backend(self) -> bool:
+        """Whether it needs a process of its own, in which no other backend runs."""
+        return bool(re.search(r"environ.*KERAS_BACKEND", self.source))
+
+    @property
     def why_left_out(self) -> str:
         """Empty where the block can run here."""
         missing = [name for name in self.needs if find_spec(name) is None]

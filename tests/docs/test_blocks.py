@@ -65,7 +65,8 @@ def choose_runnable(blocks: list[Block]) -> list[Block]:
     chosen: list[Block] = []
     is_left_out = False
     for block in blocks:
-        is_left_out = bool(block.why_left_out) or (block.continues and is_left_out)
+        runs_alone = block.chooses_backend and block is not blocks[0]
+        is_left_out = bool(block.why_left_out or runs_alone) or (block.continues and is_left_out)
         if not is_left_out:
             chosen.append(block)
     return chosen
