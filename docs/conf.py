@@ -94,7 +94,8 @@ html_extra_path = ["_live"]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_show_sourcelink = False
-html_sidebars = {"index": [], "questions": [], "changelog": [], "contributing": []}
+ALONE = ("index", "benchmarks", "questions", "faq", "changelog", "contributing", "search")
+html_sidebars = {page: [] for page in ALONE}
 html_theme_options = {
     "external_links": [{"name": "GitHub", "url": "https://github.com/keras-tied/keras-tied"}],
     "header_links_before_dropdown": 6,
