@@ -15,7 +15,6 @@ import sys
 import time
 from pathlib import Path
 
-DATA = Path(__file__).parents[2] / "shared" / "data" / "mnist"
 BATCH = 256
 FLAGS = "--xla_cpu_multi_thread_eigen=false --xla_force_host_platform_device_count=1"
 
@@ -32,13 +31,13 @@ def train(process: int, processes: int, address: str, given: argparse.Namespace)
     # isort: split
     import keras
 
-    from mnist_deep import images, network
+    from benchmarks.cases._networks import make_network, read_images
 
     if processes > 1:
         parallel = keras.distribution.DataParallel(auto_shard_dataset=False)
         keras.distribution.set_distribution(parallel)
-    rows = images(given.data, "train")[process::processes][: given.steps * BATCH]
-    model = network("float32", "silu", seed=0)
+    rows = read_images(given.data, "train")[process::processes][: given.steps * BATCH]
+    model = make_network(784, "float32", seed=0)
     model.compile(keras.optimizers.Adam(1e-3))
     model.fit(rows, batch_size=BATCH, verbose=0)
     wall, cpu = time.perf_counter(), time.process_time()
@@ -84,7 +83,8 @@ def measure(processes: int, given: argparse.Namespace) -> list[dict[str, float]]
         subprocess.Popen(
             [
                 sys.executable,
-                __file__,
+                "-m",
+                "benchmarks.processes",
                 *sys.argv[1:],
                 "--worker",
                 str(process),
@@ -105,7 +105,7 @@ def measure(processes: int, given: argparse.Namespace) -> list[dict[str, float]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=DATA, help="the folder of MNIST's files")
+    parser.add_argument("--data", type=Path, required=True, help="the folder of MNIST's files")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--steps", type=int, default=60, help="steps of an epoch")
     parser.add_argument("--epochs", type=int, default=5)

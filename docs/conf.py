@@ -51,7 +51,7 @@ templates_path = ["_templates"]
 nitpicky = False
 suppress_warnings = ["config.cache", "toc"]  # options that are functions; empty folders
 
-myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath", "html_image"]
 myst_heading_anchors = 4
 html_math_renderer = "mathml"
 

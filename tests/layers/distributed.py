@@ -9,8 +9,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from cases import CASES, VOCABULARY, Case, find, weights
 from keras import distribution
+
+from cases import CASES, VOCABULARY, Case, find, weights
 
 ROWS = 16
 

@@ -1,0 +1,1 @@
+"""`python -m benchmarks`: ours and other libraries side by side, and the page made of it."""
