@@ -44,18 +44,18 @@ def main() -> None:
     folder = given.results or (None if given.quick else RESULTS)
     begin = time.perf_counter()
     for name in given.case or [n for n in names if not getattr(load_case(n), "LONG", False)]:
-        result = run_case(
+        for result in run_case(
             name,
             quick=given.quick,
             data=data,
             repeats=given.repeats or (1 if given.quick else 5),
             peers=given.peers,
             systems=given.system,
-        )
+        ):
+            if folder:
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
         print(format_table(Result(result)), end="\n\n", flush=True)
-        if folder:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     print(f"{time.perf_counter() - begin:.0f} seconds", file=sys.stderr)
 
 

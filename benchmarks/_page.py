@@ -136,7 +136,7 @@ def tell_notes(result: Result, again: Result | None) -> str:
     few = [f"{system} {len(runs)}" for system, runs in result.runs.items() if len(runs) < turns]
     notes = f"{turns} turn{'s' * (turns > 1)}" + (f" ({', '.join(few)})" if few else "") + ", "
     notes += f"{result.json['date']}, commit {result.json['commit']}."
-    load, cores = result.json["load"][0], result.json["machine"]["cores"]
+    load, cores = result.json["load"], result.json["machine"]["cores"]
     if load > cores / 2:
         notes += f" **Other programs ran beside, a load of {load:.0f} on {cores} cores**: seconds "
         notes += "are longer than on a quiet machine, and ratios less certain."

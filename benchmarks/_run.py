@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -100,8 +101,11 @@ def run_process(arguments: list[str], system: System | None, folder: str, limit:
 
 def run_case(
     name: str, *, quick: bool, data: Path | None, repeats: int, peers: str, systems: list[str]
-) -> dict[str, Any]:
-    """Measure a case. With `peers="all"` one that is not installed is an error."""
+) -> Iterator[dict[str, Any]]:
+    """Measure a case, and yield its results after each turn.
+
+    With `peers="all"` a peer that is not installed is an error.
+    """
     case = load_case(name)
     repeats = min(repeats, getattr(case, "REPEATS", repeats))
     chosen = {n: s for n, s in case.SYSTEMS.items() if not systems or n in systems}
@@ -112,7 +116,19 @@ def run_case(
     if missing and peers == "all":
         sys.exit(f"{name}: {missing}; install them, or leave --peers all out.")
     runs: dict[str, list[dict]] = {n: [] for n in chosen if n not in missing}
-    load = round(os.getloadavg()[0], 1)
+    result = {
+        "case": name,
+        "command": f"python -m benchmarks {name}" + " --quick" * quick,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "commit": read_commit(),
+        "machine": describe_machine(),
+        "versions": list_versions(),
+        "load": round(os.getloadavg()[0], 1),  # of other programs
+        "data": "--data" if data else "what scikit-learn brings, and made data",
+        "chosen_on": case.CHOSEN_ON,
+        "not_measured": missing,
+        "systems": {n: {"runs": each} for n, each in runs.items()},
+    }
     with tempfile.TemporaryDirectory() as folder:
         options = ["--quick"] * quick + (["--data", str(data.resolve())] if data else [])
         if hasattr(case, "setup"):
@@ -125,19 +141,7 @@ def run_case(
                     run = run_turn(case, name, system, turn, options, folder)
                     runs[system].append({"turn": turn, **shorten(run)})
                     print(f"{name:<12} {turn + 1}/{repeats} {system:<40} {tell(run)}", flush=True)
-    return {
-        "case": name,
-        "command": f"python -m benchmarks {name}" + " --quick" * quick,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": read_commit(),
-        "machine": describe_machine(),
-        "versions": list_versions(),
-        "load": [load, round(os.getloadavg()[0], 1)],  # of others, and of this run at its end
-        "data": "--data" if data else "what scikit-learn brings, and made data",
-        "chosen_on": case.CHOSEN_ON,
-        "not_measured": missing,
-        "systems": {n: {"runs": each} for n, each in runs.items()},
-    }
+            yield result
 
 
 def run_turn(

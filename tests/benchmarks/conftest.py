@@ -17,7 +17,7 @@ def make_result() -> Callable[..., Result]:
         }
         machine = {"processor": "P", "cores": 2, "memory_gib": 8, "system": "Linux"}
         about = {"command": "c", "date": "d", "commit": "e", "versions": {}, "not_measured": {}}
-        about |= {"load": [0.1, 2.0], "machine": machine}
+        about |= {"load": 0.1, "machine": machine}
         return Result({"case": "tables", "systems": runs, **about})
 
     return make
