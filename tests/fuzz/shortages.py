@@ -61,15 +61,17 @@ def run(name: str, folder: Path, condition: str, mebibytes: int = 0, **environme
     if most and done.returncode == 0:
         return "enough"
     place = f"{name}, {condition}: {done.returncode} {done.stderr[-2000:]}"
-    assert 0 < done.returncode < 128 or "interrupted" in lines[-1], place
+    # Libraries may end a process that has too few addresses for their threads.
+    assert 0 < done.returncode < 128 or most, place
     assert "Traceback" not in done.stderr, place
-    if most:  # a fit that ends by itself leaves a checkpoint to go on from, and else nothing
+    if most:  # A fit that ends by itself leaves a checkpoint to go on from, and else nothing
         shutil.rmtree(f"{out}.checkpoint", ignore_errors=True)
     assert [each.name for each in out.parent.iterdir()] == [out.name] * is_writable, place
     assert not is_writable or out.read_bytes() == OLD, place
     if is_writable:
         out.unlink()
-    return f"{lines[-1]} (exit code {done.returncode})"
+    sentence = next((line for line in reversed(lines) if line.endswith(".")), lines[-1])
+    return f"{sentence} (exit code {done.returncode})"
 
 
 def main() -> None:
