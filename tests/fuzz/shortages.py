@@ -59,6 +59,7 @@ def run(name: str, folder: Path, condition: str, mebibytes: int = 0, **environme
     )
     lines = done.stderr.splitlines() or [""]
     if most and done.returncode == 0:
+        out.unlink()
         return "enough"
     place = f"{name}, {condition}: {done.returncode} {done.stderr[-2000:]}"
     # Libraries may end a process that has too few addresses for their threads.
