@@ -5,6 +5,7 @@ import sys
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -163,6 +164,16 @@ def test_an_estimator_gives_its_codes_errors_losses_and_names(rng):
     assert report.history.get("loss", []) == loss
     assert report.whole.kept == pytest.approx(estimator.score(X))
     assert report.title == "noise"
+
+
+def test_a_frame_of_numbers_is_reported_as_its_array(rng):
+    X = rng.normal(size=(60, 4))
+    X[7] = X[3]
+    X[5, 1] = np.nan
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    report = Report.from_estimator(TiedAutoencoder(random_state=0, max_iter=5).fit(frame), frame)
+    assert report.whole.tally.n_duplicates == 1
+    np.testing.assert_array_equal(report.missing, [0, 1 / 60, 0, 0])
 
 
 def test_the_errors_by_number_of_components_are_drawn_and_listed(rng):

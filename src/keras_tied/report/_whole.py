@@ -116,6 +116,7 @@ class Tally:
         missing = np.isnan(X)
         self.missing += missing.sum(axis=0)
         rows = np.where(missing, np.nan, X).astype(np.float32) + np.float32(0)  # one NaN, one zero
+        rows = np.ascontiguousarray(rows)  # those of a frame lie column by column
         texts = rows.view(f"V{rows.shape[1] * rows.itemsize}").ravel().tolist()
         self._hashes.append(np.fromiter(map(hash, texts), np.int64, len(texts)))
 
