@@ -1,6 +1,7 @@
 """Odd rows: those with an absurd value come first, move nothing, and are explained."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -386,3 +387,19 @@ def test_a_file_keeps_reasons_and_rarities(fitted, tmp_path):
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
     with pytest.raises(AttributeError, match="not stored in a file"):
         _ = loaded.n_trimmed_rows_
+
+
+def test_a_new_row_whose_class_the_network_gets_wrong_is_not_beyond_all_others():
+    """Rows of one distribution have scores of one distribution, trained on or not."""
+
+    def draw(seed, n=300):
+        rng = np.random.default_rng(seed)
+        x, town = rng.normal(size=n), rng.choice(["a", "b"], n)
+        kind = np.array(["low", "middle", "high"])[np.digitize(x, [-0.5, 0.5])]
+        columns = {"x": x, "y": x + rng.normal(0, 0.3, n), "kind": kind, "town": town}
+        return pd.DataFrame(columns)
+
+    autoencoder = TiedAutoencoder(1, hidden_layer_sizes=32, random_state=0).fit(draw(1))
+    assert not autoencoder.is_pca_
+    old, new = (-autoencoder.score_samples(draw(seed)) for seed in (1, 101))
+    assert new.max() < 3 * old.max()

@@ -23,7 +23,8 @@ MOST_ROWS = 20_000  # the score is fitted to a random sample of so many rows whe
 HUBER_DELTA = 2.0  # Huber's function is linear from here on, in standard deviations
 SMALLEST_SCALE = 0.05
 """Relative to the standard deviation: below, most values equal the median. Also the scale of a
-constant feature: a row with another value is an outlier."""
+constant feature: a row with another value is an outlier. Also the least scale of residuals in a
+table with classes: of rows that it was trained on, a network may be right about all classes."""
 SMALLEST_SURPRISE_SCALE = 0.5
 """The same of a surprise, but 1 of a column of several features: those of a category have two
 values, of which the more frequent one gives the median absolute deviation."""
@@ -340,6 +341,9 @@ def fit_outlier_score(
         surprises = slice(score._ends[2], None)
         least = np.where(several, 1.0, SMALLEST_SURPRISE_SCALE) * spread[surprises]
         scale[surprises] = np.maximum(scale[surprises], least)
+    if layout.has_classes:
+        residuals = slice(*score._ends[1:])
+        scale[residuals] = np.maximum(scale[residuals], SMALLEST_SCALE)
     observed = ~np.isnan(np.fmin.reduce(block.scaled, axis=0))
     constant_scale = np.full(len(scale), np.inf)
     constant_scale[: len(observed)][observed] = SMALLEST_SCALE
