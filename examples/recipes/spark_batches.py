@@ -6,10 +6,10 @@ Each worker unpickles the function once, and is given Arrow batches. Needs `pysp
 import sys
 from collections.abc import Iterator
 
+from keras_tied.distributed import load_transform
+
 import pyarrow as pa
 from pyspark.sql import SparkSession
-
-from keras_tied.distributed import load_transform
 
 model, data, output, *master = sys.argv[1:]
 encode = load_transform(model)

@@ -1,0 +1,20 @@
+"""
+Rows, code, reconstruction and loss
+===================================
+
+Four panels of a fitted estimator in one call, coloured by a label that it was not trained on.
+"""
+
+from keras_tied import TiedAutoencoder
+from keras_tied.plotting import AutoencoderDisplay
+
+import matplotlib.pyplot as plt
+from sklearn.datasets import load_iris
+
+iris = load_iris(as_frame=True)
+autoencoder = TiedAutoencoder(1, random_state=0).fit(iris.data)
+kinds = iris.target_names[iris.target]
+AutoencoderDisplay.from_estimator(
+    autoencoder, iris.data, y=kinds, label_name="iris", figure=plt.figure(figsize=(8, 7.8))
+)
+plt.show()

@@ -1,0 +1,41 @@
+"""
+UMAP beside it
+==============
+
+Maps of the digits by methods that keep neighbours, and by two that can also go back from the map to
+the pictures.
+"""
+
+from importlib.util import find_spec
+
+from keras_tied import TiedAutoencoder
+
+import matplotlib.pyplot as plt
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE, trustworthiness
+
+X, y = load_digits(n_class=6, return_X_y=True)
+X, y = X[:800], y[:800]
+methods = {
+    "PCA": PCA(2),
+    "tied autoencoder": TiedAutoencoder(2, scaler=None, random_state=0),
+    "t-SNE": TSNE(random_state=0, max_iter=500),
+}
+if find_spec("umap"):  # pip install umap-learn
+    from umap import UMAP
+
+    methods["UMAP"] = UMAP(random_state=0, n_jobs=1)
+
+size = 3.3 * len(methods), 3.6
+figure, axes = plt.subplots(1, len(methods), figsize=size, layout="constrained")
+for axis, (name, method) in zip(axes, methods.items(), strict=True):
+    code = method.fit_transform(X)
+    for digit in range(6):
+        rows, colour = y == digit, plt.cm.tab10(digit)
+        axis.scatter(*code[rows].T, s=24, marker=f"${digit}$", linewidths=0.3, color=colour)
+    goes_back = "goes back" if hasattr(method, "inverse_transform") else "does not go back"
+    trust = trustworthiness(X, code, n_neighbors=10)
+    axis.set(title=f"{name}, {goes_back}\ntrustworthiness {trust:.2f}")
+    axis.set(xlabel="unit 1", ylabel="unit 2", xticks=[], yticks=[])
+plt.show()
