@@ -80,7 +80,9 @@ sphinx_gallery_conf = {
     "plot_gallery": "True",
     "abort_on_example_error": True,
     "matplotlib_animations": False,
-    "min_reported_time": 5,
+    "min_reported_time": 3600,  # a busy machine says nothing of a script
+    "default_thumb_file": str(HERE / "_static" / "tie.png"),
+    "parallel": 2,
     "show_memory": False,
     "show_signature": False,
     "remove_config_comments": True,
