@@ -16,11 +16,11 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, trustworthiness
 
 X, y = load_digits(n_class=6, return_X_y=True)
-X, y = X[:800], y[:800]
+X, y = X[:500], y[:500]
 methods = {
     "PCA": PCA(2),
-    "tied autoencoder": TiedAutoencoder(2, scaler=None, random_state=0),
-    "t-SNE": TSNE(random_state=0, max_iter=500),
+    "tied autoencoder": TiedAutoencoder(2, scaler=None, max_iter=60, random_state=0),
+    "t-SNE": TSNE(random_state=0, max_iter=300),
 }
 if find_spec("umap"):  # pip install umap-learn
     from umap import UMAP
