@@ -132,7 +132,8 @@ def run_case(
     with tempfile.TemporaryDirectory() as folder:
         options = ["--quick"] * quick + (["--data", str(data.resolve())] if data else [])
         if hasattr(case, "setup"):
-            setup = run_process([name, "setup", "", "", *options], None, folder, LIMIT)
+            limit = getattr(case, "LIMIT", LIMIT)
+            setup = run_process([name, "setup", "", "", *options], None, folder, limit)
             if "failure" in setup:
                 sys.exit(f"{name}: {setup['failure']} in setup")
         for turn in range(repeats):
@@ -149,8 +150,8 @@ def run_turn(
 ) -> dict[str, Any]:
     """A system's numbers of all tasks: of one process, or of one for each task."""
     limit, result = getattr(case, "LIMIT", LIMIT), {}
-    tasks = case.prepare(Options(quick="--quick" in options))
-    for task in tasks if getattr(case, "ISOLATED", False) else [""]:
+    is_isolated = getattr(case, "ISOLATED", False)
+    for task in case.prepare(Options(quick="--quick" in options)) if is_isolated else [""]:
         arguments = [name, system, task, str(Path(folder, "output.json"))]
         arguments += ["--seed", str(turn), *options]
         run = run_process(arguments, case.SYSTEMS[system], folder, limit)
