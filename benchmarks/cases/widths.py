@@ -27,7 +27,7 @@ REPEATS = 4
 def prepare(options: Options) -> dict[str, Callable[[], list[tuple[int, np.ndarray]]]]:
     def make(curve: Callable[[np.ndarray], np.ndarray]) -> list[tuple[int, np.ndarray]]:
         tables = []
-        for n in (2, 3) if options.quick else (2, 3, 5):
+        for n in (2,) if options.quick else (2, 3, 5):
             for noise in (0.1, 0.3):
                 random = np.random.default_rng(200 + options.seed)
                 code = random.uniform(-1, 1, size=(500, n))
