@@ -74,7 +74,8 @@ def measure(task: Task, history: History, seconds: dict[str, float]) -> dict[str
     if (loss <= TARGET).any():
         share = (int(np.argmax(loss <= TARGET)) + 1) / len(loss)
         hot = seconds.get("hot_seconds", seconds["seconds"])
-        numbers["target_seconds"] = seconds["seconds"] - hot + share * hot
+        compiling = max(seconds["seconds"] - hot, 0.0)
+        numbers["target_seconds"] = compiling + share * hot
     return numbers
 
 
