@@ -28,6 +28,7 @@ NAMES: dict[str, list[str] | None] = dict.fromkeys(KINDS) | {
 }
 DEFAULTS = {
     "n_components": 2,
+    "checkpoint": None,
     "hidden_layer_sizes": "auto",
     "activation": "auto",
     "solver": "auto",
