@@ -188,7 +188,7 @@ def format_table(result: Result) -> str:
     """A table of Markdown: a row for each system, a value and a ratio for each measure."""
     shown = result.shown
     titles = [result.measures[name].title for name in shown]
-    lines = ["| | " + " | ".join(titles) + " |", "| --- |" + " ---: |" * len(titles)]
+    lines = ["| system | " + " | ".join(titles) + " |", "| --- |" + " ---: |" * len(titles)]
     for system in result.runs:
         cells = []
         for name in shown:
