@@ -15,7 +15,7 @@ QUESTIONS = [
     Question("python versions", "howto/versions.html"),
     Question("backend", "howto/backend.html"),
     Question("cuda", "howto/gpu.html"),
-    Question("few rows", "concepts/limits.html"),
+    Question("limits", "concepts/limits.html"),
     Question("cite", "howto/cite.html"),
     Question("embedding output", "howto/embedding-output.html"),
     Question("convolutional", "howto/convolutional.html"),
