@@ -113,8 +113,9 @@ def _print_result(
             "figure": str(output),
         }
     )
-    if best and result.train_mse > best[0]:
+    if best:
         print(
-            "Sigmoid units without gains come to twice PCA's error at best. With them, the network "
-            "reaches PCA's, and nothing is below: the rings lie in a plane, and the rest is noise."
+            f"The article's network comes to {result.train_mse / result.pca_train_mse:.3g} times "
+            f"PCA's error, and with gains, from PCA's weights and by L-BFGS to "
+            f"{best[0] / result.pca_train_mse:.3g} times."
         )
