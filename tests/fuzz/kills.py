@@ -32,7 +32,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 COMMANDS = {
-    "fit": ["fit", "rows.parquet", "-o", "out/new.safetensors", "--epochs", "3"],
+    "fit": ["fit", "rows.parquet", "-o", "out/new.safetensors", "--epochs", "30"],
     "encode": ["encode", "model.safetensors", "rows.parquet", "-o", "out/codes.parquet"],
     "score": ["score", "model.safetensors", "rows.parquet", "-o", "out/scores.csv"],
     "report": ["report", "model.safetensors", "rows.parquet", "-o", "out/report.html"],
