@@ -130,7 +130,7 @@ def test_a_dry_run_of_fit_is_check_and_writes_nothing(keras_tied, cases, tmp_pat
 def test_fit_says_which_values_count_as_missing_and_inspect_shows_it(keras_tied, cases):
     done = keras_tied("fit", cases["us typing errors"].path, "-o", "m.safetensors", "--epochs", 2)
     assert done.code == 0
-    assert "column 'day' holds 1 values that count as missing: 'soon' in row 240" in done.err
+    assert "column 'day' holds 1 value that counts as missing: 'soon' in row 240" in done.err
     shown = " ".join(keras_tied("inspect", "m.safetensors").out.split())
     assert "x numbers" in shown
     assert "misread" in shown

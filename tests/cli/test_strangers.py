@@ -256,3 +256,46 @@ def test_what_may_be_something_else_is_said(keras_tied, clients, tmp_path):
     assert becomes["wave"] == "1 number; if 1 to 3 name kinds, say --categorical"
     assert becomes["postcode"].startswith("left out: text of which nearly every value differs")
     assert becomes["staff"] == "3 numbers: 1-10, 101-1000, 11-100"
+
+
+def test_fill_keeps_the_delimiter_and_says_what_is_no_gap(keras_tied, clients, tmp_path):
+    gaps = clients.astype(str)
+    gaps.loc[3, "spend"], gaps.loc[4, "visits"] = "n/a", "ten"
+    write(gaps, tmp_path / "gaps.csv", sep=";")
+    keras_tied("fit", write(clients, tmp_path / "clients.csv"), "-o", "m.safetensors")
+    done = keras_tied("fill", "m.safetensors", "gaps.csv", "-o", "filled.csv")
+    assert "'visits' holds 1 value that counts as missing, and not as a gap to fill: 'ten'" in (
+        done.err
+    )
+    before = (tmp_path / "gaps.csv").read_text().splitlines()
+    after = (tmp_path / "filled.csv").read_text().splitlines()
+    changed = [row for row, pair in enumerate(zip(before, after, strict=True)) if len({*pair}) > 1]
+    assert changed == [4]  # the line of names is the first
+    kept = before[4].split(";")
+    assert after[4].split(";")[::2] == kept[::2]
+
+
+@pytest.mark.parametrize("command", ["fill", "encode", "reconstruct", "score"])
+@pytest.mark.parametrize("output", ["clients.csv", "./clients.csv", "link.csv"])
+def test_no_command_writes_over_the_table_that_it_reads(
+    keras_tied, clients, tmp_path, command, output
+):
+    path = write(clients, tmp_path / "clients.csv")
+    (tmp_path / "link.csv").symlink_to(path)
+    before = path.read_bytes()
+    keras_tied("fit", path, "-o", "m.safetensors", "--epochs", "1")
+    done = keras_tied(command, "m.safetensors", "clients.csv", "-o", output)
+    assert done.code == 2
+    assert f"{output!r} is the table that is read; name another file with -o." in done.err
+    assert path.read_bytes() == before
+
+
+def test_a_title_as_excel_writes_it_is_refused_unless_it_is_passed_over(
+    keras_tied, clients, tmp_path
+):
+    text = clients.to_csv(index=False, sep=";")
+    (tmp_path / "clients.csv").write_text("Clients of 2026;;\n" + text)
+    done = keras_tied("check", "clients.csv")
+    assert done.code == 2
+    assert "has 3 columns, of which its first line names one, as a title does" in done.err
+    assert columns_of(keras_tied, "clients.csv", "--skip", "1").keys() == {*clients}

@@ -77,7 +77,8 @@ class Watch:
 
     def __init__(self, folder: str) -> None:
         self.folder, self.is_on = folder, False
-        self.packages = {name.partition(".")[0] for name in sys.modules}
+        # Arrow looks for pytz, and no other, where a file names a time zone.
+        self.packages = {"pytz", *(name.partition(".")[0] for name in sys.modules)}
         sys.addaudithook(self.hear)
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:

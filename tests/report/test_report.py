@@ -176,6 +176,30 @@ def test_a_frame_of_numbers_is_reported_as_its_array(rng):
     np.testing.assert_array_equal(report.missing, [0, 1 / 60, 0, 0])
 
 
+def test_a_frame_of_any_columns_is_reported_with_its_values(rng):
+    size = rng.normal(size=80)
+    frame = pd.DataFrame(
+        {
+            "weight": (60 + 10 * size).round(1),
+            "plan": np.where(size > 0.5, "large", "small"),
+            "day": pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(80), unit="D"),
+        }
+    )
+    frame.loc[7, "plan"] = None
+    autoencoder = TiedAutoencoder(random_state=0, max_iter=5).fit(frame)
+    report = Report.from_estimator(autoencoder, frame)
+    assert [(c.name, c.kind) for c in report.columns] == [
+        ("weight", "number"),
+        ("plan", "category"),
+        ("day", "time"),
+    ]
+    np.testing.assert_array_equal(report.missing, [0, 1 / 80, 0])
+    np.testing.assert_array_equal(report.scores, -autoencoder.score_samples(frame))
+    np.testing.assert_array_equal(report.code, autoencoder.transform(frame))
+    text = Elements(report.to_html()).text
+    assert "plan" in text
+
+
 def test_the_errors_by_number_of_components_are_drawn_and_listed(rng):
     X = rng.normal(size=(20, 4))
     widths = [(1, 0.5, 0.6, 0.8), (2, 0.3, 0.4, 0.7), (3, 0.1, 0.2, 0.9)]

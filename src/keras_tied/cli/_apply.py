@@ -33,7 +33,10 @@ class Task:
 
     def write(self, rows: tables.Scan, function: Callable[[tables.Batch], pa.RecordBatch]) -> int:
         """Write the result of a function for each batch; return the number of rows."""
-        return tables.write_table(self.output, map(function, rows), safe_csv=self.safe_csv)
+        delimiter = rows.source.delimiter if rows.reads == "all" else None
+        return tables.write_table(
+            self.output, map(function, rows), safe_csv=self.safe_csv, delimiter=delimiter
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +67,7 @@ def fill(task: RowTask, cluster: ClusterOptions, printing: Printing) -> None:
 @command("keras-tied decode model.safetensors codes.csv -o rows.csv")
 def decode(task: Task, printing: Printing) -> None:
     """Decode codes, such as those that encode writes, into rows."""
-    require_output(task.output, printing.json)
+    require_output(task.output, printing.json, task.data)
     model = load(task.model)
     rows = _open_codes(model, task)
     value = model.fitted_value
@@ -82,7 +85,7 @@ def _transform(
     verb: str, output: distributed.Output, task: Task, options: ClusterOptions, printing: Printing
 ) -> None:
     """Transform the rows of a table, here or on workers."""
-    options.require_output(task.output, printing.json)
+    options.require_output(task.output, printing.json, task.data)
     model = load(task.model)
     is_fill = output == "filled"  # which writes what it does not fill as it stands
     id = None if is_fill else task.id

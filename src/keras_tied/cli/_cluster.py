@@ -23,10 +23,10 @@ class ClusterOptions:
     )
     workers: int | None = option("The processes of --cluster local; one a processor.", min=1)
 
-    def require_output(self, output: str, json: bool) -> None:
+    def require_output(self, output: str, json: bool, data: str) -> None:
         """Raise if a table, or the folder of workers, could not be written, before any work."""
         if self.cluster is None:
-            require_output(output, json)
+            require_output(output, json, data)
         elif output == "-" or output.lower().endswith(
             tuple(f".{ending}" for ending in tables.ENDINGS)
         ):

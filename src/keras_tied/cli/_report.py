@@ -20,8 +20,6 @@ from keras_tied.cli._rows import Label, RowOptions, Sample, open_rows, open_with
 from keras_tied.cli._table import TableOptions, describe_doubtful, explain_left_out
 
 N_WORST = 20  # the oddest rows, which a report always holds
-# Of times that are no text.
-FORMATS = {"date": "%Y-%m-%d", "timestamp": "%Y-%m-%d %H:%M:%S", "time": "%H:%M:%S"}
 
 
 @command("keras-tied report model.safetensors rows.csv -o report.html")
@@ -155,7 +153,7 @@ def _make_page(
         widths=[tuple(width.values()) for width in model.find_widths()],
         whole=whole,
         feature_names=rows.columns.features,
-        columns=describe_columns(rows.columns),
+        columns=pages.list_columns(rows.columns),
         ids=sample.ids,
         labels=sample.labels,
         label_name=rows.label or "label",
@@ -185,34 +183,3 @@ def _list_changes(rows: tables.Scan) -> list[pages.Drift]:
         for name, times in rows.unseen.counts.items()
         if name not in rows.columns.names
     ]
-
-
-def describe_columns(columns: tables.Columns) -> list[pages.Column]:
-    """Return the columns that are used, with the form of their values."""
-    described = [(column, *_describe_column(column)) for column in columns.used]
-    return [pages.Column(c.name, kind, len(c.features), form) for c, kind, form in described]
-
-
-def _describe_column(column: tables.Column) -> tuple[Any, dict[str, Any]]:
-    form = column.form
-    if column.kind is tables.Kind.text:
-        prefix = len(column.name) + 1
-        return "category", {"levels": [name[prefix:] for name in column.features]}
-    if isinstance(form, tables.Times):
-        return "time", {
-            "format": form.format or FORMATS[form.dtype],
-            "origin": column.origin,
-            "offset": form.offset,
-            "hour": 1 + 2 * column.cycles.index("hour") if "hour" in column.cycles else None,
-            "zone": form.zone if form.format else "",
-            "places": form.places,
-            "padded": form.padded,
-        }
-    if isinstance(form, tables.TruthText):
-        return "truth", {"true": form.true, "false": form.false}
-    if isinstance(form, tables.NumberText) and not form.is_whole:
-        names = "decimal", "separator", "prefix", "suffix", "places", "parentheses"
-        return "number", {name: getattr(form, name) for name in names}
-    if column.kind is tables.Kind.boolean:
-        return "truth", {}
-    return ("whole" if column.kind is tables.Kind.integer or form is not None else "number"), {}

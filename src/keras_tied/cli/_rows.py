@@ -57,7 +57,7 @@ def open_rows(
     output_id = choose_id(source, id, of_model.id if of_model else None, output)
     columns = model.columns_of(source)
     named = replace(columns, id=output_id or columns.id, label=label or columns.label)
-    if unknown := named.match(source.schema.names):
+    if unknown := named.match(source.schema.names, ", or have it imputed with --impute-absent"):
         ignored = f"ignored the column {quote(unknown)} of {data!r}"
         say(f"{ignored}, which the model has never seen.", quiet=quiet)
     kinds, used = source.kinds, columns.used

@@ -57,7 +57,7 @@ def score(
     if threshold is not None and math.isnan(threshold):
         raise UsageError("--threshold nan is no score; give a number.")
     if output is not None:
-        cluster.require_output(output, printing.json)
+        cluster.require_output(output, printing.json, data)
     fitted_model = load(model)
     fitted = fitted_model.fitted_value
     rows = open_rows(fitted_model, data, options, id, printing.quiet)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -133,9 +134,12 @@ def report_table_errors() -> Iterator[None]:
         raise UsageError(str(error)) from error
 
 
-def require_output(output: str, json: bool) -> None:
-    """Raise if a table could not be written, before any work is done."""
+def require_output(output: str, json: bool, data: str) -> None:
+    """Raise if a table could not be written, or over the one that is read, before any work."""
     tables.check_output(output)
+    with suppress(OSError, ValueError):  # there is no such file yet, or it is an address
+        if os.path.samefile(output, data) and os.path.isfile(data):
+            raise UsageError(f"{output!r} is the table that is read; name another file with -o.")
     if json and output == STANDARD_OUTPUT:
         raise UsageError(
             "--json and --output - both write to the standard output; leave one of them out."
@@ -158,10 +162,11 @@ def say_notes(source: tables.Source, quiet: bool) -> None:
     say(*(f"{source.name!r}: {note}." for note in source.notes), quiet=quiet)
 
 
-def describe_misread(misread: tables.MisreadValues) -> dict[str, str]:
+def describe_misread(misread: tables.MisreadValues, more: str = "") -> dict[str, str]:
     """Describe the values that were not of the kind of their column, by column."""
     return {
-        column: f"holds {times:,} values that count as missing: {misread.describe(column)}"
+        column: f"holds {format_quantity(times, 'value')} that count{'s' * (times == 1)} as missing"
+        f"{more}: {misread.describe(column)}"
         for column, times in misread.counts.items()
     }
 
@@ -178,5 +183,6 @@ def describe_doubtful(rows: tables.Scan) -> list[str]:
         sentences.append(f"column {column!r} holds {values}.")
     for column in rows.empty:
         sentences.append(f"column {column!r} has no value in any row, and is imputed.")
-    misread = describe_misread(rows.misread).items()
+    kept = ", and not as a gap to fill" if rows.reads == "all" else ""
+    misread = describe_misread(rows.misread, kept).items()
     return [*sentences, *(f"column {column!r} {text}." for column, text in misread)]

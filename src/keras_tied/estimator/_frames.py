@@ -1,11 +1,12 @@
 """Frames with columns of any kind: what their columns are, and their numbers."""
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from sklearn.utils import check_array
 
 from keras_tied._text import format_quantity, list_some
@@ -19,6 +20,9 @@ from keras_tied.estimator.columns import (
     has_kinds,
     read_rows,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def learn_columns(X: Any, categorical_features: Any) -> Columns | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from keras_tied.estimator._training.progress import epoch_callback
     from keras_tied.estimator._training.sample import choose_places, choose_sample_size
     from keras_tied.estimator._training.width import measure_hidden
+    from keras_tied.estimator._validation import validate_rows
     from keras_tied.estimator.columns import Columns
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "ranks",
     "read",
     "save",
+    "validate_rows",
     "write_onnx",
 ]
 LAZY = {
@@ -59,6 +61,7 @@ LAZY = {
     "choose_sample_size": "_training.sample",
     "epoch_callback": "_training.progress",
     "measure_hidden": "_training.width",
+    "validate_rows": "_validation",
     "write_onnx": "_onnx",
 }
 

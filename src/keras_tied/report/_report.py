@@ -13,6 +13,7 @@ from keras_tied.drawing import collect_history
 from keras_tied.estimator.internal import Fitted
 from keras_tied.report._columns import Column, slice_columns, sum_columns
 from keras_tied.report._drift import Drift, find_drift
+from keras_tied.report._kinds import list_columns
 from keras_tied.report._whole import Tally, Whole
 
 
@@ -156,7 +157,8 @@ class Report:
 
         Args:
             estimator: a fitted `TiedAutoencoder`, or an object with its methods.
-            X: (n, features) the rows: an array, or a data frame whose column names are used.
+            X: (n, features) the rows: an array, or a data frame whose column names are used; one
+                with columns of any kind, if the estimator was fitted to such a frame.
             **kwargs: the other arguments of `Report`, instead of what the estimator gives.
 
         Examples:
@@ -172,8 +174,14 @@ class Report:
         fitted = getattr(estimator, "_fitted", estimator)
         names, history = getattr(estimator, "feature_names_in_", None), collect_history(estimator)
         defaults: dict[str, Any] = {"feature_names": names, "history": history}
+        is_pca = getattr(estimator, "is_pca_", False)
+        if (columns := getattr(estimator, "_columns", None)) is not None:
+            from keras_tied.estimator.internal import validate_rows  # imports scikit-learn
+
+            X = validate_rows(estimator, X)
+            defaults |= {"feature_names": columns.features, "columns": list_columns(columns)}
+            estimator = fitted
         if isinstance(fitted, Fitted):
-            is_pca = getattr(estimator, "is_pca_", False)
             defaults |= {"fitted": fitted, "model": name_model(fitted, is_pca)}
         if hasattr(estimator, "score_samples"):
             defaults["scores"] = np.negative(estimator.score_samples(X))

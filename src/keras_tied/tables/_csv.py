@@ -125,7 +125,8 @@ class _CsvFile:
         except _LengthError:
             self._block = LARGEST_BLOCK
             self._schema, n_rows, decimal = self._scan(names)
-        return TableFile(self._name, self._schema, [n_rows], self.read, self._notes, decimal)
+        found = decimal, self._delimiter
+        return TableFile(self._name, self._schema, [n_rows], self.read, self._notes, *found)
 
     def read(self, request: Request) -> Batches:
         """Read the file; see `TableFile`."""
@@ -178,6 +179,11 @@ class _CsvFile:
         if longest > CHARACTERS_TO_LOOK_AT and (fault := self._find_open_quote()):
             raise fault
         self._first = cells = rows[0]
+        if self._options.header and not self._options.skip and _is_title(*rows[:2]):
+            raise TableError(
+                f"{self._name!r} has {len(cells)} columns, of which its first line names one, as a "
+                "title does; pass over that line with --skip 1 (skip=1), or name the others."
+            )
         if len(rows) < 2 and self._options.header:
             raise TableError(f"{self._name!r} has a line of names and no rows; give it rows.")
         are_whole = all(cell.strip().isdecimal() for cell in cells)
@@ -377,3 +383,10 @@ def _widen_type(dtype: pa.DataType, values: pa.Array) -> pa.DataType:
             pc.cast(pc.utf8_trim_whitespace(values), candidate)
             return candidate
     return pa.string()
+
+
+def _is_title(first: list[str], second: Sequence[str] = ()) -> bool:
+    """Whether a first line has text in its first cell alone, and the second line in all."""
+    if len(first) < 3 or len(first) != len(second):
+        return False
+    return bool(first[0].strip()) and not any(map(str.strip, first[1:])) and all(second)

@@ -110,6 +110,7 @@ class TableFile:
     read: Callable[[Request], Batches]
     notes: Sequence[str] = ()  # what was detected, for the user
     decimal: str | None = None  # the decimal mark, if the file tells
+    delimiter: str | None = None  # of CSV
 
 
 def find_format(path: str, format: str | None = None) -> str | None:

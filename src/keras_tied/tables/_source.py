@@ -28,7 +28,7 @@ class Source:
         name, n_rows: the path as it was given, and how many rows there are.
         schema: the names and Arrow types of the columns.
         notes: what was detected when the files were opened, such as a delimiter.
-        decimal: the decimal mark of the files, or None if they do not tell.
+        decimal, delimiter: the marks of the files, or None if they do not tell, or differ.
         first_row: how many rows of its file come before those of a part that `split` gives.
     """
 
@@ -51,8 +51,9 @@ class Source:
         self.schema: pa.Schema = _merge_schemas(files) if schema is None else schema
         self.n_rows: int = sum(sum(file.rows) for file in files)
         self.notes: list[str] = list(dict.fromkeys(note for file in files for note in file.notes))
-        marks = {file.decimal for file in files}
-        self.decimal: str | None = marks.pop() if len(marks) == 1 else None
+        decimals, delimiters = {f.decimal for f in files}, {f.delimiter for f in files}
+        self.decimal: str | None = decimals.pop() if len(decimals) == 1 else None
+        self.delimiter: str | None = delimiters.pop() if len(delimiters) == 1 else None
         if not self.n_rows:
             raise TableError(f"{name!r} has columns and no rows; give it rows.")
 

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -53,7 +54,11 @@ def check_output(path: str | os.PathLike[str]) -> Path | None:
 
 
 def write_table(
-    path: str | os.PathLike[str], batches: Iterable[pa.RecordBatch], *, safe_csv: bool = False
+    path: str | os.PathLike[str],
+    batches: Iterable[pa.RecordBatch],
+    *,
+    safe_csv: bool = False,
+    delimiter: str | None = None,
 ) -> int:
     r"""Write a table, whole or not at all, and return its number of rows.
 
@@ -67,6 +72,7 @@ def write_table(
         safe_csv: whether to put a `'` before text and names of columns, in CSV, that begin with
             `=`, `+`, `-`, `@`, a tab or a line break, as a formula does, and before such a sign
             behind a delimiter or behind what is not seen. Defaults to `False`.
+        delimiter: between the cells of CSV. Defaults to a comma.
 
     Raises:
         TableError: if the path or the columns cannot be written; a `WriteError` of a full disk.
@@ -94,10 +100,10 @@ def write_table(
 
     if target is None:
         sys.stdout.flush()
-        _write_text(sys.stdout.buffer, first.schema, count_rows(), safe=safe_csv)
+        _write_text(sys.stdout.buffer, first.schema, count_rows(), delimiter or ",", safe_csv)
         return n_rows
     with _report_errors(name), _files.replace_atomically(target) as part:
-        _write_rows(name, part, first.schema, count_rows(), safe_csv)
+        _write_rows(name, part, first.schema, count_rows(), safe_csv, delimiter)
     return n_rows
 
 
@@ -119,12 +125,20 @@ def _report_errors(name: str) -> Iterator[None]:
         raise WriteError(f"cannot write {name!r}: {reason}; use Parquet.") from error
 
 
-def _write_rows(name: str, part: Path, schema: pa.Schema, batches: Batches, safe_csv: bool) -> None:
+def _write_rows(
+    name: str,
+    part: Path,
+    schema: pa.Schema,
+    batches: Batches,
+    safe_csv: bool,
+    delimiter: str | None,
+) -> None:
     """Write rows to `part`, in the format of `name`."""
     format, ending = find_format(name), Path(name).suffix[1:].lower()
     if format in TEXTS:
         with pa.output_stream(str(part), compression=COMPRESSIONS.get(ending)) as stream:
-            _write_text(stream, schema, batches, TEXTS[format], safe_csv)
+            between = delimiter if delimiter and format == "csv" else TEXTS[format]
+            _write_text(stream, schema, batches, between, safe_csv)
     elif format == "parquet":
         _write_parquet(part, schema, batches)
     elif format == "npy":
@@ -143,7 +157,7 @@ def _write_rows(name: str, part: Path, schema: pa.Schema, batches: Batches, safe
 
 
 def _write_text(
-    file: IO[bytes], schema: pa.Schema, batches: Batches, delimiter: str = ",", safe: bool = False
+    file: IO[bytes], schema: pa.Schema, batches: Batches, delimiter: str, safe: bool
 ) -> None:
     """Write CSV to an open file; see `write_table` for `safe`."""
     if others := [field.name for field in schema if find_kind(field.type) is Kind.other]:
@@ -181,7 +195,7 @@ def _join_cells(batch: pa.RecordBatch, delimiter: str) -> pa.Buffer:
     for index, column in enumerate(cells):
         doubled = pc.replace_substring(column, '"', '""')
         quoted = pc.binary_join_element_wise(quote, doubled, quote, nothing)
-        special = pc.match_substring_regex(column, f'[{delimiter}"\r\n]')
+        special = pc.match_substring_regex(column, f'[{re.escape(delimiter)}"\r\n]')
         cells[index] = pc.if_else(special, quoted, column)
     missing_is_empty = {"null_handling": "replace", "null_replacement": ""}
     rows = pc.binary_join_element_wise(*cells, pa.scalar(delimiter, text), **missing_is_empty)

@@ -103,8 +103,11 @@ class Preprocessing:
 
 def require_floats(X: Any, width: int) -> None:
     """Refuse rows of another dtype or width, which would give wrong numbers in silence."""
-    if X.ndim != 2 or X.shape[1] != width or X.dtype not in (np.float32, np.float64):
+    is_array = hasattr(X, "ndim") and hasattr(X, "dtype")
+    dtypes = np.float32, np.float64
+    if not is_array or X.ndim != 2 or X.shape[1] != width or X.dtype not in dtypes:
+        given = f"{X.dtype} of shape {X.shape}" if is_array else f"a {type(X).__name__}"
         raise ValueError(
             f"Rows must be an array of float32 or float64 of shape (n, {width}), and these are "
-            f"{X.dtype} of shape {X.shape}."
+            f"{given}; TiedAutoencoder.load takes frames and lists, and the command tables."
         )

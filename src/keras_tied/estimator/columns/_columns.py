@@ -206,12 +206,15 @@ class Columns:
         """For each of the numbers, the place of its column among those that are used."""
         return np.repeat(np.arange(len(self.used)), [len(column.features) for column in self.used])
 
-    def match(self, names: Sequence[str]) -> list[str]:
-        """Return the columns of another table that are unknown here; raise if it lacks some."""
+    def match(self, names: Sequence[str], remedy: str = "") -> list[str]:
+        """Return the columns of another table that are unknown here; raise if it lacks some.
+
+        `remedy` is what the message names besides adding the column.
+        """
         given = set(names)
         if absent := [name for name in self.names if name not in given]:
             fault = f"the table has no column {quote(absent)}, which the model uses"
-            raise TableError(f"{fault}; add it, or have it imputed: --impute-absent (absent=...).")
+            raise TableError(f"{fault}; add it{remedy}.")
         known_names = {*self.names, *self.left_out, self.label, self.id}
         return [name for name in names if name not in known_names]
 
