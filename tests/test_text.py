@@ -45,7 +45,7 @@ def test_a_reason_names_a_column_or_two_that_contradict_each_other():
     likely = describe_reason([Cause("owner", 1.0, "yes", "no", 41.3)], False)
     assert likely == "owner yes; the other columns make no 41 times as likely"
     both = describe_reason([Cause("a", 0.5, "1", "9"), Cause("b", 0.5, "9", "2")], False)
-    assert both == "a 1 and b 9 contradict each other; the other columns suggest a 9 or b 2"
+    assert both == "a 1 and b 9 seldom go together; the other columns suggest a 9 or b 2"
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
     if second.share >= CONTRADICTION * first.share and first.share + second.share >= MAIN_SHARE:
         mended = mended.replace("that", "the former")
         return (
-            f"{first.column} {first.given} and {second.column} {second.given} contradict each "
-            f"other; the other columns suggest {first.column} {first.expected} or {second.column} "
+            f"{first.column} {first.given} and {second.column} {second.given} seldom go together; "
+            f"the other columns suggest {first.column} {first.expected} or {second.column} "
             f"{second.expected}{mended}"
         )
     values = [f"{cause.column} {cause.given} (suggested {cause.expected})" for cause in causes]

@@ -63,7 +63,8 @@ def compare(
     n, n_all = len(numbers), table.survey.source.n_rows
     heading = f"{n:,} rows" if n == n_all else f"{n:,} of {n_all:,} rows"
     heading += f" of {numbers.shape[1]:,} numbers"
-    held_out = "; errors are those of 30 % held out" + f", means of {seeds} seeds" * (seeds > 1)
+    held_out = "; errors are mean squares over 30 % held out, rows that fit leaves out included"
+    held_out += f"; means of {seeds} seeds" * (seeds > 1)
     curve: list[comparison.Width] = []
     if len(widths) > 1:
         column_of = table.survey.columns.column_numbers
@@ -87,7 +88,7 @@ def compare(
     if printing.json:
         key, results = ("widths", curve) if curve else ("methods", methods)
         print_json({key: _describe(results)} | facts)
-    elif not quiet:
+    elif output is None or not quiet:
         print(heading + held_out)
         if curve:
             _print_widths(curve)

@@ -125,8 +125,8 @@ class _CsvFile:
         except _LengthError:
             self._block = LARGEST_BLOCK
             self._schema, n_rows, decimal = self._scan(names)
-        found = decimal, self._delimiter
-        return TableFile(self._name, self._schema, [n_rows], self.read, self._notes, *found)
+        marks = decimal, self._delimiter
+        return TableFile(self._name, self._schema, [n_rows], self.read, self._notes, *marks)
 
     def read(self, request: Request) -> Batches:
         """Read the file; see `TableFile`."""

@@ -57,7 +57,7 @@ const Row = (() => {
       return `${first.name}: ${first.given} is given; the other columns suggest ${first.expected}${mended("that")}.`;
     }
     if (second.share >= CONTRADICTION * first.share && first.share + second.share >= MAIN) {
-      return `${first.name} ${first.given} and ${second.name} ${second.given} contradict each other; the other columns ` +
+      return `${first.name} ${first.given} and ${second.name} ${second.given} seldom go together; the other columns ` +
         `suggest ${first.name} ${first.expected} or ${second.name} ${second.expected}${mended("the former")}.`;
     }
     return `Several columns: ${causes.map((c) => `${c.name} ${c.given} (suggested ${c.expected})`).join(", ")}.`;
