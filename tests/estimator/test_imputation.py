@@ -386,3 +386,54 @@ def test_rows_with_gaps_after_a_fit_to_complete_ones_are_filled_by_conditional_m
     imputed = estimator.impute(gaps)
     np.testing.assert_array_equal(imputed[:, :2], gaps[:, :2])
     np.testing.assert_allclose(imputed[:, 2], expected, atol=0.15)
+
+
+def make_skewed(random, n=300):
+    """Counts and amounts, none below 0, many near it, with gaps."""
+    size = random.normal(size=n)
+    X = np.column_stack(
+        [
+            random.poisson(np.exp(1 + size)),
+            np.exp(4 + 1.2 * size + 0.5 * random.normal(size=n)),
+            1 / (1 + np.exp(-2 * size + random.normal(size=n))),
+        ]
+    )
+    return np.where(random.uniform(size=X.shape) < 0.2, np.nan, X)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_filled_in_is_within_the_values_of_its_column(rng, tmp_path, dtype):
+    X = make_skewed(rng).astype(dtype)
+    autoencoder = TiedAutoencoder(1, random_state=0, trim=False).fit(X)
+    smallest, largest = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
+    autoencoder.save(tmp_path / "model.safetensors")
+    for model in (autoencoder, TiedAutoencoder.load(tmp_path / "model.safetensors")):
+        for rows in (X, make_skewed(rng).astype(dtype), np.full((2, 3), np.nan, dtype)):
+            filled = model.impute(rows)[np.isnan(rows)]
+            bounds = (
+                np.broadcast_to(end, rows.shape)[np.isnan(rows)] for end in (smallest, largest)
+            )
+            low, high = bounds
+            assert ((filled >= low) & (filled <= high)).all()
+    assert (autoencoder.reconstruct(X) < smallest).any()  # else nothing is tested
+
+
+def test_what_is_expected_is_within_the_values_of_its_column(rng):
+    X = make_skewed(rng)
+    autoencoder = TiedAutoencoder(1, random_state=0).fit(X)
+    odd = np.nan_to_num(X[:50]) * [1, -20, 30]
+    expected = autoencoder.explain(odd).expected
+    assert (expected >= np.nanmin(X, axis=0) - 1e-5).all()
+    assert (expected <= np.nanmax(X, axis=0) + 1e-5).all()
+
+
+def test_batches_widen_the_values_that_are_filled_in():
+    rng = np.random.default_rng(0)
+    autoencoder = TiedAutoencoder(1, random_state=0, trim=False)
+    first, second = rng.uniform(0, 1, (40, 3)), rng.uniform(5, 6, (40, 3))
+    for batch in (first, second):
+        batch[::4, 2] = np.nan
+        autoencoder.partial_fit(batch)
+    X = np.vstack([first, second])
+    ends = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
+    np.testing.assert_array_equal(autoencoder._fitted.ends, ends)

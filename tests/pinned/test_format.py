@@ -32,7 +32,7 @@ ARRAYS = """
     outlier_score.residual_axes.mean outlier_score.residual_axes.vectors
     outlier_score.gaussian.mean outlier_score.gaussian.precision outlier_score.median
     outlier_score.scale outlier_score.fences.middle outlier_score.fences.low
-    outlier_score.fences.high outlier_score.tail.numbers
+    outlier_score.fences.high outlier_score.tail.numbers smallest largest
     """.split()
 ARRAYS_WHERE_MISSING = """
     preprocessing.gaussian.mean preprocessing.gaussian.precision imputation_weights

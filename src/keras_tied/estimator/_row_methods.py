@@ -110,8 +110,9 @@ class RowMethods(OutlierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         Returns:
             A copy, of the same type and dtypes, in which each missing value is what `reconstruct`
             gives there, or the conditional mean in a normal distribution where nothing was missing
-            in training. In columns where all other numbers are whole it is so too. What is missing
-            in columns that were left out stays so.
+            in training; a number lies within those of its column in training. In columns where all
+            other numbers are whole it is so too. What is missing in columns that were left out
+            stays so.
 
         Examples:
             >>> import pandas as pd

@@ -45,6 +45,8 @@ AXES: dict[str, Any] = {
     "preprocessing.gaussian.precision": "ee",
     **{f"preprocessing.gaussian.pieces.{name}": "p" for name in Pieces._fields},
     "imputation_weights": "d",
+    "smallest": "d",
+    "largest": "d",
     "link.frequencies": "d",
     "link.temperatures": "d",
     "link.mixtures": "d",
@@ -77,6 +79,8 @@ LAYER = {"kernels": (0, 1), "biases": (1,), "decoder_biases": (0,), "gains": (1,
 OPTIONAL = (
     "preprocessing.gaussian.",
     "imputation_weights",
+    "smallest",
+    "largest",
     "outlier_score.gaussian.precision",
     "outlier_score.gaussian.pieces.",
 )
@@ -84,7 +88,10 @@ OPTIONAL = (
 KINDS = {NUMBER, BOOLEAN, CATEGORY}
 POSITIVE = ".scale", ".frequencies", ".temperatures", ".costs"  # ends of their names
 SHARES = "imputation_weights", "link.frequencies", "link.mixtures"  # from 0 to 1
-MAY_BE_INFINITE = ("outlier_score.scale", "outlier_score.fences.low", "outlier_score.fences.high")
+MAY_BE_INFINITE = (
+    *("outlier_score.scale", "outlier_score.fences.low", "outlier_score.fences.high"),
+    *("smallest", "largest"),
+)
 
 
 class _Header(Struct):
@@ -269,6 +276,9 @@ def _check_arrays(
         "'link.frequencies' has a boolean that is never false": sure.all(),
         "'outlier_score.gaussian.precision' is not positive": positive,
         "'outlier_score.fences' are not in order": ((low < middle) & (middle < high)).all(),
+        "'smallest' is above 'largest'": (
+            (arrays.get("smallest", low) <= arrays.get("largest", high)).all()
+        ),
         "'outlier_score.tail' is not a tail": _make_tail(arrays).is_valid,
     }
     for otherwise, holds in checks.items():
@@ -357,6 +367,8 @@ def _make_fitted(
         offset=settings.offset,
         feature_names=feature_names,
         imputation_weights=arrays.get("imputation_weights"),
+        smallest=arrays.get("smallest"),
+        largest=arrays.get("largest"),
         columns_json=None if columns == b"null" else columns,
         link=Link(**of_link, layout=layout, scaling=scaling) if of_link else None,
     )

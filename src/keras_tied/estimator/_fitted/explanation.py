@@ -29,23 +29,31 @@ class Explanation(NamedTuple):
 
 
 def explain(
-    preprocessing: Preprocessing, score: OutlierScore, score_rows: ScoreRows, X: Any
+    preprocessing: Preprocessing,
+    score: OutlierScore,
+    score_rows: ScoreRows,
+    X: Any,
+    smallest: Array | float,
+    largest: Array | float,
 ) -> Explanation:
-    """Explain rows, `(n, d)`."""
+    """Explain rows, `(n, d)`; what is expected lies between the smallest and the largest values."""
     n, d = X.shape
+    shift, scale = preprocessing.scaling
+    ends = (smallest - shift) / scale, (largest - shift) / scale
     size = max(1, MOST_NUMBERS // (d * (len(score.layout.starts) + 1)))
     parts = [
-        _explain_part(preprocessing, score, score_rows, X[begin : begin + size])
+        _explain_part(preprocessing, score, score_rows, X[begin : begin + size], ends)
         for begin in range(0, max(1, n), size)
     ]
     return Explanation(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def _explain_part(
-    preprocessing: Preprocessing, score: OutlierScore, score_rows: ScoreRows, X: Any
+    preprocessing: Preprocessing, score: OutlierScore, score_rows: ScoreRows, X: Any, ends: Any
 ) -> Explanation:
     scaled, complete = preprocessing.forward(X, slice(None))
     expected, ratios = _predict(preprocessing.scaling, score, scaled, complete)
+    expected = np.clip(expected, *ends).astype(np.float32)
     n, d = scaled.shape
     starts = score.layout.starts
     owners = np.arange(len(starts))[:, None] == score.layout.columns

@@ -46,6 +46,8 @@ class Fitted:
             are its own.
         link: what turns the output of the decoder into probabilities; None if it is what is
             reconstructed.
+        smallest, largest: of the values that a feature had in training, `(d,)`, in its units: what
+            is filled in or expected is within; None if that is not known.
     """
 
     preprocessing: Preprocessing
@@ -56,6 +58,8 @@ class Fitted:
     imputation_weights: Array | None = None
     columns_json: bytes | None = None
     link: Link | None = None
+    smallest: Array | None = None
+    largest: Array | None = None
 
     @property
     def n_features(self) -> int:
@@ -66,6 +70,24 @@ class Fitted:
     def n_components(self) -> int:
         """The columns of a code, k."""
         return self.network.layer_sizes[-1]
+
+    @property
+    def ends(self) -> tuple[Array | float, Array | float]:
+        """The smallest and the largest values of the features, infinite if they are not known."""
+        if self.smallest is None or self.largest is None:
+            return -np.inf, np.inf
+        return self.smallest, self.largest
+
+    def learn_ends(self, X: Array, before: "Fitted | None" = None) -> "Fitted":
+        """This with the smallest and largest values of rows `(n, d)`, and of a fit before them."""
+        smallest = np.fmin.reduce(X, axis=0, initial=np.inf)
+        largest = np.fmax.reduce(X, axis=0, initial=-np.inf)
+        empty = smallest > largest  # where nothing is known
+        ends = np.where(empty, -np.inf, smallest), np.where(empty, np.inf, largest)
+        if before is not None:
+            ends = np.minimum(before.ends[0], ends[0]), np.maximum(before.ends[1], ends[1])
+        smallest, largest = (end.astype(np.float64) for end in ends)
+        return replace(self, smallest=smallest, largest=largest)
 
     def transform(self, X: Any) -> Array:
         """The codes, `(n, k)`, in the dtype of `X`."""
@@ -100,7 +122,8 @@ class Fitted:
         """The rows with what is missing filled in, `(n, d)`, in the dtype of `X`.
 
         It is what `reconstruct` gives; where nothing was missing in training, and no weights are
-        known, conditional means in the distribution of the outlier score.
+        known, conditional means in the distribution of the outlier score. It stays within the
+        values of the training rows.
         """
         score, preprocessing = self.outlier_score, self.preprocessing
         if preprocessing.gaussian is not None or score is None or score.gaussian.precision is None:
@@ -109,6 +132,7 @@ class Fitted:
             preprocessing = replace(preprocessing, gaussian=score.gaussian)
             _, complete = preprocessing.forward(X, slice(None))
             filled = preprocessing.scaling.backward(complete, X.dtype)
+        filled = np.clip(filled, *(np.asarray(end, X.dtype) for end in self.ends))
         return np.where(np.isnan(X), filled, X)
 
     def _fill_in(self, block: Block) -> Array:
@@ -205,7 +229,7 @@ class Fitted:
         def score_rows(scaled: Array, complete: Array) -> Array:
             return self.score_block(self.forward(scaled, complete))
 
-        return explain(self.preprocessing, self.outlier_score, score_rows, X)
+        return explain(self.preprocessing, self.outlier_score, score_rows, X, *self.ends)
 
     def forward(self, scaled: Array, complete: Array) -> Block:
         """The forward pass of scaled rows."""

@@ -59,6 +59,7 @@ def fit(
     plan = make_plan(parameters, rows, n_components, random, seed, effort=effort)
     solution, block = _solve(plan, rows, principal)
     fitted = Fitted(rows.preprocessing, solution.network, link=solution.link)
+    fitted = fitted.learn_ends(given.X)
     fitted = replace(fitted, imputation_weights=weigh_imputations(plan, rows, fitted))
     outcome = judge(plan, rows, solution, fitted, block)
     if solution.checkpoint is not None:
@@ -96,6 +97,7 @@ def fit_batch(
             solution = keras_solvers.fit_next_batch(plan, training_rows, model, like)
             fitted = replace(before.fitted, network=solution.network, link=None)
     block = compute_block(solution.network, rows.scaled, rows.complete)
+    fitted = fitted.learn_ends(given.X, before and before.fitted)
     outcome = judge(plan, rows, solution, fitted, block)
     outcome = outcome._replace(trainable=model, interrupted=is_interrupted())
     if before is None:
