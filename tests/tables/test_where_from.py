@@ -116,6 +116,20 @@ def test_rows_are_those_of_parquet(rows, folder, name):
     assert_same(open_table(name), rows)
 
 
+def test_a_database_with_a_log_is_read_whole_and_left_as_it_is(folder):
+    database = sqlite3.connect("rows.sqlite")
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("CREATE TABLE t AS SELECT 1 AS a UNION SELECT 2")
+    database.commit()
+    for is_open in (True, False):  # first, what is written is in the log alone
+        if not is_open:
+            database.close()
+        before = sorted(folder.iterdir())
+        assert len(before) == (3 if is_open else 1)
+        assert read(open_table("rows.sqlite")).to_pydict() == {"a": [1, 2]}
+        assert sorted(folder.iterdir()) == before
+
+
 @pytest.mark.parametrize("name", ["rows.sqlite", "rows.duckdb"])
 def test_a_query_chooses_rows(rows, folder, name):
     SAVERS[name](rows, name)

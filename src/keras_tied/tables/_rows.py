@@ -162,7 +162,12 @@ def open_sqlite(name: str, options: ReadOptions) -> TableFile:
 
 
 def _connect(name: str) -> sqlite3.Connection:
-    database = sqlite3.connect(Path(name).absolute().as_uri() + "?mode=ro", uri=True)
+    with open(name, "rb") as file:
+        has_log = file.read(19)[-1:] == b"\2"
+    # A reader makes a write-ahead log where there is none, and none is left to delete it.
+    is_at_rest = has_log and not Path(f"{name}-wal").exists()
+    options = "?mode=ro" + "&immutable=1" * is_at_rest
+    database = sqlite3.connect(Path(name).absolute().as_uri() + options, uri=True)
     database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)  # of a value, also a computed one
     database.execute("PRAGMA trusted_schema = OFF")
     return database
