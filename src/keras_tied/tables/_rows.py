@@ -163,7 +163,7 @@ def open_sqlite(name: str, options: ReadOptions) -> TableFile:
 
 def _connect(name: str) -> sqlite3.Connection:
     with open(name, "rb") as file:
-        has_log = file.read(19)[-1:] == b"\2"
+        has_log = 2 in file.read(20)[18:]  # the versions of who writes and who reads
     # A reader makes a write-ahead log where there is none, and none is left to delete it.
     is_at_rest = has_log and not Path(f"{name}-wal").exists()
     options = "?mode=ro" + "&immutable=1" * is_at_rest
