@@ -104,8 +104,9 @@ def kill_command(
     arguments = [sys.executable, "-m", "keras_tied", *COMMANDS[name], "--quiet"]
     out = folder / COMMANDS[name][COMMANDS[name].index("-o") + 1]
     seconds = run(arguments, folder)
-    whole, n_killed, n_parts, n_again_run, n_new = read_output(out), 0, 0, 0, 0
-    for n in range(n_kills):
+    whole, n_killed, n_parts, n_again_run, n_new, n = read_output(out), 0, 0, 0, 0, 0
+    while n_killed < n_kills:
+        n += 1
         out.unlink(missing_ok=True)
         old = OLD if n % 2 else None
         if old:
@@ -116,18 +117,18 @@ def kill_command(
         assert found == old or is_new, f"{out} is torn"
         n_new += is_new
         n_parts += len(os.listdir(out.parent)) > out.exists()
-        if (n + 1) % n_again == 0 or n + 1 == n_kills:
-            run(arguments, folder)
+        if n % n_again == 0 or n_killed == n_kills:
+            seconds = run(arguments, folder)  # which depends on what else runs
             n_again_run += 1
-            print(name, n + 1, "kills,", n_killed, "before the end", flush=True)
+            print(name, n_killed, "kills", n_again_run, "ended", flush=True)
             assert read_output(out) == whole, "another output than that of an undisturbed run"
             assert os.listdir(out.parent) == [out.name], os.listdir(out.parent)
     left = [each for each in (folder / "tmp").iterdir() if each.name.startswith("keras-tied")]
     out.unlink()
     print(
-        f"{name}: {seconds:.1f} s; {n_killed} of {n_kills} killed before the end, {n_parts} left a "
-        f"part file, {n_new} outputs were new, the others as before; {n_again_run} runs to the end "
-        f"gave what an undisturbed one gives, with nothing beside it; left in TMPDIR: {len(left)}",
+        f"{name}: {seconds:.1f} s; {n_killed} kills, {n_parts} left a part file, {n_new} outputs "
+        f"were new, the others as before; {n_again_run} runs to the end gave what an undisturbed "
+        f"one gives, with nothing beside it; left in TMPDIR: {len(left)}",
         flush=True,
     )
 
