@@ -66,7 +66,7 @@ def format_quote(results: dict[str, Result], quote: re.Match[str]) -> str:
 
 def make_page(results: dict[str, Result], again: dict[str, Result]) -> str:
     ordered = [results[name] for name in ORDER if name in results]
-    parts = ["# Benchmarks", wrap(tell_leads(ordered)), wrap(INTRODUCTION), RULES.strip()]
+    parts = ["# Benchmarks", *tell_leads(ordered), wrap(INTRODUCTION), RULES.strip()]
     parts.append(wrap(tell_machine(ordered[0])))
     if lacking := [f"`{name}`" for name in ORDER if name not in results]:
         parts.append(wrap(f"These cases have no results here: {', '.join(lacking)}."))
@@ -75,18 +75,18 @@ def make_page(results: dict[str, Result], again: dict[str, Result]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def wrap(text: str) -> str:
+def wrap(text: str, indent: str = "") -> str:
     fill = {"width": 100, "break_long_words": False, "break_on_hyphens": False}
-    return textwrap.fill(" ".join(text.split()), **fill)
+    return textwrap.fill(" ".join(text.split()), **fill, subsequent_indent=indent)
 
 
 def make_slug(title: str) -> str:
     return "".join(c for c in title.lower().replace(" ", "-") if c.isalnum() or c == "-")
 
 
-def tell_leads(results: list[Result]) -> str:
-    """The first paragraph: where peers are ahead."""
-    sentences = []
+def tell_leads(results: list[Result]) -> list[str]:
+    """The first paragraph, and the list below it: where peers are ahead."""
+    lines = []
     for result in results:
         by_measure: dict[str, list[str]] = {}
         for measure, system, factor in result.list_leads():
@@ -94,13 +94,14 @@ def tell_leads(results: list[Result]) -> str:
             by_measure.setdefault(title, []).append(f"*{system}* {format_number(factor, 2)} times")
         if by_measure:
             told = "; ".join(f"{title}: {', '.join(names)}" for title, names in by_measure.items())
-            sentences.append(f"[{result.case.TITLE}](#{make_slug(result.case.TITLE)}) ({told})")
-    if not sentences:
-        return f"No peer is ahead of ours by more than {EVEN - 1:.0%} in any case below."
-    return (
-        f"**Peers are ahead of ours** in {', '.join(sentences)}. In all else that is measured "
-        f"below, ours is ahead, or even within {EVEN - 1:.0%}."
+            lines.append(f"- [{result.case.TITLE}](#{make_slug(result.case.TITLE)}): {told}")
+    if not lines:
+        return [f"No peer is ahead of ours by more than {EVEN - 1:.0%} in any case below."]
+    text = (
+        f"**Peers are ahead of ours** in {len(lines)} of the {len(results)} cases below, by so "
+        f"much; in all else that is measured, ours is ahead, or even within {EVEN - 1:.0%}:"
     )
+    return [wrap(text), "\n".join(wrap(line, "  ") for line in lines)]
 
 
 def tell_machine(result: Result) -> str:
