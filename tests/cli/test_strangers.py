@@ -275,6 +275,17 @@ def test_fill_keeps_the_delimiter_and_says_what_is_no_gap(keras_tied, clients, t
     assert after[4].split(";")[::2] == kept[::2]
 
 
+@pytest.mark.parametrize(("ending", "mark"), [("csv", ","), ("tsv", "\t")])
+def test_fill_of_a_table_with_tabs_has_the_delimiter_of_its_ending(
+    keras_tied, clients, tmp_path, ending, mark
+):
+    keras_tied("fit", write(clients, tmp_path / "clients.csv"), "-o", "m.safetensors")
+    write(clients, tmp_path / "clients.tsv", sep="\t")
+    keras_tied("fill", "m.safetensors", "clients.tsv", "-o", f"filled.{ending}")
+    names = (tmp_path / f"filled.{ending}").read_text().splitlines()[0]
+    assert names == mark.join(clients)
+
+
 @pytest.mark.parametrize("command", ["fill", "encode", "reconstruct", "score"])
 @pytest.mark.parametrize("output", ["clients.csv", "./clients.csv", "link.csv"])
 def test_no_command_writes_over_the_table_that_it_reads(

@@ -33,7 +33,8 @@ class Task:
 
     def write(self, rows: tables.Scan, function: Callable[[tables.Batch], pa.RecordBatch]) -> int:
         """Write the result of a function for each batch; return the number of rows."""
-        delimiter = rows.source.delimiter if rows.reads == "all" else None
+        keeps = rows.reads == "all" and ".tsv" not in self.data.lower()
+        delimiter = rows.source.delimiter if keeps else None
         return tables.write_table(
             self.output, map(function, rows), safe_csv=self.safe_csv, delimiter=delimiter
         )
