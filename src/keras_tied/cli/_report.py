@@ -153,7 +153,7 @@ def _make_page(
         widths=[tuple(width.values()) for width in model.find_widths()],
         whole=whole,
         feature_names=rows.columns.features,
-        columns=pages.list_columns(rows.columns),
+        columns=rows.columns,
         ids=sample.ids,
         labels=sample.labels,
         label_name=rows.label or "label",

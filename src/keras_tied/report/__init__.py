@@ -2,8 +2,7 @@
 
 from keras_tied.report._columns import Column
 from keras_tied.report._drift import Drift
-from keras_tied.report._kinds import list_columns
 from keras_tied.report._report import Report, name_model
 from keras_tied.report._whole import Planes, Tally, Whole
 
-__all__ = ["Column", "Drift", "Planes", "Report", "Tally", "Whole", "list_columns", "name_model"]
+__all__ = ["Column", "Drift", "Planes", "Report", "Tally", "Whole", "name_model"]

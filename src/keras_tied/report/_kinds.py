@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_tied.report._columns import Column
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
 FORMATS = {"date": "%Y-%m-%d", "timestamp": "%Y-%m-%d %H:%M:%S", "time": "%H:%M:%S"}
 
 
-def list_columns(columns: table.Columns) -> list[Column]:
-    """Return the columns that are used, with the form of their values."""
+def list_columns(columns: Sequence[Column] | table.Columns) -> Sequence[Column]:
+    """Return columns as they are, or of a table those that are used, with their form."""
+    if isinstance(columns, Sequence):
+        return columns
     described = [(column, *_describe_column(column)) for column in columns.used]
     return [Column(c.name, kind, len(c.features), form) for c, kind, form in described]
 

@@ -1,8 +1,10 @@
 """`Report`: the rows of a table, their code and reconstruction, as one self-contained HTML page."""
 
+from __future__ import annotations
+
 import html
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +17,9 @@ from keras_tied.report._columns import Column, slice_columns, sum_columns
 from keras_tied.report._drift import Drift, find_drift
 from keras_tied.report._kinds import list_columns
 from keras_tied.report._whole import Tally, Whole
+
+if TYPE_CHECKING:
+    from keras_tied.estimator.columns import Columns
 
 
 class Report:
@@ -34,7 +39,8 @@ class Report:
             the error of a row is their mean.
         scores: (n,) the outlier scores, from 0 on, which ranks follow. Defaults to the errors.
         feature_names: a name for each feature. Defaults to "column 1", ...
-        columns: the columns that features belong to, in order. Defaults to one for each feature.
+        columns: the columns that features belong to, in order, also as `keras_tied.tables.Columns`.
+            Defaults to one for each feature.
         ids: (n,) the names of the rows. Defaults to their numbers, counted from 1.
         labels: (n,) colour the rows, None or NaN where one is missing. Defaults to the score.
         label_name: the name of the labels. Defaults to "label".
@@ -78,7 +84,7 @@ class Report:
         *,
         scores: ArrayLike | None = None,
         feature_names: Sequence[str] | None = None,
-        columns: Sequence[Column] | None = None,
+        columns: Sequence[Column] | Columns | None = None,
         ids: ArrayLike | None = None,
         labels: ArrayLike | None = None,
         label_name: str = "label",
@@ -115,7 +121,7 @@ class Report:
         )
         if columns is None:
             columns = [Column(str(name)) for name in self.feature_names]
-        self.columns: Sequence[Column] = columns
+        self.columns: Sequence[Column] = list_columns(columns)
         if (held := sum(column.n_features for column in self.columns)) != n_features:
             raise ValueError(f"columns have {held} features in all; give columns of {n_features}.")
         self.ids: Array | None = None if ids is None else _check_column(ids, "ids", n)
@@ -179,7 +185,7 @@ class Report:
             from keras_tied.estimator.internal import validate_rows  # imports scikit-learn
 
             X = validate_rows(estimator, X)
-            defaults |= {"feature_names": columns.features, "columns": list_columns(columns)}
+            defaults |= {"feature_names": columns.features, "columns": columns}
             estimator = fitted
         if isinstance(fitted, Fitted):
             defaults |= {"fitted": fitted, "model": name_model(fitted, is_pca)}
