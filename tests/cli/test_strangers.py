@@ -297,7 +297,7 @@ def test_no_command_writes_over_the_table_that_it_reads(
     keras_tied("fit", path, "-o", "m.safetensors", "--epochs", "1")
     done = keras_tied(command, "m.safetensors", "clients.csv", "-o", output)
     assert done.code == 2
-    assert f"{output!r} is the table that is read; name another file with -o." in done.err
+    assert f"{output!r} is a table that is read; name another file with -o." in done.err
     assert path.read_bytes() == before
 
 
@@ -310,3 +310,29 @@ def test_a_title_as_excel_writes_it_is_refused_unless_it_is_passed_over(
     assert done.code == 2
     assert "has 3 columns, of which its first line names one, as a title does" in done.err
     assert columns_of(keras_tied, "clients.csv", "--skip", "1").keys() == {*clients}
+
+
+def test_a_title_above_the_names_of_a_sheet_is_refused_as_well(keras_tied, clients, tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    clients.to_excel(tmp_path / "clients.xlsx", index=False, startrow=1)
+    book = openpyxl.load_workbook(tmp_path / "clients.xlsx")
+    book.active["A1"] = "Clients of 2026"
+    book.save(tmp_path / "clients.xlsx")
+    done = keras_tied("check", "clients.xlsx")
+    assert done.code == 2
+    assert "its first line names one, as a title does" in done.err
+    assert columns_of(keras_tied, "clients.xlsx", "--skip", "1").keys() == {*clients}
+
+
+@pytest.mark.parametrize("data", ["parts", "parts/*.csv"])
+def test_no_command_writes_over_a_part_of_what_it_reads(keras_tied, clients, tmp_path, data):
+    (tmp_path / "parts").mkdir()
+    for name in ("a", "b"):
+        path = write(clients, tmp_path / "parts" / f"{name}.csv")
+    before = path.read_bytes()
+    keras_tied("fit", path, "-o", "m.safetensors", "--epochs", "1")
+    done = keras_tied("encode", "m.safetensors", data, "-o", "parts/b.csv")
+    assert done.code == 2
+    assert "'parts/b.csv' is a table that is read" in done.err
+    assert path.read_bytes() == before
+    assert keras_tied("encode", "m.safetensors", data, "-o", "codes.csv").code == 0

@@ -33,8 +33,7 @@ class Task:
 
     def write(self, rows: tables.Scan, function: Callable[[tables.Batch], pa.RecordBatch]) -> int:
         """Write the result of a function for each batch; return the number of rows."""
-        keeps = rows.reads == "all" and ".tsv" not in self.data.lower()
-        delimiter = rows.source.delimiter if keeps else None
+        delimiter = rows.source.delimiter if rows.reads == "all" else None
         return tables.write_table(
             self.output, map(function, rows), safe_csv=self.safe_csv, delimiter=delimiter
         )

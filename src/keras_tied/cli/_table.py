@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatch
 from typing import ClassVar
 
 from keras_tied._text import format_quantity
@@ -137,9 +138,10 @@ def report_table_errors() -> Iterator[None]:
 def require_output(output: str, json: bool, data: str) -> None:
     """Raise if a table could not be written, or over the one that is read, before any work."""
     tables.check_output(output)
-    with suppress(OSError, ValueError):  # there is no such file yet, or it is an address
-        if os.path.samefile(output, data) and os.path.isfile(data):
-            raise UsageError(f"{output!r} is the table that is read; name another file with -o.")
+    target, read = map(os.path.realpath, (output, data))
+    is_read = target == read or fnmatch(target, read) or target.startswith(os.path.join(read, ""))
+    if is_read and os.path.isfile(target):
+        raise UsageError(f"{output!r} is a table that is read; name another file with -o.")
     if json and output == STANDARD_OUTPUT:
         raise UsageError(
             "--json and --output - both write to the standard output; leave one of them out."

@@ -28,6 +28,7 @@ from keras_tied.tables._file import (
     ReadOptions,
     Request,
     TableFile,
+    check_names,
     check_width,
     find_format,
 )
@@ -105,6 +106,7 @@ class _CsvFile:
     def __init__(self, name: str, options: ReadOptions, encoding: str, notes: list[str]) -> None:
         self._name, self._options, self._encoding, self._notes = name, options, encoding, notes
         self._ragged_row: arrow.InvalidRow | None = None
+        self._usual = "\t" if find_format(name) == "tsv" else ","
 
     def learn(self) -> TableFile:
         """Find the delimiter, the names and types of the columns, and the number of rows."""
@@ -125,7 +127,7 @@ class _CsvFile:
         except _LengthError:
             self._block = LARGEST_BLOCK
             self._schema, n_rows, decimal = self._scan(names)
-        marks = decimal, self._delimiter
+        marks = decimal, None if self._delimiter == self._usual else self._delimiter
         return TableFile(self._name, self._schema, [n_rows], self.read, self._notes, *marks)
 
     def read(self, request: Request) -> Batches:
@@ -146,21 +148,21 @@ class _CsvFile:
         head = "".join(lines).lstrip("\r\n")
         if head.startswith(SEPARATOR) and len(head) > len(SEPARATOR):
             return head[len(SEPARATOR)]
-        doubt, usual = list[str](), "\t" if find_format(self._name) == "tsv" else ","
+        doubt = list[str]()
         for delimiter, description in DELIMITERS.items() if head.strip() else ():
             with suppress(csv.Error):
                 rows = csv.reader(StringIO(head), delimiter=delimiter)
                 lengths = [len(row) for row in rows if row]
                 # A broken line is refused later, with its number.
                 if lengths[0] > 1 and lengths.count(lengths[0]) >= MOST_LINES * len(lengths):
-                    if delimiter != usual:
+                    if delimiter != self._usual:
                         self._notes.append(f"its delimiter is {description}")
                     return delimiter
                 if lengths[-1] > 1 and lengths.count(lengths[-1]) >= len(lengths) / 2:
                     what = f"most lines hold {description}, and the first ones do not as often"
                     doubt = [f"{what}: --skip passes over those before the names"]
         self._notes += doubt
-        return usual
+        return self._usual
 
     def _read_header(self) -> tuple[list[str], int]:
         """Return the cells of the first line, and the longer of two; note the lines before it."""
@@ -179,11 +181,7 @@ class _CsvFile:
         if longest > CHARACTERS_TO_LOOK_AT and (fault := self._find_open_quote()):
             raise fault
         self._first = cells = rows[0]
-        if self._options.header and not self._options.skip and _is_title(*rows[:2]):
-            raise TableError(
-                f"{self._name!r} has {len(cells)} columns, of which its first line names one, as a "
-                "title does; pass over that line with --skip 1 (skip=1), or name the others."
-            )
+        check_names(self._name, rows, self._options)
         if len(rows) < 2 and self._options.header:
             raise TableError(f"{self._name!r} has a line of names and no rows; give it rows.")
         are_whole = all(cell.strip().isdecimal() for cell in cells)
@@ -383,10 +381,3 @@ def _widen_type(dtype: pa.DataType, values: pa.Array) -> pa.DataType:
             pc.cast(pc.utf8_trim_whitespace(values), candidate)
             return candidate
     return pa.string()
-
-
-def _is_title(first: list[str], second: Sequence[str] = ()) -> bool:
-    """Whether a first line has text in its first cell alone, and the second line in all."""
-    if len(first) < 3 or len(first) != len(second):
-        return False
-    return bool(first[0].strip()) and not any(map(str.strip, first[1:])) and all(second)

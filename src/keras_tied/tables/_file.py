@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -88,6 +88,18 @@ def check_width(name: str, n_columns: int, options: ReadOptions) -> None:
         )
 
 
+def check_names(name: str, lines: Sequence[Sequence[Any]], options: ReadOptions) -> None:
+    """Raise if a first line is a title: text in its first cell alone, and a second line in all."""
+    if not options.header or options.skip or len(lines) < 2 or len(lines[0]) < 3:
+        return
+    first, second = ([str("" if c is None else c).strip() for c in line] for line in lines[:2])
+    if first[0] and not any(first[1:]) and len(first) == len(second) and all(second):
+        raise TableError(
+            f"{name!r} has {len(first)} columns, of which its first line names one, as a title "
+            "does; pass over that line with --skip 1 (skip=1), or name the others."
+        )
+
+
 @dataclass(frozen=True)
 class Request:
     """Which pieces of a file to read, which columns, and about how many rows at a time."""
@@ -110,7 +122,7 @@ class TableFile:
     read: Callable[[Request], Batches]
     notes: Sequence[str] = ()  # what was detected, for the user
     decimal: str | None = None  # the decimal mark, if the file tells
-    delimiter: str | None = None  # of CSV
+    delimiter: str | None = None  # of CSV, if it is not the usual one of the format
 
 
 def find_format(path: str, format: str | None = None) -> str | None:

@@ -18,7 +18,14 @@ import pyarrow as pa
 from keras_tied._text import format_quantity, quote
 from keras_tied.estimator.columns import TableError, make_distinct
 from keras_tied.tables._errors import report_read_errors
-from keras_tied.tables._file import Batches, ReadOptions, Request, TableFile, check_width
+from keras_tied.tables._file import (
+    Batches,
+    ReadOptions,
+    Request,
+    TableFile,
+    check_names,
+    check_width,
+)
 
 Row: TypeAlias = dict[str, Any]
 
@@ -136,6 +143,7 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
     lines = [line for line in lines if any(cell is not None for cell in line)]
     if not lines:
         raise TableError(f"{name!r} has an empty sheet {first!r}; name one of {quote(sheets)}.")
+    check_names(name, lines, options)
     names = [f"x{index}" for index in range(len(lines[0]))]
     if options.header:
         names = make_distinct(["" if cell is None else str(cell) for cell in lines.pop(0)])

@@ -28,7 +28,8 @@ class Source:
         name, n_rows: the path as it was given, and how many rows there are.
         schema: the names and Arrow types of the columns.
         notes: what was detected when the files were opened, such as a delimiter.
-        decimal, delimiter: the marks of the files, or None if they do not tell, or differ.
+        decimal, delimiter: the marks of the files, or None if they do not tell, differ, or, of a
+            delimiter, have the usual one.
         first_row: how many rows of its file come before those of a part that `split` gives.
     """
 

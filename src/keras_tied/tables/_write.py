@@ -72,7 +72,7 @@ def write_table(
         safe_csv: whether to put a `'` before text and names of columns, in CSV, that begin with
             `=`, `+`, `-`, `@`, a tab or a line break, as a formula does, and before such a sign
             behind a delimiter or behind what is not seen. Defaults to `False`.
-        delimiter: between the cells of CSV. Defaults to a comma.
+        delimiter: between the cells of `.csv`, one character. Defaults to a comma.
 
     Raises:
         TableError: if the path or the columns cannot be written; a `WriteError` of a full disk.
