@@ -8,9 +8,10 @@ A module of `benchmarks/cases` has `TITLE`, `TEXT` (what is compared, and where 
   raises `AssertionError` where the system did not do the work;
 - optionally `setup(options)`: write into `options.folder` what the systems read, once.
 
-`HOT = False` leaves the second call out, `ISOLATED` gives each task a process of its own, `LONG`
-runs the case only where it is named, `REPEATS` sets another number of turns and `LIMIT` another
-limit for a process, in seconds; `PICTURE` names the measures that are drawn.
+`BY_TASK = True` shows each task by itself, where they differ in kind. `HOT = False` leaves the
+second call out, `ISOLATED` gives each task a process of its own, `LONG` runs the case only where it
+is named, `REPEATS` sets another number of turns and `LIMIT` another limit for a process, in
+seconds; `PICTURE` names the measures that are drawn.
 """
 
 import importlib

@@ -17,7 +17,7 @@ QUOTE = re.compile(r"([\d.,]*\d)([^\d<>]{0,40}<!--\s*bench\s+(.+?)\s*-->)", re.D
 PICTURES = "images/benchmarks"
 ORDER = """
     article mnist images tables limits mixed odd_rows anomalies missing widths encode start growth
-    large engines ties dictionary external
+    large processes engines ties dictionary external
     """.split()
 INTRODUCTION = """
 `python -m benchmarks` measures all of this again, `python -m benchmarks CASE` one case, and
@@ -89,8 +89,7 @@ def tell_leads(results: list[Result]) -> list[str]:
     lines = []
     for result in results:
         by_measure: dict[str, list[str]] = {}
-        for measure, system, factor in result.list_leads():
-            title = result.measures[measure].title
+        for title, system, factor in result.list_leads():
             by_measure.setdefault(title, []).append(f"*{system}* {format_number(factor, 2)} times")
         if by_measure:
             told = "; ".join(f"{title}: {', '.join(names)}" for title, names in by_measure.items())
@@ -127,7 +126,7 @@ def make_section(result: Result, again: Result | None) -> list[str]:
     parts += [command, format_table(result)]
     if hasattr(case, "describe"):
         parts.append(case.describe(result))
-    elif len(result.tasks) > 1:
+    elif len(result.tasks) > 1 and not getattr(case, "BY_TASK", False):
         parts.append(format_tasks(result, case.PICTURE[0]))
     return [*parts, wrap(tell_notes(result, again))]
 

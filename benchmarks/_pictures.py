@@ -21,6 +21,7 @@ def draw_pictures(results: dict[str, Result], folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     style = {"svg.fonttype": "none", "svg.hashsalt": "keras-tied", "font.size": 9}
+    style |= {"axes.titlelocation": "left", "axes.titlesize": 9, "axes.titleweight": "bold"}
     for name, result in results.items():
         for mode, colours in COLOURS.items():
             text = {f"{k}.color": colours["text"] for k in ("text", "xtick", "ytick")}
@@ -45,8 +46,9 @@ def draw(result: Result, colours: dict[str, str]) -> Any:
             result.case.draw_result(result, measure, axis)
             style_axis(axis, colours)
     else:
-        bars = {m: list_bars(result, m) for m in result.case.PICTURE}
-        bars = {measure: rows for measure, rows in bars.items() if rows}
+        drawn = [column for column in result.columns if column[1] in result.case.PICTURE]
+        bars = {column: list_bars(result, *column[1:]) for column in drawn}
+        bars = {column: rows for column, rows in bars.items() if rows}
         heights = [len(rows) + 1 for rows in bars.values()] or [1]
         figure, axes = pyplot.subplots(
             len(heights),
@@ -55,8 +57,10 @@ def draw(result: Result, colours: dict[str, str]) -> Any:
             height_ratios=heights,
             squeeze=False,
         )
-        for axis, (measure, rows) in zip(axes[:, 0], bars.items(), strict=False):
-            draw_bars(axis, result, measure, rows, colours)
+        for axis, ((title, measure, _), rows) in zip(axes[:, 0], bars.items(), strict=False):
+            is_less = result.measures[measure].better == "less"
+            axis.set_title(f"{title} ({'smaller' if is_less else 'larger'} is better)")
+            draw_bars(axis, result, rows, colours)
             style_axis(axis, colours)
     figure.tight_layout()
     return figure
@@ -72,11 +76,12 @@ def style_axis(axis: Any, colours: dict[str, str]) -> None:
         legend.get_frame().set_alpha(0)
 
 
-def list_bars(result: Result, measure: str) -> list[tuple[str, float, float]]:
+def list_bars(result: Result, measure: str, task: str) -> list[tuple[str, float, float]]:
     """Systems with a value, and their ratios."""
     rows = []
     for system in result.runs:
-        value, ratio = (f(system, measure) for f in (result.compute_value, result.compute_ratio))
+        value = result.compute_value(system, measure, task)
+        ratio = result.compute_ratio(system, measure, task)
         if value is not None and ratio is not None:
             rows.append((system, value, ratio))
     return rows
@@ -85,7 +90,6 @@ def list_bars(result: Result, measure: str) -> list[tuple[str, float, float]]:
 def draw_bars(
     axis: Any,
     result: Result,
-    measure: str,
     rows: list[tuple[str, float, float]],
     colours: dict[str, str],
 ) -> None:
@@ -112,7 +116,4 @@ def draw_bars(
     axis.invert_yaxis()
     axis.set_xticks([], [])
     axis.set_xticks([], [], minor=True)
-    better = "smaller" if result.measures[measure].better == "less" else "larger"
-    title = f"{result.measures[measure].title} ({better} is better)"
-    axis.set_title(title, loc="left", fontsize=9, fontweight="bold")
     axis.set_xlabel("← the peer is ahead, ours is ahead →", fontsize=8)

@@ -52,6 +52,21 @@ class Result:
             names += [name, "cpu_seconds"] if name == "seconds" else [name]
         return [n for n in names if any(self.list_values(s, n) for s in self.runs)]
 
+    @property
+    def columns(self) -> list[tuple[str, str, str]]:
+        """Of the table: heading, measure, and task; all tasks together, unless they differ in kind.
+
+        Then each measure that is drawn has a column for each.
+        """
+        columns = []
+        for name in self.shown:
+            title, is_split = self.measures[name].title, name in self.case.PICTURE
+            if is_split and getattr(self.case, "BY_TASK", False):
+                columns += [(f"{title}, {task}", name, task) for task in self.tasks]
+            else:
+                columns.append((title, name, ""))
+        return columns
+
     def is_ours(self, system: str) -> bool:
         return system in self.case.SYSTEMS and self.case.SYSTEMS[system].ours
 
@@ -141,13 +156,13 @@ class Result:
         return (min(means), max(means)) if means else None
 
     def list_leads(self) -> list[tuple[str, str, float]]:
-        """Peers that are ahead: measure, system, and by which factor."""
+        """Peers that are ahead: heading, system, and by which factor."""
         leads = []
-        for measure in self.shown:
+        for title, measure, task in self.columns:
             for system in self.runs:
-                ratio = None if self.is_ours(system) else self.compute_ratio(system, measure)
+                ratio = None if self.is_ours(system) else self.compute_ratio(system, measure, task)
                 if ratio is not None and ratio < 1 / EVEN:
-                    leads.append((measure, system, 1 / ratio))
+                    leads.append((title, system, 1 / ratio))
         return leads
 
 
@@ -185,15 +200,14 @@ def format_number(value: float | None, digits: int = 3) -> str:
 
 
 def format_table(result: Result) -> str:
-    """A table of Markdown: a row for each system, a value and a ratio for each measure."""
-    shown = result.shown
-    titles = [result.measures[name].title for name in shown]
+    """A table of Markdown: a row for each system, a value and a ratio for each column."""
+    titles = [title for title, *_ in result.columns]
     lines = ["| system | " + " | ".join(titles) + " |", "| --- |" + " ---: |" * len(titles)]
     for system in result.runs:
         cells = []
-        for name in shown:
-            value = format_number(result.compute_value(system, name))
-            ratio = result.compute_ratio(system, name)
+        for _, *column in result.columns:
+            value = format_number(result.compute_value(system, *column))
+            ratio = result.compute_ratio(system, *column)
             is_base = find_base(result.case.SYSTEMS, system) == system
             cells.append(value if ratio is None or is_base else f"{value} ({format_number(ratio)})")
         name = f"**{system}**" if result.is_ours(system) else system

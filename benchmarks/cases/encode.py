@@ -17,11 +17,12 @@ is left out. *Memory* is the peak of the process, rows and codes included.
 """
 CHOSEN_ON = "The number of rows of a block was chosen on tables like this one."
 MEASURES = {
-    "hot_seconds": Measure("seconds for all rows, or for a row"),
+    "hot_seconds": Measure("seconds"),
     "rows_per_second": Measure("rows a second", None),
     "memory": MEMORY,
 }
 PICTURE = ["hot_seconds"]
+BY_TASK = True
 ISOLATED = True
 
 

@@ -1,5 +1,6 @@
 """A folder of Parquet files, encoded by the command and by engines that spread the rows."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -59,6 +60,7 @@ def measure(n: int, output: str, seconds: dict[str, float]) -> dict[str, float]:
     import pyarrow.dataset as ds
 
     table = ds.dataset(output, format="parquet").to_table()
+    shutil.rmtree(output, ignore_errors=True)  # or Ray adds the files of the next turn
     assert table.num_rows == n, f"{table.num_rows} rows of {n}"
     from keras_tied.distributed import load_transform
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks._case import MEMORY, SECONDS, Options, System
+from benchmarks.cases._tables import import_estimator
 
 TITLE = "Growth"
 TEXT = """
@@ -39,6 +40,11 @@ def prepare(options: Options) -> dict[str, Callable[[], Task]]:
 
 
 def load(kind: str, size: int) -> Task:
+    if kind == "ties":
+        import keras_tied  # noqa: F401  settles the backend before Keras is imported
+
+        # isort: split
+        import keras  # noqa: F401
     n, d = size if kind == "rows" else 1000, size if kind == "columns" else 16
     random = np.random.default_rng(0)
     hidden = random.standard_normal((n, 4), dtype="float32")
@@ -52,7 +58,7 @@ def measure(task: Task, output: float, seconds: dict[str, float]) -> dict[str, f
 
 
 def make_ours() -> Callable[[Task], float]:
-    from keras_tied import TiedAutoencoder
+    TiedAutoencoder = import_estimator()
 
     def run(task: Task) -> float:
         kind, size, X = task
@@ -126,6 +132,6 @@ def draw_result(result: Any, measure: str, axis: Any) -> None:
                 name = f"{kind}: {exponent:.2f}" if style == "-" else f"PCA, {kind}: {exponent:.2f}"
                 heights = [values[f"{n} {kind}"] for n in known]
                 axis.loglog(known, heights, f"o{style}", color=f"C{index}", label=name)
-    axis.set_title(f"{result.measures[measure].title}", loc="left", fontweight="bold")
+    axis.set_title(result.measures[measure].title)
     axis.set_xlabel("rows, columns, units, layers, tied layers")
     axis.legend(title="exponents", fontsize=7, bbox_to_anchor=(1, 1), loc="upper left")

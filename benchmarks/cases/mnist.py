@@ -122,7 +122,7 @@ def draw_result(result: Any, measure: str, axis: Any) -> None:
             for what in ("seconds", "error")
         ]
         axis.plot(*points, "o-", label=system)
-    axis.set_title(result.measures[measure].title, loc="left", fontweight="bold")
+    axis.set_title(result.measures[measure].title)
     axis.set_xlabel("seconds")
     axis.set_yscale("log")
     axis.legend(fontsize=8)

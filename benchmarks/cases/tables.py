@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks._case import MEMORY, SECONDS, Measure, Options, System, mean_square
-from benchmarks.cases._tables import BUNDLED, find_adbench, read_bundled, sample
+from benchmarks.cases._tables import BUNDLED, find_adbench, import_estimator, read_bundled, sample
 
 TITLE = "Reconstruction of tables"
 TEXT = """
@@ -65,7 +65,7 @@ def measure(task: Task, reconstruction: np.ndarray, seconds: dict[str, float]) -
 
 
 def make_ours() -> Callable[[Task], np.ndarray]:
-    from keras_tied import TiedAutoencoder
+    TiedAutoencoder = import_estimator()
 
     def run(task: Task) -> np.ndarray:
         model = TiedAutoencoder(task.width, random_state=task.seed).fit(task.train)

@@ -8,7 +8,7 @@ from jax.extend.core import JaxprEqn
 
 from keras_tied.training._evaluation import ELEMENTWISE, REDUCTIONS, Evaluation, is_matrix_product
 
-MAX_FEATURES = 256  # with more, rows first is as fast (`benchmarks/features_first.py`)
+MAX_FEATURES = 256  # with more, rows first is as fast
 
 
 class FlippedMatrix:
