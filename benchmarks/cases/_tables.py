@@ -16,7 +16,7 @@ R_TABLES = "Computers BudgetItaly Schooling MunExp Treatment SLID".split()
 
 
 def import_estimator() -> Any:
-    """`TiedAutoencoder`, and JAX, which its first fit would import."""
+    """`TiedAutoencoder`, and JAX, which its first fit of 1,000 rows would import."""
     from keras_tied import TiedAutoencoder  # settles the backend
 
     # isort: split

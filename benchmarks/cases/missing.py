@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks._case import SECONDS, Measure, Options, System, mean_square
-from benchmarks.cases._tables import find_adbench, import_estimator, read_bundled, sample
+from benchmarks.cases._tables import find_adbench, read_bundled, sample
 
 TITLE = "Missing values"
 TEXT = """
@@ -55,7 +55,7 @@ def measure(task: Task, filled: np.ndarray, seconds: dict[str, float]) -> dict[s
 
 
 def make_ours(what: str) -> Callable[[Task], np.ndarray]:
-    TiedAutoencoder = import_estimator()
+    from keras_tied import TiedAutoencoder
 
     def run(task: Task) -> np.ndarray:
         width = max(1, task.holes.shape[1] // 4)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks._case import SECONDS, Measure, Options, System
-from benchmarks.cases._tables import encode, find_mixed, import_estimator
+from benchmarks.cases._tables import encode, find_mixed
 
 TITLE = "Gaps in columns of any kind"
 TEXT = """
@@ -64,7 +64,7 @@ def measure(task: Task, filled: pd.DataFrame, seconds: dict[str, float]) -> dict
 
 
 def make_ours() -> Callable[[Task], pd.DataFrame]:
-    TiedAutoencoder = import_estimator()
+    from keras_tied import TiedAutoencoder
 
     def run(task: Task) -> pd.DataFrame:
         return TiedAutoencoder(2, random_state=task.seed).fit(task.holes).impute(task.holes)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks._case import SECONDS, Measure, Options, System
-from benchmarks.cases._tables import encode, find_mixed, import_estimator, make_detectors
+from benchmarks.cases._tables import encode, find_mixed, make_detectors
 
 TITLE = "Odd rows"
 TEXT = """
@@ -103,7 +103,7 @@ def measure(
 
 
 def make_ours() -> Callable[[Task], tuple[np.ndarray, list[str]]]:
-    TiedAutoencoder = import_estimator()
+    from keras_tied import TiedAutoencoder
 
     def run(task: Task) -> tuple[np.ndarray, list[str]]:
         model = TiedAutoencoder(random_state=0).fit(task.table)
