@@ -13,11 +13,12 @@ TITLE = "Examples of others"
 TEXT = """
 *SimpleChains*: the small network of SimpleChains.jl's manual, 4-32-16-4 with tanh, learns the
 exponential of 2 x 2 matrices from 10,000 of them, Adam on all of them at once, here 500 steps; the
-error is that of 10,000 others, from the weights that each library draws. *UMAP*: its page on inverse transforms, with 3,000 of MNIST's images
-(scikit-learn's digits without `--data`): two components, and 50 other images reconstructed. *PyOD*:
-its example of the autoencoder, 300 features, a tenth of the rows anomalies, 30 epochs, with 4,000
-rows instead of 20,000; the error is 1 - the area under the ROC curve of 2,000 others. *ENCDR*: its
-quick start, 1,000 rows of 50 features to 8 numbers; the error is that of these rows.
+error is that of 10,000 others, from the weights that each library draws. *UMAP*: its page on
+inverse transforms, with 3,000 of MNIST's images (scikit-learn's digits without `--data`): two
+components, and 50 other images reconstructed. *PyOD*: its example of the autoencoder, 300 features,
+a tenth of the rows anomalies, 30 epochs, with 4,000 rows instead of 20,000; the error is 1 - the
+area under the ROC curve of 2,000 others. *ENCDR*: its quick start, 1,000 rows of 50 features to 8
+numbers; the error is that of these rows.
 """
 CHOSEN_ON = "Nothing was chosen on these."
 MEASURES = {"seconds": SECONDS, "error": Measure("error", floor=1e-3)}

@@ -14,8 +14,8 @@ TEXT = """
 Each table (at most 1,000 rows) is split 70/30 and scaled, with another split in each turn. All
 systems learn from the larger part, with a quarter as many components as features and their default
 settings else, and reconstruct the rows held out. The *error* is the mean squared one, 1 for the
-mean of the columns. *Seconds* are those of the fit and the reconstruction. UMAP's inverse takes
-2 or 3 components here, and is compared on those tables alone.
+mean of the columns. *Seconds* are those of the fit and the reconstruction. UMAP's inverse takes 2
+or 3 components here, and is compared on those tables alone.
 """
 CHOSEN_ON = """
 No setting was chosen on these tables; layers, activations and the learning rate were chosen on ten
