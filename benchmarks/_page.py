@@ -138,7 +138,7 @@ def tell_notes(result: Result, again: Result | None) -> str:
     notes = f"{turns} turn{'s' * (turns > 1)}" + (f" ({', '.join(few)})" if few else "") + ", "
     notes += f"{result.json['date']}, commit {result.json['commit']}."
     load, cores = result.json["load"], result.json["machine"]["cores"]
-    if load > cores / 2:
+    if load > 1.5 * cores:  # the case before was a load, too
         notes += f" **Other programs ran beside, a load of {load:.0f} on {cores} cores**: seconds "
         notes += "are longer than on a quiet machine, and ratios less certain."
     notes += f" {result.case.CHOSEN_ON}"
