@@ -194,6 +194,8 @@ def format_number(value: float | None, digits: int = 3) -> str:
     """Three digits, without exponents where that is short: 0.0123, 1.46, 12.3, 1,460."""
     if value is None:
         return ""
+    if value < 1e-11:  # the floor of what is zero
+        return "0"
     if value >= 10 ** (digits - 1):
         return f"{float(f'{value:.{digits}g}'):,.0f}"
     return f"{value:#.{digits}g}" if value >= 1e-4 else f"{value:.2e}"

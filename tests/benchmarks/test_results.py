@@ -45,6 +45,16 @@ def test_the_first_paragraph_tells_that_no_peer_is_ahead(make_result):
     assert make_page({"tables": fast}, {}).splitlines()[2].startswith("No peer is ahead")
 
 
+def test_tasks_that_differ_in_kind_have_a_lead_each(make_result):
+    made = make_result(keras_tied=[{"seconds": 1.0}], peer=[{"seconds": 1.0}])
+    for system, (first_fit, first_encode) in {"keras-tied": (1, 2), "PCA": (9, 1)}.items():
+        tasks = {"first fit": {"seconds": first_fit}, "first encode": {"seconds": first_encode}}
+        made.json["systems"][system] = {"runs": [{"turn": 0, "tasks": tasks}]}
+    del made.json["systems"]["keras_tied"], made.json["systems"]["peer"]
+    result = Result({**made.json, "case": "start"})
+    assert result.list_leads() == [("seconds, first encode", "PCA", 2.0)]
+
+
 def test_a_figure_is_read_by_its_key(result):
     assert read_figure({"tables": result}, "tables/PCA/seconds/share") == pytest.approx(0.5)
     assert read_figure({"tables": result}, "tables/PCA/seconds/value/wine") == pytest.approx(3.0)
@@ -52,7 +62,14 @@ def test_a_figure_is_read_by_its_key(result):
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(0.01234, "0.0123"), (1.456, "1.46"), (12.34, "12.3"), (1456.0, "1,460"), (2e-6, "2.00e-06")],
+    [
+        (0.01234, "0.0123"),
+        (1.456, "1.46"),
+        (12.34, "12.3"),
+        (1456.0, "1,460"),
+        (2e-6, "2.00e-06"),
+        (0, "0"),
+    ],
 )
 def test_numbers_have_three_digits(number, text):
     assert format_number(number) == text
