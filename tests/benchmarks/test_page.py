@@ -28,6 +28,7 @@ def test_each_case_has_its_pictures(results):
 def test_quoted_figures_are_in_the_results(page, results):
     text = page.read_text()
     assert len(QUOTE.findall(text)) == text.count("<!-- bench")
+    assert "\n<!-- bench" not in text, "a comment that begins a line ends its paragraph"
     assert text == quote_anew(text, results), "python -m benchmarks --page"
 
 
