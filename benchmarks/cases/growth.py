@@ -107,7 +107,7 @@ def fit_exponent(result: Any, system: str, measure: str, kind: str) -> float | N
 
 
 def describe(result: Any) -> str:
-    lines = ["| | sizes | seconds | exponent | MiB | exponent |", "| --- | ---: |" + " ---: |" * 4]
+    lines = ["| what grows | sizes | seconds | exponent | MiB | exponent |", "| --- | ---: |" + " ---: |" * 4]
     for system in result.runs:
         for kind, sizes in SIZES.items():
             cells = [", ".join(f"{size:,}" for size in sizes)]
