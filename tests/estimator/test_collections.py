@@ -27,13 +27,29 @@ def fitted(rows):
     return TiedAutoencoder(max_iter=2, random_state=0, trim=False).fit(rows)
 
 
+def rounds_alike() -> bool:
+    """Whether this BLAS rounds a row alike whatever rows are beside it.
+
+    OpenBLAS's for AVX-512 does where they are multiples of 16; its one for Haswell does not.
+    """
+    random = np.random.default_rng(0)
+    kernel, units = (random.normal(size=(64, n)).astype("float32") for n in (72, 3008))
+    return np.array_equal((kernel.T @ units)[:, :704], kernel.T @ units[:, :704].copy())
+
+
+def assert_same(actual, expected):
+    """Bitwise the same, or where BLAS rounds otherwise, to its rounding."""
+    tolerance = 0 if rounds_alike() else 2e-5
+    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
+
+
 @pytest.mark.parametrize("method", METHODS.split())
 def test_arrays_are_transformed_lazily_and_as_numpys_are(method, fitted, rows):
     X = da.from_array(rows, chunks=(700, 2))
     lazy, expected = getattr(fitted, method)(X), getattr(fitted, method)(rows)
     assert isinstance(lazy, da.Array)
     assert (lazy.shape, lazy.dtype) == (expected.shape, expected.dtype)
-    np.testing.assert_array_equal(lazy.compute(scheduler="threads"), expected)
+    assert_same(lazy.compute(scheduler="threads"), expected)
 
 
 @pytest.mark.parametrize("method", METHODS.split())
@@ -43,7 +59,7 @@ def test_frames_are_transformed_lazily_and_their_names_are_checked(method, rows)
     X = dd.from_pandas(frame, npartitions=4)
     lazy, expected = getattr(fitted, method)(X), getattr(fitted, method)(frame)
     assert lazy.dtype == expected.dtype
-    np.testing.assert_array_equal(lazy.compute(scheduler="sync"), expected)
+    assert_same(lazy.compute(scheduler="sync"), expected)
     with pytest.raises(ValueError, match="feature names"):
         getattr(fitted, method)(X[list("bacde")])
 
@@ -61,7 +77,7 @@ def test_blocks_that_a_filter_has_emptied_give_no_rows(method, fitted, rows):
 def test_codes_are_decoded_lazily(fitted, rows):
     codes = fitted.transform(rows)
     lazy = fitted.inverse_transform(da.from_array(codes, chunks=(1000, 1)))
-    np.testing.assert_array_equal(lazy.compute(), fitted.inverse_transform(codes))
+    assert_same(lazy.compute(), fitted.inverse_transform(codes))
 
 
 def test_a_table_that_fits_into_memory_is_fitted_as_numpys_is(fitted, rows):

@@ -348,7 +348,8 @@ def _make_validation_curve(members: list[_Member], best: _Best, schedule: _Sched
     lost = sum((member.weights * member.held_out.lost).sum() for member in members)
     of_pca = sum((member.weights * member.of_pca).sum() for member in members)
     errors = np.array([of_pca, *(np.array(best.totals) + lost)]) / weight
-    steps = np.arange(len(errors)) * schedule.rates.shape[1]
+    # The last part may have fewer steps than the others.
+    steps = np.minimum(np.arange(len(errors)) * schedule.rates.shape[1], schedule.steps)
     return np.interp(schedule.find_ends_of_passes(best.part), steps, errors).tolist()
 
 
