@@ -107,7 +107,8 @@ def fit_exponent(result: Any, system: str, measure: str, kind: str) -> float | N
 
 
 def describe(result: Any) -> str:
-    lines = ["| what grows | sizes | seconds | exponent | MiB | exponent |", "| --- | ---: |" + " ---: |" * 4]
+    heads = "what grows", "sizes", "seconds", "exponent", "MiB", "exponent"
+    lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * 5]
     for system in result.runs:
         for kind, sizes in SIZES.items():
             cells = [", ".join(f"{size:,}" for size in sizes)]
