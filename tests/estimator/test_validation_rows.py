@@ -30,7 +30,7 @@ def test_the_curve_is_of_these_rows_and_ends_at_its_least(settings, n):
     assert not autoencoder.is_pca_
     curve = autoencoder.validation_curve_
     error = autoencoder.reconstruction_error(others).mean()
-    assert min(curve) == pytest.approx(error, rel=2e-3)
+    assert min(curve) == pytest.approx(error, rel=1e-5)
 
 
 def test_no_row_is_held_out_of_those_to_fit_to():
