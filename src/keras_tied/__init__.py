@@ -66,7 +66,8 @@ def __getattr__(name: str) -> Any:
     """Import a part of the package when it is first used: some of them import Keras."""
     if name not in __all__:
         raise AttributeError(f"module 'keras_tied' has no attribute '{name}'")
-    module = import_module(f"keras_tied.{MODULES.get(name, name)}")
+    with _backend.explain_missing():
+        module = import_module(f"keras_tied.{MODULES.get(name, name)}")
     return getattr(module, name) if name in MODULES else module
 
 

@@ -6,6 +6,8 @@ That is ``KERAS_BACKEND``; else what the user's ``keras.json`` names; else the f
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -48,6 +50,20 @@ def read_user_setting() -> str | None:
         return None
     is_choice = isinstance(backend, str) and settings != KERAS_DEFAULTS
     return backend if is_choice else None
+
+
+@contextmanager
+def explain_missing() -> Iterator[None]:
+    """Tell how to install a backend, where Keras is imported and finds none."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in BACKENDS or is_installed(error.name):
+            raise
+        raise ImportError(
+            f"Keras needs a backend, and {error.name} is not installed: run 'python -m pip install "
+            f"jax', or install another of {', '.join(BACKENDS)} and set KERAS_BACKEND to its name."
+        ) from error
 
 
 def settle() -> None:

@@ -11,10 +11,10 @@ from keras_tied._text import format_number, format_quantity
 from keras_tied.cli import _widths
 from keras_tied.cli._app import command
 from keras_tied.cli._check import learn, survey
-from keras_tied.cli._keras import hide_modules, require_backend
+from keras_tied.cli._keras import hide_modules
 from keras_tied.cli._lazy import comparison, plotting
 from keras_tied.cli._messages import UsageError, report_wrong_use
-from keras_tied.cli._options import Data, OnBackend, Seed, option, output_option
+from keras_tied.cli._options import Data, Seed, option, output_option
 from keras_tied.cli._output import Printing, check_output, print_json, print_table, save_figure
 from keras_tied.cli._progress import show_stages
 from keras_tied.cli._rows import choose_places
@@ -38,7 +38,6 @@ def compare(
     *,
     columns: ColumnOptions,
     options: TableOptions,
-    backend: OnBackend = None,
     printing: Printing,
 ) -> None:
     """Compare with PCA and other installed methods, on rows that none was trained on.
@@ -55,7 +54,6 @@ def compare(
         with report_wrong_use():
             check_output(output, plotting.FORMATS)
             plotting.new_figure()  # raises where Matplotlib is not installed
-    require_backend(backend)
     quiet = printing.quiet
     table = learn(survey(data, options, columns, seed, quiet), seed, quiet)
     numbers = table.rows[choose_places(len(table.rows), rows, seed)]

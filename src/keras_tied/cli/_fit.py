@@ -22,7 +22,7 @@ from keras_tied.cli import _widths
 from keras_tied.cli._app import command
 from keras_tied.cli._check import MOST_FACTS, Table, learn, show_survey, survey
 from keras_tied.cli._cluster import ClusterOptions
-from keras_tied.cli._keras import collect_versions, import_keras_alone, require_backend
+from keras_tied.cli._keras import collect_versions
 from keras_tied.cli._lazy import comparison, internal
 from keras_tied.cli._messages import (
     INTERRUPT_CODE,
@@ -32,7 +32,7 @@ from keras_tied.cli._messages import (
     say,
     say_warnings,
 )
-from keras_tied.cli._options import Data, OnBackend, Seed, option, output_option
+from keras_tied.cli._options import Data, Seed, option, output_option
 from keras_tied.cli._output import Printing, check_output, report_write_errors
 from keras_tied.cli._progress import show_stages, show_training
 from keras_tied.cli._rows import choose_places
@@ -91,14 +91,12 @@ def fit(
     options: TableOptions,
     dry_run: bool = option("Show what check shows, and do not train.", "--dry-run", default=False),
     cluster: ClusterOptions,
-    backend: OnBackend = None,
     printing: Printing,
 ) -> None:
     """Train an autoencoder on a table, and write it to one file."""
     check_output(output, ["safetensors"])
     widths = _parse_components(training.components)
     settings, seed = training.to_arguments(), training.seed
-    require_backend(backend)
     start = time.perf_counter()
     quiet = printing.quiet
     table_survey = survey(data, options, columns, seed, quiet)
@@ -109,15 +107,12 @@ def fit(
         table = learn(table_survey, seed, quiet, workers)
     settings["n_components"], curve = _choose_components(widths, table, seed, quiet)
     with show_stages("starting", quiet):
-        if training.solver is Solver.lbfgs:  # JAX alone trains by the others
-            import_keras_alone()
-        versions = collect_versions(with_keras=training.solver is Solver.lbfgs)
         notes = {
             "command": shlex.join(["keras-tied", *sys.argv[1:]]),
             "data": table_survey.source.name,
             "rows": table_survey.source.n_rows,
             "table": table_survey.to_json(MOST_FACTS),
-            "versions": versions,
+            "versions": collect_versions(),
         }
         file = OutputFile(output, start, notes | curve)
     checkpoint = output.resolve().with_name(f"{output.name}.checkpoint")

@@ -5,9 +5,9 @@ import platform
 import sys
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import StrEnum
-from importlib import import_module, metadata
+from importlib import metadata
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -27,9 +27,15 @@ def require_backend(backend: Backend | None = None) -> None:
     choices = ", ".join(_backend.BACKENDS)
     if name not in _backend.BACKENDS:
         problem = f"Keras is set to run on {name!r}" if name else "no Keras backend is installed"
-        raise UsageError(f"{problem}; install one of {choices}, and name it with --backend.")
+        raise UsageError(
+            f"{problem}; run 'python -m pip install jax', or install another of {choices}, and "
+            "name it with --backend."
+        )
     if not _backend.is_installed(name):
-        raise UsageError(f"{name} is not installed; install it, or name another of {choices}.")
+        raise UsageError(
+            f"{name} is not installed; run 'python -m pip install {name}', or name another of "
+            f"{choices}."
+        )
     os.environ["KERAS_BACKEND"] = name
 
 
@@ -64,23 +70,10 @@ def import_keras_alone() -> None:
         keras.activations.serialize(keras.activations.tanh)
 
 
-def collect_versions(with_keras: bool) -> dict[str, str]:
+def collect_versions() -> dict[str, str]:
     """Return the versions of the libraries that train a model."""
-    names = ["keras", "numpy", os.environ["KERAS_BACKEND"]] if with_keras else ["numpy", "jax"]
-    return {
-        "python": platform.python_version(),
-        "keras-tied": __version__,
-        **{name: _find_version(name) for name in names},
-    }
-
-
-def _find_version(name: str) -> str:
-    """The version of a library, without importing it if it is a distribution of that name."""
-    if name not in sys.modules:
-        with suppress(metadata.PackageNotFoundError):
-            return metadata.version(name)
-    # TensorFlow may come from the distribution tensorflow-cpu.
-    return str(getattr(import_module(name), "__version__", "?"))
+    libraries = {name: metadata.version(name) for name in ("numpy", "scipy")}
+    return {"python": platform.python_version(), "keras-tied": __version__, **libraries}
 
 
 class _MissingModules(MetaPathFinder, Loader):

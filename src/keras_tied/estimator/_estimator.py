@@ -24,6 +24,7 @@ from keras_tied.estimator._collections import (
     measure_collection,
     sample_collection,
 )
+from keras_tied.estimator._fitted.activations import ACTIVATIONS
 from keras_tied.estimator._fitted.fences import fit_fences, keep_all
 from keras_tied.estimator._row_methods import RowMethods
 from keras_tied.estimator._training.fit import fit, fit_batch
@@ -54,10 +55,9 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
     more is missing, Nadam trains the network to reconstruct numbers that are hidden from it, which
     imputes better; it is then compared with PCA by these numbers.
 
-    Booleans and categories, of tables that the command fits, are reconstructed as probabilities,
-    and the loss is their deviance, each column divided by what its best constant costs; where a
-    network is compared with PCA, too. With L-BFGS, noise, sparsity, contraction, an `encoder`, an
-    activation of the user's own or `early_stopping=False`, they are numbers of squared error.
+    Booleans and categories are reconstructed as probabilities, and the loss is their deviance, each
+    column divided by what its best constant costs; where a network is compared with PCA, too. With
+    an `encoder` or `early_stopping=False` they are numbers of squared error.
 
     Args:
         n_components: the number of components of the code, at most `min(n_samples, n_features)`;
@@ -71,27 +71,26 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             in three layers for 1,000 rows and more of up to 32 features, else in two. Tables of
             many more features than components count as their first principal components, at least
             64 and twice `n_components`.
-        activation: the activation of the hidden units, the name of one of Keras or a registered
-            function. Defaults to `"auto"`: `"silu"`, and `"tanh"`, which is bounded, for fewer than
-            1,000 rows.
-        solver: `"nadam"` takes batches, `"lbfgs"` all rows in each step. Defaults to `"auto"`:
-            Nadam; with `sparsity` or `contraction` L-BFGS for fewer than 1,000 rows.
+        activation: the activation of the hidden units: `"elu"`, `"gelu"`, `"relu"`, `"selu"`,
+            `"sigmoid"`, `"silu"`, `"softplus"` or `"tanh"`. Defaults to `"auto"`: `"silu"`, and
+            `"tanh"`, which is bounded, for fewer than 1,000 rows.
+        solver: `"nadam"` takes batches, `"lbfgs"` all rows in each step. Defaults to `"auto"`,
+            which is Nadam.
         scaler: `"standard"` for columns of mean 0 and variance 1, `"minmax"` for columns from 0 to
             1, None for centred columns; `inverse_transform` undoes it. Errors are those of the
             scaled columns. Defaults to `"standard"`.
         noise: the standard deviation of Gaussian noise that is added to the scaled rows in
-            training, or a Keras layer that corrupts them (Vincent et al., 2008). Defaults to 0.
-        sparsity: the factor of the L1 norm of the code. Defaults to 0.
-        contraction: the factor of the squared Jacobian of the encoder (Rifai et al., 2011).
-            Defaults to 0. With noise, sparsity or contraction the network is kept even where PCA's
-            reconstruction is better.
+            training (Vincent et al., 2008). Defaults to 0.
+        sparsity: the factor of the mean L1 norm of the code. Defaults to 0. With noise or sparsity
+            the network is kept even where PCA's reconstruction is better.
         weight_decay: the factor of the squares of the kernels. Defaults to `"auto"`: 1,500 d k / n³
             for n rows of d features and k components, but at most 600 divided by n (n + 1000), and
             200 divided by that for fewer than 1,000 rows.
         encoder: a Keras model to use instead of `n_components`, `hidden_layer_sizes` and
             `activation`, with one input of known shape that has as many numbers as a row, such as
             an image. A copy with new weights is trained, and mirrored; it neither starts from PCA
-            nor falls back on it. Rows can have its shape or be flat. Defaults to none.
+            nor falls back on it. Rows can have its shape or be flat. It needs Keras and a backend.
+            Defaults to none.
         categorical_features: which columns hold categories: their names, their places, or a mask;
             `"from_dtype"` for the columns of a frame that are no numbers by their dtype, which may
             be categories, text, booleans, dates and times; None for numbers alone. Defaults to
@@ -120,10 +119,10 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             one in a thousand, at most, and none of fewer than 50. Defaults to `True`.
         random_state: seed of the weights, of the order of the rows and of held-out rows; as in
             scikit-learn. Defaults to None.
-        checkpoint: a folder. Nadam keeps the state of a fit to 1,000 rows or more in it, from the
-            tenth second on. Where the process dies, or Ctrl-C ends it, the same fit goes on there
-            and ends in bitwise the same model; other fits begin anew, and can share the folder.
-            It needs a number as `random_state`. Defaults to none.
+        checkpoint: a folder. Nadam keeps the state of a fit in it, from the tenth second on. Where
+            the process dies, or Ctrl-C ends it, the same fit goes on there and ends in bitwise the
+            same model; other fits begin anew, and can share the folder. It needs a number as
+            `random_state`. Defaults to none.
         verbose: 0, 1 or 2, as in Keras. Defaults to 0.
 
     Attributes:
@@ -173,12 +172,11 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             Interval(Integral, 1, None, closed="left"),
             "array-like",
         ],
-        "activation": [str, callable],
+        "activation": [StrOptions({"auto", *ACTIVATIONS})],
         "solver": [StrOptions({"auto", "lbfgs", "nadam"})],
         "scaler": [StrOptions({"standard", "minmax"}), None],
-        "noise": [Interval(Real, 0, None, closed="left"), HasMethods(["call", "get_config"])],
+        "noise": [Interval(Real, 0, None, closed="left")],
         "sparsity": [Interval(Real, 0, None, closed="left")],
-        "contraction": [Interval(Real, 0, None, closed="left")],
         "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "encoder": [HasMethods(["call", "get_config"]), None],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
@@ -200,12 +198,11 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         n_components: int | float | Literal["auto"] = 2,
         *,
         hidden_layer_sizes: Any = "auto",
-        activation: Any = "auto",
+        activation: str = "auto",
         solver: Literal["auto", "lbfgs", "nadam"] = "auto",
         scaler: Literal["standard", "minmax"] | None = "standard",
-        noise: Any = 0.0,
+        noise: float = 0.0,
         sparsity: float = 0.0,
-        contraction: float = 0.0,
         weight_decay: float | Literal["auto"] = "auto",
         encoder: keras.Model | None = None,
         categorical_features: Any = "from_dtype",
@@ -228,7 +225,6 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         self.scaler = scaler
         self.noise = noise
         self.sparsity = sparsity
-        self.contraction = contraction
         self.weight_decay = weight_decay
         self.encoder = encoder
         self.categorical_features = categorical_features
@@ -252,6 +248,10 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
                 "components, 'auto', or a share of variance such as 0.95 for as many as PCA needs."
             )
         super()._validate_params()
+        if self.encoder is not None and self.solver == "lbfgs":
+            raise ValueError(
+                "solver='lbfgs' trains the estimator's own network: leave it out for an `encoder`."
+            )
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -343,11 +343,14 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             The estimator.
         """
         self._validate_params()
+        if self.encoder is not None:
+            raise ValueError(
+                "partial_fit trains the estimator's own network: to train an `encoder` in batches, "
+                "use keras_tied.Autoencoder(encoder) and its `fit`."
+            )
         first = not hasattr(self, "_fitted")
         X, weights, columns = validate_training_rows(self, X, sample_weight, reset=first)
-        before = None
-        if not first:
-            before = self._make_outcome()._replace(trainable=self._trainable_model())
+        before = None if first else self._make_outcome()
         parameters, layout, text = self._read_parameters(columns)
         if first:
             parameters = resolve_width(parameters, X, layout)

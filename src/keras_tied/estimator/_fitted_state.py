@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,11 +12,12 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from keras_tied._backend import explain_missing
 from keras_tied._types import Array
 from keras_tied.estimator import _files
 from keras_tied.estimator._fitted.value import Fitted
 from keras_tied.estimator._training.judge import Outcome
-from keras_tied.estimator._training.plan import Objectives
+from keras_tied.estimator._training.nadam import Nadam
 
 if TYPE_CHECKING:
     import keras
@@ -59,9 +59,7 @@ class FittedState(BaseEstimator):
     n_trimmed_rows_: int
     _fitted: Fitted
     _weight_decay: float
-    _trainable: Autoencoder | tuple[Array, ...] | None
-    """What `partial_fit` goes on with: a compiled model, or the variables of its optimizer if it is
-    the estimator's own; None after `fit`."""
+    _nadam: Nadam | None  # what `partial_fit` goes on from; None after `fit`
 
     @property
     def _columns(self) -> Columns | None:
@@ -120,7 +118,7 @@ class FittedState(BaseEstimator):
         self.loss_curve_, self.validation_curve_ = outcome.losses, [*outcome.validation_errors]
         self.reconstruction_r2_ = outcome.r2
         self.feature_r2_, self.n_trimmed_rows_ = outcome.feature_r2, outcome.n_trimmed
-        self._trainable, self._weight_decay = outcome.trainable, outcome.weight_decay
+        self._nadam, self._weight_decay = outcome.nadam, outcome.weight_decay
         self._fitted = outcome.fitted
 
     def _make_outcome(self) -> Outcome:
@@ -135,37 +133,16 @@ class FittedState(BaseEstimator):
             feature_r2=vars(self).get("feature_r2_"),
             n_trimmed=0,
             validation_errors=self.validation_curve_,
-            trainable=self._trainable,
+            nadam=self._nadam,
         )
 
     def _make_model(self) -> Autoencoder:
         """A new Keras model that computes what the fitted value does."""
-        if self._trainable is not None:
-            return copy.deepcopy(self._trainable_model())
-        return self._build_model()
+        with explain_missing():
+            from keras_tied.estimator._training.keras_encoder import make_model
 
-    def _build_model(self) -> Autoencoder:
-        from keras_tied.estimator._training.keras_network import make_model
-
-        objectives = Objectives(self.noise, self.sparsity, self.contraction)
-        return make_model(self._fitted.network, objectives, self._weight_decay)
-
-    def _trainable_model(self) -> Autoencoder:
-        """The model that `partial_fit` trains further."""
-        if self._trainable is None:
-            return self._make_model()
-        if isinstance(self._trainable, tuple):
-            from keras_tied.estimator._training.keras_solvers import resume_batches
-
-            self._trainable = resume_batches(self._build_model(), self._trainable)
-        return self._trainable
-
-    def __copy__(self) -> Self:
-        """A copy that shares arrays, which never change, but no model that `partial_fit` trains."""
-        other = type(self).__new__(type(self))
-        other.__dict__.update(self.__getstate__())
-        other._trainable = copy.deepcopy(vars(self).get("_trainable"))
-        return other
+        penalties = {"noise": self.noise, "sparsity": self.sparsity}
+        return make_model(self._fitted.network, weight_decay=self._weight_decay, **penalties)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in super().__getstate__().items() if name != "_model"}
@@ -173,9 +150,9 @@ class FittedState(BaseEstimator):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file, without pickle.
 
-        It is a file of safetensors, or an archive of Keras for an encoder or an activation of the
-        user's own. `load` reads both, on any backend, and `keras_tied.load` the fitted value alone.
-        A `random_state` that is a generator is stored as None. `model_.save` writes a Keras model.
+        It is a file of safetensors, or an archive of Keras for an encoder of the user's own. `load`
+        reads both, on any backend, and `keras_tied.load` the fitted value alone. A `random_state`
+        that is a generator is stored as None. `model_.save` writes a Keras model.
 
         Args:
             path: the file, whose name ends in `.safetensors` or `.keras`; replaced, once all is
@@ -203,7 +180,7 @@ class FittedState(BaseEstimator):
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read what `save` has written; no code in the file is run.
 
-        Register layers and functions of your own, in `encoder`, `noise` or `activation`, with
+        Register layers and functions of your own, in `encoder`, with
         `keras.saving.register_keras_serializable` first.
 
         Args:
@@ -288,8 +265,7 @@ class FittedState(BaseEstimator):
         check_is_fitted(self)
         names, params = getattr(self, "feature_names_in_", None), self.get_params(deep=False)
         names = names if self._columns is None else self._columns.features
-        make_model = self._build_model if self._trainable is None else self._trainable_model
-        _files.write(path, self._make_outcome(), params, names, notes, make_model)
+        _files.write(path, self._make_outcome(), params, names, notes, self._make_model)
 
     @classmethod
     def _from_contents(cls, contents: _files.Contents) -> Self:
@@ -308,5 +284,5 @@ class FittedState(BaseEstimator):
         elif fitted.feature_names is not None:
             estimator.feature_names_in_ = np.array(fitted.feature_names, dtype=object)
         estimator._fitted, estimator._weight_decay = fitted, settings.weight_decay
-        estimator._trainable = contents.trainable
+        estimator._nadam = contents.nadam
         return estimator

@@ -29,7 +29,7 @@ def validate_training_rows(
     With `reset` the number and the names of the features are stored, else compared.
     """
     if estimator.encoder is not None:
-        from keras_tied.estimator._training.keras_network import require_known_shapes
+        from keras_tied.estimator._training.keras_encoder import require_known_shapes
 
         require_known_shapes(estimator.encoder)
     columns = learn_columns(estimator, X) if reset else estimator._columns

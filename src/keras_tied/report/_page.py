@@ -236,7 +236,7 @@ def _describe_decoder(fitted: Fitted | None) -> dict[str, object] | None:
         "linear_units": network.linear_units,
         "kernels": [_encode(kernel) for kernel in network.kernels],
         "biases": [_encode(bias) for bias in network.decoder_biases],
-        "gains": None if network.gains is None else [_encode(g) for g in network.gains],
+        "gains": [_encode(gain) for gain in network.gains],
         "scale": [float(number) for number in scaling.scale],
         "shift": [float(number) for number in scaling.shift],
         "parts": [[int(of.start), int(of.stop)] for of in link.parts] if link else [],

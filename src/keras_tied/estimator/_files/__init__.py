@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from msgspec import Raw
 
 from keras_tied._files import replace_atomically
@@ -36,7 +35,7 @@ def load(path: str | os.PathLike[str]) -> Fitted:
     """Read the fitted value of a file that `TiedAutoencoder.save` or `keras-tied fit` has written.
 
     No code in the file is run. Nothing is imported but NumPy, safetensors and msgspec, and Keras
-    for an encoder or an activation of the user's own.
+    for an encoder of the user's own.
 
     Args:
         path: the file.
@@ -71,8 +70,7 @@ def read(
 ) -> Contents:
     """Read what `write` has written, whatever the name of the file; errors are those of `load`.
 
-    `before_keras` is called before Keras is imported, for an encoder or activation of the user's
-    own.
+    `before_keras` is called before Keras is imported, for an encoder of the user's own.
     """
     with name_file(path):
         with open(path, "rb") as file:
@@ -94,12 +92,12 @@ def write(
 ) -> None:
     """Write a fit and notes, a JSON object; what is there is replaced once all is written.
 
-    The name of the file ends in `.safetensors`, and in `.keras` where an encoder or an activation
-    of the user's own needs Keras, for which `make_model` makes the model of the fitted value.
+    The name of the file ends in `.safetensors`, and in `.keras` for an encoder of the user's own,
+    for which `make_model` makes the model of the fitted value.
     """
     target, name, network = Path(path), repr(os.fspath(path)), outcome.fitted.network
     is_dense = isinstance(network, DenseNetwork)
-    suffix, why = ".keras", "an encoder or an activation of your own is stored as a Keras model"
+    suffix, why = ".keras", "an encoder of your own is stored as a Keras model"
     if is_dense:
         suffix = ".safetensors"
         why = "the estimator's own network is no Keras model; use model_.save to write one"
@@ -117,11 +115,9 @@ def write(
         weight_decay=outcome.weight_decay,
         columns=Raw(outcome.fitted.columns_json or b"null"),
         activation=network.activation if isinstance(network, DenseNetwork) else None,
+        steps=0 if outcome.nadam is None else outcome.nadam.step,
     )
-    trainable = outcome.trainable
-    if is_dense and trainable is not None and not isinstance(trainable, tuple):
-        trainable = tuple(map(np.asarray, trainable.optimizer.variables))
-    content = to_bytes(Contents(settings, outcome.fitted, notes, trainable))
+    content = to_bytes(Contents(settings, outcome.fitted, notes, outcome.nadam))
     with replace_atomically(target.resolve()) as part:
         if make_model is None or is_dense:
             part.write_bytes(content)

@@ -7,13 +7,16 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 from msgspec import Meta, Raw, Struct
 
 from keras_tied._version import __version__
 from keras_tied.estimator._fitted.value import Fitted
+
+if TYPE_CHECKING:
+    from keras_tied.estimator._training.nadam import Nadam
 
 ARRAYS = "__numpy__", "__tensor__"  # the names by which Keras stores arrays in a configuration
 LONGEST = 300  # characters of a message that quotes the file
@@ -25,6 +28,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a file holds besides arrays and notes, as JSON: parameters as such, and `LEARNED`.
 
     `activation` is that of the estimator's own network, and None if the network is a Keras model;
+    `steps` are those of Nadam that `partial_fit` has taken, 0 after `fit`;
     `columns` describes those of a table that features were made from, if they are not its own;
     `transposed` names the arrays that are stored transposed, as they lie in memory.
     """
@@ -39,6 +43,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     feature_names: list[str] | None
     weight_decay: Annotated[float, Meta(ge=0)]
     activation: str | None
+    steps: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     columns: Raw = Raw(b"null")
     transposed: list[str] = []
     version: str = __version__
@@ -50,9 +55,7 @@ class Contents(NamedTuple):
     settings: Settings  # of the estimator
     fitted: Fitted  # the fitted value
     notes: Any  # a JSON object of the command, or None
-    # what `partial_fit` goes on with: a compiled Keras model, or the variables of the optimizer of
-    # the estimator's own network; None after `fit`
-    trainable: Any
+    nadam: Nadam | None  # what `partial_fit` goes on from; None after `fit`
 
 
 def require(holds: bool, otherwise: str) -> None:

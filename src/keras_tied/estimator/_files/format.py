@@ -6,7 +6,7 @@ import hashlib
 import os
 import reprlib
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -28,6 +28,9 @@ from keras_tied.estimator._fitted.outlier_score import Axes, OutlierScore
 from keras_tied.estimator._fitted.scaling import Scaling
 from keras_tied.estimator._fitted.tail import N_NUMBERS, Tail
 from keras_tied.estimator._fitted.value import Fitted, Network
+
+if TYPE_CHECKING:
+    from keras_tied.estimator._training.nadam import Nadam
 
 FORMAT, KEY = 1, "keras_tied"
 """The version of the format, and the entry of the header's metadata that holds all JSON."""
@@ -64,11 +67,14 @@ AXES: dict[str, Any] = {
     "outlier_score.fences.low": "d",
     "outlier_score.fences.high": "d",
     "outlier_score.tail.numbers": "t",
+    "nadam.averages": "w",
+    "nadam.squares": "w",
 }
 """The arrays of a fitted value besides those of its network, by their place in it, with their axes:
 d features, k components, e and f features with the p and q pieces of their numbers, a and b
-principal axes of codes and residuals, t numbers of the tail, and s numbers that the score
-standardises: d + a + b, and the features of numbers once more with a precision."""
+principal axes of codes and residuals, t numbers of the tail, s numbers that the score
+standardises: d + a + b, and the features of numbers once more with a precision; and w weights of
+the network, whose averages `partial_fit` goes on from."""
 GAUSSIANS = {
     "preprocessing.gaussian": gaussian.MOST_FEATURES,
     "outlier_score.gaussian": outlier_score.MOST_FEATURES,
@@ -84,7 +90,9 @@ OPTIONAL = (
     "outlier_score.gaussian.precision",
     "outlier_score.gaussian.pieces.",
 )
-"""Begins the names of arrays that a file may lack, as those of a link, all of them."""
+"""Begins the names of arrays that a file may lack."""
+WHOLE = "link.", "nadam."
+"""Begins the names of arrays that a file may lack, all of them."""
 KINDS = {NUMBER, BOOLEAN, CATEGORY}
 POSITIVE = ".scale", ".frequencies", ".temperatures", ".costs"  # ends of their names
 SHARES = "imputation_weights", "link.frequencies", "link.mixtures"  # from 0 to 1
@@ -154,8 +162,8 @@ def read_file(path: str | os.PathLike[str], network: Network | None = None) -> C
     arrays |= {name: arrays[name].T for name in settings.transposed}
     _check_arrays(arrays, axes, network)
     fitted = _make_fitted(arrays, settings, network)
-    variables = tuple(arrays[name] for name in axes if name.startswith("optimizer."))
-    return Contents(settings, fitted, msgspec.json.decode(document.notes), variables or None)
+    notes = msgspec.json.decode(document.notes)
+    return Contents(settings, fitted, notes, _make_nadam(arrays, settings, fitted.network))
 
 
 def _require_small_header(content: bytes) -> None:
@@ -190,7 +198,7 @@ def _digest(texts: Iterable[Raw], arrays: Mapping[str, Array]) -> str:
 
 
 def _find_axes(names: Collection[str], has_network: bool) -> dict[str, Any]:
-    """The axes of the arrays of these names; None for the variables of an optimizer."""
+    """The axes of the arrays of these names."""
 
     def count(start: str) -> int:
         return sum(name.startswith(start) for name in names)
@@ -201,12 +209,11 @@ def _find_axes(names: Collection[str], has_network: bool) -> dict[str, Any]:
     layers = {
         f"network.{name}.{i}": [widths[i + end] for end in ends]
         for name, ends in LAYER.items()
-        if name != "gains" or count("network.gains.")
         for i in range(n_layers)
     }
-    axes = AXES | layers | dict.fromkeys(f"optimizer.{i}" for i in range(count("optimizer.")))
+    axes = AXES | layers
     absent, others = axes.keys() - names, set(names) - axes.keys()
-    optional = OPTIONAL if count("link.") else (*OPTIONAL, "link.")
+    optional = OPTIONAL + tuple(start for start in WHOLE if not count(start))
     needed = {name for name in absent if not name.startswith(optional)}
     for of in GAUSSIANS:
         if f"{of}.precision" in names:
@@ -219,7 +226,7 @@ def _find_axes(names: Collection[str], has_network: bool) -> dict[str, Any]:
 
 
 def _find_dtype(name: str) -> str:
-    if name.startswith("network."):
+    if name.startswith(("network.", "nadam.")):
         return "float32"
     is_whole = name.startswith("preprocessing.layout.") or name.endswith(".pieces.features")
     return "int64" if is_whole else "float64"
@@ -233,13 +240,12 @@ def _check_arrays(
     if network is not None:
         sizes["d"], *_, sizes["k"] = network.layer_sizes
     for name, array in arrays.items():
-        if axes[name] is not None:
-            fits = len(axes[name]) == array.ndim and all(
-                sizes.setdefault(axis, n) == n and (n > 0 or axis in ("a", "b"))
-                for axis, n in zip(axes[name], array.shape, strict=True)
-            )
-            require(fits, f"{name!r} has the shape {array.shape}, which does not fit")
-            require(array.dtype == _find_dtype(name), f"{name!r} has the dtype {array.dtype}")
+        fits = len(axes[name]) == array.ndim and all(
+            sizes.setdefault(axis, n) == n and (n > 0 or axis in ("a", "b"))
+            for axis, n in zip(axes[name], array.shape, strict=True)
+        )
+        require(fits, f"{name!r} has the shape {array.shape}, which does not fit")
+        require(array.dtype == _find_dtype(name), f"{name!r} has the dtype {array.dtype}")
         wild = np.isnan(array) if name in MAY_BE_INFINITE else ~np.isfinite(array)
         require(not wild.any(), f"{name!r} has numbers that are not finite")
         require(
@@ -279,6 +285,9 @@ def _check_arrays(
         "'smallest' is above 'largest'": (
             (arrays.get("smallest", low) <= arrays.get("largest", high)).all()
         ),
+        "'nadam.squares' has negative numbers": (
+            arrays.get("nadam.squares", middle * 0) >= 0
+        ).all(),
         "'outlier_score.tail' is not a tail": _make_tail(arrays).is_valid,
     }
     for otherwise, holds in checks.items():
@@ -310,8 +319,9 @@ def _get_arrays(contents: Contents) -> dict[str, Array]:
         for name, array in arrays.items()
         if array is not None
     }
-    if isinstance(contents.trainable, tuple):
-        arrays |= {f"optimizer.{i}": array for i, array in enumerate(contents.trainable)}
+    if contents.nadam is not None:
+        arrays["nadam.averages"] = contents.nadam.averages[0]
+        arrays["nadam.squares"] = contents.nadam.squares[0]
     return arrays
 
 
@@ -326,11 +336,11 @@ def _make_fitted(
         return {place: arrays[name] for name, place in places.items() if "." not in place}
 
     if network is None:
-        require(settings.activation in ACTIVATIONS, f"its activation is {settings.activation!r}")
-        layers: dict[str, Any] = {
-            name: tuple(take(f"network.{name}").values()) or None for name in LAYER
-        }
-        linear = len(layers["biases"][-1]) if len(layers["biases"]) > 1 else 0
+        layers: dict[str, Any] = {name: tuple(take(f"network.{name}").values()) for name in LAYER}
+        has_hidden = len(layers["biases"]) > 1
+        known = settings.activation in ACTIVATIONS or not has_hidden
+        require(known, f"its activation is {settings.activation!r}")
+        linear = len(layers["biases"][-1]) if has_hidden else 0
         activation = str(settings.activation)
         network = DenseNetwork(**layers, activation=activation, linear_units=linear)
 
@@ -372,6 +382,18 @@ def _make_fitted(
         columns_json=None if columns == b"null" else columns,
         link=Link(**of_link, layout=layout, scaling=scaling) if of_link else None,
     )
+
+
+def _make_nadam(arrays: Mapping[str, Array], settings: Settings, network: Network) -> Nadam | None:
+    """The state of Nadam, if there is one."""
+    if "nadam.averages" not in arrays:
+        return None
+    from keras_tied.estimator._training.nadam import Nadam
+
+    averages, squares = arrays["nadam.averages"], arrays["nadam.squares"]
+    n, expected = len(averages), network.n_parameters
+    require(n == expected, f"'nadam.averages' has {n} numbers for {expected} weights")
+    return Nadam(averages[None], squares[None], settings.steps)
 
 
 def _make_tail(arrays: Mapping[str, Array]) -> Tail:

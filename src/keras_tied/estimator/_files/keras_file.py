@@ -67,5 +67,4 @@ def read_archive(
         network = CompiledNetwork(model)
         finite = all(np.isfinite(weights).all() for weights in network.weights)
         require(finite, "its weights are not finite")
-        contents = read_file(fitted_file, network)
-    return contents._replace(trainable=model if model.optimizer is not None else None)
+        return read_file(fitted_file, network)

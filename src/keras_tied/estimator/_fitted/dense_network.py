@@ -1,11 +1,14 @@
 """The estimator's own network: a tied autoencoder of dense layers, in NumPy."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.estimator._fitted.activations import ACROSS_UNITS, ACTIVATIONS
+from keras_tied.estimator._fitted.activations import ACTIVATIONS
 
 NUMBERS = 2**20  # in the widest layer of a block, about: more do not fit in a processor's cache
 MOST_BLOCK_ROWS, FEWEST_BLOCK_ROWS = 8192, 256  # rows in a block
@@ -20,14 +23,11 @@ class DenseNetwork:
     $r_{l-1} = f(W_l (g_l \odot r_l) + c_l)$ for $l = L \dots 1$; $f$ leaves the first
     `linear_units` units of a hidden layer as they are, and is not applied to code and output.
 
-    Layers are computed as `(units, rows)`, in which the units that skip f are one piece of memory;
-    the decoder's last one as `(rows, units)`, as rows are stored.
-
     Attributes:
         kernels: $W_l$, `(w[l-1], w[l])` float32 each.
         biases: $b_l$, `(w[l],)` float32 each.
         decoder_biases: $c_l$, `(w[l-1],)` float32 each.
-        gains: $g_l$, `(w[l],)` float32 each; None where there are none.
+        gains: $g_l$, `(w[l],)` float32 each.
         activation: the name of $f$, a key of `ACTIVATIONS`.
         linear_units: the units of a hidden layer that skip $f$.
     """
@@ -35,7 +35,7 @@ class DenseNetwork:
     kernels: tuple[Array, ...]
     biases: tuple[Array, ...]
     decoder_biases: tuple[Array, ...]
-    gains: tuple[Array, ...] | None
+    gains: tuple[Array, ...]
     activation: str
     linear_units: int
 
@@ -50,48 +50,71 @@ class DenseNetwork:
     @property
     def n_parameters(self) -> int:
         """The number of weights, each kernel once."""
-        every = (*self.kernels, *self.biases, *self.decoder_biases, *(self.gains or ()))
+        every = (*self.kernels, *self.biases, *self.decoder_biases, *self.gains)
         return sum(array.size for array in every)
 
     @property
     def block_rows(self) -> int:
         """The rows to compute at a time."""
-        return max(FEWEST_BLOCK_ROWS, min(MOST_BLOCK_ROWS, NUMBERS // max(self.layer_sizes)))
+        rows = NUMBERS // max(self.layer_sizes)
+        return max(FEWEST_BLOCK_ROWS, min(MOST_BLOCK_ROWS, rows))
 
     def encode(self, rows: Array) -> Array:
         """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
-        units, last = _pad(rows).T, len(self.kernels) - 1
+        units = _pad(rows).T
         with _silent_overflow():
-            for index, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
-                units = kernel.T @ units
-                units += bias[:, None]
-                if index < last:
-                    self._activate(units)
-        return units.T[: len(rows)]
+            layers = encode_units(self.kernels, self.biases, units, self._activate)
+        return layers[-1].T[: len(rows)]
 
     def decode(self, codes: Array) -> Array:
         """The scaled rows, `(n, d)` float32, reconstructed from codes, `(n, k)` float32."""
         units = _pad(codes).T
+        backward = self.kernels, self.gains, self.decoder_biases
         with _silent_overflow():
-            for index in reversed(range(1, len(self.kernels))):
-                units = self.kernels[index] @ self._scale(units, index)
-                units += self.decoder_biases[index][:, None]
-                self._activate(units)
-            rows: Array = self._scale(units, 0).T @ self.kernels[0].T
-            rows += self.decoder_biases[0]
-        return rows[: len(codes)]
-
-    def _scale(self, units: Array, index: int) -> Array:
-        return units if self.gains is None else units * self.gains[index][:, None]
+            layers = decode_units(*backward, units, self._activate)
+        return layers[0].T[: len(codes)]
 
     def _activate(self, units: Array) -> None:
-        activate = ACTIVATIONS[self.activation]
-        if self.activation in ACROSS_UNITS:
-            linear = units[: self.linear_units].copy()
+        ACTIVATIONS[self.activation](units[self.linear_units :], None)
+
+
+Activate = Callable[[Array], None]  # overwrites the units of a hidden layer, `(..., units, rows)`
+
+
+def encode_units(
+    kernels: Sequence[Array], biases: Sequence[Array], units: Array, activate: Activate
+) -> list[Array]:
+    """The units of all layers, `(..., w[l], rows)`, from those of the features to the code.
+
+    Units are rows here, and those that skip the activation are one piece of memory. Axes before
+    these are of networks that are computed side by side.
+    """
+    layers = [units]
+    for kernel, bias in zip(kernels, biases, strict=True):
+        if len(layers) > 1:
             activate(units)
-            units[: self.linear_units] = linear
-        else:
-            activate(units[self.linear_units :])
+        units = np.matmul(kernel.swapaxes(-1, -2), units)
+        units += bias[..., None]
+        layers.append(units)
+    return layers
+
+
+def decode_units(
+    kernels: Sequence[Array],
+    gains: Sequence[Array],
+    decoder_biases: Sequence[Array],
+    units: Array,
+    activate: Activate,
+) -> list[Array]:
+    """The units of all layers, `(..., w[l], rows)`, from those of the output to the code."""
+    layers = [units]
+    for index in reversed(range(len(kernels))):
+        if len(layers) > 1:
+            activate(units)
+        units = np.matmul(kernels[index], gains[index][..., None] * units)
+        units += decoder_biases[index][..., None]
+        layers.append(units)
+    return layers[::-1]
 
 
 def _silent_overflow() -> np.errstate:

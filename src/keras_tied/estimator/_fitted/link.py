@@ -68,16 +68,22 @@ class Link:
         slopes = np.where(kinds == NUMBER, 0.0, self.temperatures / (p * others))
         return slopes * scale, np.log(p / others) + slopes * (shift - p)
 
+    @cached_property
+    def categories(self) -> Categories:
+        """The categories of the columns of booleans and categories."""
+        return Categories.of_layout(self.layout)
+
     def apply(self, outputs: Array) -> Array:
         """What is reconstructed, scaled, of the outputs of the decoder, `(n, d)`."""
-        reconstruction, (shift, scale) = outputs.copy(), self.scaling
-        shares = self._to_shares(outputs)
-        for part in self.parts:
-            p = self._select(self.frequencies, part)
-            q = _soften(self._select(shares, part), p, self.temperatures[part.start])
-            q += self.mixtures[part.start] * (p - q)
-            q = q[:, part.start - part.stop :]
-            reconstruction[:, part] = (q - shift[part]) / scale[part]
+        categories = self.categories
+        features = categories.classes
+        p, mixtures = self._frequencies, self.mixtures[categories.features, None]
+        shares = self._soften(outputs.T.astype(np.float64))
+        probabilities = shares + mixtures * (p - shares)
+        of_features = probabilities[categories.last].T
+        shift, scale = self.scaling.shift[features], self.scaling.scale[features]
+        reconstruction = outputs.copy()
+        reconstruction[:, features] = (of_features - shift) / scale
         return reconstruction
 
     def find_errors(self, scaled: Array, reconstruction: Array) -> Array:
@@ -85,13 +91,45 @@ class Link:
 
         The mean over the features is that over the columns; those of a category share its cost.
         """
+        categories = self.categories
         errors = np.square(reconstruction - scaled, dtype=np.float64)
-        shares, q = self._to_shares(scaled), self._to_shares(reconstruction)
-        for part in self.parts:
-            least = self.mixtures[part.start] * self._select(self.frequencies, part)
-            logs = np.log(np.maximum(self._select(q, part), least))  # less is a rounding error
-            errors[:, part] = -(self._select(shares, part) * logs).sum(axis=1, keepdims=True)
+        targets = self._find_shares(scaled.T)
+        probabilities = self._find_shares(reconstruction.T)
+        least = self.mixtures[categories.features, None] * self._frequencies
+        logs = np.log(np.maximum(probabilities, least))  # less is a rounding error
+        deviances = categories.add_up(-targets * logs)
+        errors[:, categories.classes] = deviances[categories.columns_of_classes].T
         return errors * self.weights
+
+    def compare(self, outputs: Array, scaled: Array) -> tuple[Array, Array]:
+        """The mean over the features of `find_errors`, and its gradient in the outputs.
+
+        Features are rows here: outputs of networks side by side are `(networks, d, n)`, scaled rows
+        `(d, n)`, errors `(networks, n)`, and the gradient `(networks, d, n)`.
+        """
+        categories, dtype = self.categories, outputs.dtype
+        features = categories.features
+        weights = (self.weights / len(self.weights)).astype(dtype)[:, None]
+        differences = np.where(np.isnan(scaled), dtype.type(0), outputs - scaled)
+        differences[:, categories.classes] = 0
+        gradient = weights * differences
+        errors: Array = (gradient * differences).sum(axis=1)
+        gradient *= 2
+
+        targets = np.nan_to_num(self._find_shares(scaled)).astype(dtype)
+        targets *= weights[features] * categories.sizes[features, None]
+        p = self._frequencies.astype(dtype)
+        mixtures = self.mixtures[features, None].astype(dtype)
+        shares = self._soften(outputs)
+        probabilities = shares + mixtures * (p - shares)
+        errors -= (targets * np.log(probabilities)).sum(axis=1)
+        # The derivatives in the shares, in the logits of the softmax, and in the outputs.
+        of_shares = (mixtures - 1) * targets / probabilities
+        means = categories.add_up(shares * of_shares)
+        of_logits = shares * (of_shares - means[:, categories.columns])
+        of_logits *= self._slopes.astype(dtype)
+        gradient[:, categories.classes] = categories.add_up_by_feature(of_logits)
+        return errors, gradient
 
     def calibrate(self, outputs: Array, scaled: Array, weights: Array) -> Link:
         """The link with the temperatures and mixtures that suit rows of these weights best.
@@ -100,41 +138,117 @@ class Link:
         """
         some = np.flatnonzero(weights)
         some = some[:: -(-len(some) // MOST_ROWS)]
-        outputs, scaled = self._to_shares(outputs[some]), self._to_shares(scaled[some])
+        categories, p = self.categories, self._frequencies
+        targets = self._find_shares(scaled[some].T) > 0.5  # NaN and unknown categories have none
+        of_rows = weights[some] * targets
+        outputs = outputs[some].T.astype(np.float64)
+        losses = np.empty((len(FACTORS), len(MIXTURES), len(categories.starts)))
+        for place, factor in enumerate(FACTORS):
+            shares = replace(self, temperatures=factor * self.temperatures)._soften(outputs)
+            for number, mixture in enumerate(MIXTURES):
+                logs = np.log(shares + mixture * (p - shares))
+                of_categories = np.where(targets, of_rows * logs, 0.0).sum(axis=1)
+                losses[place, number] = -categories.add_up(of_categories[:, None])[:, 0]
+        losses -= PRIOR * np.log(MIXTURES)[:, None]
         temperatures, mixtures = self.temperatures.copy(), self.mixtures.copy()
-        for part in self.parts:
-            targets, p = self._select(scaled, part), self._select(self.frequencies, part)
-            known = targets.sum(axis=1) > 0.5  # neither missing nor of an unknown category
-            places, of_rows = targets[known].argmax(axis=1), weights[some][known]
-            shares, of_places = self._select(outputs[known], part), p[places]
-            losses = []
-            for factor in FACTORS:
-                q = _soften(shares, p, factor * temperatures[part.start])
-                q = np.take_along_axis(q, places[:, None], axis=1)[:, 0]
-                losses.append(-np.log(q + MIXTURES[:, None] * (of_places - q)) @ of_rows)
-            table = np.array(losses) - PRIOR * np.log(MIXTURES)
+        for column, part in enumerate(self.parts):
+            table = losses[..., column]
             best, mixture = np.unravel_index(table.argmin(), table.shape)
             temperatures[part] *= FACTORS[best]
             mixtures[part] = MIXTURES[mixture]
         return replace(self, temperatures=temperatures, mixtures=mixtures)
 
-    def _to_shares(self, scaled: Array) -> Array:
-        return self.scaling.backward(scaled, np.dtype(np.float64))
+    @cached_property
+    def _frequencies(self) -> Array:
+        """Those of the categories, `(m, 1)`."""
+        categories = self.categories
+        p = self.frequencies[categories.features, None]
+        return categories.offsets + categories.signs * p
 
-    def _select(self, shares: Array, part: slice) -> Array:
-        """The shares of the categories of a column, two of a boolean, along the last axis."""
-        of_part = shares[..., part]
-        is_boolean = self.layout.kinds[part.start] == BOOLEAN
-        return np.concatenate([1 - of_part, of_part], axis=-1) if is_boolean else of_part
+    @cached_property
+    def _slopes(self) -> Array:
+        """Those of the logits of categories as functions of the outputs, `(m, 1)`."""
+        features = self.categories.features
+        factors = (self.temperatures * self.scaling.scale)[features, None]
+        return self.categories.signs * factors / self._frequencies
+
+    @cached_property
+    def _intercepts(self) -> Array:
+        """Those of the same logits, `(m, 1)`."""
+        categories, p = self.categories, self._frequencies
+        shift, scale = (of[categories.features, None] for of in self.scaling)
+        at_p = (categories.signs * (p - categories.offsets) - shift) / scale  # where pi is p
+        return np.log(p) - self._slopes * at_p
+
+    def _find_shares(self, scaled: Array) -> Array:
+        """The indicators of categories, `(m, n)` float64, of scaled features, `(d, n)`."""
+        categories = self.categories
+        shift, scale = (of[categories.features, None] for of in self.scaling)
+        return categories.offsets + categories.signs * (scaled[categories.features] * scale + shift)
+
+    def _soften(self, outputs: Array) -> Array:
+        """The softmax in the docstring, `(..., m, n)`, of outputs, `(..., d, n)`."""
+        categories, dtype = self.categories, outputs.dtype
+        with np.errstate(over="ignore", invalid="ignore"):
+            logits = outputs[..., categories.features, :] * self._slopes.astype(dtype)
+            logits += self._intercepts.astype(dtype)
+            largest = np.maximum.reduceat(logits, categories.starts, axis=-2)
+            logits -= largest[..., categories.columns, :]
+            odds = np.exp(logits, out=logits)
+        odds /= categories.add_up(odds)[..., categories.columns, :]
+        return odds
 
 
-def _soften(shares: Array, p: Array, temperature: float) -> Array:
-    """The softmax in the docstring of `Link`."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        logits = np.log(p) + temperature * (shares / p - 1)
-        q = np.exp(logits - logits.max(axis=1, keepdims=True))
-    q /= q.sum(axis=1, keepdims=True)
-    return q
+@dataclass(frozen=True, eq=False)
+class Categories:
+    """The m categories of all columns of booleans and categories, one column after the other.
+
+    A feature is the indicator of a category. That of a boolean is the indicator of two categories,
+    the first of which has one less it.
+    """
+
+    features: Array  # the feature of each category, `(m,)`
+    signs: Array  # its indicator is an offset, 0 or 1, plus a sign times the feature, `(m, 1)`
+    offsets: Array
+    columns: Array  # the column of each category, `(m,)`, numbered without those of numbers
+    starts: Array  # the first category of each such column
+    classes: Array  # the features of these columns
+    columns_of_classes: Array  # the column of each such feature
+    last: Array  # the last category of each such feature: the one that it indicates
+    sizes: Array  # the number of features of the column of each feature, `(d,)`
+
+    @classmethod
+    def of_layout(cls, layout: Layout) -> Categories:
+        """Those of a table."""
+        classes = np.flatnonzero(layout.kinds != NUMBER)
+        counts = np.where(layout.kinds[classes] == BOOLEAN, 2, 1)
+        features = np.repeat(classes, counts)
+        last = np.cumsum(counts) - 1
+        is_other = np.ones(len(features), bool)
+        is_other[last] = False
+        _, columns = np.unique(layout.columns[features], return_inverse=True)
+        return cls(
+            features=features,
+            signs=np.where(is_other, -1.0, 1.0)[:, None],
+            offsets=is_other.astype(np.float64)[:, None],
+            columns=columns,
+            starts=np.flatnonzero(np.diff(columns, prepend=-1)),
+            classes=classes,
+            columns_of_classes=columns[last],
+            last=last,
+            sizes=np.bincount(layout.columns)[layout.columns],
+        )
+
+    def add_up(self, values: Array) -> Array:
+        """The sums over the categories of each column, `(..., columns, n)`."""
+        sums: Array = np.add.reduceat(values, self.starts, axis=-2)
+        return sums
+
+    def add_up_by_feature(self, values: Array) -> Array:
+        """The sums over the categories of each feature, `(..., features, n)`."""
+        starts = np.append(0, self.last[:-1] + 1)
+        sums: Array = np.add.reduceat(values, starts, axis=-2)
+        return sums
 
 
 def fit_link(scaled: Array, weights: Array, layout: Layout, scaling: Scaling) -> Link:
@@ -145,10 +259,12 @@ def fit_link(scaled: Array, weights: Array, layout: Layout, scaling: Scaling) ->
     count = np.maximum(weights @ ~np.isnan(scaled), TINY)
     mean = weights @ np.nan_to_num(scaled) / count
     costs, p = weights @ np.nan_to_num(scaled - mean) ** 2 / count, ones.copy()
-    shares = link._to_shares(scaled)
-    for part in link.parts:
-        counts = weights @ np.nan_to_num(link._select(shares, part))
-        smooth = (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
+    categories = link.categories
+    counts = np.nan_to_num(link._find_shares(scaled.T)) @ weights
+    for column, part in enumerate(link.parts):
+        of_column = counts[categories.columns == column]
+        smooth = (of_column + 0.5) / (of_column.sum() + 0.5 * len(of_column))
         p[part] = smooth[part.start - part.stop :]
-        costs[part] = -(counts @ np.log(smooth)) / max(counts.sum(), TINY) * costs[part].any()
+        deviance = -(of_column @ np.log(smooth)) / max(of_column.sum(), TINY)
+        costs[part] = deviance * costs[part].any()
     return replace(link, frequencies=p, costs=np.where(costs > TINY, costs, 1.0))

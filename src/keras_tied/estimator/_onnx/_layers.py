@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from keras import activations, layers, ops
 
-from keras_tied.estimator._fitted.activations import activation_name
 from keras_tied.estimator._onnx._activations import RULES as ACTIVATIONS
 from keras_tied.estimator._onnx._graph import Graph
 from keras_tied.layers import MaskingNoise, PartlyLinear, SaltAndPepperNoise, TiedDense
@@ -58,7 +57,10 @@ def _scale(layer: Any, graph: Graph, x: str) -> str:
 
 
 def _name(activation: Any) -> str | None:
-    return activation_name(activations.serialize(activation))
+    """The name of an activation of Keras's that has a rule."""
+    name = getattr(activation, "__name__", None)
+    is_known = name in ACTIVATIONS and activation is getattr(activations, name)
+    return name if is_known else None
 
 
 def _activate(activation: Any, graph: Graph, x: str) -> str:

@@ -128,8 +128,7 @@ def _encode(graph: Graph, network: DenseNetwork, rows: str) -> str:
 
 def _decode(graph: Graph, network: DenseNetwork, rows: str) -> str:
     for index in reversed(range(len(network.kernels))):
-        if network.gains is not None:
-            rows = graph.add("Mul", rows, graph.constant(network.gains[index], name="gain"))
+        rows = graph.add("Mul", rows, graph.constant(network.gains[index], name="gain"))
         kernel = graph.constant(network.kernels[index], name="kernel")
         rows = graph.add("MatMul", rows, graph.add("Transpose", kernel, perm=[1, 0]))
         bias: Array = network.decoder_biases[index]

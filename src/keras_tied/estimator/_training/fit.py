@@ -13,6 +13,7 @@ from keras_tied._checkpoint_file import digest
 from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
 from keras_tied._version import __version__
+from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.fences import Fences
 from keras_tied.estimator._fitted.layout import Layout
 from keras_tied.estimator._fitted.link import Link, fit_link
@@ -20,12 +21,12 @@ from keras_tied.estimator._fitted.moments import Moments
 from keras_tied.estimator._fitted.outlier_score import Block
 from keras_tied.estimator._fitted.pca import Components
 from keras_tied.estimator._fitted.value import Fitted, compute_block
-from keras_tied.estimator._training import prepare
+from keras_tied.estimator._training import prepare, solver
 from keras_tied.estimator._training.held_out import Solution
 from keras_tied.estimator._training.judge import Outcome, judge, weigh_imputations
 from keras_tied.estimator._training.plan import Parameters, Plan, choose_n_components, make_plan
 from keras_tied.estimator._training.rows import GivenRows, PreparedRows, TrainingRows
-from keras_tied.estimator._training.start import pca_network
+from keras_tied.estimator._training.start import pca_network, start_network
 
 EFFORT = 4  # the factor of the most steps of training on a sample: reading all rows takes as long
 
@@ -75,31 +76,32 @@ def fit_batch(
     layout: Layout | None,
 ) -> Outcome:
     """Train on some rows once, further than the batches before have, if there were any."""
-    from keras_tied.estimator._training import keras_solvers
-
     random, seed = make_generator(parameters.random_state)
     given = prepare.trim(X, weights, parameters.trim)
+    if before is None:
+        rows, principal = prepare.prepare_rows(given, layout, parameters.scaler, random, None)
+        n_components = choose_n_components(parameters, given.X.shape, principal)
+    else:
+        rows = prepare.prepare_batch(given, before.fitted.preprocessing)
+        n_components = before.fitted.n_components
+    plan = make_plan(parameters, rows, n_components, random, seed, in_batches=True)
+    if before is None:
+        draws = np.random.default_rng(random.randint(2**31 - 1))
+        components = principal.truncate(n_components)
+        network = start_network(components, plan.hidden, plan.activation, draws)
+        fitted, state = Fitted(rows.preprocessing, network), None
+    else:
+        assert isinstance(before.fitted.network, DenseNetwork)
+        network, state = before.fitted.network, before.nadam
+        fitted = replace(before.fitted, link=None)
     with interrupts() as is_interrupted:
-        if before is None:
-            rows, principal = prepare.prepare_rows(given, layout, parameters.scaler, random, None)
-            n_components = choose_n_components(parameters, given.X.shape, principal)
-            plan = make_plan(parameters, rows, n_components, random, seed, in_batches=True)
-            training_rows = prepare.make_training_rows(plan, rows)
-            solution, model = keras_solvers.fit_batch(plan, training_rows, principal)
-            fitted = Fitted(rows.preprocessing, solution.network)
-        else:
-            rows = prepare.prepare_batch(given, before.fitted.preprocessing)
-            n_components = before.fitted.n_components
-            plan = make_plan(parameters, rows, n_components, random, seed, in_batches=True)
-            assert not isinstance(before.trainable, tuple | None)
-            model, training_rows = before.trainable, prepare.make_training_rows(plan, rows)
-            like = before.fitted.network
-            solution = keras_solvers.fit_next_batch(plan, training_rows, model, like)
-            fitted = replace(before.fitted, network=solution.network, link=None)
-    block = compute_block(solution.network, rows.scaled, rows.complete)
+        training_rows = prepare.make_training_rows(plan, rows)
+        solution, state = solver.fit_batch(plan, training_rows, network, state)
+    fitted = replace(fitted, network=solution.network)
     fitted = fitted.learn_ends(given.X, before and before.fitted)
+    block = compute_block(solution.network, rows.scaled, rows.complete)
     outcome = judge(plan, rows, solution, fitted, block)
-    outcome = outcome._replace(trainable=model, interrupted=is_interrupted())
+    outcome = outcome._replace(nadam=state, interrupted=is_interrupted())
     if before is None:
         return outcome
     return outcome._replace(
@@ -144,7 +146,7 @@ def _solve(plan: Plan, rows: PreparedRows, principal: Components) -> tuple[Solut
 def _fit_link(plan: Plan, rows: PreparedRows, principal: Components) -> Link | None:
     """The link of PCA, if there are classes and the loss is theirs."""
     layout = rows.preprocessing.layout
-    is_typed = plan.method == "pca" or (plan.method == "arrays" and plan.early_stopping)
+    is_typed = plan.method == "pca" or (plan.method != "encoder" and plan.early_stopping)
     if not (layout.has_classes and is_typed):
         return None
     link = fit_link(rows.scaled, rows.weights, layout, rows.preprocessing.scaling)
@@ -156,14 +158,12 @@ def _train(plan: Plan, rows: TrainingRows, principal: Components) -> Solution:
     folder = _choose_folder(plan, rows)
     plan = replace(plan, checkpoint=folder)
     with interrupts() as is_interrupted:
-        if plan.method == "arrays":
-            from keras_tied.estimator._training import array_solver
+        if plan.method == "encoder":
+            from keras_tied.estimator._training import keras_encoder
 
-            solution = array_solver.fit(plan, rows, principal, is_interrupted)
+            solution = keras_encoder.fit(plan, rows)
         else:
-            from keras_tied.estimator._training import keras_solvers
-
-            solution = keras_solvers.fit(plan, rows, principal)
+            solution = solver.fit(plan, rows, principal, is_interrupted)
     if is_interrupted():
         return replace(solution, interrupted=is_interrupted.outermost)
     return replace(solution, checkpoint=folder)
@@ -173,7 +173,7 @@ def _choose_folder(plan: Plan, rows: TrainingRows) -> Path | None:
     """The folder for the checkpoint of this training alone, in that of the plan, if it has one."""
     if plan.checkpoint is None:
         return None
-    if plan.random_state is None:
+    if not plan.is_repeatable:
         raise ValueError(
             "`checkpoint` needs a number as `random_state`: without one, the next fit draws other "
             "weights and goes on from nothing."

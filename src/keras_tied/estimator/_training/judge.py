@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,11 +21,9 @@ from keras_tied.estimator._fitted.value import (
     explained_shares,
 )
 from keras_tied.estimator._training.held_out import Solution
+from keras_tied.estimator._training.nadam import Nadam
 from keras_tied.estimator._training.plan import Plan
 from keras_tied.estimator._training.rows import PreparedRows
-
-if TYPE_CHECKING:
-    from keras_tied.autoencoder import Autoencoder
 
 
 class Outcome(NamedTuple):
@@ -44,9 +42,7 @@ class Outcome(NamedTuple):
     # the mean errors of the model and of PCA on rows that they have not learned from, if any were
     held_out_errors: tuple[float, ...] | None = None
     interrupted: bool = False  # whether Ctrl-C ended training, and no caller reports it
-    # the model that `partial_fit` trains further, or the variables of its optimizer, as a file has
-    # them; None after `fit`
-    trainable: Autoencoder | tuple[Array, ...] | None = None
+    nadam: Nadam | None = None  # the state that `partial_fit` goes on from; None after `fit`
 
 
 def weigh_imputations(plan: Plan, rows: PreparedRows, fitted: Fitted) -> Array | None:

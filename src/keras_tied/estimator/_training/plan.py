@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -29,10 +29,6 @@ ROWS_PER_UNIT = 8  # at least: fewer rows, fewer units
 LAYERS, FEWER_LAYERS = 3, 2
 MANY_FEATURES = 32  # with more, or few rows, a third layer gained nothing where this was chosen
 FEWEST_AXES = 64
-ARRAY_ACTIVATIONS = frozenset(
-    "elu gelu relu relu6 selu sigmoid silu softplus softsign tanh".split()
-)
-"""Those of the networks that are trained on arrays, without Keras."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +40,11 @@ class Parameters:
 
     n_components: Any = 2
     hidden_layer_sizes: Any = "auto"
-    activation: Any = "auto"
+    activation: str = "auto"
     solver: str = "auto"
     scaler: Scaler = "standard"
-    noise: Any = 0.0
+    noise: float = 0.0
     sparsity: float = 0.0
-    contraction: float = 0.0
     weight_decay: float | Literal["auto"] = "auto"
     encoder: keras.Model | None = None
     categorical_features: Any = "from_dtype"
@@ -81,47 +76,57 @@ class Parameters:
 PARAMETERS = tuple(f.name for f in fields(Parameters) if f.name != "feature_names")
 
 
-class Objectives(NamedTuple):
-    """What is minimised besides the error; see `TiedAutoencoder`."""
-
-    noise: float | keras.layers.Layer = 0.0
-    sparsity: float = 0.0
-    contraction: float = 0.0
-
-
 @dataclass(frozen=True, kw_only=True)
-class Plan(Parameters):
-    """The parameters of a fit, each "auto" replaced by what it stands for with these rows."""
+class Plan:
+    """What a fit does: each parameter that training needs, as it is for these rows.
 
+    Those that are not described here are parameters of `TiedAutoencoder`.
+
+    Attributes:
+        method: `"pca"` without a network, the solver of the estimator's own network, or
+            `"encoder"` for a Keras model.
+        hidden: the units of each hidden layer besides the linear ones; none for an `encoder`.
+        n_axes: the principal axes that the network learns from; None for the features.
+        n_copies: the copies of the rows, in each of which other values are hidden; 0 to hide none.
+        few_rows: whether Nadam takes the steps of few rows, as many as are best by
+            cross-validation.
+        scales_rate: whether the learning rate falls with the steps beyond the fewest.
+        random, seed: the generator of all random numbers, and the seed of those that are drawn
+            step by step.
+        effort: the factor of the most steps.
+    """
+
+    method: Literal["pca", "nadam", "lbfgs", "encoder"]
     n_components: int
-    learning_rate: float
-    weight_decay: float
-    # the units of each hidden layer besides the linear ones; none for an `encoder`
     hidden: tuple[int, ...]
-    # `"pca"` without a network; `"arrays"` for Nadam on the arrays of the estimator's own network;
-    # `"nadam"` and `"lbfgs"` for a Keras model
-    method: Literal["pca", "arrays", "nadam", "lbfgs"]
-    # the principal axes that a network on arrays learns from; None for the features
+    activation: str
     n_axes: int | None
-    # the copies of the rows, in each of which other values are hidden; 0 to hide none
     n_copies: int
-    # whether Nadam on arrays takes the steps of few rows, as many as are best by cross-validation
+    noise: float
+    sparsity: float
+    weight_decay: float
     few_rows: bool
-    scales_rate: bool  # whether the learning rate falls with the steps beyond the fewest
-    # the generator of all random numbers, and `seed` that of what Keras draws
+    learning_rate: float
+    scales_rate: bool
+    batch_size: int
+    max_iter: int | None
+    effort: int
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    contamination: float
     random: np.random.RandomState
     seed: int
-    effort: int  # the factor of the most steps on arrays
-
-    @property
-    def objectives(self) -> Objectives:
-        """What is minimised besides the error."""
-        return Objectives(self.noise, self.sparsity, self.contraction)
+    encoder: keras.Model | None
+    checkpoint: str | os.PathLike[str] | None
+    is_repeatable: bool  # whether the random numbers are those of the next fit, too
+    feature_names: tuple[str, ...] | None
+    verbose: int
 
     @property
     def may_be_pca(self) -> bool:
         """Whether the error is all that is minimised, so that PCA may replace the network."""
-        return self.encoder is None and not any(self.objectives)
+        return self.method != "encoder" and not (self.noise or self.sparsity)
 
 
 def choose_n_components(
@@ -151,57 +156,79 @@ def make_plan(
     effort: int = 1,
     in_batches: bool = False,
 ) -> Plan:
-    """Plan a fit to rows, or one to a batch of `partial_fit`, which trains a Keras model."""
+    """Plan a fit to rows, or one to a batch of `partial_fit`."""
     (n_rows, n_features), missing = rows.scaled.shape, rows.missing
-    solver, is_own, few = parameters.solver, parameters.encoder is None, n_rows < FEW_ROWS
-    objectives = parameters.noise, parameters.sparsity, parameters.contraction
-    hides = solver != "lbfgs" and missing >= MISSING_MUCH and not in_batches
-    activation = parameters.activation
-    if isinstance(activation, str) and activation == "auto":
-        activation = "tanh" if few else "silu"
-    hidden = _choose_hidden(parameters.hidden_layer_sizes, n_rows, n_features) if is_own else []
-    is_plain = is_own and not any(objectives)
-    method: Literal["pca", "arrays", "nadam", "lbfgs"] = "nadam"
+    few = n_rows < FEW_ROWS
+    method = _choose_method(parameters, n_rows, in_batches)
+    hides = method != "lbfgs" and missing >= MISSING_MUCH and not in_batches
     n_axes = None
-    if not in_batches:
-        if is_plain and n_rows < FEWEST_NETWORK_ROWS:
-            method = "pca"
-        elif solver == "lbfgs":
-            method = "lbfgs"
-        elif is_plain and hidden and activation in ARRAY_ACTIVATIONS:
-            method, n_axes = "arrays", max(FEWEST_AXES, 2 * n_components)
-            n_axes = min(n_axes, n_rows) if not missing and n_features > 2 * n_axes else None
-            hidden = _choose_hidden(parameters.hidden_layer_sizes, n_rows, n_axes or n_features)
-        elif solver == "auto" and is_own and not parameters.noise and few and not hides:
-            method = "lbfgs"
-    rate, scales_rate = parameters.learning_rate, False
+    if method in ("nadam", "lbfgs") and not in_batches and not missing:
+        most_axes = min(max(FEWEST_AXES, 2 * n_components), n_rows)
+        n_axes = most_axes if n_features > 2 * most_axes else None
+    hidden = []
+    if method != "encoder":
+        sizes = parameters.hidden_layer_sizes
+        hidden = _choose_hidden(sizes, n_rows, n_axes or n_features)
+    activation = parameters.activation
+    if activation == "auto":
+        activation = "tanh" if few else "silu"
+    rate = parameters.learning_rate
     if rate == "auto":
-        rate, scales_rate = LEARNING_RATE if is_own else LEARNING_RATE_OF_ENCODER, True
-    decay = parameters.weight_decay
-    if decay == "auto":
-        divisor = n_rows * (n_rows + FEW_ROWS)
-        decay = WEIGHT_DECAY * n_features * n_components / n_rows**3
-        decay = min(decay, MOST_WEIGHT_DECAY / divisor)
-        decay = WEIGHT_DECAY_OF_FEW_ROWS / divisor if few else decay
+        rate = LEARNING_RATE if method != "encoder" else LEARNING_RATE_OF_ENCODER
     return Plan(
-        **vars(parameters)
-        | {
-            "n_components": n_components,
-            "activation": activation,
-            "learning_rate": float(rate),
-            "weight_decay": float(decay) if is_own else 0.0,
-            "verbose": int(parameters.verbose),
-        },
-        hidden=tuple(hidden),
         method=method,
+        n_components=n_components,
+        hidden=tuple(hidden),
+        activation=activation,
         n_axes=n_axes,
         n_copies=min(max(1, HIDING_ROWS // n_rows), MOST_COPIES) if hides else 0,
-        few_rows=solver == "auto" and few and not hides,
-        scales_rate=scales_rate,
+        noise=float(parameters.noise),
+        sparsity=float(parameters.sparsity),
+        weight_decay=_choose_weight_decay(parameters, n_rows, n_features, n_components),
+        few_rows=few and not hides,
+        learning_rate=float(rate),
+        scales_rate=parameters.learning_rate == "auto",
+        batch_size=parameters.batch_size,
+        max_iter=parameters.max_iter,
+        effort=effort,
+        early_stopping=parameters.early_stopping,
+        validation_fraction=parameters.validation_fraction,
+        n_iter_no_change=parameters.n_iter_no_change,
+        contamination=parameters.contamination,
         random=random,
         seed=seed,
-        effort=effort,
+        encoder=parameters.encoder,
+        checkpoint=parameters.checkpoint,
+        is_repeatable=parameters.random_state is not None,
+        feature_names=parameters.feature_names,
+        verbose=int(parameters.verbose),
     )
+
+
+def _choose_method(
+    parameters: Parameters, n_rows: int, in_batches: bool
+) -> Literal["pca", "nadam", "lbfgs", "encoder"]:
+    if parameters.encoder is not None:
+        return "encoder"
+    is_plain = not (parameters.noise or parameters.sparsity)
+    if is_plain and n_rows < FEWEST_NETWORK_ROWS and not in_batches:
+        return "pca"
+    return "lbfgs" if parameters.solver == "lbfgs" else "nadam"
+
+
+def _choose_weight_decay(
+    parameters: Parameters, n_rows: int, n_features: int, n_components: int
+) -> float:
+    """The factor for rows `(n, d)`."""
+    if parameters.encoder is not None:
+        return 0.0
+    if parameters.weight_decay != "auto":
+        return float(parameters.weight_decay)
+    divisor = n_rows * (n_rows + FEW_ROWS)
+    if n_rows < FEW_ROWS:
+        return WEIGHT_DECAY_OF_FEW_ROWS / divisor
+    decay = WEIGHT_DECAY * n_features * n_components / n_rows**3
+    return min(decay, MOST_WEIGHT_DECAY / divisor)
 
 
 def _choose_hidden(sizes: Any, n: int, n_features: int) -> list[int]:

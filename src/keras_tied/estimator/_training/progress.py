@@ -26,3 +26,11 @@ def epoch_callback(on_epoch: OnEpoch | None) -> Iterator[None]:
 def get_epoch_callback() -> OnEpoch | None:
     """The callback that is registered."""
     return _on_epoch.get()
+
+
+def report(epoch: int, epochs: int, logs: Mapping[str, float], verbose: int) -> bool:
+    """Tell who wants to know of an epoch; whether training shall end."""
+    if verbose:
+        print(f"Part {epoch}/{epochs} - loss: {logs['loss']:.4g}", flush=True)
+    on_epoch = get_epoch_callback()
+    return on_epoch is not None and bool(on_epoch(epoch, epochs, logs))

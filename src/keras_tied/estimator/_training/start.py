@@ -15,9 +15,10 @@ def pca_network(principal: Components) -> DenseNetwork:
     """PCA as a network without hidden layers."""
     kernel = np.where(principal.spreads[:, None] <= TINY, 0.0, principal.vectors)
     bias = -principal.mean @ principal.vectors
+    gains = np.ones(len(bias), np.float32)
     arrays = kernel, bias, principal.mean
     kernels, biases, decoder_biases = ((array.astype(np.float32),) for array in arrays)
-    return DenseNetwork(kernels, biases, decoder_biases, None, "linear", linear_units=0)
+    return DenseNetwork(kernels, biases, decoder_biases, (gains,), "linear", linear_units=0)
 
 
 def start_network(
@@ -59,7 +60,7 @@ def start_network(
         gain = (np.arange(units) < k).astype(np.float64)
         layers.append([each.astype(np.float32) for each in (kernel, bias, decoder_bias, gain)])
     kernels, biases, decoder_biases, gains = zip(*layers, strict=True)
-    return DenseNetwork(kernels, biases, decoder_biases, gains if hidden else None, activation, k)
+    return DenseNetwork(kernels, biases, decoder_biases, gains, activation, k)
 
 
 def undo_projection(network: DenseNetwork, principal: Components) -> DenseNetwork:
