@@ -17,8 +17,8 @@ PROGRAM = """
 import sys
 from keras_tied import _checkpoint_file
 _checkpoint_file.SECONDS = _checkpoint_file.SHARE = 0.0
-from keras_tied.estimator._training import array_solver
-array_solver.PART_STEPS = 40
+from keras_tied.estimator._training import schedule
+schedule.PART_STEPS = 40
 from keras_tied.cli import main
 main()
 """

@@ -22,7 +22,7 @@ def at_every_chance(monkeypatch):
     monkeypatch.setattr(_checkpoint_file, "SECONDS", 0.0)
     monkeypatch.setattr(_checkpoint_file, "SHARE", 0.0)
     monkeypatch.setattr("keras_tied.training._loop.SECONDS_BETWEEN_VISITS", 0.0)
-    monkeypatch.setattr("keras_tied.estimator._training.array_solver.PART_STEPS", 50)
+    monkeypatch.setattr("keras_tied.estimator._training.schedule.PART_STEPS", 50)
 
 
 def fit(folder=None, rows=ROWS, **changes):

@@ -7,7 +7,8 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import KFold
 
 from keras_tied import TiedAutoencoder
-from keras_tied.estimator._training import array_solver, keras_solvers
+from keras_tied.estimator._training import members
+from keras_tied.estimator._training.held_out import is_clearly_less_in_folds
 
 
 @pytest.mark.parametrize("solver", ["auto", "lbfgs"])
@@ -15,15 +16,14 @@ def test_each_fold_starts_from_the_pca_of_its_training_rows(monkeypatch, solver)
     rows = np.random.default_rng(0).normal(size=(60, 5)) * [5, 4, 3, 2, 1]
     rows = rows[rows[:, 0].argsort()]  # the order in which an estimator takes them
     splits = list(KFold(5, shuffle=True, random_state=0).split(rows))
-    starts, real = [], array_solver.start_network
+    starts, real = [], members.start_network
 
     def start_network(principal, *arguments):
         starts.append(principal.vectors)
         return real(principal, *arguments)
 
-    for solvers in (array_solver, keras_solvers):
-        monkeypatch.setattr(solvers, "start_network", start_network)
-        monkeypatch.setattr(solvers, "make_folds", lambda *_: [test for _, test in splits])
+    monkeypatch.setattr(members, "start_network", start_network)
+    monkeypatch.setattr(members, "make_folds", lambda *_: [test for _, test in splits])
     TiedAutoencoder(2, solver=solver, scaler=None, max_iter=3, random_state=0).fit(rows)
 
     parts = [*(rows[train] for train, _ in splits), rows]
@@ -51,9 +51,7 @@ def test_a_network_is_kept_if_it_is_two_standard_errors_ahead_of_pca(shift):
     for _ in range(50):
         of_pca = random.uniform(0.5, 1.5, 5)
         errors = of_pca * (1 - shift) + random.normal(scale=0.1, size=5)
-        _, better = keras_solvers._choose_best(
-            [np.array([np.inf, error]) for error in errors], of_pca, np.inf
-        )
+        better = is_clearly_less_in_folds(errors, of_pca, np.inf)
         gains = of_pca - errors
         statistic = ttest_1samp(gains, 0.0).statistic
         assert better == (statistic > 2 and gains.sum() > 0.01 * of_pca.sum())
@@ -63,7 +61,5 @@ def test_a_network_is_kept_if_it_is_two_standard_errors_ahead_of_pca(shift):
 
 def test_one_part_is_no_sample_of_parts_and_a_margin_decides():
     for error, better in ((0.98, True), (0.995, False)):
-        assert keras_solvers._choose_best([np.array([np.inf, error])], np.array([1.0]), np.inf) == (
-            1,
-            better,
-        )
+        errors, of_pca = np.array([error]), np.array([1.0])
+        assert is_clearly_less_in_folds(errors, of_pca, np.inf) == better

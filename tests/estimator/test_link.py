@@ -4,7 +4,6 @@ import pickle
 import warnings
 from dataclasses import replace
 
-import jax
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,11 +16,9 @@ from keras_tied.estimator._fitted.link import Link, fit_link
 from keras_tied.estimator._fitted.pca import fit_pca
 from keras_tied.estimator._fitted.scaling import fit_scaling
 from keras_tied.estimator._training import fit as fitting
-from keras_tied.estimator._training import jax_steps
 from keras_tied.estimator._training.fit import fit
-from keras_tied.estimator._training.likelihood import Likelihood
-from keras_tied.estimator._training.numpy_steps import Stack
 from keras_tied.estimator._training.rows import TrainingRows
+from keras_tied.estimator._training.stack import Objective, Stack
 from keras_tied.estimator._training.start import start_network
 from keras_tied.estimator.internal import Parameters
 from keras_tied.estimator.internal import save as save_outcome
@@ -132,72 +129,46 @@ def start_of(rows: TrainingRows):
     return start_network(rows.principal.truncate(2), (6,), "tanh", np.random.default_rng(0))
 
 
-def take_no_step(rows: TrainingRows, network, axes=None):
-    """What to give to JAX for a step of rate 0."""
-    assert rows.link is not None
-    of_jax = jax_steps.Rows(rows.inputs, rows.targets, np.ones(len(rows.inputs), np.float32))
-    likelihood = Likelihood.of_link(rows.link, axes)
-    batches, rates = np.arange(len(rows.inputs), dtype=np.int32)[None], np.zeros(1, np.float32)
-    units = {"activation": network.activation, "linear_units": network.linear_units}
-    state = jax_steps.begin(network)
-    args = of_jax, batches, rates, np.float32(0), likelihood
-    return state, args, units
+def find_losses(rows: TrainingRows, networks, dtype=np.float32):
+    stack = Stack(networks, dtype)
+    weights = np.tile(rows.weights / len(rows.inputs), (len(networks), 1)).astype(dtype)
+    objective = Objective(link=rows.link, axes=rows.axes)
+    inputs, targets = rows.inputs.astype(dtype), rows.targets.astype(dtype)
+    return stack, stack.find_gradient(inputs, targets, weights, objective)
 
 
 @pytest.mark.parametrize("projected", [False, True])
 def test_the_loss_in_training_is_that_of_the_link(projected):
     link, scaled = make_link(make_rows(60, missing=0.0 if projected else 0.2))
-    rows = TrainingRows(np.nan_to_num(scaled), scaled, np.ones(60), link=set_link(link, 1.3, 0.0))
+    rows = TrainingRows(np.nan_to_num(scaled), scaled, np.ones(60), link=set_link(link, 1.3, 0.05))
     rows = rows.project(fit_pca(rows.flat).truncate(4)) if projected else rows
     network = start_of(rows)
-    state, args, units = take_no_step(rows, network, rows.axes)
-    loss = np.asarray(jax_steps.take_steps(state, *args, **units).losses)
+    _, losses = find_losses(rows, [network, network])
     outputs = rows.undo_projection(network.decode(network.encode(rows.flat)))
     expected = rows.errors(rows.link.apply(outputs)).mean()
-    np.testing.assert_allclose(loss, [expected], rtol=1e-4)
-    stack = Stack([network], rows.inputs, rows.targets, np.ones((1, 60)), 60, args[-1])
-    np.testing.assert_allclose(stack.take_steps(args[1], args[2], 0.0), [[expected]], rtol=1e-4)
+    np.testing.assert_allclose(losses, [expected] * 2, rtol=1e-4)
 
 
 @pytest.mark.parametrize("projected", [False, True])
-def test_the_gradient_in_numpy_is_that_of_jax(projected):
-    link, scaled = make_link(make_rows(60, missing=0.0 if projected else 0.2))
-    rows = TrainingRows(np.nan_to_num(scaled), scaled, np.ones(60), link=link)
+def test_the_gradient_of_the_loss_equals_central_differences(projected, rng):
+    link, scaled = make_link(make_rows(12, missing=0.0 if projected else 0.2))
+    rows = TrainingRows(np.nan_to_num(scaled), scaled, np.ones(12), link=set_link(link, 1.3, 0.05))
     rows = rows.project(fit_pca(rows.flat).truncate(4)) if projected else rows
-    network = start_of(rows)
-    state, args, units = take_no_step(rows, network, rows.axes)
-    stack = Stack([network], rows.inputs, rows.targets, np.ones((1, 60)), 60, args[-1])
-    stack.take_steps(args[1], args[2], 0.0)
-    averages = jax_steps.take_steps(state, *args, **units).state.averages
-    for found, kernel in zip(stack.gradients, averages.kernels, strict=True):
-        scale = np.abs(kernel).max() * 10
-        # The step has multiplied the gradient by its factor, 1.
-        np.testing.assert_allclose(found[0, :-1, :-1], kernel * 10, atol=2e-4 * scale)
-    for found, gain in zip(stack.gain_gradients, averages.gains, strict=True):
-        np.testing.assert_allclose(found[0, 0], gain * 10, atol=2e-4 * np.abs(gain).max() * 10)
-
-
-def test_the_gradient_of_the_loss_equals_central_differences():
-    link, scaled = make_link(make_rows(12, missing=0.2))
-    rows = TrainingRows(np.nan_to_num(scaled), scaled, np.ones(12), link=link)
-    with jax.enable_x64(True):
-        double = lambda tree: jax.tree.map(  # noqa: E731
-            lambda a: np.asarray(a, np.float64 if np.asarray(a).dtype.kind == "f" else None), tree
-        )
-        state, args, units = take_no_step(rows, start_of(rows))
-        state, args = double(state)._replace(step=np.int32(0)), double(args)
-        draw = np.random.default_rng(2)
-        weights = jax.tree.map(lambda w: w + 0.1 * draw.normal(size=w.shape), state.weights)
-        direction = jax.tree.map(lambda w: draw.normal(size=w.shape), weights)
-        at = lambda step: state._replace(  # noqa: E731
-            weights=jax.tree.map(lambda w, u: w + step * u, weights, direction)
-        )
-        take = lambda step: jax_steps.take_steps(at(step), *args, **units)  # noqa: E731
-        gradient = jax.tree.map(lambda average: average / 0.1, take(0.0).state.averages)
-        slope = float(take(1e-5).losses[0] - take(-1e-5).losses[0]) / 2e-5
-        pairs = zip(jax.tree.leaves(gradient), jax.tree.leaves(direction), strict=True)
-        expected = sum(float(np.vdot(g, u)) for g, u in pairs)
-    np.testing.assert_allclose(slope, expected, rtol=1e-6)
+    stack, _ = find_losses(rows, [start_of(rows)], np.float64)
+    stack.numbers += 0.1 * rng.normal(size=stack.numbers.shape)
+    start = [stack.make_network(0)]
+    stack, _ = find_losses(rows, start, np.float64)
+    direction = rng.normal(size=stack.numbers.shape)
+    expected = (stack.gradient * direction).sum()
+    losses = []
+    for step in (-1e-6, 1e-6):
+        moved = Stack(start, np.float64)
+        moved.numbers += step * direction
+        objective = Objective(link=rows.link, axes=rows.axes)
+        weights = np.full((1, 12), 1 / 12)
+        inputs, targets = rows.inputs.astype(float), rows.targets.astype(float)
+        losses.append(moved.find_gradient(inputs, targets, weights, objective)[0])
+    np.testing.assert_allclose((losses[1] - losses[0]) / 2e-6, expected, rtol=1e-5)
 
 
 @settings(max_examples=20, deadline=None)
@@ -274,11 +245,19 @@ def test_numbers_have_no_link_and_the_same_bits_as_without_a_layout():
     assert one.fitted.reconstruct(X).tobytes() == other.fitted.reconstruct(X).tobytes()
 
 
-@pytest.mark.parametrize("params", [{"solver": "lbfgs"}, {"early_stopping": False}, {"noise": 0.1}])
-def test_other_objectives_have_no_link(params):
+def test_without_held_out_rows_there_is_no_link():
     X = make_rows(60)
-    parameters = Parameters(**QUICK | {"max_iter": 2} | params)
+    parameters = Parameters(**QUICK | {"early_stopping": False})
     assert fit(parameters, X, np.ones(len(X)), layout=LAYOUT).fitted.link is None
+
+
+@pytest.mark.parametrize("params", [{"solver": "lbfgs"}, {"noise": 0.1}, {"sparsity": 0.01}])
+def test_every_objective_is_of_probabilities(params):
+    X = make_rows(200)
+    parameters = Parameters(**QUICK | params)
+    fitted = fit(parameters, X, np.ones(len(X)), layout=LAYOUT).fitted
+    np.testing.assert_allclose(fitted.reconstruct(X)[:, 2:5].sum(axis=1), 1.0, rtol=1e-5)
+    assert fitted.score(X) > 0
 
 
 def errors_of(fitted, X: np.ndarray, weights_of: Link) -> float:

@@ -43,8 +43,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     feature_names: list[str] | None
     weight_decay: Annotated[float, Meta(ge=0)]
     activation: str | None
-    steps: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     columns: Raw = Raw(b"null")
+    steps: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     transposed: list[str] = []
     version: str = __version__
 

@@ -37,8 +37,7 @@ def train(
     if plan.early_stopping:
         with_rows = [member for member in members if member.weights.any()]
         curves = [
-            _follow(member, objective, iterations, plan.n_iter_no_change, is_interrupted)
-            for member in with_rows
+            _follow(member, plan, objective, iterations, is_interrupted) for member in with_rows
         ]
         length = max(map(len, curves))
         table = [np.pad(curve, (0, length - len(curve)), mode="edge") for curve in curves]
@@ -62,19 +61,22 @@ def train(
 
 def _follow(
     member: Member,
+    plan: Plan,
     objective: Objective,
     iterations: int,
-    patience: int,
     is_interrupted: Callable[[], bool],
 ) -> Array:
     """The sums of the errors of the held-out rows before the first iteration and after each."""
-    errors = [member.measure(member.network).sum()]
+    errors = [float(member.measure(member.network).sum())]
 
-    def on_iteration(network: DenseNetwork, _: float) -> bool:
+    def on_iteration(network: DenseNetwork, loss: float) -> bool:
         if is_interrupted():
             raise KeyboardInterrupt  # no network of all rows exists yet
-        errors.append(member.measure(network).sum())
-        return len(errors) - 1 - int(np.argmin(errors)) >= patience
+        errors.append(float(member.measure(network).sum()))
+        iteration, n_worse = len(errors) - 1, len(errors) - 1 - int(np.argmin(errors))
+        logs = {"loss": loss, "val_error": errors[-1] / float(member.weights.sum())}
+        is_stopped = report(iteration, iterations, logs, plan.verbose)
+        return is_stopped or n_worse >= plan.n_iter_no_change
 
     fit_member(member, objective, iterations, on_iteration)
     return np.array(errors)

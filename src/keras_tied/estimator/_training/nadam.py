@@ -186,7 +186,7 @@ class Run:
         total = 0.0
         for place, member in enumerate(self.members):
             total += member.measure(self.stack.make_network(place)).sum()
-        self.errors.append(total / self.weight)
+        self.errors.append(float(total / self.weight))
         if self.errors[-1] <= self.errors[self.best]:
             self.best, self.best_numbers = self.n_parts - 1, self.stack.numbers.copy()
 

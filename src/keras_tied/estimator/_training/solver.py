@@ -11,7 +11,7 @@ from keras_tied._types import Array
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
 from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.pca import Components
-from keras_tied.estimator._training import lbfgs, nadam
+from keras_tied.estimator._training import nadam
 from keras_tied.estimator._training.held_out import (
     Solution,
     is_clearly_less,
@@ -39,7 +39,11 @@ def fit(
     rows = rows if axes is None else rows.project(axes)
     members = make_members(plan, rows)
     objective = make_objective(plan, rows)
-    train = lbfgs.train if plan.method == "lbfgs" else nadam.train
+    train = nadam.train
+    if plan.method == "lbfgs":
+        from keras_tied.estimator._training import lbfgs  # SciPy takes long to import
+
+        train = lbfgs.train
     training = train(members, plan, objective, is_interrupted)
     network = training.networks[-1]
     network = network if axes is None else undo_projection(network, axes)
