@@ -1,20 +1,15 @@
 import itertools
 import math
-import warnings
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_wine
-from sklearn.decomposition import PCA, KernelPCA
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.manifold import Isomap
+from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
-from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
-from keras_tied.comparison import MethodResult, choose_width, compare, compare_widths
+from keras_tied.comparison import choose_width, compare_widths
 from keras_tied.estimator.internal import epoch_callback
 
 WIDTH, SEED = 3, 7
@@ -25,150 +20,31 @@ def wine():
     return load_wine(return_X_y=True)[0]
 
 
-@pytest.fixture(scope="module")
-def compared(wine):
-    """The rows of the comparison by name, with two that cannot work."""
-    others = {"Isomap": Isomap(n_components=WIDTH), "KernelPCA": KernelPCA(WIDTH)}
-    rows = compare(wine, WIDTH, others=others, random_state=SEED)
-    return {row.name: row for row in rows}
-
-
-@pytest.fixture(scope="module")
-def parts(wine):
-    """The rows that are learned from, and those held out, by scikit-learn alone."""
+def test_errors_are_those_of_scikit_learns_pca_and_of_the_estimator_on_rows_held_out(wine):
     train, held_out = train_test_split(wine, test_size=0.3, random_state=SEED)
     scaler = StandardScaler().fit(train)
-    return scaler.transform(train), scaler.transform(held_out)
-
-
-def mean_square(difference):
-    return float((difference**2).sum() / difference.size)
-
-
-def test_pca_has_the_error_of_scikit_learns_on_the_rows_held_out(compared, parts):
-    train, held_out = parts
+    train, held_out = scaler.transform(train), scaler.transform(held_out)
+    [width] = compare_widths(wine, [WIDTH], random_state=SEED)
     axes = PCA(WIDTH).fit(train).components_
-    assert compared["PCA"].error == pytest.approx(
-        mean_square(held_out - held_out @ axes.T @ axes), rel=1e-6
-    )
-
-
-def test_the_perceptron_has_the_error_of_scikit_learns(compared, parts):
-    train, held_out = parts
-    network = MLPRegressor(
-        hidden_layer_sizes=(64, WIDTH, 64),
-        activation="tanh",
-        early_stopping=True,
-        random_state=SEED,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        restored = network.fit(train, train).predict(held_out)
-    assert compared["MLPRegressor"].error == pytest.approx(mean_square(held_out - restored))
-
-
-def test_the_tied_autoencoder_has_the_error_that_the_estimator_measures(compared, parts):
-    train, held_out = parts
+    of_pca = np.mean((held_out - held_out @ axes.T @ axes) ** 2)
+    assert width.pca_error == pytest.approx(of_pca, rel=1e-6)
     estimator = TiedAutoencoder(WIDTH, random_state=SEED).fit(train)
     # Its own scale is that of the columns already.
     expected = estimator.reconstruction_error(held_out).mean()
-    assert compared["tied autoencoder"].error == pytest.approx(expected, rel=1e-4)
+    assert width.error == pytest.approx(expected, rel=1e-4)
 
 
-def test_errors_are_relative_to_those_of_pca(compared):
-    assert compared["PCA"].relative == 1
-    for name in ("tied autoencoder", "MLPRegressor"):
-        row = compared[name]
-        assert row.relative == pytest.approx(row.error / compared["PCA"].error)
+def test_several_seeds_are_one_comparison_each(wine):
+    [both] = compare_widths(wine, [WIDTH], n_seeds=2)
+    alone = [compare_widths(wine, [WIDTH], random_state=seed)[0] for seed in (0, 1)]
+    assert both.errors == tuple(width.error for width in alone)
+    assert both.pca_errors == tuple(width.pca_error for width in alone)
+    assert both.error == pytest.approx(np.mean(both.errors))
 
 
-def test_the_tied_autoencoder_comes_first_and_pca_second(compared):
-    assert list(compared)[:2] == ["tied autoencoder", "PCA"]
-
-
-def test_each_method_that_works_took_some_seconds(compared):
-    assert all(compared[name].seconds > 0 for name in ("tied autoencoder", "PCA", "MLPRegressor"))
-
-
-@pytest.mark.parametrize(
-    ("name", "said"), [("Isomap", "no inverse_transform"), ("KernelPCA", "fit_inverse_transform")]
-)
-def test_a_method_that_cannot_restore_rows_is_a_row_that_says_why(compared, name, said):
-    row = compared[name]
-    assert said in row.reason
-    assert np.isnan([row.error, row.relative, row.seconds]).all()
-
-
-def test_missing_values_do_not_count(wine):
-    rng = np.random.default_rng(0)
-    gaps = np.where(rng.random(wine.shape) < 0.1, np.nan, wine)
-    rows = {row.name: row for row in compare(gaps, WIDTH, random_state=SEED)}
-    train, held_out = train_test_split(gaps, test_size=0.3, random_state=SEED)
-    mean, deviation = np.nanmean(train, axis=0), np.nanstd(train, axis=0)
-    train, held_out = (train - mean) / deviation, (held_out - mean) / deviation
-    pca = PCA(WIDTH).fit(np.nan_to_num(train))
-    restored = pca.inverse_transform(pca.transform(np.nan_to_num(held_out)))
-    present = ~np.isnan(held_out)
-    expected = mean_square((restored - held_out)[present])
-    assert rows["PCA"].error == pytest.approx(expected, rel=1e-6)
-    assert rows["tied autoencoder"].reason == rows["MLPRegressor"].reason == ""
-
-
-def test_a_table_that_pca_restores_wholly_has_no_relative_errors(rng):
-    X = rng.normal(size=(60, 2)) @ rng.normal(size=(2, 5))
-    rows = {row.name: row for row in compare(X, 2)}
-    assert rows["PCA"].error < 1e-20
-    assert np.isnan(rows["PCA"].relative)
-    assert np.isnan(rows["MLPRegressor"].relative)
-
-
-def test_the_same_seed_gives_the_same_errors(wine, compared):
-    again = {row.name: row for row in compare(wine, WIDTH, random_state=SEED)}
-    for name in ("tied autoencoder", "PCA", "MLPRegressor"):
-        assert again[name].error == compared[name].error
-
-
-def test_several_seeds_are_one_comparison_each(wine, compared):
-    rows = {row.name: row for row in compare(wine, WIDTH, random_state=SEED - 1, n_seeds=2)}
-    alone = {row.name: row for row in compare(wine, WIDTH, random_state=SEED - 1)}
-    for name in ("tied autoencoder", "PCA", "MLPRegressor"):
-        assert rows[name].errors == (alone[name].error, compared[name].error)
-        assert rows[name].relatives == (alone[name].relative, compared[name].relative)
-        assert rows[name].error == pytest.approx(np.mean(rows[name].errors))
-        assert rows[name].relative == pytest.approx(np.mean(rows[name].relatives))
-
-
-class FailsOnce(PCA):
-    n_fits = 0
-
-    def fit(self, X, y=None):
-        FailsOnce.n_fits += 1
-        if FailsOnce.n_fits == 2:
-            raise ValueError("not this time")
-        return super().fit(X)
-
-
-def test_a_method_that_fails_with_one_seed_has_no_mean_and_a_reason(wine):
-    row = compare(wine, WIDTH, others={"PCA that fails": FailsOnce(WIDTH)}, n_seeds=3)[-1]
-    assert np.isfinite([row.errors[0], row.errors[2]]).all()
-    assert np.isnan([row.errors[1], row.relatives[1], row.error, row.relative, row.seconds]).all()
-    assert row.reason == "not this time"
-
-
-def test_widths_with_several_seeds_have_the_errors_of_the_comparison_with_each(wine):
-    (width,) = compare_widths(wine, [WIDTH], n_seeds=2)
-    own, pca = compare(wine, WIDTH, n_seeds=2)[:2]
-    assert width.errors == own.errors
-    assert width.pca_errors == pca.errors
-    assert (width.error, width.pca_error) == (own.error, pca.error)
-
-
-@pytest.mark.parametrize(
-    "measure", [compare, lambda X, k, **seeds: compare_widths(X, [k], **seeds)]
-)
-def test_no_seed_is_refused(wine, measure):
+def test_no_seed_is_refused(wine):
     with pytest.raises(ValueError, match="n_seeds=0 must be at least 1"):
-        measure(wine, WIDTH, n_seeds=0)
+        compare_widths(wine, [WIDTH], n_seeds=0)
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
@@ -217,19 +93,6 @@ def test_one_column_has_no_values_to_hide_and_no_best_width(rng):
         choose_width(curve)
 
 
-def test_each_method_is_announced(wine):
-    announced = []
-    rows = compare(wine, WIDTH, on_method=announced.append)
-    assert announced == [row.name for row in rows]
-
-
-@pytest.mark.parametrize(("module", "name"), [("umap", "UMAP"), ("pyod", "PyOD AutoEncoder")])
-def test_what_is_installed_is_compared_too(compared, module, name):
-    if find_spec(module) is None:
-        pytest.skip(f"{module} is not installed")
-    assert np.isfinite(compared[name].error) or compared[name].reason
-
-
 @pytest.mark.parametrize(
     ("X", "width", "said"),
     [
@@ -244,15 +107,14 @@ def test_what_is_installed_is_compared_too(compared, module, name):
 )
 def test_a_table_or_width_that_does_not_fit_is_refused(X, width, said):
     with pytest.raises(ValueError, match=said):
-        compare(X, width)
+        compare_widths(X, [width])
 
 
-def test_a_table_without_any_variance_is_compared(rng):
-    rows = compare(np.ones((40, 3)), 1)
-    assert isinstance(rows[0], MethodResult)
-    assert rows[1].error == 0
+def test_a_table_without_any_variance_is_compared():
+    [width] = compare_widths(np.ones((40, 3)), [1])
+    assert width.error == width.pca_error == 0
 
 
 def test_ctrl_c_ends_the_comparison(wine, ctrl_c):
     with epoch_callback(ctrl_c), pytest.raises(KeyboardInterrupt):
-        compare(np.tile(wine, (9, 1)), WIDTH)
+        compare_widths(np.tile(wine, (9, 1)), [WIDTH])

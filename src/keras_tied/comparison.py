@@ -1,21 +1,15 @@
-"""How well a tied autoencoder, PCA and other installed methods reconstruct a table."""
+"""How well a tied autoencoder and PCA reconstruct a table, by the width of the code."""
 
 import math
-import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from importlib.util import find_spec
-from operator import truediv
+from collections.abc import Callable, Sequence
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
-from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 
@@ -25,112 +19,6 @@ from keras_tied.estimator import TiedAutoencoder, internal
 
 TEST_SHARE = 0.3
 FEWEST_ROWS = 10  # rows that a comparison needs
-NEGLIGIBLE_ERROR = 1e-10  # a smaller error is one of rounding, and nothing to divide by
-UNITS, MOST_UNITS = 64, 512  # of the hidden layers of other autoencoders
-MOST_FOR_UMAP = 3  # components
-
-Reconstruct = Callable[[Array, Array], Array]  # learns from some rows, and reconstructs others
-
-
-class MethodResult(NamedTuple):
-    """One method of a comparison; of several seeds, its numbers are means.
-
-    `error` is the mean squared error of the standardised held-out values, where 1 is the error of
-    their mean; NaN if the method failed.
-    """
-
-    name: str
-    error: float
-    relative: float  # the error divided by PCA's; NaN if there is none, or PCA's is 0
-    seconds: float  # of fitting and of reconstructing the held-out rows, without imports
-    reason: str = ""  # why it failed, in a few words
-    errors: tuple[float, ...] = ()  # (n_seeds,) the error with each seed
-    relatives: tuple[float, ...] = ()  # (n_seeds,) each of these divided by PCA's on the same rows
-
-
-def compare(
-    X: ArrayLike,
-    n_components: int = 2,
-    *,
-    others: Mapping[str, Any] | None = None,
-    random_state: int = 0,
-    n_seeds: int = 1,
-    on_method: Callable[[str], object] | None = None,
-) -> list[MethodResult]:
-    """Let several methods reconstruct held-out rows; return `TiedAutoencoder` first, PCA second.
-
-    All learn from the same 70 % of the rows and reconstruct the same 30 %; their columns are
-    standardised by the mean and the variance of the former. Missing values (NaN) do not count in
-    the error; methods that cannot take them see the mean of the column.
-
-    Compared are `TiedAutoencoder`, PCA and scikit-learn's `MLPRegressor`, as an autoencoder with
-    one hidden layer on either side of its code and early stopping; also, where they are installed,
-    UMAP (McInnes et al., 2018) and PyOD's `AutoEncoder` (Zhao et al., 2019). All have their default
-    settings but for the number of components. One that fails gives the reason. Each seed repeats
-    the split and the fits.
-
-    Args:
-        X: (n, features) the rows, at least 10; numbers, with NaN where one is missing.
-        n_components: the number of components of the code, less than the number of features and at
-            most the number of rows to learn from. Defaults to 2.
-        others: scikit-learn transformers to compare too, by name, which are cloned; they have an
-            `inverse_transform` and their own number of components. Defaults to none.
-        random_state: seed of the split and of the methods. Defaults to 0.
-        n_seeds: the number of repetitions, with the seeds from `random_state` on. Defaults to 1.
-        on_method: called with the name of each method before it begins. Defaults to none.
-
-    Raises:
-        ValueError: for text, infinities, too few rows, or too many components.
-
-    Examples:
-        >>> from sklearn.datasets import load_iris
-        >>> from sklearn.decomposition import FastICA
-        >>> X, _ = load_iris(return_X_y=True)
-        >>> rows = compare(X, 1, others={"ICA": FastICA(1, random_state=0)})
-        >>> [row.name for row in rows if row.name != "UMAP" and "PyOD" not in row.name]
-        ['tied autoencoder', 'PCA', 'MLPRegressor', 'ICA']
-        >>> rows[1].relative
-        1.0
-    """
-    seeds = _list_seeds(random_state, n_seeds)
-    splits = [_split_rows(X, n_components, seed) for seed in seeds]
-    methods = [_list_methods(n_components, seed) for seed in seeds]
-    for name, transformer in (others or {}).items():
-        for of_seed in methods:
-            of_seed[name] = partial(partial, _transform_back, transformer)
-    results = []
-    for name in methods[0]:
-        if on_method is not None:
-            on_method(name)
-        makers = [of_seed[name] for of_seed in methods]
-        runs = [_measure(make, *split) for make, split in zip(makers, splits, strict=True)]
-        errors, seconds, reasons = zip(*runs, strict=True)
-        reason = next(filter(None, reasons), "")
-        results.append(MethodResult(name, fmean(errors), 0.0, fmean(seconds), reason, errors))
-    [pca_errors] = (result.errors for result in results if result.name == "PCA")
-    divisors = [error if error > NEGLIGIBLE_ERROR else math.nan for error in pca_errors]
-    for i, result in enumerate(results):
-        relatives = tuple(map(truediv, result.errors, divisors))
-        results[i] = result._replace(relative=fmean(relatives), relatives=relatives)
-    return results
-
-
-def _measure(
-    make: Callable[[], Reconstruct], train: Array, test: Array
-) -> tuple[float, float, str]:
-    """Return the error and the seconds of a method, or NaN and why it failed."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of others, on their own defaults
-            reconstruct = make()
-            start = time.perf_counter()
-            reconstruction = reconstruct(train, test)
-            seconds = time.perf_counter() - start
-        if not np.isfinite(reconstruction).all():
-            raise FloatingPointError("it gives numbers that are not finite")
-    except Exception as error:  # other libraries raise errors of any type
-        return math.nan, math.nan, " ".join(str(error).split()) or type(error).__name__
-    return _mean_square(reconstruction - test), seconds, ""
 
 
 class Width(NamedTuple):
@@ -159,13 +47,16 @@ def compare_widths(
 ) -> list[Width]:
     """Measure the error of `TiedAutoencoder` and of PCA on held-out rows, by the width of the code.
 
-    The rows are split and standardised as by `compare`, once with each seed for all widths. The
-    error falls with each component more, down to 0. That of values which are hidden, and
-    reconstructed from the others of their rows, is least where the code holds what the columns have
-    in common, and rises where it holds the noise of single ones: `choose_width` gives that width
-    (Wold, "Cross-validatory estimation of the number of components in factor and principal
-    components models", Technometrics 20, 1978; Owen and Perry, "Bi-cross-validation of the SVD and
-    the nonnegative matrix factorization", Annals of Applied Statistics 3, 2009).
+    The model learns from 70 % of the rows and reconstructs the others, once with each seed; their
+    columns are standardised by the mean and the variance of the former. Missing values (NaN) do not
+    count in the error, which falls with each component more, down to 0.
+
+    The error of values that are hidden, and reconstructed from the others of their rows, is least
+    where the code holds what the columns have in common, and rises where it holds the noise of
+    single ones: `choose_width` gives that width (Wold, "Cross-validatory estimation of the number
+    of components in factor and principal components models", Technometrics 20, 1978; Owen and
+    Perry, "Bi-cross-validation of the SVD and the nonnegative matrix factorization", Annals of
+    Applied Statistics 3, 2009).
 
     Args:
         X: (n, features) the rows, at least 10; numbers, with NaN where one is missing.
@@ -241,7 +132,9 @@ def _measure_width(
 ) -> tuple[float, float, float]:
     """Return the error of an autoencoder, of PCA, and of the former at hidden values."""
     autoencoder = _fit_autoencoder(n_components, seed, train)
-    by_pca = _transform_back(PCA(n_components, random_state=seed), train, test)
+    train, complete = np.nan_to_num(train), np.nan_to_num(test)  # the means are 0
+    pca = PCA(n_components, random_state=seed).fit(train)
+    by_pca = pca.inverse_transform(pca.transform(complete))
     hidden_error = internal.measure_hidden(autoencoder.reconstruct, test, columns, seed)
     error = _mean_square(autoencoder.reconstruct(test) - test)
     return error, _mean_square(by_pca - test), hidden_error
@@ -282,28 +175,6 @@ def _mean_square(differences: Array) -> float:
     return float("nan") if np.isnan(squares).all() else float(np.nanmean(squares))
 
 
-def _list_methods(n_components: int, seed: int) -> dict[str, Callable[[], Reconstruct]]:
-    """Return the installed methods; each is imported when it is called."""
-    methods: dict[str, Callable[[], Reconstruct]] = {
-        "tied autoencoder": lambda: partial(_reconstruct_tied, n_components, seed),
-        "PCA": lambda: partial(_transform_back, PCA(n_components, random_state=seed)),
-        "MLPRegressor": lambda: partial(_reconstruct_mlp, n_components, seed),
-    }
-    if find_spec("umap") is not None:
-        methods["UMAP"] = lambda: _make_umap(n_components, seed)
-    if find_spec("pyod") is not None:
-        methods["PyOD AutoEncoder"] = lambda: _make_pyod(n_components, seed)
-    return methods
-
-
-def _transform_back(transformer: Any, train: Array, test: Array) -> Array:
-    """Reconstruct rows by a scikit-learn transformer, which is cloned."""
-    if not hasattr(transformer, "inverse_transform"):
-        raise TypeError("it has no inverse_transform, which would reconstruct rows")
-    model = clone(transformer).fit(_impute_means(train))
-    return np.asarray(model.inverse_transform(model.transform(_impute_means(test))))
-
-
 def _fit_autoencoder(n_components: int, seed: int, train: Array) -> TiedAutoencoder:
     estimator = TiedAutoencoder(n_components, random_state=seed)
     with interrupts() as is_interrupted:
@@ -311,46 +182,3 @@ def _fit_autoencoder(n_components: int, seed: int, train: Array) -> TiedAutoenco
     if is_interrupted():
         raise KeyboardInterrupt
     return estimator
-
-
-def _reconstruct_tied(n_components: int, seed: int, train: Array, test: Array) -> Array:
-    return np.asarray(_fit_autoencoder(n_components, seed, train).reconstruct(test))
-
-
-def _reconstruct_mlp(n_components: int, seed: int, train: Array, test: Array) -> Array:
-    units = min(max(UNITS, 2 * train.shape[1]), MOST_UNITS)
-    settings = {"activation": "tanh", "early_stopping": True, "random_state": seed}
-    network = MLPRegressor(hidden_layer_sizes=(units, n_components, units), **settings)
-    rows = _impute_means(train)
-    return np.asarray(network.fit(rows, rows).predict(_impute_means(test)))
-
-
-def _make_umap(n_components: int, seed: int) -> Reconstruct:
-    if n_components > MOST_FOR_UMAP:
-        raise ValueError(
-            f"its inverse_transform triangulates the codes, for at most {MOST_FOR_UMAP} components"
-        )
-    from umap import UMAP
-
-    return partial(_transform_back, UMAP(n_components=n_components, random_state=seed, n_jobs=1))
-
-
-def _make_pyod(n_components: int, seed: int) -> Reconstruct:
-    import torch
-    from pyod.models.auto_encoder import AutoEncoder
-
-    def reconstruct(train: Array, test: Array) -> Array:
-        settings = {"preprocessing": False, "random_state": seed, "verbose": 0}
-        detector = AutoEncoder(hidden_neuron_list=[UNITS, n_components], **settings)
-        detector.fit(_impute_means(train).astype(np.float32))
-        detector.model.eval()
-        rows = torch.as_tensor(_impute_means(test).astype(np.float32), device=detector.device)
-        with torch.no_grad():
-            return np.asarray(detector.model(rows).cpu().numpy())
-
-    return reconstruct
-
-
-def _impute_means(rows: Array) -> Array:
-    """Replace missing values by the mean, which is 0 here."""
-    return np.nan_to_num(rows, nan=0.0)

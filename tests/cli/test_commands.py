@@ -203,8 +203,6 @@ def test_of_several_numbers_of_components_one_is_chosen(keras_tied, tmp_path):
     assert told["components"] == 3
     widths = told["notes"]["widths"]
     assert [width["n_components"] for width in widths] == [1, 2, 3, 4, 5, 8]
-    found = json.loads(keras_tied("compare", *several, "--json").out)["widths"]
-    assert widths == [{name: width[name] for name in widths[0]} for width in found]
     assert min(widths, key=lambda width: width["hidden_error"])["n_components"] == 3
     assert keras_tied("report", "m.safetensors", "three.parquet", "-o", "r.html").code == 0
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
@@ -215,8 +213,8 @@ def test_of_several_numbers_of_components_one_is_chosen(keras_tied, tmp_path):
 def test_columns_with_nothing_in_common_are_told_of(keras_tied, tmp_path):
     np.save(tmp_path / "noise.npy", np.array(list(itertools.product([-1.0, 1.0], repeat=6))))
     said = "not better than by their mean: the columns have little in common"
-    for command in (["fit", "noise.npy", "-o", "m.safetensors"], ["compare", "noise.npy"]):
-        assert said in " ".join(keras_tied(*command, "--components", "1..3").out.split())
+    command = "fit", "noise.npy", "-o", "m.safetensors", "--components", "1..3"
+    assert said in " ".join(keras_tied(*command).out.split())
 
 
 def test_of_one_column_no_number_of_components_is_chosen(keras_tied, tmp_path):
@@ -226,10 +224,6 @@ def test_of_one_column_no_number_of_components_is_chosen(keras_tied, tmp_path):
     assert (done.code, done.out) == (2, "")
     assert "no value could be hidden: there is one column" in done.err
     assert not (tmp_path / "m.safetensors").exists()
-    compared = keras_tied("compare", *several, "-o", "c.png").out
-    assert "hidden values are reconstructed best" not in compared
-    (width, _) = json.loads(keras_tied("compare", *several, "--json").out)["widths"]
-    assert (width["n_components"], width["hidden_error"]) == (1, None)
 
 
 @pytest.mark.parametrize(
@@ -385,7 +379,7 @@ def test_completion_is_there_for_a_shell(keras_tied, monkeypatch):
 
 @pytest.mark.parametrize(
     "command",
-    "demo fit encode decode reconstruct score plot report compare export inspect".split(),
+    "demo fit encode decode reconstruct score plot report export inspect".split(),
 )
 def test_the_help_of_each_command_has_an_example(keras_tied, command):
     done = keras_tied(command, "--help")

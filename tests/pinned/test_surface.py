@@ -41,7 +41,7 @@ LISTED = {
         TiedEinsumDense assert_tied retie squared_jacobian_norm tie ties trainable_variables
         """,
     "keras_tied.plotting": """
-        FORMATS AutoencoderDisplay comparison four_panels new_figure new_window
+        FORMATS AutoencoderDisplay four_panels new_figure new_window
         """,
     "keras_tied.reference": """
         NotFittedError NumpyAutoencoder PyTensorAutoencoder Weights loss_and_gradient
@@ -60,7 +60,7 @@ LISTED = {
 
 UNLISTED = {
     "keras_tied.autoencoder": "Autoencoder",
-    "keras_tied.comparison": "MethodResult Width choose_width compare compare_widths",
+    "keras_tied.comparison": "Width choose_width compare_widths",
     "keras_tied.datasets": "load_donuts make_clients make_correlated_donuts prepare",
     "keras_tied.experiment": "Experiment build_model run run_from_pca split",
     "keras_tied.losses": "NanMeanSquaredError",
@@ -100,7 +100,6 @@ ARGUMENTS = {
     "keras_tied.TiedAutoencoder.score": "X y sample_weight",
     "keras_tied.TiedAutoencoder.score_samples": "X",
     "keras_tied.TiedAutoencoder.transform": "X",
-    "keras_tied.comparison.compare": "X n_components others random_state on_method",
     "keras_tied.datasets.load_donuts": "path",
     "keras_tied.datasets.make_clients": "n_samples random_state",
     "keras_tied.datasets.make_correlated_donuts": "n_samples random_state",
@@ -130,7 +129,6 @@ ARGUMENTS = {
         """,
     "keras_tied.plotting.AutoencoderDisplay.from_estimator": "estimator X figure kwargs",
     "keras_tied.plotting.AutoencoderDisplay.plot": "figure",
-    "keras_tied.plotting.comparison": "names errors seconds figure",
     "keras_tied.plotting.four_panels": "X code reconstruction history y pca_mse figure",
     "keras_tied.reference.NumpyAutoencoder": """
         n_components learning_rate momentum decay epochs dtype random_state
@@ -166,7 +164,6 @@ POSITIONAL = {
     "score": "model data",
     "plot": "model data",
     "report": "model data",
-    "compare": "data",
     "export": "model",
     "inspect": "model",
 }
@@ -182,7 +179,7 @@ OPTIONS = {
     "sample": "--seed --quiet -q --debug --no-clobber",
     "fit": f"""
         --output -o --components --hidden --solver --epochs --validation --scaler --seed --columns
-        --exclude --label --id --backend {READING} {COMMON}
+        --exclude --label --id {READING} {COMMON}
         """,
     "encode": f"--output -o --id --safe-csv --impute-absent {READING} {COMMON}",
     "reconstruct": f"--output -o --id --safe-csv --impute-absent {READING} {COMMON}",
@@ -190,10 +187,6 @@ OPTIONS = {
     "score": f"--output -o --top --id --safe-csv --impute-absent {READING} {COMMON}",
     "plot": f"--output -o --label --impute-absent {READING} {COMMON}",
     "report": f"--output -o --label --id --impute-absent {READING} {COMMON}",
-    "compare": f"""
-        --output -o --components --rows --seed --columns --exclude --label --id --backend {READING}
-        {COMMON}
-        """,
     "export": f"--output -o --part {COMMON}",
     "inspect": "--json --debug",
 }

@@ -17,7 +17,7 @@ from keras_tied.cli import _app
 __all__ = ["app", "main", "run"]
 # In the order of --help.
 COMMANDS = (
-    "demo sample check fit encode reconstruct decode fill score plot report compare export inspect "
+    "demo sample check fit encode reconstruct decode fill score plot report export inspect "
     "configure"
 ).split()
 

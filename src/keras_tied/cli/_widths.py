@@ -50,7 +50,7 @@ def require_enough(numbers: Array, components: int) -> None:
 
 
 def measure_widths(
-    numbers: Array, widths: list[int], column_of: Array, seed: int, quiet: bool, n_seeds: int = 1
+    numbers: Array, widths: list[int], column_of: Array, seed: int, quiet: bool
 ) -> list[comparison.Width]:
     """Measure codes of these widths on some rows that are held out."""
     with show_stages("starting", quiet) as on_stage:
@@ -60,7 +60,6 @@ def measure_widths(
             widths,
             column_of=column_of,
             random_state=seed,
-            n_seeds=n_seeds,
             on_width=lambda width: on_stage(f"{width} of {widths[-1]} components"),
         )
 

@@ -242,24 +242,6 @@ class FittedState(BaseEstimator):
         check_is_fitted(self)
         _onnx.write_onnx(self._fitted, path, part, dtype, type(self).__name__)
 
-    def onnx_parser(self) -> Any:
-        """The parser with which skl2onnx finds the outputs of this step of a pipeline."""
-        from keras_tied.estimator import _onnx
-
-        return _onnx.parser(self)
-
-    def onnx_shape_calculator(self) -> Any:
-        """The function with which skl2onnx finds the shapes of the outputs."""
-        from keras_tied.estimator import _onnx
-
-        return _onnx.set_shapes
-
-    def onnx_converter(self) -> Any:
-        """The function with which skl2onnx writes the operators of `transform`."""
-        from keras_tied.estimator import _onnx
-
-        return _onnx.convert
-
     def _save(self, path: str | os.PathLike[str], notes: Mapping[str, Any] | None) -> None:
         """Write the estimator and some notes, a JSON object."""
         check_is_fitted(self)

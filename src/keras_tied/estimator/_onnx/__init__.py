@@ -1,4 +1,4 @@
-"""Fitted estimators as ONNX: as a file, or in a scikit-learn pipeline that skl2onnx converts."""
+"""Fitted estimators as ONNX files."""
 
 try:
     import onnx as _onnx  # noqa: F401
@@ -8,6 +8,5 @@ except ImportError as error:
     ) from error
 
 from keras_tied.estimator._onnx._file import write_onnx
-from keras_tied.estimator._onnx._skl2onnx import convert, parser, set_shapes
 
-__all__ = ["convert", "parser", "set_shapes", "write_onnx"]
+__all__ = ["write_onnx"]
