@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from keras_tied.estimator._training.keras_network import build_network, inference_network
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import NotFittedError
@@ -28,7 +29,6 @@ from keras_tied.estimator import internal
 from keras_tied.estimator._fitted.layout import BOOLEAN, CATEGORY, NUMBER, Layout
 from keras_tied.estimator._onnx import write_onnx
 from keras_tied.estimator._training.fit import fit
-from keras_tied.estimator._training.keras_network import build_network, inference_network
 from keras_tied.estimator.internal import Parameters
 
 onnx = pytest.importorskip("onnx")

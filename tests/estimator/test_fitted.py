@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from keras_tied.estimator._training.keras_network import build_network, inference_network
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
@@ -16,7 +17,6 @@ from keras_tied import TiedAutoencoder
 from keras_tied.estimator._fitted.activations import ACTIVATIONS
 from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
-from keras_tied.estimator._training.keras_network import build_network, inference_network
 
 slow = pytest.mark.slow
 

@@ -1,4 +1,4 @@
-"""Counts of active and dead units, and the loss that revives, against NumPy; activations."""
+"""Counts of active and dead units, and the loss that revives, against NumPy."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from keras_tied.layers import AuxK, BatchTopK, KSparse, UnitActivity, tie
-from keras_tied.training import CountUnits, LayerOutputs, fit, recovered_loss
+from keras_tied.training import CountUnits, fit
 
 from .cases import arrays
 from .oracles import gradient
@@ -181,81 +181,3 @@ def test_dead_units_are_revived():
 def test_what_cannot_be_is_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
-
-
-def network():
-    keras.utils.set_random_seed(1)
-    first, second = layers.Dense(5, "tanh", name="first"), layers.Dense(2, name="second")
-    return keras.Sequential([keras.Input((3, 4)), first, second], name="network")
-
-
-def test_layer_outputs_are_each_row_once_an_epoch():
-    model, x = network(), RNG.normal(size=(10, 3, 4)).astype("float32")
-    expected = arrays(model.layers[0](x))[0].reshape(-1, 5)
-    stream = LayerOutputs(model, "first", x, batch_size=4)
-    epochs = []
-    for _ in range(2):
-        batches = [stream[i] for i in range(len(stream))]
-        assert [len(rows) for rows, _ in batches] == [12, 12, 6]
-        assert all(rows is same for rows, same in batches)
-        epochs.append(np.concatenate([rows for rows, _ in batches]))
-        stream.on_epoch_end()
-        by_row = [part[np.lexsort(part.T)] for part in (epochs[-1], expected)]
-        np.testing.assert_allclose(*by_row, atol=1e-6)
-    assert not np.array_equal(*epochs)
-    kept = LayerOutputs(model, model.layers[0], x, batch_size=10, seed=None)
-    np.testing.assert_allclose(kept[0][0], expected, atol=1e-6)
-
-
-def test_an_autoencoder_trains_on_layer_outputs():
-    model, x = network(), RNG.normal(size=(40, 3, 4)).astype("float32")
-    autoencoder = keras.Sequential([keras.Input((5,)), layers.Dense(5)])
-    autoencoder.compile(keras.optimizers.Adam(0.05), "mse")
-    loss = autoencoder.fit(LayerOutputs(model, "first", x), epochs=20, verbose=0).history["loss"]
-    assert loss[-1] < 0.1 * loss[0]
-
-
-def test_only_a_layer_of_the_model_has_outputs_there():
-    with pytest.raises(
-        ValueError, match=r"received 'alien', which is not one of .'first', 'second'"
-    ):
-        LayerOutputs(network(), layers.Dense(2, name="alien"), np.zeros((1, 3, 4)))
-
-
-def test_recovered_loss_is_what_is_left_of_the_layers_effect():
-    model, random = network(), np.random.default_rng(3)
-    x, y = random.normal(size=(11, 3, 4)), random.normal(size=(11, 3, 2))
-    hidden = arrays(model.layers[0](x))[0]
-    kernel, bias = arrays(model.layers[1].weights)
-    losses = [np.mean((hidden * part @ kernel + bias - y) ** 2) for part in (0, 0.7, 1)]
-    found = recovered_loss(model, model.layers[0], lambda rows: 0.7 * rows, x, y, "mse", 4)
-    np.testing.assert_allclose(found, (losses[0] - losses[1]) / (losses[0] - losses[2]), rtol=1e-4)
-    np.testing.assert_array_equal(arrays(model.layers[0](x))[0], hidden)
-
-
-def test_a_layer_of_which_the_loss_is_recovered_can_be_named():
-    model, random = network(), np.random.default_rng(3)
-    x, y = random.normal(size=(11, 3, 4)), random.normal(size=(11, 3, 2))
-    by_name = recovered_loss(model, "first", lambda rows: 0.7 * rows, x, y, "mse")
-    assert by_name == recovered_loss(model, model.layers[0], lambda rows: 0.7 * rows, x, y, "mse")
-
-
-def test_a_model_is_whole_after_a_reconstruction_failed():
-    def fail(rows):
-        raise RuntimeError
-
-    model = network()
-    with pytest.raises(RuntimeError):
-        recovered_loss(model, model.layers[0], fail, np.ones((2, 3, 4)), np.ones((2, 3, 2)), "mse")
-    assert "call" not in vars(model.layers[0])
-
-
-def test_recovered_loss_asks_for_a_layer_that_is_called():
-    x, y = np.ones((2, 3, 4)), np.ones((2, 3, 2))
-    with pytest.raises(ValueError, match=r"of 'alien', and .* give a layer that the model calls"):
-        recovered_loss(network(), layers.Dense(2, name="alien"), lambda rows: rows, x, y, "mse")
-
-
-def test_recovered_loss_asks_for_a_loss():
-    with pytest.raises(ValueError, match="'network' is not: give, for example, loss='mse'"):
-        recovered_loss(network(), None, None, None, None)

@@ -53,7 +53,7 @@ LISTED = {
         check_output open_table write_table
         """,
     "keras_tied.training": """
-        LBFGS CountUnits LayerOutputs Watcher fit interrupts recovered_loss
+        LBFGS CountUnits Watcher fit interrupts
         """,
 }
 """The names in `__all__`, by module."""
@@ -77,7 +77,6 @@ ARGUMENTS = {
         class_weight sample_weight initial_epoch steps_per_epoch validation_steps
         validation_batch_size validation_freq start
         """,
-    "keras_tied.Autoencoder.pretrain": "x epochs batch_size optimizer noise verbose",
     "keras_tied.Autoencoder.reconstruction_error": "x per_feature batch_size",
     "keras_tied.Autoencoder.start_from_pca": "x",
     "keras_tied.TiedAutoencoder": """

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from keras_tied import training
 from keras_tied._keras_internals import UnlockedModel
 from keras_tied.autoencoder._mirror import fits, mirror
-from keras_tied.autoencoder._pca_init import start_from_pca
-from keras_tied.autoencoder._pretraining import BATCH_SIZE, pretrain
+from keras_tied.autoencoder._pca_init import BATCH_SIZE, start_from_pca
 
 HALVES = ("encoder", "decoder")
 PARTS = (*HALVES, "noise")
@@ -270,41 +269,6 @@ class Autoencoder(UnlockedModel):
             True
         """
         start_from_pca(self.encoder, self.decoder, x)
-
-    def pretrain(
-        self,
-        x: Any,
-        epochs: int = 10,
-        batch_size: int | None = None,
-        optimizer: Any = None,
-        noise: float | layers.Layer | None = None,
-        verbose: int = 0,
-    ) -> list[keras.callbacks.History]:
-        """Train the layers one after the other, each as an autoencoder of the codes before it.
-
-        A deep network of sigmoids hardly learns from random weights; trained greedily first, it
-        does (Hinton & Salakhutdinov, "Reducing the dimensionality of data with neural networks",
-        Science, 2006; with noise: Vincent et al., "Stacked denoising autoencoders", JMLR, 2010).
-        Each layer with a kernel is trained together with its mirror, whose bias and gain the
-        decoder's layer then takes. Train the whole with `fit` afterwards.
-
-        Args:
-            x: the rows, an array `(n, ...)`.
-            epochs: how often to go through the data, for each layer. Defaults to 10.
-            batch_size: rows at a time. Defaults to 32.
-            optimizer: the name of an optimizer, or one that each layer gets a copy of. Defaults to
-                Adam.
-            noise: of the input of each layer, as that of `Autoencoder`. Defaults to none.
-            verbose: 0, 1 or 2, as in Keras. Defaults to 0.
-
-        Returns:
-            The `History` of each layer, from the first to the code.
-
-        Raises:
-            ValueError: if the encoder is no chain of layers, or the decoder not tied to it all.
-        """
-        settings = {"epochs": epochs, "batch_size": batch_size, "verbose": verbose}
-        return pretrain(self.encoder, self.decoder, x, optimizer, _get_noise(noise), **settings)
 
     def encode(self, x: Any, batch_size: int | None = BATCH_SIZE, verbose: int = 0) -> NDArray[Any]:
         """The code, `(n, ...)`, of rows, `(n, ...)`; arguments as of `keras.Model.predict`."""

@@ -1,7 +1,7 @@
 """Weights with which an autoencoder of dense layers starts at the error of PCA. See README.md."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,7 +13,6 @@ from keras_tied._keras_internals import layer_chain
 from keras_tied._pairs import locate_pairs
 from keras_tied._processes import count_processes, gather, read_whole
 from keras_tied._types import Array
-from keras_tied.autoencoder._pretraining import BATCH_SIZE, copy_chain
 from keras_tied.layers import TiedDense
 
 Activation = Callable[[Any], Any]
@@ -23,6 +22,7 @@ ROUNDING = 1e-7  # the same relative to the variance of the data: single precisi
 SMALLEST = 1e-5  # the least standard deviation of the first score inside the network
 STEEPEST = 10.0  # the largest slope of an activation there, and the inverse of the least
 HALVINGS = 3  # bisection steps between a scale that is small enough and one that is not
+BATCH_SIZE = 1024  # where nothing is trained: no gradients are kept, and calls cost time
 SAMPLE = 2**16  # the most scores that several processes show each other
 
 SHAPING = (layers.Flatten, layers.Reshape, layers.Rescaling, layers.Normalization)
@@ -166,7 +166,7 @@ def _propagate(front: list[layers.Layer], x: Any, encoder: keras.Model) -> Array
         distribution = keras.distribution.distribution()
         keras.distribution.set_distribution(None)  # the rows are this process's
         try:
-            inputs = copy_chain(front, shape).predict(inputs, BATCH_SIZE, verbose=0)
+            inputs = _copy_chain(front, shape).predict(inputs, BATCH_SIZE, verbose=0)
         finally:
             keras.distribution.set_distribution(distribution)
     if inputs.ndim != 2:
@@ -356,3 +356,15 @@ def _assign_decoder(layer: TiedDense, gain_of_scores: Array, bias: Array) -> Non
 def _assign_equal(variable: Any, value: Array) -> None:
     """Assign what the first process has, as processors differ in their rounding."""
     variable.assign(gather(value)[0])
+
+
+def _copy_chain(chain: Sequence[layers.Layer], shape: Sequence[int | None]) -> keras.Sequential:
+    """A model of copies of some built layers, for inputs of this shape (without the batch)."""
+    copies = [type(layer).from_config(layer.get_config()) for layer in chain]
+    model = keras.Sequential([keras.Input(tuple(shape)), *copies])
+    for one, other in zip(chain, copies, strict=True):
+        other.set_weights(one.get_weights())
+    for layer in copies:
+        if isinstance(layer, layers.Normalization):
+            layer.finalize_state()  # it computes with constants, derived from its weights
+    return model

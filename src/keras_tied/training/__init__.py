@@ -3,15 +3,12 @@
 from keras_tied._interrupts import interrupts
 from keras_tied.training._callbacks import CountUnits, Watcher
 from keras_tied.training._fit import fit
-from keras_tied.training.activations import LayerOutputs, recovered_loss
 from keras_tied.training.lbfgs import LBFGS
 
 __all__ = [
     "LBFGS",
     "CountUnits",
-    "LayerOutputs",
     "Watcher",
     "fit",
     "interrupts",
-    "recovered_loss",
 ]
