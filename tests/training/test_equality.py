@@ -135,6 +135,45 @@ def test_optimizers(kind, x):
     assert_same(by_both(build_tied, x, compiled=compiled))
 
 
+class Stack(keras.Model):
+    """A model that is built when it is first called."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = layers.Dense(4, "tanh")
+        self.decoder = TiedDense(self.encoder)
+
+    def call(self, inputs):
+        return self.decoder(self.encoder(inputs))
+
+
+UNBUILT = {
+    "sequential": lambda: keras.Sequential([layers.Dense(4, "tanh"), layers.Dense(6)]),
+    "subclassed": Stack,
+}
+
+
+@pytest.mark.parametrize("kind", UNBUILT)
+def test_models_that_are_not_built_yet(kind, x):
+    results = by_both(UNBUILT[kind], x, validation_data=(x[:20], x[:20]))
+    assert_same(results)
+
+
+class Slope(layers.Layer):
+    """`y = a x`, whose only variable is a number."""
+
+    def build(self, shape):
+        self.slope = self.add_weight(name="slope", shape=(), initializer="ones")
+
+    def call(self, inputs):
+        return self.slope * inputs
+
+
+def test_a_model_of_one_number_and_one_feature(x):
+    build = lambda: keras.Sequential([keras.Input((1,)), Slope()])  # noqa: E731
+    assert_same(by_both(build, x[:, :1], 2 * x[:, :1]))
+
+
 def test_weights_of_rows_and_weighted_metrics(x):
     weights = np.linspace(0, 2, ROWS)
     compiled = lambda: {"weighted_metrics": ["mae"], "metrics": [keras.metrics.R2Score()]}  # noqa: E731
@@ -163,6 +202,33 @@ class Moments(keras.metrics.Metric):
 def test_metrics_whose_result_is_a_dict(x):
     compiled = lambda: {"metrics": ["mae", Moments()]}  # noqa: E731
     assert_same(by_both(build_tied, x, compiled=compiled, validation_data=(x[:10], x[:10])))
+
+
+def build_classifier(classes):
+    return keras.Sequential([keras.Input((6,)), layers.Dense(classes, "sigmoid")])
+
+
+def test_a_metric_whose_result_is_a_vector(x):
+    labels = keras.utils.to_categorical(np.arange(ROWS) % 3)
+    score = lambda: {"metrics": [keras.metrics.F1Score()]}  # noqa: E731
+    results = by_both(lambda: build_classifier(3), x, labels, compiled=score)
+
+    assert_same(results)
+    ((_, history), _) = results
+    assert all(value.shape == (3,) for value in history.history["f1_score"])
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau],
+    ids=["early stopping", "plateau"],
+)
+def test_callbacks_take_a_vector_of_one_number(callback, x):
+    labels = (x[:, :1] > 0).astype("float32")
+    score = lambda: {"metrics": [keras.metrics.F1Score(threshold=0.5)]}  # noqa: E731
+    watch = lambda _: [callback("f1_score", patience=1, mode="max")]  # noqa: E731
+    build = lambda: build_classifier(1)  # noqa: E731
+    assert_same(by_both(build, x, labels, compiled=score, set_up=watch))
 
 
 @slow

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from keras_tied._interrupts import interrupts
+from keras_tied._keras_internals import build_for_training
 from keras_tied._processes import count_places, end_together
 from keras_tied.training import _data
 from keras_tied.training._callbacks import Guard, flatten_callbacks, works_within_epochs
@@ -196,13 +197,14 @@ def _make_trainer(
         can_train = single and not random and keras.distribution.distribution() is None
     if model.run_eagerly or has_limit or not can_train:
         return None
-    # Zero epochs of Keras's own fit build the model, the metrics and the optimizer. It takes all
-    # rows, since it draws an order of them: so the later orders are those of Keras, too.
+    # Zero epochs of Keras's own fit build the model, the metrics and the optimizer, but not on
+    # TensorFlow. It takes all rows, since it draws an order of them: so the later orders are those
+    # of Keras, too.
     x, y, weight = keras.utils.unpack_x_y_sample_weight(train.data)
     size = train.batch_size // n_places * n_places or n_places
     keras.Model.fit(model, x, y, size, 0, 0, shuffle=shuffle, sample_weight=weight)
-    if not model.optimizer.built:  # with loss scaling, a second `build` adds variables again
-        model.optimizer.build(model.trainable_variables)
+    if not build_for_training(model, train.data):
+        return None
     if backend == "jax":
         from keras_tied.training._jax.trainer import JaxEpochs
 
