@@ -242,6 +242,30 @@ def test_weights_of_classes(one_hot, x):
     assert_same(by_both(build, x, y, compiled=compiled, class_weight={0: 1.0, 1: 4.0}))
 
 
+@pytest.mark.parametrize(
+    "weights",
+    [
+        np.linspace(0, 2, ROWS),
+        {"one": np.linspace(0, 2, ROWS), "two": np.linspace(1, 0, ROWS)},
+    ],
+    ids=["one for both", "one each"],
+)
+def test_weights_of_rows_of_several_outputs(weights, x):
+    def build():
+        inputs = keras.Input((6,))
+        encoder = layers.Dense(4, "tanh")
+        code = encoder(inputs)
+        outputs = {
+            "one": TiedDense(encoder, name="one")(code),
+            "two": layers.Dense(1, name="two")(code),
+        }
+        return keras.Model(inputs, outputs)
+
+    targets = {"one": x, "two": x[:, :1].copy()}
+    compiled = lambda: {"loss": {"one": "mse", "two": "mae"}}  # noqa: E731
+    assert_same(by_both(build, x, targets, compiled=compiled, sample_weight=weights))
+
+
 def test_several_inputs_and_outputs(x):
     def build():
         first, second = keras.Input((6,), name="first"), keras.Input((6,), name="second")
@@ -446,6 +470,22 @@ def test_streams_are_left_to_keras(kind, x):
         history = train(model, stream(), epochs=3, steps_per_epoch=steps, verbose=0, shuffle=False)
         results.append((model, history))
     assert_same(results, in_the_loop=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        ({"steps_per_epoch": 2}, "steps_per_epoch or validation_steps is given"),
+        ({"callbacks": [keras.callbacks.TerminateOnNaN()]}, "TerminateOnNaN works at single steps"),
+    ],
+    ids=["steps", "callback"],
+)
+def test_it_is_logged_why_keras_trains(options, cause, x, caplog):
+    model = build_tied()
+    model.compile("sgd", "mse")
+    with caplog.at_level("DEBUG", logger="keras_tied.training"):
+        fit(model, x, x, verbose=0, **options)
+    assert caplog.messages == [f"Left to Keras's own fit: {cause}"]
 
 
 def test_what_keras_refuses_is_refused_in_its_words(x):
