@@ -11,11 +11,11 @@ import os
 import sys
 import types
 from collections import Counter
+from contextlib import suppress
 
-# isort: off
-import torch  # noqa: F401 (after TensorFlow, it crashes the process)
+with suppress(ImportError):  # first, since it crashes the process after TensorFlow
+    import torch  # noqa: F401
 
-# isort: on
 import keras
 import numpy as np
 import pytest
