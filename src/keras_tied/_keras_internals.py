@@ -240,6 +240,18 @@ def advance_start(progress: keras.utils.Progbar, seconds: float) -> None:
     progress._start -= seconds
 
 
+def build_for_training(model: keras.Model, batch: Any) -> bool:
+    """Build the model, its loss, metrics and optimizer for a batch; False where Keras cannot.
+
+    Keras's own `fit` does so on JAX and PyTorch, and not on TensorFlow.
+    """
+    try:
+        model._symbolic_build(data_batch=batch)
+    except (RuntimeError, ValueError):  # a model without `call`, and one that refuses the batch
+        return False
+    return True
+
+
 def monitors(callback: keras.callbacks.Callback) -> bool:
     """Whether a callback has decided if less or more of what it monitors is better."""
     return getattr(callback, "monitor_op", None) is not None

@@ -135,6 +135,45 @@ def test_optimizers(kind, x):
     assert_same(by_both(build_tied, x, compiled=compiled))
 
 
+class Stack(keras.Model):
+    """A model that is built when it is first called."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = layers.Dense(4, "tanh")
+        self.decoder = TiedDense(self.encoder)
+
+    def call(self, inputs):
+        return self.decoder(self.encoder(inputs))
+
+
+UNBUILT = {
+    "sequential": lambda: keras.Sequential([layers.Dense(4, "tanh"), layers.Dense(6)]),
+    "subclassed": Stack,
+}
+
+
+@pytest.mark.parametrize("kind", UNBUILT)
+def test_models_that_are_not_built_yet(kind, x):
+    results = by_both(UNBUILT[kind], x, validation_data=(x[:20], x[:20]))
+    assert_same(results)
+
+
+class Slope(layers.Layer):
+    """`y = a x`, whose only variable is a number."""
+
+    def build(self, shape):
+        self.slope = self.add_weight(name="slope", shape=(), initializer="ones")
+
+    def call(self, inputs):
+        return self.slope * inputs
+
+
+def test_a_model_of_one_number_and_one_feature(x):
+    build = lambda: keras.Sequential([keras.Input((1,)), Slope()])  # noqa: E731
+    assert_same(by_both(build, x[:, :1], 2 * x[:, :1]))
+
+
 def test_weights_of_rows_and_weighted_metrics(x):
     weights = np.linspace(0, 2, ROWS)
     compiled = lambda: {"weighted_metrics": ["mae"], "metrics": [keras.metrics.R2Score()]}  # noqa: E731
@@ -165,6 +204,33 @@ def test_metrics_whose_result_is_a_dict(x):
     assert_same(by_both(build_tied, x, compiled=compiled, validation_data=(x[:10], x[:10])))
 
 
+def build_classifier(classes):
+    return keras.Sequential([keras.Input((6,)), layers.Dense(classes, "sigmoid")])
+
+
+def test_a_metric_whose_result_is_a_vector(x):
+    labels = keras.utils.to_categorical(np.arange(ROWS) % 3)
+    score = lambda: {"metrics": [keras.metrics.F1Score()]}  # noqa: E731
+    results = by_both(lambda: build_classifier(3), x, labels, compiled=score)
+
+    assert_same(results)
+    ((_, history), _) = results
+    assert all(value.shape == (3,) for value in history.history["f1_score"])
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau],
+    ids=["early stopping", "plateau"],
+)
+def test_callbacks_take_a_vector_of_one_number(callback, x):
+    labels = (x[:, :1] > 0).astype("float32")
+    score = lambda: {"metrics": [keras.metrics.F1Score(threshold=0.5)]}  # noqa: E731
+    watch = lambda _: [callback("f1_score", patience=1, mode="max")]  # noqa: E731
+    build = lambda: build_classifier(1)  # noqa: E731
+    assert_same(by_both(build, x, labels, compiled=score, set_up=watch))
+
+
 @slow
 @pytest.mark.parametrize("one_hot", [False, True])
 def test_weights_of_classes(one_hot, x):
@@ -174,6 +240,30 @@ def test_weights_of_classes(one_hot, x):
     compiled = lambda: {"loss": kind, "metrics": ["accuracy"]}  # noqa: E731
     y = keras.utils.to_categorical(labels) if one_hot else labels
     assert_same(by_both(build, x, y, compiled=compiled, class_weight={0: 1.0, 1: 4.0}))
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        np.linspace(0, 2, ROWS),
+        {"one": np.linspace(0, 2, ROWS), "two": np.linspace(1, 0, ROWS)},
+    ],
+    ids=["one for both", "one each"],
+)
+def test_weights_of_rows_of_several_outputs(weights, x):
+    def build():
+        inputs = keras.Input((6,))
+        encoder = layers.Dense(4, "tanh")
+        code = encoder(inputs)
+        outputs = {
+            "one": TiedDense(encoder, name="one")(code),
+            "two": layers.Dense(1, name="two")(code),
+        }
+        return keras.Model(inputs, outputs)
+
+    targets = {"one": x, "two": x[:, :1].copy()}
+    compiled = lambda: {"loss": {"one": "mse", "two": "mae"}}  # noqa: E731
+    assert_same(by_both(build, x, targets, compiled=compiled, sample_weight=weights))
 
 
 def test_several_inputs_and_outputs(x):
@@ -380,6 +470,22 @@ def test_streams_are_left_to_keras(kind, x):
         history = train(model, stream(), epochs=3, steps_per_epoch=steps, verbose=0, shuffle=False)
         results.append((model, history))
     assert_same(results, in_the_loop=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        ({"steps_per_epoch": 2}, "steps_per_epoch or validation_steps is given"),
+        ({"callbacks": [keras.callbacks.TerminateOnNaN()]}, "TerminateOnNaN works at single steps"),
+    ],
+    ids=["steps", "callback"],
+)
+def test_it_is_logged_why_keras_trains(options, cause, x, caplog):
+    model = build_tied()
+    model.compile("sgd", "mse")
+    with caplog.at_level("DEBUG", logger="keras_tied.training"):
+        fit(model, x, x, verbose=0, **options)
+    assert caplog.messages == [f"Left to Keras's own fit: {cause}"]
 
 
 def test_what_keras_refuses_is_refused_in_its_words(x):

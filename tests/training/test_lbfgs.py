@@ -196,7 +196,7 @@ def test_keras_s_own_fit_is_told_what_to_do(rows):
 
 
 def test_streams_constraints_and_callbacks_at_steps_are_refused(rows):
-    with pytest.raises(ValueError, match="x is no array in memory: give arrays"):
+    with pytest.raises(ValueError, match="generator is no array in memory: give arrays"):
         fit(build_tied(), ((rows, rows) for _ in range(3)), verbose=0)
     with pytest.raises(ValueError, match="TerminateOnNaN works at single steps"):
         fit(build_tied(), rows, rows, callbacks=[keras.callbacks.TerminateOnNaN()], verbose=0)

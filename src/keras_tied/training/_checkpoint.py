@@ -16,6 +16,7 @@ from keras_tied._processes import find_place, gather_bytes, list_owners, read_wh
 from keras_tied.training._data import Parts
 
 FILE = "checkpoint.npz"
+ARRAY = "keras_tied.array"  # the key of an array's numbers, where JSON stands for one
 KEPT_OUT = ("params", "validation_data")  # what Keras sets in every callback, beside the model
 
 
@@ -68,7 +69,7 @@ class Checkpoint:
         for index, (callback, values) in enumerate(kept):
             if notes_of_own["monitors"][index]:
                 settle_monitor(callback)  # changes the attributes that follow
-            vars(callback).update(values)
+            vars(callback).update(json.loads(json.dumps(values), object_hook=_read_array))
             for attribute in notes_of_own["lists"][index]:
                 prefix = f"callback.{index}.{attribute}."
                 n_arrays = sum(name.startswith(prefix) for name in own)
@@ -150,7 +151,13 @@ def _list_kinds(callbacks: Sequence[keras.callbacks.Callback]) -> str:
 def _to_plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, np.ndarray):  # of a metric whose result is a vector
+        return {ARRAY: value.tolist(), "dtype": value.dtype.name}
     raise TypeError
+
+
+def _read_array(value: dict[str, Any]) -> Any:
+    return np.array(value[ARRAY], value["dtype"]) if ARRAY in value else value
 
 
 def _take_fingerprint(model: keras.Model, parts: Parts, settings: dict[str, Any]) -> dict[str, str]:

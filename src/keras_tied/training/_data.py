@@ -16,8 +16,8 @@ from keras_tied._processes import count_processes, gather, list_owners
 BATCH_SIZE = 32
 
 
-class NotInMemoryError(Exception):
-    """Raised for rows that are not arrays in memory: only Keras can take or refuse them."""
+class LeftToKerasError(Exception):
+    """Raised for what only Keras's own `fit` can take, or refuse; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -61,23 +61,24 @@ def pack_parts(data: tuple[Any, ...], held_out: tuple[Any, ...]) -> Parts:
         (x, y, sample_weight), validation_data = split_rows((x, y, sample_weight), share)
     if class_weight is not None:
         if sample_weight is not None:
-            raise NotInMemoryError
+            raise LeftToKerasError("there are both class_weight and sample_weight")
         sample_weight = weigh_classes(y, class_weight)
     train = batch_rows(x, y, sample_weight, batch_size)
     if validation_data is None:
         return train, None
     if isinstance(validation_data, (list, tuple)) and len(validation_data) > 3:
-        raise NotInMemoryError
+        raise LeftToKerasError("validation_data has more than three parts")
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
     return train, batch_rows(x, y, sample_weight, validation_batch_size or batch_size)
 
 
 def batch_rows(x: Any, y: Any, sample_weight: Any, batch_size: int | None) -> BatchedRows:
     x, y, sample_weight = map_once(_to_array, (x, y, sample_weight))
+    if sample_weight is not None and keras.tree.is_nested(y):
+        sample_weight = weigh_outputs(y, sample_weight)
     counts = {len(each) for each in keras.tree.flatten((x, y, sample_weight)) if each is not None}
-    has_many_weights = sample_weight is not None and keras.tree.is_nested(y)
-    if not keras.tree.flatten(x) or has_many_weights or len(counts) != 1 or 0 in counts:
-        raise NotInMemoryError
+    if not keras.tree.flatten(x) or len(counts) != 1 or 0 in counts:
+        raise LeftToKerasError("there are no rows, or more in one array than in another")
     count = counts.pop()
     data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
     return BatchedRows(data, count, min(batch_size or BATCH_SIZE, count), (count,))
@@ -89,19 +90,32 @@ def split_rows(parts: Any, share: float) -> tuple[Any, Any]:
     count = next((len(part) for part in keras.tree.flatten(parts) if part is not None), 0)
     at = floor(count * (1.0 - share))
     if not 0 < at < count:
-        raise NotInMemoryError
+        raise LeftToKerasError("validation_split leaves no rows")
     return map_once(lambda part: part[:at], parts), map_once(lambda part: part[at:], parts)
 
 
 def weigh_classes(y: Any, class_weight: dict[int, float]) -> Any:
     """The weight of each row by its class, as Keras reads it from the targets."""
     if keras.tree.is_nested(y) or y is None or (labels := _to_array(y)).ndim > 2:
-        raise NotInMemoryError
+        raise LeftToKerasError("class_weight is given without one class for each row")
     if labels.ndim == 2:
         labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(axis=1)
     classes, places = np.unique(np.round(labels).astype(int), return_inverse=True)
     weights = [class_weight.get(int(label), 1.0) for label in classes]
     return np.array(weights, keras.config.floatx())[places]
+
+
+def weigh_outputs(y: Any, sample_weight: Any) -> Any:
+    """The weights of the rows for each of several outputs."""
+    if not keras.tree.is_nested(sample_weight):
+        if sample_weight.size != len(sample_weight):
+            raise LeftToKerasError("a row has several weights")
+        return keras.tree.map_structure(lambda _: sample_weight, y)
+    try:
+        keras.tree.assert_same_structure(y, sample_weight)
+    except ValueError as error:
+        raise LeftToKerasError("y and sample_weight have different structures") from error
+    return sample_weight
 
 
 def map_once(function: Callable[[Any], Any], structure: Any) -> Any:
@@ -124,11 +138,11 @@ def _to_array(values: Any) -> Any:
     elif hasattr(values, "__array__") and hasattr(values, "shape"):
         array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
     else:
-        raise NotInMemoryError
+        raise LeftToKerasError(f"{type(values).__name__} is no array in memory")
     if array.ndim and keras.backend.is_float_dtype(array.dtype):
         return array.astype(keras.config.floatx(), copy=False)
     if not array.ndim or array.dtype.kind not in "biu":
-        raise NotInMemoryError
+        raise LeftToKerasError(f"an array of {array.dtype} holds no numbers of rows")
     return array
 
 

@@ -39,7 +39,7 @@ class Objective(ABC):
         return _flatten(self.model.trainable_variables)
 
     @abstractmethod
-    def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
+    def evaluate(self, weights: Any) -> tuple[dict[str, Any], Any]:
         """The model's logs for the training rows, and the gradient of the loss."""
 
     @abstractmethod
@@ -47,7 +47,7 @@ class Objective(ABC):
         """Keep the other variables, such as moving averages, of the last evaluation."""
 
     @abstractmethod
-    def validate(self, weights: Any) -> dict[str, float]:
+    def validate(self, weights: Any) -> dict[str, Any]:
         """The model's logs for the validation rows."""
 
     @abstractmethod
@@ -137,8 +137,8 @@ class InPlace(Epochs):
         logs = flatten_logs(self.model.test_step(self.batches[1]))
         return {f"val_{name}": value for name, value in logs.items()}
 
-    def compile_step(self, step: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, float]]:
-        return lambda: {name: float(value) for name, value in step().items()}
+    def compile_step(self, step: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+        return lambda: to_epoch_logs(step())
 
     def run_epochs(self, epochs: int) -> Logs:
         epoch = self.compile_step(lambda: self.train() | self.validate())
@@ -154,6 +154,17 @@ def flatten_logs(logs: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
+def list_logs(column: Any) -> list[Any]:
+    """What is logged of a metric in each epoch: a number, or an array where it is a vector."""
+    return column.tolist() if column.ndim == 1 else list(column)
+
+
+def to_epoch_logs(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The logs of one epoch, for what a step returns."""
+    arrays = {name: keras.ops.convert_to_numpy(value) for name, value in values.items()}
+    return {name: list_logs(array[None])[0] for name, array in arrays.items()}
+
+
 class InPlaceObjective(Objective):
     """The loss on TensorFlow and PyTorch, whose steps change the model's variables."""
 
@@ -163,7 +174,7 @@ class InPlaceObjective(Objective):
         self.evaluate_validation = epochs.compile_step(epochs.validate)
         self._others = [(v, read_whole(v).copy()) for v in self.model.non_trainable_variables]
 
-    def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
+    def evaluate(self, weights: Any) -> tuple[dict[str, Any], Any]:
         self.push(weights)
         for variable, value in self._others:
             variable.assign(value)
@@ -173,7 +184,7 @@ class InPlaceObjective(Objective):
     def accept(self) -> None:
         self._others = [(v, old if is_seed(v) else read_whole(v).copy()) for v, old in self._others]
 
-    def validate(self, weights: Any) -> dict[str, float]:
+    def validate(self, weights: Any) -> dict[str, Any]:
         self.push(weights)
         return self.evaluate_validation()
 

@@ -1,22 +1,25 @@
 """`fit`: `keras.Model.fit` with many epochs in one program, where that is possible."""
 
+import logging
 import os
 import warnings
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import keras
 
 from keras_tied._interrupts import interrupts
+from keras_tied._keras_internals import build_for_training
 from keras_tied._processes import count_places, end_together
 from keras_tied.training import _data
 from keras_tied.training._callbacks import Guard, flatten_callbacks, works_within_epochs
 from keras_tied.training._checkpoint import Checkpoint
-from keras_tied.training._data import NotInMemoryError, Parts
+from keras_tied.training._data import LeftToKerasError, Parts
 from keras_tied.training._epochs import Epochs, InPlace, is_seed
 from keras_tied.training._loop import Loop
 from keras_tied.training.lbfgs import LBFGS
+
+logger = logging.getLogger("keras_tied.training")
 
 
 def fit(
@@ -103,14 +106,16 @@ def fit(
         )
     callbacks = flatten_callbacks(callbacks)
     is_search = isinstance(model.optimizer, LBFGS)
-    plain = steps_per_epoch is None and validation_steps is None and validation_freq == 1
-    parts = None
-    if plain and not any(map(works_within_epochs, callbacks)):
+    parts = trainer = None
+    cause = "another process has no arrays in memory"
+    try:
+        _check_epochs(callbacks, steps_per_epoch, validation_steps, validation_freq)
         held_out = (validation_split, validation_data, validation_batch_size)
-        with suppress(NotInMemoryError):
-            parts = _data.pack_parts((x, y, sample_weight, class_weight, batch_size), held_out)
-    if parts is not None and not is_search and not _fit_into_memory(parts):
-        parts = None
+        parts = _data.pack_parts((x, y, sample_weight, class_weight, batch_size), held_out)
+        if not is_search and not _fit_into_memory(parts):
+            parts, cause = None, "the rows take more than the free memory"
+    except LeftToKerasError as error:
+        cause = str(error)
     settings = {
         "epochs": (initial_epoch, epochs),
         "batch_size": batch_size,
@@ -121,19 +126,24 @@ def fit(
     with end_together(), interrupts() as is_interrupted:
         parts = _data.agree_on_parts(parts, settings)
         if is_search:
-            parts = _join_batches(model, parts, callbacks)
-        trainer = parts and _make_trainer(model, parts, shuffle, epochs - initial_epoch)
+            parts = _join_batches(model, parts, cause)
+        if parts is not None:
+            try:
+                trainer = _make_trainer(model, parts, shuffle, epochs - initial_epoch)
+            except LeftToKerasError as error:
+                cause = str(error)
         kept = None
         if checkpoint is not None:
             if parts is None or trainer is None or is_search:
+                cause = "LBFGS takes another path" if is_search else cause
                 raise ValueError(
-                    "`checkpoint` keeps the state of a training of arrays in memory, without "
-                    "callbacks at single steps, steps_per_epoch and validation_freq, by another "
-                    "optimizer than LBFGS; this is another: leave `checkpoint` out, and use "
-                    "keras.callbacks.BackupAndRestore."
+                    "`checkpoint` keeps the state of a training that many epochs are taken of at "
+                    f"once, by another optimizer than LBFGS, and here {cause}: leave `checkpoint` "
+                    "out, and use keras.callbacks.BackupAndRestore."
                 )
             kept = Checkpoint(checkpoint, model, parts, settings)
         if parts is None or trainer is None:
+            logger.debug("Left to Keras's own fit: %s", cause)
             weights = (class_weight, sample_weight)
             steps = (initial_epoch, steps_per_epoch, validation_steps)
             validation = (validation_batch_size, validation_freq)
@@ -142,6 +152,22 @@ def fit(
             return keras.Model.fit(model, x, y, batch_size, epochs, verbose, callbacks, *arguments)
         loop = Loop(model, trainer, parts[0], callbacks, verbose, is_interrupted, kept)
         return loop.run(initial_epoch, epochs)
+
+
+def _check_epochs(
+    callbacks: list[keras.callbacks.Callback],
+    steps_per_epoch: int | None,
+    validation_steps: int | None,
+    validation_freq: Any,
+) -> None:
+    """Refuse epochs that are not one pass over the rows, or that stop on the way."""
+    for callback in callbacks:
+        if works_within_epochs(callback):
+            raise LeftToKerasError(f"{type(callback).__name__} works at single steps")
+    if steps_per_epoch is not None or validation_steps is not None:
+        raise LeftToKerasError("steps_per_epoch or validation_steps is given")
+    if validation_freq != 1:
+        raise LeftToKerasError("validation_freq is not 1")
 
 
 def _fit_into_memory(parts: Parts) -> bool:
@@ -157,13 +183,9 @@ def _fit_into_memory(parts: Parts) -> bool:
     return False
 
 
-def _join_batches(
-    model: keras.Model, parts: Parts | None, callbacks: list[keras.callbacks.Callback]
-) -> Parts:
-    """The same rows with each part in one batch, for L-BFGS."""
-    steps = [type(callback).__name__ for callback in callbacks if works_within_epochs(callback)]
+def _join_batches(model: keras.Model, parts: Parts | None, cause: str) -> Parts:
+    """The same rows with each part in one batch, for L-BFGS; `cause` is why there are no parts."""
     if parts is None:
-        cause = f"{steps[0]} works at single steps" if steps else "x is no array in memory"
         raise ValueError(
             f"LBFGS searches along all rows at once, and {cause}: give arrays (without "
             "steps_per_epoch and validation_freq), and callbacks that work at epochs, or another "
@@ -180,29 +202,19 @@ def _join_batches(
     return replace(train, batch_size=train.largest), validation
 
 
-def _make_trainer(
-    model: keras.Model, parts: Parts, shuffle: bool | str, n_epochs: int
-) -> Epochs | None:
-    """The backend's `Epochs` for a model; None if only Keras's `fit` can train it."""
-    backend, (train, validation) = keras.backend.backend(), parts
-    has_limit = keras.config.max_epochs() or keras.config.max_steps_per_epoch()
+def _make_trainer(model: keras.Model, parts: Parts, shuffle: bool | str, n_epochs: int) -> Epochs:
+    """The backend's `Epochs` for a model."""
+    backend, (train, _) = keras.backend.backend(), parts
     n_places = count_places()
-    if backend == "jax":
-        can_train = model.jit_compile and not keras.config.is_nnx_enabled() and n_places > 0
-    else:
-        single = train.steps == 1 and (validation is None or validation.steps == 1)
-        # Random numbers for each row depend on their order, and on PyTorch on the loader.
-        random = any(map(is_seed, model.variables)) and not isinstance(model.optimizer, LBFGS)
-        can_train = single and not random and keras.distribution.distribution() is None
-    if model.run_eagerly or has_limit or not can_train:
-        return None
-    # Zero epochs of Keras's own fit build the model, the metrics and the optimizer. It takes all
-    # rows, since it draws an order of them: so the later orders are those of Keras, too.
+    _check_model(model, parts, n_places)
+    # Zero epochs of Keras's own fit build the model, the metrics and the optimizer, but not on
+    # TensorFlow. It takes all rows, since it draws an order of them: so the later orders are those
+    # of Keras, too.
     x, y, weight = keras.utils.unpack_x_y_sample_weight(train.data)
     size = train.batch_size // n_places * n_places or n_places
     keras.Model.fit(model, x, y, size, 0, 0, shuffle=shuffle, sample_weight=weight)
-    if not model.optimizer.built:  # with loss scaling, a second `build` adds variables again
-        model.optimizer.build(model.trainable_variables)
+    if not build_for_training(model, train.data):
+        raise LeftToKerasError("the model cannot be built before its first step")
     if backend == "jax":
         from keras_tied.training._jax.trainer import JaxEpochs
 
@@ -212,3 +224,24 @@ def _make_trainer(
 
         return TensorFlowEpochs(model, parts)
     return InPlace(model, parts)
+
+
+def _check_model(model: keras.Model, parts: Parts, n_places: int) -> None:
+    """Refuse models whose steps cannot be taken together on this backend."""
+    if model.run_eagerly:
+        raise LeftToKerasError("the model runs eagerly")
+    if keras.config.max_epochs() or keras.config.max_steps_per_epoch():
+        raise LeftToKerasError("keras.config limits the epochs")
+    if keras.backend.backend() == "jax":
+        if not model.jit_compile:
+            raise LeftToKerasError("jit_compile is False")
+        if keras.config.is_nnx_enabled() or n_places == 0:
+            raise LeftToKerasError("NNX or a device mesh of unequal parts is in use")
+        return
+    if any(rows is not None and rows.steps > 1 for rows in parts):
+        raise LeftToKerasError("the rows are more than one batch")
+    # Random numbers for each row depend on their order, and on PyTorch on the loader.
+    if any(map(is_seed, model.variables)) and not isinstance(model.optimizer, LBFGS):
+        raise LeftToKerasError("layers draw random numbers")
+    if keras.distribution.distribution() is not None:
+        raise LeftToKerasError("a keras.distribution is set")

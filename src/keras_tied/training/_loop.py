@@ -12,7 +12,7 @@ from keras_tied._processes import gather
 from keras_tied.training._callbacks import Bar, make_divergence_error, only_reads_logs
 from keras_tied.training._checkpoint import Checkpoint
 from keras_tied.training._data import BatchedRows
-from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Epochs, Logs
+from keras_tied.training._epochs import SECONDS_BETWEEN_VISITS, Epochs, Logs, list_logs
 from keras_tied.training.lbfgs import LBFGS, search
 
 FIRST_BUNCH = 8
@@ -63,11 +63,11 @@ class Loop:
             self.checkpoint.delete()
         return model.history
 
-    def _run_search(self, epoch: int, end: int) -> dict[str, float]:
+    def _run_search(self, epoch: int, end: int) -> dict[str, Any]:
         optimizer, logs = self.model.optimizer, {}
         objective = self.trainer.make_objective()
 
-        def report(new_logs: dict[str, float], weights: Any) -> bool:
+        def report(new_logs: dict[str, Any], weights: Any) -> bool:
             nonlocal epoch, logs
             logs = new_logs
             self.hooks.on_epoch_begin(epoch)
@@ -92,9 +92,9 @@ class Loop:
                 objective.push(weights)
         return logs
 
-    def _run_bunches(self, epoch: int, end: int) -> dict[str, float]:
+    def _run_bunches(self, epoch: int, end: int) -> dict[str, Any]:
         bunch = FIRST_BUNCH if self.train.steps == 1 else 1
-        logs: dict[str, float] = {}
+        logs: dict[str, Any] = {}
         while epoch < end:  # as Keras, an epoch even where a callback stops before the first
             count = min(bunch, end - epoch) if self.only_read else 1
             has_begun = count == 1
@@ -108,8 +108,10 @@ class Loop:
             seconds = time.perf_counter() - start
             count = len(next(iter(values.values())))
             self.bar.seconds = seconds / count
-            columns = [column.tolist() for column in values.values()]
-            epochs = [dict(zip(values, row, strict=True)) for row in zip(*columns, strict=True)]
+            epochs: list[dict[str, Any]] = [{} for _ in range(count)]
+            for name, column in values.items():
+                for epoch_logs, value in zip(epochs, list_logs(column), strict=True):
+                    epoch_logs[name] = value
             failure = self._first_failure(values, count)
             if not self.only_read:
                 self.trainer.push()
@@ -138,7 +140,7 @@ class Loop:
                 break
         return logs
 
-    def _report(self, epoch: int, epochs: list[dict[str, float]], has_begun: bool) -> int:
+    def _report(self, epoch: int, epochs: list[dict[str, Any]], has_begun: bool) -> int:
         """Call back for each epoch until one stops training, or raises; return how many ended."""
         n_ended = 0
         try:

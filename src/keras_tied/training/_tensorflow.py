@@ -10,7 +10,7 @@ from keras_tied.training._epochs import InPlace, Logs
 
 
 class TensorFlowEpochs(InPlace):
-    def compile_step(self, step: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, float]]:
+    def compile_step(self, step: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
         return super().compile_step(tf.function(step))
 
     def _epoch(self) -> dict[str, Any]:

@@ -82,7 +82,7 @@ keras.saving.get_custom_objects()["lbfgs"] = LBFGS
 NAMED_OPTIMIZERS["lbfgs"] = LBFGS  # where Keras looks from 3.16 on
 
 
-Report = Callable[[dict[str, float], Any], bool]  # from logs and weights to whether to go on
+Report = Callable[[dict[str, Any], Any], bool]  # from logs and weights to whether to go on
 
 
 def search(objective: Objective, optimizer: LBFGS, iterations: int, report: Report) -> Any:

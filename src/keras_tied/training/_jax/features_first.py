@@ -20,7 +20,7 @@ class FlippedMatrix:
 
 def is_worthwhile(rows: int, shape: Sequence[int], units: Sequence[int]) -> bool:
     """Whether features-first is faster for batches `(rows, *shape)` and layers of so many units."""
-    narrow = len(shape) == 1 and max(*shape, *units) <= MAX_FEATURES
+    narrow = len(shape) == 1 and max([*shape, *units]) <= MAX_FEATURES
     return narrow and rows >= 8 * shape[0] and jax.default_backend() == "cpu"
 
 

@@ -13,7 +13,16 @@ import numpy as np
 from keras_tied._processes import gather
 from keras_tied.training._callbacks import all_finite
 from keras_tied.training._data import Parts
-from keras_tied.training._epochs import Epochs, Logs, Objective, Run, Visit, is_seed, split_vector
+from keras_tied.training._epochs import (
+    Epochs,
+    Logs,
+    Objective,
+    Run,
+    Visit,
+    is_seed,
+    split_vector,
+    to_epoch_logs,
+)
 from keras_tied.training._jax.compile_cache import compile_program
 from keras_tied.training._jax.program import DeviceRows, Part, Program, list_constants
 from keras_tied.training._jax.shards import Arrays, ShardedRows, Shards
@@ -207,20 +216,20 @@ class JaxObjective(Objective):
         self.gradients = [places[id(v)] for v in epochs.model.optimizer.gradients]
         self.point: Any = None
         self.next_variables: Any = None
-        self.validation_logs: dict[str, float] = {}
+        self.validation_logs: dict[str, Any] = {}
 
-    def evaluate(self, weights: Any) -> tuple[dict[str, float], Any]:
+    def evaluate(self, weights: Any) -> tuple[dict[str, Any], Any]:
         arguments = np.asarray(weights, np.float32), self.state, self.epochs.arrays
         program = self.epochs.get_program("objective", self._compile, arguments)
         logs, validation_logs, gradient, self.next_variables = program(*arguments)
-        self.validation_logs, self.point = _to_floats(validation_logs), np.array(weights)
-        return _to_floats(logs), np.asarray(gradient, np.float64)
+        self.validation_logs, self.point = to_epoch_logs(validation_logs), np.array(weights)
+        return to_epoch_logs(logs), np.asarray(gradient, np.float64)
 
     def accept(self) -> None:
         trainable, _, *others = self.state
         self.state = (trainable, self.next_variables, *others)
 
-    def validate(self, weights: Any) -> dict[str, float]:
+    def validate(self, weights: Any) -> dict[str, Any]:
         if not np.array_equal(weights, self.point):
             self.evaluate(weights)
         return self.validation_logs
@@ -246,7 +255,3 @@ class JaxObjective(Objective):
             return logs, validation_logs, gradient, variables
 
         return self.epochs.compile(call, program, arguments, (..., ..., ..., self.state[1]))
-
-
-def _to_floats(logs: dict[str, Any]) -> dict[str, float]:
-    return {name: float(value) for name, value in logs.items()}
