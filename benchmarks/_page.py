@@ -17,7 +17,7 @@ QUOTE = re.compile(r"([\d.,]*\d)([^\d<>]{0,40}<!--\s*bench\s+(.+?)\s*-->)", re.D
 PICTURES = "images/benchmarks"
 ORDER = """
     article mnist images tables limits mixed odd_rows anomalies missing widths encode start growth
-    large processes engines ties dictionary external
+    large engines ties dictionary external
     """.split()
 INTRODUCTION = """
 `python -m benchmarks` measures all of this again, `python -m benchmarks CASE` one case, and

@@ -11,7 +11,6 @@ from keras import layers, ops
 
 from keras_tied._keras_internals import layer_chain
 from keras_tied._pairs import locate_pairs
-from keras_tied._processes import count_processes, gather, read_whole
 from keras_tied._types import Array
 from keras_tied.layers import TiedDense
 
@@ -23,7 +22,6 @@ SMALLEST = 1e-5  # the least standard deviation of the first score inside the ne
 STEEPEST = 10.0  # the largest slope of an activation there, and the inverse of the least
 HALVINGS = 3  # bisection steps between a scale that is small enough and one that is not
 BATCH_SIZE = 1024  # where nothing is trained: no gradients are kept, and calls cost time
-SAMPLE = 2**16  # the most scores that several processes show each other
 
 SHAPING = (layers.Flatten, layers.Reshape, layers.Rescaling, layers.Normalization)
 ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU)
@@ -163,12 +161,7 @@ def _propagate(front: list[layers.Layer], x: Any, encoder: keras.Model) -> Array
         )
     inputs: Array = rows.astype(keras.config.floatx())
     if front:
-        distribution = keras.distribution.distribution()
-        keras.distribution.set_distribution(None)  # the rows are this process's
-        try:
-            inputs = _copy_chain(front, shape).predict(inputs, BATCH_SIZE, verbose=0)
-        finally:
-            keras.distribution.set_distribution(distribution)
+        inputs = _copy_chain(front, shape).predict(inputs, BATCH_SIZE, verbose=0)
     if inputs.ndim != 2:
         raise ValueError(
             f"A start from PCA needs a first Dense layer that takes in a row of numbers; "
@@ -178,39 +171,25 @@ def _propagate(front: list[layers.Layer], x: Any, encoder: keras.Model) -> Array
 
 
 def _fit_scores(inputs: Array, n_components: int) -> _Scores:
-    """PCA of the rows of all processes, and the scores of the rows of this one, or of a sample."""
-    n_rows, n_features = int(gather(len(inputs)).sum()), inputs.shape[1]
+    """PCA of the rows, and their scores."""
+    n_rows, n_features = inputs.shape
     if n_components > min(n_rows, n_features):
         raise ValueError(
             f"PCA of {n_rows} rows with {n_features} features has at most "
             f"{min(n_rows, n_features)} components, and the code has {n_components} units: give "
             "more rows, or make the code narrower."
         )
-    mean = gather(inputs.sum(axis=0, dtype=np.float64)).sum(axis=0) / n_rows
+    from sklearn.decomposition import PCA  # which takes long to import
+
+    mean = inputs.mean(axis=0, dtype=np.float64)
     deviations = (inputs - mean).astype(inputs.dtype)  # single precision suffices around the mean
-    components = _find_components(deviations, n_components)
+    components = PCA(n_components, random_state=0).fit(deviations).components_.T
+    components = np.asarray(components, np.float64)
     values = deviations @ components
-    squares = (np.square(deviations, dtype=np.float64).sum(), np.square(values).sum())
-    total, explained = gather(squares).sum(axis=0).tolist()
-    if count_processes() > 1:  # equally many rows of each
-        count = min(gather(len(values)).min(), SAMPLE // count_processes())
-        places = np.linspace(0, len(values) - 1, count).astype(int)
-        values = np.concatenate(gather(values[places]))
-    tolerance = max(TOLERANCE * (total - explained), ROUNDING * total) * len(values) / n_rows
+    total = np.square(deviations, dtype=np.float64).sum()
+    explained = np.square(values).sum()
+    tolerance = max(TOLERANCE * (total - explained), ROUNDING * total)
     return _Scores(mean, components, values, tolerance)
-
-
-def _find_components(deviations: Array, n_components: int) -> Array:
-    if count_processes() == 1:
-        from sklearn.decomposition import PCA
-
-        pca = PCA(n_components, random_state=0).fit(deviations)
-        return np.asarray(pca.components_.T, np.float64)
-    wide = deviations.astype(np.float64)
-    products = gather(wide.T @ wide).sum(axis=0)
-    components = np.linalg.eigh(products)[1][:, : -n_components - 1 : -1]
-    largest = np.take_along_axis(components, np.abs(components).argmax(axis=0)[None], axis=0)
-    return np.asarray(components * np.sign(largest))  # as scikit-learn does
 
 
 def _fit_lines(scores: _Scores, activations: list[list[Activation]], name: str) -> _Lines:
@@ -289,8 +268,8 @@ def _fit_line(values: Array, targets: Array, point: Array | float) -> _Line:
 
 def _assign(links: list[_Link], back: list[_Link], scores: _Scores, lines: _Lines) -> None:
     depth, n_components = len(links), scores.values.shape[1]
-    kernels = [np.array(read_whole(link.layer.kernel), np.float64) for link in links]
-    biases = [np.array(read_whole(link.layer.bias), np.float64) for link in links]
+    kernels = [_read(link.layer.kernel) for link in links]
+    biases = [_read(link.layer.bias) for link in links]
     kernels[0][:, :n_components] = lines.scale * scores.components
     biases[0][:n_components] = lines.first - scores.mean @ kernels[0][:, :n_components]
     for kernel, bias, line in zip(kernels[1:], biases[1:], lines.between, strict=False):
@@ -313,8 +292,8 @@ def _assign(links: list[_Link], back: list[_Link], scores: _Scores, lines: _Line
     bias = scores.mean + scores.components @ lines.last.intercept
     _assign_decoder(back[-1].layer, lines.last.slope / lines.scale, bias)
     for link, kernel, bias in zip(links, kernels, biases, strict=True):
-        _assign_equal(link.layer.kernel, kernel)
-        _assign_equal(link.layer.bias, bias)
+        link.layer.kernel.assign(kernel)
+        link.layer.bias.assign(bias)
 
 
 def _cancel_pairs(kernels: list[Array], bias: Array, n_components: int, pairs: int) -> None:
@@ -349,13 +328,13 @@ def _assign_decoder(layer: TiedDense, gain_of_scores: Array, bias: Array) -> Non
     if layer.gain is not None:
         gain = np.zeros(layer.gain.shape)
         gain[: len(gain_of_scores)] = gain_of_scores
-        _assign_equal(layer.gain, gain)
-    _assign_equal(layer.bias, bias)
+        layer.gain.assign(gain)
+    assert layer.bias is not None  # `mirror` gives each one
+    layer.bias.assign(bias)
 
 
-def _assign_equal(variable: Any, value: Array) -> None:
-    """Assign what the first process has, as processors differ in their rounding."""
-    variable.assign(gather(value)[0])
+def _read(variable: keras.Variable) -> Array:
+    return np.array(ops.convert_to_numpy(variable), np.float64)
 
 
 def _copy_chain(chain: Sequence[layers.Layer], shape: Sequence[int | None]) -> keras.Sequential:

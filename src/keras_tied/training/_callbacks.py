@@ -8,7 +8,6 @@ import keras
 import numpy as np
 
 from keras_tied._keras_internals import advance_start, flatten_layers
-from keras_tied._processes import gather
 
 STEPS = ("batch", "train_batch", "test", "test_batch")
 WITHIN_AN_EPOCH = [f"on_{step}_{moment}" for step in STEPS for moment in ("begin", "end")]
@@ -117,8 +116,8 @@ class Guard(keras.callbacks.Callback):
             self.model.set_weights(self.weights)
             raise make_divergence_error(self.model, epoch, loss)
         self.weights = weights
-        stops = gather(bool(self.model.stop_training or self.is_interrupted()))
-        self.model.stop_training = bool(stops.any())
+        if self.is_interrupted():
+            self.model.stop_training = True
 
 
 def all_finite(arrays: list[Any]) -> bool:

@@ -1,17 +1,13 @@
-"""Rows in memory, as Keras's steps take a batch of them, and as all processes agree on them."""
+"""Rows in memory, as Keras's steps take a batch of them."""
 
-import hashlib
-import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import floor
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-
-from keras_tied._processes import count_processes, gather, list_owners
 
 BATCH_SIZE = 32
 
@@ -27,12 +23,11 @@ class BatchedRows:
     data: Any
     count: int
     batch_size: int
-    counts: tuple[int, ...]  # of the rows of each of the processes that train one model
 
     @property
     def full(self) -> int:
         """The number of batches of `batch_size` rows, or 0 where all rows are one batch."""
-        return min(self.counts) // self.batch_size if self.largest > self.batch_size else 0
+        return self.count // self.batch_size if self.count > self.batch_size else 0
 
     @property
     def last(self) -> int:
@@ -40,12 +35,7 @@ class BatchedRows:
 
     @property
     def steps(self) -> int:
-        return self.full + (self.largest > self.full * self.batch_size)
-
-    @property
-    def largest(self) -> int:
-        """The most rows that a process has."""
-        return max(self.counts)
+        return self.full + (self.last > 0)
 
     def first(self, count: int) -> Any:
         return map_once(lambda array: array[:count], self.data)
@@ -81,7 +71,7 @@ def batch_rows(x: Any, y: Any, sample_weight: Any, batch_size: int | None) -> Ba
         raise LeftToKerasError("there are no rows, or more in one array than in another")
     count = counts.pop()
     data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
-    return BatchedRows(data, count, min(batch_size or BATCH_SIZE, count), (count,))
+    return BatchedRows(data, count, min(batch_size or BATCH_SIZE, count))
 
 
 def split_rows(parts: Any, share: float) -> tuple[Any, Any]:
@@ -179,56 +169,3 @@ def _free_host_memory(information: Path, group: Path) -> int | None:
     except (OSError, ValueError):  # no container, or one without a limit
         return free
     return min(free, limit - used)
-
-
-def agree_on_parts(parts: Parts | None, settings: dict[str, Any]) -> Parts | None:
-    """The parts with equally many batches in all processes; None if one of them has no arrays."""
-    if count_processes() == 1:
-        return parts
-    digests = gather([zlib.crc32(repr(value).encode()) for value in settings.values()])
-    for name, column in zip(settings, digests.T, strict=True):
-        if len(set(column)) > 1:
-            raise ValueError(
-                f"`{name}` of fit is {settings[name]!r} in this process and another value in "
-                "another one: give all processes the same."
-            )
-    if not gather(parts is not None).all() or parts is None:
-        return None
-    train, validation = parts
-    _check_rows(train)
-    return _align(train), validation and _align(validation)
-
-
-def _check_rows(rows: BatchedRows) -> None:
-    """Refuse equal rows where each process should have its own, and others where it should not."""
-    digest = hashlib.sha256()
-    for leaf in keras.tree.flatten(rows.data):
-        digest.update(np.ascontiguousarray(leaf).data)
-    state = hashlib.sha256(repr(np.random.get_state()).encode())  # noqa: NPY002 (draws the orders)
-    both = np.frombuffer(digest.digest() + state.digest(), np.uint8)
-    digests = [bytes(each) for each in gather(both)]
-    groups = set(list_owners())
-    if len(groups) > 1 and len({each[: digest.digest_size] for each in digests}) == 1:
-        raise ValueError(
-            f"All processes were given the same {rows.count} rows, and fit takes those of each as "
-            "its part of the whole: give each its own, such as "
-            "x[jax.process_index()::jax.process_count()]."
-        )
-    for group in groups:
-        if len({digests[process] for process in group}) > 1:
-            raise ValueError(
-                f"Processes {group} share the weights, as the LayoutMap says, and differ in their "
-                "rows or the seed: give them the same x and keras.utils.set_random_seed."
-            )
-
-
-def _align(rows: BatchedRows) -> BatchedRows:
-    counts = gather(rows.count).tolist()
-    rows = replace(rows, counts=tuple(counts), batch_size=int(gather(rows.batch_size).max()))
-    if max(counts) - rows.full * rows.batch_size > rows.batch_size:
-        raise ValueError(
-            f"The processes have {counts} rows, and more batches of {rows.batch_size} in one than "
-            "in another: give them equally many, or one more or less, as "
-            "x[jax.process_index()::jax.process_count()] does."
-        )
-    return rows

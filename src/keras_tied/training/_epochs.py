@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_tied._processes import read_whole
 from keras_tied.training._callbacks import all_finite
 from keras_tied.training._data import Parts, map_once
 
@@ -172,7 +171,7 @@ class InPlaceObjective(Objective):
         super().__init__(epochs.model)
         self.train = epochs.compile_step(epochs.train)
         self.evaluate_validation = epochs.compile_step(epochs.validate)
-        self._others = [(v, read_whole(v).copy()) for v in self.model.non_trainable_variables]
+        self._others = [(v, _read(v)) for v in self.model.non_trainable_variables]
 
     def evaluate(self, weights: Any) -> tuple[dict[str, Any], Any]:
         self.push(weights)
@@ -182,7 +181,7 @@ class InPlaceObjective(Objective):
         return logs, _flatten(self.model.optimizer.gradients)
 
     def accept(self) -> None:
-        self._others = [(v, old if is_seed(v) else read_whole(v).copy()) for v, old in self._others]
+        self._others = [(v, old if is_seed(v) else _read(v)) for v, old in self._others]
 
     def validate(self, weights: Any) -> dict[str, Any]:
         self.push(weights)
@@ -206,4 +205,9 @@ def split_vector(vector: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
 
 
 def _flatten(variables: list[Any]) -> Any:
-    return np.concatenate([read_whole(v).astype(np.float64).ravel() for v in variables])
+    return np.concatenate([_read(v).astype(np.float64).ravel() for v in variables])
+
+
+def _read(variable: keras.Variable) -> Any:
+    """A copy of the value of a variable."""
+    return np.array(keras.ops.convert_to_numpy(variable))

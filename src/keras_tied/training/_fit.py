@@ -10,7 +10,6 @@ import keras
 
 from keras_tied._interrupts import interrupts
 from keras_tied._keras_internals import build_for_training
-from keras_tied._processes import count_places, end_together
 from keras_tied.training import _data
 from keras_tied.training._callbacks import Guard, flatten_callbacks, works_within_epochs
 from keras_tied.training._checkpoint import Checkpoint
@@ -51,10 +50,10 @@ def fit(
     and epochs run in one compiled program; it comes back to Python once a second or more, and a
     second `fit` of the same shapes finds it compiled. Where all rows are one batch, epochs are also
     taken together on TensorFlow (in one graph) and on PyTorch (in a plain loop). Everything else is
-    left to Keras's `fit`: streamed data, arrays that take more than 0.8 of the free memory,
-    `steps_per_epoch`, `validation_freq`, models that run eagerly, and callbacks that work at single
-    steps. Ctrl-C stops training at the end of the epoch and returns the history so far; a second
-    one raises `KeyboardInterrupt`.
+    left to Keras's `fit`: a `keras.distribution`, streamed data, arrays that take more than 0.8 of
+    the free memory, `steps_per_epoch`, `validation_freq`, models that run eagerly, and callbacks
+    that work at single steps. Ctrl-C stops training at the end of the epoch and returns the history
+    so far; a second one raises `KeyboardInterrupt`.
 
     Args:
         model: a compiled `keras.Model`.
@@ -83,7 +82,7 @@ def fit(
             same model and history; the file is deleted once the training is over. Callbacks go on
             with what they have in plain attributes and lists of arrays, such as the best weights;
             give a `CSVLogger` `append=True`. Of arrays in memory, with any optimizer but `LBFGS`.
-            Several processes that train one model have to share the folder. Defaults to none.
+            Defaults to none.
 
     Raises:
         ValueError: if the model is not compiled, for what Keras refuses, and if `checkpoint` holds
@@ -107,7 +106,7 @@ def fit(
     callbacks = flatten_callbacks(callbacks)
     is_search = isinstance(model.optimizer, LBFGS)
     parts = trainer = None
-    cause = "another process has no arrays in memory"
+    cause = ""
     try:
         _check_epochs(callbacks, steps_per_epoch, validation_steps, validation_freq)
         held_out = (validation_split, validation_data, validation_batch_size)
@@ -123,8 +122,7 @@ def fit(
         "validation_data": validation_data is not None or validation_split,
         "shuffle": shuffle,
     }
-    with end_together(), interrupts() as is_interrupted:
-        parts = _data.agree_on_parts(parts, settings)
+    with interrupts() as is_interrupted:
         if is_search:
             parts = _join_batches(model, parts, cause)
         if parts is not None:
@@ -198,21 +196,19 @@ def _join_batches(model: keras.Model, parts: Parts | None, cause: str) -> Parts:
                 "with another optimizer, or without the constraint."
             )
     train, validation = parts
-    validation = validation and replace(validation, batch_size=validation.largest)
-    return replace(train, batch_size=train.largest), validation
+    validation = validation and replace(validation, batch_size=validation.count)
+    return replace(train, batch_size=train.count), validation
 
 
 def _make_trainer(model: keras.Model, parts: Parts, shuffle: bool | str, n_epochs: int) -> Epochs:
     """The backend's `Epochs` for a model."""
     backend, (train, _) = keras.backend.backend(), parts
-    n_places = count_places()
-    _check_model(model, parts, n_places)
+    _check_model(model, parts)
     # Zero epochs of Keras's own fit build the model, the metrics and the optimizer, but not on
     # TensorFlow. It takes all rows, since it draws an order of them: so the later orders are those
     # of Keras, too.
     x, y, weight = keras.utils.unpack_x_y_sample_weight(train.data)
-    size = train.batch_size // n_places * n_places or n_places
-    keras.Model.fit(model, x, y, size, 0, 0, shuffle=shuffle, sample_weight=weight)
+    keras.Model.fit(model, x, y, train.batch_size, 0, 0, shuffle=shuffle, sample_weight=weight)
     if not build_for_training(model, train.data):
         raise LeftToKerasError("the model cannot be built before its first step")
     if backend == "jax":
@@ -226,22 +222,22 @@ def _make_trainer(model: keras.Model, parts: Parts, shuffle: bool | str, n_epoch
     return InPlace(model, parts)
 
 
-def _check_model(model: keras.Model, parts: Parts, n_places: int) -> None:
+def _check_model(model: keras.Model, parts: Parts) -> None:
     """Refuse models whose steps cannot be taken together on this backend."""
     if model.run_eagerly:
         raise LeftToKerasError("the model runs eagerly")
     if keras.config.max_epochs() or keras.config.max_steps_per_epoch():
         raise LeftToKerasError("keras.config limits the epochs")
+    if keras.distribution.distribution() is not None:
+        raise LeftToKerasError("a keras.distribution is set")
     if keras.backend.backend() == "jax":
         if not model.jit_compile:
             raise LeftToKerasError("jit_compile is False")
-        if keras.config.is_nnx_enabled() or n_places == 0:
-            raise LeftToKerasError("NNX or a device mesh of unequal parts is in use")
+        if keras.config.is_nnx_enabled():
+            raise LeftToKerasError("NNX is in use")
         return
     if any(rows is not None and rows.steps > 1 for rows in parts):
         raise LeftToKerasError("the rows are more than one batch")
     # Random numbers for each row depend on their order, and on PyTorch on the loader.
     if any(map(is_seed, model.variables)) and not isinstance(model.optimizer, LBFGS):
         raise LeftToKerasError("layers draw random numbers")
-    if keras.distribution.distribution() is not None:
-        raise LeftToKerasError("a keras.distribution is set")

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_tied._processes import gather
 from keras_tied.training._callbacks import Bar, make_divergence_error, only_reads_logs
 from keras_tied.training._checkpoint import Checkpoint
 from keras_tied.training._data import BatchedRows
@@ -31,7 +30,7 @@ class Loop:
     checkpoint: Checkpoint | None = None
 
     def __post_init__(self) -> None:
-        self.only_read = bool(gather(all(map(only_reads_logs, self.callbacks))).all())
+        self.only_read = all(map(only_reads_logs, self.callbacks))
         self.was_interrupted = False
 
     def run(self, begin: int, end: int) -> keras.callbacks.History:
@@ -75,7 +74,7 @@ class Loop:
                 objective.push(weights)
             self._report(epoch, [logs], True)
             epoch += 1
-            return not gather(bool(self.model.stop_training or self.is_interrupted())).any()
+            return not (self.model.stop_training or self.is_interrupted())
 
         optimizer.only_differentiates = True
         weights = objective.get_weights()
@@ -125,14 +124,11 @@ class Loop:
             epoch += n_reported
             logs = epochs[n_reported - 1]
             pace = SECONDS_BETWEEN_VISITS / max(seconds, 1e-9)
-            # All processes take the pace of the first; Ctrl-C in any of them stops all.
-            is_due = self.checkpoint is not None and self.checkpoint.file.is_due
-            pace = max(1, min(8 * count, int(count * pace)))
-            paces = gather([pace, self.is_interrupted(), is_due])
-            bunch, self.was_interrupted = int(paces[0, 0]), bool(paces[:, 1].any())
+            bunch = max(1, min(8 * count, int(count * pace)))
+            self.was_interrupted = self.is_interrupted()
             if self.was_interrupted:
                 self.model.stop_training = True
-            if self.checkpoint and (paces[0, 2] or self.was_interrupted):
+            if self.checkpoint and (self.checkpoint.file.is_due or self.was_interrupted):
                 if self.only_read:
                     self.trainer.push()
                 self.checkpoint.save(epoch, self.noted)
@@ -149,7 +145,6 @@ class Loop:
                     self.hooks.on_epoch_begin(epoch + index)
                 n_ended = index + 1
                 self.hooks.on_epoch_end(epoch + index, logs)
-                self.model.stop_training = bool(gather(bool(self.model.stop_training)).any())
                 if self.model.stop_training:
                     break
         except BaseException:

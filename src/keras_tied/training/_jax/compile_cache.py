@@ -30,15 +30,13 @@ def compile_program(
     constants: Iterable[Any],
     *,
     fast: bool = False,
-    out_shardings: Any = None,
 ) -> Any:
     """Compile a function with these constants, fast to compile or to run, or take it from cache."""
-    program = jax.jit(function, out_shardings=out_shardings).lower(*arguments)
+    program = jax.jit(function).lower(*arguments)
     digest = hashlib.sha256(program.as_text().encode())
     for constant in constants:
         digest.update(np.asarray(constant).tobytes())
-    shardings = tuple(jax.tree.leaves(out_shardings))
-    key = digest.hexdigest(), fast, (program.in_tree, program.out_tree, shardings)
+    key = digest.hexdigest(), fast, (program.in_tree, program.out_tree)
     if key not in programs:
         options = FAST_OPTIONS if fast and jax.default_backend() == "cpu" else None
         try:

@@ -14,7 +14,8 @@ from keras_tied.training._epochs import flatten_logs
 from keras_tied.training._evaluation import Evaluation
 from keras_tied.training._jax.bfloat16 import WideEvaluation, multiplies_bfloat16
 from keras_tied.training._jax.features_first import FeaturesFirst, FlippedMatrix, is_worthwhile
-from keras_tied.training._jax.shards import Arrays, ShardedRows
+
+Arrays = dict[tuple[int, bool], jax.Array]  # by the id of the host's array and how it is kept
 
 
 class TracedFunction:
@@ -31,11 +32,11 @@ class TracedFunction:
     def contains(self, *words: str) -> bool:
         return any(word in self.text for word in words)
 
-    def __call__(self, *arguments: Any, evaluation: Evaluation | None = None) -> Any:
+    def __call__(self, *arguments: Any) -> Any:
         """The function's value for arguments of the same shapes, any leaf a `FlippedMatrix`."""
         leaves = jax.tree.leaves(arguments)
         rows = {leaf.transpose.shape[1] for leaf in leaves if isinstance(leaf, FlippedMatrix)}
-        evaluation = evaluation or Evaluation()
+        evaluation = Evaluation()
         if rows:
             evaluation = FeaturesFirst(rows)
         elif self.widen:
@@ -87,24 +88,23 @@ class DeviceRows:
             leaves.append(FlippedMatrix(rows.T if self.full else rows) if flipped else rows)
         return jax.tree.unflatten(self.structure, leaves)
 
-    def hold_sums(self, size: int) -> None:
-        """Nothing: sums over one device are whole."""
-
-
-Part = DeviceRows | ShardedRows
-
 
 class Program:
     """The function that is compiled: from the state to the state some epochs later, and logs."""
 
     def __init__(
-        self, model: keras.Model, parts: Sequence[Part], state: Any, capacity: int, widen: bool
+        self,
+        model: keras.Model,
+        parts: Sequence[DeviceRows],
+        state: Any,
+        capacity: int,
+        widen: bool,
     ) -> None:
         self.train, *self.validation = parts
         self.capacity = capacity
         self.fresh = [np.zeros(value.shape, value.dtype) for value in state[3]]
 
-        def trace(step: Any, state: Any, part: Part) -> dict[int, TracedFunction]:
+        def trace(step: Any, state: Any, part: DeviceRows) -> dict[int, TracedFunction]:
             sizes = {part.size if part.full else 0, part.last} - {0}
             examples = {size: _make_example(part.rows.data, size) for size in sizes}
             flat = _flatten_logs_of(step)
@@ -162,7 +162,7 @@ class Program:
 
         def step(state: Any, begin: Any, size: int) -> Any:
             batch = part.batch(arrays, begin, size, order)
-            return self.train_steps[size](state, batch, evaluation=part.hold_sums(size))
+            return self.train_steps[size](state, batch)
 
         def full_step(index: Any, carry: Any) -> Any:
             logs, state = step(carry[0], index * part.size, part.size)

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from keras_tied._processes import gather
 from keras_tied.training._callbacks import all_finite
 from keras_tied.training._data import Parts
 from keras_tied.training._epochs import (
@@ -24,8 +23,7 @@ from keras_tied.training._epochs import (
     to_epoch_logs,
 )
 from keras_tied.training._jax.compile_cache import compile_program
-from keras_tied.training._jax.program import DeviceRows, Part, Program, list_constants
-from keras_tied.training._jax.shards import Arrays, ShardedRows, Shards
+from keras_tied.training._jax.program import Arrays, DeviceRows, Program, list_constants
 
 CAPACITY = 4096  # epochs that one call can train, and log
 PLACES = 2**20  # row numbers that one call takes, for the orders of the rows
@@ -40,24 +38,17 @@ class JaxEpochs(Epochs):
 
     def __init__(self, model: keras.Model, parts: Parts, shuffle: bool | str, epochs: int) -> None:
         super().__init__(model)
-        train, validation = parts
+        train, _ = parts
         self.train = train
         # In one batch the order only matters to layers that draw random numbers for each row.
         self.shuffle = shuffle if train.steps > 1 or any(map(is_seed, model.variables)) else False
-        self.capacity = max(1, min(CAPACITY, PLACES // train.largest)) if self.shuffle else CAPACITY
-        distribution = keras.distribution.distribution()
-        self.shards = None if distribution is None else Shards(distribution)
+        self.capacity = max(1, min(CAPACITY, PLACES // train.count)) if self.shuffle else CAPACITY
         self.seconds_per_step = SECONDS_PER_CALL / FIRST_STEPS
         self.pull()
-        self.is_short = not self.shards and epochs * self._count_multiplications() < SHORT
+        self.is_short = epochs * self._count_multiplications() < SHORT
         units = [variable.shape[-1] for variable in model.variables if variable.shape]
         arrays: Arrays = {}
-        self.parts: list[Part] = []
-        for rows, has_orders in ((train, bool(self.shuffle)), (validation, False)):
-            if rows and self.shards:
-                self.parts.append(ShardedRows(rows, arrays, self.shards, has_orders))
-            elif rows:
-                self.parts.append(DeviceRows(rows, arrays, units))
+        self.parts = [DeviceRows(rows, arrays, units) for rows in parts if rows]
         self.arrays = list(arrays.values())
 
     def _count_multiplications(self) -> int:
@@ -100,17 +91,12 @@ class JaxEpochs(Epochs):
         return logs
 
     def is_finite(self) -> bool:
-        return bool(_all_finite(self.state[0])) if self.shards else all_finite(self.state[0])
+        return all_finite(self.state[0])
 
     def compute_loss(self) -> float:
         trainable, non_trainable, _, metrics = self.state
         state = trainable, non_trainable, [jnp.zeros_like(value) for value in metrics]
         rows = self.train.first(self.train.batch_size)
-        if self.shards:
-            (train, *_), orders = self.parts, self.runs[-1].orders
-            size = train.size if train.full else train.last
-            order = None if orders is None else orders[0]
-            rows = jax.jit(lambda *some: train.batch(some[0], 0, size, some[1]))(self.arrays, order)
         logs, _ = jax.jit(self.model.test_step)(state, rows)
         return float(logs.get("loss", 0.0))
 
@@ -122,7 +108,6 @@ class JaxEpochs(Epochs):
         begin, full = 0, self.train.full
         while True:
             steps = max(1, int(SECONDS_PER_CALL / self.seconds_per_step))
-            steps = int(gather(steps)[0])  # all processes take as many as the first
             end = min(full, begin + steps)
             start = time.perf_counter()
             self.state, logs = self._call(self.state, run.orders, 1, begin, end)
@@ -146,8 +131,7 @@ class JaxEpochs(Epochs):
                     batch[:] = begin + np.random.permutation(len(batch))  # noqa: NPY002
             else:
                 order[:] = np.random.permutation(count)  # noqa: NPY002
-        train = self.parts[0]
-        return train.put_orders(orders) if isinstance(train, ShardedRows) else jnp.asarray(orders)
+        return jnp.asarray(orders)
 
     def _call(self, state: Any, orders: Any, epochs: int, begin: int, end: int) -> tuple[Any, Logs]:
         arguments = state, orders, epochs, begin, end, self.arrays
@@ -172,23 +156,17 @@ class JaxEpochs(Epochs):
         return programs[key]
 
     def program(self, widen: bool = True) -> Program:
-        widen = widen and not self.shards  # the programs of all processes have to be equal
         return Program(self.model, self.parts, self.state, self.capacity, widen)
 
-    def compile(
-        self, function: Callable[..., Any], program: Program, arguments: Any, outputs: Any
-    ) -> Any:
-        """Compile a function of a program's steps; `outputs` has arrays of its shardings."""
-        fast, shardings = self.is_short and program.has_ready_kernels, None
-        if self.shards:
-            everywhere = self.shards.replicated
-            shardings = jax.tree.map(lambda each: getattr(each, "sharding", everywhere), outputs)
+    def compile(self, function: Callable[..., Any], program: Program, arguments: Any) -> Any:
+        """Compile a function of a program's steps."""
+        fast = self.is_short and program.has_ready_kernels
         constants = [constant for step in program.steps for constant in list_constants(step.jaxpr)]
-        return compile_program(function, arguments, constants, fast=fast, out_shardings=shardings)
+        return compile_program(function, arguments, constants, fast=fast)
 
     def _compile(self, arguments: Any, widen: bool = True) -> Any:
         program = self.program(widen)
-        executable = self.compile(program, program, arguments, (self.state, ...))
+        executable = self.compile(program, program, arguments)
         if program.is_wide:
             # A release of XLA without these products fails only when the program runs.
             try:
@@ -196,11 +174,6 @@ class JaxEpochs(Epochs):
             except jax.errors.JaxRuntimeError:
                 return self._compile(arguments, widen=False)
         return executable, program.log_names
-
-
-@jax.jit
-def _all_finite(values: list[Any]) -> Any:
-    return jnp.array([jnp.isfinite(value).all() for value in values]).all()
 
 
 class JaxObjective(Objective):
@@ -254,4 +227,4 @@ class JaxObjective(Objective):
             _, validation_logs = program.validate((state[0], variables, *state[2:]), arrays)
             return logs, validation_logs, gradient, variables
 
-        return self.epochs.compile(call, program, arguments, (..., ..., ..., self.state[1]))
+        return self.epochs.compile(call, program, arguments)
