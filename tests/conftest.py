@@ -103,11 +103,20 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture
-def ctrl_c():
-    """Presses Ctrl-C, with Python's own way with it, whatever runs the tests."""
+def default_sigint() -> Iterator[None]:
+    """Python's own handler of SIGINT, and the system's in processes that the test starts.
+
+    A shell's background jobs and some of CI begin with SIGINT ignored.
+    """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield lambda *_: os.kill(os.getpid(), signal.SIGINT)
+    yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def ctrl_c(default_sigint):
+    """Presses Ctrl-C."""
+    return lambda *_: os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.fixture(scope="session")

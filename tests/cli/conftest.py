@@ -26,28 +26,29 @@ def run(monkeypatch, capfd, *arguments):
 
 
 @pytest.fixture
-def interrupted(tmp_path):
+def interrupted(tmp_path, default_sigint):
     """The command on a terminal, stopped by Ctrl-C when it has shown something."""
     pty = pytest.importorskip("pty")
 
     def run(*arguments, after):
         ours, theirs = pty.openpty()
-        # A shell's background jobs are started deaf to Ctrl-C, and so are those they start.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         with subprocess.Popen(
             [sys.executable, "-m", "keras_tied.cli", *map(str, arguments)],
             cwd=tmp_path,
             stderr=theirs,
         ) as process:
-            signal.signal(signal.SIGINT, before)
             os.close(theirs)
-            shown = b""
-            while after not in shown:
-                shown += os.read(ours, 1024)
-            process.send_signal(signal.SIGINT)
-            said = b""
-            while b"interrupted" not in said:
-                said += os.read(ours, 1024)
+            try:
+                shown = b""
+                while after not in shown:
+                    shown += os.read(ours, 1024)
+                process.send_signal(signal.SIGINT)
+                said = b""
+                while b"interrupted" not in said:
+                    said += os.read(ours, 1024)
+                process.wait(60)
+            finally:
+                process.kill()
         os.close(ours)
         return Done(process.returncode, "", said.decode())
 

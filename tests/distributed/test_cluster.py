@@ -147,6 +147,7 @@ def test_a_fit_on_workers_is_that_of_one_process(folder, tmp_path, monkeypatch):
 
 
 @slow
+@pytest.mark.usefixtures("default_sigint")
 @pytest.mark.parametrize("seconds", [0.2, 0.6, 1.0])
 def test_ctrl_c_while_workers_start_is_one_line(seconds):
     code = (
@@ -160,12 +161,12 @@ def test_ctrl_c_while_workers_start_is_one_line(seconds):
         "        time.sleep(60)\n"
         "run(command)"
     )
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
-    _, errors = process.communicate(timeout=60)
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            _, errors = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     assert (process.returncode, errors) == (130, "keras-tied: interrupted.\n")

@@ -360,6 +360,24 @@ def test_adjoint_of_a_given_output_size_is_that_of_a_layer_built_for_it():
     assert found.adjoint_error <= 1e-5
 
 
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch counts operations")
+@pytest.mark.parametrize("strides", [1, 2])
+def test_adjoint_takes_no_more_operations_than_a_layer_of_its_own(strides):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    settings = {"kernel_size": 3, "strides": strides, "padding": "same"}
+    layer = built(keras.layers.Conv2D, (None, 10, 10, 3), 8, **settings)
+    shape = layer.compute_output_shape((2, 10, 10, 3))
+    own = built(keras.layers.Conv2DTranspose, shape, 3, **settings)
+    y = keras.ops.convert_to_tensor(normal(shape))
+    counts = []
+    for each in (own, TiedConv(layer)):
+        with FlopCounterMode(display=False) as counter:
+            keras.ops.sum(each(y) ** 2).backward()
+        counts.append(counter.get_total_flops())
+    assert counts[0] == counts[1] > 0
+
+
 def test_configuration_gives_every_argument_back():
     layer = built(keras.layers.Conv2D, (None, 10, 9, 3), 8, 3, strides=2, padding="same")
     arguments = {"gain": True, "output_size": (10, 9), "activation": "tanh", "name": "out"}

@@ -179,19 +179,48 @@ def test_a_pipe_with_a_name_is_read_as_the_standard_input_is(name, folder):
         assert batch.to_pydict() == {"a": [1, 3], "b": [2, 4]}
 
 
-@POSIX
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_waiting_for_a_pipe_obeys_signals(number, folder):
+@pytest.fixture
+def check_pipe(folder):
+    """`keras-tied check` of a pipe, and waiting for rows."""
     os.mkfifo("pipe")
     command = [sys.executable, "-m", "keras_tied", "check", "pipe"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        if "reading" in line:
-            break
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
-    assert process.returncode == 128 + number
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            for line in process.stderr:
+                if "reading" in line:
+                    break
+            yield process
+        finally:
+            process.kill()
+
+
+@POSIX
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_waiting_for_a_pipe_obeys_signals(number, default_sigint, check_pipe):
+    check_pipe.send_signal(number)
+    _, errors = check_pipe.communicate(timeout=20)
+    assert check_pipe.returncode == 128 + number
     assert errors == "keras-tied: interrupted.\n"
+
+
+@pytest.fixture
+def ignored_sigint():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@POSIX
+def test_waiting_for_a_pipe_goes_on_where_the_shell_ignores_ctrl_c(
+    ignored_sigint, folder, check_pipe
+):
+    check_pipe.send_signal(signal.SIGINT)
+    (folder / "pipe").write_text("a,b\n1,2\n3,4\n")
+    output, errors = check_pipe.communicate(timeout=20)
+    assert check_pipe.returncode == 0, errors
+    assert "2 rows" in output
 
 
 @POSIX

@@ -3,7 +3,6 @@
 import errno
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -177,13 +176,13 @@ def test_killed_at_random_moments_it_ends_in_the_same_numbers(kind, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no such signal")
-def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(tmp_path):
+def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(tmp_path, ctrl_c):
     class Press(keras.callbacks.Callback):
         at = 12
 
         def on_epoch_end(self, epoch, logs=None):
             if epoch + 1 == self.at:
-                os.kill(os.getpid(), signal.SIGINT)
+                ctrl_c()
 
     press = Press()
     expected = train("one batch")

@@ -223,20 +223,13 @@ def test_a_watcher_that_stops_leaves_the_model_as_after_that_epoch(rows):
         np.testing.assert_allclose(got, wanted, rtol=1e-5)
 
 
-@pytest.fixture(autouse=True)
-def _a_terminal():
-    """Python's own way with Ctrl-C, which a shell takes from what it runs in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 class PressesCtrlC(Watcher):
     def on_epoch_end(self, epoch, logs=None):
         if epoch == 11:
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.usefixtures("default_sigint")
 @pytest.mark.parametrize("streamed", [False, True])
 def test_ctrl_c_ends_with_the_epoch_and_gives_the_history_so_far(rows, streamed):
     model = compiled_model()
@@ -251,6 +244,7 @@ def test_ctrl_c_ends_with_the_epoch_and_gives_the_history_so_far(rows, streamed)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("default_sigint")
 def test_ctrl_c_twice_raises_at_once(rows):
     class Twice(Watcher):
         def on_epoch_end(self, epoch, logs=None):

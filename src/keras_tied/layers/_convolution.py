@@ -1,6 +1,6 @@
-"""Convolutions of images to codes, and their adjoints, by phases. See README.md here."""
+"""Convolutions of images to codes, and their adjoints. See README.md here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, NamedTuple, Self
 
@@ -30,6 +30,23 @@ class Window(NamedTuple):
     def reach(self) -> int:
         return (self.taps - 1) * self.dilation
 
+    @property
+    def is_same(self) -> bool:
+        """Whether Keras's "same" pads so, whatever the size."""
+        missing = self.left + self.right
+        code_is_fixed = 0 <= self.reach - missing < self.stride
+        return code_is_fixed and self.left == max(missing, 0) // 2
+
+    def phase(self) -> Self:
+        """The convolution of stride one of the code that gives a phase of the image."""
+        before = self.reach // self.stride - self.left // self.stride
+        after = (self.reach - self.right) // self.stride
+        if self.stride == 1:
+            return self._replace(left=before, right=after)
+        # The kernel is written out, so that no dilation is left.
+        taps = self.reach // self.stride + 1
+        return self._replace(taps=taps, stride=1, dilation=1, left=before, right=after)
+
     def image_size(self, code_size: int) -> int:
         return (code_size - 1) * self.stride + self.reach + 1 - self.left - self.right
 
@@ -37,13 +54,25 @@ class Window(NamedTuple):
         return (image_size + self.left + self.right - self.reach - 1) // self.stride + 1
 
 
-def convolve(image: Any, kernel: Any, windows: Sequence[Window], data_format: str) -> Any:
+def convolve(
+    image: Any,
+    kernel: Any,
+    windows: Sequence[Window],
+    data_format: str,
+    operation: Callable[..., Any] = ops.conv,
+) -> Any:
     """The code of an image, by a kernel `(taps..., image channels, code channels)`."""
+    padding = "same"
+    if not all(window.is_same for window in windows):
+        padding = "valid"
+        image = pad(image, [(w.left, w.right) for w in windows], data_format)
     return conv(
-        pad(image, [(window.left, window.right) for window in windows], data_format),
+        image,
         kernel,
         data_format,
+        operation,
         strides=tuple(window.stride for window in windows),
+        padding=padding,
         dilation_rate=tuple(window.dilation for window in windows),
     )
 
@@ -52,89 +81,128 @@ def spread(
     code: Any, kernel: Any, windows: Sequence[Window], data_format: str, groups: int = 1
 ) -> Any:
     """The adjoint of a convolution by `(taps..., image channels / groups, code channels)`."""
-    channels = _channels_axis(code, data_format)
-    weights = ops.swapaxes(_phases(kernel, windows), -3, -2)
-    weights = ops.reshape(weights, (*weights.shape[:-2], -1))
-    # One convolution a group: XLA is slow at the gradients of a single one with groups.
+    spread_group = _transpose if _has_fast_transpose(windows) else _sum_phases
+    if groups == 1:
+        return spread_group(code, kernel, windows, data_format)
+    # One convolution a group: Keras has no transposed one with groups, and XLA is slow at
+    # the gradients of a single one.
+    axis = _channels_axis(code, data_format)
+    codes = ops.split(code, groups, axis=axis)
+    kernels = ops.split(kernel, groups, axis=-1)
     images = [
-        conv(part, part_weights, data_format, dilation_rate=_dilations(windows))
-        for part, part_weights in zip(
-            ops.split(_reach(code, windows, data_format), groups, axis=channels),
-            ops.split(weights, groups, axis=-2),
-            strict=True,
-        )
+        spread_group(*part, windows, data_format) for part in zip(codes, kernels, strict=True)
     ]
-    return _interleave(ops.concatenate(images, axis=channels), windows, data_format)
+    return ops.concatenate(images, axis=axis)
 
 
 def spread_depthwise(code: Any, kernel: Any, windows: Sequence[Window], data_format: str) -> Any:
     """The adjoint of a depthwise convolution by `(taps..., image channels, multiplier)`."""
     phases = _phases(kernel, windows)
     *taps, channels, multiplier, count = phases.shape
-    image = ops.depthwise_conv(
-        _reach(code, windows, data_format),
-        ops.reshape(phases, (*taps, channels * multiplier, count)),
-        data_format=data_format,
-        dilation_rate=_dilations(windows),
-    )
-    # Each image channel gathers from all the code channels that it was multiplied into.
-    axis = _channels_axis(code, data_format)
-    before, after = (-1, *ops.shape(image)[1:axis]), ops.shape(image)[axis + 1 :]
-    image = ops.reshape(image, (*before, channels, multiplier, count, *after))
-    image = ops.reshape(ops.sum(image, axis=axis + 1), (*before, channels * count, *after))
+    weights = ops.reshape(phases, (*taps, channels * multiplier, count))
+    phase_windows = [window.phase() for window in windows]
+    image = convolve(code, weights, phase_windows, data_format, ops.depthwise_conv)
+    if multiplier > 1:
+        # Each image channel gathers from all the code channels that it was multiplied into.
+        axis = _channels_axis(code, data_format)
+        sizes = ops.shape(image)
+        before = (-1, *sizes[1:axis])
+        after = sizes[axis + 1 :]
+        image = ops.reshape(image, (*before, channels, multiplier, count, *after))
+        image = ops.sum(image, axis=axis + 1)
+        image = ops.reshape(image, (*before, channels * count, *after))
     return _interleave(image, windows, data_format)
 
 
-def conv(image: Any, kernel: Any, data_format: str, **settings: Any) -> Any:
-    """`ops.conv`, also where TensorFlow takes no channels first: on a CPU without oneDNN."""
+def _has_fast_transpose(windows: Sequence[Window]) -> bool:
+    """Whether the backend's own transposed convolution is used: where it is fast."""
+    if backend.backend() == "jax":  # XLA is many times slower at its gradients
+        return all(window.stride == 1 for window in windows)
+    if backend.backend() == "tensorflow":  # has no dilation on a CPU without oneDNN
+        return all(window.dilation == 1 for window in windows)
+    return True
+
+
+def _transpose(code: Any, kernel: Any, windows: Sequence[Window], data_format: str) -> Any:
+    """The image of a code, by the backend's own transposed convolution."""
+    padding = "same"
+    # Beyond the last code, Keras's shortest image holds one element, or none.
+    beyond = [window.image_size(1) - (window.reach + 1) % 2 for window in windows]
+    cut = [0] * len(windows)
+    if not all(window.is_same for window in windows):
+        padding = "valid"
+        beyond = [-window.right for window in windows]
+        cut = [window.left for window in windows]
+    image = conv(
+        code,
+        kernel,
+        data_format,
+        ops.conv_transpose,
+        strides=tuple(window.stride for window in windows),
+        padding=padding,
+        output_padding=tuple(beyond),
+        dilation_rate=tuple(window.dilation for window in windows),
+    )
+    return pad(image, [(-left, 0) for left in cut], data_format)
+
+
+def _sum_phases(code: Any, kernel: Any, windows: Sequence[Window], data_format: str) -> Any:
+    """The image of a code, by a convolution of stride one."""
+    weights = ops.swapaxes(_phases(kernel, windows), -3, -2)
+    weights = ops.reshape(weights, (*weights.shape[:-2], -1))
+    phase_windows = [window.phase() for window in windows]
+    phases = convolve(code, weights, phase_windows, data_format)
+    return _interleave(phases, windows, data_format)
+
+
+def conv(
+    image: Any,
+    kernel: Any,
+    data_format: str,
+    operation: Callable[..., Any] = ops.conv,
+    **settings: Any,
+) -> Any:
+    """`operation`, also where TensorFlow takes no channels first: on a CPU without oneDNN."""
     if data_format == "channels_last" or backend.backend() != "tensorflow":
-        return ops.conv(image, kernel, data_format=data_format, **settings)
+        return operation(image, kernel, data_format=data_format, **settings)
     image = ops.moveaxis(image, 1, -1)
-    return ops.moveaxis(ops.conv(image, kernel, data_format="channels_last", **settings), -1, 1)
+    image = operation(image, kernel, data_format="channels_last", **settings)
+    return ops.moveaxis(image, -1, 1)
 
 
 def _channels_axis(tensor: Any, data_format: str) -> int:
     return len(tensor.shape) - 1 if data_format == "channels_last" else 1
 
 
-def _dilations(windows: Sequence[Window]) -> tuple[int, ...]:
-    """Of the convolution that computes the phases: with a stride, its kernel is written out."""
-    return tuple(window.dilation if window.stride == 1 else 1 for window in windows)
-
-
 def _phases(kernel: Any, windows: Sequence[Window]) -> Any:
     """The kernel `(taps..., a, b)`, turned round, as `(taps of a phase..., a, b, phases)`."""
-    rank, strides = len(windows), [window.stride for window in windows]
+    rank = len(windows)
     channels = kernel.shape[rank:]
     for axis, window in enumerate(windows):
-        if window.stride > 1 and window.dilation > 1:
-            kernel = _stretch(kernel, axis, window)
+        if window.stride > 1:
+            kernel = _split_taps(kernel, axis, window)
     # Not from the kernel's shape, which is symbolic while PyTorch exports.
-    sizes = [(w.reach + 1 if w.stride > 1 else w.taps, w.stride) for w in windows]
-    kernel = ops.pad(kernel, [*((0, -taps % stride) for taps, stride in sizes), (0, 0), (0, 0)])
-    taps = [-(-taps // stride) for taps, stride in sizes]
-    split = [size for pair in zip(taps, strides, strict=True) for size in pair]
-    order = (*range(0, 2 * rank, 2), 2 * rank, 2 * rank + 1, *range(1, 2 * rank, 2))
-    kernel = ops.transpose(ops.reshape(kernel, (*split, *channels)), order)
-    kernel = ops.reshape(kernel, (*taps, *channels, prod(strides)))
+    taps = [window.phase().taps for window in windows]
+    count = prod(window.stride for window in windows)
+    kernel = ops.reshape(kernel, (*taps, *channels, count))
     return ops.flip(kernel, axis=tuple(range(rank)))
 
 
-def _stretch(kernel: Any, axis: int, window: Window) -> Any:
-    """The kernel with zeros between its taps along an axis, as many as the dilation skips."""
-    shape = list(kernel.shape)
-    shape[axis] = window.taps * window.dilation
-    zeros = [(0, 0)] * (len(shape) + 1)
-    zeros[axis + 1] = (0, window.dilation - 1)
-    kernel = ops.reshape(ops.pad(ops.expand_dims(kernel, axis + 1), zeros), shape)
-    return kernel[(slice(None),) * axis + (slice(window.reach + 1),)]
-
-
-def _reach(code: Any, windows: Sequence[Window], data_format: str) -> Any:
-    """The code with zeros around it, as far as elements of the image look for a code."""
-    before = [w.reach // w.stride - w.left // w.stride for w in windows]
-    after = [(w.reach - w.right) // w.stride for w in windows]
-    return pad(code, list(zip(before, after, strict=True)), data_format)
+def _split_taps(kernel: Any, axis: int, window: Window) -> Any:
+    """The kernel with the taps of a phase along an axis, and a last axis of the phases."""
+    before, after = kernel.shape[:axis], kernel.shape[axis + 1 :]
+    if window.dilation > 1:
+        # Write out the zeros that the dilation skips, but none after the last tap.
+        zeros = [(0, 0)] * (len(kernel.shape) + 1)
+        zeros[axis + 1] = (0, window.dilation - 1)
+        kernel = ops.pad(ops.expand_dims(kernel, axis + 1), zeros)
+        kernel = ops.reshape(kernel, (*before, window.taps * window.dilation, *after))
+        kernel, _ = ops.split(kernel, [window.reach + 1], axis=axis)
+    taps = window.phase().taps
+    zeros = [(0, 0)] * len(kernel.shape)
+    zeros[axis] = (0, taps * window.stride - window.reach - 1)
+    kernel = ops.reshape(ops.pad(kernel, zeros), (*before, taps, window.stride, *after))
+    return ops.moveaxis(kernel, axis + 1, -1)
 
 
 def _interleave(phases: Any, windows: Sequence[Window], data_format: str) -> Any:
