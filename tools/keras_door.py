@@ -14,7 +14,7 @@ from collections import Counter
 from contextlib import suppress
 
 with suppress(ImportError):  # first, since it crashes the process after TensorFlow
-    import torch  # noqa: F401
+    import torch
 
 import keras
 import numpy as np
@@ -81,6 +81,8 @@ class CountReasons(logging.Handler):
 
 
 def is_eager(*values):
+    if keras.backend.backend() == "torch" and torch.compiler.is_compiling():
+        return False
     try:
         for value in values:
             ops.convert_to_numpy(value)

@@ -286,6 +286,21 @@ def test_several_inputs_and_outputs(x):
     assert_same(by_both(build, inputs, targets, compiled=compiled, validation_split=0.25))
 
 
+class AddWhereGiven(layers.Layer):
+    def call(self, first, second=None):
+        return first if second is None else first + second
+
+
+def test_an_optional_input_that_is_none(x):
+    def build():
+        first = keras.Input((6,), name="first")
+        second = keras.Input((6,), name="second", optional=True)
+        outputs = layers.Dense(6)(AddWhereGiven()(first, second))
+        return keras.Model({"first": first, "second": second}, outputs)
+
+    assert_same(by_both(build, {"first": x, "second": None}, x))
+
+
 @slow
 def test_integers(x):
     words = np.random.default_rng(0).integers(0, 50, size=(ROWS, 3))
