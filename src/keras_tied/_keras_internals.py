@@ -252,6 +252,11 @@ def build_for_training(model: keras.Model, batch: Any) -> bool:
     return True
 
 
+def find_initial_epoch(model: keras.Model, given: int) -> int:
+    """The epoch that `fit` begins with, which a `BackupAndRestore` may have set."""
+    return model._initial_epoch or given
+
+
 def monitors(callback: keras.callbacks.Callback) -> bool:
     """Whether a callback has decided if less or more of what it monitors is better."""
     return getattr(callback, "monitor_op", None) is not None

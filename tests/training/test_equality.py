@@ -1,5 +1,7 @@
 """The loop against Keras's own `fit`: the same history and the same weights."""
 
+from contextlib import suppress
+
 import keras
 import numpy as np
 import pytest
@@ -284,6 +286,21 @@ def test_several_inputs_and_outputs(x):
     assert_same(by_both(build, inputs, targets, compiled=compiled, validation_split=0.25))
 
 
+class AddWhereGiven(layers.Layer):
+    def call(self, first, second=None):
+        return first if second is None else first + second
+
+
+def test_an_optional_input_that_is_none(x):
+    def build():
+        first = keras.Input((6,), name="first")
+        second = keras.Input((6,), name="second", optional=True)
+        outputs = layers.Dense(6)(AddWhereGiven()(first, second))
+        return keras.Model({"first": first, "second": second}, outputs)
+
+    assert_same(by_both(build, {"first": x, "second": None}, x))
+
+
 @slow
 def test_integers(x):
     words = np.random.default_rng(0).integers(0, 50, size=(ROWS, 3))
@@ -400,6 +417,29 @@ def test_callbacks(kind, x):
         build_tied, x, compiled=compiled, set_up=CALLBACKS[kind], validation_data=(x[:20], x[:20])
     )
     assert_same(results, in_the_loop=kind not in ("at steps", "in evaluation"))
+
+
+class Fails(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 4:
+            raise RuntimeError("the process dies")
+
+
+def test_backup_and_restore_goes_on_in_the_epoch_after(x, tmp_path):
+    results = []
+    for train in (fit, keras.Model.fit):
+        backup = keras.callbacks.BackupAndRestore(tmp_path / train.__module__)
+        for callbacks in ([backup, Fails()], [backup]):
+            keras.utils.set_random_seed(3)
+            model = build_tied()
+            model.compile(optimizers.SGD(0.05, 0.9), "mse")
+            options = {"batch_size": BATCH, "epochs": EPOCHS, "verbose": 0}
+            with suppress(RuntimeError):
+                history = train(model, x, x, callbacks=callbacks, **options)
+        results.append((model, history))
+
+    assert_same(results)
+    assert results[0][1].epoch == list(range(5, EPOCHS))
 
 
 def test_checkpoints_are_those_of_keras(x, tmp_path):

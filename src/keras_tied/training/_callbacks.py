@@ -12,6 +12,12 @@ from keras_tied._keras_internals import advance_start, flatten_layers
 STEPS = ("batch", "train_batch", "test", "test_batch")
 WITHIN_AN_EPOCH = [f"on_{step}_{moment}" for step in STEPS for moment in ("begin", "end")]
 
+SAVERS = (
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.OrbaxCheckpoint,
+    keras.callbacks.BackupAndRestore,
+)
+
 
 class Watcher(keras.callbacks.Callback):
     """A callback that only reads the logs it is given.
@@ -69,7 +75,7 @@ def flatten_callbacks(callbacks: Any) -> list[keras.callbacks.Callback]:
 
 def works_within_epochs(callback: keras.callbacks.Callback) -> bool:
     """Whether a callback acts at steps or in evaluation, where the loop does not stop."""
-    if isinstance(callback, keras.callbacks.ModelCheckpoint):
+    if isinstance(callback, SAVERS):
         return bool(callback.save_freq != "epoch")
     if isinstance(callback, keras.callbacks.ProgbarLogger):
         return False

@@ -142,8 +142,8 @@ CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 def count_bytes(*parts: BatchedRows | None) -> int:
     """The memory that the arrays of some rows take; one that occurs twice counts once."""
-    arrays = [leaf for part in parts if part for leaf in keras.tree.flatten(part.data)]
-    return sum({id(array): array.nbytes for array in arrays}.values())
+    leaves = [leaf for part in parts if part for leaf in keras.tree.flatten(part.data)]
+    return sum({id(leaf): leaf.nbytes for leaf in leaves if leaf is not None}.values())
 
 
 def free_memory() -> int | None:

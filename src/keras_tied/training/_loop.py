@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_tied._keras_internals import find_initial_epoch
 from keras_tied.training._callbacks import Bar, make_divergence_error, only_reads_logs
 from keras_tied.training._checkpoint import Checkpoint
 from keras_tied.training._data import BatchedRows
@@ -42,6 +43,7 @@ class Loop:
         self.hooks = keras.callbacks.CallbackList(callbacks, True, model=model, **progress)
         model.stop_training = False
         self.hooks.on_train_begin()
+        begin = find_initial_epoch(model, begin)
         if isinstance(model.optimizer, LBFGS):
             self.hooks.on_train_end(self._run_search(begin, end))
             return model.history
