@@ -461,3 +461,14 @@ def test_the_inputs_are_those_of_the_encoder():
     model = Autoencoder(encoder(3))
     inner = keras.Model(model.inputs[0], model.encoder.layers[0].output)
     assert inner(X).shape == (40, 3)
+
+
+@pytest.mark.parametrize("make", COPYING.values(), ids=COPYING.keys())
+def test_functional_model_that_calls_an_autoencoder_twice_is_copied(make, tmp_path):
+    inner = Autoencoder(encoder(3), noise=0.1)
+    inputs = keras.Input((5,))
+    model = keras.Model(inputs, inner(inner(inputs)))
+    copied = make(model, tmp_path)
+    copied.set_weights(model.get_weights())
+    expected = reconstruct(inner, reconstruct(inner, X))
+    assert_same([copied.predict(X, verbose=0)], [expected])
