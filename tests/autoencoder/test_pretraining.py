@@ -140,3 +140,11 @@ def test_decoder_that_is_not_tied_is_an_error():
     decoder = keras.Sequential([keras.Input((2,)), *dense(6)], name="free")
     with pytest.raises(ValueError, match=r"none in 'free' is tied to 'dense.*' \(Dense\)"):
         Autoencoder(encoder, decoder).pretrain(rows())
+
+
+@pytest.mark.parametrize("mode", ["int8", "float8"])
+def test_quantized_encoder_is_an_error(mode):
+    encoder = keras.Sequential([keras.layers.Input((6,)), keras.layers.Dense(2, name="code")])
+    encoder.layers[0].quantize(mode)
+    with pytest.raises(ValueError, match="'code' is quantized: call `quantize` after it"):
+        Autoencoder(encoder).pretrain(rows())

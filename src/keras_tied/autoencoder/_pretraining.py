@@ -80,6 +80,11 @@ def _make_stage(chain: list[layers.Layer], name: str, back: list[layers.Layer]) 
             f"tied to '{chain[0].name}' ({type(chain[0]).__name__}): build the decoder with "
             "`mirror(encoder)`."
         )
+    if getattr(chain[0], "quantization_mode", None) is not None:
+        raise ValueError(
+            f"Layers are pretrained with kernels that can be trained, and layer '{chain[0].name}' "
+            "is quantized: call `quantize` after it."
+        )
     activation = tied.activation
     for layer in back[back.index(tied) + 1 :]:
         if activation is not keras.activations.linear or isinstance(layer, TiedLayer):

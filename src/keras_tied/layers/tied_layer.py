@@ -328,6 +328,13 @@ class TiedLayer(internals.CallObserver):
             return int(super().count_params())
         return sum(math.prod(weight.shape) for weight in super().weights)
 
+    @property
+    def quantization_mode(self) -> None:
+        """None, whatever the dtype policy: it is the layer tied to that has integers."""
+
+    def quantized_call(self, *args: Any, **kwargs: Any) -> Any:
+        return self.call(*args, **kwargs)
+
     def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
         """Nothing to do: the kernel is quantised in the layer that it belongs to, or a warning."""
         partner = self.tied_to
