@@ -45,8 +45,8 @@ def tie(layer: keras.Layer, *, untie: bool = False, **kwargs: Any) -> keras.Laye
             `Conv1DTranspose`, `Conv2DTranspose` or `Conv3DTranspose`, a `DepthwiseConv1D`,
             `DepthwiseConv2D`, `SeparableConv1D` or `SeparableConv2D`, a layer of a class derived
             from these, or any other that has been built and has a `kernel` of two axes. Tied to a
-            `ReversibleEmbedding`, the tied layer has by default the settings of its `reverse=True`: no bias, `reverse_dtype` and
-            `logit_soft_cap`.
+            `ReversibleEmbedding`, the tied layer has by default the settings of its
+            `reverse=True`: no bias, `reverse_dtype` and `logit_soft_cap`.
         untie: whether to begin as the transpose and to be free afterwards, as sparse autoencoders
             do: the result is a `keras.layers.Dense` with a kernel of its own, which has the numbers
             that the kernel of `layer`, of two axes and built, has now. Defaults to `False`.

@@ -315,7 +315,8 @@ class TiedLayer(internals.CallObserver):
         name, model = read
         if name == "losses" and not any(each.regularizer for each in kernel_variables(partner)):
             return
-        self._link.listed = True
+        for link in filter(None, map(partners.link_of, internals.flatten_layers(model))):
+            link.listed = True  # one warning a model is enough
         warnings.warn(
             f"`{name}` of '{model.name}' counts the kernel of '{partner.name}', which "
             f"'{self.name}' is tied to, and the model that holds '{partner.name}' counts it too: "
