@@ -32,6 +32,21 @@ def inbound_nodes(layer: keras.Layer) -> list[Any]:
     return list(layer._inbound_nodes)
 
 
+def notes_on(layer: keras.Layer) -> dict[str, Any]:
+    """What is to live as long as a layer, and is no attribute of it: Keras compares these."""
+    notes: dict[str, Any] = vars(layer._tracker)
+    return notes
+
+
+def forget_calls(layer: keras.Layer) -> None:
+    """Forget the symbolic calls so far.
+
+    A graph counts calls from its own first one: if the constructor of a layer makes another, a
+    rebuilt graph takes the wrong one.
+    """
+    layer._inbound_nodes.clear()
+
+
 def upstream_layers(
     nodes: list[Any], parents: dict[Any, list[Any]] | None = None
 ) -> Iterator[keras.Layer]:

@@ -461,3 +461,39 @@ def test_the_inputs_are_those_of_the_encoder():
     model = Autoencoder(encoder(3))
     inner = keras.Model(model.inputs[0], model.encoder.layers[0].output)
     assert inner(X).shape == (40, 3)
+
+
+@pytest.mark.parametrize("make", COPYING.values(), ids=COPYING.keys())
+def test_functional_model_that_calls_an_autoencoder_twice_is_copied(make, tmp_path):
+    inner = Autoencoder(encoder(3), noise=0.1)
+    inputs = keras.Input((5,))
+    model = keras.Model(inputs, inner(inner(inputs)))
+    copied = make(model, tmp_path)
+    copied.set_weights(model.get_weights())
+    expected = reconstruct(inner, reconstruct(inner, X))
+    assert_same([copied.predict(X, verbose=0)], [expected])
+
+
+@pytest.mark.parametrize("make", KEEPING.values(), ids=KEEPING.keys())
+@pytest.mark.parametrize("mode", ["int8", pytest.param("int4", marks=slow)])
+def test_decoder_of_a_quantized_encoder_computes_with_its_kernels_as_floats(mode, make, tmp_path):
+    half = encoder(3, activation=None)
+    for dense in half.layers:
+        dense.quantize(mode)
+    model = Autoencoder(half)
+    model.compile(keras.optimizers.SGD(0.1))
+    model.fit(X, verbose=0)
+    copied = make(model, tmp_path)
+    code = np.random.default_rng(3).normal(size=(4, 2)).astype("float32")
+    expected = code
+    for layer, tied in zip(reversed(copied.encoder.layers), model.decoder.layers[1:], strict=True):
+        bias, gain = map(keras.ops.convert_to_numpy, (tied.bias, tied.gain))
+        expected = (expected * gain) @ read_kernel(layer).T + bias
+    np.testing.assert_allclose(copied.decode(code), expected, atol=1e-5)
+
+
+def read_kernel(dense: Any) -> np.ndarray:
+    """The kernel of a linear layer, from its outputs for unit rows, one at a time."""
+    rows = np.eye(dense.kernel.shape[0] + 1, dense.kernel.shape[0], dtype="float32")
+    outputs = np.array([keras.ops.convert_to_numpy(dense(row[None])[0]) for row in rows])
+    return outputs[:-1] - outputs[-1]

@@ -413,10 +413,6 @@ class TestErrors:
         ("encoder", "message"),
         [
             (
-                lambda: sequential(layers.SeparableConv2D(3, 2, name="sep"), shape=(4, 4, 2)),
-                r"'sep' \(SeparableConv2D\): use a DepthwiseConv2D and a Conv2D",
-            ),
-            (
                 lambda: sequential(layers.ConvLSTM1D(3, 2, name="memory"), shape=(4, 5, 2)),
                 r"'memory' \(ConvLSTM1D\)",
             ),

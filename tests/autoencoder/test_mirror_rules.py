@@ -317,6 +317,14 @@ KERNELS = {
     "Conv3DTranspose": (lambda **k: layers.Conv3DTranspose(3, 2, **k), (3, 2, 2, 2)),
     "DepthwiseConv1D": (lambda **k: layers.DepthwiseConv1D(3, depth_multiplier=2, **k), (7, 2)),
     "DepthwiseConv2D": (lambda **k: layers.DepthwiseConv2D(2, strides=2, **k), (5, 6, 2)),
+    "SeparableConv1D": (
+        lambda **k: layers.SeparableConv1D(3, 3, depth_multiplier=2, **k),
+        (7, 2),
+    ),
+    "SeparableConv2D": (
+        lambda **k: layers.SeparableConv2D(3, 3, strides=2, padding="same", **k),
+        (5, 6, 2),
+    ),
 }
 
 

@@ -219,6 +219,13 @@ def half_tied() -> Autoencoder:
     return Autoencoder(encoder, keras.Sequential([keras.Input((2,)), *layers]))
 
 
+def build_changed_model(change: str, *args: Any) -> Autoencoder:
+    """A model after a method of the encoder's layer was called."""
+    model = build_model((6,), keras.layers.Dense(2, name="changed"))
+    getattr(model.encoder.layers[0], change)(*args)
+    return model
+
+
 @keras.saving.register_keras_serializable(package="keras_tied_tests")
 def parity(x: Any) -> Any:
     return keras.ops.sign(keras.ops.sin(1e6 * x))
@@ -250,6 +257,14 @@ ERRORS: dict[str, tuple[Callable[[], Autoencoder], str]] = {
         r"'bn' \(BatchNormalization\) in 'encoder' is another layer",
     ),
     "branches": (branched, "'branched' .* is not: write it as a Sequential model"),
+    "quantized": (
+        lambda: build_changed_model("quantize", "int8"),
+        "'changed' is quantized or has an adapter: call `quantize` or `enable_lora` after it",
+    ),
+    "adapter": (
+        lambda: build_changed_model("enable_lora", 2),
+        "'changed' is quantized or has an adapter: call `quantize` or `enable_lora` after it",
+    ),
     "other decoder": (half_tied, "tied to all of them, in reverse"),
     "softmax": (
         lambda: build_model((6,), *dense(4, 2, last="softmax"), *dense(2)),

@@ -375,6 +375,12 @@ def depthwise_convolution(channels: int, **kwargs: Any) -> layers.Layer:
     return layers.DepthwiseConv1D(3, depth_multiplier=channels, activation="tanh", **kwargs)
 
 
+def separable_convolution(channels: int, **kwargs: Any) -> layers.Layer:
+    return layers.SeparableConv1D(
+        channels, 3, strides=2, depth_multiplier=2, activation="tanh", **kwargs
+    )
+
+
 def einsum_dense(units: int, **kwargs: Any) -> layers.Layer:
     return layers.EinsumDense("abc,cd->abd", (2, units), "tanh", "d", **kwargs)
 
@@ -432,6 +438,13 @@ FAMILIES = {
             "DepthwiseConv",
             TiedConv,
             depthwise_convolution,
+            shape=(5, 4),
+            topologies=("functional", "nested"),
+        ),
+        Family(
+            "SeparableConv",
+            TiedConv,
+            separable_convolution,
             shape=(5, 4),
             topologies=("functional", "nested"),
         ),
@@ -514,8 +527,8 @@ def weights(model: layers.Layer) -> list[np.ndarray]:
 
 def kernel_variable(layer: layers.Layer) -> Any:
     """The variable that holds the kernel of a layer, which is not a tied one."""
-    name = "embeddings" if hasattr(layer, "embeddings") else "kernel"
-    return getattr(layer, name)
+    names = ("kernel", "embeddings", "depthwise_kernel")
+    return next(getattr(layer, name) for name in names if hasattr(layer, name))
 
 
 def train(model: keras.Model, inputs: Any, targets: Any, rate: float = 0.1) -> None:

@@ -161,6 +161,19 @@ def test_clone_made_with_functions_is_tied_to_a_layer_of_its_own(case, model):
     assert find(cloned, "out").tied_to is find(cloned, "code")
 
 
+@pytest.mark.parametrize("make", [through_file, cloned])
+def test_copying_leaves_no_attribute_on_a_layer(case, model, make, tmp_path):
+    before = attributes(model)
+    copied = make(model, tmp_path)
+    outputs(copied, case.inputs())
+    assert attributes(model) == before
+    assert not any("keras_tied" in name for names in attributes(copied) for name in names)
+
+
+def attributes(model: Any) -> list[set[str]]:
+    return [set(vars(layer)) for layer in model._flatten_layers()]
+
+
 def join(encoder: keras.Model, decoder: keras.Model) -> keras.layers.Layer:
     """The layer that the decoder is tied to, once it stands behind the encoder."""
     keras.Model(encoder.inputs, decoder(encoder.outputs[0]))

@@ -18,7 +18,7 @@ CASES = [
     *select("nested", family="Embedding"),
     *select("nested", "deep", "chain_nested", "two_on_one_nested", family="Dense"),
     # Not with an Embedding: Keras exports a subclassed model for inputs that are floats.
-    *select("made_in_init", family="Dense"),
+    *select("made_in_init", "autoencoder", family="Dense"),
 ]
 HALVES = [case for case in CASES if case.topology.halves]
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_tied import retie, tie, trainable_variables
+from keras_tied import mirror, retie, tie, trainable_variables
 from keras_tied.layers import TiedDense
 from keras_tied.layers._partner import survey
 
@@ -227,6 +227,14 @@ def test_counting_the_parameters_of_a_decoder_alone_tells_of_the_other_count():
     _, decoder = halves()
     with pytest.warns(UserWarning, match="`count_params` of 'decoder' counts the kernel of 'code'"):
         decoder.count_params()
+
+
+def test_counting_the_parameters_of_a_deep_decoder_warns_once():
+    dense = [keras.layers.Dense(units) for units in (4, 3, 2)]
+    decoder = mirror(keras.Sequential([keras.Input((5,)), *dense]))
+    with pytest.warns(UserWarning, match="counts the kernel of") as caught:
+        decoder.count_params()
+    assert len(caught) == 1
 
 
 def test_reading_the_losses_of_a_decoder_alone_tells_of_the_other_list():

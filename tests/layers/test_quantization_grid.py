@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from keras_tied import mirror
 from keras_tied.layers import tie
 
 from .cases import arrays, find
@@ -73,6 +74,15 @@ def adapt(code):
             variable.assign(0.3 * random.normal(size=variable.shape))
 
 
+def quantize(code, mode, lora):
+    if lora == "before":
+        adapt(code)
+    config = MODES[mode]()
+    code.quantize(config) if isinstance(config, str) else code.quantize(config=config)
+    if lora == "after":
+        adapt(code)
+
+
 def agree(code, out):
     kernel = kernel_computed_with(code)
     places = (2, 4) if "dnh" in getattr(code, "equation", "") else (UNITS,)
@@ -101,12 +111,7 @@ def test_the_tied_layer_computes_with_the_kernel_of_its_partner(
 ):
     model = build(family)
     code = find(model, "code")
-    if lora == "before":
-        adapt(code)
-    config = MODES[mode]()
-    code.quantize(config) if isinstance(config, str) else code.quantize(config=config)
-    if lora == "after":
-        adapt(code)
+    quantize(code, mode, lora)
     out = find(model, "out")
     agree(code, out)
     if state == "saved":
@@ -118,3 +123,19 @@ def test_the_tied_layer_computes_with_the_kernel_of_its_partner(
         loaded = keras.saving.load_model(tmp_path / "decoder.keras")
         out = find(loaded, "out")  # brings a partner, in which Keras has merged the adapter
         agree(out.kernel_layer, out)
+
+
+WAYS = {
+    "tie": lambda encoder, code: tie(code),
+    "tie with its policy": lambda encoder, code: tie(code, dtype=code.dtype_policy),
+    "mirror": lambda encoder, code: mirror(encoder).layers[-1],
+}
+
+
+@pytest.mark.parametrize(("family", "mode", "lora"), GRID)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_layer_tied_to_a_quantized_one_computes_with_its_kernel(family, mode, lora, way):
+    encoder = build(family).get_layer("encoder")
+    code = find(encoder, "code")
+    quantize(code, mode, lora)
+    agree(code, WAYS[way](encoder, code))

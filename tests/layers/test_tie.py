@@ -111,8 +111,6 @@ def test_the_bound_of_logits_is_positive(cap):
 @pytest.mark.parametrize(
     ("layer", "instead"),
     [
-        (layers.SeparableConv1D(3, 3), "its two parts, a DepthwiseConv1D and a Conv1D"),
-        (layers.SeparableConv2D(3, 3), "its two parts, a DepthwiseConv2D and a Conv2D"),
         (layers.MultiHeadAttention(2, 3), "its projections, which are EinsumDense layers"),
         (layers.TimeDistributed(layers.Dense(3)), r"tie to the layer inside it, `\.layer`"),
         (keras.Sequential([layers.Dense(3)]), "tie to its layers one by one"),
@@ -126,20 +124,6 @@ def test_says_what_to_do_about_a_layer_that_does_not_fit(layer, instead):
     message = rf"No tied layer fits '{layer.name}' \({type(layer).__name__}\), .*{instead}"
     with pytest.raises(ValueError, match=message):
         tie(layer)
-
-
-def test_the_two_parts_of_a_separable_convolution_are_its_equal():
-    settings = {"strides": 2, "padding": "same"}
-    whole = layers.SeparableConv2D(5, 3, depth_multiplier=2, use_bias=False, **settings)
-    depthwise = layers.DepthwiseConv2D(3, depth_multiplier=2, use_bias=False, **settings)
-    pointwise = layers.Conv2D(5, 1, use_bias=False)
-    x = np.random.default_rng(0).normal(size=(2, 6, 7, 3)).astype("float32")
-    expected = whole(x)
-    pointwise(depthwise(x))
-    depthwise.kernel.assign(whole.depthwise_kernel)
-    pointwise.kernel.assign(whole.pointwise_kernel)
-    found, expected = map(keras.ops.convert_to_numpy, (pointwise(depthwise(x)), expected))
-    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("given", ["code", None], ids=str)

@@ -10,7 +10,7 @@ import pytest
 
 from keras_tied.layers import TiedConv
 
-from .cases import outputs, randomize
+from .cases import kernel_variable, outputs, randomize
 from .oracles import Passage, passage
 
 CONVOLUTIONS = (
@@ -22,6 +22,8 @@ CONVOLUTIONS = (
     keras.layers.Conv3DTranspose,
     keras.layers.DepthwiseConv1D,
     keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
 )
 
 DRAWN = (4, 64)
@@ -47,6 +49,9 @@ def drawn(rng: np.random.Generator, cls: type) -> tuple[dict[str, Any], tuple[in
     if name.startswith("Depthwise"):
         settings["depth_multiplier"] = int(rng.integers(1, 4))
         settings["depthwise_initializer"] = "zeros"
+    elif name.startswith("Separable"):
+        settings["depth_multiplier"] = int(rng.integers(1, 4))
+        settings["filters"] = int(rng.integers(1, 7))
     else:
         settings["filters"] = int(rng.integers(1, 7))
         settings["kernel_initializer"] = "zeros"
@@ -87,7 +92,8 @@ def passages(cls: type, count: int) -> list[tuple[dict[str, Any], Passage]]:
             continue
         if refused(layer, shape) or misread(layer, shape):
             continue
-        layer.kernel.assign(rng.normal(size=layer.kernel.shape))
+        for kernel in layer.weights:
+            kernel.assign(rng.normal(size=kernel.shape))
         tied = TiedConv(layer, use_bias=False)
         found.append((settings, passage(layer, tied, shape, rng)))
     return found
@@ -105,7 +111,7 @@ def misread(layer: Any, shape: tuple[int, ...]) -> bool:
     code = shape if transposed else layer.compute_output_shape(shape)
     width = code[-2] if layer.data_format == "channels_last" else code[-1]
     *_, before, last = layer.strides
-    return layer.kernel.shape[-2] == 1 and before == 1 < last and width == 1
+    return kernel_variable(layer).shape[-2] == 1 and before == 1 < last and width == 1
 
 
 every_class = pytest.mark.parametrize("cls", CONVOLUTIONS, ids=lambda cls: cls.__name__)
@@ -137,7 +143,8 @@ def test_equals_the_gradient_of_the_layer(cls, count):
 
 def built(cls: type, shape: tuple[int | None, ...], *args: Any, **kwargs: Any) -> Any:
     """A layer with random weights, built for inputs of that shape."""
-    initializer = "depthwise" if cls.__name__.startswith("Depthwise") else "kernel"
+    two = cls.__name__.startswith(("Depthwise", "Separable"))
+    initializer = "depthwise" if two else "kernel"
     layer = cls(*args, **{f"{initializer}_initializer": "zeros", **kwargs})
     layer.build(shape)
     randomize(layer, 0)
@@ -179,6 +186,18 @@ EXAMPLES = {
         (3,),
         {"depth_multiplier": 2, "strides": 2},
     ),
+    "SeparableConv2D": (
+        keras.layers.SeparableConv2D,
+        (2, 5, 6, 4),
+        (6, 3),
+        {"depth_multiplier": 2, "strides": 2, "padding": "same"},
+    ),
+    "SeparableConv1D, channels first": (
+        keras.layers.SeparableConv1D,
+        (2, 4, 7),
+        (6, 3),
+        {"data_format": "channels_first", "dilation_rate": 2},
+    ),
     "DepthwiseConv1D, channels first": (
         keras.layers.DepthwiseConv1D,
         (2, 4, 7),
@@ -190,7 +209,7 @@ EXAMPLES = {
 
 QUICK = (
     *("Conv1D", "strided causal Conv1D", "Conv2D, channels first", "Conv2DTranspose"),
-    "DepthwiseConv1D, channels first",
+    *("DepthwiseConv1D, channels first", "SeparableConv2D"),
 )
 
 
@@ -294,13 +313,23 @@ def test_kernel_is_that_of_the_layer_tied_to_with_the_gain_in_its_output_channel
     layer, shape = example
     skip_where_keras_cannot(layer, shape)
     tied = tied_to(layer, layer.compute_output_shape(shape), gain=True)
-    twin = type(layer).from_config({**layer.get_config(), "use_bias": False})
+    twin = bare_twin(layer)
     twin.build(shape)
     twin.kernel.assign(tied.kernel)
     expected = tied_to(layer, shape, transpose=False, use_bias=False, gain=True)
     expected.gain.assign(tied.gain)
     x = normal(shape)
     np.testing.assert_allclose(*outputs(twin, x), *outputs(expected, x), atol=1e-5)
+
+
+def bare_twin(layer: Any) -> Any:
+    """A layer with the settings of another and one kernel alone."""
+    config = layer.get_config()
+    plain = getattr(keras.layers, type(layer).__name__.replace("Separable", ""))
+    if plain is not type(layer):
+        shared = ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate")
+        config = {name: config[name] for name in shared}
+    return plain.from_config({**config, "use_bias": False})
 
 
 def test_adjoint_of_an_adapted_layer_is_that_of_the_adapted_kernel():
@@ -398,12 +427,12 @@ def test_mixed_precision_computes_in_the_compute_dtype_and_keeps_float32_variabl
     tied = TiedConv(layer, gain=True, dtype="mixed_bfloat16")
     found = tied(normal(layer.compute_output_shape(shape)))
     assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
-    assert {variable.dtype for variable in (tied.bias, tied.gain, layer.kernel)} == {"float32"}
+    assert {variable.dtype for variable in (tied.bias, tied.gain, *layer.weights)} == {"float32"}
 
 
 @pytest.mark.parametrize(
     "layer",
-    [keras.layers.Dense(3, name="code"), keras.layers.SeparableConv2D(3, 3, name="code")],
+    [keras.layers.Dense(3, name="code"), keras.layers.ConvLSTM1D(3, 3, name="code")],
     ids=lambda layer: type(layer).__name__,
 )
 def test_tied_to_something_else_than_a_convolution(layer):

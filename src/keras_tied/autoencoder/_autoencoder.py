@@ -11,7 +11,7 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from keras_tied import training
-from keras_tied._keras_internals import UnlockedModel
+from keras_tied._keras_internals import UnlockedModel, forget_calls
 from keras_tied.autoencoder._mirror import fits, mirror
 from keras_tied.autoencoder._pca_init import BATCH_SIZE, start_from_pca
 
@@ -87,6 +87,7 @@ class Autoencoder(UnlockedModel):
             )
         self.contraction = float(factor)
         self(source)
+        forget_calls(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in HALVES and getattr(self, "built", False) and value is not getattr(self, name):

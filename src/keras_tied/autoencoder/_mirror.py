@@ -13,8 +13,6 @@ from keras_tied.autoencoder import _mirror_rules as rules
 from keras_tied.autoencoder._mirror_rules import LayerContext, Shape
 
 INSTEAD: dict[type, str] = {
-    layers.SeparableConv1D: "use a DepthwiseConv1D and a Conv1D with kernel size 1",
-    layers.SeparableConv2D: "use a DepthwiseConv2D and a Conv2D with kernel size 1",
     keras.Model: "write it as a Sequential or Functional model",
 }
 

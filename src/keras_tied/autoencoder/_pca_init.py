@@ -128,6 +128,12 @@ def _check_chain(links: list[_Link], back: list[_Link]) -> int:
                 f"A start from PCA has to shift the values between layers, and layer "
                 f"'{link.layer.name}' has no bias: build it with use_bias=True."
             )
+    for link in links:
+        if link.layer.quantization_mode is not None or link.layer.lora_enabled:
+            raise ValueError(
+                f"A start from PCA sets each kernel, and that of layer '{link.layer.name}' is "
+                "quantized or has an adapter: call `quantize` or `enable_lora` after it."
+            )
     plain = [link.layer.name for link in back if not link.layer.use_gain]
     if plain and any(link.activations for link in (*links, *back)):
         raise ValueError(

@@ -155,10 +155,10 @@ def _state(root: keras.Layer, saved: bool) -> tuple[Any, ...]:
 
 def survey(root: keras.Layer, saved: bool = False) -> Survey:
     """The survey of a model, taken once for all the ties in it."""
-    key = "_keras_tied_survey"
-    last: Survey | None = vars(root).get(key)
+    notes = internals.notes_on(root)
+    last: Survey | None = notes.get("keras_tied_survey")
     if last is None or last.state != _state(root, saved):
-        last = vars(root)[key] = Survey(root, saved)  # Keras would track a plain attribute
+        last = notes["keras_tied_survey"] = Survey(root, saved)
     return last
 
 

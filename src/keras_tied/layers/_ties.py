@@ -19,10 +19,7 @@ TIES: dict[type[keras.Layer], type[TiedLayer]] = {
     **dict.fromkeys(CONVOLUTIONS, TiedConv),
 }
 
-_PARTS = "build it from its two parts, a {} and a {} with kernel size 1, and tie to each of them"
 INSTEAD: dict[type[keras.Layer], str] = {
-    keras.layers.SeparableConv1D: _PARTS.format("DepthwiseConv1D", "Conv1D"),
-    keras.layers.SeparableConv2D: _PARTS.format("DepthwiseConv2D", "Conv2D"),
     keras.layers.MultiHeadAttention: (
         "build it from its projections, which are EinsumDense layers, and tie to each of them"
     ),
@@ -45,11 +42,11 @@ def tie(layer: keras.Layer, *, untie: bool = False, **kwargs: Any) -> keras.Laye
 
     Args:
         layer: a `Dense`, an `Embedding`, an `EinsumDense`, a `Conv1D`, `Conv2D` or `Conv3D`, a
-            `Conv1DTranspose`, `Conv2DTranspose` or `Conv3DTranspose`, a `DepthwiseConv1D` or
-            `DepthwiseConv2D`, a layer of a class derived from these, or any other that has been
-            built and has a `kernel` of two axes. Tied to a `ReversibleEmbedding`, the tied layer
-            has by default the settings of its `reverse=True`: no bias, `reverse_dtype` and
-            `logit_soft_cap`.
+            `Conv1DTranspose`, `Conv2DTranspose` or `Conv3DTranspose`, a `DepthwiseConv1D`,
+            `DepthwiseConv2D`, `SeparableConv1D` or `SeparableConv2D`, a layer of a class derived
+            from these, or any other that has been built and has a `kernel` of two axes. Tied to a
+            `ReversibleEmbedding`, the tied layer has by default the settings of its
+            `reverse=True`: no bias, `reverse_dtype` and `logit_soft_cap`.
         untie: whether to begin as the transpose and to be free afterwards, as sparse autoencoders
             do: the result is a `keras.layers.Dense` with a kernel of its own, which has the numbers
             that the kernel of `layer`, of two axes and built, has now. Defaults to `False`.

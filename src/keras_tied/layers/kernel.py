@@ -9,7 +9,8 @@ from keras import ops
 
 from keras_tied import _keras_internals as internals
 
-NAMES = ("kernel", "embeddings")  # the attributes that hold a kernel, in Keras's own layers
+NAMES = ("kernel", "embeddings", "depthwise_kernel")
+"""The attributes that hold a kernel, or the first of its two factors, in Keras's own layers."""
 
 CALIBRATED = ("gptq", "awq")
 """The ways to quantise that look at data first; until then a layer computes as it did."""
@@ -36,6 +37,8 @@ def kernel_of(layer: keras.Layer) -> Any:
             "layer that has one, such as Dense or Embedding, and build it first."
         )
     stored = getattr(layer, name)
+    if name == "depthwise_kernel":
+        return _multiply_factors(layer)
     mode = getattr(layer, "quantization_mode", None)
     if mode is None:
         return stored
@@ -66,9 +69,18 @@ def kernel_shape(layer: keras.Layer) -> tuple[int, ...] | None:
     if name is None:
         return None
     shape = tuple(getattr(layer, name).shape)
+    if name == "depthwise_kernel":
+        return (*shape[:-1], layer.pointwise_kernel.shape[-1])
     if not _is_calibrated(layer):
         return shape
     return tuple(getattr(layer, "original_kernel_shape", shape[::-1]))
+
+
+def _multiply_factors(layer: Any) -> Any:
+    """The kernel of the plain convolution that a separable one amounts to."""
+    depthwise = layer.depthwise_kernel  # (taps..., channels, multiplier)
+    pointwise = ops.reshape(layer.pointwise_kernel, (*depthwise.shape[-2:], -1))
+    return ops.einsum("...im,imo->...io", depthwise, pointwise)
 
 
 def _is_calibrated(layer: keras.Layer) -> bool:

@@ -1,4 +1,4 @@
-"""The reverse of a convolution, of a transposed one, and of a depthwise one."""
+"""The reverse of a convolution: plain, separable, depthwise or transposed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,10 @@ from keras_tied.layers._convolution import Window, conv, convolve, pad, spread, 
 from keras_tied.layers.tied_layer import TiedLayer
 
 PLAIN = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
+SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
 DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
-CONVOLUTIONS = PLAIN + DEPTHWISE + TRANSPOSED
+CONVOLUTIONS = PLAIN + SEPARABLE + DEPTHWISE + TRANSPOSED
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
@@ -27,11 +28,12 @@ class TiedConv(TiedLayer):
     $$y = \mathrm{activation}\left(A^\top (g \odot x) + b\right),
     \qquad \langle A u, x \rangle = \langle u, A^\top x \rangle .$$
 
-    It is a transposed convolution if the layer tied to is a (depthwise) convolution, and a
-    convolution if that is a transposed one. Tied so, the layers of a convolutional autoencoder
-    share their kernels (Masci et al., "Stacked convolutional auto-encoders for hierarchical feature
-    extraction", ICANN 2011). With `transpose=False` it computes $g \odot A x$, as the other layer
-    does, with a bias and an activation of its own.
+    It is a transposed convolution if the layer tied to is a convolution, plain, depthwise or
+    separable, and a convolution if that is a transposed one. The two kernels of a separable one
+    are multiplied first: $A$ is a plain convolution by their product. Tied so, the layers of a
+    convolutional autoencoder share their kernels (Masci et al., "Stacked convolutional
+    auto-encoders for hierarchical feature extraction", ICANN 2011). With `transpose=False` it
+    computes $g \odot A x$, as the other layer does, with a bias and an activation of its own.
 
     It takes the output of the layer tied to, floating point, `(batch, spatial..., channels)`, or
     `(batch, channels, spatial...)` for `"channels_first"`, and gives the shape of its input; the
@@ -114,7 +116,7 @@ class TiedConv(TiedLayer):
             return convolve(inputs, *place)
         if isinstance(settings, DEPTHWISE):
             return spread_depthwise(inputs, *place)
-        return spread(inputs, *place, settings.groups)
+        return spread(inputs, *place, self._groups())
 
     def _forward(self, inputs: Any) -> Any:
         settings, kernel = self.tied_settings(), self.kernel
@@ -154,7 +156,11 @@ class TiedConv(TiedLayer):
             return second, first
         if isinstance(settings, DEPTHWISE):
             return first, first * second
-        return first * settings.groups, second
+        return first * self._groups(), second
+
+    def _groups(self) -> int:
+        """How many groups of channels the layer tied to convolves apart; a separable one has 1."""
+        return getattr(self.tied_settings(), "groups", 1)
 
     def _spatial(self, shape: Sequence[int | None]) -> tuple[int | None, ...]:
         axis = self._channels_axis()

@@ -315,7 +315,8 @@ class TiedLayer(internals.CallObserver):
         name, model = read
         if name == "losses" and not any(each.regularizer for each in kernel_variables(partner)):
             return
-        self._link.listed = True
+        for link in filter(None, map(partners.link_of, internals.flatten_layers(model))):
+            link.listed = True  # one warning a model is enough
         warnings.warn(
             f"`{name}` of '{model.name}' counts the kernel of '{partner.name}', which "
             f"'{self.name}' is tied to, and the model that holds '{partner.name}' counts it too: "
@@ -327,6 +328,13 @@ class TiedLayer(internals.CallObserver):
         if not self.built:
             return int(super().count_params())
         return sum(math.prod(weight.shape) for weight in super().weights)
+
+    @property
+    def quantization_mode(self) -> None:
+        """None, whatever the dtype policy: it is the layer tied to that has integers."""
+
+    def quantized_call(self, *args: Any, **kwargs: Any) -> Any:
+        return self.call(*args, **kwargs)
 
     def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
         """Nothing to do: the kernel is quantised in the layer that it belongs to, or a warning."""
