@@ -86,14 +86,11 @@ def test_columns_of_few_values_and_without_any_have_no_fences(rng):
     assert not fit_fences(rng.normal(size=(49, 2)) ** 9).find_rows(np.full((1, 2), 1e9)).any()
 
 
-def test_a_rare_level_is_neither_far_nor_absurd_but_a_mark_of_a_gap_is(rng):
+def test_a_rare_level_is_neither_far_nor_absurd():
     counts = [150, 110, 37, 3]
     X = np.log(300 / np.repeat(counts, counts))[:, None]  # as inverse document frequencies
     assert not fit_fences(X).find(X).any()
     assert not fit_ends(X).find(X).any()
-    X[:2] = 999.0
-    for fences in (fit_fences(X), fit_ends(X)):
-        assert np.flatnonzero(fences.find(X)).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(("beyond", "count"), [(9.0, 0), (11.0, 4)])

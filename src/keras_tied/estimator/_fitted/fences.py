@@ -25,8 +25,8 @@ MOST_ROWS_BEYOND, MOST_BEYOND = 10, 0.001
 """So many rows, or a larger share, have values beyond fences at most: else the fences move out."""
 MOST_ROWS = 20_000
 MOST_LEVELS = 10
-"""So many different values are levels, as of a rating. A rare one says nothing of a tail."""
-GAP, GAP_OF_LEVELS = 10.0, 100.0
+"""So many different values are levels, as of a rating: none of them is far or absurd."""
+GAP = 10.0
 """A value is absurd beyond an empty gap that is so many times as long as the range of all values
 before it. Chosen on tables of ADBench and on planted values."""
 MOST_ABSURD, MOST_ABSURD_SHARE = 10, 0.02
@@ -95,19 +95,18 @@ def fit_fences(X: Array) -> Fences:
     1975, but neither lighter than exponential nor heavier than `LARGEST_GROWTH`. The fence is
     where `EXPECTED` values of the table are expected beyond. A few values, however far, hardly move
     it, and few values of a column with heavy tails are beyond it. Where many are, they belong to
-    the column, as a group of its own, and the fence is beyond them. A column of levels has no
-    tails. No fence is beyond the end of its column. Missing values are NaN.
+    the column, as a group of its own, and the fence is beyond them. No fence is beyond the end of
+    its column, and levels have none. Missing values are NaN.
     """
     n, d = X.shape
     ends = fit_ends(X)
     middle = ends.middle
     distances = np.full((2, d), np.inf)
     for column, values in _iterate_columns(X):
-        if not _are_levels(values):
-            with np.errstate(over="ignore", invalid="ignore"):
-                deviations = values - middle[column]
-                distances[0, column] = _find_distance(-deviations, n * d)
-                distances[1, column] = _find_distance(deviations, n * d)
+        with np.errstate(over="ignore", invalid="ignore"):
+            deviations = values - middle[column]
+            distances[0, column] = _find_distance(-deviations, n * d)
+            distances[1, column] = _find_distance(deviations, n * d)
     distances = np.where(np.isinf(distances), distances[::-1], distances)
     distances = np.minimum(distances, ends.high - middle)
     fences = Fences(middle, middle - distances[0], middle + distances[1])
@@ -130,8 +129,7 @@ def fit_ends(X: Array) -> Fences:
     for column, values in _iterate_columns(X):
         middle[column] = np.median(values)
         with np.errstate(over="ignore", invalid="ignore"):
-            gap = GAP_OF_LEVELS if _are_levels(values) else GAP
-            reach[column] = _find_reach(values - middle[column], gap)
+            reach[column] = _find_reach(values - middle[column])
     return Fences(middle, middle - reach, middle + reach)
 
 
@@ -148,21 +146,16 @@ def _sample_rows(X: Array) -> Array:
 
 
 def _iterate_columns(X: Array) -> Iterator[tuple[int, Array]]:
-    """The columns that have values, and these, float64; none of few rows."""
+    """The columns that have more values than levels, and these, float64; none of few rows."""
     rows = _sample_rows(X)
     for column in range(X.shape[1] if len(X) >= FEWEST_ROWS else 0):
         values = rows[:, column].astype(np.float64)
         values = values[~np.isnan(values)]
-        if len(values):
+        if len(np.unique(values)) > MOST_LEVELS:
             yield column, values
 
 
-def _are_levels(values: Array) -> bool:
-    """Whether there are few different values."""
-    return len(np.unique(values)) <= MOST_LEVELS
-
-
-def _find_reach(deviations: Array, gap: float) -> float:
+def _find_reach(deviations: Array) -> float:
     """How far a column reaches from its median, of the deviations from it."""
     n = len(deviations)
     few = max(1, min(MOST_ABSURD, int(MOST_ABSURD_SHARE * n)))
@@ -170,10 +163,10 @@ def _find_reach(deviations: Array, gap: float) -> float:
     if np.count_nonzero(outwards[:-few]) < FEWEST_VALUES:
         return float("inf")
     ranges = np.maximum.accumulate(outwards) - np.minimum.accumulate(outwards)
-    gaps = np.diff(ranges) > gap * ranges[:-1]  # a value beyond a gap adds it to the range
+    gaps = np.diff(ranges) > GAP * ranges[:-1]  # a value beyond a gap adds it to the range
     gaps[:-few] = False
     last = int(gaps.argmax()) if gaps.any() else n - 1
-    reach = float(abs(outwards[last]) + gap * ranges[last])
+    reach = float(abs(outwards[last]) + GAP * ranges[last])
     return reach if np.isfinite(reach) else float("inf")
 
 
