@@ -53,7 +53,8 @@ def find_far_values(
     far, first_row = MisreadValues(), 0
     try:
         numbers = columns.encode(sample)
-        ends, fences = fit_ends(numbers), fit_fences(numbers)
+        ends = fit_ends(numbers)
+        fences = fit_fences(numbers, ends)
         places = np.unique(columns.column_numbers[fences.find(numbers).any(axis=0)]).tolist()
         some = replace(columns, used=tuple(columns.used[place] for place in places))
         of_some = fences.select(np.isin(columns.column_numbers, places))

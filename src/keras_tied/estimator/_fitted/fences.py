@@ -83,7 +83,7 @@ class Fences(NamedTuple):
         return Fences(*((values - shift) / scale for values in self))
 
 
-def fit_fences(X: Array) -> Fences:
+def fit_fences(X: Array, ends: Fences | None = None) -> Fences:
     r"""Find where the values of each column end.
 
     On each side of the median m, with the quantiles a and b of the distances from it which a fifth
@@ -96,10 +96,10 @@ def fit_fences(X: Array) -> Fences:
     where `EXPECTED` values of the table are expected beyond. A few values, however far, hardly move
     it, and few values of a column with heavy tails are beyond it. Where many are, they belong to
     the column, as a group of its own, and the fence is beyond them. No fence is beyond the end of
-    its column, and levels have none. Missing values are NaN.
+    its column, by default that of `fit_ends`, and levels have none. Missing values are NaN.
     """
     n, d = X.shape
-    ends = fit_ends(X)
+    ends = fit_ends(X) if ends is None else ends
     middle = ends.middle
     distances = np.full((2, d), np.inf)
     for column, values in _iterate_columns(X):

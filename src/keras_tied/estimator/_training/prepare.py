@@ -43,9 +43,9 @@ def check_columns(X: Array, names: Any) -> None:
 
 def trim(X: Array, weights: Array) -> GivenRows:
     """Find fences, and replace absurd values by the medians of their columns."""
-    fences = fit_fences(X)
-    distances = fences.sum_distances(X)
     ends = fit_ends(X)
+    fences = fit_fences(X, ends)
+    distances = fences.sum_distances(X)
     n_trimmed = int(np.count_nonzero(ends.find(X)))
     return GivenRows(ends.trim(X), weights, fences, distances, n_trimmed)
 
