@@ -55,7 +55,7 @@ def test_an_absurd_value_is_listed_and_comes_first_with_why(name, keras_tied, tm
     assert said in keras_tied("check", "rows.csv").out
     fitted = keras_tied("fit", "rows.csv", "-o", "m.safetensors", *FIT)
     assert said in " ".join(fitted.err.split())
-    assert "1 row with values far outside their columns" in " ".join(fitted.out.split())
+    assert "1 absurd value; model and PCA" in " ".join(fitted.out.split())
     [odd] = json.loads(keras_tied("score", "m.safetensors", "rows.csv", "--top", 1, "--json").out)[
         "oddest"
     ]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from keras_tied import TiedAutoencoder
 from keras_tied.estimator._training.plan import FEW_ROWS
-from keras_tied.estimator._training.prepare import canonicalize_few_rows
+from keras_tied.estimator._training.prepare import canonicalize_few_rows, keep
 
 
 def make_rows(seed: int, n: int = 60) -> np.ndarray:
@@ -18,8 +18,13 @@ def make_rows(seed: int, n: int = 60) -> np.ndarray:
     return np.where(rng.uniform(size=X.shape) < 0.02, np.nan, X)
 
 
+def canonicalize(X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    rows = canonicalize_few_rows(keep(X, weights))
+    return rows.X, rows.weights
+
+
 def canonical(X: np.ndarray) -> np.ndarray:
-    return canonicalize_few_rows(X, np.ones(len(X)))[0]
+    return canonicalize(X, np.ones(len(X)))[0]
 
 
 @given(seed=st.integers(0, 1000))
@@ -36,8 +41,8 @@ def test_rows_that_differ_in_a_late_column_or_in_weight_alone_are_sorted(seed, w
     X[:, -1] = rng.integers(0, 4, 30)
     order = rng.permutation(30)
     for found, expected in zip(
-        canonicalize_few_rows(X[order], weights[order]),
-        canonicalize_few_rows(X, weights),
+        canonicalize(X[order], weights[order]),
+        canonicalize(X, weights),
         strict=True,
     ):
         np.testing.assert_array_equal(found, expected)
@@ -52,7 +57,7 @@ def test_the_unit_of_decimals_makes_no_difference(seed, factor):
 @given(seed=st.integers(0, 1000))
 def test_rows_are_the_same_to_single_precision_and_weights_go_with_them(seed):
     X = make_rows(seed)
-    found, weights = canonicalize_few_rows(X, np.arange(1.0, len(X) + 1))
+    found, weights = canonicalize(X, np.arange(1.0, len(X) + 1))
     np.testing.assert_allclose(found, X[weights.astype(int) - 1], rtol=2**-23)
 
 
@@ -70,7 +75,7 @@ def test_numbers_beyond_single_precision_stay(rng):
 
 def test_many_rows_stay_where_they_are(rng):
     X, weights = rng.normal(size=(FEW_ROWS, 2)), rng.uniform(size=FEW_ROWS)
-    found = canonicalize_few_rows(X, weights)
+    found = canonicalize(X, weights)
     assert found[0] is X
     assert found[1] is weights
 

@@ -39,9 +39,9 @@ def test_errors_beside_pca_are_those_of_scikit_learn(rng):
 
 
 def test_nothing_that_counts_has_no_error(fitted, iris):
-    for X in (np.full((3, 4), np.nan), np.full((3, 4), 1e9)):  # missing; far outside of its column
-        assert baseline_errors(fitted._fitted, X) == (0.0, 0.0)
-        assert baseline_errors(fitted._fitted, iris, X) == (0.0, 0.0)
+    X = np.full((3, 4), np.nan)
+    assert baseline_errors(fitted._fitted, X) == (0.0, 0.0)
+    assert baseline_errors(fitted._fitted, iris, X) == (0.0, 0.0)
 
 
 def test_ranks_are_those_of_scipy(rng, monkeypatch):

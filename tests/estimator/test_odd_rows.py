@@ -1,5 +1,7 @@
 """Odd rows: those with an absurd value come first, move nothing, and are explained."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from keras_tied import TiedAutoencoder
 from keras_tied.estimator._fitted import outlier_score
-from keras_tied.estimator._fitted.fences import fit_fences
+from keras_tied.estimator._fitted.fences import fit_ends, fit_fences
 from keras_tied.estimator._fitted.gaussian import RIDGE
 from keras_tied.estimator._fitted.imputation import Preprocessing
 from keras_tied.estimator._fitted.layout import Layout
@@ -84,16 +86,46 @@ def test_columns_of_few_values_and_without_any_have_no_fences(rng):
     assert not fit_fences(rng.normal(size=(49, 2)) ** 9).find_rows(np.full((1, 2), 1e9)).any()
 
 
+def test_a_rare_level_is_neither_far_nor_absurd():
+    counts = [150, 110, 37, 3]
+    X = np.log(300 / np.repeat(counts, counts))[:, None]  # as inverse document frequencies
+    assert not fit_fences(X).find(X).any()
+    assert not fit_ends(X).find(X).any()
+
+
+@pytest.mark.parametrize(("beyond", "count"), [(9.0, 0), (11.0, 4)])
+def test_a_value_is_absurd_beyond_a_gap_of_ten_ranges(beyond, count):
+    X = np.linspace(-3, 7, 400)[:, None]
+    X[:4] = 7 + beyond * 10
+    assert fit_ends(X).find(X).sum() == count
+
+
+def test_a_value_of_a_column_that_hardly_varies_is_not_absurd(rng):
+    X = np.zeros((2000, 1))
+    X[:20, 0] = np.repeat([1.0, 250.0], 10)
+    assert not fit_ends(X).find(X).any()
+
+
+def test_no_value_that_many_rows_have_is_absurd(rng):
+    X = rng.normal(size=(100, 1))
+    X[:3] = 1e6
+    assert not fit_ends(X).find(X).any()
+    X[0] = 0.0
+    assert fit_ends(X).find(X).sum() == 2
+
+
 @pytest.mark.parametrize("solver", ["nadam", "lbfgs"])
 @pytest.mark.parametrize("n", [400, 999])
-def test_absurd_rows_move_nothing(solver, n):
+def test_absurd_values_count_as_medians(solver, n):
     X = draw(n)
-    absurd = X[:3].copy()
-    absurd[[0, 1, 2], [1, 3, 0]] = 9_999_999, 4e8, -5e5
+    absurd = X.copy()
+    places = [0, 1, 2], [1, 3, 0]
+    absurd[places] = 9_999_999, 4e8, -5e5
+    X[places] = np.median(absurd[:, places[1]], axis=0)
     clean = TiedAutoencoder(2, solver=solver, **QUICK).fit(X)
-    with pytest.warns(UserWarning, match=f"3 rows of {n + 3:,}"):
-        other = TiedAutoencoder(2, solver=solver, **QUICK).fit(np.vstack([X, absurd]))
-    assert other.n_trimmed_rows_ == 3
+    with pytest.warns(UserWarning, match="3 absurd values"):
+        other = TiedAutoencoder(2, solver=solver, **QUICK).fit(absurd)
+    assert other.n_trimmed_values_ == 3
     for name in ("transform", "reconstruct", "score_samples"):
         np.testing.assert_array_equal(getattr(other, name)(X), getattr(clean, name)(X))
     assert other.reconstruction_r2_ == clean.reconstruction_r2_
@@ -102,7 +134,7 @@ def test_absurd_rows_move_nothing(solver, n):
 def test_rows_with_an_absurd_value_stand_out_and_no_others():
     X = draw()
     X[[3, 50, 77], 1] = 1e7, -3e6, 2e6
-    with pytest.warns(UserWarning, match="3 rows of 400"):
+    with pytest.warns(UserWarning, match="3 absurd values"):
         fitted = TiedAutoencoder(2, **QUICK).fit(X)._fitted
     standing_out = fitted.stand_out(fitted.outlier_scores(X), len(X))
     assert np.flatnonzero(standing_out).tolist() == [3, 50, 77]
@@ -112,7 +144,7 @@ def test_without_trimming_absurd_rows_count():
     X = draw()
     X[0, 1] = 1e9
     estimator = TiedAutoencoder(2, trim=False, **QUICK).fit(X)
-    assert estimator.n_trimmed_rows_ == 0
+    assert estimator.n_trimmed_values_ == 0
     np.testing.assert_allclose(estimator._fitted.preprocessing.scaling.shift, X.mean(axis=0))
 
 
@@ -125,14 +157,16 @@ def test_without_trimming_absurd_rows_count():
 def test_the_absurd_row_comes_first_and_its_column_is_named(row, column, spreads, sign):
     X = draw()
     X[row, column] = np.median(X[:, column]) + sign * spreads * X[:, column].std()
-    with pytest.warns(UserWarning, match="1 row of 400"):
+    with warnings.catch_warnings(action="ignore"):
         estimator = TiedAutoencoder(2, **(QUICK | {"max_iter": 1})).fit(X)
     assert estimator.score_samples(X).argmin() == row
     assert estimator.rarity(X[[row]])[0] == 400
     reasons = estimator.explain(X[[row]])
     assert reasons.shares[0].argmax() == column
     assert reasons.shares[0, column] > 0.9
-    kept = np.delete(X, row, axis=0)
+    kept = X.copy()
+    if estimator.n_trimmed_values_:
+        kept[row, column] = np.median(X[:, column])
     scaler = StandardScaler().fit(kept)
     scaled, odd = scaler.transform(kept), scaler.transform(X[[row]])
     ridge = Ridge(RIDGE * len(kept)).fit(np.delete(scaled, column, axis=1), scaled[:, column])
@@ -371,11 +405,11 @@ def test_rarities_are_those_of_rows_held_out(n):
     assert np.mean(found) >= 0.85
 
 
-def test_batches_are_trimmed_too(fitted):
+def test_absurd_values_of_batches_count_as_medians_too(fitted):
     X = draw()
     X[5, 0] = 1e7
     estimator = TiedAutoencoder(2, **QUICK).partial_fit(X)
-    assert estimator.n_trimmed_rows_ == 1
+    assert estimator.n_trimmed_values_ == 1
     assert estimator.score_samples(X).argmin() == 5
 
 
@@ -386,7 +420,7 @@ def test_a_file_keeps_reasons_and_rarities(fitted, tmp_path):
     for found, expected in zip(loaded.explain(X), fitted.explain(X), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
     with pytest.raises(AttributeError, match="not stored in a file"):
-        _ = loaded.n_trimmed_rows_
+        _ = loaded.n_trimmed_values_
 
 
 def test_a_new_row_whose_class_the_network_gets_wrong_is_not_beyond_all_others():

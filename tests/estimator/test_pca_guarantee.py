@@ -1,8 +1,10 @@
 """Never worse than PCA, on training rows always, on rows held out within one per cent."""
 
+import warnings
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn import datasets
 from sklearn.decomposition import PCA
@@ -66,6 +68,46 @@ def test_is_pca_where_there_is_nothing_else_to_find(seed, width, scale):
     X = scale * (rng.normal(size=(120, 3)) @ rng.normal(size=(3, 6)) + rng.normal(size=(120, 6)))
     estimator = TiedAutoencoder(width, max_iter=30, random_state=0).fit(X)
     np.testing.assert_array_less(own_errors(estimator, X), 1.001 * pca_errors(X, X, width)[0])
+
+
+def make_rare_levels(seed: int, n: int = 120) -> np.ndarray:
+    """Rows of numbers, of heavy tails, and of levels, of which a rare one is far from the others.
+
+    Levels so far apart are those of an inverse document frequency, log(n / count).
+    """
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 2)) @ rng.normal(size=(2, 9)) + 0.7 * rng.normal(size=(n, 9))
+    X[:, 3:6] = np.sinh(X[:, 3:6])
+    for column in range(6, 9):
+        levels = np.sort(rng.exponential(size=4))
+        levels[3] += 3
+        shares = [0.4, 0.7, 1 - rng.uniform(0.01, 0.04)]
+        ranks = X[:, column].argsort().argsort() / n
+        X[:, column] = levels[np.digitize(ranks, shares)]
+    return X
+
+
+@pytest.mark.parametrize("gaps", [0.0, 0.05])
+@pytest.mark.parametrize("n_absurd", [0, 2])
+@given(seed=st.integers(0, 999))
+@settings(max_examples=8)
+def test_not_worse_with_rare_levels_heavy_tails_gaps_and_absurd_values(seed, gaps, n_absurd):
+    X = make_rare_levels(seed)
+    rng = np.random.default_rng(seed)
+    X[rng.uniform(size=X.shape) < gaps] = np.nan
+    X[:n_absurd, 0] = 99_999
+    with warnings.catch_warnings(action="ignore"):
+        estimator = TiedAutoencoder(2, max_iter=60, random_state=0).fit(X)
+    assume(estimator.n_trimmed_values_ == n_absurd)  # no heavy tail ends beyond a gap
+    X[:n_absurd, 0] = np.nanmedian(X[:, 0])
+    scaler = StandardScaler().fit(X)
+    filled = estimator._fitted.preprocessing.forward(X, slice(None))[1]
+    pca = PCA(2, svd_solver="full").fit(filled)
+    of_pca = pca.inverse_transform(pca.transform(filled))
+    ours = scaler.transform(estimator.reconstruct(X))
+    present = ~np.isnan(X)
+    errors = [np.mean((rows - scaler.transform(X))[present] ** 2) for rows in (ours, of_pca)]
+    assert errors[0] <= 1.001 * errors[1]
 
 
 def test_few_rows_are_left_to_pca(rng):

@@ -29,7 +29,7 @@ class Survey:
     columns: tables.Columns  # those that are used
     facts: list[tables.Fact]  # about all columns
     warnings: list[str]
-    fences: internal.Fences
+    ends: internal.Fences  # of the columns
 
     @property
     def whole(self) -> bool:
@@ -119,7 +119,7 @@ def survey(
         used, facts = columns.survey(sample, source)
         doubtful = [fact.name for fact in facts if fact.misread and not fact.refused]
         misread = used.find_misread(source.batches(names=doubtful), doubtful)
-        fences, far = distributed.find_far_values(source, sample, used)
+        ends, far = distributed.find_far_values(source, sample, used)
         total = tables.describe_total(source) if source.n_rows <= tables.ROWS_TO_COUNT else ""
     lost = _table.describe_misread(misread)
     texts = [
@@ -129,7 +129,7 @@ def survey(
     ]
     warnings = [f"column {name!r} {text}." for name, text in texts if text]
     warnings += [total] if total else []
-    return Survey(source, sample, used, facts, warnings, fences)
+    return Survey(source, sample, used, facts, warnings, ends)
 
 
 def learn(
@@ -148,7 +148,7 @@ def learn(
             return Table(survey, np.concatenate([batch.numbers for batch in rows]))
     with show_rows("measuring", rows, quiet) as shown_rows:
         moments, some = distributed.measure_table(
-            workers or distributed.Here(), shown_rows, survey.sample.num_rows, seed, survey.fences
+            workers or distributed.Here(), shown_rows, survey.sample.num_rows, seed, survey.ends
         )
     for fact in survey.facts:
         if fact.misread:  # among the warnings already, as of all rows

@@ -161,7 +161,7 @@ def _train_and_measure(
     table: Table, settings: dict[str, Any], file: OutputFile, quiet: bool
 ) -> dict[str, Any]:
     """Train, save the model, measure it, and save it again; return its notes."""
-    columns, fences = table.survey.columns, table.survey.fences
+    columns = table.survey.columns
     parameters = internal.Parameters(**settings, feature_names=tuple(columns.features))
     n = 0 if table.moments is None else max(2, int(len(table.rows) * VALIDATION_SHARE))
     rows, validation_rows = table.rows[n:], table.rows[:n] if n else None
@@ -172,9 +172,7 @@ def _train_and_measure(
         internal.epoch_callback(on_epoch),
         say_warnings(quiet),
     ):
-        outcome = internal.fit_rows(
-            parameters, rows, columns=columns, moments=table.moments, fences=fences
-        )
+        outcome = internal.fit_rows(parameters, rows, columns=columns, moments=table.moments)
     streamed = None
     if n:
         streamed = (
@@ -279,9 +277,8 @@ def _summarize(table: Table, notes: dict[str, Any], output: Path) -> dict[str, s
         "PCA's error": f"{pca_error:.4g}; {against}",
     }
     if notes["trimmed"]:
-        facts["not trained on"] = (
-            f"{format_quantity(notes['trimmed'], 'row')} with values far outside their columns"
-        )
+        absurd = format_quantity(notes["trimmed"], "absurd value")
+        facts["not trained on"] = f"{absurd}; model and PCA have the medians of their columns there"
     if notes["streamed"]:
         facts["all rows"] = notes["streamed"]
     return facts | {"seconds": f"{notes['seconds']:.1f}", "model": str(output)}

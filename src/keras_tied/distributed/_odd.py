@@ -9,7 +9,7 @@ import pyarrow as pa
 from keras_tied._reasons import ORDINARY, describe_reason, format_suggestion
 from keras_tied._types import Array
 from keras_tied.distributed._transform import BatchTransform, prepend_id
-from keras_tied.estimator.internal import Fences, fit_fences, keep_all
+from keras_tied.estimator.internal import Fences, fit_ends, fit_fences, keep_all
 from keras_tied.tables import Batch, Columns, MisreadValues, Scan, Source, TableError, get_value
 
 
@@ -49,11 +49,12 @@ def find_oddest(
 def find_far_values(
     source: Source, sample: pa.RecordBatch, columns: Columns
 ) -> tuple[Fences, dict[str, str]]:
-    """Find the fences of a table, and the values beyond them, described by column."""
+    """Find the ends of the columns of a table, and values beyond fences, described by column."""
     far, first_row = MisreadValues(), 0
     try:
         numbers = columns.encode(sample)
-        fences = fit_fences(numbers)
+        ends = fit_ends(numbers)
+        fences = fit_fences(numbers, ends)
         places = np.unique(columns.column_numbers[fences.find(numbers).any(axis=0)]).tolist()
         some = replace(columns, used=tuple(columns.used[place] for place in places))
         of_some = fences.select(np.isin(columns.column_numbers, places))
@@ -67,9 +68,9 @@ def find_far_values(
         return keep_all(len(columns.features)), {}
     typical = columns.decode(fences.middle[None])
     middle = {name: get_value(typical.column(name), 0) for name in far.counts}
-    return fences, {
+    return ends, {
         name: f"holds {far.describe(name)}, far outside its other values (median "
         f"{format_suggestion(middle[name])}): correct them, or name them "
-        "with --na; the rows are not trained on, and come first in score"
+        "with --na; their rows come first in score"
         for name in far.counts
     }

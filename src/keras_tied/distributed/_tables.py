@@ -60,7 +60,7 @@ def transform_table(
 
 
 def measure_table(
-    workers: Workers, rows: Scan, n: int, seed: int, fences: Fences | None = None
+    workers: Workers, rows: Scan, n: int, seed: int, ends: Fences | None = None
 ) -> tuple[Moments, Array]:
     """Measure all rows of a table, and choose n of them at random.
 
@@ -69,14 +69,14 @@ def measure_table(
         rows: those of the table, at least n; they collect misread values.
         n: the rows to choose.
         seed: of the choice.
-        fences: the rows beyond them are not measured, but may be chosen. Defaults to none.
+        ends: medians are measured in place of values beyond them. Defaults to none.
 
     Returns:
         The moments of all rows, and the chosen rows in random order, `(n, features)`.
     """
     parts = rows.split()
     places = internal.choose_places([part.source.n_rows for part in parts], n, seed)
-    items = [(part, some, fences) for part, some in zip(parts, places, strict=True)]
+    items = [(part, some, ends) for part, some in zip(parts, places, strict=True)]
     results = {}
     for index, result in fold(workers, rows, _measure_part, items):
         results[index] = result
@@ -104,13 +104,12 @@ def _write_part(
     return folder.write_table(name, batches())
 
 
-def _measure_part(part: Scan, places: Array, fences: Fences | None) -> tuple[list[Moments], Array]:
-    """Measure the rows of a part within the fences, and choose those at the places, ascending."""
+def _measure_part(part: Scan, places: Array, ends: Fences | None) -> tuple[list[Moments], Array]:
+    """Measure the rows of a part, and choose those at the places, ascending."""
     moments, chosen, begin = [], [], 0
     for _, numbers in part:
-        within = numbers if fences is None else numbers[~fences.find_rows(numbers)]
-        if len(within):
-            moments.append(measure_moments(within))
+        if len(numbers):
+            moments.append(measure_moments(numbers if ends is None else ends.trim(numbers)))
         first, last = np.searchsorted(places, [begin, begin + len(numbers)])
         chosen.append(numbers[places[first:last] - begin])
         begin += len(numbers)

@@ -95,11 +95,11 @@ def sample_collection(X: Any, random_state: Any) -> tuple[Any, list[Any]]:
     return concat(dask.compute(*chosen)), blocks
 
 
-def measure_collection(blocks: list[Any], columns: Columns | None, fences: Fences) -> Moments:
-    """The moments of all rows of some blocks that are within the fences of their numbers."""
+def measure_collection(blocks: list[Any], columns: Columns | None, ends: Fences) -> Moments:
+    """The moments of all rows of some blocks, with medians in place of values beyond ends."""
     import dask
 
-    moments = [dask.delayed(_measure)(block, columns, fences) for block in blocks]
+    moments = [dask.delayed(_measure)(block, columns, ends) for block in blocks]
     merge = dask.delayed(_merge)
     while len(moments) > 1:
         moments = [merge(moments[i : i + MERGED]) for i in range(0, len(moments), MERGED)]
@@ -111,7 +111,7 @@ def _select(block: Any, places: Any) -> Any:
     return block.iloc[places] if hasattr(block, "iloc") else block[places]
 
 
-def _measure(block: Any, columns: Columns | None, fences: Fences) -> Moments | None:
+def _measure(block: Any, columns: Columns | None, ends: Fences) -> Moments | None:
     if columns is not None:
         from keras_tied.estimator.columns import read_rows
 
@@ -120,8 +120,7 @@ def _measure(block: Any, columns: Columns | None, fences: Fences) -> Moments | N
         block = block.to_numpy(np.float64, na_value=np.nan)
     if np.isinf(block).any():
         raise ValueError("Input X contains infinity: leave these rows out, or make them missing.")
-    block = block[~fences.find_rows(block)]
-    return measure_moments(block) if len(block) else None
+    return measure_moments(ends.trim(block)) if len(block) else None
 
 
 def _merge(parts: list[Moments | None]) -> Moments | None:

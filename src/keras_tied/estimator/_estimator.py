@@ -25,7 +25,7 @@ from keras_tied.estimator._collections import (
     sample_collection,
 )
 from keras_tied.estimator._fitted.activations import ACTIVATIONS
-from keras_tied.estimator._fitted.fences import fit_fences, keep_all
+from keras_tied.estimator._fitted.fences import fit_ends, keep_all
 from keras_tied.estimator._row_methods import RowMethods
 from keras_tied.estimator._training.fit import fit, fit_batch
 from keras_tied.estimator._training.plan import Parameters
@@ -47,9 +47,10 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
     Its decoder is its encoder transposed, with a gain for each unit. Some hidden units are linear
     and carry the scores of PCA, so training starts at the error of PCA, and the other units learn
     the nonlinear rest. If the network is not better than PCA on held-out rows, PCA replaces it
-    (`is_pca_`). So the reconstruction error on the training rows is at most that of
-    `sklearn.decomposition.PCA` with as many components on the scaled columns, and on other rows it
-    is not expected to be worse.
+    (`is_pca_`). So the mean reconstruction error over the training rows is at most that of
+    `sklearn.decomposition.PCA` with as many components, fitted to the same scaled rows, and on
+    other rows it is not expected to be worse. Absurd values, which `trim` replaces, are replaced
+    for both.
 
     Missing values (NaN) are imputed, and do not count in the loss. Where a tenth of all numbers or
     more is missing, Nadam trains the network to reconstruct numbers that are hidden from it, which
@@ -114,9 +115,10 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             rows. Defaults to 50.
         contamination: the share of the training rows that `predict` calls outliers, in (0, 0.5].
             Defaults to 0.1.
-        trim: whether rows with a value far outside the rest of its column are left out of the fit,
-            which would bend towards them; `score_samples` puts them first. It is few rows: ten, or
-            one in a thousand, at most, and none of fewer than 50. Defaults to `True`.
+        trim: whether the fit, which would bend towards them, takes the medians of their columns in
+            place of absurd values, such as an age of 999, and `score_samples` puts first the rows
+            with a value far outside the rest of its column. Of fewer than 50 rows no value is
+            absurd. Defaults to `True`.
         random_state: seed of the weights, of the order of the rows and of held-out rows; as in
             scikit-learn. Defaults to None.
         checkpoint: a folder. Nadam keeps the state of a fit in it, from the tenth second on. Where
@@ -145,8 +147,8 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             one, NaN where all values are missing, and the column's share for each feature of a
             category. It is not stored in files.
         offset_: the threshold of `score_samples` below which `predict` gives -1.
-        n_trimmed_rows_: how many rows were left out of the fit; the other attributes are those of
-            the rest. It is not stored in files.
+        n_trimmed_values_: in place of how many values the fit took the median of the column; the
+            other attributes are those of such rows. It is not stored in files.
         n_features_in_: the number of features.
         feature_names_in_: their names, if `fit` was given a table with names.
 
@@ -282,7 +284,7 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             ValueError: for text, dates, complex numbers, infinities, a `LazyFrame`, fewer than 2
                 rows, or more components than there are rows or features.
         """
-        moments = fences = None
+        moments = None
         blocks: list[Any] = []
         if is_collection(X):
             if sample_weight is not None:
@@ -295,24 +297,21 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             X_val = validate_more_rows(self, columns, X_val)
             X_val = X_val.toarray() if sparse.issparse(X_val) else X_val
         if blocks:
-            fences = fit_fences(X) if self.trim else keep_all(X.shape[1])
-            moments = measure_collection(blocks, columns, fences)
+            ends = fit_ends(X) if self.trim else keep_all(X.shape[1])
+            moments = measure_collection(blocks, columns, ends)
         parameters, layout, text = self._read_parameters(columns)
-        outcome = self._fit(
-            parameters, X, weights, layout, moments=moments, fences=fences, validation=X_val
-        )
+        outcome = self._fit(parameters, X, weights, layout, moments=moments, validation=X_val)
         if outcome.interrupted:
             warnings.warn(
                 f"Training was interrupted: this {type(self).__name__} is the best so far.",
                 stacklevel=3,
             )
         self._keep(outcome._replace(fitted=replace(outcome.fitted, columns_json=text)))
-        if self.n_trimmed_rows_:
+        if self.n_trimmed_values_:
             warnings.warn(
-                f"The fit of {type(self).__name__} leaves out "
-                f"{format_quantity(self.n_trimmed_rows_, 'row')} of {len(X):,} with a value far "
-                "outside the rest of its column: correct the values, or set trim=False; "
-                "score_samples puts such rows first.",
+                f"The fit of {type(self).__name__} takes the medians of their columns in place of "
+                f"{format_quantity(self.n_trimmed_values_, 'absurd value')}: correct them, or set "
+                "trim=False; score_samples puts their rows first.",
                 stacklevel=3,
             )
         return self

@@ -34,7 +34,7 @@ ABSENT = {
     "each component",
     "mean_": "transform scales the rows by itself: use X.mean(axis=0)",
     "feature_r2_": "it is known after fit and not stored in a file",
-    "n_trimmed_rows_": "it is known after fit and not stored in a file",
+    "n_trimmed_values_": "it is known after fit and not stored in a file",
 }
 """Attributes that are looked for in vain, and what to use instead."""
 
@@ -56,7 +56,7 @@ class FittedState(BaseEstimator):
     validation_curve_: list[float]
     reconstruction_r2_: float
     feature_r2_: Array | None
-    n_trimmed_rows_: int
+    n_trimmed_values_: int
     _fitted: Fitted
     _weight_decay: float
     _nadam: Nadam | None  # what `partial_fit` goes on from; None after `fit`
@@ -117,7 +117,7 @@ class FittedState(BaseEstimator):
         self.n_iter_, self.is_pca_ = outcome.n_iter, outcome.is_pca
         self.loss_curve_, self.validation_curve_ = outcome.losses, [*outcome.validation_errors]
         self.reconstruction_r2_ = outcome.r2
-        self.feature_r2_, self.n_trimmed_rows_ = outcome.feature_r2, outcome.n_trimmed
+        self.feature_r2_, self.n_trimmed_values_ = outcome.feature_r2, outcome.n_trimmed
         self._nadam, self._weight_decay = outcome.nadam, outcome.weight_decay
         self._fitted = outcome.fitted
 

@@ -16,7 +16,7 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.estimator._files import Contents, read, write
 from keras_tied.estimator._fitted.explanation import Explanation
-from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
+from keras_tied.estimator._fitted.fences import Fences, fit_ends, fit_fences, keep_all
 from keras_tied.estimator._fitted.moments import Moments, measure_moments
 from keras_tied.estimator._fitted.tail import ranks
 from keras_tied.estimator._fitted.value import Fitted, baseline_errors
@@ -43,6 +43,7 @@ __all__ = [
     "choose_places",
     "choose_sample_size",
     "epoch_callback",
+    "fit_ends",
     "fit_fences",
     "fit_rows",
     "keep_all",
@@ -72,20 +73,18 @@ def fit_rows(
     *,
     columns: Columns | None = None,
     moments: Moments | None = None,
-    fences: Fences | None = None,
 ) -> Outcome:
     """Fit to rows, as `TiedAutoencoder.fit` does, or to a sample, with scale and PCA of all rows.
 
     Rows are `(n, d)`, finite or NaN. `columns` are what they were made from, by default
-    numbers. `moments` are those of all rows within the fences, if `X` is a sample; `fences` those
-    of the features, by default those of the rows.
+    numbers. `moments` are those of all rows without absurd values, if `X` is a sample.
     """
     from keras_tied.estimator._training.fit import fit
     from keras_tied.estimator._training.prepare import check_columns
 
     check_columns(X, None)
     layout = None if columns is None else columns.layout
-    outcome = fit(parameters, X, np.ones(len(X)), layout=layout, moments=moments, fences=fences)
+    outcome = fit(parameters, X, np.ones(len(X)), layout=layout, moments=moments)
     if columns is None:
         return outcome
     return outcome._replace(fitted=replace(outcome.fitted, columns_json=columns.to_json()))

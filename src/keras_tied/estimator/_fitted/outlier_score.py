@@ -224,11 +224,9 @@ class OutlierScore:
         """The scores of rows, `(n,)` float64: the higher, the more of an outlier."""
         z = self._standardize(block)
         scores = self._weigh_surprises(z, block, 1.0) + self._add_up(z)
-        beyond = self.fences.find(block.scaled)
-        if beyond.any():
-            far = beyond.any(axis=1)
-            distances = self.fences.distances(block.scaled[far].astype(np.float64))
-            scores[far] += self.tail.limit * np.where(beyond[far], distances, 0.0).sum(axis=1)
+        distances = self.fences.sum_distances(block.scaled)
+        is_far = distances > 0
+        scores[is_far] += self.tail.limit * distances[is_far]
         return scores
 
     def score_held_out(self, block: Block, optimism: float) -> Array:
@@ -308,7 +306,7 @@ class OutlierScore:
 def fit_outlier_score(
     block: Block, weights: Array, preprocessing: Preprocessing, fences: Fences
 ) -> OutlierScore:
-    """Fit the score, but for its tail, to rows that were not trimmed, of weights `(n,)`.
+    """Fit the score, but for its tail, to rows without absurd values, of weights `(n,)`.
 
     The fences are those of scaled features, the normal distribution that of the imputation.
     """

@@ -28,15 +28,15 @@ class Tail(NamedTuple):
     $$p \left(1 + \xi \frac{s - u}{\sigma}\right)^{-1 / \xi}$$
 
     fitted by probability-weighted moments (Hosking and Wallis, "Parameter and quantile estimation
-    for the generalized Pareto distribution", Technometrics 29, 1987). Rows that were trimmed add
-    to it: their scores are multiples of a limit, and a share of theirs is the inverse multiple.
+    for the generalized Pareto distribution", Technometrics 29, 1987). Rows beyond fences add to
+    it: their scores are multiples of a limit, and a share of theirs is the inverse multiple.
     """
 
     threshold: float  # u, p, sigma and xi
     share: float
     scale: float
     shape: float
-    trimmed: float  # the share of rows that were trimmed
+    trimmed: float  # the share of rows with a value beyond a fence
     limit: float  # the largest score of other rows
     n_rows: float  # the number of training rows: no row is said to be rarer than one in so many
     body: Array  # the scores that shares of `BODY` exceed

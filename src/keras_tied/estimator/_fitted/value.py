@@ -9,6 +9,7 @@ import numpy as np
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.blocks import map_blocks
 from keras_tied.estimator._fitted.explanation import Explanation, explain
+from keras_tied.estimator._fitted.fences import fit_ends
 from keras_tied.estimator._fitted.imputation import Preprocessing, require_floats
 from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.outlier_score import Block, OutlierScore
@@ -309,12 +310,13 @@ def baseline_errors(fitted: Fitted, X: Array, others: Array | None = None) -> tu
 
     They are squares; with probabilities of classes deviances, divided by those of the best
     constants, and those of PCA are calibrated on the rows that it is fitted to. Missing values do
-    not count; for PCA they are imputed as the fitted value does. Rows with a value far outside the
-    rest of its column count for neither. PCA is fitted to `X`, `(n, d)`, better the rows that the
-    value was fitted to, and measured on `others`, by default on `X`.
+    not count; for PCA they are imputed as the fitted value does. Absurd values count as the medians
+    of their columns, as in a fit. PCA is fitted to `X`, `(n, d)`, better the rows that the value
+    was fitted to, and measured on `others`, by default on `X`.
     """
-    X = X[~fitted.find_far_rows(X)]
-    others = X if others is None else others[~fitted.find_far_rows(others)]
+    ends = fit_ends(X)
+    X = ends.trim(X)
+    others = X if others is None else ends.trim(others)
     if np.isnan(X).all() or np.isnan(others).all():  # also where no row is left
         return 0.0, 0.0
     scaled, complete = fitted.preprocessing.forward(X, slice(None))

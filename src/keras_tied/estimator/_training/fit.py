@@ -14,7 +14,6 @@ from keras_tied._interrupts import interrupts
 from keras_tied._types import Array
 from keras_tied._version import __version__
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
-from keras_tied.estimator._fitted.fences import Fences
 from keras_tied.estimator._fitted.layout import Layout
 from keras_tied.estimator._fitted.link import Link, fit_link
 from keras_tied.estimator._fitted.moments import Moments
@@ -25,7 +24,7 @@ from keras_tied.estimator._training import prepare, solver
 from keras_tied.estimator._training.held_out import Solution
 from keras_tied.estimator._training.judge import Outcome, judge, weigh_imputations
 from keras_tied.estimator._training.plan import Parameters, Plan, choose_n_components, make_plan
-from keras_tied.estimator._training.rows import GivenRows, PreparedRows, TrainingRows
+from keras_tied.estimator._training.rows import PreparedRows, TrainingRows
 from keras_tied.estimator._training.start import pca_network, start_network
 
 EFFORT = 4  # the factor of the most steps of training on a sample: reading all rows takes as long
@@ -38,7 +37,6 @@ def fit(
     *,
     layout: Layout | None = None,
     moments: Moments | None = None,
-    fences: Fences | None = None,
     validation: Array | None = None,
 ) -> Outcome:
     """Fit PCA and, where there are enough rows, a network; keep the better one.
@@ -48,14 +46,13 @@ def fit(
     `internal.fit_rows`.
     """
     random, seed = make_generator(parameters.random_state)
-    given = prepare.trim(X, weights, parameters.trim if fences is None else fences)
-    X, weights = prepare.canonicalize_few_rows(given.X, given.weights)
-    given = replace(given, X=X, weights=weights)
+    given = prepare.trim(X, weights) if parameters.trim else prepare.keep(X, weights)
+    given = prepare.canonicalize_few_rows(given)
     rows, principal = prepare.prepare_rows(given, layout, parameters.scaler, random, moments)
     if validation is not None:
-        held_out = GivenRows(validation, np.ones(len(validation)), validation[:0], given.fences)
+        held_out = prepare.keep(validation, np.ones(len(validation)))
         rows = replace(rows, validation=prepare.prepare_batch(held_out, rows.preprocessing))
-    n_components = choose_n_components(parameters, X.shape, principal)
+    n_components = choose_n_components(parameters, given.X.shape, principal)
     effort = 1 if moments is None else EFFORT
     plan = make_plan(parameters, rows, n_components, random, seed, effort=effort)
     solution, block = _solve(plan, rows, principal)
@@ -77,7 +74,7 @@ def fit_batch(
 ) -> Outcome:
     """Train on some rows once, further than the batches before have, if there were any."""
     random, seed = make_generator(parameters.random_state)
-    given = prepare.trim(X, weights, parameters.trim)
+    given = prepare.trim(X, weights) if parameters.trim else prepare.keep(X, weights)
     if before is None:
         rows, principal = prepare.prepare_rows(given, layout, parameters.scaler, random, None)
         n_components = choose_n_components(parameters, given.X.shape, principal)

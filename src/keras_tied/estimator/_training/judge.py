@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
     weight_decay: float  # of the network
     r2: float  # the share of the variance of the training rows that is reconstructed
     feature_r2: Array | None  # that of each feature, `(d,)`
-    n_trimmed: int  # the number of rows that nothing was fitted to
+    n_trimmed: int  # the number of absurd values, for which the fit took medians
     # on held-out rows, as long as `losses`; empty without such rows
     validation_errors: Sequence[float] = ()
     # the mean errors of the model and of PCA on rows that they have not learned from, if any were
@@ -67,19 +67,22 @@ def judge(
 ) -> Outcome:
     """Fit the outlier score, its tail and its threshold, and compute R² of rows in a block."""
     n, weights, given = len(rows.scaled), rows.weights, rows.given
+    distances = given.distances
     network, mean = fitted.network, rows.preprocessing.mean
 
     def add_up(part: slice) -> Array:
         return block.select(part).sums_of_squares(mean, weights[part], fitted.link)
 
     sums = np.sum(map_blocks(add_up, n, network.block_rows, network.threads), axis=0)
-    held_out = None if solution.held_out is None else block.select(solution.held_out)
+    held_out = None
+    if solution.held_out is not None:
+        held_out = block.select(solution.held_out[distances[solution.held_out] == 0])
     if rows.validation is not None:
         others = rows.validation.scaled, rows.validation.complete
         held_out = compute_block(network, *others, fitted.link)
     if n > outlier_score.MOST_ROWS:
         sample = plan.random.permutation(n)[: outlier_score.MOST_ROWS]
-        block, weights = block.select(sample), weights[sample]
+        block, weights, distances = block.select(sample), weights[sample], distances[sample]
     fences = given.fences.scale(*rows.preprocessing.scaling)
     score = outlier_score.fit_outlier_score(block, weights, rows.preprocessing, fences)
     scores = score.score(block)
@@ -87,14 +90,14 @@ def judge(
         of_others = score.score_held_out(block, _find_optimism(solution, sums))
     else:
         of_others = score.score(held_out)
-    n_trimmed = len(given.beyond)
-    share = n_trimmed / (n + n_trimmed)
-    tail = fit_tail(of_others, share, float(scores.max()), n + n_trimmed)
+    is_far = distances > 0
+    limit = float(scores[~is_far].max(initial=0.0))
+    if held_out is None:
+        of_others = of_others[~is_far]
+    tail = fit_tail(of_others, float(is_far.mean()), limit, n)
     score = replace(score, tail=tail)
     fitted = replace(fitted, outlier_score=score, feature_names=plan.feature_names)
-    if n_trimmed:
-        scores = np.concatenate([scores, fitted.outlier_scores(given.beyond)])
-        weights = np.append(weights, np.full(n_trimmed, len(weights) / n))
+    scores[is_far] += tail.limit * distances[is_far]
     threshold = outlier_score.weighted_quantiles(-scores[:, None], weights, plan.contamination)
     return Outcome(
         replace(fitted, offset=float(threshold[0])),
@@ -104,7 +107,7 @@ def judge(
         0.0 if solution.is_pca else plan.weight_decay,
         explained_share(sums),
         explained_shares(sums),
-        n_trimmed,
+        given.n_trimmed,
         solution.validation_errors,
         solution.held_out_errors,
         solution.interrupted,

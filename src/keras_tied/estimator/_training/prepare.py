@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_tied._types import Array
-from keras_tied.estimator._fitted.fences import Fences, fit_fences, keep_all
+from keras_tied.estimator._fitted.fences import fit_ends, fit_fences, keep_all
 from keras_tied.estimator._fitted.gaussian import fit_gaussian
 from keras_tied.estimator._fitted.imputation import Preprocessing
 from keras_tied.estimator._fitted.layout import Layout
@@ -41,15 +41,18 @@ def check_columns(X: Array, names: Any) -> None:
         )
 
 
-def trim(X: Array, weights: Array, fences: Fences | bool) -> GivenRows:
-    """Leave out rows with a value beyond fences: given ones, their own if True, none if False."""
-    if isinstance(fences, bool):
-        fences = fit_fences(X) if fences else keep_all(X.shape[1])
-    beyond = fences.find_rows(X)
-    if not beyond.any():
-        return GivenRows(X, weights, X[:0], fences)
-    weights = weights[~beyond]
-    return GivenRows(X[~beyond], weights / weights.mean(), X[beyond], fences)
+def trim(X: Array, weights: Array) -> GivenRows:
+    """Find fences, and replace absurd values by the medians of their columns."""
+    ends = fit_ends(X)
+    fences = fit_fences(X, ends)
+    distances = fences.sum_distances(X)
+    n_trimmed = int(np.count_nonzero(ends.find(X)))
+    return GivenRows(ends.trim(X), weights, fences, distances, n_trimmed)
+
+
+def keep(X: Array, weights: Array) -> GivenRows:
+    """Take rows as they are, without fences."""
+    return GivenRows(X, weights, keep_all(X.shape[1]), np.zeros(len(X)), 0)
 
 
 def prepare_rows(
@@ -99,17 +102,17 @@ def make_training_rows(plan: Plan, rows: PreparedRows) -> TrainingRows:
     return TrainingRows(inputs, targets, weights, copies, plain=plain, validation=validation)
 
 
-def canonicalize_few_rows(X: Array, weights: Array) -> tuple[Array, Array]:
-    """Put few rows, `(n, d)`, with weights, `(n,)`, into one order and precision.
+def canonicalize_few_rows(rows: GivenRows) -> GivenRows:
+    """Put few rows into one order and precision.
 
     Training turns a difference of rounding into one of a tenth, and rows in another order are held
     out in other folds. More rows would be a large copy.
     """
-    if len(X) >= FEW_ROWS:
-        return X, weights
-    X = _round_columns(X)
+    if len(rows.X) >= FEW_ROWS:
+        return rows
+    X, weights = _round_columns(rows.X), rows.weights
     order = _sort(np.where(np.isnan(X), -np.inf, X), weights)
-    return X[order], weights[order]
+    return replace(rows, X=X[order], weights=weights[order], distances=rows.distances[order])
 
 
 def _sort(X: Array, weights: Array) -> Array:

@@ -16,12 +16,13 @@ from keras_tied.estimator._fitted.pca import Components, fit_pca
 
 @dataclass(frozen=True, eq=False)
 class GivenRows:
-    """Rows to fit to, as they were given, and those that nothing is fitted to."""
+    """Rows to fit to, with medians in place of absurd values."""
 
-    X: Array  # the rows to fit to, `(n, d)`
-    weights: Array  # of them, `(n,)`, with mean 1
-    beyond: Array  # the rows with a value beyond the fences, `(m, d)`
+    X: Array  # `(n, d)`
+    weights: Array  # `(n,)`, with mean 1
     fences: Fences  # of the columns
+    distances: Array  # of the values beyond the fences, as given, added up in each row, `(n,)`
+    n_trimmed: int  # absurd values
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class PreparedRows:
     scaled: Array  # `(n, d)` float32, with NaN for missing values
     complete: Array  # the same, with missing values imputed; the same array where none are missing
     weights: Array  # `(n,)`, with mean 1
-    given: GivenRows  # the rows as they were given, and those that were left out
+    given: GivenRows  # the rows before they were scaled
     validation: PreparedRows | None = None  # those to hold out; None for some of these
 
     @property
