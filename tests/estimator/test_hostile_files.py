@@ -684,6 +684,9 @@ def test_what_the_user_has_registered_is_known(iris, tmp_path):
         def __call__(self, x):
             return 0.01 * keras.ops.sum(keras.ops.abs(x))
 
+        def get_config(self):
+            return {}
+
     dense = layers.Dense(2, activation=bend, kernel_regularizer=Lasso())
     encoder = keras.Sequential([keras.Input((4,)), dense])
     TiedAutoencoder(encoder=encoder, max_iter=1).fit(iris).save(tmp_path / "m.keras")
