@@ -9,7 +9,7 @@ RUN python -m venv /opt/keras-tied \
 
 FROM python:3.13-slim
 COPY --from=build /opt/keras-tied /opt/keras-tied
-ENV PATH=/opt/keras-tied/bin:$PATH KERAS_BACKEND=jax KERAS_HOME=/tmp/keras MPLCONFIGDIR=/tmp/matplotlib
+ENV PATH=/opt/keras-tied/bin:$PATH KERAS_HOME=/tmp/keras MPLCONFIGDIR=/tmp/matplotlib
 WORKDIR /data
 USER 1000
 ENTRYPOINT ["keras-tied"]

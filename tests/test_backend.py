@@ -111,6 +111,44 @@ def test_a_broken_keras_json_is_passed_over(text, tmp_path):
     assert run(CHOICE, KERAS_HOME=str(tmp_path)) == ["jax"]
 
 
+WITHOUT_BACKENDS = """
+import sys
+from importlib.machinery import ModuleSpec
+
+class Missing:  # as if they were not installed
+    def find_spec(name, *_):
+        return ModuleSpec(name, Missing) if name in ("jax", "tensorflow", "torch") else None
+
+    def create_module(spec):
+        raise ModuleNotFoundError(name=spec.name)
+
+    exec_module = None
+
+sys.meta_path.insert(0, Missing)
+import keras_tied
+fitted = keras_tied.TiedAutoencoder(1).fit([[i, i * i] for i in range(9)])
+"""
+
+
+def test_without_a_backend_what_needs_one_names_the_command_that_installs_it(tmp_path):
+    code = WITHOUT_BACKENDS
+    for needed in ("fitted.model_", "keras_tied.tie", "keras_tied.training"):
+        code += f"try: {needed}\nexcept ImportError as error: print(error)\n"
+    said = " ".join(run(code, KERAS_HOME=str(tmp_path)))
+    message = (
+        "Keras needs a backend, and tensorflow is not installed: run 'python -m pip install jax', "
+        "or install another of jax, tensorflow, torch and set KERAS_BACKEND to its name."
+    )
+    assert said == " ".join([message] * 3)
+
+
+def test_a_backend_that_cannot_be_imported_for_another_reason_says_which(tmp_path):
+    (tmp_path / "torch.py").write_text("import nothing_of_that_name")
+    code = "import keras_tied\ntry: keras_tied.tie\nexcept ImportError as error: print(error)"
+    said = run(code, paths=[tmp_path], KERAS_BACKEND="torch", KERAS_HOME=str(tmp_path))
+    assert " ".join(said) == "No module named 'nothing_of_that_name'"
+
+
 def test_no_keras_json_gives_jax(tmp_path):
     assert run(CHOICE, KERAS_HOME=str(tmp_path)) == ["jax"]
 

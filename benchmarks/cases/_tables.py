@@ -15,16 +15,6 @@ CLASSES = ("digits", "breast_cancer", "wine", "iris")
 R_TABLES = "Computers BudgetItaly Schooling MunExp Treatment SLID".split()
 
 
-def import_estimator() -> Any:
-    """`TiedAutoencoder`, and JAX, which its first fit of 1,000 rows would import."""
-    from keras_tied import TiedAutoencoder  # settles the backend
-
-    # isort: split
-    import jax  # noqa: F401
-
-    return TiedAutoencoder
-
-
 def find_adbench(options: Options, names: str = "") -> dict[str, Callable[[], Any]]:
     """ADBench's tables of `--data`, all or those of the names: rows and labels (1 for an anomaly).
 

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks._case import SECONDS, Measure, Options, System
-from benchmarks.cases._tables import find_adbench, import_estimator, make_detectors, sample
+from benchmarks.cases._tables import find_adbench, make_detectors, sample
 
 TITLE = "Anomalies"
 TEXT = """
@@ -53,7 +53,7 @@ def measure(task: Task, scores: np.ndarray, seconds: dict[str, float]) -> dict[s
 
 
 def make_ours() -> Callable[[Task], np.ndarray]:
-    TiedAutoencoder = import_estimator()
+    from keras_tied import TiedAutoencoder
 
     return lambda task: -TiedAutoencoder(0.9, random_state=0).fit(task[0]).score_samples(task[0])
 

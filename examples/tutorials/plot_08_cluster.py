@@ -112,7 +112,7 @@ print("spread of the code:", codes.std(axis=0).compute().round(2))
 
 # %%
 # An engine that is neither needs no more than a function of arrays: ``keras_tied.load`` imports
-# neither Keras nor JAX, and what it gives can be pickled and sent to any worker.
+# no Keras, and what it gives can be pickled and sent to any worker.
 
 fitted = load(folder / "model.safetensors")
 given = np.column_stack([alone[name] for name in alone.column_names if name != "reading"])

@@ -58,11 +58,12 @@ def explain_missing() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name not in BACKENDS or is_installed(error.name):
+        name = (error.name or "").partition(".")[0]
+        if name not in BACKENDS or is_installed(name):
             raise
         raise ImportError(
-            f"Keras needs a backend, and {error.name} is not installed: run 'python -m pip install "
-            f"jax', or install another of {', '.join(BACKENDS)} and set KERAS_BACKEND to its name."
+            f"Keras needs a backend, and {name} is not installed: run 'python -m pip install jax', "
+            f"or install another of {', '.join(BACKENDS)} and set KERAS_BACKEND to its name."
         ) from error
 
 

@@ -1,6 +1,5 @@
 """What the command trains on, and that no version it notes can cost the model."""
 
-import importlib
 import json
 import os
 import subprocess
@@ -84,20 +83,19 @@ def test_the_package_run_as_a_module_is_the_command(start):
 
 
 @pytest.mark.slow
-def test_two_fits_in_a_new_home_train_on_jax_and_leave_tensorflow_alone(start, tmp_path, rng):
+def test_two_fits_in_a_new_home_leave_no_settings_of_keras(start, tmp_path, rng):
     np.save(tmp_path / "rows.npy", rng.normal(size=(60, 4)).astype(np.float32))
     for name in ("first.safetensors", "second.safetensors"):
         arguments = "fit", "rows.npy", "-o", name, "--epochs", 2, "--json"
         done = start("-m", "keras_tied", *arguments)
         assert done.returncode == 0, done.stderr
         versions = json.loads(done.stdout)["versions"]
-        assert "jax" in versions
-        assert not {"keras", "tensorflow"} & set(versions)
+        assert list(versions) == ["python", "keras-tied", "numpy", "scipy"]
         assert not (tmp_path / "home" / ".keras").exists()
         assert (tmp_path / name).exists()
 
 
-def test_neither_fit_nor_encode_imports_keras_or_scikit_learn(start, tmp_path, rng):
+def test_neither_fit_nor_encode_imports_a_framework_or_scikit_learn(start, tmp_path, rng):
     np.save(tmp_path / "rows.npy", rng.normal(size=(60, 4)).astype(np.float32))
     code = """
 import sys
@@ -107,7 +105,7 @@ try:
     run()
 except SystemExit:
     pass
-print({{"keras", "sklearn", "scipy", "h5py", "pandas", "tensorflow"}} & sys.modules.keys())
+print({{"keras", "jax", "sklearn", "scipy", "h5py", "pandas", "tensorflow"}} & sys.modules.keys())
 """
     fit, encode = (
         "fit rows.npy -o m.safetensors --epochs 2",
@@ -131,18 +129,6 @@ def test_the_environment_is_obeyed_by_the_command_whatever_a_keras_json_says(sta
 def test_without_jax_the_command_trains_on_what_is_installed(start):
     done = start("-c", f"import sys; sys.modules['jax'] = None; {CHOICE}")
     assert done.stdout.split() == ["tensorflow", "tensorflow"], done.stderr
-
-
-@pytest.mark.parametrize(("source", "said"), [("__version__ = '2.99'", "2.99"), ("", "?")])
-def test_the_version_of_a_backend_is_its_modules_whatever_installed_it(
-    monkeypatch, tmp_path, source, said
-):
-    importlib.import_module("keras")  # before the environment names what it does not know
-    (tmp_path / "a_backend.py").write_text(source)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "a_backend", raising=False)
-    monkeypatch.setenv("KERAS_BACKEND", "a_backend")
-    assert _keras.collect_versions(with_keras=True)["a_backend"] == said
 
 
 def out_of_memory(*_, **__):
@@ -176,10 +162,10 @@ def test_a_bad_row_outside_the_sample_is_found_before_training(
     assert not (tmp_path / "model.safetensors").exists()
 
 
-def test_more_components_than_columns_are_refused_before_jax_is_imported(
+def test_more_components_than_columns_are_refused_before_training(
     keras_tied, monkeypatch, fruit_csv
 ):
-    monkeypatch.setattr(_fit, "collect_versions", out_of_memory)
+    monkeypatch.setattr(_fit, "collect_versions", out_of_memory)  # the last step before
     done = keras_tied("fit", fruit_csv, "-o", "model.safetensors", "--components", 99)
     assert done.code == 2
     assert "--components 99" in done.err
@@ -189,21 +175,5 @@ def test_more_components_than_columns_are_refused_before_jax_is_imported(
 def test_without_any_backend_the_message_says_what_to_install(monkeypatch, given):
     monkeypatch.setattr(_backend, "USER_CHOICE", None)
     monkeypatch.setattr(_backend, "is_installed", lambda _: False)
-    with pytest.raises(_keras.UsageError, match="installed; install"):
+    with pytest.raises(_keras.UsageError, match="installed; run 'python -m pip install jax'"):
         _keras.require_backend(given)
-
-
-def test_a_fit_of_few_rows_imports_neither_jax_nor_keras(tmp_path):
-    rows = "".join(f"{i},{i * i % 7},{i % 5}\n" for i in range(80))
-    (tmp_path / "rows.csv").write_text("a,b,c\n" + rows)
-    code = (
-        "import sys; from keras_tied.cli import main\n"
-        "sys.argv[1:] = 'fit rows.csv -o model.safetensors --quiet --epochs 3'.split()\n"
-        "try: main()\n"
-        "finally: print({'jax', 'keras'} & set(sys.modules), file=sys.stderr)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
-    assert done.stderr == "set()\n"
-    assert (tmp_path / "model.safetensors").exists()

@@ -171,7 +171,7 @@ def test_report_tells_ids_labels_commands_and_what_was_left_out(
     assert "keras-tied fit" in text
     assert f"keras-tied report {model} {fruit_csv} -o fruit.html" in text
     assert "day (a date or time" in text
-    for name in ("keras-tied", "numpy", "jax", "bokeh"):
+    for name in ("keras-tied", "numpy", "scipy", "bokeh"):
         assert name in page.locator(".versions dt").all_inner_texts()
 
 

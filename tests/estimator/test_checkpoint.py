@@ -60,6 +60,7 @@ def make_encoder():
 
 KINDS = {
     "arrays": {},
+    "few rows": {"rows": ROWS[:300]},
     "all rows": {"early_stopping": False},
     "noise": {"noise": 0.1, "max_iter": 8},
     "encoder": {"encoder": make_encoder, "max_iter": 8},

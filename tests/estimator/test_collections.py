@@ -38,9 +38,10 @@ def rounds_alike() -> bool:
 
 
 def assert_same(actual, expected):
-    """Bitwise the same, or where BLAS rounds otherwise, to its rounding."""
+    """Bitwise the same, or where BLAS rounds otherwise, to its rounding of the largest numbers."""
     tolerance = 0 if rounds_alike() else 2e-5
-    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
+    size = np.abs(expected).max()  # of scores, which the threshold that is taken off cancels
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * size)
 
 
 @pytest.mark.parametrize("method", METHODS.split())

@@ -116,24 +116,8 @@ print(fitted.transform(rows).sum(), *sorted(set({HEAVY}) & set(sys.modules)))
     "parameters",
     [
         {"scaler": "minmax", "hidden_layer_sizes": (6, 4), "activation": "silu", "n_components": 2},
-        pytest.param(
-            {"noise": layers.GaussianDropout(0.1), "activation": keras.activations.elu},
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            {
-                "scaler": None,
-                "noise": 0.1,
-                "sparsity": 1e-3,
-                "contraction": 1e-3,
-                "weight_decay": 0,
-            },
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            {"n_components": 0.9, "hidden_layer_sizes": np.int64(8), "random_state": np.int64(3)},
-            marks=pytest.mark.slow,
-        ),
+        {"scaler": None, "noise": 0.1, "sparsity": 1e-3, "weight_decay": 0, "solver": "lbfgs"},
+        {"n_components": 0.9, "hidden_layer_sizes": np.int64(8), "random_state": np.int64(3)},
     ],
 )
 def test_every_parameter_comes_back(parameters, iris, tmp_path):
@@ -141,13 +125,7 @@ def test_every_parameter_comes_back(parameters, iris, tmp_path):
     estimator.save(tmp_path / "m.safetensors")
     loaded = TiedAutoencoder.load(tmp_path / "m.safetensors")
     same(estimator, loaded, iris)
-    assert set(loaded.get_params()) == set(estimator.get_params())
-    for name, value in loaded.get_params(deep=False).items():
-        given = estimator.get_params(deep=False)[name]
-        if isinstance(given, keras.layers.Layer):
-            assert value.get_config() == given.get_config()
-        else:
-            assert value == given, name
+    assert loaded.get_params() == estimator.get_params()
 
 
 def test_refitted_after_loading(fitted, file, iris):
@@ -213,21 +191,19 @@ def test_given_encoder_comes_back(digits, tmp_path):
     assert loaded.encoder.get_config()["layers"][1]["config"]["filters"] == 3
 
 
-@pytest.mark.slow
-def test_partial_fit_goes_on_where_it_was(digits, tmp_path):
-    """With the optimizer's momenta and all."""
-    X = digits.astype("float32")
-    estimator = TiedAutoencoder(4, random_state=0).partial_fit(X[:512])
+def test_partial_fit_goes_on_where_it_was(iris, tmp_path):
+    """Bit by bit: with the averages of Nadam, and the number of its steps."""
+    estimator = TiedAutoencoder(1, batch_size=30, random_state=0).partial_fit(iris)
     estimator.save(tmp_path / "m.safetensors")
     loaded = TiedAutoencoder.load(tmp_path / "m.safetensors")
-    kept = [e.model_.optimizer.variables for e in (loaded, estimator)]
-    for variable, before in zip(*kept, strict=True):
-        np.testing.assert_array_equal(
-            *map(keras.ops.convert_to_numpy, (variable, before)), err_msg=before.path
-        )
-    loaded.partial_fit(X[512:1024])
-    steps = 1024 // loaded.batch_size
-    assert (loaded.n_iter_, int(loaded.model_.optimizer.iterations.numpy())) == (2, steps)
+    for each in (loaded, estimator):
+        each.partial_fit(iris)
+        assert each.n_iter_ == 2
+    np.testing.assert_array_equal(loaded.transform(iris), estimator.transform(iris))
+    loaded.save(tmp_path / "again.safetensors")
+    estimator.save(tmp_path / "m.safetensors")
+    contents = [(tmp_path / name).read_bytes() for name in ("again.safetensors", "m.safetensors")]
+    assert contents[0] == contents[1]
 
 
 @pytest.mark.parametrize(
@@ -250,7 +226,7 @@ def test_joblib_file_is_the_same(fitted, iris, tmp_path):
 
 def test_clone_is_not_fitted():
     encoder = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
-    cloned = clone(TiedAutoencoder(3, encoder=encoder, noise=layers.GaussianNoise(0.1)))
+    cloned = clone(TiedAutoencoder(3, encoder=encoder))
     assert cloned.n_components == 3
     assert cloned.encoder is not encoder
     assert (cloned.encoder.input_shape, cloned.encoder.output_shape) == ((None, 4), (None, 2))
@@ -369,11 +345,13 @@ def test_save_refuses_another_ending(name, fitted):
         fitted.save(name)
 
 
+@pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`")  # Keras's
 def test_save_refuses_a_lambda_and_leaves_nothing(iris, tmp_path):
-    noise = layers.Lambda(lambda x: x)
-    estimator = TiedAutoencoder(1, noise=noise, max_iter=1, random_state=0).fit(iris)
-    with pytest.raises(ValueError, match=r"noise=.* cannot be read back from a file: .* no lambda"):
-        estimator.save(tmp_path / "m.safetensors")
+    dense = layers.Dense(2, activation=lambda x: x)
+    encoder = keras.Sequential([keras.Input((4,)), dense])
+    estimator = TiedAutoencoder(encoder=encoder, max_iter=1, random_state=0).fit(iris)
+    with pytest.raises(ValueError, match=r"encoder=.* cannot be read back .*no lambda"):
+        estimator.save(tmp_path / "m.keras")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -158,6 +158,7 @@ VALUES: dict[str, list[Any]] = {
     "activation": ["glu", "", 1, None, ["tanh"], "x" * 10**6],
     "feature_names": [["a"], [], list(range(7)), "abcdefg", dict.fromkeys("abcdefg", 1)],
     "params": [None, [], "x", 7],
+    "steps": [-1, 1.5, None, True, "1", 2**63],
     "transposed": [None, "x", ["x"], [1]],
     "version": [1, None],
     "surprise": [1],
@@ -181,6 +182,7 @@ def with_number(value: float, place: int = 0) -> Callable[[Any], Any]:
     return change
 
 
+MAY_BE_MISSING = "preprocessing.gaussian.precision imputation_weights smallest largest".split()
 CHANGES: dict[str, Callable[[Any], Any]] = {
     "has a row more": lambda array: np.concatenate([array, array[:1]]),
     "has an axis more": lambda array: array[None],
@@ -194,9 +196,9 @@ for name, array in sorted(read_arrays().items()):
     changes = dict(CHANGES)
     if array.dtype.kind == "f":
         changes["has a NaN"] = with_number(np.nan)
-        if not name.endswith((".scale", ".low", ".high")):
+        if not name.endswith((".scale", ".low", ".high", "smallest")):
             changes["has an infinite number"] = with_number(-np.inf)
-    if name in ("preprocessing.gaussian.precision", "imputation_weights"):  # these may be missing
+    if name in MAY_BE_MISSING:
         del changes["is not there"]
     for what, change in changes.items():
         case(f"{name} {what}", lambda name=name, change=change: with_array(name, change))
@@ -299,7 +301,14 @@ case(
     "there is no network",
     lambda: with_arrays({n: None for n in read_arrays() if n.startswith("network.")}),
 )
-case("an optimizer lacks a variable", lambda: with_arrays({"optimizer.3": None}, "partial"))
+for name in ("nadam.averages", "nadam.squares"):
+    for what, change in {**CHANGES, "has a NaN": with_number(np.nan)}.items():
+        case(f"{name} {what}", lambda n=name, c=change: with_array(n, c, "partial"))
+case("a square is negative", lambda: with_array("nadam.squares", with_number(-1.0), "partial"))
+case(
+    "there are fewer averages than weights",
+    lambda: with_arrays({f"nadam.{n}": np.zeros(9, "f4") for n in ("averages", "squares")}),
+)
 
 
 # The other process.
@@ -656,9 +665,9 @@ def test_no_place_in_a_model_names_what_is_not_known(tmp_path, place):
 
 @pytest.mark.parametrize("what", few_quick(REFUSED, 5))
 def test_a_parameter_names_only_what_is_known(tmp_path, what):
-    params = json.loads(read_text("objectives"))["settings"]["params"]
+    params = json.loads(read_text())["settings"]["params"]
     file = tmp_path / "m.safetensors"
-    file.write_bytes(with_settings("objectives", params=params | {"noise": REFUSED[what]}))
+    file.write_bytes(with_settings(params=params | {"encoder": REFUSED[what]}))
     refuse(file)
 
 
@@ -671,18 +680,19 @@ def test_what_the_user_has_registered_is_known(iris, tmp_path):
         return keras.ops.tanh(x)
 
     @keras.saving.register_keras_serializable("test_hostile_files")
-    class Twice(layers.Layer):
-        def call(self, x):
-            return 2 * x
+    class Lasso(keras.regularizers.Regularizer):
+        def __call__(self, x):
+            return 0.01 * keras.ops.sum(keras.ops.abs(x))
 
-    dense = layers.Dense(2, activation=bend, kernel_regularizer="l2")
-    estimator = TiedAutoencoder(
-        encoder=keras.Sequential([keras.Input((4,)), dense]), noise=Twice(), max_iter=1
-    ).fit(iris)
-    estimator.save(tmp_path / "m.keras")
-    loaded = TiedAutoencoder.load(tmp_path / "m.keras")
-    assert loaded.encoder_.layers[0].activation is bend
-    assert isinstance(loaded.model_.noise, Twice)
+        def get_config(self):
+            return {}
+
+    dense = layers.Dense(2, activation=bend, kernel_regularizer=Lasso())
+    encoder = keras.Sequential([keras.Input((4,)), dense])
+    TiedAutoencoder(encoder=encoder, max_iter=1).fit(iris).save(tmp_path / "m.keras")
+    layer = TiedAutoencoder.load(tmp_path / "m.keras").encoder_.layers[0]
+    assert layer.activation is bend
+    assert isinstance(layer.kernel_regularizer, Lasso)
 
 
 def with_layer(layer: dict[str, Any]) -> Callable[[Path], Path]:

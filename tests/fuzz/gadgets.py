@@ -2,7 +2,7 @@
 
     python tests/fuzz/gadgets.py
 
-A file of an estimator names classes where `encoder` or `activation` is the user's own. Each class
+A file of an estimator names classes where `encoder` is the user's own. Each class
 and function that Keras exports is put there, with a path for each of its arguments in turn. Nothing
 may open that path, write a file, run a program or open a connection; the file is refused with a
 `ValueError`, or its object is made. Prints how many there were, and what did harm.

@@ -1,8 +1,9 @@
 """Write one small model file of each kind, and what it gives for some rows.
 
-Run it only when the format of files changes on purpose, from the root of the repository:
+Run it only when the format of files changes on purpose, from the root of the repository, once the
+old files are removed:
 
-    KERAS_BACKEND=jax python tests/pinned/make.py tests/pinned/files
+    python tests/pinned/make.py tests/pinned/files
 
 `test_files.py` compares what the files give with the results beside them. For each kind the folder
 gets a model file and `KIND.npz`, the rows and the results; for `text`, which `keras-tied fit`
@@ -118,7 +119,7 @@ def deep() -> tuple[TiedAutoencoder, Any]:
 
 
 def partial() -> tuple[TiedAutoencoder, Any]:
-    """Training may go on, so the file keeps the optimizer."""
+    """Training may go on, so the file keeps the state of Nadam."""
     X = bent_rows(120)
     estimator = TiedAutoencoder(hidden_layer_sizes=6, batch_size=15, random_state=0)
     for batch in np.split(X, 2):
@@ -127,14 +128,13 @@ def partial() -> tuple[TiedAutoencoder, Any]:
 
 
 def objectives() -> tuple[TiedAutoencoder, Any]:
-    """Parameters are a layer and a function, and the model has all of its objectives."""
+    """The network minimises more than its error."""
     X = bent_rows(60)
     estimator = TiedAutoencoder(
         hidden_layer_sizes=6,
-        activation=keras.activations.elu,
-        noise=layers.GaussianDropout(0.1, seed=0, name="noise"),
+        activation="elu",
+        noise=0.1,
         sparsity=1e-3,
-        contraction=1e-3,
         weight_decay=1e-4,
         max_iter=5,
         trim=False,

@@ -80,8 +80,8 @@ ARGUMENTS = {
     "keras_tied.Autoencoder.reconstruction_error": "x per_feature batch_size",
     "keras_tied.Autoencoder.start_from_pca": "x",
     "keras_tied.TiedAutoencoder": """
-        n_components hidden_layer_sizes activation solver scaler noise sparsity contraction
-        weight_decay encoder categorical_features max_iter batch_size learning_rate
+        n_components hidden_layer_sizes activation solver scaler noise sparsity weight_decay
+        encoder categorical_features max_iter batch_size learning_rate
         early_stopping validation_fraction n_iter_no_change contamination trim random_state verbose
         """,
     "keras_tied.TiedAutoencoder.decision_function": "X",

@@ -30,8 +30,8 @@ MOST_COLUMNS = 3  # that are named for each row that is explained
 class BatchTransform:
     """A pure function from Arrow batches to Arrow batches.
 
-    It is small, can be pickled, and imports neither Keras nor JAX unless the model has an encoder
-    or an activation of the user's own: send it to the workers of Dask, Ray or Spark.
+    It is small, can be pickled, and imports no Keras unless the model has an encoder of the user's
+    own: send it to the workers of Dask, Ray or Spark.
 
     Attributes:
         fitted: the fitted value.

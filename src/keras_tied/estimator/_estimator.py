@@ -67,11 +67,8 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             held out, which takes a fit for each (`comparison.compare_widths`). Not used where an
             `encoder` is given. Defaults to 2.
         hidden_layer_sizes: the units of each hidden layer of the encoder besides the linear ones,
-            a number or a sequence. Defaults to `"auto"`: twice as many units as there are features,
-            from 48, or 32 for fewer than 1,000 rows, to 512, and at most one for every eight rows,
-            in three layers for 1,000 rows and more of up to 32 features, else in two. Tables of
-            many more features than components count as their first principal components, at least
-            64 and twice `n_components`.
+            a number or a sequence. Defaults to `"auto"`: two or three layers of twice as many units
+            as there are features; see "What auto stands for" in the guide.
         activation: the activation of the hidden units: `"elu"`, `"gelu"`, `"relu"`, `"selu"`,
             `"sigmoid"`, `"silu"`, `"softplus"` or `"tanh"`. Defaults to `"auto"`: `"silu"`, and
             `"tanh"`, which is bounded, for fewer than 1,000 rows.
@@ -84,9 +81,8 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             training (Vincent et al., 2008). Defaults to 0.
         sparsity: the factor of the mean L1 norm of the code. Defaults to 0. With noise or sparsity
             the network is kept even where PCA's reconstruction is better.
-        weight_decay: the factor of the squares of the kernels. Defaults to `"auto"`: 1,500 d k / n³
-            for n rows of d features and k components, but at most 600 divided by n (n + 1000), and
-            200 divided by that for fewer than 1,000 rows.
+        weight_decay: the factor of the squares of the kernels. Defaults to `"auto"`, which falls
+            with the rows; see "What auto stands for" in the guide.
         encoder: a Keras model to use instead of `n_components`, `hidden_layer_sizes` and
             `activation`, with one input of known shape that has as many numbers as a row, such as
             an image. A copy with new weights is trained, and mirrored; it neither starts from PCA
@@ -96,15 +92,12 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             `"from_dtype"` for the columns of a frame that are no numbers by their dtype, which may
             be categories, text, booleans, dates and times; None for numbers alone. Defaults to
             `"from_dtype"`.
-        max_iter: iterations of L-BFGS, or epochs of Nadam. Defaults to None: at most 500
-            iterations; or as many epochs as make 4,200 steps of Nadam, or one for every two rows
-            up to 16,800, but 450 for fewer than 1,000 rows; fewer for large networks (of 85,000
-            weights for 4,200 steps, of 33,000 for these 450), and at least one epoch.
+        max_iter: iterations of L-BFGS, or epochs of Nadam. Defaults to None: 500, or as many as the
+            rows need; see "How long it trains" in the guide.
         batch_size: rows in a step of Nadam. Defaults to 128.
         learning_rate: the largest learning rate of Nadam, which rises to it for a twentieth of the
-            steps and falls to 0 along a cosine. Defaults to `"auto"`: 0.02, divided by the fourth
-            root of the number of steps over 2,400 where there are more; and 0.003 for an `encoder`
-            that is given.
+            steps and falls to 0 along a cosine. Defaults to `"auto"`: 0.02, less where there are
+            more steps, and 0.003 for an `encoder`; see "What auto stands for" in the guide.
         early_stopping: whether to compare with PCA on held-out rows, and to keep the weights that
             are best for these. Of fewer than 1,000 rows, the number of steps is found by
             cross-validation, and the network learns from all rows. Defaults to `True`; `False`
@@ -137,9 +130,8 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         loss_curve_: the loss after each iteration, or in each pass of Nadam, with penalties; empty
             for PCA that was not trained.
         validation_curve_: the mean squared error of the rows held out, of scaled features, or the
-            loss of classes before calibration, beside each entry of `loss_curve_`: of Nadam
-            between those measured, every 25 or 200 steps;
-            empty where none were held out.
+            loss of classes before calibration, beside each entry of `loss_curve_`; of Nadam
+            between those measured, every 25 or 200 steps. Empty where none were held out.
         reconstruction_r2_: the share of the variance of the training rows that is reconstructed,
             at most 1; for PCA the sum of `explained_variance_ratio_`. With probabilities of classes
             the share of deviance that is explained, which for numbers is R², over all columns.

@@ -1,0 +1,61 @@
+"""The same network in NumPy, in ONNX and on the report's page, for each activation."""
+
+import json
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import keras_tied
+from keras_tied.estimator._fitted.activations import ACTIVATIONS
+from keras_tied.estimator._fitted.imputation import Preprocessing
+from keras_tied.estimator._fitted.layout import Layout
+from keras_tied.estimator._fitted.scaling import Scaling
+from keras_tied.estimator._onnx import write_onnx
+from keras_tied.estimator.internal import Fitted
+from keras_tied.report._page import _describe_decoder
+
+from .networks import draw_network
+
+PAGE = Path(keras_tied.__file__).parent / "report" / "page"
+DECODE = """
+const { codes, decoder } = JSON.parse(require("fs").readFileSync(0, "utf8"));
+const bytes = (text) => Buffer.from(text, "base64");
+const readFloats = (text) => new Float32Array(new Uint8Array(bytes(text)).buffer);
+const Data = { decoder, readFloats };
+%s
+console.log(JSON.stringify(codes.map((code) => [...Decoder.decode(code)])));
+"""
+
+
+def run_onnx(fitted: Fitted, codes: np.ndarray, folder: Path) -> np.ndarray:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    write_onnx(fitted, folder / "decoder.onnx", "decoder")
+    session = onnxruntime.InferenceSession(folder / "decoder.onnx")
+    return session.run(None, {"code": codes})[0]
+
+
+def run_page(fitted: Fitted, codes: np.ndarray, folder: Path) -> np.ndarray:
+    """In the Node that Playwright brings."""
+    playwright = find_spec("playwright")
+    if playwright is None:
+        pytest.skip("Playwright is not installed")
+    node = Path(playwright.origin).parent / "driver" / "node"
+    script = folder / "decode.js"
+    script.write_text(DECODE % (PAGE / "decoder.js").read_text().replace('"use strict";', ""))
+    data = json.dumps({"codes": codes.tolist(), "decoder": _describe_decoder(fitted)})
+    done = subprocess.run([node, script], input=data, capture_output=True, text=True, check=True)
+    return np.array(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("run", [run_onnx, run_page])
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_codes_are_decoded_as_by_the_fitted_value(activation, run, rng, tmp_path):
+    scaling = Scaling(rng.normal(size=5), rng.uniform(0.5, 2, size=5))
+    preprocessing = Preprocessing(scaling, np.zeros(5), Layout.of_numbers(5))
+    fitted = Fitted(preprocessing, draw_network((5, 9, 8, 2), activation))
+    codes = (5 * rng.normal(size=(300, 2))).astype(np.float32)
+    expected = fitted.inverse_transform(codes)
+    np.testing.assert_allclose(run(fitted, codes, tmp_path), expected, rtol=1e-4, atol=1e-4)
