@@ -1,4 +1,4 @@
-"""ONNX files and pipelines, run by onnxruntime, against the estimator's own methods."""
+"""ONNX files, run by onnxruntime, against the estimator's own methods."""
 
 import copy
 import os
@@ -15,14 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from keras_tied.estimator._training.keras_network import build_network, inference_network
-from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from keras_tied import TiedAutoencoder
 from keras_tied.estimator import internal
@@ -35,9 +29,6 @@ from .networks import draw_network
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
-skl2onnx = pytest.importorskip("skl2onnx")
-
-from skl2onnx.common import data_types  # noqa: E402
 
 NEEDED = {"jax": "jax2onnx", "tensorflow": "tf2onnx", "torch": "onnxscript"}
 CONVERTER = NEEDED[keras.backend.backend()]
@@ -313,8 +304,6 @@ def of_convolutions(digits: np.ndarray) -> TiedAutoencoder:
 def test_layers_without_a_rule_are_left_to_keras(digits, tmp_path):
     estimator = of_convolutions(digits)
     assert_exported(estimator, digits, tmp_path)
-    found = run(skl2onnx.to_onnx(estimator, digits[:1]), X=digits)["code"]
-    assert_close(found, estimator.transform(digits))
 
 
 @pytest.mark.slow
@@ -388,82 +377,3 @@ def test_without_onnx_the_estimator_works_and_export_says_what_to_install():
         'ImportError: Writing ONNX needs the package onnx; run pip install "keras-tied[onnx]"'
         in (result.stderr)
     )
-
-
-@pytest.mark.parametrize("opset", [13, None])
-def test_alone_it_converts_to_its_codes(iris, of_iris, opset):
-    estimator = with_network(of_iris)
-    model = skl2onnx.to_onnx(estimator, iris[:1], target_opset=opset)
-    found = run(model, X=iris)
-    assert found.keys() == {"code"}
-    assert_close(found["code"], estimator.transform(iris))
-
-
-def test_operators_that_are_too_old_are_refused(iris, of_iris):
-    with pytest.raises(ValueError, match="target_opset=12, and needs 13 at least"):
-        skl2onnx.to_onnx(of_iris, iris[:1], target_opset=12)
-
-
-@pytest.mark.parametrize("dtype", ["float64", "int64"])
-def test_rows_of_other_dtypes_convert(iris, of_iris, dtype):
-    estimator, X = of_iris, (10 * iris).astype(dtype)
-    found = run(skl2onnx.to_onnx(estimator, X[:1]), X=X)["code"]
-    assert found.dtype == ("float64" if dtype == "float64" else "float32")
-    assert_close(found, estimator.transform(X))
-
-
-def table(X: np.ndarray) -> pd.DataFrame:
-    kinds = np.array(["u", "v", "w"])[np.arange(len(X)) % 3]
-    return pd.DataFrame(X, columns=list("abcd")).assign(kind=kinds)
-
-
-def convert_pipeline(pipeline, rows: pd.DataFrame, **options: bool) -> dict[str, np.ndarray]:
-    """What a converted pipeline gives for the rows of a table."""
-    types = [(name, data_types.FloatTensorType([None, 1])) for name in "abcd"]
-    types.append(("kind", data_types.StringTensorType([None, 1])))
-    model = skl2onnx.to_onnx(pipeline, initial_types=types, options=options or None)
-    kinds = rows[["kind"]].to_numpy(dtype=object)
-    return run(model, kind=kinds, **{name: rows[[name]].to_numpy() for name in "abcd"})
-
-
-def make_preparation() -> ColumnTransformer:
-    return ColumnTransformer(
-        [("numbers", StandardScaler(), list("abcd")), ("kinds", OneHotEncoder(), ["kind"])],
-        sparse_threshold=0,
-    )
-
-
-@pytest.mark.parametrize("gaps", [False, True], ids=["whole", "with gaps"])
-def test_pipeline_with_standard_scaler_and_one_hot_encoder_converts(iris, gaps):
-    rows = table(iris)
-    if gaps:
-        rows.loc[::7, "b"], rows.loc[::11, "c"] = np.nan, np.nan
-    estimator = TiedAutoencoder(
-        2, hidden_layer_sizes=6, sparsity=1e-6, solver="lbfgs", max_iter=3, random_state=0
-    )
-    pipeline = make_pipeline(make_preparation(), estimator).fit(rows)
-    assert not estimator.is_pca_
-    assert_close(convert_pipeline(pipeline, rows)["code"], pipeline.transform(rows))
-
-
-def test_pipeline_that_ends_in_a_classifier_converts(iris):
-    rows, labels = table(iris)[::4], load_iris().target[::4]
-    pipeline = make_pipeline(make_preparation(), TiedAutoencoder(2), LogisticRegression())
-    pipeline.fit(rows, labels)
-    found = convert_pipeline(pipeline, rows, zipmap=False)
-    assert_close(found["probabilities"], pipeline.predict_proba(rows))
-    np.testing.assert_array_equal(found["label"], pipeline.predict(rows))
-
-
-def test_inside_a_column_transformer_it_converts(iris):
-    rows = table(iris)[::4]
-    reduced = make_pipeline(StandardScaler(), TiedAutoencoder(2))
-    columns = ColumnTransformer([("code", reduced, list("abcd")), ("k", OneHotEncoder(), ["kind"])])
-    columns.fit(rows)
-    assert_close(convert_pipeline(columns, rows)["transformed_column"], columns.transform(rows))
-
-
-def test_grid_search_over_it_converts(iris):
-    search = GridSearchCV(TiedAutoencoder(), {"n_components": [1, 2]}, cv=2).fit(iris[::4])
-    found = run(skl2onnx.to_onnx(search, iris[:1]), X=iris)
-    assert_close(found["code"], search.transform(iris))
