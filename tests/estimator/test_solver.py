@@ -13,8 +13,8 @@ from scipy.optimize import check_grad
 from keras_tied import TiedAutoencoder
 from keras_tied.estimator._fitted.activations import ACTIVATIONS
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
-from keras_tied.estimator._training import lbfgs, schedule, solver
-from keras_tied.estimator._training.members import Member
+from keras_tied.estimator._training import lbfgs, schedule
+from keras_tied.estimator._training.members import HeldOut, Member, is_better
 from keras_tied.estimator._training.nadam import Nadam, take_steps
 from keras_tied.estimator._training.rows import TrainingRows
 from keras_tied.estimator._training.stack import Objective, Stack, flatten
@@ -189,7 +189,7 @@ def test_lbfgs_ends_where_the_gradient_is_0(rng):
     n = lbfgs.BLOCK_ROWS + 5
     inputs = rng.normal(size=(n, SIZES[0])).astype(np.float32)
     rows, network = TrainingRows(inputs, inputs, np.ones(n)), make_network()
-    member = Member(network, rows, np.ones(n), rows, np.zeros(n), np.zeros(n), rows.principal)
+    member = Member(network, rows, np.ones(n), rows, np.zeros(n), rows.principal)
     objective, losses = Objective(weight_decay=1e-3), []
 
     def note(_, loss):
@@ -315,13 +315,12 @@ def test_copies_of_rows_are_no_more_evidence():
     rows = TrainingRows(np.tile(X, (10, 1)), np.tile(X, (10, 1)), np.ones(20_000), copies=10)
     gains = np.resize([0.88, 0.88, -0.82, -0.82], 2000)  # mean 0.03, standard deviation 0.85
     for count, better in ((2000, True), (500, False)):  # standard errors of 0.019 and 0.038
-        of_pca = np.ones(10 * count)
+        weights = np.ones(10 * count)
         held_out = rows.select(np.arange(count))
-        member = Member(
-            make_network(), held_out, of_pca, held_out, of_pca, of_pca, held_out.principal
-        )
-        errors = 1.0 - np.tile(gains[:count], 10)
-        assert solver._is_better([member], [errors], [of_pca]) == better
+        member = Member(make_network(), held_out, weights, held_out, weights, held_out.principal)
+        network = HeldOut([1.0 - np.tile(gains[:count], 10)], 0.97, None)
+        pca = HeldOut([weights], 1.0, None)
+        assert is_better([member], network, pca) == better
 
 
 @pytest.mark.parametrize("n", [400, pytest.param(2000, marks=pytest.mark.slow)])

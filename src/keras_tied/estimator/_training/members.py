@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.dense_network import DenseNetwork
+from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.pca import Components
 from keras_tied.estimator._fitted.value import compute_block
-from keras_tied.estimator._training.held_out import make_folds, split_rows
+from keras_tied.estimator._training.held_out import (
+    is_clearly_less,
+    is_clearly_less_in_folds,
+    make_folds,
+    split_rows,
+)
 from keras_tied.estimator._training.plan import Plan
 from keras_tied.estimator._training.rows import TrainingRows
 from keras_tied.estimator._training.start import start_network
@@ -30,7 +36,7 @@ class Training:
     errors: list[float]  # the mean error on held-out rows beside each; empty without such rows
 
 
-@dataclass
+@dataclass(frozen=True)
 class Member:
     """A network in training, the rows that it learns from, and those held out of it.
 
@@ -42,22 +48,100 @@ class Member:
     learning_weights: Array  # of these, `(n,)`, 0 for those that are held out
     held_out: TrainingRows  # those with a weight in `weights`
     weights: Array  # of the held-out rows, `(n,)`
-    of_pca: Array  # the error of PCA on each row of `held_out`, `(n,)`
     principal: Components  # PCA of the rows to learn from
     # of the rows that are held out, among all; None if they are those of a fold
     places: Array | None = None
 
-    def measure(self, network: DenseNetwork) -> Array:
-        """The errors of a network on the held-out rows, times their weights, `(n,)`."""
+    def measure(self, network: DenseNetwork, link: Link | None = None) -> Array:
+        """The errors of a network on the held-out rows, times their weights, `(n,)`.
+
+        `link` is by default that which training begins with.
+        """
         errors, places = np.zeros(len(self.weights)), np.flatnonzero(self.weights)
         if len(places):
-            all_held_out = len(places) == len(errors)
-            rows = self.held_out if all_held_out else self.held_out.select_places(places)
-            block = compute_block(network, rows.flat, rows.flat)
-            outputs = rows.undo_projection(block.reconstruction)
+            rows = self.held_out
+            if len(places) < len(errors):
+                rows = rows.select_places(places)
+            if link is not None:
+                rows = replace(rows, link=link)
+            outputs = rows.undo_projection(decode_rows(network, rows))
             outputs = outputs if rows.link is None else rows.link.apply(outputs)
-            errors[places] = self.weights[places] * (rows.errors(outputs) - rows.lost)
+            errors[places] = self.weights[places] * rows.errors(outputs)
         return errors
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The errors of the networks of some members on the rows held out of each."""
+
+    errors: list[Array]  # of each that has such rows, times the weights of these, `(n,)`
+    mean: float  # over the values that are not hidden
+    link: Link | None  # that suits these rows; None if all errors are squares
+
+
+def measure_held_out(
+    members: list[Member], networks: list[DenseNetwork], plain: TrainingRows | None
+) -> HeldOut:
+    """Calibrate the link of some networks, and measure their errors.
+
+    `plain` are the rows as they are, if values of those of the members are hidden.
+    """
+    every = zip(members, networks, strict=True)
+    pairs = [(member, network) for member, network in every if member.weights.any()]
+    link = members[0].held_out.link
+    if link is not None:
+        link = _calibrate(link, pairs)
+    errors = [member.measure(network, link) for member, network in pairs]
+    if plain is not None:
+        return HeldOut(errors, _measure_plain(plain, pairs, link), link)
+    total = sum(of_member.sum() for of_member in errors)
+    weight = sum(member.weights.sum() for member, _ in pairs)
+    return HeldOut(errors, float(total / weight), link)
+
+
+def is_better(members: list[Member], network: HeldOut, pca: HeldOut) -> bool:
+    """Whether networks have clearly smaller errors than PCA on held-out rows."""
+    if len(members) == 1:
+        weights, count = members[0].weights, members[0].held_out.count
+        errors = network.errors[0] / weights, pca.errors[0] / weights
+        return is_clearly_less(*errors, weights, count)
+    of_folds = np.array([errors.sum() for errors in network.errors])
+    of_pca = np.array([errors.sum() for errors in pca.errors])
+    return is_clearly_less_in_folds(of_folds, of_pca, len(members[0].weights))
+
+
+def _calibrate(link: Link, pairs: list[tuple[Member, DenseNetwork]]) -> Link:
+    """The link that suits the rows held out of each member."""
+    rows = pairs[0][0].held_out
+    weights, outputs = np.zeros(len(rows.targets)), np.zeros(rows.targets.shape)
+    for member, network in pairs:
+        places = np.flatnonzero(member.weights)
+        weights[places] = member.weights[places]
+        some = decode_rows(network, rows.select_places(places))
+        outputs[places] = rows.undo_projection(some)
+    return link.calibrate(outputs, rows.targets, weights)
+
+
+def _measure_plain(
+    plain: TrainingRows, pairs: list[tuple[Member, DenseNetwork]], link: Link | None
+) -> float:
+    """The mean error of the values in rows held out, none of which is hidden."""
+    total = weight = 0.0
+    for member, network in pairs:
+        places = member.places
+        if places is None:  # a fold, or all
+            places = np.flatnonzero(member.weights[: plain.count])
+        rows = replace(plain.select(places), link=link)
+        outputs = decode_rows(network, rows)
+        outputs = outputs if link is None else link.apply(outputs)
+        total += float(rows.weights @ rows.errors(outputs))
+        weight += float(rows.weights @ np.mean(~np.isnan(rows.targets), axis=1))
+    return total / weight
+
+
+def decode_rows(network: DenseNetwork, rows: TrainingRows) -> Array:
+    """What the decoder puts out for rows, `(n, d)`."""
+    return compute_block(network, rows.flat, rows.flat).reconstruction
 
 
 def make_members(plan: Plan, rows: TrainingRows) -> list[Member]:
@@ -82,8 +166,7 @@ def _hold_out_folds(plan: Plan, start: Start, rows: TrainingRows) -> list[Member
         principal = rows.select(np.flatnonzero(mask)).principal.truncate(plan.n_components)
         weights, others = rows.weights * mask, rows.weights * ~mask
         learned = weights / weights.mean()
-        of_pca = rows.pca_errors(principal)
-        members.append(Member(start(principal), rows, learned, rows, others, of_pca, principal))
+        members.append(Member(start(principal), rows, learned, rows, others, principal))
     return members
 
 
@@ -103,6 +186,5 @@ def _hold_out_part(plan: Plan, start: Start, rows: TrainingRows) -> Member:
         train_rows, held_out = rows, rows.select(np.arange(1))
         weights = np.zeros(len(held_out.weights))
     principal = train_rows.principal.truncate(plan.n_components)
-    network, of_pca = start(principal), held_out.pca_errors(principal)
     learned = train_rows, train_rows.weights
-    return Member(network, *learned, held_out, weights, of_pca, principal, places)
+    return Member(start(principal), *learned, held_out, weights, principal, places)

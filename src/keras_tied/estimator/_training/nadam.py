@@ -110,12 +110,13 @@ def train(
 ) -> Training:
     """Train networks side by side, and keep those of the part with the least held-out error."""
     schedule, run = Schedule.make(members, plan), Run(members)
+    of_pca = run.measure()  # the networks begin as PCA
     with limit_threads(run.stack):
         _take_parts(run, schedule, plan, objective, is_interrupted)
     losses = schedule.average_by_pass([each[-1] for each in run.losses], run.best)
     errors = []
     if plan.early_stopping:
-        errors = schedule.interpolate([run.error_of_pca, *run.errors], run.best)
+        errors = schedule.interpolate([of_pca, *run.errors], run.best)
     return Training(run.make_best(), losses, errors)
 
 
@@ -173,22 +174,20 @@ class Run:
         """The parts that were taken."""
         return len(self.errors)
 
-    @property
-    def error_of_pca(self) -> float:
-        """The mean error of PCA on the held-out rows."""
-        total = sum(member.weights @ member.of_pca for member in self.members)
-        return float(total / self.weight)
-
     def take_part(self, batches: Array, rates: Array, objective: Objective) -> None:
         """Take steps, with places of rows, `(steps, batch_size)`, and measure the networks."""
         rows, state = self.members[-1].rows, (self.stack, self.nadam)
         self.losses += take_steps(*state, rows, self.weights, batches, rates, objective).tolist()
+        self.errors.append(self.measure())
+        if self.errors[-1] <= self.errors[self.best]:
+            self.best, self.best_numbers = self.n_parts - 1, self.stack.numbers.copy()
+
+    def measure(self) -> float:
+        """The mean error of the networks on the rows held out of them."""
         total = 0.0
         for place, member in enumerate(self.members):
             total += member.measure(self.stack.make_network(place)).sum()
-        self.errors.append(float(total / self.weight))
-        if self.errors[-1] <= self.errors[self.best]:
-            self.best, self.best_numbers = self.n_parts - 1, self.stack.numbers.copy()
+        return float(total / self.weight)
 
     def make_best(self) -> list[DenseNetwork]:
         """The networks after the best part."""
