@@ -321,6 +321,16 @@ def two_on_one_nested(family: Family, gain: bool) -> keras.Model:
     return keras.Model(inputs, decoder(encoder(inputs)))
 
 
+@topology(("out_1", "code"), ("out_2", "code"))
+def two_decoders(family: Family, gain: bool) -> keras.Model:
+    inputs, (encoder, _) = source(family), halves(family, gain)
+    shape = encoder.output_shape[1:]
+    outs = [family.tied(find(encoder, "code"), gain=gain, name=f"out_{n}") for n in (1, 2)]
+    decoders = [model_of(out, shape=shape, name=f"decoder_of_{out.name}") for out in outs]
+    code = encoder(inputs)
+    return keras.Model(inputs, [decoder(code) for decoder in decoders])
+
+
 @topology(wrapped=True)
 def in_wrappers(family: Family, gain: bool) -> keras.Model:
     inputs, code = source(family, (2, *family.shape)), family.layer(3, name="code")
