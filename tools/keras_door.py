@@ -176,15 +176,20 @@ def pytest_runtest_makereport(item, call):
         write({"test": name, "outcome": report.outcome, "text": text})
 
 
-def pytest_collectreport(report):
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector):
+    outcome = yield
+    report = outcome.get_result()
     if report.failed:
-        write({"test": report.nodeid, "outcome": "failed", "text": report.longreprtext})
+        write({"test": str(collector.path), "outcome": "failed", "text": report.longreprtext})
 
 
 def pytest_sessionfinish():
-    write({"counts": counts})
+    write({"test": "the end", "outcome": "end"})
 
 
 def write(record):
+    """Write at once, since a test may end the process."""
     with open(os.environ["KERAS_DOOR_RESULTS"], "a") as file:
-        file.write(json.dumps(record) + "\n")
+        file.write(json.dumps({**record, "counts": counts}) + "\n")
+    counts.clear()

@@ -72,10 +72,12 @@ def run(tests, backend, door, scratch):
     with Path(scratch, f"{backend}-{door}.log").open("w") as log:
         subprocess.run(command, cwd=scratch, env=environment, stdout=log, stderr=log, check=False)
     records = [json.loads(line) for line in results.read_text().splitlines()]
-    if "counts" not in records[-1]:
-        print(f"{backend}: the process died after {records[-1]['test']}")
-        return records, Counter()
-    return records[:-1], Counter(records[-1]["counts"])
+    counts = sum((Counter(record["counts"]) for record in records), Counter())
+    *tested, last = records
+    if last["outcome"] != "end":
+        print(f"{backend}: the process died after {last['test']}")
+        tested = records
+    return tested, counts
 
 
 def judge(records, backend, scratch):
