@@ -26,6 +26,10 @@ from keras.src.backend.common.stateless_scope import in_stateless_scope
 import keras_tied
 from keras_tied import training
 
+# Read now, since a test clears the environment.
+RESULTS = os.environ["KERAS_DOOR_RESULTS"]
+IS_OPEN = os.environ["KERAS_DOOR"] == "open"
+
 TIED_TO = (
     layers.Dense,
     layers.EinsumDense,
@@ -161,7 +165,7 @@ def pytest_configure(config):
     sys.modules["conftest"].skip_if_backend = skip_if_backend
     config.addinivalue_line("markers", "requires_trainable_backend: of Keras")
     config.addinivalue_line("markers", "multi_device: of Keras")
-    if os.environ["KERAS_DOOR"] == "open":
+    if IS_OPEN:
         open_door()
 
 
@@ -190,6 +194,6 @@ def pytest_sessionfinish():
 
 def write(record):
     """Write at once, since a test may end the process."""
-    with open(os.environ["KERAS_DOOR_RESULTS"], "a") as file:
+    with open(RESULTS, "a") as file:
         file.write(json.dumps({**record, "counts": counts}) + "\n")
     counts.clear()

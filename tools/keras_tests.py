@@ -69,8 +69,11 @@ def run(tests, backend, door, scratch):
     options = ["-c", settings, "--rootdir", scratch, "-p", "keras_door", "-p", "no:cacheprovider"]
     options += ["--continue-on-collection-errors", "-q", "--tb=short"]
     command = [sys.executable, "-m", "pytest", *options, *tests]
-    with Path(scratch, f"{backend}-{door}.log").open("w") as log:
+    log_file = Path(scratch, f"{backend}-{door}.log")
+    with log_file.open("w") as log:
         subprocess.run(command, cwd=scratch, env=environment, stdout=log, stderr=log, check=False)
+    if not results.exists():
+        sys.exit(f"No test has run:\n{log_file.read_text()[-2000:]}")
     records = [json.loads(line) for line in results.read_text().splitlines()]
     counts = sum((Counter(record["counts"]) for record in records), Counter())
     *tested, last = records
