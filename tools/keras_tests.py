@@ -69,13 +69,18 @@ def run(tests, backend, door, scratch):
     options = ["-c", settings, "--rootdir", scratch, "-p", "keras_door", "-p", "no:cacheprovider"]
     options += ["--continue-on-collection-errors", "-q", "--tb=short"]
     command = [sys.executable, "-m", "pytest", *options, *tests]
-    with Path(scratch, f"{backend}-{door}.log").open("w") as log:
+    log_file = Path(scratch, f"{backend}-{door}.log")
+    with log_file.open("w") as log:
         subprocess.run(command, cwd=scratch, env=environment, stdout=log, stderr=log, check=False)
+    if not results.exists():
+        sys.exit(f"No test has run:\n{log_file.read_text()[-2000:]}")
     records = [json.loads(line) for line in results.read_text().splitlines()]
-    if "counts" not in records[-1]:
-        print(f"{backend}: the process died after {records[-1]['test']}")
-        return records, Counter()
-    return records[:-1], Counter(records[-1]["counts"])
+    counts = sum((Counter(record["counts"]) for record in records), Counter())
+    *tested, last = records
+    if last["outcome"] != "end":
+        print(f"{backend}: the process died after {last['test']}")
+        tested = records
+    return tested, counts
 
 
 def judge(records, backend, scratch):
