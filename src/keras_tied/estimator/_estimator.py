@@ -109,7 +109,7 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         contamination: the share of the training rows that `predict` calls outliers, in (0, 0.5].
             Defaults to 0.1.
         trim: whether the fit, which would bend towards them, takes the medians of their columns in
-            place of absurd values, such as an age of 999, and `score_samples` puts first the rows
+            place of absurd values, such as 9,999,999, and `score_samples` puts first the rows
             with a value far outside the rest of its column. Of fewer than 50 rows no value is
             absurd. Defaults to `True`.
         random_state: seed of the weights, of the order of the rows and of held-out rows; as in
