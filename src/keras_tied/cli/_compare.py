@@ -63,7 +63,7 @@ def compare(
     n, n_all = len(numbers), table.survey.source.n_rows
     heading = f"{n:,} rows" if n == n_all else f"{n:,} of {n_all:,} rows"
     heading += f" of {numbers.shape[1]:,} numbers"
-    held_out = "; errors are mean squares over 30 % held out, rows that fit leaves out included"
+    held_out = "; errors are mean squares over 30 % held out, absurd values included"
     held_out += f"; means of {seeds} seeds" * (seeds > 1)
     curve: list[comparison.Width] = []
     if len(widths) > 1:
