@@ -252,7 +252,7 @@ def test_a_notebook_shows_the_page_in_a_frame_that_is_cut_off(rng):
 def test_the_oddest_row_comes_first_with_its_reason(rng):
     X = rng.normal(size=(300, 1)) * [1.0, 2.0, 3.0] + rng.normal(size=(300, 3))
     X[7, 2] = 900.0
-    with pytest.warns(UserWarning, match="1 row of 300"):
+    with pytest.warns(UserWarning, match="1 absurd value"):
         estimator = TiedAutoencoder(1, max_iter=2, random_state=0).fit(X)
     report = Report.from_estimator(estimator, X, feature_names=["a", "b", "c"])
     page = Elements(report.to_html())
