@@ -87,7 +87,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "remove_config_comments": True,
     "write_computation_times": False,
-    "first_notebook_cell": '%pip install --quiet "keras-tied[cli]"',
+    "first_notebook_cell": '%pip install --quiet "keras-tied[cli,jax]"',
 }
 
 html_theme = "pydata_sphinx_theme"

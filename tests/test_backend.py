@@ -137,7 +137,7 @@ def test_without_a_backend_what_needs_one_names_the_command_that_installs_it(tmp
     said = " ".join(run(code, KERAS_HOME=str(tmp_path)))
     message = (
         "Keras needs a backend, and tensorflow is not installed: run 'python -m pip install jax', "
-        "or install another of jax, tensorflow, torch and set KERAS_BACKEND to its name."
+        "or install tensorflow or torch and set KERAS_BACKEND to its name."
     )
     assert said == " ".join([message] * 3)
 

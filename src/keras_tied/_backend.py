@@ -63,7 +63,7 @@ def explain_missing() -> Iterator[None]:
             raise
         raise ImportError(
             f"Keras needs a backend, and {name} is not installed: run 'python -m pip install jax', "
-            f"or install another of {', '.join(BACKENDS)} and set KERAS_BACKEND to its name."
+            "or install tensorflow or torch and set KERAS_BACKEND to its name."
         ) from error
 
 

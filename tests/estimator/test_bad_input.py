@@ -161,7 +161,6 @@ def test_more_components_than_rows(digits):
         ("hidden_layer_sizes", [[4]]),
         ("hidden_layer_sizes", (1.5,)),
         ("activation", 3),
-        ("activation", "leaky_relu"),
         ("activation", lambda x: x),
         ("activation", np.tanh),
         ("solver", "adam"),
@@ -222,6 +221,21 @@ def test_encoder_of_two_inputs(iris):
     encoder = keras.Model(inputs, layers.Dense(2)(layers.concatenate(inputs)))
     with pytest.raises(ValueError, match=r"encoder.*one input"):
         TiedAutoencoder(encoder=encoder).fit(iris)
+
+
+def test_what_trains_the_estimators_own_network_alone_takes_no_encoder(iris):
+    encoder = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+    with pytest.raises(ValueError, match="solver='lbfgs' trains the estimator's own network"):
+        TiedAutoencoder(encoder=encoder, solver="lbfgs").fit(iris)
+    with pytest.raises(ValueError, match=r"partial_fit trains .* use keras_tied.Autoencoder"):
+        TiedAutoencoder(encoder=encoder).partial_fit(iris)
+
+
+def test_an_unknown_activation_is_refused_with_the_names_of_all(iris):
+    with pytest.raises(ValueError, match="'activation'") as error:
+        TiedAutoencoder(activation="leaky_relu").fit(iris)
+    for name in "elu gelu relu selu sigmoid silu softplus tanh auto".split():
+        assert f"'{name}'" in str(error.value)
 
 
 def test_failed_fit_keeps_what_was_learned(fitted, iris):

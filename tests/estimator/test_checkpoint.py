@@ -62,7 +62,7 @@ KINDS = {
     "arrays": {},
     "few rows": {"rows": ROWS[:300]},
     "all rows": {"early_stopping": False},
-    "noise": {"noise": 0.1, "max_iter": 8},
+    "noise": {"noise": 0.1},
     "encoder": {"encoder": make_encoder, "max_iter": 8},
 }
 

@@ -345,12 +345,13 @@ def test_save_refuses_another_ending(name, fitted):
         fitted.save(name)
 
 
-@pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`")  # Keras's
-def test_save_refuses_a_lambda_and_leaves_nothing(iris, tmp_path):
-    dense = layers.Dense(2, activation=lambda x: x)
-    encoder = keras.Sequential([keras.Input((4,)), dense])
+def test_save_refuses_a_class_that_is_not_registered_and_leaves_nothing(iris, tmp_path):
+    class Own(layers.Dense):
+        pass
+
+    encoder = keras.Sequential([keras.Input((4,)), Own(2)])
     estimator = TiedAutoencoder(encoder=encoder, max_iter=1, random_state=0).fit(iris)
-    with pytest.raises(ValueError, match=r"encoder=.* cannot be read back .*no lambda"):
+    with pytest.raises(ValueError, match=r"encoder=.* cannot be read back .*: register its"):
         estimator.save(tmp_path / "m.keras")
     assert list(tmp_path.iterdir()) == []
 

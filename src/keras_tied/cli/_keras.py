@@ -28,8 +28,8 @@ def require_backend(backend: Backend | None = None) -> None:
     if name not in _backend.BACKENDS:
         problem = f"Keras is set to run on {name!r}" if name else "no Keras backend is installed"
         raise UsageError(
-            f"{problem}; run 'python -m pip install jax', or install another of {choices}, and "
-            "name it with --backend."
+            f"{problem}; run 'python -m pip install jax', or install tensorflow or torch and name "
+            "it with --backend."
         )
     if not _backend.is_installed(name):
         raise UsageError(
