@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -407,3 +408,16 @@ def test_a_calibrated_kernel_is_read_as_its_layer_computes_with_it(mode, code, i
     )
     retied = tie(code)
     assert retied.tied_kernel_shape() == find(model, "out").tied_kernel_shape()
+
+
+def test_a_float8_kernel_in_mixed_precision_is_read():
+    layer = keras.layers.Dense(5, dtype="float8_from_mixed_bfloat16")
+    layer.build((None, 4))
+    kernel = keras.ops.convert_to_numpy(layer.kernel).astype("float32")
+
+    read = TiedDense(layer)(np.eye(5, dtype="float32"))
+
+    expected = kernel.astype(ml_dtypes.float8_e4m3fn).astype("float32").T
+    # Equal up to a step of float8, since the kernel is rounded to bfloat16 before.
+    read = keras.ops.convert_to_numpy(read)
+    np.testing.assert_allclose(read, expected, rtol=1 / 8, atol=2**-9)

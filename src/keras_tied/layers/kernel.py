@@ -94,10 +94,10 @@ def _undo_calibration(layer: Any, stored: Any) -> Any:
 
 def _round_to_float8(layer: Any, stored: Any) -> Any:
     """The kernel in the steps of float8; the gradient passes as if it were not rounded."""
+    stored = ops.cast(stored, layer.compute_dtype)
     rounded = keras.quantizers.quantize_and_dequantize(
         stored, layer.kernel_scale, "float8_e4m3fn", layer.compute_dtype
     )
-    stored = ops.cast(stored, layer.compute_dtype)
     return ops.add(stored, ops.stop_gradient(ops.subtract(rounded, stored)))
 
 
