@@ -206,7 +206,7 @@ def test_lbfgs_ends_where_the_gradient_is_0(rng):
     assert sizes[1] < 0.01 * sizes[0]
 
 
-@pytest.mark.parametrize("solver", ["nadam", "lbfgs"])
+@pytest.mark.parametrize("solver", ["nadam", pytest.param("lbfgs", marks=pytest.mark.slow)])
 def test_a_curve_is_learned_by_either_solver(solver, rng):
     angle = rng.uniform(-2, 2, 400)
     X = np.column_stack([angle, angle**2, np.sin(2 * angle), np.cos(angle)])
@@ -233,6 +233,7 @@ def test_without_hidden_layers_the_solver_stays_at_pca(rng):
     assert linear.reconstruction_r2_ == pytest.approx(pca[:2].sum() / pca.sum(), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_few_rows_are_learned_alike_bit_by_bit_and_without_jax():
     code = (
         "import sys, numpy as np; from keras_tied import TiedAutoencoder; "
