@@ -39,7 +39,7 @@ DEFAULTS = {
     "encoder": None,
     "categorical_features": "from_dtype",
     "max_iter": None,
-    "batch_size": 128,
+    "batch_size": "auto",
     "learning_rate": "auto",
     "early_stopping": True,
     "validation_fraction": 0.1,

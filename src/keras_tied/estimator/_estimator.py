@@ -94,7 +94,7 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
             `"from_dtype"`.
         max_iter: iterations of L-BFGS, or epochs of Nadam. Defaults to None: 500, or as many as the
             rows need; see "How long it trains" in the guide.
-        batch_size: rows in a step of Nadam. Defaults to 128.
+        batch_size: rows in a step of Nadam. Defaults to `"auto"`: 128, and 256 of many rows.
         learning_rate: the largest learning rate of Nadam, which rises to it for a twentieth of the
             steps and falls to 0 along a cosine. Defaults to `"auto"`: 0.02, less where there are
             more steps, and 0.003 for an `encoder`; see "What auto stands for" in the guide.
@@ -175,7 +175,7 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         "encoder": [HasMethods(["call", "get_config"]), None],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "max_iter": [Interval(Integral, 1, None, closed="left"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -201,7 +201,7 @@ class TiedAutoencoder(CallbackSupportMixin, RowMethods):
         encoder: keras.Model | None = None,
         categorical_features: Any = "from_dtype",
         max_iter: int | None = None,
-        batch_size: int = 128,
+        batch_size: int | Literal["auto"] = "auto",
         learning_rate: float | Literal["auto"] = "auto",
         early_stopping: bool = True,
         validation_fraction: float = 0.1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -59,62 +60,53 @@ class DenseNetwork:
         rows = NUMBERS // max(self.layer_sizes)
         return max(FEWEST_BLOCK_ROWS, min(MOST_BLOCK_ROWS, rows))
 
+    @cached_property
+    def forward(self) -> list[Array]:
+        """The matrices of the encoder's layers, from the first to the code."""
+        return [kernel.T for kernel in self.kernels]
+
+    @cached_property
+    def backward(self) -> list[Array]:
+        """The matrices of the decoder's layers, from the code to the rows."""
+        pairs = list(zip(self.kernels, self.gains, strict=True))
+        return [kernel * gain for kernel, gain in reversed(pairs)]
+
     def encode(self, rows: Array) -> Array:
         """The codes, `(n, k)` float32, of complete scaled rows, `(n, d)` float32."""
-        units = _pad(rows).T
-        with _silent_overflow():
-            layers = encode_units(self.kernels, self.biases, units, self._activate)
-        return layers[-1].T[: len(rows)]
+        return self._compute(self.forward, self.biases, rows)
 
     def decode(self, codes: Array) -> Array:
         """The scaled rows, `(n, d)` float32, reconstructed from codes, `(n, k)` float32."""
-        units = _pad(codes).T
-        backward = self.kernels, self.gains, self.decoder_biases
+        return self._compute(self.backward, self.decoder_biases[::-1], codes)
+
+    def _compute(self, matrices: Sequence[Array], biases: Sequence[Array], rows: Array) -> Array:
         with _silent_overflow():
-            layers = decode_units(*backward, units, self._activate)
-        return layers[0].T[: len(codes)]
+            layers = compute_layers(matrices, biases, _pad(rows).T, self._activate)
+        return layers[-1].T[: len(rows)]
 
     def _activate(self, units: Array) -> None:
         ACTIVATIONS[self.activation](units[self.linear_units :], None)
 
 
-Activate = Callable[[Array], None]  # overwrites the units of a hidden layer, `(..., units, rows)`
-
-
-def encode_units(
-    kernels: Sequence[Array], biases: Sequence[Array], units: Array, activate: Activate
+def compute_layers(
+    matrices: Sequence[Array],
+    biases: Sequence[Array],
+    units: Array,
+    activate: Callable[[Array], None],
 ) -> list[Array]:
-    """The units of all layers, `(..., w[l], rows)`, from those of the features to the code.
+    """The units of all layers, `(..., units, rows)`, from those that are given on.
 
-    Units are rows here, and those that skip the activation are one piece of memory. Axes before
-    these are of networks that are computed side by side.
+    Units are rows here, and those that skip the activation are one piece of memory. `activate`
+    overwrites the units of a hidden layer. Axes before these are of networks side by side.
     """
     layers = [units]
-    for kernel, bias in zip(kernels, biases, strict=True):
+    for matrix, bias in zip(matrices, biases, strict=True):
         if len(layers) > 1:
             activate(units)
-        units = np.matmul(kernel.swapaxes(-1, -2), units)
+        units = np.matmul(matrix, units)
         units += bias[..., None]
         layers.append(units)
     return layers
-
-
-def decode_units(
-    kernels: Sequence[Array],
-    gains: Sequence[Array],
-    decoder_biases: Sequence[Array],
-    units: Array,
-    activate: Activate,
-) -> list[Array]:
-    """The units of all layers, `(..., w[l], rows)`, from those of the output to the code."""
-    layers = [units]
-    for index in reversed(range(len(kernels))):
-        if len(layers) > 1:
-            activate(units)
-        units = np.matmul(kernels[index], gains[index][..., None] * units)
-        units += decoder_biases[index][..., None]
-        layers.append(units)
-    return layers[::-1]
 
 
 def _silent_overflow() -> np.errstate:

@@ -12,8 +12,7 @@ from keras_tied.estimator._training.members import Member
 from keras_tied.estimator._training.plan import Plan
 
 STEPS, STEPS_OF_FEW_ROWS = 4200, 450  # at least, but for what `MULTIPLICATIONS` allows
-MOST_STEPS, ROWS_PER_STEP = 16_800, 2
-"""At most, and the rows for each step: in batches of 128, each row is used 64 times."""
+PASSES, MOST_ROWS = 64, 2**21  # how often each row is used, and rows of all steps, at most
 PART_STEPS, PART_STEPS_OF_FEW_ROWS = 200, 25  # at most so many steps in a part
 FEWEST_STEPS = 100
 MULTIPLICATIONS, MULTIPLICATIONS_OF_FEW_ROWS = 2**38, 2**36  # at most, but for the fewest steps
@@ -40,7 +39,8 @@ class Schedule:
         multiplications = 6 * n_parameters * size * len(members)
         steps, most = STEPS_OF_FEW_ROWS, MULTIPLICATIONS_OF_FEW_ROWS
         if not plan.few_rows:
-            steps = min(max(STEPS, n // ROWS_PER_STEP), plan.effort * MOST_STEPS)
+            most_rows = min(PASSES * n, plan.effort * MOST_ROWS)
+            steps = max(STEPS, most_rows // size)
             most = plan.effort * MULTIPLICATIONS
         steps = max(min(steps, most // multiplications), FEWEST_STEPS, steps_per_pass)
         if plan.max_iter is not None:

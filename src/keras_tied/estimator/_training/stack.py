@@ -11,11 +11,7 @@ import numpy as np
 
 from keras_tied._types import Array
 from keras_tied.estimator._fitted.activations import ACTIVATIONS
-from keras_tied.estimator._fitted.dense_network import (
-    DenseNetwork,
-    decode_units,
-    encode_units,
-)
+from keras_tied.estimator._fitted.dense_network import DenseNetwork, compute_layers
 from keras_tied.estimator._fitted.link import Link
 from keras_tied.estimator._fitted.pca import Components
 
@@ -50,10 +46,10 @@ class Objective:
         """
         if self.link is None:
             gradient = outputs - targets
-            gradient[:, np.isnan(targets)] = 0
-            gradient *= np.float32(2 * self.share / len(targets))
-            errors = np.einsum("nfr,nfr->nr", gradient, gradient)
-            errors *= len(targets) / (4 * self.share)
+            np.copyto(gradient, 0, where=np.isnan(targets))
+            errors = np.add.reduce(gradient * gradient, axis=1)
+            errors *= self.share / len(targets)
+            gradient *= 2 * self.share / len(targets)
             return errors, gradient
         if self.axes is None:
             return self.link.compare(outputs, targets)
@@ -114,6 +110,7 @@ class Stack:
             The losses, `(networks,)` float64.
         """
         kernels, biases, decoder_biases, gains = self.layers
+        matrices = [kernel * gain[:, None] for kernel, gain in zip(kernels, gains, strict=True)]
         slopes: list[Array] = []
 
         def activate(units: Array) -> None:
@@ -125,40 +122,40 @@ class Stack:
         units = np.ascontiguousarray(inputs.T)[None]
         if objective.noise:
             random = np.random.default_rng((objective.seed, step))
-            units = units + random.normal(scale=objective.noise, size=units.shape).astype(
-                units.dtype
-            )
-        encoded = encode_units(kernels, biases, units, activate)
-        decoded = decode_units(kernels, gains, decoder_biases, encoded[-1], activate)
+            noise = random.normal(scale=objective.noise, size=units.shape)
+            units = units + noise.astype(units.dtype)
+        forward = [kernel.swapaxes(1, 2) for kernel in kernels]
+        encoded = compute_layers(forward, biases, units, activate)
+        code = encoded[-1]
+        decoded = compute_layers(matrices[::-1], decoder_biases[::-1], code, activate)[::-1]
         errors, of_units = objective.compare(decoded[0], targets.T)
         of_units *= weights[:, None]
         losses: Array = (errors * weights).sum(axis=1, dtype=np.float64)
-        of_units = self._go_back_through_decoder(of_units, decoded, slopes)
+        of_units = self._go_back_through_decoder(of_units, decoded, matrices, slopes)
         if objective.sparsity:
             factors = (objective.sparsity * weights)[:, None]
-            losses += (factors * np.abs(encoded[-1])).sum(axis=(1, 2), dtype=np.float64)
-            of_units += factors * np.sign(encoded[-1])
+            losses += (factors * np.abs(code)).sum(axis=(1, 2), dtype=np.float64)
+            of_units += factors * np.sign(code)
         self._go_back_through_encoder(of_units, encoded, slopes)
         of_kernels = self.numbers[:, : self.n_of_kernels]  # they come first
         decay = objective.weight_decay * of_kernels
-        losses += np.einsum("nw,nw->n", decay, of_kernels)
+        losses += np.add.reduce(decay * of_kernels, axis=1)
         decay *= 2
         self.gradient[:, : self.n_of_kernels] += decay
         return losses
 
     def _go_back_through_decoder(
-        self, of_units: Array, decoded: list[Array], slopes: list[Array]
+        self, of_units: Array, decoded: list[Array], matrices: list[Array], slopes: list[Array]
     ) -> Array:
         """Set the decoder's part of the gradient; return that in the code."""
-        last = len(decoded) - 1
+        last, ones = len(decoded) - 1, np.ones(of_units.shape[2], of_units.dtype)
         for index in range(last):
+            np.matmul(of_units, ones, out=self.gradients.decoder_biases[index])
+            of_matrix = np.matmul(of_units, decoded[index + 1].swapaxes(1, 2))
             kernel, gain = self.layers.kernels[index], self.layers.gains[index]
-            of_units.sum(axis=2, out=self.gradients.decoder_biases[index])
-            of_kernel = np.matmul(of_units, decoded[index + 1].swapaxes(1, 2))
-            np.einsum("nio,nio->no", of_kernel, kernel, out=self.gradients.gains[index])
-            np.multiply(of_kernel, gain[:, None], out=self.gradients.kernels[index])
-            of_units = np.matmul(kernel.swapaxes(1, 2), of_units)
-            of_units *= gain[:, :, None]
+            np.add.reduce(of_matrix * kernel, axis=1, out=self.gradients.gains[index])
+            np.multiply(of_matrix, gain[:, None], out=self.gradients.kernels[index])
+            of_units = np.matmul(matrices[index].swapaxes(1, 2), of_units)
             if index + 1 < last:
                 of_units[:, self.like.linear_units :] *= slopes.pop()
         return of_units
@@ -167,8 +164,9 @@ class Stack:
         self, of_units: Array, encoded: list[Array], slopes: list[Array]
     ) -> None:
         """Add the encoder's part of the gradient."""
+        ones = np.ones(of_units.shape[2], of_units.dtype)
         for index in reversed(range(len(encoded) - 1)):
-            of_units.sum(axis=2, out=self.gradients.biases[index])
+            np.matmul(of_units, ones, out=self.gradients.biases[index])
             self.gradients.kernels[index] += np.matmul(encoded[index], of_units.swapaxes(1, 2))
             if index:
                 of_units = np.matmul(self.layers.kernels[index], of_units)
