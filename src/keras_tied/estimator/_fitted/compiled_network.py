@@ -34,19 +34,16 @@ class CompiledNetwork:
     It donates and changes no arrays, so threads can share it. JAX and TensorFlow compile for each
     number of rows, so blocks are padded with zeros to `FEWEST_BLOCK_ROWS` or `block_rows` rows.
 
-    The model may be trained further, which does not change this network; the compiled functions of
-    `like` are used if it is a network of the same model.
+    The model may be trained further, which does not change this network.
     """
 
     threads = False  # a compiled function has its own
 
-    def __init__(self, model: Autoencoder, like: CompiledNetwork | None = None) -> None:
+    def __init__(self, model: Autoencoder) -> None:
         self.model = model
         self.input_shape: tuple[int, ...] = tuple(model.encoder.input_shape[1:])
         self.code_shape: tuple[int, ...] = tuple(model.encoder.output_shape[1:])
         self.weights: list[Array] = [np.array(weight) for weight in model.get_weights()]
-        if like is not None and like.model is model:
-            self._halves = like._halves
 
     @property
     def layer_sizes(self) -> list[int]:
