@@ -306,3 +306,13 @@ def test_bias_axes_that_the_output_does_not_have(axes):
     layer.build((None, None, 4))
     with pytest.raises(ValueError, match=f"'out' computes 'abd,cd->abc'.*bias_axes='{axes}'"):
         TiedEinsumDense(layer, bias_axes=axes, name="out")(keras.Input((None, 6)))
+
+
+def test_a_shape_of_tensorflow_is_taken():
+    """The rest of one is true where it is empty."""
+    tensorflow = pytest.importorskip("tensorflow")
+    heads = keras.layers.EinsumDense("abc,cde->abde", (None, 4, 8))
+    heads.build((None, 10, 32))
+    back = TiedEinsumDense(heads)
+    back.build(tensorflow.TensorShape([None, 10, 4, 8]))
+    assert back.compute_output_shape((2, 10, 4, 8)) == (2, 10, 32)

@@ -31,9 +31,9 @@ class Equation(NamedTuple):
 
     def split(self, input_shape: Sequence[int | None]) -> tuple[Sequence[int | None], ...]:
         """The sizes of the axes before the letters of the inputs, with letters, and after them."""
-        count = len(self.inputs)
-        start = len(input_shape) - count if self.before else 0
-        return input_shape[:start], input_shape[start : start + count], input_shape[start + count :]
+        sizes, count = tuple(input_shape), len(self.inputs)  # not a shape of TensorFlow's
+        start = len(sizes) - count if self.before else 0
+        return sizes[:start], sizes[start : start + count], sizes[start + count :]
 
 
 @keras.saving.register_keras_serializable(package="keras_tied")
