@@ -218,3 +218,17 @@ def test_nan_is_an_error_that_leaves_the_weights_alone(rows):
         fit(model, rows, rows, epochs=5, verbose=0)
     for got, wanted in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="Keras distributes on JAX only")
+def test_lbfgs_names_the_distribution_that_it_cannot_train_under():
+    devices = keras.distribution.list_devices()[:1]
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    model.compile(LBFGS(), "mse")
+    rows = np.eye(3, dtype="float32")
+    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+    try:
+        with pytest.raises(ValueError, match=r"and a keras\.distribution is set: leave"):
+            fit(model, rows, rows, verbose=0)
+    finally:
+        keras.distribution.set_distribution(None)

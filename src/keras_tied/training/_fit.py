@@ -130,6 +130,11 @@ def fit(
                 trainer = _make_trainer(model, parts, shuffle, epochs - initial_epoch)
             except LeftToKerasError as error:
                 cause = str(error)
+        if is_search and trainer is None:
+            raise ValueError(
+                f"LBFGS searches along all rows at once, and {cause}: leave that out, or compile "
+                f"'{model.name}' with another optimizer."
+            )
         kept = None
         if checkpoint is not None:
             if parts is None or trainer is None or is_search:
