@@ -1,5 +1,6 @@
 """The fitted value: NumPy, compiled functions and Keras's own forward pass give the same."""
 
+import pickle
 import subprocess
 import sys
 from itertools import pairwise
@@ -91,6 +92,17 @@ def test_activations_are_those_of_keras_for_large_numbers_too(activation):
     found = values.copy()
     ACTIVATIONS[activation](found, None)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_what_a_network_computes_for_itself_is_not_pickled():
+    network = draw_network((6, 9, 2))
+    before = len(pickle.dumps(network))
+    rows = np.ones((3, network.layer_sizes[0]), np.float32)
+    codes = network.encode(rows)
+    expected = network.decode(codes)
+    content = pickle.dumps(network)
+    assert len(content) == before
+    np.testing.assert_array_equal(pickle.loads(content).decode(codes), expected)
 
 
 def test_no_rows_have_no_codes(fitted):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -78,6 +79,10 @@ class DenseNetwork:
     def decode(self, codes: Array) -> Array:
         """The scaled rows, `(n, d)` float32, reconstructed from codes, `(n, k)` float32."""
         return self._compute(self.backward, self.decoder_biases[::-1], codes)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The arrays and settings, without what is computed from them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def _compute(self, matrices: Sequence[Array], biases: Sequence[Array], rows: Array) -> Array:
         with _silent_overflow():

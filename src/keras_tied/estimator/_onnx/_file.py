@@ -13,7 +13,7 @@ from onnx import helper
 from keras_tied._files import replace_atomically
 from keras_tied._version import __version__
 from keras_tied.estimator._fitted.value import Fitted
-from keras_tied.estimator._onnx._graph import Graph, element_type, make_namer
+from keras_tied.estimator._onnx._graph import OPSET, Graph, element_type, make_namer
 from keras_tied.estimator._onnx._parts import PARTS, add_part
 
 DTYPES = ("float32", "float64")
@@ -70,7 +70,7 @@ def _make_model(fitted: Fitted, part: str, dtype: np.dtype[Any], name: str) -> o
         ),
         producer_name="keras-tied",
         producer_version=__version__,
-        opset_imports=[helper.make_opsetid("", graph.opset)],
+        opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
     )
     if fitted.feature_names is not None:

@@ -11,7 +11,6 @@ import onnx
 from onnx import helper, numpy_helper
 
 OPSET = 18  # the version of the operators in a file
-OLDEST_OPSET = 13  # from here on, those used by the rules have kept their meaning
 
 
 class Graph:
@@ -20,15 +19,15 @@ class Graph:
     Tensors are known by their names. A constant used twice, such as a tied kernel, is stored once.
     """
 
-    def __init__(self, unique: Callable[[str], str], opset: int = OPSET) -> None:
-        self.unique, self.opset = unique, opset
+    def __init__(self, unique: Callable[[str], str]) -> None:
+        self.unique = unique
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self._names: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def inner(self) -> Graph:
         """A graph for the body of a loop, whose constants are stored in this one."""
-        body = Graph(self.unique, self.opset)
+        body = Graph(self.unique)
         body.constants, body._names = self.constants, self._names
         return body
 

@@ -15,7 +15,7 @@ from onnx import compose, helper, inliner, version_converter
 from keras_tied._files import temporary_folder
 from keras_tied._keras_internals import layer_chain
 from keras_tied.estimator._fitted.compiled_network import CompiledNetwork
-from keras_tied.estimator._onnx._graph import Graph
+from keras_tied.estimator._onnx._graph import OPSET, Graph
 from keras_tied.estimator._onnx._layers import add_layers, add_reshape, find_unsupported
 
 CONVERTERS = {"jax": "jax2onnx", "tensorflow": "tf2onnx", "torch": "onnxscript"}
@@ -53,9 +53,9 @@ def _find_unsupported(models: list[Any]) -> str | None:
 
 def _add_export(model: Any, shape: Sequence[int], why: str, graph: Graph, tensor: str) -> str:
     """Add a model of layers without a rule; `why` says for errors what has none."""
-    whole = inliner.inline_local_functions(_from_keras(model, shape, why, graph.opset))
-    if any(opset.version != graph.opset for opset in whole.opset_import if not opset.domain):
-        whole = version_converter.convert_version(whole, graph.opset)
+    whole = inliner.inline_local_functions(_from_keras(model, shape, why))
+    if any(opset.version != OPSET for opset in whole.opset_import if not opset.domain):
+        whole = version_converter.convert_version(whole, OPSET)
     part = compose.add_prefix(whole, f"{graph.unique('network')}/").graph
     graph.nodes.append(helper.make_node("Identity", [tensor], [part.input[0].name]))
     graph.nodes.extend(part.node)
@@ -63,13 +63,13 @@ def _add_export(model: Any, shape: Sequence[int], why: str, graph: Graph, tensor
     return str(part.output[0].name)
 
 
-def _from_keras(model: Any, shape: Sequence[int], why: str, opset: int) -> onnx.ModelProto:
+def _from_keras(model: Any, shape: Sequence[int], why: str) -> onnx.ModelProto:
     model(np.zeros((1, *shape), np.float32))  # Keras exports only what has been called
     with temporary_folder() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the converters: deprecations, traced integers
         file = Path(folder, "network.onnx")
         try:
-            model.export(file, format="onnx", verbose=False, opset_version=opset)
+            model.export(file, format="onnx", verbose=False, opset_version=OPSET)
         except ImportError as error:
             backend = keras.backend.backend()
             package = CONVERTERS.get(backend, "another backend")
